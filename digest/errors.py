@@ -1,0 +1,103 @@
+"""Everything that can go wrong and that a user can mend, in one tree.
+
+    DigestError
+    ├── ConfigError         the configuration cannot be used; nothing was touched (exit code 2)
+    ├── SourceError         the posts cannot be listed or read
+    ├── StoreError          the database cannot be opened, read or written
+    │   ├── StoreTooNew     it was written by a newer version of this program
+    │   └── StoreBusy       another process holds it
+    ├── TemplateError       a template is missing, broken, or asks for a name it is not given
+    ├── OutputError         a file or page cannot be written
+    └── TransportError      mail cannot be handed over; says at which step and for how long
+        ├── TemporaryFailure   certainly not sent, trying again may help
+        ├── PermanentFailure   certainly not sent, trying again will not help
+        └── Doubtful           nobody can know whether it was sent
+
+A message says where, what, and what to try: ``subject: cause; remedy``, in lower case and without a full
+stop. Foreign exceptions are wrapped at the edge where they appear (``raise ... from``), so that nobody above
+sees ``sqlite3`` or ``smtplib``. Secrets never enter a message.
+"""
+
+from __future__ import annotations
+
+
+class DigestError(Exception):
+    """Base of all errors that are shown to the user as one line and never as a traceback.
+
+    ``subject`` says where (a file, a key, a host), ``cause`` what is wrong, ``remedy`` what to do about it.
+    """
+
+    def __init__(self, subject: str, cause: str, remedy: str = "") -> None:
+        self.subject = subject
+        self.cause = cause
+        self.remedy = remedy
+        super().__init__(f"{subject}: {cause}" + (f"; {remedy}" if remedy else ""))
+
+
+class ConfigError(DigestError):
+    """The configuration cannot be used. ``problems`` holds one ready line for each fault."""
+
+    def __init__(self, subject: str, cause: str, remedy: str = "", problems: tuple[str, ...] = ()) -> None:
+        super().__init__(subject, cause, remedy)
+        self.problems = problems
+
+
+class SourceError(DigestError):
+    """The folder of posts cannot be listed, or a file in it cannot be read."""
+
+
+class StoreError(DigestError):
+    """The database cannot be opened, read or written."""
+
+
+class StoreTooNew(StoreError):
+    """The database was written by a newer version of this program."""
+
+
+class StoreBusy(StoreError):
+    """Another process is at work on the database."""
+
+
+class TemplateError(DigestError):
+    """A template is missing or broken, or asks for a name that it is not given."""
+
+
+class OutputError(DigestError):
+    """A page or feed cannot be written."""
+
+
+class TransportError(DigestError):
+    """Mail could not be handed over.
+
+    ``step`` is where it broke: ``connect``, ``login``, ``mail``, ``rcpt``, ``data``, ``body`` or ``dot``.
+    ``code``, ``enhanced`` and ``text`` are the server's words (RFC 5321, RFC 3463) if it said any.
+    """
+
+    def __init__(
+        self,
+        subject: str,
+        cause: str,
+        remedy: str = "",
+        *,
+        step: str = "connect",
+        code: int | None = None,
+        enhanced: str = "",
+        text: str = "",
+    ) -> None:
+        super().__init__(subject, cause, remedy)
+        self.step = step
+        self.code = code
+        self.enhanced = enhanced
+        self.text = text
+
+
+class TemporaryFailure(TransportError):
+    """Certainly not sent; trying again later may help."""
+
+
+class PermanentFailure(TransportError):
+    """Certainly not sent; trying again will not help."""
+
+
+class Doubtful(TransportError):
+    """The message was out and no answer came back: nobody can know whether it was accepted."""

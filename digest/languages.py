@@ -1,0 +1,87 @@
+"""The site's language: message catalogues and dates.
+
+A language is a folder ``digest/locales/LOCALE`` of gettext ``.po`` files, read as they are, so that adding a
+language is adding a folder. All files of a folder are joined. English is what the sources are written in.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import cache
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from io import BytesIO
+
+from babel import Locale, UnknownLocaleError
+from babel.dates import format_date, format_time
+from babel.messages.pofile import read_po
+from babel.numbers import format_decimal
+
+from digest.errors import ConfigError
+
+_PLURALS: tuple[str, ...] = ("zero", "one", "two", "few", "many", "other")
+
+
+class CatalogueLanguage:
+    """Texts, dates and numbers of one locale. Satisfies ``ports.Language``."""
+
+    def __init__(self, tag: str) -> None:
+        try:
+            self._locale = Locale.parse(tag, sep="-")
+        except (UnknownLocaleError, ValueError) as error:
+            raise ConfigError("site.language", f"unknown language {tag!r}", "for example zh-CN") from error
+        self.tag = tag
+        self.direction = self._locale.text_direction
+        self._messages = _catalogue(self._locale.language, self._locale.territory, self._locale.script)
+
+    def text(self, message: str, **values: object) -> str:
+        found = self._messages.get(message, message)
+        return _fill(found if isinstance(found, str) else found[0], values)
+
+    def plural(self, one: str, many: str, count: int, **values: object) -> str:
+        found = self._messages.get(one, (one, many))
+        forms = (found,) if isinstance(found, str) else found
+        return _fill(forms[_form(self._locale, count, len(forms))], {"count": self.number(count), **values})
+
+    def day(self, moment: datetime) -> str:
+        return format_date(moment, self.text("EEEE d MMMM"), locale=self._locale)
+
+    def long_day(self, moment: datetime) -> str:
+        return format_date(moment, self.text("EEEE d MMMM y"), locale=self._locale)
+
+    def time(self, moment: datetime) -> str:
+        return format_time(moment, "HH:mm", locale=self._locale, tzinfo=moment.tzinfo)
+
+    def number(self, value: int) -> str:
+        return format_decimal(value, locale=self._locale)
+
+
+def _fill(message: str, values: dict[str, object]) -> str:
+    return message.format_map(values) if values else message
+
+
+def _form(locale: Locale, count: int, forms: int) -> int:
+    """Which of a catalogue's plural forms a number takes; catalogues list them in CLDR order."""
+    used = locale.plural_form.tags | {"other"}
+    order = [tag for tag in _PLURALS if tag in used]
+    return min(order.index(locale.plural_form(count)), forms - 1)
+
+
+@cache
+def _catalogue(language: str, territory: str | None, script: str | None) -> dict[str, str | tuple[str, ...]]:
+    messages: dict[str, str | tuple[str, ...]] = {}
+    for folder in _folders(language, territory, script):
+        for entry in sorted(folder.iterdir(), key=lambda item: item.name):
+            if entry.name.endswith(".po"):
+                for message in read_po(BytesIO(entry.read_bytes()), abort_invalid=True):
+                    if message.id and message.string and any(message.string):
+                        key = message.id if isinstance(message.id, str) else message.id[0]
+                        messages[key] = message.string if isinstance(message.string, str) else tuple(message.string)
+    return messages
+
+
+def _folders(language: str, territory: str | None, script: str | None) -> list[Traversable]:
+    """From general to particular, so that the particular wins."""
+    names = [language, *(f"{language}_{part}" for part in (script, territory) if part)]
+    root = files("digest") / "locales"
+    return [root / name for name in names if (root / name).is_dir()]

@@ -1,0 +1,375 @@
+"""The nouns that cross floors: posts, files, problems, editions, deliveries.
+
+All of them are frozen values. Every datetime is aware; inside the program it is UTC, the site's zone appears
+only where a day is decided (``period``) and where a person reads a time (``render``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+# ---------------------------------------------------------------- problems
+
+
+class Severity(StrEnum):
+    """How much a problem cost."""
+
+    SKIPPED = "skipped"
+    """The post was not taken."""
+    WARNING = "warning"
+    """The post was taken, but something in it could not be used."""
+    NOTE = "note"
+    """The post was left out on purpose: a draft, unpublished, not due yet."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Problem:
+    """One thing wrong with one file: where, what, and what to do."""
+
+    path: str
+    """Path below the posts folder, with ``/``."""
+    line: int | None = None
+    """Line in the file, counted from 1, if one line is to blame."""
+    reason: str
+    """What is wrong, lower case, no full stop."""
+    remedy: str = ""
+    """What to do about it, lower case, no full stop."""
+    severity: Severity = Severity.SKIPPED
+
+    def __str__(self) -> str:
+        where = self.path if self.line is None else f"{self.path}:{self.line}"
+        return f"{where}: {self.reason}" + (f"; {self.remedy}" if self.remedy else "")
+
+
+# ------------------------------------------------------------------- files
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FileStat:
+    """What the file system tells about a file without opening it."""
+
+    size: int
+    mtime_ns: int
+    inode: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KnownFile:
+    """A file of an earlier run, as the store remembers it."""
+
+    stat: FileStat
+    sha256: str
+    """Hex digest of the bytes that were read."""
+    recheck_at: datetime | None = None
+    """When the file must be opened again although it did not change: a future date arrives, a post expires."""
+    taken: bool = True
+    """Whether it gave a post."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Listing:
+    """One look at the posts folder. ``blind`` are folders that could not be read: what is known to be in them
+    is unknown now, not gone. ``problems`` says why, and names entries that were passed over."""
+
+    files: dict[str, FileStat]
+    blind: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
+# ------------------------------------------------------------------- posts
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Author:
+    name: str
+    email: str | None = None
+    url: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Code:
+    """A stock or sector that a body links: ``data-code="90,BK1036"`` around 半导体."""
+
+    market: str
+    code: str
+    name: str
+    mentions: int = 1
+
+    @property
+    def is_sector(self) -> bool:
+        return self.code.upper().startswith("BK")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Attachment:
+    """A media file that belongs to a post (RSS enclosure)."""
+
+    url: str
+    mime_type: str
+    length: int = 0
+    """Bytes; 0 when unknown."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Post:
+    """What one file says: the result of parsing, free of any memory of earlier runs.
+
+    All text is plain (no markup, no character that XML 1.0 forbids) except ``body``. All URLs are absolute.
+    """
+
+    path: str
+    title: str
+    published: datetime
+    """The post's date, aware."""
+    modified: datetime | None = None
+    """``last_modified_at``, ``lastmod`` or ``updated`` of the front matter."""
+    url: str
+    """Absolute address of the post's page, percent-encoded."""
+    feed_id: str
+    """The id to mint when the post is new (by the configured scheme), or the one its front matter demands."""
+    feed_id_forced: bool = False
+    """True if the front matter's ``feed_id`` gave it."""
+    categories: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    summary: str = ""
+    body: str = ""
+    """The markup that follows the summary, without navigation tail and original link; not sanitised. Pass it
+    to ``posts.body.to_html``."""
+    is_html: bool = False
+    """The body is HTML by its file name, not Markdown."""
+    original_url: str | None = None
+    source_name: str | None = None
+    authors: tuple[Author, ...] = ()
+    image: str | None = None
+    lang: str | None = None
+    codes: tuple[Code, ...] = ()
+    attachments: tuple[Attachment, ...] = ()
+    text_hash: str
+    """Hash of title, summary and body text with markup and white space normalised: differs only when a reader
+    would see other words."""
+    unlisted: bool = False
+    """Has a page, but enters no feed and no digest."""
+    expires: datetime | None = None
+    warnings: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Refusal:
+    """A file that gave no post."""
+
+    problem: Problem
+    recheck_at: datetime | None = None
+    """When the same bytes would give a post, if time alone is missing."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KnownPost:
+    """A post as the store keeps it, with its identity and history. Times are UTC."""
+
+    key: int
+    id: str
+    """Minted once, never computed again (Atom id, RSS guid, JSON Feed id)."""
+    path: str
+    title: str
+    url: str
+    summary: str
+    published: datetime
+    updated: datetime
+    first_seen: datetime
+    """When the post entered our feeds. Posts of an imported archive: their own date."""
+    collected_at: datetime
+    """When this program first took the post, by the clock of that run."""
+    gone_at: datetime | None = None
+    """When its file was found to be gone."""
+    categories: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    source_name: str | None = None
+    original_url: str | None = None
+    authors: tuple[Author, ...] = ()
+    image: str | None = None
+    lang: str | None = None
+    codes: tuple[Code, ...] = ()
+    attachments: tuple[Attachment, ...] = ()
+    text_hash: str = ""
+    unlisted: bool = False
+
+
+# ----------------------------------------------------------------- changes
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Arrival:
+    """A post that is new to the store."""
+
+    post: Post
+    id: str
+    first_seen: datetime
+    updated: datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Revision:
+    """A known post whose file changed, moved, or came back."""
+
+    key: int
+    post: Post
+    updated: datetime
+    """Unchanged unless a reader would see other words."""
+    is_edit: bool
+    """A reader sees other words (or the front matter says it was modified)."""
+    is_rename: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FileRecord:
+    """What to remember of a file that was looked at."""
+
+    path: str
+    stat: FileStat
+    sha256: str
+    taken: bool
+    recheck_at: datetime | None = None
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Changes:
+    """One batch of decisions for the store, to be written in one transaction."""
+
+    arrivals: tuple[Arrival, ...] = ()
+    revisions: tuple[Revision, ...] = ()
+    gone: tuple[int, ...] = ()
+    """Keys of posts whose file is gone or no longer gives a post."""
+    files: tuple[FileRecord, ...] = ()
+    forgotten: tuple[str, ...] = ()
+    """Paths that no longer exist."""
+
+
+# ---------------------------------------------------------------- editions
+
+
+class EditionState(StrEnum):
+    BUILDING = "building"
+    FROZEN = "frozen"
+    SENDING = "sending"
+    FINISHED = "finished"
+    SKIPPED = "skipped"
+    """Nothing to say."""
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EditionMember:
+    """One post's place in an edition; the reason says how it got there."""
+
+    post_key: int
+    section: str
+    position: int
+    shown: str
+    """``lead``, ``headline``, ``grouped`` or ``page`` (only on the full page)."""
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FrozenEdition:
+    """An edition ready to be saved. After that no byte of it changes."""
+
+    digest: str
+    category: str = ""
+    """Empty for a digest over all its categories."""
+    period: str
+    """``2026-11-24`` (daily) or ``2026-W48`` (weekly), in the site's zone."""
+    subject: str
+    html: str
+    """The mail's HTML, styles inlined, with placeholders for what differs by recipient."""
+    text: str
+    """The mail's plain text, likewise."""
+    document: str
+    """The whole edition as JSON: enough to render its page again, byte for byte."""
+    frozen_at: datetime
+    """Date of the mail and of the page."""
+    send_after: datetime
+    expires_at: datetime
+    members: tuple[EditionMember, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SavedEdition:
+    """An edition as the store keeps it."""
+
+    key: int
+    digest: str
+    category: str
+    period: str
+    state: EditionState
+    subject: str
+    html: str
+    text: str
+    document: str
+    frozen_at: datetime
+    send_after: datetime
+    expires_at: datetime
+    page_published: bool
+
+
+# -------------------------------------------------------------- deliveries
+
+
+class DeliveryState(StrEnum):
+    QUEUED = "queued"
+    LEASED = "leased"
+    TRANSMITTING = "transmitting"
+    SENT = "sent"
+    FAILED = "failed"
+    IN_DOUBT = "in_doubt"
+    SKIPPED = "skipped"
+    EXPIRED = "expired"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Delivery:
+    """One message for one recipient, claimed by one worker."""
+
+    key: int
+    edition_key: int
+    address: str
+    message_id: str
+    token: str
+    """Opaque, for the envelope sender (bounces name their delivery by it)."""
+    attempts: int
+    lease: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DeliveryCounts:
+    """Deliveries by state."""
+
+    by_state: dict[DeliveryState, int] = field(default_factory=dict)
+
+    def __getitem__(self, state: DeliveryState) -> int:
+        return self.by_state.get(state, 0)
+
+    @property
+    def total(self) -> int:
+        return sum(self.by_state.values())
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Recipient:
+    """Who gets an edition. Message id and token are fixed when the delivery is queued."""
+
+    address: str
+    message_id: str
+    token: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reply:
+    """A server's last word: ``code`` 250, ``enhanced`` 2.0.0, ``text`` the rest (with the queue id)."""
+
+    code: int | None = None
+    enhanced: str = ""
+    text: str = ""

@@ -1,0 +1,329 @@
+"""What the use cases need from the outside world, as small protocols.
+
+The hands (``sources``, ``store``, ``publish``, ``mail``) provide them, ``app`` joins them, the use cases in
+``jobs`` see nothing else. All datetimes that go in are aware; all that come out are UTC. Every method may raise
+the ``DigestError`` of its floor and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from digest.models import (
+    Changes,
+    Delivery,
+    DeliveryCounts,
+    EditionState,
+    FrozenEdition,
+    KnownFile,
+    KnownPost,
+    Listing,
+    Problem,
+    Recipient,
+    Reply,
+    SavedEdition,
+)
+
+# ------------------------------------------------------------------ source
+
+
+class Source(Protocol):
+    """A place that posts come from."""
+
+    def scan(self) -> Listing:
+        """List every post file without opening any. Raises SourceError if the place itself is missing."""
+        ...
+
+    def read(self, path: str) -> bytes:
+        """The bytes of one listed file. Raises SourceError (gone since, not readable, too large)."""
+        ...
+
+
+# ------------------------------------------------------------------- store
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FeedRow:
+    """A feed that exists: the one of all posts (kind ``all``), of a category or of a tag."""
+
+    kind: str
+    name: str
+    """Category or tag as written; empty for ``all``."""
+    stem: str
+    """File name without its ending, safe on every file system, never shared, never changed."""
+    posts: int
+    """How many posts it has now, withdrawn ones not counted."""
+    dirty: bool
+    """Something in it changed since its files were written."""
+
+
+class PostStore(Protocol):
+    """Memory of files and posts."""
+
+    def is_importing(self) -> bool:
+        """True until the first whole collecting run is over (``finish_import``)."""
+        ...
+
+    def finish_import(self, now: datetime) -> None: ...
+
+    def rules(self) -> str:
+        """Fingerprint of the parsing rules that the known posts were parsed with; empty at first."""
+        ...
+
+    def set_rules(self, fingerprint: str) -> None: ...
+
+    def known_files(self) -> dict[str, KnownFile]:
+        """Every file of earlier runs by path."""
+        ...
+
+    def posts_at(self, paths: Sequence[str]) -> dict[str, KnownPost]:
+        """The posts that came from these paths, those that are gone included (the latest one of a path)."""
+        ...
+
+    def ids_taken(self, ids: Sequence[str]) -> set[str]:
+        """Which of these feed ids belong to a post already."""
+        ...
+
+    def adopted_ids(self, urls: Sequence[str]) -> dict[str, str]:
+        """Ids adopted from an earlier feed, by the entry's link."""
+        ...
+
+    def record(self, changes: Changes, now: datetime) -> None:
+        """Write one batch in one transaction; marks every feed dirty that gains, loses or changes a post
+        (both of old and new categories) and creates the rows of new ones."""
+        ...
+
+    def problems(self) -> Iterator[Problem]:
+        """Every problem of every known file, by path. Files that were not opened again keep theirs."""
+        ...
+
+    def count_posts(self) -> int:
+        """Posts that are not gone."""
+        ...
+
+
+class FeedStore(Protocol):
+    """What feeds are made from."""
+
+    def look(self) -> str:
+        """Fingerprint of templates and settings that the published files were made with."""
+        ...
+
+    def set_look(self, fingerprint: str) -> None:
+        """Remember it, and mark every feed dirty."""
+        ...
+
+    def retire_withdrawn(self, before: datetime) -> int:
+        """Drop posts gone since earlier than ``before`` from all feeds (their feeds become dirty)."""
+        ...
+
+    def feeds(self) -> list[FeedRow]:
+        """Every feed, ``all`` first, then categories, then tags, each by name."""
+        ...
+
+    def newest(self, kind: str, name: str, limit: int) -> list[KnownPost]:
+        """The feed's listed posts, withdrawn ones included until retired, latest ``first_seen`` first, then
+        latest ``published``, then greatest key."""
+        ...
+
+    def mark_clean(self, feeds: Iterable[FeedRow]) -> None:
+        """Their files are safely on disk."""
+        ...
+
+
+class EditionStore(Protocol):
+    """Editions and who is in them."""
+
+    def began(self, digest: str) -> datetime | None:
+        """When this digest was first run; None if never."""
+        ...
+
+    def begin(self, digest: str, now: datetime) -> None: ...
+
+    def newest_day(self, categories: Sequence[str] | None, now: datetime) -> datetime | None:
+        """Date of the newest post that is listed, not gone and not in the future. ``categories`` None: all."""
+        ...
+
+    def published_between(self, categories: Sequence[str] | None, start: datetime, end: datetime) -> list[KnownPost]:
+        """Listed posts with ``start <= published < end`` that are not gone, newest first, then by key."""
+        ...
+
+    def candidates(
+        self, digest: str, categories: Sequence[str] | None, oldest: datetime, now: datetime
+    ) -> list[KnownPost]:
+        """Posts collected since the digest began, in none of its editions, ``oldest <= published <= now``,
+        listed, not gone; newest first, then by key."""
+        ...
+
+    def edition(self, digest: str, period: str, category: str = "") -> SavedEdition | None: ...
+
+    def editions(self, digest: str, limit: int | None = None) -> list[SavedEdition]:
+        """Newest period first; skipped and cancelled ones left out."""
+        ...
+
+    def freeze(self, edition: FrozenEdition, recipients: Sequence[Recipient]) -> SavedEdition | None:
+        """Save edition, members and deliveries in ONE transaction. None if another process was first."""
+        ...
+
+    def skip(self, digest: str, period: str, now: datetime, category: str = "") -> bool:
+        """Record that this period had nothing to say. False if it is taken already."""
+        ...
+
+    def unpublished_pages(self) -> list[SavedEdition]:
+        """Editions whose page is not on disk yet."""
+        ...
+
+    def mark_page_published(self, key: int) -> None: ...
+
+
+class Ledger(Protocol):
+    """The deliveries of all editions: who has what, and what is known about it. Every change of a claimed row
+    is guarded by its lease; False means that the lease is lost."""
+
+    def recover(self, now: datetime, *, atomic: bool) -> tuple[int, int]:
+        """Rows of dead workers: leased ones back to queued, transmitting ones to in doubt (to queued when the
+        transport is ``atomic``, that is, doing it twice changes nothing). Returns both counts."""
+        ...
+
+    def release_doubtful(self) -> int:
+        """``mail.in_doubt: resend``: in doubt becomes queued. Returns how many."""
+        ...
+
+    def expire(self, now: datetime) -> int: ...
+
+    def claim(self, now: datetime, limit: int, lease: timedelta) -> list[Delivery]: ...
+
+    def transmitting(self, delivery: Delivery, until: datetime) -> bool:
+        """The body is out, the final dot is not. On disk when this returns."""
+        ...
+
+    def sent(self, delivery: Delivery, now: datetime, reply: Reply) -> bool: ...
+
+    def in_doubt(self, delivery: Delivery, now: datetime, reason: str) -> bool: ...
+
+    def retry(self, delivery: Delivery, not_before: datetime, reply: Reply, *, counted: bool) -> bool: ...
+
+    def failed(self, delivery: Delivery, now: datetime, reply: Reply) -> bool: ...
+
+    def edition_by_key(self, key: int) -> SavedEdition: ...
+
+    def counts(self, edition_key: int | None = None) -> DeliveryCounts: ...
+
+    def next_due(self) -> datetime | None:
+        """When the earliest queued row may be tried."""
+        ...
+
+    def settle(self, now: datetime) -> list[tuple[SavedEdition, EditionState]]:
+        """Close editions without open rows; returns those that changed state."""
+        ...
+
+
+class RunStore(Protocol):
+    """The log of runs, and the right to run."""
+
+    def exclusive(self, purpose: str) -> AbstractContextManager[None]:
+        """Hold the only right to run on this store. Raises StoreBusy at once if another process has it. The
+        operating system or database lets go of it when the process dies."""
+        ...
+
+    def started(self, now: datetime) -> int: ...
+
+    def ended(self, run: int, now: datetime, report: str) -> None:
+        """``report`` is the run's report as JSON."""
+        ...
+
+
+class Store(PostStore, FeedStore, EditionStore, Ledger, RunStore, Protocol):
+    """All of it, as one database gives it."""
+
+
+# ----------------------------------------------------------------- publish
+
+
+class Output(Protocol):
+    """Where published files go."""
+
+    def write(self, path: str, data: bytes) -> bool:
+        """Put one file (with its compressed siblings) in place, whole or not at all. False: it was the same
+        already and nothing was touched. ``path`` is relative, with ``/``."""
+        ...
+
+    def remove(self, path: str) -> bool: ...
+
+    def read(self, path: str) -> bytes | None: ...
+
+    def listing(self, folder: str) -> set[str]:
+        """Names of the files directly in a folder; empty if there is none."""
+        ...
+
+
+# -------------------------------------------------------------------- mail
+
+
+class Transport(Protocol):
+    """A way to hand over one message."""
+
+    atomic: bool
+    """Doing it twice changes nothing, so no delivery is ever in doubt."""
+
+    def send(
+        self,
+        *,
+        envelope_from: str,
+        recipient: str,
+        name: str,
+        message: bytes,
+        before_dot: Callable[[], bool],
+    ) -> Reply:
+        """Hand over one message. ``name`` is unique to the delivery and file-safe. ``before_dot`` is called
+        when everything but the end is out; if it returns False the message is abandoned. Raises
+        TemporaryFailure or PermanentFailure (certainly not sent), or Doubtful (nobody can know)."""
+        ...
+
+    def close(self) -> None: ...
+
+
+# ------------------------------------------------------------------ render
+
+
+class Language(Protocol):
+    """Texts and dates in the site's language."""
+
+    tag: str
+    """BCP 47, such as ``zh-CN``."""
+    direction: str
+    """``ltr`` or ``rtl``."""
+
+    def text(self, message: str, **values: object) -> str:
+        """The message in this language, with ``{name}`` filled in. Not escaped."""
+        ...
+
+    def plural(self, one: str, many: str, count: int, **values: object) -> str:
+        """As ``text``; ``{count}`` is the number in this language."""
+        ...
+
+    def day(self, moment: datetime) -> str:
+        """``11月24日 星期二``; the moment's own zone decides the day."""
+        ...
+
+    def long_day(self, moment: datetime) -> str:
+        """``2026年11月24日 星期二``."""
+        ...
+
+    def time(self, moment: datetime) -> str:
+        """``17:05``."""
+        ...
+
+    def number(self, value: int) -> str: ...
+
+
+class Templates(Protocol):
+    """Fills templates. HTML is escaped unless the template's name ends in ``.txt``."""
+
+    def render(self, name: str, context: Mapping[str, object]) -> str:
+        """Raises TemplateError with file, line and the missing name."""
+        ...

@@ -1,0 +1,73 @@
+"""The templates: where they lie and how strict they are.
+
+A folder of the user's own overrides single files of the ones that come with the program. Everything is escaped
+unless the template's name ends in ``.txt``; a name that is not given is an error; templates see values, never
+the program's objects for settings or store.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import jinja2
+
+from digest.errors import TemplateError
+from digest.ports import Language
+
+
+def packaged_templates() -> Path:
+    """The folder of templates that come with the program: inside the wheel, or beside the package in a checkout."""
+    inside = Path(__file__).parent / "_templates"
+    return inside if inside.is_dir() else Path(__file__).parent.parent / "templates"
+
+
+class FolderTemplates:
+    """Templates from folders, the first one that has a file wins. Satisfies ``ports.Templates``."""
+
+    def __init__(self, language: Language, override: Path | None = None) -> None:
+        self._folders = [folder for folder in (override, packaged_templates()) if folder is not None]
+        self._environment = jinja2.Environment(
+            loader=jinja2.FileSystemLoader([str(folder) for folder in self._folders]),
+            autoescape=lambda name: name is None or not name.endswith(".txt"),  # noqa: S701 - plain text is not escaped
+            undefined=jinja2.StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            keep_trailing_newline=True,
+        )
+        self._environment.globals.update(
+            {"_": language.text, "plural": language.plural, "language": language.tag, "direction": language.direction}
+        )
+        self._environment.filters.update(
+            {"day": language.day, "long_day": language.long_day, "time": language.time, "number": language.number}
+        )
+
+    def render(self, name: str, context: Mapping[str, object]) -> str:
+        try:
+            return self._environment.get_template(name).render(context)
+        except jinja2.TemplateSyntaxError as error:
+            raise TemplateError(f"{error.filename or error.name}:{error.lineno}", str(error.message)) from error
+        except jinja2.TemplateNotFound as error:
+            raise TemplateError(str(error.name), "no such template") from error
+        except jinja2.TemplateError as error:
+            raise TemplateError(self._place(name, error), str(error.message)) from error
+
+    def fingerprint(self) -> str:
+        """Changes when any template file does."""
+        digest = hashlib.sha256()
+        for folder in self._folders:
+            for path in sorted(folder.rglob("*")):
+                if path.is_file():
+                    digest.update(f"{path.relative_to(folder)}\0".encode() + path.read_bytes() + b"\0")
+        return digest.hexdigest()
+
+    def _place(self, name: str, error: Exception) -> str:
+        """File and line of the template that failed, from the traceback that Jinja2 rewrote."""
+        place, frame = name, error.__traceback__
+        while frame is not None:
+            file = frame.tb_frame.f_code.co_filename
+            if any(Path(file).is_relative_to(folder) for folder in self._folders):
+                place = f"{file}:{frame.tb_lineno}"
+            frame = frame.tb_next
+        return place

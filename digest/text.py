@@ -1,0 +1,46 @@
+"""Plain text: what every string goes through before it is stored, and how a text is shortened.
+
+Never raises on any ``str``; never returns a character that XML 1.0 (section 2.2) forbids.
+"""
+
+from __future__ import annotations
+
+import re
+
+# What XML 1.0 forbids, and the C1 controls, which are legal there and garbage everywhere. NEL (U+0085) is a line end.
+_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
+_LINE_END = re.compile("\r\n?|[\x85\u2028\u2029]")
+_SPACES = re.compile(r"\s+")
+_SENTENCE_END = re.compile(r"[。！？…!?；;]+[”’」』）)\"']*|\.(?=\s|$)[”’\"')]*")
+
+
+def clean(text: str) -> str:
+    """The text with line ends as ``\\n`` and without characters that XML forbids."""
+    if text.isascii() and text.isprintable():
+        return text
+    return _FORBIDDEN.sub("", _LINE_END.sub("\n", text))
+
+
+def clean_line(text: str) -> str:
+    """As ``clean``, in one line: every run of white space is one space, none at the ends."""
+    return _SPACES.sub(" ", clean(text)).strip()
+
+
+def cut(text: str, limit: int, *, ellipsis: str = "…") -> str:
+    """At most ``limit`` characters as a reader counts them (grapheme clusters, UAX 29), never inside one.
+
+    Ends after a whole sentence if one ends in the second half of what fits, else after a whole cluster with
+    ``ellipsis``.
+    """
+    if len(text) <= limit:
+        return text
+    import regex  # late: only long texts need it, and it costs start-up time
+
+    clusters = regex.findall(r"\X", text)
+    if len(clusters) <= limit:
+        return text
+    head = "".join(clusters[:limit])
+    ends = [match.end() for match in _SENTENCE_END.finditer(head)]
+    if ends and ends[-1] * 2 >= len(head):
+        return head[: ends[-1]].rstrip()
+    return "".join(clusters[: max(limit - len(ellipsis), 0)]).rstrip() + ellipsis

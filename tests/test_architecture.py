@@ -1,0 +1,76 @@
+"""The floors of docs/architecture.md hold: a module imports lower floors only."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "digest"
+
+FLOORS = {
+    0: {"errors", "models", "ports", "text"},
+    1: {"posts", "changes", "filenames", "period", "edition", "outbox", "render"},
+    2: {"sources", "store", "templates", "languages", "publish", "mail"},
+    3: {"jobs"},
+    4: {"config", "app"},
+    5: {"cli", "__main__"},
+}
+FLOOR_OF = {name: floor for floor, names in FLOORS.items() for name in names}
+THINKING_MAY_USE = {"hashlib", "json", "datetime", "zoneinfo", "email"}
+OUTSIDE = {
+    "os",
+    "pathlib",
+    "sqlite3",
+    "socket",
+    "smtplib",
+    "subprocess",
+    "urllib.request",
+    "sqlalchemy",
+    "random",
+    "time",
+}
+
+
+def top(module: str) -> str:
+    """``digest.posts.dates`` is in ``posts``; ``digest`` itself is nowhere."""
+    return module.split(".")[1] if "." in module else ""
+
+
+def imports(path: Path) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.update(
+                f"{node.module}.{alias.name}" if node.module == "digest" else node.module for alias in node.names
+            )
+    return found
+
+
+MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def test_imports_go_down(path: Path) -> None:
+    """No module imports its own floor (other than its own folder) or a higher one; hands do not know each other."""
+    own = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    floor = FLOOR_OF[own]
+    for module in imports(path):
+        if not module.startswith("digest") or top(module) in (own, "", "__version__"):
+            continue
+        other = FLOOR_OF[top(module)]
+        beside = other == floor and floor in (0, 1, 4)
+        assert other < floor or beside, f"{path.name} (floor {floor}) imports {module} (floor {other})"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in MODULES if FLOOR_OF[path.relative_to(PACKAGE).parts[0].removesuffix(".py")] <= 1],
+    ids=lambda path: path.relative_to(PACKAGE).as_posix(),
+)
+def test_thinking_touches_nothing(path: Path) -> None:
+    """Nouns and thinking import nothing that reaches disk, network, clock or chance."""
+    assert not {module for module in imports(path) if module in OUTSIDE or module.split(".")[0] in OUTSIDE}
