@@ -1,0 +1,59 @@
+# make run     set everything up and digest the sample archive: feeds in public/, a mail in var/outbox/
+# make test    set everything up and run the tests (make test-all: the long ones too)
+# make check   lint and types        make bench   measure        make lock   renew the pinned versions
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip --quiet --disable-pip-version-check --no-input
+
+.PHONY: run test test-all check lint types bench docs lock clean
+
+run: $(VENV)/run
+	$(BIN)/digest run
+
+test: $(VENV)/dev
+	$(BIN)/pytest -m "not slow" $(PYTEST_ARGS)
+
+test-all: $(VENV)/dev
+	$(BIN)/pytest $(PYTEST_ARGS)
+
+check: lint types
+
+lint: $(VENV)/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/dev
+	$(BIN)/mypy
+
+bench: $(VENV)/dev
+	$(BIN)/python benchmarks/bench.py
+
+docs: $(VENV)/dev
+	$(BIN)/python -m digest.config > docs/config.schema.json
+
+$(VENV)/run: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "digest needs Python 3.11 or newer; name one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install -r requirements.lock
+	$(PIP) install --no-build-isolation --no-deps --editable .
+	@touch $@
+
+$(VENV)/dev: requirements-dev.lock $(VENV)/run
+	$(PIP) install -r requirements-dev.lock
+	@touch $@
+
+# Versions only: no addresses, so that it works with whichever package index pip is set up for.
+lock:
+	rm -rf build/lock && $(PYTHON) -m venv build/lock/all && $(PYTHON) -m venv build/lock/run
+	build/lock/all/bin/pip --quiet install --upgrade pip
+	build/lock/all/bin/pip --quiet install hatchling editables ".[postgres,s3]" --group dev
+	build/lock/all/bin/pip freeze --exclude digest > requirements-dev.lock
+	build/lock/run/bin/pip --quiet install --constraint requirements-dev.lock hatchling editables ".[postgres]"
+	build/lock/run/bin/pip freeze --exclude digest > requirements.lock
+	rm -rf build/lock
+
+clean:
+	rm -rf $(VENV) build dist public var .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis
