@@ -169,8 +169,9 @@ class EditionStore(Protocol):
         """Save edition, members and deliveries in ONE transaction. None if another process was first."""
         ...
 
-    def skip(self, digest: str, period: str, now: datetime, category: str = "") -> bool:
-        """Record that this period had nothing to say. False if it is taken already."""
+    def skip(self, digest: str, period: str, now: datetime, category: str = "", reason: str = "") -> bool:
+        """Record that this period has no edition: ``nothing new`` (the default) or ``missed``. From then on
+        ``edition`` finds it, in state skipped. False if the period is taken already."""
         ...
 
     def unpublished_pages(self) -> list[SavedEdition]:
