@@ -1,0 +1,77 @@
+"""The command line: one file a command. A command parses its words, calls ``app``, prints the report.
+
+Exit codes: 0 fine, 1 ran with failures (they are listed), 2 misuse or a bad configuration (nothing was touched).
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+import digest
+from digest.errors import ConfigError, DigestError
+
+COMMANDS = {
+    "run": "Collect posts, publish feeds, make and send what is due.",
+}
+"""Command to its help line; the module is imported when the command is called, so that ``--help`` is quick."""
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are modules of this package."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command = importlib.import_module(f"digest.cli.{cmd_name}").command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(digest.__version__, prog_name="digest")
+def cli() -> None:
+    """Collect Markdown posts, publish their feeds, mail one digest a day.
+
+    For example: digest run --config config.yaml
+    """
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run a command and exit. What a user can cause ends in one clear line, never in a traceback."""
+    try:
+        code = cli.main(args=arguments, prog_name="digest", standalone_mode=False)
+    except ConfigError as error:
+        _say_config(error)
+        sys.exit(2)
+    except DigestError as error:
+        _say(str(error))
+        sys.exit(1)
+    except click.exceptions.Abort:
+        _say("stopped")
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(1)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _say(line: str) -> None:
+    click.echo(f"digest: {line}", err=True)
+
+
+def _say_config(error: ConfigError) -> None:
+    for line in error.problems or (str(error),):
+        _say(line)

@@ -1,0 +1,108 @@
+"""The report of a run, for people and for programs."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections import Counter
+from collections.abc import Iterator
+from datetime import datetime
+from enum import Enum
+from zoneinfo import ZoneInfo
+
+import click
+
+from digest.jobs.collect import CollectReport
+from digest.jobs.run import RunReport
+from digest.models import Problem, Severity
+
+SHOWN = 20
+"""Problems and files listed one by one before the rest is only counted (``--verbose`` lists all)."""
+
+
+def report_to_json(report: RunReport) -> str:
+    """The whole report as JSON, keys as in the dataclasses, times in ISO 8601 (UTC)."""
+    value = {"ok": report.ok, **dataclasses.asdict(report)}
+    if report.collected is not None:
+        value["collected"]["skipped"] = report.collected.skipped
+    return json.dumps(value, ensure_ascii=False, indent=2, default=_plain)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, Enum):
+        return value.value
+    raise TypeError(f"no JSON for {type(value).__name__}")
+
+
+def print_report(report: RunReport, zone: ZoneInfo, *, verbose: bool) -> None:
+    """Say what happened in a few lines; times in ``zone``. Failures go to standard error."""
+    for line in _lines(report, zone, verbose=verbose):
+        click.echo(line)
+    for line in report.warnings:
+        click.echo(click.style("warning: ", fg="yellow") + line, err=True)
+    for line in report.failures:
+        click.echo(click.style("failed: ", fg="red", bold=True) + line, err=True)
+
+
+def _lines(report: RunReport, zone: ZoneInfo, *, verbose: bool) -> Iterator[str]:
+    moment = report.now.astimezone(zone)
+    yield f"digest run, {moment:%Y-%m-%d %H:%M} {zone.key}" + (
+        " (dry run, nothing was touched)" if report.dry_run else ""
+    )
+    if report.collected is not None:
+        yield from _collected(report.collected, verbose=verbose)
+    yield from _published(report, verbose=verbose)
+    yield from _digests(report)
+
+
+def _row(name: str, text: str) -> str:
+    return click.style(f"  {name:<10}", bold=True) + text
+
+
+def _collected(report: CollectReport, *, verbose: bool) -> Iterator[str]:
+    yield _row(
+        "posts",
+        f"{report.arrived} arrived, {report.edited} edited, {report.renamed} renamed, {report.gone} gone; "
+        f"{report.found} files = {report.taken} posts + {report.skipped} left out",
+    )
+    by_severity = Counter(problem.severity for problem in report.problems)
+    if by_severity:
+        yield _row(
+            "problems",
+            f"{by_severity[Severity.SKIPPED]} files cannot be used, {by_severity[Severity.NOTE]} are left out on "
+            f"purpose, {by_severity[Severity.WARNING]} warnings",
+        )
+    shown = [problem for problem in report.problems if verbose or problem.severity is not Severity.NOTE]
+    shown.sort(key=lambda problem: (problem.severity is not Severity.SKIPPED, problem.path, problem.line or 0))
+    for problem in shown if verbose else shown[:SHOWN]:
+        yield f"    {_mark(problem)} {problem}"
+    if not verbose and len(shown) > SHOWN:
+        yield f"    … {len(shown) - SHOWN} more (--verbose lists all)"
+
+
+def _mark(problem: Problem) -> str:
+    colours = {Severity.SKIPPED: "red", Severity.WARNING: "yellow", Severity.NOTE: "blue"}
+    return click.style(f"{problem.severity.value}:", fg=colours[problem.severity])
+
+
+def _published(report: RunReport, *, verbose: bool) -> Iterator[str]:
+    if report.feeds is None:
+        return
+    written, unchanged = list(report.feeds.written), report.feeds.unchanged
+    if report.editions is not None:
+        written += report.editions.written
+    verb = "would be written" if report.dry_run else "written"
+    yield _row("files", f"{len(written)} {verb}, {unchanged} unchanged")
+    if verbose:
+        for path in written:
+            yield f"    {path}"
+
+
+def _digests(report: RunReport) -> Iterator[str]:
+    if report.editions is not None:
+        for line in report.editions.lines():
+            yield _row("edition", line)
+    if report.deliveries is not None:
+        yield _row("mail", report.deliveries.line())

@@ -1,0 +1,47 @@
+"""``digest run``: collect, publish feeds and pages, make and send what is due; once, then exit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command("run")
+@click.option(
+    "--config",
+    "config",
+    type=click.Path(path_type=Path),
+    default=Path("config.yaml"),
+    show_default=True,
+    help="The configuration.",
+)
+@click.option("--as-of", metavar="TIME", help='Pretend it is then: "2026-11-24 08:00" (site zone) or with a zone.')
+@click.option("--only", type=click.Choice(["collect", "feeds", "digest"]), help="Do one step and leave the others out.")
+@click.option("--dry-run", is_flag=True, help="Touch nothing, mark nothing; say what would happen.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON, for programs.")
+@click.option("--verbose", is_flag=True, help="Also list what was left out on purpose, and every file written.")
+def command(config: Path, as_of: str | None, only: str | None, dry_run: bool, as_json: bool, verbose: bool) -> int:
+    """Collect posts, publish feeds and pages, make and send what is due; once, then exit.
+
+    For example: digest run --config config.yaml --dry-run
+    """
+    from digest.app import run_once
+    from digest.cli.progress import terminal_progress
+    from digest.cli.report import print_report, report_to_json
+    from digest.jobs.run import Step
+
+    with terminal_progress(enabled=not as_json) as progress:
+        report, zone = run_once(
+            config,
+            as_of=as_of,
+            only=Step(only) if only else None,
+            dry_run=dry_run,
+            progress=progress,
+            to_json=report_to_json,
+        )
+    if as_json:
+        click.echo(report_to_json(report))
+    else:
+        print_report(report, zone, verbose=verbose)
+    return 0 if report.ok else 1

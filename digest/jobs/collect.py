@@ -1,0 +1,205 @@
+"""Collect: look at the posts folder, read what may have changed, write down what is new.
+
+A file whose size, time and inode are the ones of the last look is not opened. Every batch of files is one
+transaction, so a run that dies half-way is continued by the next one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import islice
+
+from digest.changes import ParsedFile, decide
+from digest.errors import SourceError
+from digest.jobs.progress import Progress, silent
+from digest.models import Changes, FileStat, KnownFile, KnownPost, Listing, Post, Problem, Refusal, Severity
+from digest.ports import PostStore, Source
+
+BATCH = 2_000
+"""Files a transaction."""
+
+DOUBT = timedelta(seconds=2)
+"""A file written this shortly before it was read may be written again without its time changing."""
+
+Parsed = tuple[str, str, "Post | Refusal | SourceError"]
+"""Path, SHA-256 of the bytes, and what they gave."""
+ParseMany = Callable[[Sequence[str]], Iterable[Parsed]]
+"""Reads and parses files, in order; may use several processes."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CollectReport:
+    """What one look at the posts folder brought."""
+
+    found: int
+    """Post files in the folder."""
+    opened: int
+    """Files that had to be read."""
+    taken: int
+    """Files that give a post, now."""
+    arrived: int = 0
+    edited: int = 0
+    renamed: int = 0
+    gone: int = 0
+    problems: tuple[Problem, ...] = ()
+    """Everything wrong with files now, also with those that did not have to be opened again."""
+
+    @property
+    def skipped(self) -> int:
+        """Files that give no post; each has a problem that says why."""
+        return self.found - self.taken
+
+
+def parse_here(source: Source, parse: Callable[[str, bytes], Post | Refusal]) -> ParseMany:
+    """Read and parse in this process, one file after the other."""
+
+    def parse_many(paths: Sequence[str]) -> Iterator[Parsed]:
+        for path in paths:
+            try:
+                data = source.read(path)
+            except SourceError as error:
+                yield path, "", error
+            else:
+                yield path, hashlib.sha256(data).hexdigest(), parse(path, data)
+
+    return parse_many
+
+
+def collect(
+    store: PostStore,
+    source: Source,
+    parse_many: ParseMany,
+    *,
+    rules: str,
+    now: datetime,
+    wall: datetime,
+    progress: Progress = silent,
+) -> CollectReport:
+    """Bring the store up to date with the source.
+
+    ``rules`` is the fingerprint of the parsing rules: when it differs from the last run's, every file is read
+    again. ``now`` is the moment the run stands for, ``wall`` the real one, to compare file times with. Raises
+    SourceError if the folder is missing, or if every known post vanished at once (nothing is withdrawn then).
+    """
+    listing = source.scan()
+    known = store.known_files()
+    if known and not listing.files:
+        raise SourceError(
+            "posts.folder",
+            f"no post file is left, {len(known)} were known; nothing was withdrawn",
+            "check that the folder is mounted and the right one; delete the store to start afresh",
+        )
+    importing = store.is_importing()
+    same_rules = store.rules() == rules
+    todo = sorted(
+        path for path, stat in listing.files.items() if _needs_reading(known.get(path), stat, now, same_rules)
+    )
+    vanished = [path for path in known if path not in listing.files and not _is_blind(path, listing)]
+    missing = [post for post in store.posts_at(vanished).values() if post.gone_at is None]
+    tally = _Tally()
+    done = 0
+    for paths in _batches(todo, BATCH):
+        parsed = list(parse_many(paths))
+        changes, missing = _decide(store, parsed, listing, missing, now=now, wall=wall, importing=importing)
+        store.record(changes, now)
+        tally.add(changes)
+        tally.taken += sum(isinstance(outcome, Post) for _, _, outcome in parsed)
+        tally.unread += [_unread(path, outcome) for path, _, outcome in parsed if isinstance(outcome, SourceError)]
+        done += len(paths)
+        progress("reading posts", done, len(todo))
+    if vanished:
+        store.record(Changes(gone=tuple(post.key for post in missing), forgotten=tuple(sorted(vanished))), now)
+        tally.gone += len(missing)
+    if not same_rules and not tally.unread:
+        store.set_rules(rules)
+    if importing:
+        store.finish_import(now)
+    problems = (*listing.problems, *tally.unread, *store.problems())
+    return CollectReport(
+        found=len(listing.files),
+        opened=len(todo),
+        taken=tally.taken + sum(known[path].taken for path in listing.files.keys() - set(todo)),
+        arrived=tally.arrived,
+        edited=tally.edited,
+        renamed=tally.renamed,
+        gone=tally.gone,
+        problems=problems,
+    )
+
+
+class _Tally:
+    """Counts over the batches."""
+
+    def __init__(self) -> None:
+        self.taken = self.arrived = self.edited = self.renamed = self.gone = 0
+        self.unread: list[Problem] = []
+
+    def add(self, changes: Changes) -> None:
+        self.arrived += len(changes.arrivals)
+        self.edited += sum(revision.is_edit for revision in changes.revisions)
+        self.renamed += sum(revision.is_rename for revision in changes.revisions)
+        self.gone += len(changes.gone)
+
+
+def _needs_reading(known: KnownFile | None, stat: FileStat, now: datetime, same_rules: bool) -> bool:
+    if known is None or not same_rules or known.stat != stat:
+        return True
+    return known.recheck_at is not None and known.recheck_at <= now
+
+
+def _is_blind(path: str, listing: Listing) -> bool:
+    return any(path.startswith(f"{folder}/") or not folder for folder in listing.blind)
+
+
+def _unread(path: str, error: SourceError) -> Problem:
+    return Problem(path=path, reason=error.cause, remedy=error.remedy, severity=Severity.SKIPPED)
+
+
+def _batches(paths: Sequence[str], size: int) -> Iterator[list[str]]:
+    rest = iter(paths)
+    while batch := list(islice(rest, size)):
+        yield batch
+
+
+def _decide(
+    store: PostStore,
+    parsed: Sequence[Parsed],
+    listing: Listing,
+    missing: Sequence[KnownPost],
+    *,
+    now: datetime,
+    wall: datetime,
+    importing: bool,
+) -> tuple[Changes, list[KnownPost]]:
+    """One batch's changes, and the missing posts that found no new path in it."""
+    files = [
+        ParsedFile(
+            path=path,
+            stat=listing.files[path],
+            sha256=sha256,
+            outcome=outcome,
+            in_doubt=_is_in_doubt(listing.files[path], wall),
+        )
+        for path, sha256, outcome in parsed
+        if not isinstance(outcome, SourceError)
+    ]
+    posts = [file.outcome for file in files if isinstance(file.outcome, Post)]
+    known: Mapping[str, KnownPost] = store.posts_at([file.path for file in files])
+    changes = decide(
+        files,
+        known=known,
+        missing=missing,
+        taken_ids=store.ids_taken([post.feed_id for post in posts]),
+        adopted=store.adopted_ids([post.url for post in posts]),
+        now=now,
+        importing=importing,
+    )
+    moved = {revision.key for revision in changes.revisions if revision.is_rename}
+    return changes, [post for post in missing if post.key not in moved]
+
+
+def _is_in_doubt(stat: FileStat, wall: datetime) -> bool:
+    return stat.mtime_ns >= int((wall - DOUBT).timestamp() * 1_000_000_000)

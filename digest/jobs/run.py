@@ -1,0 +1,105 @@
+"""One run: collect, make the editions that are due, publish, deliver; and a report of all of it.
+
+Each step stands alone: when one fails, its failure is listed, the steps after it work with what is there, and the
+next run makes up for it. Only a store that cannot be used ends a run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import TypeVar
+
+from digest.errors import DigestError, StoreError
+from digest.jobs.collect import CollectReport
+from digest.jobs.deliver import DeliveryReport
+from digest.jobs.editions import EditionsReport
+from digest.jobs.feeds import FeedReport
+from digest.ports import RunStore
+
+T = TypeVar("T")
+
+
+class Step(StrEnum):
+    """The steps of a run, in order; ``--only`` picks one."""
+
+    COLLECT = "collect"
+    FEEDS = "feeds"
+    DIGEST = "digest"
+
+
+@dataclass(kw_only=True, slots=True)
+class RunReport:
+    """What happened. Filled step by step; a step that was left out or failed stays None."""
+
+    now: datetime
+    dry_run: bool = False
+    collected: CollectReport | None = None
+    feeds: FeedReport | None = None
+    editions: EditionsReport | None = None
+    deliveries: DeliveryReport | None = None
+    failures: list[str] = field(default_factory=list)
+    """One line each: where, what, what to do."""
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        return not self.failures
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Steps:
+    """The steps, ready to be called: what they need is bound by ``app``."""
+
+    collect: Callable[[], CollectReport]
+    publish_feeds: Callable[[], FeedReport]
+    make_editions: Callable[[], EditionsReport]
+    publish_editions: Callable[[EditionsReport], EditionsReport]
+    deliver: Callable[[], DeliveryReport]
+
+
+def run(
+    store: RunStore,
+    steps: Steps,
+    *,
+    now: datetime,
+    only: Step | None = None,
+    dry_run: bool = False,
+    to_json: Callable[[RunReport], str],
+) -> RunReport:
+    """Run the steps (all, or ``only`` one) on a store that is held exclusively. Raises StoreError alone."""
+    report = RunReport(now=now, dry_run=dry_run)
+    number = store.started(now)
+    if only in (None, Step.COLLECT):
+        report.collected = _attempt(report, steps.collect)
+    if only in (None, Step.DIGEST):
+        report.editions = _attempt(report, steps.make_editions)
+    if only in (None, Step.FEEDS):
+        report.feeds = _attempt(report, steps.publish_feeds)
+    if only in (None, Step.DIGEST):
+        made = report.editions
+        if made is not None:
+            report.editions = _attempt(report, lambda: steps.publish_editions(made)) or made
+        report.deliveries = _attempt(report, steps.deliver)
+    _gather(report)
+    store.ended(number, now, to_json(report))
+    return report
+
+
+def _attempt(report: RunReport, step: Callable[[], T]) -> T | None:
+    try:
+        return step()
+    except StoreError:
+        raise
+    except DigestError as error:
+        report.failures.append(str(error))
+        return None
+
+
+def _gather(report: RunReport) -> None:
+    for part in (report.feeds, report.editions, report.deliveries):
+        if part is not None:
+            report.failures += part.failures
+            report.warnings += part.warnings

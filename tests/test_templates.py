@@ -1,0 +1,53 @@
+"""How strict templates are, and how a user's folder overrides them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from digest.errors import TemplateError
+from digest.languages import CatalogueLanguage
+from digest.templates import FolderTemplates, packaged_templates
+
+
+def templates(folder: Path, **files: str) -> FolderTemplates:
+    for name, text in files.items():
+        (folder / name.replace("_", ".")).write_text(text, encoding="utf-8")
+    return FolderTemplates(CatalogueLanguage("zh-CN"), folder)
+
+
+def test_html_is_escaped_and_text_is_not(tmp_path: Path) -> None:
+    """Everything but .txt is escaped, whatever its name ends in."""
+    found = templates(tmp_path, a_html="{{ x }}", a_xml="{{ x }}", a_txt="{{ x }}")
+    assert found.render("a.html", {"x": "<b>&"}) == "&lt;b&gt;&amp;"
+    assert found.render("a.xml", {"x": "<b>&"}) == "&lt;b&gt;&amp;"
+    assert found.render("a.txt", {"x": "<b>&"}) == "<b>&"
+
+
+def test_undefined_name_is_an_error_with_file_and_line(tmp_path: Path) -> None:
+    """A name that is not given stops the rendering and is named."""
+    with pytest.raises(TemplateError, match=r"a\.html:2: 'titel' is undefined"):
+        templates(tmp_path, a_html="fine\n{{ titel }}").render("a.html", {})
+
+
+def test_broken_template_is_an_error_with_file_and_line(tmp_path: Path) -> None:
+    """So does a syntax error."""
+    with pytest.raises(TemplateError, match=r"a\.html:2: "):
+        templates(tmp_path, a_html="fine\n{% if %}").render("a.html", {})
+
+
+def test_missing_template_is_named(tmp_path: Path) -> None:
+    """So does a template that is not there."""
+    with pytest.raises(TemplateError, match=r"nowhere\.html: no such template"):
+        templates(tmp_path).render("nowhere.html", {})
+
+
+def test_user_folder_wins_file_by_file(tmp_path: Path) -> None:
+    """A file in the user's folder replaces the one that comes with the program; the fingerprint tells."""
+    name = next(path.relative_to(packaged_templates()) for path in sorted(packaged_templates().rglob("*.html")))
+    before = templates(tmp_path).fingerprint()
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / name).write_text("mine")
+    assert templates(tmp_path).render(name.as_posix(), {}) == "mine"
+    assert templates(tmp_path).fingerprint() != before

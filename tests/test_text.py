@@ -1,0 +1,71 @@
+"""Cleaning and cutting of plain text."""
+
+from __future__ import annotations
+
+import pytest
+import regex
+from hypothesis import given
+from hypothesis import strategies as st
+from lxml import etree
+
+from digest.text import clean, clean_line, cut
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("plain", "plain"),
+        ("a\r\nb\rc", "a\nb\nc"),
+        ("a\x85b\u2028c\u2029d", "a\nb\nc\nd"),
+        ("tab\there", "tab\there"),
+        ("\x00a\x0bb\x0cc\x1fd", "abcd"),
+        ("\x7f\x80\x9f", ""),
+        ("\ufffe\uffff", ""),
+        ("\ud800x\udfff", "x"),
+        ("纯文本 <b>", "纯文本 <b>"),
+        ("😀", "😀"),
+    ],
+)
+def test_clean_drops_only_what_xml_forbids(text: str, expected: str) -> None:
+    """One bad character costs itself and nothing else."""
+    assert clean(text) == expected
+
+
+@given(st.text(st.characters(exclude_categories=())))
+def test_clean_text_is_always_legal_xml(text: str) -> None:
+    """lxml takes every cleaned text, and cleaning twice changes nothing."""
+    cleaned = clean(text)
+    etree.Element("a").text = cleaned
+    assert clean(cleaned) == cleaned
+
+
+def test_clean_line_is_one_line() -> None:
+    """White space of any kind, the ideographic space too, becomes one space."""
+    assert clean_line("  甲\u3000\n 乙\t丙 ") == "甲 乙 丙"
+
+
+@pytest.mark.parametrize(
+    ("text", "limit", "expected"),
+    [
+        ("短", 5, "短"),
+        ("一二三四。五六七八九十", 7, "一二三四。"),
+        ("一二三四五六七八九十", 7, "一二三四五六…"),
+        ("他说：“好。”然后走了很远很远", 8, "他说：“好。”"),
+        ("One two. Three four five", 14, "One two."),
+        ("3.5% of everything that is", 10, "3.5% of e…"),
+        ("👨‍👩‍👧‍👦👨‍👩‍👧‍👦👨‍👩‍👧‍👦", 2, "👨‍👩‍👧‍👦…"),
+        ("e\u0301e\u0301e\u0301", 2, "e\u0301…"),
+        ("🇨🇳🇨🇳🇨🇳", 2, "🇨🇳…"),
+    ],
+)
+def test_cut_counts_what_a_reader_counts(text: str, limit: int, expected: str) -> None:
+    """Ends at a sentence if one ends late enough, never inside an emoji or a combining pair."""
+    assert cut(text, limit) == expected
+
+
+@given(st.text(), st.integers(1, 50))
+def test_cut_is_a_prefix_within_the_limit(text: str, limit: int) -> None:
+    """A cut text is no longer than allowed and begins as the text does."""
+    shorter = cut(text, limit)
+    assert text.startswith(shorter.removesuffix("…").rstrip())
+    assert len(regex.findall(r"\X", shorter)) <= limit
