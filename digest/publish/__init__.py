@@ -1,0 +1,1 @@
+"""Putting published files where readers and web servers find them."""

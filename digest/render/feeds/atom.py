@@ -1,0 +1,106 @@
+"""Atom 1.0 (RFC 4287) with archives (RFC 5005), tombstones (RFC 6721) and WebSub links."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from digest.models import Author
+from digest.render.feeds import feedgen_writer
+from digest.render.feeds.feedgen_writer import XML, Element, Entry, Head, name
+from digest.render.feeds.model import Feed, Item
+
+MEDIA_TYPE = "application/atom+xml"
+
+
+def render_atom(feed: Feed) -> bytes:
+    """The feed as an Atom document. Same feed, same bytes."""
+    head = Head(
+        id=feed.id,
+        title=feed.title,
+        description=feed.description,
+        home_url=feed.home_url,
+        language=feed.language,
+        updated=feed.updated,
+        rights=feed.rights,
+        icon=feed.icon,
+        logo=feed.logo,
+        prefixes=tuple(_prefixes(feed)),
+    )
+    entries = [_entry(item) for item in feed.items]
+    return feedgen_writer.atom_document(head, list(_feed_elements(feed)), entries)
+
+
+def timestamp(moment: datetime) -> str:
+    """RFC 3339, such as ``2021-12-30T17:17:49+08:00``."""
+    return moment.isoformat(timespec="seconds")
+
+
+def _prefixes(feed: Feed) -> Iterator[str]:
+    if feed.paging.closed:
+        yield "fh"
+    if any(item.withdrawn for item in feed.items):
+        yield "at"
+    if any(item.image for item in feed.items):
+        yield "media"
+
+
+def _feed_elements(feed: Feed) -> Iterator[Element]:
+    yield _person(feed.author)
+    if feed.addresses.atom:
+        yield _link("self", feed.addresses.atom, MEDIA_TYPE)
+    for hub in feed.hubs:
+        yield _link("hub", hub)
+    for rel, address in (
+        ("current", feed.paging.current.atom),
+        ("prev-archive", feed.paging.previous.atom),
+        ("next-archive", feed.paging.next.atom),
+    ):
+        if address:
+            yield _link(rel, address, MEDIA_TYPE)
+    if feed.paging.closed:
+        yield Element(name("fh", "archive"))
+    for item in feed.items:
+        if item.withdrawn:
+            yield Element(name("at", "deleted-entry"), None, {"ref": item.id, "when": timestamp(item.withdrawn)})
+
+
+def _entry(item: Item) -> Entry:
+    return Entry(
+        id=item.id,
+        url=item.url,
+        title=item.title,
+        updated=item.updated,
+        published=item.published,
+        summary=item.summary,
+        content=item.content_html,
+        additions=list(_entry_elements(item)),
+        attributes={f"{{{XML}}}lang": item.lang} if item.lang else None,
+        content_attributes={f"{{{XML}}}base": item.url} if item.content_html else None,
+    )
+
+
+def _entry_elements(item: Item) -> Iterator[Element]:
+    if item.original_url:
+        yield _link("via", item.original_url, "text/html")
+    for media in item.attachments:
+        attributes = {"rel": "enclosure", "href": media.url, "type": media.mime_type, "length": str(media.length)}
+        yield Element("link", None, attributes)
+    for author in item.creators:
+        yield _person(author)
+    for category in item.categories:
+        attributes = {"term": category.term, "scheme": category.scheme, "label": category.label}
+        yield Element("category", None, attributes)
+    for tag in item.tags:
+        yield Element("category", None, {"term": tag})
+    if item.image:
+        yield Element(name("media", "content"), None, {"url": item.image, "medium": "image"})
+
+
+def _person(author: Author) -> Element:
+    details = (("name", author.name), ("email", author.email), ("uri", author.url))
+    return Element("author", None, None, [Element(detail, text) for detail, text in details if text])
+
+
+def _link(rel: str, address: str, media_type: str | None = None) -> Element:
+    return Element("link", None, {"rel": rel, "href": address} | ({"type": media_type} if media_type else {}))

@@ -1,0 +1,98 @@
+"""From a post of the store to an item of a feed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+from urllib.parse import quote, urlsplit, urlunsplit
+
+from digest.models import Attachment, Author, KnownPost
+from digest.ports import Language
+from digest.render.feeds.model import Item, Term
+from digest.text import clean, clean_line
+
+_URI_CHARACTERS = "!#$%&'()*+,/:;=?@[]~"
+_NOT_URI = re.compile(r"""[^!-~]|["<>\\^`{|}]|%(?![0-9A-Fa-f]{2})""")
+_STRAY_PERCENT = re.compile("%(?![0-9A-Fa-f]{2})")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ItemRules:
+    """What making an item needs besides the post."""
+
+    language: Language
+    zone: tzinfo
+    """The site's; dates are written in it."""
+    category_scheme: str
+    category_titles: Mapping[str, str]
+    """Titles of categories that have one."""
+
+
+def make_item(post: KnownPost, rules: ItemRules, content_html: str | None = None) -> Item:
+    """The item that stands for ``post``; a withdrawn post keeps its id and says that it is gone."""
+    title = clean_line(post.title) or clean_line(post.summary)[:80] or post.url
+    lang = post.lang if post.lang and post.lang.lower() != rules.language.tag.lower() else None
+    categories = tuple(
+        Term(term=name, label=clean_line(rules.category_titles.get(name, name)), scheme=rules.category_scheme)
+        for name in post.categories
+        if name
+    )
+    published = local(post.published, rules.zone)
+    if post.gone_at is not None:
+        gone = local(post.gone_at, rules.zone)
+        return Item(
+            id=post.id,
+            url=uri(post.url),
+            title=rules.language.text("[Withdrawn] {title}", title=title),
+            summary=rules.language.text("This post has been withdrawn by its publisher."),
+            published=published,
+            updated=max(gone, published),
+            categories=categories,
+            lang=lang,
+            withdrawn=gone,
+        )
+    return Item(
+        id=post.id,
+        url=uri(post.url),
+        title=title,
+        summary=clean(post.summary).strip() or title,
+        content_html=clean(content_html) if content_html else None,
+        published=published,
+        updated=local(max(post.updated, post.published), rules.zone),
+        authors=tuple(_author(author) for author in post.authors if clean_line(author.name)),
+        source_name=clean_line(post.source_name) if post.source_name else None,
+        original_url=uri(post.original_url) if post.original_url else None,
+        categories=categories,
+        tags=tuple(dict.fromkeys(tag for tag in map(clean_line, post.tags) if tag)),
+        image=uri(post.image) if post.image else None,
+        attachments=tuple(
+            Attachment(url=uri(media.url), mime_type=media.mime_type, length=max(media.length, 0))
+            for media in post.attachments
+        ),
+        lang=lang,
+    )
+
+
+def local(moment: datetime, zone: tzinfo) -> datetime:
+    """In the site's zone, whole seconds."""
+    return moment.astimezone(zone).replace(microsecond=0)
+
+
+def uri(address: str) -> str:
+    """The address with nothing in it that RFC 3986 forbids: RSS links must be URIs, not IRIs."""
+    if not _NOT_URI.search(address):
+        return address
+    address = _STRAY_PERCENT.sub("%25", address)
+    try:
+        parts = urlsplit(address)
+        host = parts.netloc if parts.netloc.isascii() else parts.netloc.encode("idna").decode("ascii")
+        address = urlunsplit(parts._replace(netloc=host))
+    except ValueError:  # brackets that are no IPv6 address, a host name that IDNA refuses
+        pass
+    return quote(address, safe=_URI_CHARACTERS)
+
+
+def _author(author: Author) -> Author:
+    return Author(name=clean_line(author.name), email=author.email, url=uri(author.url) if author.url else None)

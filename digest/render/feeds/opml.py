@@ -1,0 +1,56 @@
+"""OPML 2.0 (http://opml.org/spec2.opml): all feeds in one file that readers import."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from email.utils import format_datetime
+
+from lxml import etree
+
+MEDIA_TYPE = "text/x-opml"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outline:
+    """One feed."""
+
+    title: str
+    description: str
+    feed_url: str
+    """Equal to the feed's own ``self`` link."""
+    home_url: str
+    language: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Group:
+    """Feeds that belong together."""
+
+    title: str
+    outlines: tuple[Outline, ...]
+
+
+def render_opml(title: str, groups: Sequence[Group], modified: datetime) -> bytes:
+    """The list as OPML. Atom feeds are ``type="rss"`` too: that is how the format says "feed"."""
+    root = etree.Element("opml", {"version": "2.0"})
+    head = etree.SubElement(root, "head")
+    etree.SubElement(head, "title").text = title
+    etree.SubElement(head, "dateModified").text = format_datetime(modified)
+    body = etree.SubElement(root, "body")
+    for group in groups:
+        parent = etree.SubElement(body, "outline", {"text": group.title})
+        for outline in group.outlines:
+            attributes = {
+                "type": "rss",
+                "text": outline.title,
+                "title": outline.title,
+                "xmlUrl": outline.feed_url,
+                "htmlUrl": outline.home_url,
+                "language": outline.language,
+                "description": outline.description,
+            }
+            etree.SubElement(parent, "outline", attributes)
+    written: bytes = etree.tostring(root, encoding="UTF-8", xml_declaration=True, pretty_print=True)
+    return written

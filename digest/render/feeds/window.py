@@ -1,0 +1,57 @@
+"""Which posts a feed holds: enough of the latest that no reader who polls now and then misses one.
+
+Nothing here looks at the clock. The window is counted back from the newest post, so a feed changes only when
+its posts do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from digest.models import KnownPost
+
+SAFE_COVER = timedelta(hours=24)
+"""Readers that poll once a day must not miss anything."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Limits:
+    """How much a feed holds."""
+
+    window: timedelta = timedelta(hours=48)
+    min_items: int = 50
+    """Even if they are older than the window."""
+    max_items: int = 500
+    max_bytes: int = 768 * 1024
+    """Of the largest format, uncompressed."""
+
+
+def count_in_window(posts: Sequence[KnownPost], limits: Limits) -> int:
+    """How many of ``posts`` (latest ``first_seen`` first) the feed holds, bytes left aside."""
+    if not posts:
+        return 0
+    start = posts[0].first_seen - limits.window
+    recent = sum(1 for post in posts if post.first_seen >= start)
+    return min(max(recent, limits.min_items), limits.max_items, len(posts))
+
+
+def shrink(count: int, size: int, max_bytes: int) -> int:
+    """How many items to keep after ``count`` items took ``size`` bytes: as many as should fit, at least one
+    less than before and at least one."""
+    fitting = int(count * max_bytes / size) if size else count
+    return max(1, min(count - 1, fitting))
+
+
+def lost_cover(posts: Sequence[KnownPost], kept: int) -> timedelta | None:
+    """How far back the feed reaches if that is less than a day and posts had to be left out, else None."""
+    if kept >= len(posts):
+        return None
+    reach = posts[0].first_seen - posts[kept].first_seen
+    return reach if reach < SAFE_COVER else None
+
+
+def in_reading_order(posts: Sequence[KnownPost]) -> list[KnownPost]:
+    """Newest date first, then by id, so that the order never depends on how they were found."""
+    return sorted(sorted(posts, key=lambda post: post.id), key=lambda post: post.published, reverse=True)
