@@ -1,0 +1,147 @@
+"""From a file to settings: the quick way when all is well, the thorough one when it is not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from digest.config.checks import check_settings
+from digest.config.document import Fault, Unreadable, read_document
+from digest.config.settings import MailSettings, Settings
+from digest.config.values import StoreUrl, decode
+from digest.errors import ConfigError
+
+STORE_VARIABLE = "DIGEST_STORE"
+
+_S = TypeVar("_S", bound=msgspec.Struct)
+
+
+def load(path: Path, env: Mapping[str, str]) -> Settings:
+    """The settings of a configuration file. Relative paths in it are counted from its folder.
+
+    ``env`` is the environment; DIGEST_STORE in it wins over ``store``. Raises ConfigError with every problem,
+    one line each; nothing was touched then.
+    """
+    raw = _read(path)
+    try:
+        document = read_document(raw)
+    except Unreadable as error:
+        raise _error(path, error.faults) from error
+    data = _without_empty(document.data)
+    store, faults = _store_from(env)
+    try:
+        settings = msgspec.convert(data, Settings, dec_hook=decode)
+    except (msgspec.ValidationError, RecursionError) as error:
+        from digest.config.explain import explain  # late: needs jsonschema, and only a faulty file needs it
+
+        raise _error(path, [*document.faults, *explain(document, data, str(error))], faults) from error
+    found = [*document.faults, *check_settings(settings, document)]
+    if found or faults:
+        raise _error(path, found, faults)
+    if store is not None:
+        settings = msgspec.structs.replace(settings, store=store)
+    return _resolved(settings, path.absolute().parent)
+
+
+def password(mail: MailSettings, env: Mapping[str, str]) -> str | None:
+    """The SMTP password, read now: from the environment, else from the file. None if neither is there to read.
+
+    Raises ConfigError if the file cannot be read or is empty.
+    """
+    if env.get(mail.password_env):
+        return env[mail.password_env]
+    if mail.password_file is None:
+        return None
+    try:
+        text = mail.password_file.read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise _password_error(mail, f"cannot be read: {_lower(str(reason))}") from error
+    if not text:
+        raise _password_error(mail, "is empty")
+    return text
+
+
+def _password_error(mail: MailSettings, cause: str) -> ConfigError:
+    remedy = f"put the password into it, or into the environment variable {mail.password_env}"
+    line = f"mail.password_file: {mail.password_file} {cause}; {remedy}"
+    return ConfigError("mail.password_file", f"{mail.password_file} {cause}", remedy, (line,))
+
+
+# -------------------------------------------------------------------- file
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        text = "there is no such file; let digest init write one, or name another with --config FILE"
+        raise _error(path, [Fault(text=text)]) from error
+    except IsADirectoryError as error:
+        text = f"is a folder; name the file in it, for example: --config {path / 'config.yaml'}"
+        raise _error(path, [Fault(text=text)]) from error
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "the name is not valid"
+        text = f"cannot be read: {_lower(str(reason))}; check its owner and permissions"
+        raise _error(path, [Fault(text=text)]) from error
+
+
+def _lower(text: str) -> str:
+    return text[:1].lower() + text[1:]
+
+
+def _error(path: Path, faults: list[Fault] | tuple[Fault, ...], others: tuple[str, ...] = ()) -> ConfigError:
+    """One error for all faults, those of the file in the order of their lines."""
+    ordered = sorted(dict.fromkeys(faults), key=lambda fault: (fault.line or 0, str(fault)))
+    lines = [f"{path}:{fault.line}: {fault}" if fault.line else f"{path}: {fault}" for fault in ordered]
+    problems = (*lines, *others)
+    if len(problems) == 1:
+        place, _, rest = problems[0].partition(": ")
+        cause, _, remedy = rest.partition("; ")
+        return ConfigError(place, cause, remedy, problems)
+    return ConfigError(str(path), f"{len(problems)} problems\n" + "\n".join(problems), "", problems)
+
+
+# -------------------------------------------------------------------- data
+
+
+def _without_empty(data: dict[str, object]) -> dict[str, object]:
+    """A key without a value (all of its lines are commented out) is as good as absent; a digest without one has
+    every default."""
+    cleaned = {key: _section(key, value) for key, value in data.items() if value is not None}
+    return {"site": {}, **cleaned}
+
+
+def _section(key: str, value: object) -> object:
+    if not isinstance(value, dict) or key == "categories":
+        return value
+    if key == "digests":
+        return {name: _section(name, {} if item is None else item) for name, item in value.items()}
+    return {name: item for name, item in value.items() if item is not None}
+
+
+def _store_from(env: Mapping[str, str]) -> tuple[StoreUrl | None, tuple[str, ...]]:
+    text = env.get(STORE_VARIABLE)
+    if not text:
+        return None, ()
+    try:
+        return StoreUrl.parse(text), ()
+    except ValueError as error:
+        return None, (f"environment: {STORE_VARIABLE} {error}",)
+
+
+def _resolved(value: _S, folder: Path) -> _S:
+    """Settings with every path absolute."""
+    changed: dict[str, object] = {}
+    for name in value.__struct_fields__:
+        item = getattr(value, name)
+        if isinstance(item, Path):
+            changed[name] = folder / item
+        elif isinstance(item, StoreUrl):
+            changed[name] = item.below(folder)
+        elif isinstance(item, msgspec.Struct):
+            changed[name] = _resolved(item, folder)
+    return msgspec.structs.replace(value, **changed) if changed else value

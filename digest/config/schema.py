@@ -1,0 +1,72 @@
+"""The JSON Schema of the configuration, derived from the settings' classes.
+
+Two uses, one source: editors get it with types, titles and defaults (``docs/config.schema.json``, printed by
+``python -m digest.config``); the thorough check of a faulty file gets it with the formats alone, so that the
+functions in ``values`` have the only word.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from digest.config import settings as settings_module
+from digest.config.settings import Settings
+from digest.config.values import FORMATS, Mailbox, Mailboxes, MailSize, Size
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+Schema = dict[str, Any]
+
+_NOT_ONLY_TEXT: dict[type, Schema] = {
+    Size: {"type": ["integer", "string"], "minimum": 1, "maximum": Size.most},
+    MailSize: {"type": ["integer", "string"], "minimum": 1, "maximum": MailSize.most},
+    Mailboxes: {"type": ["string", "array"], "items": {"type": "string", "format": Mailbox.schema_format}},
+}
+
+
+def checking_schema() -> Schema:
+    """For the thorough check: what is not plain JSON is left to the formats."""
+    return _build(lambda kind: {"format": FORMATS[kind]})
+
+
+def editor_schema() -> Schema:
+    """For editors: complete in itself."""
+    schema = _build(lambda kind: {"format": FORMATS[kind], **_NOT_ONLY_TEXT.get(kind, {"type": "string"})})
+    for definition in schema["$defs"].values():
+        _add_defaults(definition)
+    top = schema["$defs"].pop(Settings.__name__)
+    return {"$schema": DIALECT, **top, "title": "Configuration of digest (config.yaml)", "$defs": schema["$defs"]}
+
+
+def _build(hook: Any) -> Schema:
+    schema = msgspec.json.schema(Settings, schema_hook=hook)
+    return {**schema, "$defs": {name: _without_null(part) for name, part in schema["$defs"].items()}}
+
+
+def _without_null(node: Any) -> Any:
+    """An optional key is left out, not set to null; what remains of its alternatives stands alone."""
+    if isinstance(node, list):
+        return [_without_null(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    cleaned = {key: _without_null(value) for key, value in node.items() if (key, value) != ("default", None)}
+    branches = cleaned.get("anyOf", [])
+    if {"type": "null"} in branches and len(branches) == 2 and "description" in cleaned:
+        branches.remove({"type": "null"})
+        return {**cleaned.pop("anyOf")[0], **cleaned}
+    return cleaned
+
+
+def _add_defaults(definition: Schema) -> None:
+    """Defaults that are no plain JSON, as a user would write them."""
+    kind = vars(settings_module).get(definition["title"])
+    properties = definition.get("properties", {})
+    for field in msgspec.structs.fields(kind) if kind is not None else ():
+        written = properties[field.encode_name]
+        if isinstance(field.default_factory, partial):
+            written["default"] = field.default_factory.args[0]
+        if not written.get("default", True) and written.get("default") is not False:
+            del written["default"]

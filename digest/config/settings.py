@@ -1,0 +1,438 @@
+"""The settings: every key of ``config.yaml``, typed and frozen, with its default, bounds and description.
+
+These classes are the one description of the configuration. The JSON Schema, the checks and the list of known
+keys are derived from them; ``docs/configuration.md`` is checked against them. Secrets are no part of them.
+
+A key that may be written in several forms has a field for the form as written (``author_as_written``) and a
+property for its meaning (``author``).
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
+
+import msgspec
+from msgspec import Meta, Struct
+from msgspec.structs import force_setattr
+
+from digest.config.values import (
+    PARSERS,
+    Duration,
+    Host,
+    LanguageTag,
+    Mailbox,
+    Mailboxes,
+    MailSize,
+    Permalink,
+    Schedule,
+    SiteUrl,
+    Size,
+    StoreUrl,
+    Url,
+)
+
+PORTS = {"implicit": 465, "starttls": 587, "none": 25}
+"""The usual port of each way to secure SMTP (RFC 8314, RFC 6409, RFC 5321)."""
+
+Name = Annotated[str, Meta(min_length=1)]
+
+
+def _default(kind: type, written: str | int) -> Any:
+    """A default in the form a user would write it."""
+    return msgspec.field(default_factory=partial(PARSERS[kind], written))
+
+
+class AuthorSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who writes the site."""
+
+    name: Annotated[Name, Meta(description="The author's name.", examples=["财经早报"])]
+    email: Annotated[
+        Mailbox | None,
+        Meta(description="The author's mail address; it is published in the feeds.", examples=["desk@example.com"]),
+    ] = None
+    url: Annotated[Url | None, Meta(description="The author's page.", examples=["https://example.com/about"])] = None
+
+
+class SiteSettings(
+    Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"author_as_written": "author"}
+):
+    """The site that the posts belong to."""
+
+    title: Annotated[
+        Name, Meta(description="Name of the site: title of the feed of all posts.", examples=["财经早报", "Daily News"])
+    ]
+    url: Annotated[
+        SiteUrl,
+        Meta(
+            description="Address of the site's home page, its base path included. Posts' addresses are made from it.",
+            examples=["https://news.example.com", "https://example.com/blog"],
+        ),
+    ]
+    language: Annotated[
+        LanguageTag,
+        Meta(
+            description="Language of pages, mails and feeds, as a BCP 47 tag.", examples=["zh-CN", "en", "zh-Hant-TW"]
+        ),
+    ]
+    timezone: Annotated[
+        ZoneInfo,
+        Meta(
+            description="IANA time zone of the site. It decides the day in a post's address, dates without a zone, "
+            "and when a digest is due.",
+            examples=["Asia/Shanghai", "Europe/Berlin", "UTC"],
+        ),
+    ]
+    author_as_written: Annotated[
+        Name | AuthorSettings,
+        Meta(
+            description="Author of posts that name none: a name, or name, email and url.",
+            examples=["财经早报", {"name": "Ann Lee", "email": "ann@example.com"}],
+        ),
+    ]
+    description: Annotated[
+        str,
+        Meta(description="What the site is about: subtitle of the feeds.", examples=["全球财经要闻"]),
+    ] = ""
+    rights: Annotated[str, Meta(description="Copyright notice for the feeds.", examples=["© 2026 Example News"])] = ""
+    icon: Annotated[
+        Url | None,
+        Meta(description="Square picture, 512 pixels wide.", examples=["https://news.example.com/icon-512.png"]),
+    ] = None
+    logo: Annotated[
+        Url | None,
+        Meta(description="Picture twice as wide as high.", examples=["https://news.example.com/logo.png"]),
+    ] = None
+    favicon: Annotated[
+        Url | None,
+        Meta(
+            description="Small square picture, at least 64 pixels wide.",
+            examples=["https://news.example.com/favicon.png"],
+        ),
+    ] = None
+
+    @property
+    def author(self) -> AuthorSettings:
+        written = self.author_as_written
+        return AuthorSettings(name=written) if isinstance(written, str) else written
+
+
+class PostSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the posts are and which of them count."""
+
+    folder: Annotated[
+        Path,
+        Meta(
+            description="Folder of the posts: a site's root or its _posts, content or source folder.",
+            examples=["../site", "examples/archive"],
+        ),
+    ] = _default(Path, ".")
+    kind: Annotated[
+        Literal["auto", "jekyll", "hugo", "hexo"],
+        Meta(description="Which site generator the posts are written for; auto looks at the folder."),
+    ] = "auto"
+    permalink: Annotated[
+        Permalink,
+        Meta(
+            description="How a post's address is made: date, pretty, ordinal, weekdate, none, or a template.",
+            examples=["date", "pretty", "/:categories/:year/:month/:day/:title.html"],
+        ),
+    ] = _default(Permalink, "date")
+    future: Annotated[bool, Meta(description="Take posts whose date is still to come.")] = False
+    unpublished: Annotated[bool, Meta(description="Take posts marked published: false.")] = False
+    drafts: Annotated[bool, Meta(description="Take drafts.")] = False
+    exclude: Annotated[
+        tuple[Name, ...],
+        Meta(
+            description="Files to leave out: patterns for the path below the posts folder.",
+            examples=[["README.md", "private/*"]],
+        ),
+    ] = ()
+    max_bytes: Annotated[
+        Size, Meta(description="Larger files are skipped, and reported.", examples=["2 MB", 500000])
+    ] = _default(Size, "2 MB")
+
+
+class CategorySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One category."""
+
+    name: Annotated[Name, Meta(description="The category as posts name it.", examples=["emnews"])]
+    title: Annotated[str, Meta(description="What readers see; without it the name.", examples=["东财滚动新闻"])] = ""
+
+
+class FeedSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a feed holds."""
+
+    window_hours: Annotated[
+        int, Meta(description="A feed holds every post first seen within this many hours.", ge=1, le=8784)
+    ] = 48
+    min_items: Annotated[int, Meta(description="A feed holds at least this many posts.", ge=1, le=10_000)] = 50
+    max_items: Annotated[int, Meta(description="A feed holds at most this many posts.", ge=1, le=10_000)] = 500
+    max_bytes: Annotated[
+        Size, Meta(description="A feed's file has at most this many bytes.", examples=["768 KB", 500000])
+    ] = _default(Size, "768 KB")
+    full_text: Annotated[bool, Meta(description="Feeds carry the whole post and not only its summary.")] = False
+    formats: Annotated[
+        tuple[Literal["atom", "rss", "json"], ...],
+        Meta(description="Which formats to publish.", min_length=1, examples=[["atom", "rss", "json"], ["atom"]]),
+    ] = ("atom", "rss", "json")
+    tags: Annotated[
+        bool | tuple[Name, ...],
+        Meta(
+            description="Feeds of tags: false for none, true for every tag, or a list of tags.",
+            examples=[False, True, ["A股", "央行"]],
+        ),
+    ] = False
+    id_scheme: Annotated[
+        Literal["jekyll-feed", "permalink", "tag"],
+        Meta(description="How the id of a new post is made. Ids of known posts never change."),
+    ] = "jekyll-feed"
+    id_base: Annotated[
+        SiteUrl | None,
+        Meta(
+            description="Address that ids are made from, if it is not site.url. Set it when the site moves.",
+            examples=["https://old.example.com"],
+        ),
+    ] = None
+    url: Annotated[
+        SiteUrl | None,
+        Meta(
+            description="Address under which the output folder is served, if it is not site.url.",
+            examples=["https://feeds.example.com"],
+        ),
+    ] = None
+    hubs: Annotated[
+        tuple[Url, ...],
+        Meta(
+            description="WebSub hubs that are told of every change.", examples=[["https://pubsubhubbub.appspot.com/"]]
+        ),
+    ] = ()
+    ttl: Annotated[
+        int, Meta(description="Minutes that readers are asked to wait before they look again.", ge=15, le=60)
+    ] = 15
+
+
+class DigestSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One digest: which posts, how often, how much."""
+
+    title: Annotated[
+        str,
+        Meta(
+            description="Title of the digest; without it the site's, with the digest's name if there are several.",
+            examples=["财经早报", "Weekly Review"],
+        ),
+    ] = ""
+    categories: Annotated[
+        Annotated[tuple[Name, ...], Meta(min_length=1)] | None,
+        Meta(description="Categories it is made from; without it all.", examples=[["emnews", "macro"]]),
+    ] = None
+    schedule: Annotated[
+        Schedule,
+        Meta(
+            description="When it is due, in the site's time zone.",
+            examples=["daily 08:00", "weekdays 07:30", "weekly sat 08:00", "mon wed fri 18:00"],
+        ),
+    ] = _default(Schedule, "daily 08:00")
+    max_age: Annotated[
+        Duration, Meta(description="Posts older than this never enter it.", examples=["3 days", "36 h"])
+    ] = _default(Duration, "3 days")
+    catch_up: Annotated[
+        Duration, Meta(description="How late it may still be made after a downtime.", examples=["6 h"])
+    ] = _default(Duration, "6 h")
+    expires_after: Annotated[
+        Duration, Meta(description="After this time it is no longer sent to anybody.", examples=["18 h"])
+    ] = _default(Duration, "18 h")
+    max_bytes: Annotated[
+        MailSize,
+        Meta(description="The mail's HTML has at most this many bytes, 74000 at the most.", examples=[74000, "60 KB"]),
+    ] = _default(MailSize, 74_000)
+    max_items: Annotated[
+        Annotated[int, Meta(ge=1, le=10_000)] | None,
+        Meta(description="The mail shows at most this many posts; without it as many as fit.", examples=[60]),
+    ] = None
+    send_empty: Annotated[bool, Meta(description="Send it even when there is nothing new.")] = False
+
+
+class MailSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How mail leaves, from whom and to whom. The password is read by ``password``, never kept here."""
+
+    transport: Annotated[
+        Literal["folder", "smtp"],
+        Meta(description="folder writes .eml files and sends nothing; smtp hands mail to a server."),
+    ] = "folder"
+    folder: Annotated[
+        Path, Meta(description="Where the transport folder puts its .eml files.", examples=["var/outbox"])
+    ] = _default(Path, "var/outbox")
+    sender: Annotated[
+        Mailbox | None,
+        Meta(
+            description="The From address: one address, with a name if you like. Required with smtp.",
+            examples=["财经早报 <digest@news.example.com>"],
+        ),
+    ] = None
+    reply_to: Annotated[
+        Mailbox | None,
+        Meta(description="Where answers go, if somebody reads them.", examples=["desk@news.example.com"]),
+    ] = None
+    to: Annotated[
+        Mailboxes,
+        Meta(
+            description="Addresses that always get every digest, without a subscription.",
+            examples=[["reader@example.com"], "reader@example.com"],
+        ),
+    ] = msgspec.field(default_factory=Mailboxes)
+    host: Annotated[
+        Host | None,
+        Meta(description="Name of the SMTP server. Required with smtp.", examples=["smtp.example.com"]),
+    ] = None
+    port: Annotated[
+        int,
+        Meta(
+            description="Port of the SMTP server; without it the usual one: 465 for implicit, 587 for starttls, "
+            "25 for none.",
+            ge=1,
+            le=65535,
+            examples=[465, 587],
+        ),
+    ] = 0
+    security: Annotated[
+        Literal["implicit", "starttls", "none"],
+        Meta(description="TLS from the start, TLS by STARTTLS, or none, which only this machine itself may have."),
+    ] = "implicit"
+    user: Annotated[
+        str | None, Meta(description="Name to log in with; without it no login.", examples=["digest@example.com"])
+    ] = None
+    password_env: Annotated[
+        str,
+        Meta(
+            description="Environment variable that holds the password.",
+            pattern="^[A-Za-z_][A-Za-z0-9_]*$",
+            examples=["DIGEST_SMTP_PASSWORD"],
+        ),
+    ] = "DIGEST_SMTP_PASSWORD"  # noqa: S105 - the name of a variable
+    password_file: Annotated[
+        Path | None,
+        Meta(
+            description="File that holds the password, read if the environment variable is not set.",
+            examples=["/run/secrets/smtp-password"],
+        ),
+    ] = None
+    ca_file: Annotated[
+        Path | None,
+        Meta(
+            description="Certificates (PEM) to trust instead of the system's.",
+            examples=["/etc/ssl/certs/company-ca.pem"],
+        ),
+    ] = None
+    rate: Annotated[float, Meta(description="Mails per second at the most.", gt=0, le=1000, examples=[2, 0.5])] = 2.0
+    connections: Annotated[
+        int, Meta(description="Connections to the server at the same time, at the most.", ge=1, le=50)
+    ] = 2
+    in_doubt: Annotated[
+        Literal["resend", "hold"],
+        Meta(
+            description="What to do when the connection broke and nobody can know whether the server took the mail: "
+            "send it again, or hold it until you decide."
+        ),
+    ] = "resend"
+    bounce_address: Annotated[
+        Mailbox | None,
+        Meta(
+            description="Envelope sender: where reports of undeliverable mail go. Without it the sender's address.",
+            examples=["bounces@news.example.com"],
+        ),
+    ] = None
+    list_domain: Annotated[
+        Host | None,
+        Meta(
+            description="Domain in List-Id and Message-ID; without it the sender's. Never change it afterwards.",
+            examples=["news.example.com"],
+        ),
+    ] = None
+
+    def __post_init__(self) -> None:
+        if not self.port:
+            force_setattr(self, "port", PORTS[self.security])
+
+
+class Settings(
+    Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"categories_as_written": "categories"}
+):
+    """The whole configuration. Paths are absolute once it is loaded."""
+
+    site: SiteSettings
+    posts: PostSettings = msgspec.field(default_factory=PostSettings)
+    categories_as_written: Annotated[
+        tuple[Name | CategorySettings, ...] | dict[str, str | None],
+        Meta(
+            description="Titles and order of the categories: names, or names with titles. Without it every category "
+            "that posts have, by name.",
+            examples=[["emnews", "macro"], [{"name": "emnews", "title": "东财滚动新闻"}], {"emnews": "东财滚动新闻"}],
+        ),
+    ] = ()
+    feeds: FeedSettings = msgspec.field(default_factory=FeedSettings)
+    digests: Annotated[
+        dict[str, DigestSettings],
+        Meta(
+            description="The digests by name. Without it there is one named daily, of all categories.",
+            examples=[{"daily": {"schedule": "daily 08:00"}, "weekly": {"schedule": "weekly sat 08:00"}}],
+        ),
+    ] = {}
+    mail: MailSettings = msgspec.field(default_factory=MailSettings)
+    store: Annotated[
+        StoreUrl,
+        Meta(
+            description="The database. The environment variable DIGEST_STORE wins over it, so that a password need "
+            "not stand in the file.",
+            examples=["sqlite:///var/digest.db", "postgresql://digest@localhost/digest"],
+        ),
+    ] = _default(StoreUrl, "sqlite:///var/digest.db")
+    output: Annotated[
+        Path, Meta(description="Folder for pages and feeds: what the web server serves.", examples=["public"])
+    ] = _default(Path, "public")
+    templates: Annotated[
+        Path | None,
+        Meta(description="Folder of your own templates; each file replaces the one of that name.", examples=["looks"]),
+    ] = None
+
+    def __post_init__(self) -> None:
+        force_setattr(self, "digests", _titled(self.digests or {"daily": DigestSettings()}, self.site.title))
+
+    @property
+    def categories(self) -> tuple[CategorySettings, ...]:
+        """In the order to show them, each with a title; empty if every category counts."""
+        written = self.categories_as_written
+        if isinstance(written, dict):
+            return tuple(CategorySettings(name=name, title=title or name) for name, title in written.items())
+        return tuple(
+            CategorySettings(name=item, title=item)
+            if isinstance(item, str)
+            else CategorySettings(name=item.name, title=item.title or item.name)
+            for item in written
+        )
+
+    @property
+    def feeds_url(self) -> str:
+        """Address under which ``output`` is served, without a slash at its end."""
+        return self.feeds.url or self.site.url
+
+    @property
+    def sender(self) -> Mailbox:
+        """The From address. Without one (transport ``folder`` only) it is made from the site."""
+        if self.mail.sender is not None:
+            return self.mail.sender
+        host = self.site.url.host
+        domain = host if host.rpartition(".")[2].isalpha() else "localhost"
+        return Mailbox.parse(f'"{self.site.title}" <digest@{domain}>')
+
+
+def _titled(digests: dict[str, DigestSettings], site_title: str) -> dict[str, DigestSettings]:
+    several = len(digests) > 1
+    return {
+        name: digest
+        if digest.title
+        else msgspec.structs.replace(digest, title=f"{site_title} {name}" if several else site_title)
+        for name, digest in digests.items()
+    }

@@ -1,0 +1,582 @@
+"""The kinds of value that a configuration holds, and the functions that read them.
+
+Each kind is its own text (or number), checked and in one spelling, with the parts as properties. ``parse`` of
+each kind is the only place that knows what is allowed: decoding calls it, and so does the check that collects
+every problem. It takes whatever YAML gave and raises ValueError with a message that continues a sentence about
+that value: ``is not a schedule; write for example: daily 08:00``. No message repeats the value.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import time, timedelta
+from functools import lru_cache
+from ipaddress import ip_address
+from pathlib import Path
+from typing import ClassVar, NoReturn, Protocol, Self, cast
+from urllib.parse import SplitResult, quote, urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+_HIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060\ufeff\ud800-\udfff\ufffe\uffff]")
+
+
+def _refuse(what: str, example: str) -> NoReturn:
+    raise ValueError(f"{what}; write for example: {example}")
+
+
+class NotText(ValueError):
+    """YAML made something else of what should be a text."""
+
+
+def as_text(value: object, example: str) -> str:
+    """The value as text in one line. Raises NotText if it is something else."""
+    if not isinstance(value, str):
+        raise NotText(f"is not a text; write for example: {example}")
+    if not value.strip():
+        _refuse("is empty", example)
+    if _HIDDEN.search(value):
+        _refuse("holds a control character or an invisible one", example)
+    return value.strip()
+
+
+# ------------------------------------------------------------------ places
+
+
+class Url(str):
+    """An http or https address, its host in lower case and ASCII, its path percent-encoded."""
+
+    __slots__ = ()
+    schema_format: ClassVar[str] = "http-url"
+    example: ClassVar[str] = "https://news.example.com"
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        text = as_text(value, cls.example)
+        try:
+            parts = urlsplit(text)
+            port = parts.port
+        except ValueError:
+            _refuse("is not an address", cls.example)
+        if parts.scheme not in ("http", "https"):
+            _refuse("does not start with https:// or http://", cls.example)
+        if parts.username is not None:
+            _refuse("holds a user name, which everybody would see", cls.example)
+        if re.search(r"[\s<>\"\\^`{|}]", text):
+            _refuse("holds a character that an address cannot have", cls.example)
+        host = _web_host(parts, cls.example)
+        netloc = host if port is None or port == {"http": 80, "https": 443}[parts.scheme] else f"{host}:{port}"
+        return cls(parts._replace(netloc=netloc, path=quote(parts.path, safe="/%:@!$&'()*+,;=~-._")).geturl())
+
+    @property
+    def host(self) -> str:
+        return urlsplit(self).hostname or ""
+
+
+class SiteUrl(Url):
+    """The address of a folder of the web, without the slash at its end."""
+
+    __slots__ = ()
+    schema_format: ClassVar[str] = "site-url"
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        url = super().parse(value)
+        if "?" in url or "#" in url:
+            _refuse("has a ? or # part, which the address of a site cannot have", cls.example)
+        return cls(url.rstrip("/"))
+
+
+def _web_host(parts: SplitResult, example: str) -> str:
+    host = parts.hostname or ""
+    if host.startswith("[") or ":" in host:
+        return f"[{_address_literal(host, example)}]"
+    return _ascii_host(host, example)
+
+
+def _address_literal(host: str, example: str) -> str:
+    try:
+        return str(ip_address(host))
+    except ValueError:
+        _refuse("has no valid host name", example)
+
+
+def _ascii_host(host: str, example: str) -> str:
+    """A host name in lower case, as A-labels (RFC 5890)."""
+    try:
+        name = host.lower() if host.isascii() else host.encode("idna").decode().lower()
+    except UnicodeError:
+        _refuse("has no valid host name", example)
+    labels = name.rstrip(".").split(".")
+    good = all(re.fullmatch(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?", label) for label in labels)
+    if not good or len(name) > 253:
+        _refuse("has no valid host name", example)
+    if labels[-1].isdigit():
+        return _address_literal(name, example)
+    return ".".join(labels)
+
+
+class Host(str):
+    """A host name or IP address, nothing around it."""
+
+    __slots__ = ()
+    schema_format: ClassVar[str] = "host"
+    example: ClassVar[str] = "smtp.example.com"
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        text = as_text(value, cls.example)
+        if "://" in text or "/" in text:
+            _refuse("is more than a host name", cls.example)
+        if re.fullmatch(r"[^:]+:\d+", text):
+            _refuse("holds a port, which has its own key", cls.example)
+        if ":" in text:
+            return cls(_address_literal(text.strip("[]"), cls.example))
+        return cls(_ascii_host(text, cls.example))
+
+    @property
+    def is_loopback(self) -> bool:
+        if self == "localhost" or self.endswith(".localhost"):
+            return True
+        try:
+            return ip_address(self).is_loopback
+        except ValueError:
+            return False
+
+
+class StoreUrl:
+    """Where the database is: ``sqlite:///FILE`` or ``postgresql://…``. Printing it hides the password."""
+
+    __slots__ = ("url",)
+    schema_format: ClassVar[str] = "store-url"
+    example: ClassVar[str] = "sqlite:///var/digest.db"
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        """The whole address, password included: for the database driver only."""
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        text = as_text(value, cls.example)
+        if text.startswith("sqlite:"):
+            return cls(_sqlite(text, cls.example))
+        if re.match(r"postgresql(\+psycopg)?://", text):
+            return cls(_postgresql(text))
+        if text.startswith("postgres://"):
+            _refuse("starts with postgres://", "postgresql://digest@localhost/digest")
+        _refuse("is not the address of a database", f"{cls.example} or postgresql://digest@localhost/digest")
+
+    @property
+    def path(self) -> Path | None:
+        """The file, if it is SQLite."""
+        return Path(self.url.removeprefix("sqlite:///")) if self.url.startswith("sqlite:///") else None
+
+    def below(self, folder: Path) -> StoreUrl:
+        """The same, a relative file counted from a folder."""
+        return self if self.path is None else StoreUrl(f"sqlite:///{folder / self.path}")
+
+    def __str__(self) -> str:
+        return hide_password(self.url)
+
+    def __repr__(self) -> str:
+        return f"StoreUrl({str(self)!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, StoreUrl) and self.url == other.url
+
+    def __hash__(self) -> int:
+        return hash(self.url)
+
+
+def hide_password(text: str) -> str:
+    """The text with everything that may be the password of an address replaced by ``***``."""
+    hidden = re.sub(r"(?<=://)([^/?#\s]*?):(.*)@", r"\1:***@", text, flags=re.DOTALL)
+    return re.sub(r"((?:password|passfile|sslpassword)=)[^&\s]*", r"\1***", hidden, flags=re.IGNORECASE)
+
+
+def _sqlite(text: str, example: str) -> str:
+    path = text.removeprefix("sqlite:///")
+    if path == text:
+        _refuse("needs three slashes before the file", example)
+    if path in ("", ":memory:"):
+        _refuse("names no file, and what is in memory is forgotten after each run", example)
+    if "?" in path:
+        _refuse("has a ? part, which the file of a database cannot have", example)
+    return f"sqlite:///{Path(path).expanduser()}"
+
+
+def _postgresql(text: str) -> str:
+    example = "postgresql://digest@localhost/digest"
+    if "${" in text:
+        raise ValueError("holds ${…}, which is not filled in; put the whole address into the environment: DIGEST_STORE")
+    try:
+        parts = urlsplit(text)
+        _ = parts.port
+    except ValueError:
+        _refuse("is not the address of a database", example)
+    if not parts.path.strip("/"):
+        _refuse("names no database", example)
+    return text
+
+
+def parse_path(value: object) -> Path:
+    """A file or folder. Relative ones are counted from the configuration's folder, later."""
+    text = as_text(value, "public")
+    if "://" in text:
+        _refuse("is an address, not a file or folder", "public")
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        _refuse("names a home folder that does not exist", "public")
+
+
+# ------------------------------------------------------------------- times
+
+
+def parse_zone(value: object) -> ZoneInfo:
+    """A time zone of the IANA database."""
+    text = as_text(value, "Asia/Shanghai")
+    try:
+        return ZoneInfo(text)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        hint = _zone_named_like(text)
+    _refuse("is not a time zone of the IANA database", hint or "Asia/Shanghai, Europe/Berlin or UTC")
+
+
+def _zone_named_like(text: str) -> str | None:
+    """``shanghai`` and ``Asia/Shangai`` mean ``Asia/Shanghai``."""
+    from difflib import get_close_matches
+    from zoneinfo import available_timezones
+
+    names = {name.lower(): name for name in sorted(available_timezones())}
+    cities = {name.rpartition("/")[2]: name for name in names if "/" in name}
+    wanted = text.lower().replace(" ", "_")
+    close = get_close_matches(wanted, names, 1, 0.8)
+    if close:
+        return names[close[0]]
+    close = get_close_matches(wanted.rpartition("/")[2], cities, 1, 0.8)
+    return names[cities[close[0]]] if close else None
+
+
+class Duration(timedelta):
+    """A length of time such as ``3 days`` or ``1 h 30 min``; longer than nothing."""
+
+    schema_format: ClassVar[str] = "duration-words"
+    example: ClassVar[str] = "3 days"
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            raise ValueError("has no unit; write for example: 3 days, 6 h or 30 min")
+        text = as_text(value, cls.example)
+        if not re.fullmatch(rf"({_LENGTH.pattern}[\s,]*)+", text, re.ASCII | re.IGNORECASE):
+            _refuse("is not a length of time", "3 days, 6 h or 30 min")
+        found = cast("list[tuple[str, str]]", _LENGTH.findall(text.lower()))
+        seconds = sum(int(amount) * _UNITS[unit[0]] for amount, unit in found)
+        if not 0 < seconds <= 3650 * 86400:
+            _refuse("is not a length between one second and ten years", cls.example)
+        return cls(seconds=seconds)
+
+
+_LENGTH = re.compile(
+    r"(\d{1,9})\s*(seconds|second|secs|sec|s|minutes|minute|mins|min|m|hours|hour|hrs|hr|h|days|day|d|weeks|week|w)\b",
+    re.ASCII | re.IGNORECASE,
+)
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_DAY_NAMES = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+
+
+class Schedule(str):
+    """When a digest is due, in the site's zone, in one spelling: ``daily 08:00``, ``weekdays 07:30``,
+    ``weekends 09:00``, ``weekly sat 08:00``, ``mon wed fri 18:00``."""
+
+    __slots__ = ()
+    schema_format: ClassVar[str] = "schedule"
+    example: ClassVar[str] = "daily 08:00"
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        text = as_text(value, cls.example).lower().replace("：", ":")
+        words = re.split(r"[\s,]+", text)
+        match = re.fullmatch(r"([01]?\d|2[0-3]):([0-5]\d)", words[-1], re.ASCII)
+        if match is None:
+            _refuse("is not a schedule", "daily 08:00, weekdays 07:30 or weekly sat 08:00")
+        return cls(f"{_spell_days(words[:-1])} {int(match[1]):02}:{match[2]}")
+
+    @property
+    def days(self) -> frozenset[int]:
+        """Days of the week, Monday is 0."""
+        return _days_of(self)
+
+    @property
+    def at(self) -> time:
+        """Local time, without a zone."""
+        hour, _, minute = self.rpartition(" ")[2].partition(":")
+        return time(int(hour), int(minute))
+
+    @property
+    def is_weekly(self) -> bool:
+        """Once a week: its editions are named by week, not by day."""
+        return len(self.days) == 1
+
+
+def _spell_days(words: list[str]) -> str:
+    """The days in one spelling, from what stands before the time."""
+    if words in ([], ["daily"], ["every", "day"]):
+        return "daily"
+    if words in (["weekdays"], ["weekends"]):
+        return words[0]
+    weekly, names = words[0] in ("weekly", "every"), words[1:] if words[0] in ("weekly", "every") else words
+    numbers = [_day_number(name) for name in names]
+    if None in numbers or not numbers or (weekly and len(numbers) != 1):
+        _refuse("is not a schedule", "daily 08:00, weekdays 07:30 or weekly sat 08:00")
+    if len(set(numbers)) != len(numbers):
+        _refuse("names a day twice", "mon wed fri 18:00")
+    if len(numbers) == 7:
+        return "daily"
+    days = " ".join(day for number, day in enumerate(DAYS) if number in numbers)
+    return f"weekly {days}" if len(numbers) == 1 else days
+
+
+def _day_number(name: str) -> int | None:
+    """``sat``, ``saturday`` and ``saturdays`` are 5."""
+    for number, full in enumerate(_DAY_NAMES):
+        if len(name) >= 3 and (full.startswith(name) or name == f"{full}s"):
+            return number
+    return None
+
+
+@lru_cache(maxsize=64)
+def _days_of(text: str) -> frozenset[int]:
+    words = text.split()[:-1]
+    named = {"daily": range(7), "weekdays": range(5), "weekends": range(5, 7)}.get(words[0])
+    return frozenset(named if named is not None else (DAYS.index(word) for word in words if word != "weekly"))
+
+
+# -------------------------------------------------------------------- mail
+
+
+class Mailbox(str):
+    """Exactly one address, with or without a name: ``早报 <digest@example.com>`` (RFC 5322 section 3.4)."""
+
+    __slots__ = ()
+    schema_format: ClassVar[str] = "mailbox"
+    example: ClassVar[str] = "Daily News <digest@example.com>"
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        text = as_text(value, cls.example)
+        if text.count("@") > 1 and re.search(r"@[^<>]*[,;][^<>]*", text):
+            _refuse("is more than one address", cls.example)
+        match = _MAILBOX.fullmatch(text)
+        if match is None:
+            if "<" in text or ">" in text or "@" in text:
+                _refuse("is not one mail address with or without a name", cls.example)
+            _refuse("is not a mail address", cls.example)
+        quoted, plain, inside, bare = match.groups()
+        name = re.sub(r"\\(.)", r"\1", quoted) if quoted is not None else (plain or "")
+        address = _mail_address(inside or bare, cls.example)
+        return cls(f"{' '.join(name.split())} <{address}>" if name.strip() else address)
+
+    @property
+    def name(self) -> str:
+        """Display name, not encoded; may be empty."""
+        return self.rpartition(" <")[0]
+
+    @property
+    def address(self) -> str:
+        """``local@domain``; the domain in lower case and ASCII."""
+        return self.rpartition(" <")[2].removesuffix(">")
+
+    @property
+    def domain(self) -> str:
+        return self.address.rpartition("@")[2]
+
+
+_MAILBOX = re.compile(r'(?:"((?:[^"\\]|\\.)*)"\s*|([^<>"@]*))<\s*([^<>\s]+)\s*>|([^<>\s",;:()]+)')
+_ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\u00a1-\U0010ffff-]+"
+
+
+def _mail_address(text: str, example: str) -> str:
+    local, _, domain = text.rpartition("@")
+    if not re.fullmatch(rf"{_ATOM}(\.{_ATOM})*", local) or len(local.encode()) > 64:
+        _refuse("has no valid mail address", example)
+    if domain.startswith("[") or re.fullmatch(r"[\d.]+", domain):
+        _refuse("has a mail address with a number for its host", example)
+    try:
+        address = f"{local}@{_ascii_host(domain, example)}"
+    except ValueError:
+        _refuse("has a mail address without a valid host name", example)
+    if len(address.encode()) > 254:
+        _refuse("has a mail address of more than 254 characters", example)
+    return address
+
+
+class Mailboxes(tuple[Mailbox, ...]):
+    """Addresses: one as text, or a list of them; none twice."""
+
+    __slots__ = ()
+    schema_format: ClassVar[str] = "mailboxes"
+    example: ClassVar[str] = "[reader@example.com]"
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        items = value if isinstance(value, list) else [value]
+        found = []
+        for number, item in enumerate(items, 1):
+            try:
+                found.append(Mailbox.parse(item))
+            except ValueError as error:
+                raise ValueError(str(error) if len(items) == 1 else f"entry {number} {error}") from error
+        addresses = [box.address.lower() for box in found]
+        twice = next((address for address in addresses if addresses.count(address) > 1), None)
+        if twice is not None:
+            raise ValueError(f"names {twice} twice; leave one out")
+        return cls(found)
+
+
+class Size(int):
+    """A number of bytes: ``2 MB``, ``768 KB`` (1 KB is 1,024 bytes), ``74000``."""
+
+    schema_format: ClassVar[str] = "size"
+    example: ClassVar[str] = "768 KB"
+    most: ClassVar[int] = 2**40
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        size = value if isinstance(value, int) and not isinstance(value, bool) else _bytes(value, cls.example)
+        if not 0 < size <= cls.most:
+            _refuse(f"is not a size between 1 and {cls.most} bytes", cls.example)
+        return cls(size)
+
+
+class MailSize(Size):
+    """What a mail's HTML may weigh; more, and large providers cut the message off."""
+
+    schema_format: ClassVar[str] = "mail-size"
+    example: ClassVar[str] = "74000"
+    most: ClassVar[int] = 74_000
+
+
+def _bytes(value: object, example: str) -> int:
+    text = str(value) if isinstance(value, float) else as_text(value, example)
+    match = re.fullmatch(r"(\d{1,12}(?:\.\d{1,3})?)\s*(|b|bytes?|k|kb|kib|m|mb|mib)", text.lower(), re.ASCII)
+    if match is None:
+        _refuse("is not a size in bytes", example)
+    return int(float(match[1]) * {"": 1, "b": 1, "k": 1024, "m": 1024**2}[match[2][:1]])
+
+
+# ------------------------------------------------------------------- words
+
+
+class LanguageTag(str):
+    """A language by BCP 47, in its usual spelling: ``zh-CN``, ``en``, ``zh-Hant-TW``."""
+
+    __slots__ = ()
+    schema_format: ClassVar[str] = "language-tag"
+    example: ClassVar[str] = "zh-CN"
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        text = as_text(value, cls.example)
+        if "_" in text:
+            _refuse("has an underscore", _spell_tag(text.partition(".")[0].replace("_", "-")))
+        if not re.fullmatch(
+            r"[A-Za-z]{2,3}(-[A-Za-z]{4})?(-([A-Za-z]{2}|\d{3}))?(-([A-Za-z\d]{5,8}|\d[A-Za-z\d]{3}))*"
+            r"(-[A-WYZa-wyz\d](-[A-Za-z\d]{2,8})+)*(-[Xx](-[A-Za-z\d]{1,8})+)?",
+            text,
+            re.ASCII,
+        ):
+            _refuse("is not a language tag", "zh-CN, en or de-AT")
+        return cls(_spell_tag(text))
+
+
+def _spell_tag(text: str) -> str:
+    """Case as RFC 5646 section 2.1.1 recommends it."""
+    language, *rest = text.split("-")
+    return "-".join([language.lower(), *(_spell_subtag(part) for part in rest)])
+
+
+def _spell_subtag(part: str) -> str:
+    return {2: part.upper(), 4: part.title()}.get(len(part), part.lower())
+
+
+PERMALINK_STYLES = ("date", "pretty", "ordinal", "weekdate", "none")
+PERMALINK_NAMES = (
+    *("categories", "slugified_categories", "year", "short_year", "month", "i_month", "short_month", "long_month"),
+    *("day", "i_day", "y_day", "short_day", "long_day", "week", "w_year", "w_day", "hour", "minute", "second"),
+    *("title", "slug", "output_ext"),
+)
+
+
+class Permalink(str):
+    """How a post's address is made: the name of a Jekyll style, or a template such as ``/:year/:title/``."""
+
+    __slots__ = ()
+    schema_format: ClassVar[str] = "permalink"
+    example: ClassVar[str] = "/:categories/:year/:month/:day/:title.html"
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        text = as_text(value, f"date, or {cls.example}")
+        if text in PERMALINK_STYLES:
+            return cls(text)
+        if not text.startswith("/"):
+            _refuse(f"is neither one of {', '.join(PERMALINK_STYLES)} nor a template that begins with /", cls.example)
+        unknown = [name for name in re.findall(r":([a-z_]+)", text) if not _known_placeholder(name)]
+        if unknown:
+            raise ValueError(f"has the unknown part :{unknown[0]}; known are {', '.join(PERMALINK_NAMES)}")
+        if not re.search(r":(title|slug)", text):
+            _refuse("has neither :title nor :slug, so posts would share an address", cls.example)
+        if re.search(r"[\s?#\\]", text):
+            _refuse("holds a character that an address cannot have", cls.example)
+        return cls(text)
+
+
+def _known_placeholder(name: str) -> bool:
+    """``:title_`` is ``:title`` and a ``_``."""
+    return name in PERMALINK_NAMES or name.rstrip("_") in PERMALINK_NAMES
+
+
+# ---------------------------------------------------------------- registry
+
+
+class Kind(Protocol):
+    """What all classes above have in common."""
+
+    schema_format: ClassVar[str]
+    example: ClassVar[str]
+
+    @classmethod
+    def parse(cls, value: object) -> object: ...
+
+
+_KINDS: tuple[type[Kind], ...] = (
+    Url,
+    SiteUrl,
+    Host,
+    StoreUrl,
+    Duration,
+    Schedule,
+    Mailbox,
+    Mailboxes,
+    Size,
+    MailSize,
+    LanguageTag,
+    Permalink,
+)
+PARSERS: dict[type, Callable[[object], object]] = {
+    Path: parse_path,
+    ZoneInfo: parse_zone,
+    **{kind: kind.parse for kind in _KINDS},
+}
+"""How to read a value of each kind. Raises ValueError."""
+FORMATS: dict[type, str] = {Path: "path", ZoneInfo: "time-zone", **{kind: kind.schema_format for kind in _KINDS}}
+"""Name of each kind in the JSON Schema (``format``)."""
+
+
+def decode(kind: type, value: object) -> object:
+    """``dec_hook`` for msgspec."""
+    return PARSERS[kind](value)
