@@ -49,6 +49,9 @@ class CatalogueLanguage:
     def long_day(self, moment: datetime) -> str:
         return format_date(moment, self.text("EEEE d MMMM y"), locale=self._locale)
 
+    def month(self, moment: datetime) -> str:
+        return format_date(moment, self.text("LLLL y"), locale=self._locale)
+
     def time(self, moment: datetime) -> str:
         return format_time(moment, "HH:mm", locale=self._locale, tzinfo=moment.tzinfo)
 

@@ -315,6 +315,19 @@ class SavedEdition:
     page_published: bool
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EditionRow:
+    """One line in a list of editions: an edition without its contents."""
+
+    key: int
+    period: str
+    state: EditionState
+    subject: str
+    frozen_at: datetime
+    posts: int
+    """How many members it has."""
+
+
 # -------------------------------------------------------------- deliveries
 
 

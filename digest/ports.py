@@ -17,6 +17,7 @@ from digest.models import (
     Changes,
     Delivery,
     DeliveryCounts,
+    EditionRow,
     EditionState,
     FrozenEdition,
     KnownFile,
@@ -165,12 +166,16 @@ class EditionStore(Protocol):
         """Newest period first; skipped and cancelled ones left out."""
         ...
 
+    def edition_rows(self, digest: str, category: str = "") -> list[EditionRow]:
+        """As ``editions``, without their contents: a digest has hundreds of them after a while."""
+        ...
+
     def freeze(self, edition: FrozenEdition, recipients: Sequence[Recipient]) -> SavedEdition | None:
         """Save edition, members and deliveries in ONE transaction. None if another process was first."""
         ...
 
-    def skip(self, digest: str, period: str, now: datetime, category: str = "", reason: str = "") -> bool:
-        """Record that this period has no edition: ``nothing new`` (the default) or ``missed``. From then on
+    def skip(self, digest: str, period: str, now: datetime, category: str = "", reason: str = "nothing new") -> bool:
+        """Record that this period has no edition, and why (``nothing new``, ``missed``). From then on
         ``edition`` finds it, in state skipped. False if the period is taken already."""
         ...
 
@@ -313,6 +318,10 @@ class Language(Protocol):
 
     def long_day(self, moment: datetime) -> str:
         """``2026年11月24日 星期二``."""
+        ...
+
+    def month(self, moment: datetime) -> str:
+        """``2026年11月``."""
         ...
 
     def time(self, moment: datetime) -> str:
