@@ -1,0 +1,1 @@
+"""Bytes from values, purely: feeds, pages, mails."""

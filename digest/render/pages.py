@@ -1,0 +1,180 @@
+"""The pages for people that go with the feeds: the list of all feeds, and each feed's twin in HTML.
+
+Templates get prepared, sorted values (the dataclasses below) and do no arithmetic. Links between the pages are
+relative, so that they also work in a preview from disk; feed addresses are absolute, because people copy them.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from itertools import groupby
+from urllib.parse import quote
+
+from digest.models import Author
+from digest.ports import Templates
+from digest.render.feeds import atom, json_feed, rss
+from digest.render.feeds.model import Feed, Item
+
+INDEX = "feeds/index.html"
+OPML = "feeds.opml"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Site:
+    """What every page says about the site."""
+
+    title: str
+    url: str
+    feeds_url: str
+    """Where the output folder is served, with a slash at the end."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FormatLink:
+    """A feed in one format."""
+
+    label: str
+    """``Atom``, ``RSS`` or ``JSON Feed``: names, the same in every language."""
+    type: str
+    title: str
+    """Distinct on a page: browsers list feeds by it."""
+    href: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ListedFeed:
+    """A feed on the list of all feeds."""
+
+    label: str
+    """``emnews``: without the site's title."""
+    description: str
+    page: str
+    """Its twin, relative to the list."""
+    formats: tuple[FormatLink, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Shelf:
+    """Feeds of one kind: categories, tags."""
+
+    title: str
+    feeds: tuple[ListedFeed, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Entry:
+    """An item as the page shows it."""
+
+    id: str
+    url: str
+    title: str
+    summary: str
+    published: datetime
+    moment: str
+    """The date for machines."""
+    is_withdrawn: bool
+    creators: tuple[Author, ...]
+    original_url: str | None
+    labels: tuple[str, ...]
+    """Categories and tags, without the one that the page is about."""
+    lang: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Day:
+    """The entries of one day, newest first."""
+
+    moment: datetime
+    iso: str
+    entries: tuple[Entry, ...]
+
+
+def format_links(feed: Feed) -> tuple[FormatLink, ...]:
+    """The feed in each format that it has."""
+    named = (
+        ("Atom", atom.MEDIA_TYPE, feed.addresses.atom),
+        ("RSS", rss.MEDIA_TYPE, feed.addresses.rss),
+        ("JSON Feed", json_feed.MEDIA_TYPE, feed.addresses.json),
+    )
+    return tuple(
+        FormatLink(label=label, type=media_type, title=f"{feed.title} ({label})", href=address)
+        for label, media_type, address in named
+        if address
+    )
+
+
+def render_index(
+    templates: Templates, site: Site, *, description: str, everything: ListedFeed, shelves: Sequence[Shelf]
+) -> bytes:
+    """The list of all feeds."""
+    context = {
+        **_base(site, INDEX, description, everything.formats),
+        "everything": everything,
+        "shelves": [shelf for shelf in shelves if shelf.feeds],
+        "opml": site.feeds_url + OPML,
+        "opml_link": relative(OPML, INDEX),
+    }
+    return templates.render("pages/feeds.html", context).encode()
+
+
+def render_feed_page(templates: Templates, site: Site, feed: Feed, path: str, about: str) -> bytes:
+    """The twin of ``feed`` that lies at ``path``. ``about`` is the category or tag that it is the feed of."""
+    links = format_links(feed)
+    context = {
+        **_base(site, path, feed.description, links),
+        "feeds_page": relative(INDEX, path),
+        "title": feed.title,
+        "formats": links,
+        "days": days(feed.items, about),
+    }
+    return templates.render("pages/feed.html", context).encode()
+
+
+def days(items: Sequence[Item], about: str = "") -> tuple[Day, ...]:
+    """The items by the day of their own zone, in the order they have."""
+
+    def day_of(item: Item) -> date:
+        return item.published.date()
+
+    return tuple(
+        Day(moment=entries[0].published, iso=day.isoformat(), entries=tuple(entries))
+        for day, group in groupby(items, key=day_of)
+        if (entries := [_entry(item, about) for item in group])
+    )
+
+
+def relative(path: str, page: str) -> str:
+    """The link to ``path`` from ``page``, both below the output folder."""
+    return quote(posixpath.relpath(path, posixpath.dirname(page) or "."))
+
+
+def _entry(item: Item, about: str) -> Entry:
+    labels = dict.fromkeys([*(category.label for category in item.categories), *item.tags])
+    labels.pop(about, None)
+    return Entry(
+        id=item.id,
+        url=item.url,
+        title=item.title,
+        summary="" if item.summary == item.title else item.summary,
+        published=item.published,
+        moment=atom.timestamp(item.published),
+        is_withdrawn=item.withdrawn is not None,
+        creators=item.creators,
+        original_url=item.original_url,
+        labels=tuple(labels),
+        lang=item.lang,
+    )
+
+
+def _base(site: Site, path: str, description: str, discover: Sequence[FormatLink]) -> dict[str, object]:
+    return {
+        "site_title": site.title,
+        "site_url": site.url,
+        "description": description,
+        "canonical": site.feeds_url + quote(path.removesuffix("index.html")),
+        "discover": discover,
+        "feeds_page": "",
+    }
