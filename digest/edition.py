@@ -1,0 +1,285 @@
+"""An edition: which posts it has, in which sections, and which of them a mail of limited size shows.
+
+Pure: the same posts give the same edition, whatever order they come in. An edition goes to JSON and back without
+loss, so that its mail and its page can be rendered again byte for byte. Nothing is ever dropped: what a mail has no
+room for is on the edition's page, and the counts of both always add up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from enum import StrEnum
+from itertools import chain, zip_longest
+from zoneinfo import ZoneInfo
+
+from digest.models import EditionMember, KnownPost
+
+HTML_BUDGET = 74_000
+"""Bytes of a mail's HTML before base64: Gmail cuts a mail at about 102 KB, and sources differ on whether that means
+before or after encoding."""
+TEXT_BUDGET = 100_000
+"""Bytes of its plain text before base64."""
+
+
+class Shown(StrEnum):
+    """How much of a post the mail shows."""
+
+    LEAD = "lead"
+    """Title, summary, source and time."""
+    HEADLINE = "headline"
+    """Title, source and time."""
+    PAGE = "page"
+    """Nothing: it is on the edition's page."""
+
+
+class Reason(StrEnum):
+    """How a post got into an edition."""
+
+    NEW = "new"
+    """Collected since the digest began and in none of its editions before."""
+    NEWEST_DAY = "newest-day"
+    """The digest's first edition: the newest day of the archive that was there."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Imprint:
+    """Who publishes: what every edition of a site says about itself."""
+
+    site_title: str
+    site_url: str
+    """Home page: absolute, percent-encoded."""
+    pages_url: str
+    """Address under which the output folder is served: absolute, percent-encoded, with ``/`` at its end."""
+    zone: ZoneInfo
+    """In which a day is decided and a time is read."""
+    contact: str = ""
+    """Mail address of somebody who reads answers; empty if nobody does."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CategoryTitle:
+    """A category that the operator named: as posts write it, and as people read it."""
+
+    name: str
+    title: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Entry:
+    """One post in an edition, as it was when the edition was frozen."""
+
+    key: int
+    title: str
+    url: str
+    summary: str
+    published: datetime
+    """UTC."""
+    source_name: str | None = None
+    original_url: str | None = None
+    lang: str | None = None
+    reason: str = Reason.NEW
+    shown: Shown = Shown.PAGE
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Section:
+    """The posts of one category, newest first."""
+
+    name: str
+    """The category as posts write it; empty for posts without one."""
+    title: str
+    """Likewise empty."""
+    entries: tuple[Entry, ...]
+
+    def shown(self, how: Shown) -> tuple[Entry, ...]:
+        return tuple(entry for entry in self.entries if entry.shown is how)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Edition:
+    """One issue of a digest."""
+
+    digest: str
+    title: str
+    period: str
+    first_day: date
+    """The local days that it is about; equal for a day."""
+    last_day: date
+    frozen_at: datetime
+    """UTC."""
+    sections: tuple[Section, ...]
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        return tuple(chain.from_iterable(section.entries for section in self.sections))
+
+    @property
+    def balance(self) -> Balance:
+        return count(self.entries)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Balance:
+    """Where everything is: ``arrived = here + page``, always."""
+
+    arrived: int
+    here: int
+    """In the mail."""
+    page: int
+    """On the full page only."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Limits:
+    """How much a mail shows."""
+
+    leads: int = 24
+    """Posts with their summary."""
+    leads_per_section: int = 3
+    items: int | None = None
+    """Posts in all; None: as many as there is room for."""
+    html_bytes: int = HTML_BUDGET
+    text_bytes: int = TEXT_BUDGET
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pick:
+    """A post's turn for a place in the mail."""
+
+    key: int
+    shown: Shown
+
+
+def build_edition(
+    posts: Iterable[KnownPost],
+    *,
+    digest: str,
+    title: str,
+    period: str,
+    days: tuple[date, date],
+    frozen_at: datetime,
+    categories: Sequence[CategoryTitle] | None = None,
+    reason: str = Reason.NEW,
+) -> Edition:
+    """The posts in sections: those of ``categories`` in that order, or if it is None those of every category by
+    name, posts without one last. A post of several categories is in the first of them that the digest has; newest
+    first, posts of the same moment by key. Posts of no category of the digest are left out.
+    """
+    titles = None if categories is None else {category.name: category.title for category in categories}
+    grouped: dict[str, dict[int, KnownPost]] = {} if titles is None else {name: {} for name in titles}
+    for post in posts:
+        name = _section_of(post, titles)
+        if name is not None:
+            grouped.setdefault(name, {})[post.key] = post
+    names = list(titles) if titles is not None else sorted(grouped, key=lambda name: (name == "", name))
+    sections = tuple(
+        Section(
+            name=name,
+            title=titles[name] if titles is not None else name,
+            entries=tuple(_entry(post, reason) for post in _newest_first(grouped[name].values())),
+        )
+        for name in names
+        if grouped[name]
+    )
+    return Edition(
+        digest=digest,
+        title=title,
+        period=period,
+        first_day=days[0],
+        last_day=days[1],
+        frozen_at=frozen_at,
+        sections=sections,
+    )
+
+
+def count(entries: Iterable[Entry]) -> Balance:
+    every = tuple(entries)
+    page = sum(entry.shown is Shown.PAGE for entry in every)
+    return Balance(arrived=len(every), here=len(every) - page, page=page)
+
+
+def rank(edition: Edition, limits: Limits) -> tuple[Pick, ...]:
+    """Whose turn it is: first the summaries, then the headlines, each in rounds over the sections, so that a
+    section with many posts does not crowd out the others. A mail shows the first so many picks."""
+    leads = [
+        entry
+        for entry in _rounds(section.entries[: limits.leads_per_section] for section in edition.sections)
+        if entry.summary
+    ][: limits.leads]
+    chosen = {entry.key for entry in leads}
+    rest = _rounds([entry for entry in section.entries if entry.key not in chosen] for section in edition.sections)
+    picks = [Pick(key=entry.key, shown=Shown.LEAD) for entry in leads]
+    picks += [Pick(key=entry.key, shown=Shown.HEADLINE) for entry in rest]
+    return tuple(picks[: limits.items])
+
+
+def show(edition: Edition, picks: Iterable[Pick]) -> Edition:
+    """The edition with these posts in the mail and all others on the page only."""
+    chosen = {pick.key: pick.shown for pick in picks}
+    sections = tuple(
+        replace(
+            section,
+            entries=tuple(replace(entry, shown=chosen.get(entry.key, Shown.PAGE)) for entry in section.entries),
+        )
+        for section in edition.sections
+    )
+    return replace(edition, sections=sections)
+
+
+def members(edition: Edition) -> tuple[EditionMember, ...]:
+    """Every post's place, for the store: positions count from 1 within a section."""
+    return tuple(
+        EditionMember(
+            post_key=entry.key, section=section.name, position=position, shown=entry.shown, reason=entry.reason
+        )
+        for section in edition.sections
+        for position, entry in enumerate(section.entries, start=1)
+    )
+
+
+def edition_to_json(edition: Edition) -> str:
+    """The whole edition; equal editions give equal text."""
+    import msgspec
+
+    return msgspec.json.encode(edition).decode()
+
+
+def edition_from_json(document: str) -> Edition:
+    """What ``edition_to_json`` wrote. Raises ValueError if it is anything else."""
+    import msgspec
+
+    try:
+        return msgspec.json.decode(document, type=Edition)
+    except msgspec.MsgspecError as error:
+        raise ValueError(f"not an edition: {error}") from error
+
+
+def _section_of(post: KnownPost, titles: dict[str, str] | None) -> str | None:
+    if titles is None:
+        return post.categories[0] if post.categories else ""
+    return next((name for name in post.categories if name in titles), None)
+
+
+def _newest_first(posts: Iterable[KnownPost]) -> list[KnownPost]:
+    return sorted(sorted(posts, key=lambda post: post.key), key=lambda post: post.published, reverse=True)
+
+
+def _entry(post: KnownPost, reason: str) -> Entry:
+    return Entry(
+        key=post.key,
+        title=post.title,
+        url=post.url,
+        summary=post.summary,
+        published=post.published,
+        source_name=post.source_name,
+        original_url=post.original_url,
+        lang=post.lang,
+        reason=reason,
+    )
+
+
+def _rounds(rows: Iterable[Sequence[Entry]]) -> list[Entry]:
+    """The first of each row, then the second of each, and so on."""
+    return [entry for turn in zip_longest(*rows) for entry in turn if entry is not None]
