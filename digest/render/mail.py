@@ -1,0 +1,276 @@
+"""The mail of an edition: subject, HTML and plain text, made once for all its recipients.
+
+HTML and text come from the same prepared values. Styles are inlined here, once; what differs by recipient stands
+as ``%%NAME%%`` after the mark ``%%FOOT%%`` and is filled in by ``render.message`` for each of them. No part is
+ever larger than its budget: the frame with its footer is reserved first, then posts are added in their turn as
+long as there is room; the rest is counted and linked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, time
+from functools import partial
+from urllib.parse import quote, urlsplit
+
+from digest.edition import Edition, Entry, Imprint, Limits, Pick, Section, Shown, rank, show
+from digest.ports import Language, Templates
+from digest.text import clean_line, cut
+
+FOOT = "%%FOOT%%"
+"""Values of a recipient are filled in after the last one of these only, so that no post can ask for them."""
+
+PREHEADER = (40, 90)
+"""Characters of the line that a list of mails shows after the subject, at least if there are as many, and at most."""
+
+_TITLE_LIMIT = 300
+_SUMMARY_LIMIT = 200
+_NAME_LIMIT = 60
+_URL_LIMIT = 1_000
+_CONTENTS_LIMIT = 16
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Palette:
+    """Colours. Every pair of text and ground keeps a contrast of 4.5 to 1 (WCAG 2.1, 1.4.3)."""
+
+    ground: str
+    sheet: str
+    ink: str
+    soft: str
+    accent: str
+    line: str
+
+
+LIGHT = Palette(ground="#f6f1e8", sheet="#ffffff", ink="#1f2328", soft="#5a6169", accent="#a8321c", line="#e3dfd6")
+DARK = Palette(ground="#16181b", sheet="#1e2125", ink="#e4e2dd", soft="#a3a9b0", accent="#ff9d84", line="#343940")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Mail:
+    """What is sent, and what it shows."""
+
+    edition: Edition
+    """With each post marked by how the mail shows it."""
+    subject: str
+    html: str
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Item:
+    """A post, ready for a template."""
+
+    number: int
+    title: str
+    url: str
+    summary: str
+    meta: str
+    is_lead: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Part:
+    """A section, ready for a template."""
+
+    title: str
+    url: str
+    total: int
+    more: int
+    items: tuple[_Item, ...] = field(default=())
+
+
+def edition_path(digest: str, period: str) -> str:
+    """Where the page of an edition lies below the output folder."""
+    return f"editions/{digest}/{period}/index.html"
+
+
+def edition_url(imprint: Imprint, digest: str, period: str) -> str:
+    """The address of an edition's page."""
+    return f"{imprint.pages_url}editions/{quote(digest)}/{period}/"
+
+
+def section_anchor(number: int) -> str:
+    """The fragment of a section on the edition's page, counted from 1."""
+    return f"s{number}"
+
+
+def entry_anchor(entry: Entry) -> str:
+    return f"p{entry.key}"
+
+
+def web_link(url: str | None) -> str | None:
+    """The address if it is absolute and http or https, else None: nothing else is ever linked."""
+    if not url:
+        return None
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return None
+    return url if parts.scheme.lower() in ("http", "https") and parts.netloc else None
+
+
+def span(days: tuple[date, date], year: int, imprint: Imprint, language: Language) -> str:
+    """``11月24日 星期二``, or from the first to the last of several days; with the year unless it is ``year``."""
+    words = language.day if days[0].year == days[1].year == year else language.long_day
+    first, last = (words(_noon(day, imprint)) for day in days)
+    return first if days[0] == days[1] else language.text("{first} – {last}", first=first, last=last)
+
+
+def edition_date(edition: Edition, imprint: Imprint, language: Language) -> str:
+    """The days that an edition is about; with the year unless it appears in that year."""
+    year = edition.frozen_at.astimezone(imprint.zone).year
+    return span((edition.first_day, edition.last_day), year, imprint, language)
+
+
+def subject_of(edition: Edition, imprint: Imprint, language: Language) -> str:
+    """Names digest and date, so that two editions never look alike (mail programs thread equal subjects)."""
+    title = cut(clean_line(edition.title), _NAME_LIMIT)
+    return f"{title} · {edition_date(edition, imprint, language)}"
+
+
+def entry_time(entry: Entry, edition: Edition, imprint: Imprint, language: Language) -> str:
+    """``17:05``, with the day in front if it is not the edition's only one."""
+    local = entry.published.astimezone(imprint.zone)
+    if edition.first_day == edition.last_day == local.date():
+        return language.time(local)
+    return f"{language.day(local)} {language.time(local)}"
+
+
+def render_mail(
+    edition: Edition,
+    imprint: Imprint,
+    templates: Templates,
+    language: Language,
+    limits: Limits,
+) -> Mail:
+    """The largest mail within the limits: as many posts, in their turn, as fit."""
+    picks = rank(edition, limits)
+    draft = partial(_draft, edition, imprint=imprint, templates=templates, language=language)
+    whole = draft(picks)
+    if _fits(whole, limits):
+        return whole
+    low, high, best = 0, len(picks), draft(())
+    while high - low > 1:
+        middle = (low + high) // 2
+        mail = draft(picks[:middle])
+        if _fits(mail, limits):
+            low, best = middle, mail
+        else:
+            high = middle
+    return best
+
+
+def render_again(edition: Edition, imprint: Imprint, templates: Templates, language: Language) -> Mail:
+    """The mail of an edition whose posts are marked already, byte for byte as it was."""
+    values = _context(edition, imprint, language)
+    text = templates.render("mail/digest.txt", values)
+    html = _inlined(templates.render("mail/digest.html", values))
+    return Mail(edition=edition, subject=subject_of(edition, imprint, language), html=html, text=text)
+
+
+def _draft(
+    edition: Edition, picks: Sequence[Pick], *, imprint: Imprint, templates: Templates, language: Language
+) -> Mail:
+    return render_again(show(edition, picks), imprint, templates, language)
+
+
+def _fits(mail: Mail, limits: Limits) -> bool:
+    return len(mail.html.encode()) <= limits.html_bytes and len(mail.text.encode()) <= limits.text_bytes
+
+
+def _inlined(html: str) -> str:
+    """Styles moved onto the elements; style elements marked ``keep`` stay as they are. Loads nothing."""
+    import css_inline
+
+    inliner = css_inline.CSSInliner(load_remote_stylesheets=False, minify_css=True)
+    return inliner.inline(html).replace(' data-css-inline="keep"', "")
+
+
+def _context(edition: Edition, imprint: Imprint, language: Language) -> Mapping[str, object]:
+    page = edition_url(imprint, edition.digest, edition.period)
+    parts = _parts(edition, imprint, language, page)
+    return {
+        "subject": subject_of(edition, imprint, language),
+        "preheader": _preheader(edition, imprint, language),
+        "filler": "\N{COMBINING GRAPHEME JOINER}\N{ZERO WIDTH NON-JOINER}\N{NO-BREAK SPACE}" * 60,
+        "title": cut(clean_line(edition.title), _NAME_LIMIT),
+        "date": edition_date(edition, imprint, language),
+        "site_title": cut(clean_line(imprint.site_title), _NAME_LIMIT),
+        "site_url": imprint.site_url,
+        "contact": imprint.contact,
+        "page": page,
+        "contents": parts[:_CONTENTS_LIMIT],
+        "contents_more": max(len(parts) - _CONTENTS_LIMIT, 0),
+        "parts": tuple(part for part in parts if part.items),
+        "hidden_parts": sum(not part.items for part in parts),
+        "part_count": len(parts),
+        "balance": edition.balance,
+        "light": LIGHT,
+        "dark": DARK,
+        "foot": FOOT,
+        "start": "right" if language.direction == "rtl" else "left",
+        "fonts": _fonts(language),
+    }
+
+
+def _fonts(language: Language) -> str:
+    chinese = '"PingFang SC","Microsoft YaHei","Noto Sans CJK SC"'
+    return f"{chinese},sans-serif" if language.tag.startswith("zh") else f'"Helvetica Neue",Arial,{chinese},sans-serif'
+
+
+def _parts(edition: Edition, imprint: Imprint, language: Language, page: str) -> list[_Part]:
+    parts, number = [], 0
+    for position, section in enumerate(edition.sections, start=1):
+        entries = (*section.shown(Shown.LEAD), *section.shown(Shown.HEADLINE))
+        items = tuple(
+            _item(entry, number + turn, edition, imprint, language, page) for turn, entry in enumerate(entries, start=1)
+        )
+        number += len(items)
+        parts.append(
+            _Part(
+                title=section_title(section, language),
+                url=f"{page}#{section_anchor(position)}",
+                total=len(section.entries),
+                more=len(section.entries) - len(items),
+                items=items,
+            )
+        )
+    return parts
+
+
+def section_title(section: Section, language: Language) -> str:
+    return cut(clean_line(section.title), _NAME_LIMIT) or language.text("Other")
+
+
+def _item(entry: Entry, number: int, edition: Edition, imprint: Imprint, language: Language, page: str) -> _Item:
+    url = web_link(entry.url)
+    source = cut(clean_line(entry.source_name or ""), _NAME_LIMIT)
+    when = entry_time(entry, edition, imprint, language)
+    return _Item(
+        number=number,
+        title=cut(clean_line(entry.title), _TITLE_LIMIT),
+        url=url if url and len(url) <= _URL_LIMIT else f"{page}#{entry_anchor(entry)}",
+        summary=cut(clean_line(entry.summary), _SUMMARY_LIMIT),
+        meta=f"{source} · {when}" if source else when,
+        is_lead=entry.shown is Shown.LEAD,
+    )
+
+
+def _preheader(edition: Edition, imprint: Imprint, language: Language) -> str:
+    """The lead headlines, then what else is at hand until it is long enough."""
+    least, most = PREHEADER
+    shown = [entry for entry in edition.entries if entry.shown is not Shown.PAGE]
+    words = [clean_line(entry.title) for entry in shown]
+    words += [clean_line(entry.summary) for entry in shown if entry.summary]
+    line = ""
+    for word in words:
+        if len(line) >= least:
+            break
+        line = f"{line} · {word}" if line else word
+    return cut(line or subject_of(edition, imprint, language), most)
+
+
+def _noon(day: date, imprint: Imprint) -> datetime:
+    return datetime.combine(day, time(12), tzinfo=imprint.zone)
