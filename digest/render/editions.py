@@ -1,0 +1,171 @@
+"""The pages of editions: each edition in full, and the list of a digest's editions by month.
+
+Pure: an edition's page is rendered from the document that was frozen with it, so it can be made again byte for
+byte; only the links to the editions before and after it come from outside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, time
+from itertools import groupby
+from urllib.parse import quote
+
+from digest.edition import Edition, Entry, Imprint, Section
+from digest.models import EditionRow
+from digest.period import period_days
+from digest.ports import Language, Templates
+from digest.render.mail import (
+    edition_date,
+    edition_url,
+    entry_anchor,
+    entry_time,
+    section_anchor,
+    section_title,
+    span,
+    subject_of,
+    web_link,
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Row:
+    """A post on an edition's page."""
+
+    anchor: str
+    title: str
+    url: str | None
+    summary: str
+    source: str | None
+    time: str
+    moment: str
+    """For machines: RFC 3339."""
+    original: str | None
+    lang: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Chapter:
+    """A section on an edition's page."""
+
+    anchor: str
+    title: str
+    rows: tuple[_Row, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Line:
+    """An edition in the list of editions."""
+
+    url: str
+    title: str
+    """Its date."""
+    posts: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Month:
+    title: str
+    lines: tuple[_Line, ...]
+
+
+def index_path(digest: str) -> str:
+    """Where the list of a digest's editions lies below the output folder."""
+    return f"editions/{digest}/index.html"
+
+
+def index_url(imprint: Imprint, digest: str) -> str:
+    return f"{imprint.pages_url}editions/{quote(digest)}/"
+
+
+def render_edition_page(
+    edition: Edition,
+    imprint: Imprint,
+    templates: Templates,
+    language: Language,
+    *,
+    previous: str | None,
+    following: str | None,
+) -> bytes:
+    """The whole edition. ``previous`` and ``following`` are the periods of its neighbours, if it has any."""
+    context = {
+        **_base(imprint, edition_url(imprint, edition.digest, edition.period)),
+        "page_title": subject_of(edition, imprint, language),
+        "title": edition.title,
+        "date": edition_date(edition, imprint, language),
+        "index_url": index_url(imprint, edition.digest),
+        "previous": None if previous is None else edition_url(imprint, edition.digest, previous),
+        "following": None if following is None else edition_url(imprint, edition.digest, following),
+        "chapters": tuple(
+            _chapter(section, position, edition, imprint, language)
+            for position, section in enumerate(edition.sections, start=1)
+        ),
+        "balance": edition.balance,
+    }
+    return templates.render("editions/page.html", context).encode()
+
+
+def render_edition_index(
+    rows: Sequence[EditionRow], *, digest: str, title: str, imprint: Imprint, templates: Templates, language: Language
+) -> bytes:
+    """The list of a digest's editions by month, in the order of ``rows`` (newest first)."""
+
+    def month_of(row: EditionRow) -> str:
+        first = period_days(row.period)[0]
+        return language.month(datetime.combine(first, time(12), tzinfo=imprint.zone))
+
+    months = tuple(
+        _Month(title=month, lines=tuple(_line(row, digest, imprint, language) for row in group))
+        for month, group in groupby(rows, key=month_of)
+    )
+    context = {
+        **_base(imprint, index_url(imprint, digest)),
+        "title": title,
+        "months": months,
+        "editions": len(rows),
+    }
+    return templates.render("editions/index.html", context).encode()
+
+
+def _line(row: EditionRow, digest: str, imprint: Imprint, language: Language) -> _Line:
+    days = period_days(row.period)
+    return _Line(
+        url=edition_url(imprint, digest, row.period),
+        title=span(days, days[0].year, imprint, language),
+        posts=row.posts,
+    )
+
+
+def _base(imprint: Imprint, canonical: str) -> dict[str, object]:
+    """What ``pages/base.html`` asks for."""
+    return {
+        "site_title": imprint.site_title,
+        "site_url": imprint.site_url,
+        "description": "",
+        "canonical": canonical,
+        "discover": (),
+        "feeds_page": f"{imprint.pages_url}feeds/",
+    }
+
+
+def _chapter(section: Section, position: int, edition: Edition, imprint: Imprint, language: Language) -> _Chapter:
+    return _Chapter(
+        anchor=section_anchor(position),
+        title=section_title(section, language),
+        rows=tuple(_row(entry, edition, imprint, language) for entry in section.entries),
+    )
+
+
+def _row(entry: Entry, edition: Edition, imprint: Imprint, language: Language) -> _Row:
+    return _Row(
+        anchor=entry_anchor(entry),
+        title=entry.title,
+        url=web_link(entry.url),
+        summary=entry.summary,
+        source=entry.source_name,
+        time=entry_time(entry, edition, imprint, language),
+        moment=entry.published.astimezone(imprint.zone).isoformat(timespec="seconds"),
+        original=web_link(entry.original_url),
+        lang=entry.lang,
+    )
