@@ -1,0 +1,330 @@
+"""Make the editions that are due, and publish their pages.
+
+Whether something is due is decided from schedules and the store alone, so running this twice, from two processes or
+after a crash at any line, changes nothing: the period is an edition's identity, edition and deliveries are frozen in
+one transaction, and a page counts as published only after it is on disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+
+from digest.edition import (
+    Balance,
+    CategoryTitle,
+    Edition,
+    Imprint,
+    Limits,
+    Reason,
+    build_edition,
+    edition_from_json,
+    edition_to_json,
+    members,
+)
+from digest.errors import DigestError, OutputError, StoreError
+from digest.models import EditionRow, FrozenEdition, KnownPost, Recipient, SavedEdition
+from digest.period import Due, Schedule, day_bounds, due_period, period_days, period_name
+from digest.ports import EditionStore, Language, Output, Templates
+from digest.render.editions import index_path, render_edition_index, render_edition_page
+from digest.render.mail import edition_path, render_mail
+from digest.render.message import message_id
+
+
+class Outcome(StrEnum):
+    """What became of a digest's period in this run."""
+
+    MADE = "made"
+    NOTHING_NEW = "nothing new"
+    MISSED = "missed"
+    """Its time passed while no run took place."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DigestPlan:
+    """One digest as the operator wants it."""
+
+    name: str
+    """Its name in the config: in paths, addresses and the store."""
+    title: str
+    schedule: Schedule
+    categories: tuple[CategoryTitle, ...] | None = None
+    """In the order of its sections; None: every category that posts have, by name."""
+    max_age: timedelta = timedelta(days=3)
+    """Posts older than this never enter it (its first edition apart)."""
+    catch_up: timedelta = timedelta(hours=6)
+    """How late an edition may be made."""
+    expires_after: timedelta = timedelta(hours=18)
+    """How long after freezing it is still sent."""
+    send_empty: bool = False
+    limits: Limits = field(default_factory=Limits)
+
+    @property
+    def category_names(self) -> tuple[str, ...] | None:
+        return None if self.categories is None else tuple(category.name for category in self.categories)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Audience:
+    """Who gets every edition, and what their deliveries are named by."""
+
+    addresses: tuple[str, ...]
+    domain: str
+    """The sender's domain as an A-label: the right side of every Message-ID."""
+    new_token: Callable[[], str]
+    """A fresh unguessable name for a delivery's envelope sender."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Look:
+    """What editions are rendered with."""
+
+    imprint: Imprint
+    templates: Templates
+    language: Language
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EditionResult:
+    """What became of one period of one digest."""
+
+    digest: str
+    period: str
+    outcome: Outcome
+    balance: Balance | None = None
+    recipients: int = 0
+    subject: str = ""
+    html_bytes: int = 0
+
+
+@dataclass(kw_only=True, slots=True)
+class EditionsReport:
+    """What was made and published in this run."""
+
+    results: list[EditionResult] = field(default_factory=list)
+    pages_written: int = 0
+    pages_unchanged: int = 0
+    failures: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def made(self) -> list[EditionResult]:
+        return [result for result in self.results if result.outcome is Outcome.MADE]
+
+
+def make_editions(
+    store: EditionStore, plans: Iterable[DigestPlan], look: Look, audience: Audience, now: datetime
+) -> EditionsReport:
+    """Freeze what is due of each digest: its first edition if it is new, else the one of its latest slot. A digest
+    that fails is listed, the others go on. Raises StoreError alone."""
+    report = EditionsReport()
+    for plan in plans:
+        try:
+            report.results += _make(store, plan, look, audience, now)
+        except StoreError:
+            raise
+        except DigestError as error:
+            report.failures.append(f"digest {plan.name}: {error}")
+    report.warnings += [
+        f"digest {result.digest}: the edition of {result.period} was missed, no run took place in time"
+        for result in report.results
+        if result.outcome is Outcome.MISSED
+    ]
+    return report
+
+
+def publish_editions(
+    store: EditionStore,
+    output: Output,
+    plans: Sequence[DigestPlan],
+    look: Look,
+    report: EditionsReport,
+    *,
+    everything: bool = False,
+) -> EditionsReport:
+    """Put the pages of new editions in place, renew the links of their neighbours and the lists of editions.
+    With ``everything`` (the look changed) or when a digest's list is missing, all of its pages. Adds to ``report``."""
+    waiting: dict[str, list[SavedEdition]] = {}
+    for saved in store.unpublished_pages():
+        waiting.setdefault(saved.digest, []).append(saved)
+    titles = {plan.name: plan.title for plan in plans}
+    for digest in {**dict.fromkeys(titles), **dict.fromkeys(waiting)}:
+        new = waiting.get(digest, [])
+        if new or everything or output.read(index_path(digest)) is None:
+            try:
+                _publish(store, output, digest, titles.get(digest, ""), new, look, report, everything or not new)
+            except OutputError as error:
+                report.failures.append(str(error))
+    return report
+
+
+def _make(store: EditionStore, plan: DigestPlan, look: Look, audience: Audience, now: datetime) -> list[EditionResult]:
+    began = store.began(plan.name)
+    if began is None:
+        return _make_first(store, plan, look, audience, now)
+    due = due_period(
+        plan.schedule,
+        look.imprint.zone,
+        now=now,
+        began=began,
+        is_taken=lambda period: store.edition(plan.name, period) is not None,
+        catch_up=plan.catch_up,
+    )
+    results = _record_missed(store, plan, due, now)
+    if due.slot is not None:
+        posts = store.candidates(plan.name, plan.category_names, now - plan.max_age, now)
+        days = period_days(due.slot.period)
+        if posts or plan.send_empty:
+            results += _freeze(store, plan, look, audience, now, due.slot.period, days, posts, Reason.NEW)
+        elif store.skip(plan.name, due.slot.period, now, reason=Outcome.NOTHING_NEW):
+            results.append(EditionResult(digest=plan.name, period=due.slot.period, outcome=Outcome.NOTHING_NEW))
+    return results
+
+
+def _make_first(
+    store: EditionStore, plan: DigestPlan, look: Look, audience: Audience, now: datetime
+) -> list[EditionResult]:
+    """The archive's newest day, so that a newcomer sees a real mail at once. The digest begins after it is frozen:
+    a crash in between repeats this step and finds its period taken."""
+    zone = look.imprint.zone
+    newest = store.newest_day(plan.category_names, now)
+    results: list[EditionResult] = []
+    if newest is not None:
+        day = newest.astimezone(zone).date()
+        start, end = day_bounds(day, zone)
+        posts = store.published_between(plan.category_names, start, min(end, now + timedelta(microseconds=1)))
+        period = period_name(plan.schedule.kind, day)
+        results = _freeze(store, plan, look, audience, now, period, (day, day), posts, Reason.NEWEST_DAY)
+    store.begin(plan.name, now)
+    return results
+
+
+def _freeze(
+    store: EditionStore,
+    plan: DigestPlan,
+    look: Look,
+    audience: Audience,
+    now: datetime,
+    period: str,
+    days: tuple[date, date],
+    posts: Sequence[KnownPost],
+    reason: Reason,
+) -> list[EditionResult]:
+    edition = build_edition(
+        posts,
+        digest=plan.name,
+        title=plan.title,
+        period=period,
+        days=days,
+        frozen_at=now,
+        categories=plan.categories,
+        reason=reason,
+    )
+    mail = render_mail(edition, look.imprint, look.templates, look.language, plan.limits)
+    frozen = FrozenEdition(
+        digest=plan.name,
+        period=period,
+        subject=mail.subject,
+        html=mail.html,
+        text=mail.text,
+        document=edition_to_json(mail.edition),
+        frozen_at=now,
+        send_after=now,
+        expires_at=now + plan.expires_after,
+        members=members(mail.edition),
+    )
+    recipients = _recipients(plan.name, period, audience)
+    if store.freeze(frozen, recipients) is None:
+        return []
+    return [
+        EditionResult(
+            digest=plan.name,
+            period=period,
+            outcome=Outcome.MADE,
+            balance=mail.edition.balance,
+            recipients=len(recipients),
+            subject=mail.subject,
+            html_bytes=len(mail.html.encode()),
+        )
+    ]
+
+
+def _recipients(digest: str, period: str, audience: Audience) -> tuple[Recipient, ...]:
+    """Each address once."""
+    return tuple(
+        Recipient(
+            address=address,
+            message_id=message_id(digest=digest, category="", period=period, address=address, domain=audience.domain),
+            token=audience.new_token(),
+        )
+        for address in dict.fromkeys(audience.addresses)
+    )
+
+
+def _record_missed(store: EditionStore, plan: DigestPlan, due: Due, now: datetime) -> list[EditionResult]:
+    return [
+        EditionResult(digest=plan.name, period=slot.period, outcome=Outcome.MISSED)
+        for slot in due.missed
+        if store.skip(plan.name, slot.period, now, reason=Outcome.MISSED)
+    ]
+
+
+def _publish(
+    store: EditionStore,
+    output: Output,
+    digest: str,
+    title: str,
+    new: Sequence[SavedEdition],
+    look: Look,
+    report: EditionsReport,
+    everything: bool,
+) -> None:
+    """Pages first, then the list, then the word that they are published."""
+    rows = store.edition_rows(digest)
+    fresh = {saved.period: saved for saved in new}
+    for place, row in enumerate(rows):
+        if everything or any(near.period in fresh for near in rows[max(place - 1, 0) : place + 2]):
+            saved = fresh.get(row.period) or store.edition(digest, row.period)
+            if saved is not None:
+                title = title or _read(saved).title
+                _write(output, edition_path(digest, row.period), _page(saved, rows, place, look), report)
+    if rows:
+        index = render_edition_index(
+            rows,
+            digest=digest,
+            title=title,
+            imprint=look.imprint,
+            templates=look.templates,
+            language=look.language,
+        )
+        _write(output, index_path(digest), index, report)
+    for saved in new:
+        store.mark_page_published(saved.key)
+
+
+def _page(saved: SavedEdition, rows: Sequence[EditionRow], place: int, look: Look) -> bytes:
+    return render_edition_page(
+        _read(saved),
+        look.imprint,
+        look.templates,
+        look.language,
+        previous=rows[place + 1].period if place + 1 < len(rows) else None,
+        following=rows[place - 1].period if place else None,
+    )
+
+
+def _read(saved: SavedEdition) -> Edition:
+    """The edition as it was frozen; a document that cannot be read is a damaged store."""
+    try:
+        return edition_from_json(saved.document)
+    except ValueError as error:
+        raise StoreError(f"edition {saved.digest} {saved.period}", str(error), "restore the database") from error
+
+
+def _write(output: Output, path: str, data: bytes, report: EditionsReport) -> None:
+    if output.write(path, data):
+        report.pages_written += 1
+    else:
+        report.pages_unchanged += 1
