@@ -16,7 +16,7 @@ from urllib.parse import quote
 from digest.models import Author
 from digest.ports import Templates
 from digest.render.feeds import atom, json_feed, rss
-from digest.render.feeds.model import Feed, Item
+from digest.render.feeds.model import Addresses, Feed, Item
 
 INDEX = "feeds/index.html"
 OPML = "feeds.opml"
@@ -92,15 +92,15 @@ class Day:
     entries: tuple[Entry, ...]
 
 
-def format_links(feed: Feed) -> tuple[FormatLink, ...]:
-    """The feed in each format that it has."""
+def format_links(title: str, addresses: Addresses) -> tuple[FormatLink, ...]:
+    """A feed in each format that it has."""
     named = (
-        ("Atom", atom.MEDIA_TYPE, feed.addresses.atom),
-        ("RSS", rss.MEDIA_TYPE, feed.addresses.rss),
-        ("JSON Feed", json_feed.MEDIA_TYPE, feed.addresses.json),
+        ("Atom", atom.MEDIA_TYPE, addresses.atom),
+        ("RSS", rss.MEDIA_TYPE, addresses.rss),
+        ("JSON Feed", json_feed.MEDIA_TYPE, addresses.json),
     )
     return tuple(
-        FormatLink(label=label, type=media_type, title=f"{feed.title} ({label})", href=address)
+        FormatLink(label=label, type=media_type, title=f"{title} ({label})", href=address)
         for label, media_type, address in named
         if address
     )
@@ -122,7 +122,7 @@ def render_index(
 
 def render_feed_page(templates: Templates, site: Site, feed: Feed, path: str, about: str) -> bytes:
     """The twin of ``feed`` that lies at ``path``. ``about`` is the category or tag that it is the feed of."""
-    links = format_links(feed)
+    links = format_links(feed.title, feed.addresses)
     context = {
         **_base(site, path, feed.description, links),
         "feeds_page": relative(INDEX, path),

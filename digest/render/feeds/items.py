@@ -43,7 +43,7 @@ def make_item(post: KnownPost, rules: ItemRules, content_html: str | None = None
     if post.gone_at is not None:
         gone = local(post.gone_at, rules.zone)
         return Item(
-            id=post.id,
+            id=clean_line(post.id),
             url=uri(post.url),
             title=rules.language.text("[Withdrawn] {title}", title=title),
             summary=rules.language.text("This post has been withdrawn by its publisher."),
@@ -54,7 +54,7 @@ def make_item(post: KnownPost, rules: ItemRules, content_html: str | None = None
             withdrawn=gone,
         )
     return Item(
-        id=post.id,
+        id=clean_line(post.id),
         url=uri(post.url),
         title=title,
         summary=clean(post.summary).strip() or title,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from email.utils import format_datetime
+from email.utils import format_datetime, parsedate_to_datetime
 
 from lxml import etree
 
@@ -54,3 +54,13 @@ def render_opml(title: str, groups: Sequence[Group], modified: datetime) -> byte
             etree.SubElement(parent, "outline", attributes)
     written: bytes = etree.tostring(root, encoding="UTF-8", xml_declaration=True, pretty_print=True)
     return written
+
+
+def modified(document: bytes) -> datetime | None:
+    """The date in a list that ``render_opml`` made; None if it is something else."""
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=False)
+    try:
+        text = etree.fromstring(document, parser).findtext("head/dateModified")
+        return parsedate_to_datetime(text) if text else None
+    except (etree.XMLSyntaxError, ValueError):
+        return None

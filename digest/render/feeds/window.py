@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from digest.models import KnownPost
+from digest.render.feeds.model import Item
 
 SAFE_COVER = timedelta(hours=24)
 """Readers that poll once a day must not miss anything."""
@@ -52,6 +53,12 @@ def lost_cover(posts: Sequence[KnownPost], kept: int) -> timedelta | None:
     return reach if reach < SAFE_COVER else None
 
 
-def in_reading_order(posts: Sequence[KnownPost]) -> list[KnownPost]:
+def least_size(item: Item) -> int:
+    """Bytes that the item takes in the largest format at the very least. JSON Feed carries the summary twice
+    where there is no full text."""
+    return 400 + len((item.content_html or item.summary).encode()) + len(item.summary.encode())
+
+
+def in_reading_order(items: Sequence[Item]) -> list[Item]:
     """Newest date first, then by id, so that the order never depends on how they were found."""
-    return sorted(sorted(posts, key=lambda post: post.id), key=lambda post: post.published, reverse=True)
+    return sorted(sorted(items, key=lambda item: item.id), key=lambda item: item.published, reverse=True)
