@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
+from msgspec import Struct
 from yaml import MappingNode, Node, ScalarNode, SequenceNode
+from yaml.reader import Reader
 
 _Loader: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -22,12 +23,10 @@ Path = tuple[str | int, ...]
 _MOST_BYTES = 1_000_000
 _MOST_VALUES = 100_000
 _MOST_LEVELS = 20
-_NOT_PRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _MERGE = "tag:yaml.org,2002:merge"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Fault:
+class Fault(Struct, frozen=True, kw_only=True):
     """One thing wrong: which key, in which line, what, and what to do."""
 
     path: Path = ()
@@ -47,13 +46,12 @@ class Unreadable(Exception):
         self.faults = faults
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Document:
+class Document(Struct, frozen=True, kw_only=True):
     """Plain data, with the line of each value, counted from 1, and how each scalar was written."""
 
     data: dict[str, object]
-    lines: dict[Path, int] = field(default_factory=dict)
-    written: dict[Path, str] = field(default_factory=dict)
+    lines: dict[Path, int] = {}
+    written: dict[Path, str] = {}
     faults: tuple[Fault, ...] = ()
 
     def line(self, path: Path) -> int:
@@ -81,7 +79,7 @@ def read_document(raw: bytes) -> Document:
     if not isinstance(node, MappingNode):
         what = "a list" if isinstance(node, SequenceNode) else "a single value"
         raise Unreadable(Fault(line=1, text=f"holds {what} at the top; write keys such as: site:"))
-    return _Reader().document(node)
+    return _Translator().document(node)
 
 
 # -------------------------------------------------------------------- text
@@ -97,7 +95,7 @@ def _decode(raw: bytes) -> str:
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         raise Unreadable(Fault(line=line, text="the file is not UTF-8 text; save it as UTF-8")) from error
-    bad = _NOT_PRINTABLE.search(text)
+    bad = Reader.NON_PRINTABLE.search(text)
     if bad is not None:
         line = text.count("\n", 0, bad.start()) + 1
         raise Unreadable(Fault(line=line, text=f"the control character U+{ord(bad[0]):04X} stands here; delete it"))
@@ -125,7 +123,8 @@ def _refuse_depth(text: str) -> None:
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
         if depth > _MOST_LEVELS:
-            raise Unreadable(_too_deep(event.start_mark.line + 1))
+            mark: Any = event.start_mark
+            raise Unreadable(_too_deep(int(mark.line) + 1))
 
 
 def _too_deep(line: int) -> Fault:
@@ -170,7 +169,7 @@ def _explain(error: yaml.MarkedYAMLError, text: str) -> Fault:
 # -------------------------------------------------------------------- data
 
 
-class _Reader:
+class _Translator:
     """Turns nodes into plain data and takes notes of lines."""
 
     def __init__(self) -> None:

@@ -7,8 +7,7 @@ A key that may be written in several forms has a field for the form as written (
 property for its meaning (``author``).
 """
 
-from __future__ import annotations
-
+# No postponed annotations: msgspec would have to evaluate them one by one at every start.
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal

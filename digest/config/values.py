@@ -11,14 +11,18 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import time, timedelta
-from functools import lru_cache
-from ipaddress import ip_address
 from pathlib import Path
-from typing import ClassVar, NoReturn, Protocol, Self, cast
+from typing import TYPE_CHECKING, ClassVar, NoReturn, Protocol, Self
 from urllib.parse import SplitResult, quote, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-_HIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060\ufeff\ud800-\udfff\ufffe\uffff]")
+if TYPE_CHECKING:
+    from digest import period
+
+_HIDDEN = (
+    *(range(0x20), range(0x7F, 0xA0), range(0x200B, 0x2010), range(0x2028, 0x202F), range(0x2060, 0x2061)),
+    *(range(0xFEFF, 0xFF00), range(0xD800, 0xE000), range(0xFFFE, 0x10000)),
+)
 
 
 def _refuse(what: str, example: str) -> NoReturn:
@@ -35,7 +39,7 @@ def as_text(value: object, example: str) -> str:
         raise NotText(f"is not a text; write for example: {example}")
     if not value.strip():
         _refuse("is empty", example)
-    if _HIDDEN.search(value):
+    if not value.isprintable() and any(ord(sign) in span for sign in value for span in _HIDDEN):
         _refuse("holds a control character or an invisible one", example)
     return value.strip()
 
@@ -95,6 +99,8 @@ def _web_host(parts: SplitResult, example: str) -> str:
 
 
 def _address_literal(host: str, example: str) -> str:
+    from ipaddress import ip_address  # late: names are the rule
+
     try:
         return str(ip_address(host))
     except ValueError:
@@ -138,6 +144,8 @@ class Host(str):
     def is_loopback(self) -> bool:
         if self == "localhost" or self.endswith(".localhost"):
             return True
+        from ipaddress import ip_address
+
         try:
             return ip_address(self).is_loopback
         except ValueError:
@@ -268,21 +276,24 @@ class Duration(timedelta):
     def parse(cls, value: object) -> Self:
         if isinstance(value, int | float) and not isinstance(value, bool):
             raise ValueError("has no unit; write for example: 3 days, 6 h or 30 min")
-        text = as_text(value, cls.example)
-        if not re.fullmatch(rf"({_LENGTH.pattern}[\s,]*)+", text, re.ASCII | re.IGNORECASE):
+        text = as_text(value, cls.example).lower().replace(",", " ")
+        found = re.findall(r"([0-9]{1,9})\s*([a-z]+)", text)
+        spelled = "".join(amount + unit for amount, unit in found) == "".join(text.split())
+        if not found or not spelled or not all(unit in _SECONDS for _, unit in found):
             _refuse("is not a length of time", "3 days, 6 h or 30 min")
-        found = cast("list[tuple[str, str]]", _LENGTH.findall(text.lower()))
-        seconds = sum(int(amount) * _UNITS[unit[0]] for amount, unit in found)
+        seconds = sum(int(amount) * _SECONDS[unit] for amount, unit in found)
         if not 0 < seconds <= 3650 * 86400:
             _refuse("is not a length between one second and ten years", cls.example)
         return cls(seconds=seconds)
 
 
-_LENGTH = re.compile(
-    r"(\d{1,9})\s*(seconds|second|secs|sec|s|minutes|minute|mins|min|m|hours|hour|hrs|hr|h|days|day|d|weeks|week|w)\b",
-    re.ASCII | re.IGNORECASE,
-)
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+_SECONDS = {
+    **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), 1),
+    **dict.fromkeys(("m", "min", "mins", "minute", "minutes"), 60),
+    **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), 3600),
+    **dict.fromkeys(("d", "day", "days"), 86400),
+    **dict.fromkeys(("w", "week", "weeks"), 7 * 86400),
+}
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _DAY_NAMES = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -306,9 +317,11 @@ class Schedule(str):
         return cls(f"{_spell_days(words[:-1])} {int(match[1]):02}:{match[2]}")
 
     @property
-    def days(self) -> frozenset[int]:
-        """Days of the week, Monday is 0."""
-        return _days_of(self)
+    def days(self) -> tuple[int, ...]:
+        """Days of the week as in ISO 8601, Monday is 1."""
+        words = self.split()[:-1]
+        named = {"daily": range(1, 8), "weekdays": range(1, 6), "weekends": range(6, 8)}.get(words[0])
+        return tuple(named if named is not None else (DAYS.index(word) + 1 for word in words if word != "weekly"))
 
     @property
     def at(self) -> time:
@@ -317,9 +330,13 @@ class Schedule(str):
         return time(int(hour), int(minute))
 
     @property
-    def is_weekly(self) -> bool:
-        """Once a week: its editions are named by week, not by day."""
-        return len(self.days) == 1
+    def rule(self) -> period.Schedule:
+        """What ``period`` computes with. Once a week makes a weekly digest, whose editions are named by week."""
+        from digest import period  # late: reading a configuration needs none of it
+
+        if len(self.days) == 1:
+            return period.weekly(self.days[0], self.at)
+        return period.daily(self.at) if len(self.days) == 7 else period.weekdays(self.at, self.days)
 
 
 def _spell_days(words: list[str]) -> str:
@@ -348,13 +365,6 @@ def _day_number(name: str) -> int | None:
     return None
 
 
-@lru_cache(maxsize=64)
-def _days_of(text: str) -> frozenset[int]:
-    words = text.split()[:-1]
-    named = {"daily": range(7), "weekdays": range(5), "weekends": range(5, 7)}.get(words[0])
-    return frozenset(named if named is not None else (DAYS.index(word) for word in words if word != "weekly"))
-
-
 # -------------------------------------------------------------------- mail
 
 
@@ -370,7 +380,7 @@ class Mailbox(str):
         text = as_text(value, cls.example)
         if text.count("@") > 1 and re.search(r"@[^<>]*[,;][^<>]*", text):
             _refuse("is more than one address", cls.example)
-        match = _MAILBOX.fullmatch(text)
+        match = re.fullmatch(_MAILBOX, text)
         if match is None:
             if "<" in text or ">" in text or "@" in text:
                 _refuse("is not one mail address with or without a name", cls.example)
@@ -395,8 +405,8 @@ class Mailbox(str):
         return self.address.rpartition("@")[2]
 
 
-_MAILBOX = re.compile(r'(?:"((?:[^"\\]|\\.)*)"\s*|([^<>"@]*))<\s*([^<>\s]+)\s*>|([^<>\s",;:()]+)')
-_ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\u00a1-\U0010ffff-]+"
+_MAILBOX = r'(?:"((?:[^"\\]|\\.)*)"\s*|([^<>"@]*))<\s*([^<>\s]+)\s*>|([^<>\s",;:()]+)'
+_ATOM = r"[^\s\x00-\x20\x7f-\xa0()<>@,;:\\\".\[\]]+"  # RFC 5322 section 3.2.3, and RFC 6531 beyond ASCII
 
 
 def _mail_address(text: str, example: str) -> str:
