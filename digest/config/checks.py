@@ -3,12 +3,39 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from os.path import normpath
+from pathlib import Path as FilePath
 
-from digest.config.document import Document, Fault, Path
-from digest.config.settings import CategorySettings, DigestSettings, FeedSettings, MailSettings, Settings
+from digest.config.document import Document, Fault, Path, quoted
+from digest.config.settings import CategorySettings, DigestSettings, FeedSettings, MailSettings, PostSettings, Settings
+from digest.config.values import PERMALINK_STYLES
 
 _SAFE_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_PERMALINK_PARTS = {
+    "jekyll": (
+        *("categories", "slugified_categories", "collection", "path", "name", "title", "slug", "output_ext", "year"),
+        *("short_year", "month", "i_month", "short_month", "long_month", "day", "i_day", "y_day", "short_day"),
+        *("long_day", "week", "w_year", "w_day", "hour", "minute", "second"),
+    ),
+    "hugo": (
+        *("sections", "sectionslugs", "section", "sectionslug", "title", "slug", "slugorfilename"),
+        *("slugorcontentbasename", "filename", "contentbasename", "year", "month", "monthname", "day", "weekday"),
+        *("weekdayname", "yearday"),
+    ),
+}
+"""What a post's address can be made of, by site generator. With Hexo it can be any key of the front matter."""
+_TELLING_PARTS = {
+    "path",
+    "name",
+    "title",
+    "slug",
+    "slugorfilename",
+    "slugorcontentbasename",
+    "filename",
+    "contentbasename",
+}
+"""Parts that two posts rarely share."""
 _LEAST_FEED_BYTES = 16 * 1024
 _LEAST_MAIL_BYTES = 8_000
 
@@ -18,15 +45,31 @@ def check_settings(settings: Settings, document: Document) -> list[Fault]:
     written = settings.categories_as_written
     names = list(written) if isinstance(written, dict) else [_name(item) for item in written]
     found = [
+        *check_posts(settings.posts),
         *check_categories(names),
         *check_feeds(settings.feeds),
         *check_digests(settings.digests, names),
         *check_mail(settings.mail),
+        *check_privacy(settings),
     ]
     return [Fault(path=path, line=document.line(path), text=text) for path, text in found]
 
 
 Found = Iterator[tuple[Path, str]]
+
+
+def check_posts(posts: PostSettings) -> Found:
+    link = posts.permalink
+    if link in PERMALINK_STYLES or posts.kind == "hexo":
+        return
+    known = _PERMALINK_PARTS.get(posts.kind) or tuple(dict.fromkeys(sum(_PERMALINK_PARTS.values(), ())))
+    unknown = [part for part in link.parts if part not in known]
+    for part in unknown:
+        close = _closest(part, known)
+        hint = f"did you mean :{close}?" if close else "write for example: /:categories/:year/:month/:day/:title.html"
+        yield ("posts", "permalink"), f":{part} is not part of any post; {hint}"
+    if not unknown and not _TELLING_PARTS.intersection(link.parts):
+        yield ("posts", "permalink"), "posts of one day would share an address; add :title"
 
 
 def check_categories(names: list[str]) -> Found:
@@ -35,7 +78,7 @@ def check_categories(names: list[str]) -> Found:
         if not name.strip():
             yield ("categories", position), "is blank; give the category's name, or delete the line"
         elif name in first:
-            yield ("categories", position), f'"{name}" is entry {first[name] + 1} already; delete one of them'
+            yield ("categories", position), f"{quoted(name)} is entry {first[name] + 1} already; delete one of them"
         else:
             first[name] = position
 
@@ -64,7 +107,7 @@ def check_digests(digests: dict[str, DigestSettings], categories: list[str]) -> 
         if digest.title in titles:
             yield (
                 (*here, "title"),
-                f'"{digest.title}" is the title of digests.{titles[digest.title]} too; choose another',
+                f"{quoted(digest.title)} is the title of digests.{titles[digest.title]} too; choose another",
             )
         titles.setdefault(digest.title, name)
         yield from _check_one(here, digest, categories)
@@ -74,7 +117,7 @@ def _check_one(here: tuple[str, str], digest: DigestSettings, categories: list[s
     wanted = digest.categories or ()
     for position, category in enumerate(wanted):
         if category in wanted[:position]:
-            yield (*here, "categories", position), f'"{category}" stands in the list already; delete one of them'
+            yield (*here, "categories", position), f"{quoted(category)} stands in the list already; delete one of them"
         elif categories and category not in categories:
             yield (*here, "categories", position), _unknown_category(category, categories)
     if digest.max_bytes < _LEAST_MAIL_BYTES:
@@ -85,11 +128,9 @@ def _check_one(here: tuple[str, str], digest: DigestSettings, categories: list[s
 
 
 def _unknown_category(category: str, known: list[str]) -> str:
-    from difflib import get_close_matches  # late: only a faulty file needs it
-
-    close = get_close_matches(category, known, 1)
-    hint = f'did you mean "{close[0]}"?' if close else "add it there, or take it out here"
-    return f'"{category}" is not among the categories; {hint}'
+    close = _closest(category, known)
+    hint = f"did you mean {quoted(close)}?" if close else "add it there, or take it out here"
+    return f"{quoted(category)} is not among the categories; {hint}"
 
 
 def check_mail(mail: MailSettings) -> Found:
@@ -111,5 +152,27 @@ def _check_unsecured(mail: MailSettings) -> Found:
         yield ("mail", "user"), "a password is not sent without TLS; take user out, or write security: starttls"
 
 
+def check_privacy(settings: Settings) -> Found:
+    """Nothing private may lie where the web server serves it."""
+    private = {
+        ("store",): settings.store.path,
+        ("mail", "folder"): settings.mail.folder,
+        ("mail", "password_file"): settings.mail.password_file,
+    }
+    for path, place in private.items():
+        if place is not None and _is_inside(place, settings.output):
+            yield path, f"lies inside output ({settings.output}), where everybody could read it; choose another place"
+
+
+def _is_inside(place: FilePath, folder: FilePath) -> bool:
+    return FilePath(normpath(place)).is_relative_to(normpath(folder))
+
+
 def _name(item: str | CategorySettings) -> str:
     return item if isinstance(item, str) else item.name
+
+
+def _closest(word: str, known: Sequence[str]) -> str | None:
+    from difflib import get_close_matches  # late: only a faulty file needs it
+
+    return next(iter(get_close_matches(word, known, 1)), None)

@@ -1,7 +1,7 @@
 """Reading the YAML of a configuration: plain data, and the line that each value came from.
 
 Only the safe part of YAML is understood. Keys are always text (``no`` and ``2024`` are fine as names of
-categories). Every fault is raised as ValueError with a ready ``Fault``; nothing else is raised, whatever the bytes.
+categories). Faults come as ``Fault``; nothing but Unreadable is raised, whatever the bytes.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from msgspec import Struct
 from yaml import MappingNode, Node, ScalarNode, SequenceNode
 from yaml.reader import Reader
 
+from digest.config.values import control_character
+
 _Loader: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 Path = tuple[str | int, ...]
@@ -23,6 +25,7 @@ Path = tuple[str | int, ...]
 _MOST_BYTES = 1_000_000
 _MOST_VALUES = 100_000
 _MOST_LEVELS = 20
+_LONGEST_SHOWN = 60
 _MERGE = "tag:yaml.org,2002:merge"
 
 
@@ -62,11 +65,21 @@ class Document(Struct, frozen=True, kw_only=True):
 
 
 def dotted(path: Path) -> str:
-    """``digests.daily.categories[2]``."""
+    """``digests.daily.categories[2]``; entries of a list are counted from 1."""
     text = ""
     for part in path:
-        text += f"[{part + 1}]" if isinstance(part, int) else (f".{part}" if text else part)
+        text += f"[{part + 1}]" if isinstance(part, int) else ("." if text else "") + _shortened(part)
     return text
+
+
+def quoted(text: str) -> str:
+    """A text of the user's in quotes: in one line, not too long, nothing in it that a terminal would act on."""
+    return f'"{_shortened(text)}"'
+
+
+def _shortened(text: str) -> str:
+    text = text if text.isprintable() else ascii(text)[1:-1]
+    return text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "…"
 
 
 def read_document(raw: bytes) -> Document:
@@ -199,6 +212,8 @@ class _Translator:
         first: dict[str, int] = {}
         for key, value in self._own_pairs(node, path):
             name, here = str(key.value), (*path, str(key.value))
+            if control_character(name):
+                self._fault(here, key, f"the key holds the control character {control_character(name)}; delete it")
             if name in found:
                 self._fault(here, key, f"stands here and in line {first[name]}; keep one of them")
                 continue
@@ -247,7 +262,14 @@ class _Translator:
         except (yaml.YAMLError, ValueError, OverflowError, RecursionError):
             self._fault(path, node, "is not a value that YAML can read here; put it in quotes")
             return None
-        return value
+        return self._one_line(value, path, node) if isinstance(value, str) else value
+
+    def _one_line(self, text: str, path: Path, node: Node) -> str:
+        """Block texts end with a line end that nobody means; no value of a configuration has lines."""
+        line = " ".join(text.split()) if "\n" in text else text.strip()
+        if control_character(line):
+            self._fault(path, node, f"holds the control character {control_character(line)}; delete it")
+        return line
 
     def _fault(self, path: Path, node: Node, text: str) -> None:
         self._faults.append(Fault(path=path, line=_line(node), text=text))

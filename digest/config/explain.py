@@ -6,7 +6,6 @@ none are then checked for contradictions, so that one reading shows everything.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
@@ -16,19 +15,20 @@ import msgspec
 from jsonschema import Draft202012Validator, FormatChecker
 
 from digest.config.checks import check_settings
-from digest.config.document import Document, Fault, Path
+from digest.config.document import Document, Fault, Path, quoted
 from digest.config.schema import checking_schema
 from digest.config.settings import Settings
 from digest.config.values import FORMATS, PARSERS, NotText, decode, hide_password
 
-_LONGEST_SHOWN = 60
+_PARSER_OF = {FORMATS[kind]: parse for kind, parse in PARSERS.items()}
 _SECRET_KEY = re.compile(r"pass|secret|token|credential", re.IGNORECASE)
 _SOUND_SITE = {"title": "a", "url": "https://a.example", "language": "en", "timezone": "UTC", "author": "a"}
 
 
 def explain(document: Document, data: dict[str, object], reason: str) -> list[Fault]:
-    """The faults of ``data``, which could not be decoded for ``reason``; at least one."""
-    faults = _Explainer(document).faults(data)
+    """Every fault of a document whose ``data`` could not be decoded for ``reason``; at least one."""
+    known = {fault.path for fault in document.faults}
+    faults = [*document.faults, *(fault for fault in _Explainer(document).faults(data) if fault.path not in known)]
     return [*faults, *_contradictions(document, data, faults)] or [Fault(text=reason)]
 
 
@@ -38,7 +38,7 @@ def _contradictions(document: Document, data: dict[str, object], faults: Iterabl
     for path in (fault.path for fault in faults):
         inner = sound.get(str(path[0])) if path else None
         if len(path) > 1 and path[0] == "digests" and isinstance(inner, dict):
-            inner.pop(path[1], None)
+            inner[path[1]] = {}
         elif path:
             sound.pop(str(path[0]), None)
     try:
@@ -81,6 +81,8 @@ class _Explainer:
                 yield from self._missing(path, error)
             case "anyOf":
                 yield from self._alternatives(path, error)
+            case _ if error.instance is None:
+                yield path, "has no value; give one, or leave it out"
             case _:
                 yield path, f"{self._shown(path, error.instance)} {self._reason(path, error)}"
 
@@ -140,7 +142,7 @@ class _Explainer:
             case "type":
                 return self._misfit(path, error)
             case "enum":
-                close = get_close_matches(str(error.instance), limit, 1)
+                close = get_close_matches(str(error.instance).lower(), limit, 1)
                 return f"is not one of {', '.join(limit)}" + (f"; did you mean {close[0]}?" if close else "")
             case "minimum":
                 return f"is too small; {limit} is the least"
@@ -160,7 +162,7 @@ class _Explainer:
         if wanted == "string" or (wanted is None and not isinstance(error.instance, str)):
             return self._not_text(path, error)
         if wanted == "array" and isinstance(error.instance, str):
-            return f"is not a list; write: [{error.instance}]"
+            return f"is not a list; write: [{quoted(error.instance)[1:-1]}]"
         words = {"boolean": "true or false", "integer": "a whole number", "number": "a number", "array": "a list"}
         if wanted in words:
             return f"is not {words[wanted]}" + _for_example(error.schema)
@@ -169,16 +171,18 @@ class _Explainer:
         return "does not fit here" + _for_example(error.schema)
 
     def _not_text(self, path: Path, error: Any) -> str:
-        """YAML took a text without quotes for something else."""
+        """YAML took a text without quotes for something else. In quotes it may be right, or wrong in its own way."""
         value, written = error.instance, self._document.written.get(path)
         if isinstance(value, list | dict) or written is None:
             return "does not fit here" + _for_example(error.schema)
-        if value is None:
-            return "is empty; give a value, or leave the key out"
+        try:
+            _PARSER_OF.get(error.schema.get("format"), str)(written)
+        except ValueError as reason:
+            return str(reason)
         kind = {bool: "true or false", int: "a number", float: "a number"}.get(type(value), "a date")
-        if isinstance(value, int) and not isinstance(value, bool) and ":" in written:
+        if isinstance(value, int) and ":" in written:
             kind = f"the number {value}"
-        return f'is {kind} to YAML; put it in quotes: "{written}"'
+        return f"is {kind} to YAML; put it in quotes: {quoted(written)}"
 
     def _shown(self, path: Path, value: object) -> str:
         """The value as it was written, short and without a password."""
@@ -188,9 +192,8 @@ class _Explainer:
             return "a list"
         if path == ("store",) and not str(value).startswith("sqlite:"):
             return "the address"
-        text = hide_password(self._document.written.get(path, str(value)))
-        text = text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "…"
-        return json.dumps(text, ensure_ascii=False) if isinstance(value, str) else text or "nothing"
+        text = quoted(hide_password(self._document.written.get(path, str(value))))
+        return text if isinstance(value, str) else text[1:-1]
 
 
 # ------------------------------------------------------------------ schema

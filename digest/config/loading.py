@@ -25,25 +25,25 @@ def load(path: Path, env: Mapping[str, str]) -> Settings:
     ``env`` is the environment; DIGEST_STORE in it wins over ``store``. Raises ConfigError with every problem,
     one line each; nothing was touched then.
     """
-    raw = _read(path)
     try:
-        document = read_document(raw)
+        document = read_document(_read(path))
     except Unreadable as error:
         raise _error(path, error.faults) from error
     data = _without_empty(document.data)
-    store, faults = _store_from(env)
+    store, other = _store_from(env)
     try:
         settings = msgspec.convert(data, Settings, dec_hook=decode)
     except (msgspec.ValidationError, RecursionError) as error:
         from digest.config.explain import explain  # late: needs jsonschema, and only a faulty file needs it
 
-        raise _error(path, [*document.faults, *explain(document, data, str(error))], faults) from error
-    found = [*document.faults, *check_settings(settings, document)]
-    if found or faults:
-        raise _error(path, found, faults)
+        raise _error(path, explain(document, data, str(error)), other) from error
     if store is not None:
         settings = msgspec.structs.replace(settings, store=store)
-    return _resolved(settings, path.absolute().parent)
+    settings = _resolved(settings, path.absolute().parent)
+    faults = [*document.faults, *check_settings(settings, document)]
+    if faults or other:
+        raise _error(path, faults, other)
+    return settings
 
 
 def password(mail: MailSettings, env: Mapping[str, str]) -> str | None:
@@ -119,7 +119,7 @@ def _section(key: str, value: object) -> object:
     if not isinstance(value, dict) or key == "categories":
         return value
     if key == "digests":
-        return {name: _section(name, {} if item is None else item) for name, item in value.items()}
+        return {name: _section("", {} if item is None else item) for name, item in value.items()}
     return {name: item for name, item in value.items() if item is not None}
 
 

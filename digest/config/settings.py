@@ -195,6 +195,20 @@ class FeedSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             examples=["https://old.example.com"],
         ),
     ] = None
+    id_authority: Annotated[
+        Host | None,
+        Meta(
+            description="Domain in ids of the scheme tag (RFC 4151), if it is not the one of the address.",
+            examples=["example.com"],
+        ),
+    ] = None
+    id_nfkc: Annotated[
+        bool,
+        Meta(
+            description="Fold compatibility characters in ids, as jekyll-feed did with Addressable up to 2.8.1. Set "
+            "it if the site's earlier feed was made so."
+        ),
+    ] = False
     url: Annotated[
         SiteUrl | None,
         Meta(
@@ -235,8 +249,13 @@ class DigestSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         ),
     ] = _default(Schedule, "daily 08:00")
     max_age: Annotated[
-        Duration, Meta(description="Posts older than this never enter it.", examples=["3 days", "36 h"])
-    ] = _default(Duration, "3 days")
+        Duration,
+        Meta(
+            description="Posts older than this never enter it. Without it 3 days, or a day more than the longest time "
+            "between two of its editions (weekly: 8 days).",
+            examples=["3 days", "36 h"],
+        ),
+    ] = msgspec.field(default_factory=Duration)
     catch_up: Annotated[
         Duration, Meta(description="How late it may still be made after a downtime.", examples=["6 h"])
     ] = _default(Duration, "6 h")
@@ -252,6 +271,10 @@ class DigestSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         Meta(description="The mail shows at most this many posts; without it as many as fit.", examples=[60]),
     ] = None
     send_empty: Annotated[bool, Meta(description="Send it even when there is nothing new.")] = False
+
+    def __post_init__(self) -> None:
+        if not self.max_age:
+            force_setattr(self, "max_age", Duration(days=max(3, self.schedule.longest_gap + 1)))
 
 
 class MailSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -19,10 +19,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 if TYPE_CHECKING:
     from digest import period
 
-_HIDDEN = (
-    *(range(0x20), range(0x7F, 0xA0), range(0x200B, 0x2010), range(0x2028, 0x202F), range(0x2060, 0x2061)),
-    *(range(0xFEFF, 0xFF00), range(0xD800, 0xE000), range(0xFFFE, 0x10000)),
+_CONTROL = (
+    *(range(0x20), range(0x7F, 0xA0), range(0x2028, 0x202F), range(0x2066, 0x206A), range(0xD800, 0xE000)),
+    *(range(0xFEFF, 0xFF00), range(0xFFFE, 0x10000)),
 )
+_ZERO_WIDTH = range(0x200B, 0x2010)
 
 
 def _refuse(what: str, example: str) -> NoReturn:
@@ -33,15 +34,27 @@ class NotText(ValueError):
     """YAML made something else of what should be a text."""
 
 
+def control_character(text: str) -> str:
+    """The first character that has no business in a line of text (controls, line ends, overrides of the writing
+    direction, halves of characters), as ``U+0007``; empty if there is none."""
+    if text.isprintable():
+        return ""
+    return next((f"U+{ord(sign):04X}" for sign in text if any(ord(sign) in span for span in _CONTROL)), "")
+
+
 def as_text(value: object, example: str) -> str:
     """The value as text in one line. Raises NotText if it is something else."""
     if not isinstance(value, str):
         raise NotText(f"is not a text; write for example: {example}")
     if not value.strip():
         _refuse("is empty", example)
-    if not value.isprintable() and any(ord(sign) in span for sign in value for span in _HIDDEN):
-        _refuse("holds a control character or an invisible one", example)
+    if control_character(value):
+        _refuse(f"holds the control character {control_character(value)}", example)
     return value.strip()
+
+
+def _has_zero_width(text: str) -> bool:
+    return not text.isascii() and any(ord(sign) in _ZERO_WIDTH for sign in text)
 
 
 # ------------------------------------------------------------------ places
@@ -66,7 +79,7 @@ class Url(str):
             _refuse("does not start with https:// or http://", cls.example)
         if parts.username is not None:
             _refuse("holds a user name, which everybody would see", cls.example)
-        if re.search(r"[\s<>\"\\^`{|}]", text):
+        if re.search(r"[\s<>\"\\^`{|}]", text) or _has_zero_width(text):
             _refuse("holds a character that an address cannot have", cls.example)
         host = _web_host(parts, cls.example)
         netloc = host if port is None or port == {"http": 80, "https": 443}[parts.scheme] else f"{host}:{port}"
@@ -324,6 +337,12 @@ class Schedule(str):
         return tuple(named if named is not None else (DAYS.index(word) + 1 for word in words if word != "weekly"))
 
     @property
+    def longest_gap(self) -> int:
+        """Days between two slots, at the most."""
+        days = self.days
+        return max(later - earlier for earlier, later in zip(days, (*days[1:], days[0] + 7), strict=True))
+
+    @property
     def at(self) -> time:
         """Local time, without a zone."""
         hour, _, minute = self.rpartition(" ")[2].partition(":")
@@ -411,7 +430,7 @@ _ATOM = r"[^\s\x00-\x20\x7f-\xa0()<>@,;:\\\".\[\]]+"  # RFC 5322 section 3.2.3, 
 
 def _mail_address(text: str, example: str) -> str:
     local, _, domain = text.rpartition("@")
-    if not re.fullmatch(rf"{_ATOM}(\.{_ATOM})*", local) or len(local.encode()) > 64:
+    if not re.fullmatch(rf"{_ATOM}(\.{_ATOM})*", local) or len(local.encode()) > 64 or _has_zero_width(local):
         _refuse("has no valid mail address", example)
     if domain.startswith("[") or re.fullmatch(r"[\d.]+", domain):
         _refuse("has a mail address with a number for its host", example)
@@ -471,7 +490,7 @@ class MailSize(Size):
 
 
 def _bytes(value: object, example: str) -> int:
-    text = str(value) if isinstance(value, float) else as_text(value, example)
+    text = as_text(value, example)
     match = re.fullmatch(r"(\d{1,12}(?:\.\d{1,3})?)\s*(|b|bytes?|k|kb|kib|m|mb|mib)", text.lower(), re.ASCII)
     if match is None:
         _refuse("is not a size in bytes", example)
@@ -514,11 +533,6 @@ def _spell_subtag(part: str) -> str:
 
 
 PERMALINK_STYLES = ("date", "pretty", "ordinal", "weekdate", "none")
-PERMALINK_NAMES = (
-    *("categories", "slugified_categories", "year", "short_year", "month", "i_month", "short_month", "long_month"),
-    *("day", "i_day", "y_day", "short_day", "long_day", "week", "w_year", "w_day", "hour", "minute", "second"),
-    *("title", "slug", "output_ext"),
-)
 
 
 class Permalink(str):
@@ -531,23 +545,16 @@ class Permalink(str):
     @classmethod
     def parse(cls, value: object) -> Self:
         text = as_text(value, f"date, or {cls.example}")
-        if text in PERMALINK_STYLES:
-            return cls(text)
-        if not text.startswith("/"):
-            _refuse(f"is neither one of {', '.join(PERMALINK_STYLES)} nor a template that begins with /", cls.example)
-        unknown = [name for name in re.findall(r":([a-z_]+)", text) if not _known_placeholder(name)]
-        if unknown:
-            raise ValueError(f"has the unknown part :{unknown[0]}; known are {', '.join(PERMALINK_NAMES)}")
-        if not re.search(r":(title|slug)", text):
-            _refuse("has neither :title nor :slug, so posts would share an address", cls.example)
-        if re.search(r"[\s?#\\]", text):
-            _refuse("holds a character that an address cannot have", cls.example)
+        if text not in PERMALINK_STYLES and not re.search(":[a-z]", text):
+            _refuse(f"is neither one of {', '.join(PERMALINK_STYLES)} nor a template", cls.example)
+        if re.search(r"[\s?#\\]|://", text):
+            _refuse("holds a character that the path of an address cannot have", cls.example)
         return cls(text)
 
-
-def _known_placeholder(name: str) -> bool:
-    """``:title_`` is ``:title`` and a ``_``."""
-    return name in PERMALINK_NAMES or name.rstrip("_") in PERMALINK_NAMES
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Names of the parts that a template asks for: ``:title_`` is ``title`` followed by an underscore."""
+        return tuple(name.removesuffix("_") for name in re.findall(r":([a-z]\w*)", self))
 
 
 # ---------------------------------------------------------------- registry
