@@ -69,8 +69,9 @@ class OutputError(DigestError):
 class TransportError(DigestError):
     """Mail could not be handed over.
 
-    ``step`` is where it broke: ``connect``, ``login``, ``mail``, ``rcpt``, ``data``, ``body`` or ``dot``.
-    ``code``, ``enhanced`` and ``text`` are the server's words (RFC 5321, RFC 3463) if it said any.
+    ``step`` is where it broke: ``connect``, ``greeting``, ``ehlo``, ``tls``, ``login``, ``mail``, ``rcpt``,
+    ``data``, ``body``, ``dot``, or ``write`` for a folder. ``code``, ``enhanced`` and ``text`` are the server's
+    words (RFC 5321, RFC 3463) if it said any; without a code we refused by ourselves.
     """
 
     def __init__(

@@ -254,6 +254,8 @@ class EditionState(StrEnum):
     BUILDING = "building"
     FROZEN = "frozen"
     SENDING = "sending"
+    PAUSED = "paused"
+    """Sending stopped itself, since too much was refused; goes on when the operator says so."""
     FINISHED = "finished"
     SKIPPED = "skipped"
     """Nothing to say."""

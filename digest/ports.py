@@ -203,6 +203,10 @@ class Ledger(Protocol):
 
     def claim(self, now: datetime, limit: int, lease: timedelta) -> list[Delivery]: ...
 
+    def renew(self, delivery: Delivery, until: datetime) -> bool:
+        """Lengthen the lease of a row that is leased: a slow server must not cost it."""
+        ...
+
     def transmitting(self, delivery: Delivery, until: datetime) -> bool:
         """The body is out, the final dot is not. On disk when this returns."""
         ...
@@ -223,8 +227,22 @@ class Ledger(Protocol):
         """When the earliest queued row may be tried."""
         ...
 
+    def pause_edition(self, key: int, reason: str) -> bool:
+        """From now on nothing of a frozen or sending edition is claimed; rows in hand are finished, queued ones
+        still expire. False if it was in another state (paused already, say)."""
+        ...
+
+    def resume_edition(self, key: int, now: datetime) -> int:
+        """Undo ``pause_edition``: every queued row is due now. So are rows that failed by a refusal of ourselves
+        and not of the reader (enhanced code 5.7.x or 5.3.4). Returns how many are queued; 0 if it was not paused."""
+        ...
+
+    def paused_editions(self) -> list[tuple[SavedEdition, str]]:
+        """With the reason of each."""
+        ...
+
     def settle(self, now: datetime) -> list[tuple[SavedEdition, EditionState]]:
-        """Close editions without open rows; returns those that changed state."""
+        """Close editions without open rows, paused ones too; returns those that changed state."""
         ...
 
 
@@ -297,7 +315,9 @@ class Transport(Protocol):
         TemporaryFailure or PermanentFailure (certainly not sent), or Doubtful (nobody can know)."""
         ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Let go of connections. The transport can be used again afterwards."""
+        ...
 
 
 # ------------------------------------------------------------------ render
