@@ -1,0 +1,65 @@
+"""The memory of the program: posts, feeds, editions, deliveries and runs in one SQL database.
+
+``open_store`` gives a store that satisfies ``ports.Store``, over SQLite or PostgreSQL; tables are created or brought
+up to date. ``open_rehearsal`` gives one on which everything works and nothing lasts. All SQL of the program is in
+this folder; what goes wrong comes out as ``StoreError``.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from types import TracebackType
+
+from digest.store.connect import Database, open_postgres, open_sqlite, parse_url, sqlite_path
+from digest.store.editions import Editions
+from digest.store.feeds import Feeds
+from digest.store.locks import advisory_lock, file_lock
+from digest.store.posts import Posts
+from digest.store.runs import Lock, Runs
+from digest.store.versions import bring_up_to_date
+
+__all__ = ["SqlStore", "open_store"]
+
+BUSY_TIMEOUT = 30.0
+"""Seconds to wait for another program's transaction (SQLite)."""
+
+
+class SqlStore(Posts, Feeds, Editions, Runs):
+    """Everything that is kept, in one database. Satisfies ``ports.Store``; may be used by several threads. Close it,
+    or use it as a context manager."""
+
+    def close(self) -> None:
+        self._database.close()
+
+    def __enter__(self) -> SqlStore:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def open_store(url: str, *, busy_timeout: float = BUSY_TIMEOUT) -> SqlStore:
+    """Open the store at a URL (``sqlite:///var/digest.db``, ``postgresql://user@host/name``).
+
+    Raises StoreError: not reachable, not a database, not ours, or of a newer version (StoreTooNew).
+    """
+    parsed = parse_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        path = sqlite_path(parsed)
+        database = open_sqlite(path, busy_timeout=busy_timeout)
+        lock: Lock = partial(file_lock, path.with_name(f"{path.name}.lock"), str(path))
+    else:
+        database = open_postgres(parsed)
+        lock = partial(advisory_lock, database)
+    return _ready(database, lock)
+
+
+def _ready(database: Database, lock: Lock) -> SqlStore:
+    try:
+        bring_up_to_date(database)
+    except BaseException:
+        database.close()
+        raise
+    return SqlStore(database, lock)

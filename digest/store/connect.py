@@ -1,0 +1,133 @@
+"""Engines and transactions: how the rest of this folder reaches a database, whichever it is.
+
+SQLite runs in WAL mode with ``synchronous=FULL``: what is committed survives a power cut. The driver starts no
+transaction by itself; ours are explicit, and those that write are ``BEGIN IMMEDIATE``, since a deferred one that
+turns into a writer fails at once, whatever the time-out
+(https://docs.sqlalchemy.org/en/20/dialects/sqlite.html#sqlite-transactions).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from digest.errors import StoreError
+from digest.store.faults import told
+
+OLDEST_SQLITE = (3, 35, 0)
+"""The first with UPDATE ... RETURNING."""
+
+_EXAMPLES = "write sqlite:///var/digest.db or postgresql://user@host/name"
+
+
+class Database:
+    """One database, and the way to talk to it. ``subject`` is how messages name it."""
+
+    def __init__(self, engine: Engine, subject: str) -> None:
+        self._engine = engine
+        self._writer = engine.execution_options(digest_writes=True)
+        self.subject = subject
+        self.is_postgres = engine.dialect.name == "postgresql"
+
+    def reading(self) -> AbstractContextManager[Connection]:
+        """A transaction that only reads; in SQLite it sees one moment of the database."""
+        return self._transaction(self._engine)
+
+    def writing(self) -> AbstractContextManager[Connection]:
+        """A transaction that is on disk when it ends, or undone if it is left by an exception."""
+        return self._transaction(self._writer)
+
+    def separate(self) -> Connection:
+        """A connection of its own outside of any transaction, for locks; the caller closes it."""
+        return self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    @contextmanager
+    def _transaction(self, engine: Engine) -> Iterator[Connection]:
+        with told(self.subject), engine.begin() as connection:
+            yield connection
+
+
+def parse_url(url: str) -> URL:
+    """The store's address. Raises StoreError, which does not repeat an address that cannot be read: it may hold a
+    password."""
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError) as error:
+        raise StoreError("store", "not a database address", _EXAMPLES) from error
+    if parsed.get_backend_name() == "sqlite":
+        if not parsed.database or parsed.database == ":memory:":
+            raise StoreError("store", "a database in memory forgets everything", "write sqlite:///var/digest.db")
+        return URL.create("sqlite", database=parsed.database)
+    if parsed.get_backend_name() in ("postgresql", "postgres"):
+        return parsed.set(drivername="postgresql+psycopg")
+    raise StoreError("store", f"unknown kind of database {parsed.get_backend_name()!r}", _EXAMPLES)
+
+
+def sqlite_path(url: URL) -> Path:
+    assert url.database is not None
+    return Path(url.database)
+
+
+def open_sqlite(path: Path, *, busy_timeout: float) -> Database:
+    """A database file, created with its folder if it does not exist. Waits ``busy_timeout`` seconds for others."""
+    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+        raise StoreError(str(path), f"SQLite {sqlite3.sqlite_version} is too old", "3.35 or newer is needed")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(str(path.parent), f"the folder cannot be made: {error.strerror}") from error
+    engine = create_engine(
+        URL.create("sqlite", database=str(path)),
+        connect_args={"timeout": busy_timeout, "isolation_level": None},
+        pool_size=8,
+        max_overflow=-1,
+    )
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return Database(engine, str(path))
+
+
+def open_postgres(url: URL) -> Database:
+    """A database on a server. Dead connections are found by keepalives and never handed out."""
+    name = url.set(drivername="postgresql").render_as_string(hide_password=True)
+    try:
+        engine = create_engine(
+            url,
+            pool_pre_ping=True,
+            connect_args={
+                "connect_timeout": 10,
+                "keepalives_idle": 30,
+                "keepalives_interval": 10,
+                "keepalives_count": 3,
+                "application_name": "digest",
+                **url.query,
+            },
+        )
+    except ImportError as error:
+        raise StoreError(name, "the PostgreSQL driver is missing", "pip install 'digest[postgres]'") from error
+    return Database(engine, name)
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    cursor = connection.cursor()
+    if cursor.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+        cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA synchronous = FULL")
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.execute("PRAGMA cache_size = -16384")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("digest_writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

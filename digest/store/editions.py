@@ -1,0 +1,265 @@
+"""Editions: what may enter them, and what is frozen together with its deliveries."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, Table, func, select, update
+
+from digest.models import DeliveryState, EditionState, FrozenEdition, KnownPost, Recipient, SavedEdition
+from digest.store.part import Part
+from digest.store.posts import known_post, select_posts
+from digest.store.schema import (
+    begun,
+    delivery,
+    edition,
+    edition_member,
+    post,
+    post_category,
+    to_moment,
+    to_seconds,
+    to_seconds_up,
+)
+from digest.store.sql import insert_many
+
+_UNSEEN = (EditionState.SKIPPED, EditionState.CANCELLED)
+
+
+class Editions(Part):
+    """Satisfies ``ports.EditionStore``."""
+
+    def began(self, digest: str) -> datetime | None:
+        with self._database.reading() as connection:
+            return connection.scalar(select(begun.c.began_at).where(begun.c.name == digest))
+
+    def begin(self, digest: str, now: datetime) -> None:
+        with self._database.writing() as connection:
+            newest = connection.scalar(select(func.coalesce(func.max(post.c.key), 0)))
+            _insert_new(connection, begun, {"name": digest, "began_at": now, "began_after": newest})
+
+    def newest_day(self, categories: Sequence[str] | None, now: datetime) -> datetime | None:
+        query = (
+            select(post.c.published)
+            .where(*_standing(categories), post.c.published <= now)
+            .order_by(post.c.published.desc())
+            .limit(1)
+        )
+        with self._database.reading() as connection:
+            return connection.scalar(query)
+
+    def published_between(self, categories: Sequence[str] | None, start: datetime, end: datetime) -> list[KnownPost]:
+        query = select_posts().where(*_standing(categories), *_between(start, to_seconds_up(end) - 1))
+        with self._database.reading() as connection:
+            return _posts(connection, query)
+
+    def candidates(
+        self, digest: str, categories: Sequence[str] | None, oldest: datetime, now: datetime
+    ) -> list[KnownPost]:
+        began_after = select(begun.c.began_after).where(begun.c.name == digest).scalar_subquery()
+        mailed = (
+            select(edition_member.c.post_key)
+            .join_from(edition_member, edition)
+            .where(edition_member.c.post_key == post.c.key, edition.c.digest == digest)
+            .exists()
+        )
+        query = select_posts().where(
+            *_standing(categories), *_between(oldest, to_seconds(now)), post.c.key > began_after, ~mailed
+        )
+        with self._database.reading() as connection:
+            return _posts(connection, query)
+
+    def edition(self, digest: str, period: str, category: str = "") -> SavedEdition | None:
+        query = _SELECT_EDITIONS.where(
+            edition.c.digest == digest, edition.c.period == period, edition.c.category == category
+        )
+        with self._database.reading() as connection:
+            row = connection.execute(query).first()
+        return None if row is None else saved_edition(row)
+
+    def editions(self, digest: str, limit: int | None = None) -> list[SavedEdition]:
+        query = (
+            _SELECT_EDITIONS.where(edition.c.digest == digest, edition.c.state.not_in(_UNSEEN))
+            .order_by(edition.c.period.desc(), edition.c.category)
+            .limit(limit)
+        )
+        with self._database.reading() as connection:
+            return [saved_edition(row) for row in connection.execute(query)]
+
+    def freeze(self, edition: FrozenEdition, recipients: Sequence[Recipient]) -> SavedEdition | None:
+        with self._database.writing() as connection:
+            key = _save(connection, edition)
+            if key is None:
+                return None
+            _save_members(connection, key, edition)
+            _queue(connection, key, edition, recipients)
+            return saved_edition(connection.execute(select_edition(key)).one())
+
+    def skip(self, digest: str, period: str, now: datetime, category: str = "", reason: str = "") -> bool:
+        values = {
+            "digest": digest,
+            "category": category,
+            "period": period,
+            "state": EditionState.SKIPPED.value,
+            "reason": reason or "nothing new",
+            "frozen_at": now,
+            "send_after": now,
+            "expires_at": now,
+            "page_published": False,
+            "subject": "",
+            "html": "",
+            "text": "",
+            "document": "",
+        }
+        with self._database.writing() as connection:
+            return _insert_new(connection, edition, values) is not None
+
+    def unpublished_pages(self) -> list[SavedEdition]:
+        query = _SELECT_EDITIONS.where(edition.c.page_published.is_(False), edition.c.state.not_in(_UNSEEN)).order_by(
+            edition.c.key
+        )
+        with self._database.reading() as connection:
+            return [saved_edition(row) for row in connection.execute(query)]
+
+    def mark_page_published(self, key: int) -> None:
+        with self._database.writing() as connection:
+            connection.execute(update(edition).where(edition.c.key == key).values(page_published=True))
+
+
+# ------------------------------------------------------------------ posts
+
+
+def _standing(categories: Sequence[str] | None) -> list[ColumnElement[bool]]:
+    """Listed, not gone, of one of these categories."""
+    conditions: list[ColumnElement[bool]] = [post.c.unlisted.is_(False), post.c.gone_at.is_(None)]
+    if categories is not None:
+        label = post_category.c
+        conditions.append(
+            select(label.name).where(label.post_key == post.c.key, label.name.in_(list(categories))).exists()
+        )
+    return conditions
+
+
+def _between(first: datetime, last: int) -> tuple[ColumnElement[bool], ...]:
+    """Published from ``first`` on, up to the second ``last`` with it."""
+    published = post.c.published
+    return (published >= to_moment(to_seconds_up(first)), published <= to_moment(last))
+
+
+def _posts(connection: Connection, query: Select[Any]) -> list[KnownPost]:
+    rows = connection.execute(query.order_by(post.c.published.desc(), post.c.key))
+    return [known_post(row) for row in rows]
+
+
+# --------------------------------------------------------------- editions
+
+_EDITION_COLUMNS = [column for column in edition.c if column.name != "reason"]
+_SELECT_EDITIONS = select(*_EDITION_COLUMNS)
+
+
+def select_edition(key: int) -> Select[Any]:
+    return _SELECT_EDITIONS.where(edition.c.key == key)
+
+
+def saved_edition(row: Any) -> SavedEdition:
+    return SavedEdition(
+        key=row.key,
+        digest=row.digest,
+        category=row.category,
+        period=row.period,
+        state=EditionState(row.state),
+        subject=row.subject,
+        html=row.html,
+        text=row.text,
+        document=row.document,
+        frozen_at=row.frozen_at,
+        send_after=row.send_after,
+        expires_at=row.expires_at,
+        page_published=row.page_published,
+    )
+
+
+def _save(connection: Connection, frozen: FrozenEdition) -> int | None:
+    """The new edition's key; None if the slot is taken."""
+    key: int | None = _insert_new(
+        connection,
+        edition,
+        {
+            "digest": frozen.digest,
+            "category": frozen.category,
+            "period": frozen.period,
+            "state": EditionState.FROZEN.value,
+            "reason": "",
+            "frozen_at": frozen.frozen_at,
+            "send_after": frozen.send_after,
+            "expires_at": frozen.expires_at,
+            "page_published": False,
+            "subject": frozen.subject,
+            "html": frozen.html,
+            "text": frozen.text,
+            "document": frozen.document,
+        },
+    )
+    return key
+
+
+def _save_members(connection: Connection, key: int, frozen: FrozenEdition) -> None:
+    insert_many(
+        connection,
+        edition_member,
+        ("edition_key", "post_key", "section", "position", "shown", "reason"),
+        [
+            (key, member.post_key, member.section, member.position, member.shown, member.reason)
+            for member in frozen.members
+        ],
+    )
+
+
+def _queue(connection: Connection, key: int, frozen: FrozenEdition, recipients: Sequence[Recipient]) -> None:
+    send_after = to_seconds_up(frozen.send_after)
+    insert_many(
+        connection,
+        delivery,
+        (
+            "edition_key",
+            "address",
+            "message_id",
+            "token",
+            "state",
+            "attempts",
+            "doubts",
+            "not_before",
+            "lease",
+            "reply_enhanced",
+            "reply_text",
+            "queue_id",
+        ),
+        [
+            (
+                key,
+                recipient.address,
+                recipient.message_id,
+                recipient.token,
+                DeliveryState.QUEUED.value,
+                0,
+                0,
+                send_after,
+                0,
+                "",
+                "",
+                "",
+            )
+            for recipient in recipients
+        ],
+    )
+
+
+def _insert_new(connection: Connection, table: Table, values: dict[str, Any]) -> Any:
+    """Insert one row unless its unique columns are taken; its key, or None."""
+    if connection.dialect.name == "postgresql":
+        from sqlalchemy.dialects.postgresql import insert  # late: not needed with the other database
+    else:
+        from sqlalchemy.dialects.sqlite import insert
+    key = next(iter(table.primary_key))
+    return connection.scalar(insert(table).values(values).on_conflict_do_nothing().returning(key))

@@ -1,0 +1,97 @@
+"""What SQLite and PostgreSQL complain about, put into words. Nobody above this folder sees their exceptions.
+
+Passwords never enter a message: a store is named by its path, or by its URL with the password masked.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy.exc import DBAPIError, StatementError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from digest.errors import StoreBusy, StoreError
+
+_FULL = ("the disk is full", "make room and run again; nothing half-done was kept")
+_DAMAGED = ("the file is damaged or no SQLite database", "restore it from a backup, or move it away to start afresh")
+_READ_ONLY = ("the database cannot be written", "give this user the right to write the file and its folder")
+_NO_ENTRY = (
+    "the database cannot be opened",
+    "check that the path is right and that this user may read and write there",
+)
+_BUSY = ("another program holds the database", "wait until it is done, then run again")
+
+_SQLITE: dict[str, tuple[str, str]] = {
+    "SQLITE_FULL": _FULL,
+    "SQLITE_CORRUPT": _DAMAGED,
+    "SQLITE_NOTADB": _DAMAGED,
+    "SQLITE_READONLY": _READ_ONLY,
+    "SQLITE_PERM": _READ_ONLY,
+    "SQLITE_CANTOPEN": _NO_ENTRY,
+    "SQLITE_AUTH": _NO_ENTRY,
+}
+
+# https://www.postgresql.org/docs/current/errcodes-appendix.html, by class or whole code
+_POSTGRES: dict[str, tuple[str, str]] = {
+    "53100": _FULL,
+    "28": ("the server refuses this user", "check user, password and pg_hba.conf"),
+    "3D000": ("the server has no such database", "create it with: createdb NAME"),
+    "42501": ("this user may not do that there", "let this user own the database or its schema"),
+    "25006": ("the server is read-only", "name the primary server, not a standby"),
+    "53300": ("the server has no connection left", "raise its max_connections or run fewer workers"),
+    "57": ("the server ended the connection", "run again when it is up"),
+}
+
+
+@contextmanager
+def told(subject: str) -> Iterator[None]:
+    """Turn every database exception inside into one StoreError about ``subject``."""
+    try:
+        yield
+    except DBAPIError as error:
+        raise store_error(subject, error.orig or error) from error
+    except StatementError as error:
+        raise (error.orig or error) from error  # a value of the wrong type: our fault, not the database's
+    except (PoolTimeout, sqlite3.Error) as error:
+        raise store_error(subject, error) from error
+
+
+def store_error(subject: str, error: BaseException) -> StoreError:
+    """The error for a driver's exception."""
+    if isinstance(error, sqlite3.Error):
+        return _from_sqlite(subject, error)
+    return _from_postgres(subject, error)
+
+
+def _from_sqlite(subject: str, error: sqlite3.Error) -> StoreError:
+    name = getattr(error, "sqlite_errorname", "")
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return StoreBusy(subject, *_BUSY)
+    for prefix, words in _SQLITE.items():
+        if name.startswith(prefix):
+            return StoreError(subject, *words)
+    return StoreError(subject, f"the database failed: {_one_line(error)}")
+
+
+def _from_postgres(subject: str, error: BaseException) -> StoreError:
+    code = getattr(error, "sqlstate", None) or ""
+    if code in ("55P03", "40P01", "57014"):
+        return StoreBusy(subject, *_BUSY)
+    words = _POSTGRES.get(code) or _POSTGRES.get(code[:2])
+    if words is None and not code and "connect" in str(error).lower():
+        return StoreError(subject, _unreachable(error), "check that the server runs, its name, port, user and password")
+    if words is None:
+        return StoreError(subject, f"the database failed: {_one_line(error)}")
+    return StoreError(subject, *words)
+
+
+def _unreachable(error: BaseException) -> str:
+    return f"no connection to the server: {_one_line(error)}"
+
+
+def _one_line(error: BaseException) -> str:
+    """The first line of what a driver says; the rest names hosts it tried or quotes the statement."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0].strip().rstrip(".:")

@@ -1,0 +1,95 @@
+"""The right to run: one process at a time, let go of by the operating system or the database when it dies."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import Connection, text
+
+from digest.errors import StoreBusy, StoreError
+from digest.store.connect import Database
+from digest.store.faults import told
+
+_held: set[int] = set()
+"""Descriptors of lock files that this process holds."""
+
+
+def _let_go_in_child() -> None:
+    """A forked child shares the lock; an orphan would keep it when the process that took it is killed."""
+    for descriptor in _held:
+        os.close(descriptor)
+    _held.clear()
+
+
+os.register_at_fork(after_in_child=_let_go_in_child)
+
+
+@contextmanager
+def file_lock(path: Path, subject: str, purpose: str) -> Iterator[None]:
+    """Hold a lock file (flock). It stays when the lock is gone; removing it would let two processes in."""
+    descriptor = _take(path, subject)
+    _held.add(descriptor)
+    try:
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{purpose}, process {os.getpid()}\n".encode(), 0)
+        yield
+    finally:
+        if descriptor in _held:
+            _held.discard(descriptor)
+            os.close(descriptor)
+
+
+def _take(path: Path, subject: str) -> int:
+    import fcntl
+
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise StoreError(str(path), f"the lock file cannot be opened: {error.strerror}", "check its folder") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        holder = os.pread(descriptor, 200, 0).decode(errors="replace").strip()
+        os.close(descriptor)
+        raise _busy(subject, holder) from error
+    return descriptor
+
+
+@contextmanager
+def advisory_lock(database: Database, purpose: str) -> Iterator[None]:
+    """Hold an advisory lock on a connection of its own; the server lets go of it with the connection."""
+    with told(database.subject):
+        connection = database.separate()
+    with connection:
+        with told(database.subject):
+            if not connection.scalar(text(f"SELECT pg_try_advisory_lock({_NAME})")):
+                raise _busy(database.subject, _holder(connection))
+            connection.execute(text("SELECT set_config('application_name', :name, false)"), {"name": purpose[:60]})
+        try:
+            yield
+        finally:
+            connection.invalidate()  # closed, not back to the pool: the lock goes with it
+
+
+_NAME = "1684629349, hashtext(current_schema())"
+"""Advisory locks are named by two numbers; the second tells stores in different schemas apart."""
+
+
+def _holder(connection: Connection) -> str:
+    """Who has the lock, as far as this user may see."""
+    question = """
+        SELECT a.application_name || ', ' || coalesce('on ' || host(a.client_addr), 'on the same machine')
+        FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+        WHERE l.locktype = 'advisory' AND l.granted AND l.classid = 1684629349
+        AND l.objid = (hashtext(current_schema())::bigint & 4294967295)::oid
+        AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    """
+    return connection.scalar(text(question)) or ""
+
+
+def _busy(subject: str, holder: str) -> StoreBusy:
+    who = f"another process is at work on it ({holder})" if holder else "another process is at work on it"
+    return StoreBusy(subject, who, "nothing was done; try again when it has ended")

@@ -1,0 +1,411 @@
+"""Files, posts and their problems: what is remembered from run to run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import Connection, Select, delete, func, select
+
+from digest.filenames import assign_stem, fold_stem
+from digest.models import (
+    Arrival,
+    Attachment,
+    Author,
+    Changes,
+    Code,
+    FileRecord,
+    FileStat,
+    KnownFile,
+    KnownPost,
+    Post,
+    Problem,
+    Revision,
+    Severity,
+)
+from digest.store.part import Part
+from digest.store.schema import adopted_id, feed, file, post, post_category, post_tag, problem, to_moment, to_seconds
+from digest.store.sql import among, insert_many, run_many, upsert_many
+
+_WRAP = 1 << 64
+
+
+class Posts(Part):
+    """Satisfies ``ports.PostStore``."""
+
+    def is_importing(self) -> bool:
+        return self._meta("imported_at") is None
+
+    def finish_import(self, now: datetime) -> None:
+        self._set_meta("imported_at", str(to_seconds(now)))
+
+    def rules(self) -> str:
+        return self._meta("rules") or ""
+
+    def set_rules(self, fingerprint: str) -> None:
+        self._set_meta("rules", fingerprint)
+
+    def known_files(self) -> dict[str, KnownFile]:
+        with self._database.reading() as connection:
+            cursor = connection.connection.cursor()  # the driver's own: this is read whole in every run
+            cursor.execute("SELECT path, size, mtime_ns, inode, sha256, recheck_at, taken FROM file")
+            return {
+                path: KnownFile(
+                    stat=FileStat(size=size, mtime_ns=mtime_ns, inode=inode if inode >= 0 else inode + _WRAP),
+                    sha256=sha256,
+                    recheck_at=None if recheck_at is None else to_moment(recheck_at),
+                    taken=taken == 1,
+                )
+                for path, size, mtime_ns, inode, sha256, recheck_at, taken in cursor.fetchall()
+            }
+
+    def posts_at(self, paths: Sequence[str]) -> dict[str, KnownPost]:
+        if not paths:
+            return {}
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                select_posts()
+                .where(among(connection, post.c.path, paths))
+                .order_by(post.c.gone_at.is_(None), post.c.key)
+            )
+            return {row.path: known_post(row) for row in rows}
+
+    def ids_taken(self, ids: Sequence[str]) -> set[str]:
+        if not ids:
+            return set()
+        with self._database.reading() as connection:
+            return set(connection.scalars(select(post.c.id).where(among(connection, post.c.id, ids))))
+
+    def adopted_ids(self, urls: Sequence[str]) -> dict[str, str]:
+        if not urls:
+            return {}
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                select(adopted_id.c.url, adopted_id.c.id).where(among(connection, adopted_id.c.url, urls))
+            )
+            return {row.url: row.id for row in rows}
+
+    def adopt_ids(self, ids: Mapping[str, str]) -> None:
+        with self._database.writing() as connection:
+            upsert_many(connection, adopted_id, "url", ("url", "id"), sorted(ids.items()))
+
+    def record(self, changes: Changes, now: datetime) -> None:
+        touched = Touched()
+        with self._database.writing() as connection:
+            _insert(connection, changes.arrivals, now, touched)
+            _revise(connection, changes.revisions, touched)
+            _withdraw(connection, changes.gone, now, touched)
+            _remember(connection, changes.files)
+            if changes.forgotten:
+                connection.execute(delete(file).where(among(connection, file.c.path, changes.forgotten)))
+            touched.write(connection)
+
+    def problems(self) -> Iterator[Problem]:
+        with self._database.reading() as connection:
+            rows = connection.execute(select(problem).order_by(problem.c.path, problem.c.position)).all()
+        for row in rows:
+            yield Problem(
+                path=row.path, line=row.line, reason=row.reason, remedy=row.remedy, severity=Severity(row.severity)
+            )
+
+    def count_posts(self) -> int:
+        with self._database.reading() as connection:
+            count = select(func.count()).select_from(post).where(post.c.retired.is_(False), post.c.gone_at.is_(None))
+            return connection.scalar(count) or 0
+
+
+# ----------------------------------------------------------------- feeds
+
+
+class Touched:
+    """Which feeds a batch changes, and by how many posts."""
+
+    def __init__(self) -> None:
+        self._deltas: dict[tuple[str, str], int] = {}
+
+    def add(self, categories: Iterable[str], tags: Iterable[str], delta: int) -> None:
+        """One post of these categories and tags comes (1), goes (-1) or changes (0)."""
+        deltas = self._deltas
+        for feed_key in (("all", ""), *(("category", name) for name in categories), *(("tag", name) for name in tags)):
+            deltas[feed_key] = deltas.get(feed_key, 0) + delta
+
+    def write(self, connection: Connection) -> None:
+        if not self._deltas:
+            return
+        _create_feeds(connection, self._deltas)
+        run_many(
+            connection,
+            "UPDATE feed SET posts = posts + ?, dirty = true WHERE kind = ? AND name = ?",
+            [(delta, kind, name) for (kind, name), delta in self._deltas.items()],
+        )
+
+
+def _create_feeds(connection: Connection, wanted: Iterable[tuple[str, str]]) -> None:
+    """Rows for feeds that do not exist yet, in the order in which they came."""
+    rows = connection.execute(select(feed.c.kind, feed.c.name, feed.c.folded_stem)).all()
+    known = {(row.kind, row.name) for row in rows}
+    new = [key for key in wanted if key not in known]
+    if not new:
+        return
+    taken: dict[str, set[str]] = {"category": set(), "tag": set(), "all": set()}
+    for row in rows:
+        taken[row.kind].add(row.folded_stem)
+    created = []
+    for kind, name in new:
+        stem = assign_stem(name, taken[kind])
+        folded = fold_stem(stem)
+        taken[kind].add(folded)
+        created.append((kind, name, stem, folded, 0, True))
+    insert_many(connection, feed, ("kind", "name", "stem", "folded_stem", "posts", "dirty"), created)
+
+
+# ---------------------------------------------------------------- writing
+
+# In the order of the tuples that _content makes.
+_CONTENT = (
+    "path",
+    "title",
+    "url",
+    "summary",
+    "updated",
+    "unlisted",
+    "categories",
+    "tags",
+    "source_name",
+    "original_url",
+    "authors",
+    "image",
+    "lang",
+    "codes",
+    "attachments",
+    "text_hash",
+)
+_NEW = (*_CONTENT, "key", "id", "published", "first_seen", "collected_at", "retired")
+_SET_CONTENT = ", ".join(f"{name} = ?" for name in _CONTENT)
+_REVISE = f"UPDATE post SET {_SET_CONTENT}, gone_at = NULL, retired = false WHERE key = ?"  # noqa: S608 - our names
+_LABEL = ("name", "first_seen", "published", "post_key")
+
+
+def _content(found: Post, updated: datetime) -> tuple[Any, ...]:
+    """The columns that come from a post's file, in the order of ``_CONTENT``."""
+    return (
+        found.path,
+        found.title,
+        found.url,
+        found.summary,
+        to_seconds(updated),
+        found.unlisted,
+        _pack_names(found.categories),
+        _pack_names(found.tags),
+        found.source_name,
+        found.original_url,
+        _pack([(author.name, author.email, author.url) for author in found.authors]) if found.authors else "[]",
+        found.image,
+        found.lang,
+        _pack([(code.market, code.code, code.name, code.mentions) for code in found.codes]) if found.codes else "[]",
+        _pack([(item.url, item.mime_type, item.length) for item in found.attachments]) if found.attachments else "[]",
+        found.text_hash,
+    )
+
+
+class _Labels:
+    """Rows of ``post_category`` and ``post_tag`` to insert."""
+
+    def __init__(self) -> None:
+        self._categories: list[tuple[str, int, int, int]] = []
+        self._tags: list[tuple[str, int, int, int]] = []
+
+    def add(self, found: Post, first_seen: int, published: int, key: int) -> None:
+        self._categories += [(name, first_seen, published, key) for name in dict.fromkeys(found.categories)]
+        self._tags += [(name, first_seen, published, key) for name in dict.fromkeys(found.tags)]
+
+    def write(self, connection: Connection) -> None:
+        insert_many(connection, post_category, _LABEL, self._categories)
+        insert_many(connection, post_tag, _LABEL, self._tags)
+
+
+def _insert(connection: Connection, arrivals: Sequence[Arrival], now: datetime, touched: Touched) -> None:
+    if not arrivals:
+        return
+    key = connection.scalar(select(func.coalesce(func.max(post.c.key), 0))) or 0
+    collected_at = to_seconds(now)
+    rows, labels = [], _Labels()
+    for arrival in arrivals:
+        key += 1
+        found = arrival.post
+        published, first_seen = to_seconds(found.published), to_seconds(arrival.first_seen)
+        rows.append((*_content(found, arrival.updated), key, arrival.id, published, first_seen, collected_at, False))
+        if not found.unlisted:
+            labels.add(found, first_seen, published, key)
+            touched.add(dict.fromkeys(found.categories), dict.fromkeys(found.tags), 1)
+    insert_many(connection, post, _NEW, rows)
+    labels.write(connection)
+
+
+def _revise(connection: Connection, revisions: Sequence[Revision], touched: Touched) -> None:
+    if not revisions:
+        return
+    old = _standing(connection, [revision.key for revision in revisions])
+    rows, labels, relabelled = [], _Labels(), []
+    for revision in revisions:
+        before, found = old[revision.key], revision.post
+        rows.append((*_content(found, revision.updated), revision.key))
+        in_feeds = not (before.unlisted or before.retired)
+        if in_feeds:
+            touched.add(before.categories, before.tags, 0 if before.gone else -1)
+        if not found.unlisted:
+            touched.add(dict.fromkeys(found.categories), dict.fromkeys(found.tags), 1)
+        if in_feeds:
+            relabelled.append((revision.key,))
+        if not found.unlisted:
+            labels.add(found, before.first_seen, before.published, revision.key)
+    run_many(connection, _REVISE, rows)
+    run_many(connection, "DELETE FROM post_category WHERE post_key = ?", relabelled)
+    run_many(connection, "DELETE FROM post_tag WHERE post_key = ?", relabelled)
+    labels.write(connection)
+
+
+def _withdraw(connection: Connection, keys: Sequence[int], now: datetime, touched: Touched) -> None:
+    """Mark posts gone; they stay in their feeds, as withdrawn, until they are retired."""
+    old = _standing(connection, keys) if keys else {}
+    leaving = [key for key in dict.fromkeys(keys) if not old[key].gone]
+    for key in leaving:
+        if not old[key].unlisted:
+            touched.add(old[key].categories, old[key].tags, -1)
+    run_many(connection, "UPDATE post SET gone_at = ? WHERE key = ?", [(to_seconds(now), key) for key in leaving])
+
+
+class _Standing:
+    """Where a post stands before a change."""
+
+    __slots__ = ("categories", "first_seen", "gone", "published", "retired", "tags", "unlisted")
+
+    def __init__(self, row: Any) -> None:
+        self.unlisted = bool(row.unlisted)
+        self.retired = bool(row.retired)
+        self.gone = row.gone_at is not None
+        self.first_seen = to_seconds(row.first_seen)
+        self.published = to_seconds(row.published)
+        self.categories = dict.fromkeys(unpack_names(row.categories))
+        self.tags = dict.fromkeys(unpack_names(row.tags))
+
+
+def _standing(connection: Connection, keys: Sequence[int]) -> dict[int, _Standing]:
+    columns = post.c
+    rows = connection.execute(
+        select(
+            columns.key,
+            columns.unlisted,
+            columns.retired,
+            columns.gone_at,
+            columns.first_seen,
+            columns.published,
+            columns.categories,
+            columns.tags,
+        ).where(among(connection, columns.key, keys))
+    )
+    return {row.key: _Standing(row) for row in rows}
+
+
+def _remember(connection: Connection, files: Sequence[FileRecord]) -> None:
+    if not files:
+        return
+    upsert_many(
+        connection,
+        file,
+        "path",
+        ("path", "size", "mtime_ns", "inode", "sha256", "recheck_at", "taken"),
+        [
+            (
+                found.path,
+                found.stat.size,
+                found.stat.mtime_ns,
+                _signed(found.stat.inode),
+                found.sha256,
+                None if found.recheck_at is None else to_seconds(found.recheck_at),
+                found.taken,
+            )
+            for found in files
+        ],
+    )
+    connection.execute(delete(problem).where(among(connection, problem.c.path, [found.path for found in files])))
+    insert_many(
+        connection,
+        problem,
+        ("path", "position", "line", "reason", "remedy", "severity"),
+        [
+            (found.path, position, fault.line, fault.reason, fault.remedy, fault.severity.value)
+            for found in files
+            for position, fault in enumerate(found.problems)
+        ],
+    )
+
+
+def _signed(inode: int) -> int:
+    """Some file systems number with 64 bits and no sign; databases have one."""
+    return inode if inode < _WRAP >> 1 else inode - _WRAP
+
+
+# ---------------------------------------------------------------- reading
+
+
+def select_posts() -> Select[Any]:
+    """Every column that ``known_post`` needs."""
+    return _SELECT_POSTS
+
+
+_SELECT_POSTS = select(*(column for column in post.c if column.name != "retired"))
+
+
+def known_post(row: Any) -> KnownPost:
+    return KnownPost(
+        key=row.key,
+        id=row.id,
+        path=row.path,
+        title=row.title,
+        url=row.url,
+        summary=row.summary,
+        published=row.published,
+        updated=row.updated,
+        first_seen=row.first_seen,
+        collected_at=row.collected_at,
+        gone_at=row.gone_at,
+        categories=unpack_names(row.categories),
+        tags=unpack_names(row.tags),
+        source_name=row.source_name,
+        original_url=row.original_url,
+        authors=tuple(Author(name=name, email=email, url=url) for name, email, url in _unpack(row.authors)),
+        image=row.image,
+        lang=row.lang,
+        codes=tuple(
+            Code(market=market, code=code, name=name, mentions=mentions)
+            for market, code, name, mentions in _unpack(row.codes)
+        ),
+        attachments=tuple(
+            Attachment(url=url, mime_type=mime_type, length=length)
+            for url, mime_type, length in _unpack(row.attachments)
+        ),
+        text_hash=row.text_hash,
+        unlisted=row.unlisted,
+    )
+
+
+def _pack(values: Sequence[Any]) -> str:
+    return json.dumps(values, ensure_ascii=False, separators=(",", ":"))
+
+
+@lru_cache(maxsize=4096)
+def _pack_names(names: tuple[str, ...]) -> str:
+    return _pack(names)
+
+
+def _unpack(text: str) -> list[Any]:
+    return [] if text == "[]" else json.loads(text)
+
+
+@lru_cache(maxsize=4096)
+def unpack_names(text: str) -> tuple[str, ...]:
+    return tuple(json.loads(text))

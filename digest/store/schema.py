@@ -1,0 +1,263 @@
+"""The tables. What they hold is said here, how they came about in ``migrations``.
+
+Times are whole seconds since 1970 in UTC. Short lists that are only ever read with their post (authors, codes, the
+order of its categories) are JSON arrays in a text column; what is searched has columns and tables.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.types import TypeDecorator
+
+HEAD = "0001"
+"""The schema's version: the newest migration."""
+
+VERSION_TABLE = "digest_schema"
+"""Where Alembic keeps the version. Not its default name, which another program in a shared database may use."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SECOND = timedelta(seconds=1)
+
+
+def to_seconds(moment: datetime) -> int:
+    """Whole seconds since 1970, rounded down. A naive moment is a TypeError."""
+    return (moment - _EPOCH) // _SECOND
+
+
+def to_seconds_up(moment: datetime) -> int:
+    """As ``to_seconds``, rounded up: the first stored second that is not before the moment."""
+    return -((_EPOCH - moment) // _SECOND)
+
+
+def to_moment(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+class Moment(TypeDecorator[datetime]):
+    """An aware datetime as whole seconds; comes back in UTC."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
+        return None if value is None else to_seconds(value)
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else to_moment(value)
+
+
+Key = BigInteger().with_variant(Integer, "sqlite")
+"""SQLite numbers rows by itself only if the type is spelled INTEGER."""
+
+Words = Text().with_variant(Text(collation="C"), "postgresql")
+"""Text that is compared and sorted by code point in every database and locale."""
+
+metadata = MetaData()
+
+meta = Table(
+    "meta",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+"""Fingerprints, and whether the first import is over."""
+
+file = Table(
+    "file",
+    metadata,
+    Column("path", Words, primary_key=True),
+    Column("size", BigInteger, nullable=False),
+    Column("mtime_ns", BigInteger, nullable=False),
+    Column("inode", BigInteger, nullable=False),
+    Column("sha256", Text, nullable=False),
+    Column("recheck_at", Moment),
+    Column("taken", Boolean, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""Every post file, as it was when it was last read."""
+
+problem = Table(
+    "problem",
+    metadata,
+    Column("path", Words, ForeignKey("file.path", ondelete="CASCADE"), primary_key=True),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("line", Integer),
+    Column("reason", Text, nullable=False),
+    Column("remedy", Text, nullable=False),
+    Column("severity", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""What was wrong with a file when it was last read."""
+
+post = Table(
+    "post",
+    metadata,
+    Column("key", Key, primary_key=True, autoincrement=False),
+    Column("id", Text, nullable=False, unique=True),
+    Column("path", Words, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("summary", Text, nullable=False),
+    Column("published", Moment, nullable=False),
+    Column("updated", Moment, nullable=False),
+    Column("first_seen", Moment, nullable=False),
+    Column("collected_at", Moment, nullable=False),
+    Column("gone_at", Moment),
+    Column("retired", Boolean, nullable=False),
+    Column("unlisted", Boolean, nullable=False),
+    Column("categories", Text, nullable=False),
+    Column("tags", Text, nullable=False),
+    Column("source_name", Text),
+    Column("original_url", Text),
+    Column("authors", Text, nullable=False),
+    Column("image", Text),
+    Column("lang", Text),
+    Column("codes", Text, nullable=False),
+    Column("attachments", Text, nullable=False),
+    Column("text_hash", Text, nullable=False),
+    Index("post_path", "path"),
+    Index("post_published", "published", "key"),
+    Index("post_feed", "unlisted", "retired", "first_seen", "published", "key"),
+    Index("post_gone", "retired", "gone_at"),
+)
+"""Every post ever taken; keys grow in the order of collecting and are never used again."""
+
+
+def _label_table(name: str) -> Table:
+    return Table(
+        name,
+        metadata,
+        Column("name", Words, primary_key=True),
+        Column("first_seen", Moment, primary_key=True, autoincrement=False),
+        Column("published", Moment, primary_key=True, autoincrement=False),
+        Column("post_key", Key, ForeignKey("post.key"), primary_key=True, autoincrement=False),
+        Index(f"{name}_post", "post_key"),
+        sqlite_with_rowid=False,
+    )
+
+
+post_category = _label_table("post_category")
+"""Which posts a category's feed has, in its order: those that are listed and not retired."""
+
+post_tag = _label_table("post_tag")
+"""The same for tags."""
+
+feed = Table(
+    "feed",
+    metadata,
+    Column("kind", Words, primary_key=True),
+    Column("name", Words, primary_key=True),
+    Column("stem", Text, nullable=False),
+    Column("folded_stem", Words, nullable=False),
+    Column("posts", BigInteger, nullable=False),
+    Column("dirty", Boolean, nullable=False),
+    UniqueConstraint("kind", "folded_stem", name="feed_stem"),
+    sqlite_with_rowid=False,
+)
+"""Feeds that exist, how many posts each has, and whether its files must be looked at again."""
+
+adopted_id = Table(
+    "adopted_id",
+    metadata,
+    Column("url", Words, primary_key=True),
+    Column("id", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""Ids of an earlier feed, by the entry's link."""
+
+begun = Table(
+    "digest",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("began_at", Moment, nullable=False),
+    Column("began_after", Key, nullable=False),
+)
+"""Digests that were begun: posts with a greater key are news to them."""
+
+edition = Table(
+    "edition",
+    metadata,
+    Column("key", Key, primary_key=True),
+    Column("digest", Words, nullable=False),
+    Column("category", Words, nullable=False),
+    Column("period", Words, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("frozen_at", Moment, nullable=False),
+    Column("send_after", Moment, nullable=False),
+    Column("expires_at", Moment, nullable=False),
+    Column("page_published", Boolean, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("html", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("document", Text, nullable=False),
+    UniqueConstraint("digest", "category", "period", name="edition_slot"),
+    Index("edition_state", "state"),
+    Index("edition_page", "page_published"),
+)
+"""One digest, one period: made once, frozen, sent once."""
+
+edition_member = Table(
+    "edition_member",
+    metadata,
+    Column("edition_key", Key, ForeignKey("edition.key"), primary_key=True, autoincrement=False),
+    Column("post_key", Key, ForeignKey("post.key"), primary_key=True, autoincrement=False),
+    Column("section", Text, nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("shown", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Index("edition_member_post", "post_key"),
+    sqlite_with_rowid=False,
+)
+"""Which posts an edition has, and why."""
+
+delivery = Table(
+    "delivery",
+    metadata,
+    Column("key", Key, primary_key=True),
+    Column("edition_key", Key, ForeignKey("edition.key"), nullable=False),
+    Column("address", Words, nullable=False),
+    Column("message_id", Text, nullable=False),
+    Column("token", Text, nullable=False),
+    Column("state", Words, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("doubts", Integer, nullable=False),
+    Column("not_before", Moment, nullable=False),
+    Column("lease", BigInteger, nullable=False),
+    Column("lease_until", Moment),
+    Column("ended_at", Moment),
+    Column("reply_code", Integer),
+    Column("reply_enhanced", Text, nullable=False),
+    Column("reply_text", Text, nullable=False),
+    Column("queue_id", Text, nullable=False),
+    UniqueConstraint("edition_key", "address", name="delivery_recipient"),
+    Index("delivery_due", "state", "not_before"),
+    Index("delivery_state", "edition_key", "state"),
+    Index("delivery_token", "token"),
+)
+"""The ledger: one row for each message to each recipient; lease counts the claims."""
+
+run = Table(
+    "run",
+    metadata,
+    Column("key", Key, primary_key=True),
+    Column("started_at", Moment, nullable=False),
+    Column("ended_at", Moment),
+    Column("report", Text, nullable=False),
+)
+"""The log of runs, each with its report as JSON."""

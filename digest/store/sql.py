@@ -1,0 +1,52 @@
+"""Small helpers for statements that must be fast or that the two databases spell differently."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from functools import cache
+from typing import Any
+
+from sqlalchemy import ARRAY, Column, ColumnElement, Connection, Table, Text, any_, func, literal, select
+
+
+def among(connection: Connection, column: Column[Any], values: Iterable[Any]) -> ColumnElement[bool]:
+    """``column IN values`` with one parameter, however many values there are."""
+    wanted = list(values)
+    if connection.dialect.name == "postgresql":
+        element = Text if any(isinstance(value, str) for value in wanted) else column.type
+        return column == any_(literal(wanted, ARRAY(element)))
+    return column.in_(select(func.json_each(json.dumps(wanted)).table_valued("value").c.value))
+
+
+def insert_many(connection: Connection, table: Table, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
+    """Insert plain tuples, in the driver's own types: no per-row work in SQLAlchemy."""
+    if rows:
+        connection.exec_driver_sql(_insert(table, tuple(columns), _mark(connection)), list(rows))
+
+
+def upsert_many(
+    connection: Connection, table: Table, key: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]
+) -> None:
+    """As ``insert_many``; a row whose ``key`` is there already is replaced."""
+    if rows:
+        insert = _insert(table, tuple(columns), _mark(connection))
+        updates = ", ".join(f'"{name}" = excluded."{name}"' for name in columns if name != key)
+        connection.exec_driver_sql(f'{insert} ON CONFLICT ("{key}") DO UPDATE SET {updates}', list(rows))
+
+
+def run_many(connection: Connection, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Run a statement with ``?`` for its parameters once for each tuple."""
+    if rows:
+        connection.exec_driver_sql(statement.replace("?", _mark(connection)), list(rows))
+
+
+def _mark(connection: Connection) -> str:
+    return "?" if connection.dialect.paramstyle == "qmark" else "%s"
+
+
+@cache
+def _insert(table: Table, columns: tuple[str, ...], mark: str) -> str:
+    names = ", ".join(f'"{name}"' for name in columns)
+    marks = ", ".join([mark] * len(columns))
+    return f'INSERT INTO "{table.name}" ({names}) VALUES ({marks})'  # noqa: S608 - names from the schema

@@ -1,0 +1,84 @@
+"""The schema's version: looked up with one plain query; Alembic is imported only when something must change."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sqlalchemy import Connection, inspect, text
+
+from digest.errors import StoreError, StoreTooNew
+from digest.store.connect import Database
+from digest.store.schema import HEAD, VERSION_TABLE, metadata
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+_LOCK = "SELECT pg_advisory_xact_lock(1684629349, -1)"
+
+
+def bring_up_to_date(database: Database) -> None:
+    """Create or upgrade the tables, in one transaction; does nothing if they are current.
+
+    Raises StoreTooNew for a database of a newer program, StoreError for one that holds something else.
+    """
+    with database.reading() as connection:
+        version = _version(connection)
+    if version == HEAD:
+        return
+    _refuse_newer(database.subject, version)
+    with database.writing() as connection:
+        if database.is_postgres:
+            connection.exec_driver_sql(_LOCK)  # as BEGIN IMMEDIATE does in SQLite: one process migrates
+        version = _version(connection)
+        _refuse_newer(database.subject, version)
+        if version is None:
+            _refuse_foreign(database.subject, connection)
+        if version != HEAD:
+            upgrade(connection, HEAD)
+
+
+def upgrade(connection: Connection, revision: str) -> None:
+    """Run the migrations up to a revision inside the caller's transaction."""
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    command.upgrade(config, revision)
+
+
+def _version(connection: Connection) -> str | None:
+    """The recorded version; None if there is no record."""
+    if not _exists(connection, VERSION_TABLE):
+        return None
+    version: str | None = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()  # noqa: S608
+    return version
+
+
+def _exists(connection: Connection, table: str) -> bool:
+    if connection.dialect.name == "postgresql":
+        question = text("SELECT to_regclass(:name) IS NOT NULL")
+    else:
+        question = text("SELECT count(*) > 0 FROM sqlite_master WHERE type = 'table' AND name = :name")
+    return bool(connection.execute(question, {"name": table}).scalar())
+
+
+def _refuse_newer(subject: str, version: str | None) -> None:
+    if version is not None and version > HEAD:
+        raise StoreTooNew(
+            subject,
+            f"written by a newer version of digest (its schema is {version}, this program knows {HEAD})",
+            "upgrade digest, or name another store",
+        )
+
+
+def _refuse_foreign(subject: str, connection: Connection) -> None:
+    """Never mix with somebody else's tables."""
+    ours = sorted(set(inspect(connection).get_table_names()) & metadata.tables.keys())
+    if ours:
+        raise StoreError(
+            subject,
+            f"another program has a table {ours[0]!r} there",
+            "name another store" + ("" if connection.dialect.name == "sqlite" else ", or a schema of its own"),
+        )
