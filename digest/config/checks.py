@@ -90,7 +90,7 @@ def check_feeds(feeds: FeedSettings) -> Found:
         )
         yield ("feeds", "min_items"), text
     if feeds.max_bytes < _LEAST_FEED_BYTES:
-        yield ("feeds", "max_bytes"), "is too small for a feed; write at least 16 KB"
+        yield ("feeds", "max_bytes"), f"{feeds.max_bytes} is too small for a feed; write at least 16 KB"
     for format in sorted({format for format in feeds.formats if feeds.formats.count(format) > 1}):
         yield ("feeds", "formats"), f"names {format} twice; leave one out"
 
@@ -121,7 +121,7 @@ def _check_one(here: tuple[str, str], digest: DigestSettings, categories: list[s
         elif categories and category not in categories:
             yield (*here, "categories", position), _unknown_category(category, categories)
     if digest.max_bytes < _LEAST_MAIL_BYTES:
-        yield (*here, "max_bytes"), "is too small for a mail; write at least 8000"
+        yield (*here, "max_bytes"), f"{digest.max_bytes} is too small for a mail; write at least 8000"
     if digest.catch_up > digest.expires_after:
         text = "is longer than expires_after, so a late digest would never be sent; lower it or raise the other"
         yield (*here, "catch_up"), text
@@ -161,7 +161,7 @@ def check_privacy(settings: Settings) -> Found:
     }
     for path, place in private.items():
         if place is not None and _is_inside(place, settings.output):
-            yield path, f"lies inside output ({settings.output}), where everybody could read it; choose another place"
+            yield path, "lies inside the output folder, where everybody could read it; choose another place"
 
 
 def _is_inside(place: FilePath, folder: FilePath) -> bool:

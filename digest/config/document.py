@@ -91,7 +91,7 @@ def read_document(raw: bytes) -> Document:
         )
     if not isinstance(node, MappingNode):
         what = "a list" if isinstance(node, SequenceNode) else "a single value"
-        raise Unreadable(Fault(line=1, text=f"holds {what} at the top; write keys such as: site:"))
+        raise Unreadable(Fault(line=1, text=f"the file holds {what} at the top; write keys such as: site:"))
     return _Translator().document(node)
 
 
@@ -141,12 +141,20 @@ def _refuse_depth(text: str) -> None:
 
 
 def _too_deep(line: int) -> Fault:
-    return Fault(line=line, text=f"is nested more than {_MOST_LEVELS} levels deep, and a configuration needs four")
+    return Fault(
+        line=line, text=f"the file is nested more than {_MOST_LEVELS} levels deep, and a configuration needs four"
+    )
 
 
 _HINTS = (
-    ("mapping values are not allowed", 'a ": " stands inside a text; put the text in quotes'),
-    ("did not find expected key", "a key was expected here; look at the indentation, and for a quote too many"),
+    (
+        "mapping values are not allowed",
+        'a ": " too many, or one that the line before lacks; a text with ": " in it goes in quotes',
+    ),
+    (
+        "did not find expected key",
+        "a key was expected; look at the indentation; a text that begins with a quote or bracket goes in quotes",
+    ),
     ("could not find expected ':'", 'a key without its ": ", or a line that is not indented'),
     ("block sequence entries are not allowed", 'a "- " cannot stand here; put list entries on lines of their own'),
     ("did not find expected '-' indicator", "the entries of a list do not stand in one column; align them"),
@@ -158,6 +166,8 @@ _HINTS = (
     ("found duplicate anchor", "an anchor (&) is defined twice"),
     ("but found another document", "a second document starts here (---); keep one"),
     ("found unknown escape character", r"a \ in double quotes starts an escape; use single quotes"),
+    ("expected hexdecimal", r"a \ in double quotes starts an escape; use single quotes"),
+    ("invalid Unicode", r"a \ in double quotes starts an escape, and this one names no character"),
     ("undefined tag handle", "a text cannot start with !; put it in quotes"),
 )
 
@@ -197,7 +207,7 @@ class _Translator:
         return Document(data=data, lines=self._lines, written=self._written, faults=tuple(self._faults))
 
     def _value(self, node: Node, path: Path) -> object:
-        self._tally(node, path)
+        self._tally(node)
         if len(path) > _MOST_LEVELS:
             raise Unreadable(_too_deep(_line(node)))
         self._lines.setdefault(path, _line(node))
@@ -241,19 +251,19 @@ class _Translator:
             if key.tag != _MERGE:
                 continue
             for source in value.value if isinstance(value, SequenceNode) else [value]:
-                self._tally(source, path)
+                self._tally(source)
                 if isinstance(source, MappingNode):
                     yield from self._own_pairs(source, path)
                     yield from self._merged_pairs(source, path)
                 else:
                     self._fault(path, source, "<< takes in a mapping only; write for example: <<: *name")
 
-    def _tally(self, node: Node, path: Path) -> None:
+    def _tally(self, node: Node) -> None:
         """Aliases make a small file large: stop in time."""
         self._count += 1
         if self._count > _MOST_VALUES:
             text = f"the file holds more than {_MOST_VALUES:,} values, aliases counted each time"
-            raise Unreadable(Fault(path=path, line=_line(node), text=text))
+            raise Unreadable(Fault(line=_line(node), text=text))
 
     def _scalar(self, node: Node, path: Path) -> object:
         self._written[path] = node.value

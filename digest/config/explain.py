@@ -7,7 +7,7 @@ none are then checked for contradictions, so that one reading shows everything.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any
 
@@ -18,9 +18,11 @@ from digest.config.checks import check_settings
 from digest.config.document import Document, Fault, Path, quoted
 from digest.config.schema import checking_schema
 from digest.config.settings import Settings
-from digest.config.values import FORMATS, PARSERS, NotText, decode, hide_password
+from digest.config.values import FORMATS, PARSERS, Mailbox, Mailboxes, NotText, decode, hide_password
 
 _PARSER_OF = {FORMATS[kind]: parse for kind, parse in PARSERS.items()}
+_INDEPENDENT = ("posts", "mail")
+"""Sections where a key that is left out gives no false alarm about another."""
 _SECRET_KEY = re.compile(r"pass|secret|token|credential", re.IGNORECASE)
 _SOUND_SITE = {"title": "a", "url": "https://a.example", "language": "en", "timezone": "UTC", "author": "a"}
 
@@ -32,20 +34,23 @@ def explain(document: Document, data: dict[str, object], reason: str) -> list[Fa
     return [*faults, *_contradictions(document, data, faults)] or [Fault(text=reason)]
 
 
-def _contradictions(document: Document, data: dict[str, object], faults: Iterable[Fault]) -> list[Fault]:
+def _contradictions(document: Document, data: dict[str, object], faults: list[Fault]) -> list[Fault]:
     """Faults between keys, in the parts that have no fault of their own."""
     sound: dict[str, Any] = {key: dict(value) if isinstance(value, dict) else value for key, value in data.items()}
     for path in (fault.path for fault in faults):
         inner = sound.get(str(path[0])) if path else None
         if len(path) > 1 and path[0] == "digests" and isinstance(inner, dict):
             inner[path[1]] = {}
+        elif len(path) > 1 and path[0] in _INDEPENDENT and isinstance(inner, dict):
+            inner.pop(path[1], None)
         elif path:
             sound.pop(str(path[0]), None)
     try:
         settings = msgspec.convert({"site": _SOUND_SITE, **sound}, Settings, dec_hook=decode)
     except (msgspec.ValidationError, RecursionError):
         return []
-    return check_settings(settings, document)
+    known = {fault.path for fault in faults}
+    return [fault for fault in check_settings(settings, document) if fault.path not in known]
 
 
 def _formats() -> FormatChecker:
@@ -79,10 +84,14 @@ class _Explainer:
                 yield from self._unknown(path, error)
             case "required":
                 yield from self._missing(path, error)
-            case "anyOf":
-                yield from self._alternatives(path, error)
             case _ if error.instance is None:
                 yield path, "has no value; give one, or leave it out"
+            case "anyOf":
+                yield from self._alternatives(path, error)
+            case "format" if error.validator_value == Mailboxes.schema_format and isinstance(error.instance, list):
+                yield from self._entries(path, error)
+            case "minItems":
+                yield path, "the list is empty; add an entry, or leave the key out"
             case _:
                 yield path, f"{self._shown(path, error.instance)} {self._reason(path, error)}"
 
@@ -95,7 +104,7 @@ class _Explainer:
                 yield (*path, key), self._unknown_key(path, key, known)
 
     def _unknown_key(self, path: Path, key: str, known: list[str]) -> str:
-        if path == ("mail",) and _SECRET_KEY.search(key) and not get_close_matches(key, known, 1, 0.9):
+        if path == ("mail",) and _is_secret(key, known):
             return (
                 "a secret does not stand in this file; put it into the environment variable DIGEST_SMTP_PASSWORD, "
                 "or into a file that mail.password_file names"
@@ -132,6 +141,15 @@ class _Explainer:
         else:
             yield path, f"{self._shown(path, error.instance)} {self._misfit(path, error)}"
 
+    def _entries(self, path: Path, error: Any) -> Iterator[tuple[Path, str]]:
+        """Each wrong address of a list by itself; else what is wrong with the list."""
+        reasons = {number: _why_not(Mailbox.parse, item) for number, item in enumerate(error.instance)}
+        if not any(reasons.values()):
+            yield path, str(error.cause)
+        for number, reason in reasons.items():
+            if reason:
+                yield (*path, number), f"{self._shown((*path, number), error.instance[number])} {reason}"
+
     # -------------------------------------------------------------- values
 
     def _reason(self, path: Path, error: Any) -> str:
@@ -150,7 +168,7 @@ class _Explainer:
                 return f"is too small; write more than {limit}"
             case "maximum":
                 return f"is too large; {limit} is the most"
-            case "minLength" | "minItems":
+            case "minLength":
                 return "is empty; give a value, or leave the key out"
             case "pattern":
                 return f"is not of the right form; write for example: {_example(error.schema)}"
@@ -175,11 +193,10 @@ class _Explainer:
         value, written = error.instance, self._document.written.get(path)
         if isinstance(value, list | dict) or written is None:
             return "does not fit here" + _for_example(error.schema)
-        try:
-            _PARSER_OF.get(error.schema.get("format"), str)(written)
-        except ValueError as reason:
-            return str(reason)
-        kind = {bool: "true or false", int: "a number", float: "a number"}.get(type(value), "a date")
+        reason = _why_not(_PARSER_OF.get(error.schema.get("format"), str), written)
+        if reason:
+            return reason
+        kind = {bool: str(value).lower(), int: "a number", float: "a number"}.get(type(value), "a date")
         if isinstance(value, int) and ":" in written:
             kind = f"the number {value}"
         return f"is {kind} to YAML; put it in quotes: {quoted(written)}"
@@ -191,12 +208,27 @@ class _Explainer:
         if isinstance(value, list):
             return "a list"
         if path == ("store",) and not str(value).startswith("sqlite:"):
-            return "the address"
+            return "what stands here"
         text = quoted(hide_password(self._document.written.get(path, str(value))))
         return text if isinstance(value, str) else text[1:-1]
 
 
 # ------------------------------------------------------------------ schema
+
+
+def _is_secret(key: str, known: list[str]) -> bool:
+    """The name says that its value is a password, and no key that exists is meant."""
+    says_so = _SECRET_KEY.search(key) or get_close_matches(key.lower(), ["password"], 1, 0.8)
+    return bool(says_so) and not get_close_matches(key.lower(), known, 1, 0.9)
+
+
+def _why_not(parse: Callable[[Any], object], value: object) -> str:
+    """The reason why a value cannot be parsed; empty if it can."""
+    try:
+        parse(value)
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 def _places(schema: Mapping[str, Any]) -> list[str]:

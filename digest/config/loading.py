@@ -95,7 +95,7 @@ def _lower(text: str) -> str:
 
 def _error(path: Path, faults: list[Fault] | tuple[Fault, ...], others: tuple[str, ...] = ()) -> ConfigError:
     """One error for all faults, those of the file in the order of their lines."""
-    ordered = sorted(dict.fromkeys(faults), key=lambda fault: (fault.line or 0, str(fault)))
+    ordered = sorted(dict.fromkeys(faults), key=lambda fault: fault.line or 0)
     lines = [f"{path}:{fault.line}: {fault}" if fault.line else f"{path}: {fault}" for fault in ordered]
     problems = (*lines, *others)
     if len(problems) == 1:

@@ -181,7 +181,7 @@ class FeedSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         bool | tuple[Name, ...],
         Meta(
             description="Feeds of tags: false for none, true for every tag, or a list of tags.",
-            examples=[False, True, ["A股", "央行"]],
+            examples=[["A股", "央行"], True, False],
         ),
     ] = False
     id_scheme: Annotated[
