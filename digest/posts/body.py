@@ -1,0 +1,219 @@
+"""The body of a post: what is no part of the text, what facts it holds, and its safe HTML.
+
+Sanitising comes last and is nh3's work alone: http, https and mailto addresses, all of them absolute, no scripts,
+frames, styles, event handlers or ``data-`` attributes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import html
+import re
+from collections import Counter
+from dataclasses import dataclass
+from functools import cache
+
+from digest.models import Code, Post
+from digest.posts.links import absolute, host_of
+from digest.posts.markup import html_to_text, render_markdown, strip_liquid
+from digest.text import clean, clean_line
+
+_LIMIT = 2_000_000
+"""Characters of a body that are rendered; far beyond any text somebody wrote."""
+_MAX_TAGS = 60_000
+_MAX_DEPTH = 200
+
+_AUTOLINK = re.compile(
+    r"<\s*(https?://[^<>\s]*)?\s*>\Z|(https?://[^\s<>()\"'\u3000-\u9fff\uff00-\uffef]+)\Z", re.IGNORECASE
+)
+_NAVIGATION = re.compile(r"\[[^\[\]\n]*\]\([^()\s]*\)(?:\s*[｜|·/•]?\s*\[[^\[\]\n]*\]\([^()\s]*\))*\Z")
+_LINK = re.compile(r"\[([^\[\]\n]*)\]\(([^()\s]*)\)")
+_BACK = re.compile(r"\s*(?:返回|回到|回首[页頁]|首[页頁]|上一[篇页頁]|下一[篇页頁]|←|«|back\b|home\b)", re.IGNORECASE)
+_CODE = re.compile(r"data-code=[\"']([^\"',|]+),([^\"',|]+)[\"'][^<>]*>([^<>]+)<")
+_MEDIA = re.compile(r"<p[^<>]*\bem_media\b[^<>]*>(.*?)</p>", re.DOTALL)
+_MEDIA_SOURCE = re.compile(r"(?:文章|稿件|信息|内容)?[来來]源[:：]\s*([^（）()]{1,40})")
+_SUMMARY_SOURCE = re.compile(r"（([^（）()\n。，,；;！!？?：:、]{2,20})）\s*\Z")
+_IMAGE = re.compile(
+    r"<img\b[^<>]*?\bsrc\s*=\s*(?:\"([^\"<>]+)\"|'([^'<>]+)'|([^\s\"'<>]+))|!\[[^\]\n]*\]\(\s*<?([^\s()<>]+)",
+    re.IGNORECASE,
+)
+_TAG = re.compile(rb"<[^<>]*>")
+_COMMENT = re.compile(rb"<!--.*?-->", re.DOTALL)
+_LINK_TARGET = re.compile(rb"\]\([^()\n]*\)")
+_SILENT = b"*_`#>~|\\ \t\n\r"
+_OPEN_TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9-]*)[^<>]*?(/?)>")
+_VOID = frozenset("area base br col embed hr img input link meta param source track wbr".split())  # noqa: SIM905
+_SILENT_TAGS = set("script style iframe template noscript object svg math head title".split())  # noqa: SIM905
+
+
+@dataclass(frozen=True, slots=True)
+class Trimmed:
+    """A body without what follows the text."""
+
+    text: str
+    original_url: str | None
+
+
+def trim(body: str, *, site_url: str) -> Trimmed:
+    """The body without the navigation tail and the bare link to the original article at its end."""
+    text = body.rstrip()
+    if not text or (text[-1] not in ")>" and "://" not in text[text.rfind("\n") + 1 :]):
+        return Trimmed(text, None)
+    without, names, internal = text, list[str](), True
+    while (line := _last_line(without)) and (line[-1] == ")") and _NAVIGATION.match(line):
+        links = _LINK.findall(line)
+        names += [name for name, _ in links]
+        internal = internal and all(_is_internal(target, site_url) for _, target in links)
+        without = without[: without.rfind(line)].rstrip()
+    line = _last_line(without)
+    found = _AUTOLINK.match(line) if line else None
+    if found is None or (line[0] != "<" and not _stands_alone(without)):
+        is_tail = internal and names and (len(names) > 1 or _BACK.match(names[0]))
+        return Trimmed(without if is_tail else text, None)
+    url = found[1] or found[2]
+    return Trimmed(without[: without.rfind(line)].rstrip(), absolute(url, url) if url else None)
+
+
+def text_hash(title: str, summary: str, body: str) -> str:
+    """Hash of the words a reader sees: the same for other markup and other white space."""
+    raw = body.encode()
+    if b"<" in raw:
+        if b"<!--" in raw:
+            raw = _COMMENT.sub(b"", raw)
+        raw = _TAG.sub(b"", raw)
+    if b"](" in raw:
+        raw = _LINK_TARGET.sub(b"]", raw)
+    if b"&" in raw:
+        raw = html.unescape(raw.decode()).encode("utf-8", "ignore")
+    raw = raw.translate(None, _SILENT).replace(b"\xe3\x80\x80", b"").replace(b"\xc2\xa0", b"")
+    state = hashlib.blake2b(digest_size=16)
+    state.update(" ".join(title.split()).encode())
+    state.update(b"\0" + " ".join(summary.split()).encode() + b"\0")
+    state.update(raw)
+    return state.hexdigest()
+
+
+def codes(body: str) -> tuple[Code, ...]:
+    """Stocks and sectors that the body links, in order of appearance, with how often each is named."""
+    if "data-code=" not in body:
+        return ()
+    text = _MEDIA.sub("", body) if "em_media" in body else body
+    names: dict[tuple[str, str], str] = {}
+    mentions: Counter[tuple[str, str]] = Counter()
+    for market, code, name in _CODE.findall(text):
+        key = (clean_line(market), clean_line(code))
+        label = clean_line(html.unescape(name))
+        if key[0] and key[1] and label:
+            names.setdefault(key, label)
+            mentions[key] += 1
+    return tuple(
+        Code(market=market, code=code, name=name, mentions=mentions[market, code])
+        for (market, code), name in names.items()
+    )
+
+
+def source_name(summary: str, body: str) -> str | None:
+    """The medium that the text came from: （财联社） at the summary's end, else the body's line that says so."""
+    if summary.endswith("）"):
+        found = _SUMMARY_SOURCE.search(summary)
+        if found is not None:
+            return found[1].strip() or None
+    if "em_media" in body:
+        media = _MEDIA.search(body)
+        if media is not None:
+            text = clean_line(html.unescape(re.sub(r"<[^<>]*>", "", media[1])))
+            named = _MEDIA_SOURCE.search(text)
+            if named is not None:
+                return named[1].strip() or None
+    return None
+
+
+def first_image(body: str, base: str) -> str | None:
+    """Address of the first picture in the body."""
+    if "<img" not in body and "![" not in body and "<IMG" not in body:
+        return None
+    for found in _IMAGE.finditer(strip_liquid(body)):
+        url = absolute(html.unescape(next(group for group in found.groups() if group)), base)
+        if url is not None:
+            return url
+    return None
+
+
+def to_html(post: Post) -> str:
+    """The body as HTML that is safe to show anywhere, with absolute addresses. Never raises."""
+    source = post.body[:_LIMIT]
+    try:
+        source = strip_liquid(source)
+        markup = source if post.is_html else render_markdown(source)
+    except (RecursionError, ValueError, IndexError):
+        markup = "<pre>" + html.escape(source) + "</pre>"
+    if _is_monstrous(markup):
+        markup = "<p>" + html.escape(html_to_text(markup[:_LIMIT])).replace("\n", "</p><p>") + "</p>"
+    return clean(_sanitise(markup, post.url))
+
+
+def to_text(post: Post) -> str:
+    """The body as plain text, one line for each block. Never raises."""
+    return html_to_text(to_html(post))
+
+
+def _sanitise(markup: str, base: str) -> str:
+    import nh3
+
+    return nh3.clean(
+        markup,
+        tags=_tags(),
+        clean_content_tags=_SILENT_TAGS,
+        attributes=_attributes(),
+        url_schemes={"http", "https", "mailto"},
+        url_relative=("rewrite_with_base", base),
+        strip_comments=True,
+        link_rel="noopener noreferrer",
+    )
+
+
+@cache
+def _tags() -> set[str]:
+    import nh3
+
+    return set(nh3.ALLOWED_TAGS) - {"area", "map"} | {"audio", "video", "source", "figure", "figcaption", "picture"}
+
+
+@cache
+def _attributes() -> dict[str, set[str]]:
+    import nh3
+
+    allowed = {tag: set(names) for tag, names in nh3.ALLOWED_ATTRIBUTES.items() if tag not in ("area", "map")}
+    allowed["audio"] = {"src", "controls"}
+    allowed["video"] = {"src", "controls", "poster", "width", "height"}
+    allowed["source"] = {"src", "type"}
+    return allowed
+
+
+def _is_monstrous(markup: str) -> bool:
+    """More tags or deeper nesting than any text has: made to exhaust a parser or a reader."""
+    if markup.count("<") < _MAX_DEPTH:
+        return False
+    depth = 0
+    for tags, (slash, name, closed) in enumerate(_OPEN_TAG.findall(markup)):
+        if slash:
+            depth -= 1
+        elif not closed and name.lower() not in _VOID:
+            depth += 1
+        if depth > _MAX_DEPTH or tags > _MAX_TAGS:
+            return True
+    return False
+
+
+def _last_line(text: str) -> str:
+    return text[text.rfind("\n") + 1 :].strip()
+
+
+def _stands_alone(text: str) -> bool:
+    """The last line is a paragraph of its own."""
+    before = text.rpartition("\n")[0]
+    return not before or not before[before.rfind("\n") + 1 :].strip()
+
+
+def _is_internal(target: str, site_url: str) -> bool:
+    return not target or target[0] in "/.#" or ":" not in target or host_of(target) == host_of(site_url)

@@ -1,0 +1,106 @@
+"""Dates as people write them in front matter.
+
+What a date without a zone means depends on the generator: Jekyll's YAML reader takes a bare ``2021-12-31 00:30:00``
+for UTC, but hands quoted or shorter forms to a parser that takes the site's zone; Hugo and Hexo always take the
+site's zone. Names of zones are refused, since ``CST`` is Chicago to Ruby and Shanghai to its writer.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta, timezone
+from datetime import tzinfo as tzinfo_type
+from zoneinfo import ZoneInfo
+
+_ISO = re.compile(
+    r"(\d{4})([-/.])(\d{1,2})[-/.](\d{1,2})"
+    r"(?:([Tt]|[ \t]+)(\d{1,2}):(\d\d)(?::(\d\d)(?:[.,]\d*)?)?[ \t]*(am|pm|AM|PM)?[ \t]*(.*))?\Z",
+    re.DOTALL,
+)
+_DAY_FIRST = re.compile(r"(\d{1,2})[-/.](\d{1,2})[-/.](\d{4})\Z")
+_OFFSET = re.compile(r"(?:UTC|GMT)?([-+])(\d{1,2}):?(\d\d)?\Z")
+_NAMED = re.compile(r"\(?[A-Za-z]{1,5}\)?\Z")
+_ZULU = frozenset({"Z", "z", "UTC", "GMT", "UT"})
+
+
+class BadDate(ValueError):
+    """A text that is no date; says why, and what would be right."""
+
+    def __init__(self, reason: str, remedy: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.remedy = remedy
+
+
+def parse_date(text: str, *, plain: bool, kind: str, zone: ZoneInfo) -> datetime:
+    """The moment, in UTC and whole seconds. ``plain``: written without quotes. Raises BadDate."""
+    text = text.strip()
+    found = _ISO.match(text)
+    try:
+        if found is None:
+            return _other(text, zone)
+        return _iso(found, text, bare_is_utc=plain and kind == "jekyll", zone=zone)
+    except (ValueError, OverflowError) as error:
+        if isinstance(error, BadDate):
+            raise
+        raise _bad(text) from error
+
+
+def midnight(year: int, month: int, day: int, zone: ZoneInfo) -> datetime:
+    """The first moment of a day in the zone, in UTC. Raises ValueError or OverflowError."""
+    return datetime(year, month, day, tzinfo=zone).astimezone(UTC)
+
+
+def _iso(found: re.Match[str], text: str, *, bare_is_utc: bool, zone: ZoneInfo) -> datetime:
+    year, separator, month, day, gap, hour, minute, second, half, tail = found.groups()
+    if gap is None:
+        return midnight(int(year), int(month), int(day), zone)
+    hours = int(hour)
+    if half:
+        if not 1 <= hours <= 12:
+            raise _bad(text)
+        hours = hours % 12 + (12 if half.lower() == "pm" else 0)
+    tzinfo: tzinfo_type | None = _zone(tail, text)
+    if tzinfo is None:
+        tzinfo = UTC if bare_is_utc and second and separator == "-" and not half else zone
+    moment = datetime(int(year), int(month), int(day), hours, int(minute), int(second or 0), tzinfo=tzinfo)
+    return moment.astimezone(UTC)
+
+
+def _zone(tail: str, text: str) -> timezone | None:
+    """The offset that a date ends with; None if it ends without."""
+    tail = tail.strip()
+    if not tail:
+        return None
+    if tail in _ZULU:
+        return UTC
+    found = _OFFSET.match(tail)
+    if found is not None:
+        delta = timedelta(hours=int(found[2]), minutes=int(found[3] or 0))
+        return timezone(-delta if found[1] == "-" else delta)
+    if _NAMED.match(tail):
+        raise BadDate(
+            f"the zone name '{tail}' means different zones to different people",
+            f"write the offset, for example {text[: len(text) - len(tail)].strip()} +0800",
+        )
+    raise _bad(text)
+
+
+def _other(text: str, zone: ZoneInfo) -> datetime:
+    """``11-9-2017`` is 11 September, as Ruby reads it; else the dates of mail headers."""
+    found = _DAY_FIRST.match(text)
+    if found is not None:
+        return midnight(int(found[3]), int(found[2]), int(found[1]), zone)
+    if not text[:1].isalnum() or ":" not in text:
+        raise _bad(text)
+    from email.utils import parsedate_tz  # late: hardly any post is dated like mail
+
+    parts = parsedate_tz(text)
+    if parts is None or (parts[9] is not None and not re.search(r"[-+]\d{4}|\b(?:GMT|UTC)\b", text)):
+        raise _bad(text)
+    tzinfo: tzinfo_type = zone if parts[9] is None else timezone(timedelta(seconds=parts[9]))
+    return datetime(*parts[:6], tzinfo=tzinfo).astimezone(UTC)
+
+
+def _bad(text: str) -> BadDate:
+    return BadDate(f"'{text[:60]}' is not a date", "write for example 2026-03-24 08:30:00 +0800")

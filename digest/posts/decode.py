@@ -1,0 +1,85 @@
+"""From bytes to clean text: UTF-8, UTF-16 with a byte order mark, or GB18030 when nothing else fits."""
+
+from __future__ import annotations
+
+import codecs
+import re
+
+from digest.posts.problems import Refused, Remarks
+from digest.text import clean
+
+# Bytes that ``clean`` might have to change in UTF-8: controls, and the leads of C1 controls, U+2028/9, U+FFFE/F.
+_CONTROLS = bytes([*range(9), 11, 12, 13, *range(14, 32), 127])
+_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
+_CHINESE = re.compile("[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]")
+_RARE = re.compile("[\u0080-\u009f\ue000-\uf8ff\U000e0000-\U0010ffff\ufffd]")
+
+
+def decode(data: bytes, remarks: Remarks) -> str:
+    """The file's text, cleaned: line ends are ``\\n``, characters that XML forbids are gone (with a warning).
+
+    Raises Refused when the bytes are no text in any accepted encoding.
+    """
+    text = _decode(data)
+    if not _may_need_cleaning(data, text):
+        return text
+    found = _FORBIDDEN.search(text)
+    if found is not None:
+        count = len(_FORBIDDEN.findall(text))
+        remarks.warn(
+            f"{count} control or forbidden character{'s' if count > 1 else ''} dropped, first U+{ord(found[0]):04X}",
+            "delete it from the file",
+            line=_line(text[: found.start()]),
+        )
+    return clean(text)
+
+
+def _decode(data: bytes) -> str:
+    if data[:3] == codecs.BOM_UTF8:
+        data = data[3:]
+    elif data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        return _utf16(data)
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        text = _gb18030(data)
+        if text is None:
+            raise _invalid(data, error, "UTF-8") from error
+        return text
+
+
+def _utf16(data: bytes) -> str:
+    try:
+        return data.decode("utf-16")
+    except UnicodeDecodeError as error:
+        raise _invalid(b"", error, "UTF-16") from error
+
+
+def _invalid(data: bytes, error: UnicodeDecodeError, encoding: str) -> Refused:
+    line = data.count(b"\n", 0, error.start) + 1 if data else None
+    return Refused(f"invalid {encoding} at byte {error.start}", "save the file as UTF-8", line=line)
+
+
+def _gb18030(data: bytes) -> str | None:
+    """The text if it reads like Chinese: mostly common characters, nothing from the private or control areas."""
+    try:
+        text = data.decode("gb18030")
+    except UnicodeDecodeError:
+        return None
+    outside = sum(1 for char in text if char > "\x7f")
+    if _RARE.search(text) or len(_CHINESE.findall(text)) * 10 < outside * 8:
+        return None
+    return text
+
+
+def _may_need_cleaning(data: bytes, text: str) -> bool:
+    """A cheap look; may say yes for nothing, never no for something."""
+    if len(data.translate(None, _CONTROLS)) != len(data) or data[:1] in (b"\xff", b"\xfe"):
+        return True
+    if b"\xc2" not in data and b"\xef\xbf" not in data and b"\xe2\x80\xa8" not in data and b"\xe2\x80\xa9" not in data:
+        return False
+    return clean(text) != text
+
+
+def _line(before: str) -> int:
+    return before.count("\n") + before.count("\r") - before.count("\r\n") + 1

@@ -1,0 +1,159 @@
+"""Markdown and HTML: rendering, and reading the words out of it.
+
+The heavy libraries are imported by the functions that need them; most posts of an archive never do. BeautifulSoup
+reads text here, it never makes anything safe: that is nh3's part (``body``).
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Sequence
+from functools import cache
+from typing import TYPE_CHECKING
+
+from digest.text import clean
+
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+    from markdown_it.token import Token
+
+_BREAK = "\x1e"
+_TAG = re.compile(r"<(?:!--.*?-->|[/!?a-zA-Z][^<>]*>)", re.DOTALL)
+_BLOCKS = [
+    "address",
+    "article",
+    "aside",
+    "blockquote",
+    "br",
+    "caption",
+    "dd",
+    "details",
+    "div",
+    "dl",
+    "dt",
+    "fieldset",
+    "figcaption",
+    "figure",
+    "footer",
+    "form",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "header",
+    "hr",
+    "legend",
+    "li",
+    "main",
+    "nav",
+    "ol",
+    "p",
+    "pre",
+    "section",
+    "summary",
+    "table",
+    "tbody",
+    "td",
+    "tfoot",
+    "th",
+    "thead",
+    "tr",
+    "ul",
+]
+_SILENT = ["script", "style", "template", "noscript", "iframe", "object", "svg", "math", "head", "title"]
+_LIQUID = re.compile(r"\{%-?.*?%\}|\{\{.*?\}\}", re.DOTALL)
+_LIQUID_COMMENT = re.compile(r"\{%-?\s*comment\b.*?%\}.*?\{%-?\s*endcomment\s*-?%\}", re.DOTALL)
+_ATTRIBUTES = re.compile(r"^[ \t]*(?:>[ \t]*)*\{:[^{}\n]*\}[ \t]*$\n?", re.MULTILINE)
+_FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})[^\n]*\n.*?(?:^ {0,3}\1[`~]*[ \t]*$|\Z)", re.MULTILINE | re.DOTALL)
+_RAW = re.compile(r"\{%-?\s*(?:end)?raw\s*-?%\}")
+_HIGHLIGHT = re.compile(r"\{%-?\s*(highlight|codeblock|code)\b([^%]*)%\}[ \t]*\n?(.*?)\{%-?\s*end\1\s*-?%\}", re.DOTALL)
+
+
+@cache
+def markdown() -> MarkdownIt:
+    """CommonMark with HTML, tables and emphasis that works beside Chinese punctuation."""
+    from markdown_it import MarkdownIt
+    from mdit_py_cjk_friendly import cjk_friendly
+
+    parser = MarkdownIt("commonmark", {"html": True, "maxNesting": 40}).enable(["table", "strikethrough"])
+    return parser.use(cjk_friendly)
+
+
+def render_markdown(text: str) -> str:
+    """Markdown as HTML, not sanitised."""
+    return str(markdown().render(text))
+
+
+def render_tokens(tokens: Sequence[Token]) -> str:
+    parser = markdown()
+    return str(parser.renderer.render(tokens, parser.options, {}))
+
+
+def html_to_text(markup: str) -> str:
+    """The words a reader would see: one line for each block, entities decoded once, white space collapsed."""
+    if "<" not in markup:
+        return _lines(html.unescape(markup))
+    from bs4 import BeautifulSoup
+    from bs4.exceptions import ParserRejectedMarkup
+
+    try:
+        soup = BeautifulSoup(f"<html>{markup}", "html.parser")
+    except (ParserRejectedMarkup, RecursionError):
+        return _lines(html.unescape(_TAG.sub(_BREAK, markup)))
+    return soup_to_text(soup)
+
+
+def soup_to_text(soup: object) -> str:
+    """As ``html_to_text``, from what BeautifulSoup parsed (which this takes apart)."""
+    from bs4 import Tag
+
+    assert isinstance(soup, Tag)
+    for tag in soup.find_all(_SILENT):
+        tag.decompose()
+    for tag in soup.find_all(_BLOCKS):
+        tag.insert(0, _BREAK)
+        tag.append(_BREAK)
+    return _lines(soup.get_text())
+
+
+def strip_liquid(text: str, *, keep_lines: bool = False) -> str:
+    """The text without Liquid (or Nunjucks, or Hugo shortcode) tags. Code in fences keeps all but ``raw`` tags;
+    ``highlight`` blocks become fences. ``keep_lines``: as many lines as before."""
+    if "{%" not in text and "{{" not in text and "{:" not in text:
+        return text
+    if keep_lines:
+        return _LIQUID.sub(lambda found: "\n" * found[0].count("\n"), text)
+    text = _LIQUID_COMMENT.sub("", text)
+    text = _HIGHLIGHT.sub(_as_fence, text)
+    out: list[str] = []
+    position = 0
+    for fence in _FENCE.finditer(text):
+        out.append(_strip_outside(text[position : fence.start()]))
+        out.append(_RAW.sub("", fence[0]))
+        position = fence.end()
+    out.append(_strip_outside(text[position:]))
+    return "".join(out)
+
+
+def _strip_outside(text: str) -> str:
+    return _ATTRIBUTES.sub("", _LIQUID.sub("", text))
+
+
+def _as_fence(found: re.Match[str]) -> str:
+    words = found[2].split()
+    language = words[0] if words and re.fullmatch(r"[\w+#.-]{1,30}", words[0]) and found[1] != "codeblock" else ""
+    ticks = "`" * max(3, 1 + max((len(run) for run in re.findall(r"`{3,}", found[3])), default=0))
+    return f"\n{ticks}{language}\n{found[3].rstrip()}\n{ticks}\n"
+
+
+def _lines(text: str) -> str:
+    parts = (" ".join(part.split()) for part in clean_marks(text).split(_BREAK))
+    return "\n".join(part for part in parts if part)
+
+
+def clean_marks(text: str) -> str:
+    """``clean`` that leaves the block marks in."""
+    return _BREAK.join(clean(part) for part in text.split(_BREAK)) if _BREAK in text else clean(text)

@@ -1,0 +1,358 @@
+"""From the bytes of one file to a post, or to the reason why there is none."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+
+from digest.models import Post, Problem, Refusal, Severity
+from digest.posts import body as bodies
+from digest.posts import fields
+from digest.posts.dates import BadDate, midnight, parse_date
+from digest.posts.decode import decode
+from digest.posts.frontmatter import split
+from digest.posts.identity import mint
+from digest.posts.permalinks import (
+    Place,
+    UnknownKey,
+    finish_jekyll,
+    given_path,
+    hexo_path,
+    hexo_relative,
+    hugo_path,
+    jekyll_path,
+    titleize,
+)
+from digest.posts.problems import Refused, Remarks
+from digest.posts.rules import Rules
+from digest.posts.summary import find_opening, first_paragraph, plain
+from digest.posts.yamlblock import FrontMatter
+from digest.text import clean_line
+
+_DATED = re.compile(r"(\d{2,4})-(\d{1,2})-(\d{1,2})-(.*)\Z", re.DOTALL)
+_LOOSELY_DATED = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})(?:[-_ ]+(.*))?\Z", re.DOTALL)
+_MODIFIED = ("last_modified_at", "lastmod", "updated", "modified")
+_OTHER_DATES = (
+    "publishDate", "publishdate", "pubdate", "pubDate", "published", "created_at", "created", "lastmod", "modified"
+)  # fmt: skip
+_EXPIRES = ("expiryDate", "expirydate", "unpublishdate")
+_PUBLISH = ("publishDate", "publishdate", "pubdate")
+_PATHS: dict[str, Callable[[str, Place], str]] = {"jekyll": jekyll_path, "hugo": hugo_path, "hexo": hexo_path}
+
+
+@dataclass(frozen=True, slots=True)
+class _Name:
+    """What a file's name says."""
+
+    base: str
+    """Without ending; a Hugo bundle's folder."""
+    slug: str
+    """Without ending and date."""
+    date: tuple[int, int, int] | None
+    is_html: bool
+    output_ext: str
+
+
+def parse_post(path: str, data: bytes, rules: Rules) -> Post | Refusal:
+    """Read one file. ``path`` is relative to the posts folder, with ``/``.
+
+    Never raises: whatever the bytes are, the answer is a post (perhaps with warnings) or a refusal that says
+    where, why and what to do.
+    """
+    remarks = Remarks(path)
+    try:
+        return _Reader(path, rules, remarks).read(data)
+    except Refused as refused:
+        problem = Problem(
+            path=path,
+            line=refused.line,
+            reason=clean_line(refused.reason),
+            remedy=clean_line(refused.remedy),
+            severity=refused.severity,
+        )
+        return Refusal(problem=problem, recheck_at=refused.recheck_at)
+
+
+class _Reader:
+    """Reads one file, step by step."""
+
+    def __init__(self, path: str, rules: Rules, remarks: Remarks) -> None:
+        self._path = path
+        self._rules = rules
+        self._remarks = remarks
+        self._front = FrontMatter(values={})
+        self._name = file_name(path, rules.kind, rules.lang)
+
+    def read(self, data: bytes) -> Post:
+        rules, remarks, name = self._rules, self._remarks, self._name
+        front, body, _ = split(decode(data, remarks), rules.kind, remarks)
+        self._front = front = _lower(front) if rules.kind == "hugo" else front
+        self._check_wanted()
+        published = self._published()
+        expires = self._check_due(published)
+        title = self._title()
+        categories = fields.categories(front, rules.kind, self._path)
+        slug = self._slug()
+        day = published.astimezone(rules.timezone)
+        place = Place(
+            day=day,
+            path=self._path,
+            name=name.base,
+            slug=slug,
+            title=title,
+            categories=categories,
+            output_ext=name.output_ext,
+            front=front.values,
+        )
+        url_path = self._url_path(place)
+        url = rules.site_url.rstrip("/") + url_path
+        forced = clean_line(fields.text_of(front.values.get("feed_id")))
+        feed_id = forced or mint(rules, path=url_path.partition("?")[0], slug=slug, year=day.year)
+        trimmed = bodies.trim(body, site_url=rules.site_url)
+        summary, text = self._summary(trimmed.text)
+        return Post(
+            path=self._path,
+            title=title,
+            published=published,
+            modified=self._optional_date(_MODIFIED),
+            url=url,
+            feed_id=feed_id,
+            feed_id_forced=bool(forced),
+            categories=categories,
+            tags=fields.tags(front, rules.kind),
+            summary=summary,
+            body=text,
+            is_html=name.is_html,
+            original_url=trimmed.original_url,
+            source_name=bodies.source_name(summary, text),
+            authors=fields.authors(front, rules.site_url),
+            image=self._image(text, url),
+            lang=fields.lang(front, remarks),
+            codes=bodies.codes(text),
+            attachments=fields.attachments(front, rules.site_url + "/", remarks),
+            text_hash=bodies.text_hash(title, summary, text),
+            unlisted=self._yes("unlisted") or self._yes("hidden"),
+            expires=expires,
+            warnings=remarks.all(),
+        )
+
+    # ------------------------------------------------------- to be read at all?
+
+    def _check_wanted(self) -> None:
+        front, rules = self._front, self._rules
+        if not rules.unpublished:
+            if fields.says_no(front, "published", quoted_too=rules.kind == "hugo"):
+                raise self._note("published: false", "published")
+            if rules.kind == "jekyll" and "published" in front.values and front.values["published"] is None:
+                raise self._note("published is empty, which Jekyll takes for false", "published")
+        if not rules.drafts:
+            if self._yes("draft"):
+                raise self._note("draft: true", "draft")
+            if f"/{self._path}".rpartition("/")[0].find("/_drafts") >= 0:
+                raise self._note("in a folder of drafts", None)
+
+    def _note(self, reason: str, key: str | None, recheck_at: datetime | None = None) -> Refused:
+        line = self._front.lines.get(key) if key else None
+        return Refused(reason, line=line, severity=Severity.NOTE, recheck_at=recheck_at)
+
+    def _check_due(self, published: datetime) -> datetime | None:
+        """When the post expires. Raises Refused if its time is not yet, or no longer."""
+        rules = self._rules
+        appears = published
+        if rules.kind == "hugo":
+            appears = max(published, self._optional_date(_PUBLISH) or published)
+        if appears > rules.now and not rules.future:
+            raise self._note(f"dated in the future: {appears:%Y-%m-%d %H:%M} UTC", "date", recheck_at=appears)
+        expires = self._optional_date(_EXPIRES) if rules.kind == "hugo" else None
+        if expires is not None and expires <= rules.now:
+            raise self._note(f"expired: {expires:%Y-%m-%d %H:%M} UTC", "expirydate")
+        return expires
+
+    # --------------------------------------------------------------------- dates
+
+    def _published(self) -> datetime:
+        rules, name = self._rules, self._name
+        in_drafts = "_drafts/" in self._path
+        if rules.kind == "jekyll" and name.date is None and not in_drafts:
+            raise Refused("the file name does not begin with a date", "rename it, for example 2026-03-24-title.md")
+        given = self._front.values.get("date")
+        if given is not None:
+            return self._date("date")
+        if rules.kind != "jekyll":
+            for key in _OTHER_DATES:
+                value = self._front.values.get(key)
+                if isinstance(value, str) and value[:1].isdigit():
+                    return self._date(key)
+        if name.date is not None:
+            try:
+                return midnight(*name.date, rules.timezone)
+            except (ValueError, OverflowError) as error:
+                raise Refused(
+                    "the date in the file name does not exist", "rename it, for example 2026-03-24-title.md"
+                ) from error
+        raise Refused("front matter has no date", "add e.g. date: 2026-03-24 08:30:00 +0800", line=1)
+
+    def _date(self, key: str) -> datetime:
+        value = self._front.values[key]
+        line = self._front.lines.get(key)
+        if not isinstance(value, str):
+            raise Refused(f"{key} is not a date", "write for example 2026-03-24 08:30:00 +0800", line=line)
+        try:
+            return self._parse_date(key, value)
+        except BadDate as error:
+            raise Refused(f"{key}: {error.reason}", error.remedy, line=line) from error
+
+    def _optional_date(self, keys: tuple[str, ...]) -> datetime | None:
+        for key in keys:
+            value = self._front.values.get(key)
+            if isinstance(value, str) and value:
+                try:
+                    return self._parse_date(key, value)
+                except BadDate as error:
+                    self._remarks.warn(f"{key}: {error.reason}", error.remedy, line=self._front.lines.get(key))
+        return None
+
+    def _parse_date(self, key: str, value: str) -> datetime:
+        plain_text = key not in self._front.quoted
+        return parse_date(value, plain=plain_text, kind=self._rules.kind, zone=self._rules.timezone)
+
+    # -------------------------------------------------------- title and address
+
+    def _title(self) -> str:
+        value = self._front.values.get("title")
+        if isinstance(value, str):
+            title = clean_line(value)
+            if title:
+                return title
+        elif isinstance(value, list):
+            title = clean_line(" ".join(item for item in value if isinstance(item, str)))
+            if title:
+                self._remarks.warn(
+                    "the title is a list", 'put it in quotes: title: "[…] …"', line=self._front.lines.get("title")
+                )
+                return title
+        made = clean_line(titleize(self._name.slug)) or clean_line(self._name.base) or self._path
+        self._remarks.warn(
+            f"no title, the file name gives '{made}'", 'add a line title: "…"', line=self._front.lines.get("title")
+        )
+        return made
+
+    def _slug(self) -> str:
+        if self._rules.kind == "hexo":
+            return hexo_relative(self._path).rpartition("/")[2]
+        return clean_line(fields.text_of(self._front.values.get("slug"))) or self._name.slug
+
+    def _url_path(self, place: Place) -> str:
+        rules, values = self._rules, self._front.values
+        key = "url" if rules.kind == "hugo" else "permalink"
+        given = clean_line(fields.text_of(values.get(key)))
+        if given:
+            return self._given_path(key, given, place)
+        try:
+            return _PATHS[rules.kind](rules.permalink, place)
+        except UnknownKey as error:
+            raise Refused(
+                f"the permalink template {rules.permalink} asks for {error}, which this post does not have",
+                "correct posts.permalink",
+            ) from error
+
+    def _given_path(self, key: str, given: str, place: Place) -> str:
+        rules = self._rules
+        if "://" in given:
+            self._remarks.warn(
+                f"{key} is a whole address", "write only its path, from / on", line=self._front.lines.get(key)
+            )
+            given = "/" + given.partition("://")[2].partition("/")[2]
+        if rules.kind == "jekyll":
+            try:
+                return jekyll_path(given, place) if ":" in given else finish_jekyll(given)
+            except UnknownKey as error:
+                self._remarks.warn(
+                    f"{key} asks for {error}, which no post has",
+                    "see Jekyll's list of permalink placeholders",
+                    line=self._front.lines.get(key),
+                )
+                return finish_jekyll(given)
+        return given_path(given)
+
+    # ------------------------------------------------------------ summary, image
+
+    def _summary(self, body: str) -> tuple[str, str]:
+        """The summary, and the body that follows it."""
+        is_html = self._name.is_html
+        opening = find_opening(body, is_html=is_html)
+        if opening is not None:
+            body = body[opening.end :]
+            if opening.text:
+                return opening.text, body.strip("\n")
+        for key in ("description", "excerpt", "summary", "subtitle"):
+            given = self._front.values.get(key)
+            if isinstance(given, str) and given:
+                text = clean_line(plain(given))
+                if text:
+                    return text, body.strip("\n")
+        return first_paragraph(body, is_html=is_html), body.strip("\n")
+
+    def _image(self, body: str, url: str) -> str | None:
+        base = url if self._rules.kind == "hugo" else self._rules.site_url.rstrip("/") + "/"
+        return fields.image(self._front, base, self._remarks) or bodies.first_image(body, url)
+
+    def _yes(self, key: str) -> bool:
+        return fields.says_yes(self._front, key, quoted_too=self._rules.kind == "hugo")
+
+
+def file_name(path: str, kind: str, lang: str) -> _Name:
+    """What the file's name says: slug, date, ending."""
+    name = path.rpartition("/")[2]
+    base, dot, ending = name.rpartition(".")
+    if not dot:
+        base, ending = name, ""
+    ending = ending.lower()
+    is_html = ending in ("html", "htm")
+    output_ext = f".{ending}" if is_html else ".html"
+    if kind == "hugo":
+        base = _without_lang(base, lang)
+        if base == "index" and "/" in path:
+            base = path.split("/")[-2]
+    match = (_DATED if kind == "jekyll" else _LOOSELY_DATED).match(base)
+    if match is None:
+        return _Name(base, base.rstrip("."), None, is_html, output_ext)
+    year, month, day, rest = match.groups()
+    date = (_century(year), int(month), int(day))
+    slug = (rest or "").rstrip(".") if kind == "jekyll" else base
+    return _Name(base, slug, date, is_html, output_ext)
+
+
+def _century(year: str) -> int:
+    """Two digits as Ruby reads them: 69 and later are of the last century."""
+    number = int(year)
+    if len(year) > 2:
+        return number
+    return number + (1900 if number >= 69 else 2000)
+
+
+@lru_cache(maxsize=16)
+def _lang_endings(lang: str) -> tuple[str, ...]:
+    tag = lang.lower()
+    return (f".{tag}", f".{tag.partition('-')[0]}")
+
+
+def _without_lang(base: str, lang: str) -> str:
+    for ending in _lang_endings(lang):
+        if base.lower().endswith(ending):
+            return base[: -len(ending)]
+    return base
+
+
+def _lower(front: FrontMatter) -> FrontMatter:
+    """Hugo does not tell upper from lower case in keys."""
+    if all(key.islower() for key in front.values):
+        return front
+    return FrontMatter(
+        values={key.lower(): value for key, value in front.values.items()},
+        lines={key.lower(): line for key, line in front.lines.items()},
+        quoted=frozenset(key.lower() for key in front.quoted),
+    )

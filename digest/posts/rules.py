@@ -1,0 +1,48 @@
+"""What a site decides about its posts: zone, addresses, ids, and which posts to leave out."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, fields
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+READING = "1"
+"""Part of every fingerprint. Raise it when a change of this package makes known files read differently."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rules:
+    """How files become posts. Everything but ``now`` belongs to the fingerprint."""
+
+    site_url: str
+    """``https://host`` or ``https://host/base``, the prefix of every post's address."""
+    timezone: ZoneInfo
+    """Decides the day in addresses, and the zone of dates that name none."""
+    kind: str = "jekyll"
+    """``jekyll``, ``hugo`` or ``hexo``: whose habits the files follow."""
+    permalink: str = "date"
+    """A Jekyll style name or a template. For Hugo and Hexo a style name means the generator's own default."""
+    future: bool = False
+    """Take posts dated later than ``now``."""
+    unpublished: bool = False
+    """Take posts with ``published: false``."""
+    drafts: bool = False
+    """Take drafts."""
+    id_scheme: str = "jekyll-feed"
+    """``jekyll-feed``, ``permalink`` or ``tag``."""
+    id_base: str = ""
+    """Prefix of ids instead of ``site_url``; stays when the site moves."""
+    id_authority: str = ""
+    """Authority of ``tag:`` ids; empty: the host of the id base."""
+    id_nfkc: bool = False
+    """Fold compatibility characters in ids, as jekyll-feed did with Addressable up to 2.8.1."""
+    lang: str = "en"
+    """The site's language (BCP 47)."""
+    now: datetime
+    """The moment that future dates and expiry are compared with."""
+
+    def fingerprint(self) -> str:
+        """Changes when any rule but ``now`` does: then every file must be read again."""
+        values = [f"{item.name}={getattr(self, item.name)!s}" for item in fields(self) if item.name != "now"]
+        return hashlib.sha256("\0".join([READING, *values]).encode("utf-8", "surrogatepass")).hexdigest()[:32]

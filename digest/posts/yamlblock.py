@@ -1,0 +1,214 @@
+"""YAML front matter, read from libyaml's events so that every scalar stays the text it was written as.
+
+``007``, ``no``, ``1.10`` and ``2021-12-30 17:17:49 +0800`` arrive as text; only what YAML calls null becomes None.
+Anchors, aliases and deep nesting are refused: no post needs them, and they are how small files grow large.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+import yaml
+
+from digest.posts.problems import Refused, Remarks
+
+Value = str | list["Value"] | dict[str, "Value"] | None
+"""What a key of front matter can hold."""
+
+MAX_DEPTH = 20
+
+_NULLS = frozenset({"", "~", "null", "Null", "NULL"})
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FrontMatter:
+    """The keys of a post's front matter."""
+
+    values: dict[str, Value]
+    lines: dict[str, int] = field(default_factory=dict)
+    """Line in the file of each top key."""
+    quoted: frozenset[str] = frozenset()
+    """Top keys whose scalar was written in quotes or as a block, so that it is text whatever it looks like."""
+
+
+# One ``key: scalar`` line that means the same to every YAML reader. Excluded: what libyaml takes for a line break
+# or refuses (controls, NEL, U+2028/9, byte order marks), anything that opens another construct.
+_BAD = "\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff"
+_PLAIN_LINE = re.compile(
+    r"([A-Za-z_][A-Za-z0-9_-]{0,99}):(?: +(?:"
+    rf'"((?:[^"\\{_BAD}]|\\["\\])*)"'
+    rf"|'((?:[^'{_BAD}]|'')*)'"
+    rf"|([^ \-?:,\[\]{{}}#&*!|>'\"%@`{_BAD}](?:[^:#{_BAD}]|:(?![ \n]|\Z)|(?<! )#)*)"
+    r")?)? *(?:\n|\Z)"
+)
+
+
+def read_plain(block: str, first_line: int) -> FrontMatter | None:
+    """The front matter if it is nothing but ``key: scalar`` lines, else None (then ``read_yaml`` must look).
+
+    Where it answers, it answers as ``read_yaml`` does (a test holds them together).
+    """
+    values: dict[str, Value] = {}
+    lines: dict[str, int] = {}
+    quoted = []
+    position, end, line = 0, len(block), first_line
+    match = _PLAIN_LINE.match
+    while position < end:
+        found = match(block, position)
+        if found is None:
+            return None
+        key, double, single, plain = found.groups()
+        if key in values:
+            return None
+        if plain is not None:
+            plain = plain.rstrip(" ")
+            values[key] = None if plain in _NULLS else plain
+        elif double is not None:
+            quoted.append(key)
+            values[key] = re.sub(r"\\(.)", r"\1", double) if "\\" in double else double
+        elif single is not None:
+            quoted.append(key)
+            values[key] = single.replace("''", "'")
+        else:
+            values[key] = None
+        lines[key] = line
+        line += 1
+        position = found.end()
+    return FrontMatter(values=values, lines=lines, quoted=frozenset(quoted))
+
+
+def read_yaml(block: str, first_line: int, remarks: Remarks) -> FrontMatter:
+    """Any YAML mapping. ``first_line`` is the block's first line in the file. Raises Refused."""
+    try:
+        return _Builder(block, first_line, remarks).mapping()
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        row = mark.line if mark is not None else 0
+        problem = " ".join(str(error.problem or error.context or "cannot be read").split())
+        raise Refused(
+            f"front matter is not valid YAML: {problem}", _remedy(block, row), line=first_line + _blame(block, row)
+        ) from error
+    except (yaml.YAMLError, ValueError, RecursionError, UnicodeError) as error:
+        reason = " ".join(str(error).split())[:120] or type(error).__name__
+        raise Refused(
+            f"front matter is not valid YAML: {reason}", "compare it with a post that works", line=first_line
+        ) from error
+
+
+class _Builder:
+    """Walks the events of one document."""
+
+    def __init__(self, block: str, first_line: int, remarks: Remarks) -> None:
+        self._events = iter(yaml.parse(block, Loader=_LOADER))
+        self._first_line = first_line
+        self._remarks = remarks
+
+    def mapping(self) -> FrontMatter:
+        event = self._next()
+        while isinstance(event, yaml.StreamStartEvent | yaml.DocumentStartEvent):
+            event = self._next()
+        if isinstance(event, yaml.StreamEndEvent):
+            return FrontMatter(values={})
+        if isinstance(event, yaml.ScalarEvent) and not event.style and event.value in _NULLS:
+            return FrontMatter(values={})
+        if not isinstance(event, yaml.MappingStartEvent):
+            raise Refused("front matter has no keys", 'write lines such as title: "…"', line=self._line(event))
+        lines: dict[str, int] = {}
+        quoted: set[str] = set()
+        values = self._pairs(1, lines, quoted)
+        self._rest()
+        return FrontMatter(values=values, lines=lines, quoted=frozenset(quoted))
+
+    def _rest(self) -> None:
+        """What follows the document: nothing, as the front matter ends there."""
+        event = self._next()
+        while not isinstance(event, yaml.StreamEndEvent):
+            if isinstance(event, yaml.DocumentStartEvent):
+                raise Refused("front matter holds a second document", "delete the line ---", line=self._line(event))
+            event = self._next()
+
+    def _pairs(self, depth: int, lines: dict[str, int], quoted: set[str]) -> dict[str, Value]:
+        values: dict[str, Value] = {}
+        while not isinstance(event := self._next(), yaml.MappingEndEvent):
+            key = self._key(event, depth)
+            line = self._line(event)
+            if key in values and depth == 1:
+                self._remarks.warn(f"'{key}' is given twice, the last one counts", "delete one of them", line=line)
+            event = self._next()
+            values[key] = self._value(event, depth + 1)
+            lines[key] = line
+            quoted.discard(key)
+            if isinstance(event, yaml.ScalarEvent) and event.style:
+                quoted.add(key)
+        return values
+
+    def _key(self, event: yaml.Event, depth: int) -> str:
+        value = self._value(event, depth + 1)
+        if isinstance(value, list | dict):
+            raise Refused(
+                "front matter has a key that is not text",
+                'put values that start with [ or { in quotes, for example title: "[…] …"',
+                line=self._line(event),
+            )
+        return value or ""
+
+    def _value(self, event: yaml.Event, depth: int) -> Value:
+        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
+            raise Refused(
+                "front matter uses an anchor or alias (& or *)",
+                "put a value that starts with & or * in quotes, write repeated values out",
+                line=self._line(event),
+            )
+        if depth > MAX_DEPTH:
+            raise Refused("front matter is nested too deeply", "keep it flat", line=self._line(event))
+        if isinstance(event, yaml.ScalarEvent):
+            return None if not event.style and event.value in _NULLS else str(event.value)
+        if isinstance(event, yaml.SequenceStartEvent):
+            items: list[Value] = []
+            while not isinstance(event := self._next(), yaml.SequenceEndEvent):
+                items.append(self._value(event, depth + 1))
+            return items
+        return self._pairs(depth, {}, set())
+
+    def _next(self) -> yaml.Event:
+        return next(self._events)
+
+    def _line(self, event: yaml.Event) -> int:
+        mark = event.start_mark
+        return self._first_line + (0 if mark is None else int(mark.line))
+
+
+def _source_line(block: str, row: int) -> str:
+    rows = block.split("\n")
+    return rows[row] if row < len(rows) else ""
+
+
+def _blame(block: str, row: int) -> int:
+    """The row to point at: libyaml often notices one line too late, when the guilty line has ended."""
+    rows = block.split("\n")
+    row = min(row, len(rows) - 1)
+    while row > 0 and not rows[row].strip():
+        row -= 1
+    return row
+
+
+def _remedy(block: str, row: int) -> str:
+    """What to do about the line that libyaml stopped at."""
+    line = _source_line(block, _blame(block, row))
+    key, colon, value = line.partition(":")
+    key, value = key.strip(), value.strip()
+    if "\t" in line[: len(line) - len(line.lstrip())]:
+        return "indent with spaces instead of tabs"
+    if not colon or not value:
+        return "compare the line with key: value; indent list items and continued text"
+    example = f'write {key}: "…"'
+    if value[0] in "[{@*&%`!|>" or ": " in value or value.startswith("- ") or value.endswith(":"):
+        return f"put the value in quotes: {example}"
+    if value[0] in "\"'":
+        quote = value[0]
+        return f"close the quote {quote}, and write a {quote} inside as " + ('\\"' if quote == '"' else "''")
+    if "\t" in line:
+        return "use spaces instead of tabs"
+    return f"put the value in quotes: {example}"

@@ -1,0 +1,5 @@
+"""Places that posts come from."""
+
+from digest.sources.folder import FolderSource, detect
+
+__all__ = ["FolderSource", "detect"]

@@ -1,0 +1,309 @@
+"""A folder of posts: Jekyll's ``_posts``, Hugo's ``content``, Hexo's ``source/_posts``, or plain Markdown files.
+
+Listing opens no file. Links are followed inside the folder only, each real folder is looked at once. What cannot
+be read is said, never silently taken for gone.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import unicodedata
+from collections.abc import Iterator
+from pathlib import Path
+
+from digest.errors import SourceError
+from digest.models import FileStat, Listing, Problem, Severity
+
+KINDS = ("jekyll", "hugo", "hexo")
+MAX_BYTES = 4 * 1024 * 1024
+"""Largest file that is read."""
+
+_MARKDOWN = (".md", ".markdown", ".mkd", ".mkdn", ".mkdown")
+_ENDINGS = (*_MARKDOWN, ".html", ".htm")
+_SKIPPED = frozenset({"node_modules", "vendor", "public", "resources", "themes", "__pycache__"})
+_HUGO_FILES = ("hugo.toml", "hugo.yaml", "hugo.yml", "hugo.json")
+_DEPTH = 64
+_DETECT_LIMIT = 20_000
+
+
+def detect(root: Path) -> str:
+    """Which generator the folder belongs to: ``jekyll``, ``hugo`` or ``hexo``. Plain Markdown counts as Hugo."""
+    if (root / "source" / "_posts").is_dir() or (root.name == "_posts" and root.parent.name == "source"):
+        return "hexo"
+    if root.name in ("_posts", "_drafts"):
+        return "jekyll"
+    if any((root / name).is_file() for name in _HUGO_FILES) or (root / "config" / "_default").is_dir():
+        return "hugo"
+    if (root / "_posts").is_dir() or (root / "_config.yml").is_file() or _has_posts(root):
+        return "jekyll"
+    return "hugo"
+
+
+class FolderSource:
+    """Posts in one folder. Satisfies ``ports.Source``.
+
+    ``kind`` is ``auto`` or one of ``KINDS``; the attribute ``kind`` says what it turned out to be. ``exclude`` holds
+    paths below the folder (files or folders, with ``/``) that are passed over. ``drafts``: list ``_drafts`` too even
+    though they will be left out; they are listed anyway so that the report can say so, unless it is False.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        kind: str = "auto",
+        exclude: tuple[str, ...] = (),
+        max_bytes: int = MAX_BYTES,
+        drafts: bool = True,
+    ) -> None:
+        self.root = root
+        self.kind = detect(root) if kind == "auto" else kind
+        self._exclude = frozenset(path.strip("/") for path in exclude)
+        self._max_bytes = max_bytes
+        self._drafts = drafts
+        self._linked: set[str] = set()
+        self._real_root = os.path.realpath(root)
+
+    def scan(self) -> Listing:
+        """Every post file below the folder, in the order of its path. Raises SourceError without the folder."""
+        self._check_root()
+        walk = _Walk(self)
+        for start, wanted in self._starts():
+            walk.folder(start, wanted=wanted, depth=0)
+        walk.follow_links()
+        self._linked = walk.linked
+        files = dict(sorted(walk.files.items())) if walk.linked else walk.files
+        return Listing(files=files, blind=tuple(walk.blind), problems=tuple(walk.problems))
+
+    def read(self, path: str) -> bytes:
+        """The bytes of a listed file. Raises SourceError if it is gone, not readable, or too large."""
+        full = f"{self._real_root}/{path}"
+        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
+        if path in self._linked:
+            if not self.is_inside(os.path.realpath(full)):
+                raise SourceError(path, "links to a file outside the posts folder", "copy the file instead")
+        else:
+            flags |= os.O_NOFOLLOW
+        try:
+            descriptor = os.open(full, flags)
+        except OSError as error:
+            raise _unreadable(path, error) from error
+        try:
+            return self._read(path, descriptor)
+        except OSError as error:
+            raise _unreadable(path, error) from error
+        finally:
+            os.close(descriptor)
+
+    def _read(self, path: str, descriptor: int) -> bytes:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise SourceError(path, "is not a regular file", "replace it by a file")
+        if status.st_size <= self._max_bytes:
+            data = os.read(descriptor, status.st_size + 1)
+            while len(data) <= self._max_bytes and (more := os.read(descriptor, self._max_bytes + 1)):
+                data += more
+            if len(data) <= self._max_bytes:
+                return data
+        raise SourceError(path, f"larger than {self._max_bytes:,} bytes", "split it, or move what is no text out of it")
+
+    def is_inside(self, real: str) -> bool:
+        return real == self._real_root or real.startswith(f"{self._real_root}/")
+
+    def _check_root(self) -> None:
+        try:
+            os.scandir(self.root).close()
+        except FileNotFoundError as error:
+            raise SourceError("posts.folder", f"{self.root} does not exist", "correct the path") from error
+        except NotADirectoryError as error:
+            raise SourceError("posts.folder", f"{self.root} is not a folder", "name the folder of the posts") from error
+        except OSError as error:
+            raise SourceError(
+                "posts.folder", f"{self.root} cannot be read: {error.strerror}", "check its permissions"
+            ) from error
+
+    def _starts(self) -> Iterator[tuple[str, bool]]:
+        """Folders to begin with, relative to the root, and whether the files directly in them are posts."""
+        if self.kind == "hexo" and self.root.name != "_posts":
+            for name in ("_posts", "_drafts"):
+                if (name == "_posts" or self._drafts) and (self.root / "source" / name).is_dir():
+                    yield f"source/{name}", True
+            if not (self.root / "source").is_dir():
+                yield "", True
+        elif self.kind == "hugo" and (self.root / "content").is_dir():
+            yield "content", True
+        else:
+            yield "", self.kind != "jekyll" or self.root.name in ("_posts", "_drafts")
+
+    # ------------------------------------------------------- what to look into
+
+    def enters(self, name: str, path: str, wanted: bool) -> bool | None:
+        """Whether a folder's files are posts; None: the folder is passed over."""
+        if path in self._exclude:
+            return None
+        first = name[0]
+        if first == "_" and self.kind == "jekyll" and not wanted:
+            return True if name == "_posts" or (name == "_drafts" and self._drafts) else None
+        if first in "._#~" or name[-1] == "~" or (not wanted and name in _SKIPPED) or name in ("node_modules",):
+            return None
+        return wanted
+
+    def is_post(self, name: str, path: str) -> bool:
+        """Whether a file's name is one of a post."""
+        if not name.endswith(_ENDINGS) and not name.lower().endswith(_ENDINGS):
+            return False
+        if name[0] in "._#~" or (path in self._exclude):
+            return False
+        return not (self.kind == "hugo" and name.startswith("_index."))
+
+
+class _Walk:
+    """One walk over the folder."""
+
+    def __init__(self, source: FolderSource) -> None:
+        self._source = source
+        self._base = source._real_root
+        self.files: dict[str, FileStat] = {}
+        self.blind: list[str] = []
+        self.problems: list[Problem] = []
+        self.linked: set[str] = set()
+        self._links: list[tuple[str, str, bool, int]] = []
+        self._seen: set[tuple[int, int]] = set()
+
+    def folder(self, path: str, *, wanted: bool, depth: int) -> None:
+        """List one folder and the ones below, by name."""
+        if depth > _DEPTH:
+            self.problems.append(Problem(path=shown(path), reason="nested too deeply", remedy="move it up"))
+            return
+        full = f"{self._base}/{path}" if path else self._base
+        try:
+            status = os.stat(full)  # noqa: PTH116 - one call for each folder, no Path objects
+            if (status.st_dev, status.st_ino) in self._seen:
+                return
+            self._seen.add((status.st_dev, status.st_ino))
+            with os.scandir(full) as entries:
+                listed = sorted(entries, key=_entry_name)
+        except OSError as error:
+            self.blind.append(path)
+            self.problems.append(
+                Problem(
+                    path=shown(path) or ".",
+                    reason=f"the folder cannot be read: {error.strerror}",
+                    remedy="check its permissions; posts known to be in it are kept as they are",
+                )
+            )
+            return
+        prefix = f"{path}/" if path else ""
+        folders: list[tuple[str, bool]] = []
+        files, is_post = self.files, self._source.is_post
+        for entry in listed:
+            name = entry.name
+            below = prefix + name
+            try:
+                if entry.is_dir(follow_symlinks=False):
+                    enter = self._source.enters(name, below, wanted)
+                    if enter is not None and self._is_nameable(below, name):
+                        folders.append((below, enter))
+                elif entry.is_symlink():
+                    self._links.append((below, name, wanted, depth))
+                elif wanted and is_post(name, below):
+                    if not name.isascii() and not self._is_nameable(below, name):
+                        continue
+                    if not entry.is_file(follow_symlinks=False):
+                        self._skip(below, "is not a regular file", "replace it by a file")
+                        continue
+                    found = entry.stat(follow_symlinks=False)
+                    files[below] = FileStat(size=found.st_size, mtime_ns=found.st_mtime_ns, inode=found.st_ino)
+            except OSError as error:
+                self._skip(below, f"cannot be looked at: {error.strerror}", "check its permissions")
+        for below, enter in folders:
+            self.folder(below, wanted=enter, depth=depth + 1)
+
+    def follow_links(self) -> None:
+        """After everything real is listed: links that stay inside the folder."""
+        while self._links:
+            path, name, wanted, depth = self._links.pop(0)
+            real = os.path.realpath(f"{self._base}/{path}")
+            if Path(real).is_dir():
+                enter = self._source.enters(name, path, wanted)
+                if enter is None:
+                    continue
+                if not self._source.is_inside(real):
+                    self._skip(path, "links out of the posts folder and is not followed", "copy what it links to")
+                    continue
+                before = set(self.files)
+                self.folder(path, wanted=enter, depth=depth + 1)
+                self.linked |= set(self.files) - before
+            elif wanted and self._source.is_post(name, path) and self._is_nameable(path, name):
+                self._linked_file(path, real)
+
+    def _linked_file(self, path: str, real: str) -> None:
+        if not self._source.is_inside(real):
+            self._skip(path, "links out of the posts folder and is not followed", "copy the file instead")
+            return
+        try:
+            found = Path(real).stat()
+        except OSError:
+            self._skip(path, "links to nothing", "delete the link")
+            return
+        if not stat.S_ISREG(found.st_mode):
+            self._skip(path, "is not a regular file", "replace it by a file")
+            return
+        self.files[path] = FileStat(size=found.st_size, mtime_ns=found.st_mtime_ns, inode=found.st_ino)
+        self.linked.add(path)
+
+    def _is_nameable(self, path: str, name: str) -> bool:
+        """Names that are no text, or would break a line of a report, are passed over with a word."""
+        if name.isprintable():
+            return True
+        for char in name:
+            category = unicodedata.category(char)
+            if category == "Cs":
+                self._skip(path, "the file name is not valid UTF-8", "rename it")
+                return False
+            if category in ("Cc", "Zl", "Zp"):
+                self._skip(path, "the file name holds a control character", "rename it")
+                return False
+        return True
+
+    def _skip(self, path: str, reason: str, remedy: str) -> None:
+        self.problems.append(Problem(path=shown(path), reason=reason, remedy=remedy, severity=Severity.SKIPPED))
+
+
+def shown(path: str) -> str:
+    """A path as it may be printed: bytes that are no UTF-8, and controls, as ``\\xNN``."""
+    if path.isprintable():
+        return path
+    text = path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return "".join(ascii(char)[1:-1] if unicodedata.category(char) in ("Cc", "Zl", "Zp") else char for char in text)
+
+
+def _entry_name(entry: os.DirEntry[str]) -> str:
+    return entry.name
+
+
+def _unreadable(path: str, error: OSError) -> SourceError:
+    if error.errno == errno.ENOENT:
+        return SourceError(path, "vanished while reading", "nothing to do, the next run will see")
+    if error.errno == errno.ELOOP:
+        return SourceError(path, "was replaced by a link while reading", "the next run will look at it again")
+    return SourceError(path, f"cannot be read: {error.strerror}", "check its permissions")
+
+
+def _has_posts(root: Path) -> bool:
+    """Whether a folder ``_posts`` lies anywhere below (looked for breadth first, within reason)."""
+    queue, looked = [os.fspath(root)], 0
+    while queue and looked < _DETECT_LIMIT:
+        looked += 1
+        try:
+            with os.scandir(queue.pop(0)) as entries:
+                names = [entry for entry in entries if entry.is_dir(follow_symlinks=False)]
+        except OSError:
+            continue
+        for entry in names:
+            if entry.name == "_posts":
+                return True
+            if entry.name[0] not in "._" and entry.name not in _SKIPPED:
+                queue.append(entry.path)
+    return False
