@@ -1,0 +1,222 @@
+"""Decide what a batch of files that were read means for the store: new, edited, renamed, back, gone.
+
+Pure: everything known comes in, everything to be written goes out. Two promises are kept here: an id is minted
+once and never computed again for a known post, and a post's date never moves once it was published.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from digest.models import Arrival, Changes, FileRecord, FileStat, KnownPost, Post, Problem, Refusal, Revision, Severity
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ParsedFile:
+    """A file that was read in this run, and what it gave."""
+
+    path: str
+    stat: FileStat
+    sha256: str
+    outcome: Post | Refusal
+    in_doubt: bool = False
+    """It was written so recently that it may change again without its time telling: look again next time."""
+    unchanged: bool = False
+    """The same bytes were read by the same rules before: only what the file system says about them differs."""
+
+
+def decide(
+    files: Sequence[ParsedFile],
+    *,
+    known: Mapping[str, KnownPost],
+    missing: Sequence[KnownPost],
+    taken_ids: Iterable[str],
+    adopted: Mapping[str, str],
+    now: datetime,
+    importing: bool,
+) -> Changes:
+    """Decisions for one batch.
+
+    ``known``: posts at these paths, also those that are gone. ``missing``: posts whose path vanished and that found
+    no new one yet. ``taken_ids``: which of the batch's ids belong to some post already. ``adopted``: ids of an
+    earlier feed by address. ``importing``: an archive's first run, whose posts count as seen on their own date.
+    The result does not depend on the order of ``files``.
+    """
+    batch = _Batch(
+        known=known, missing=missing, taken_ids=set(taken_ids), adopted=adopted, now=now, importing=importing
+    )
+    for file in sorted(files, key=lambda file: file.path):
+        batch.take(file)
+    return batch.changes()
+
+
+def next_missing(missing: Sequence[KnownPost], changes: Changes) -> list[KnownPost]:
+    """The posts that are still without a file after ``changes``: those that were not found under a new path."""
+    moved = {revision.key for revision in changes.revisions if revision.is_rename}
+    return [post for post in missing if post.key not in moved]
+
+
+class _Batch:
+    """Collects the decisions, file by file."""
+
+    def __init__(
+        self,
+        *,
+        known: Mapping[str, KnownPost],
+        missing: Sequence[KnownPost],
+        taken_ids: set[str],
+        adopted: Mapping[str, str],
+        now: datetime,
+        importing: bool,
+    ) -> None:
+        self._known = known
+        self._missing = _Missing(missing)
+        self._taken = taken_ids
+        self._adopted = adopted
+        self._now = now
+        self._importing = importing
+        self._minted: dict[str, str] = {}
+        self._urls: dict[str, str] = {}
+        self._arrivals: list[Arrival] = []
+        self._revisions: list[Revision] = []
+        self._gone: list[int] = []
+        self._files: list[FileRecord] = []
+
+    def take(self, file: ParsedFile) -> None:
+        outcome = file.outcome
+        if isinstance(outcome, Refusal):
+            self._refused(file, outcome)
+            return
+        problems = list(outcome.warnings)
+        self._check_url(outcome, problems)
+        known = self._known.get(file.path)
+        if known is not None:
+            if not file.unchanged or known.gone_at is not None:
+                self._revisions.append(_revision(known, outcome, self._now, is_rename=False))
+        elif (moved := self._missing.match(outcome)) is not None:
+            self._revisions.append(_revision(moved, outcome, self._now, is_rename=True))
+        else:
+            self._arrivals.append(self._arrival(outcome, problems))
+        self._record(file, taken=True, recheck_at=outcome.expires, problems=problems)
+
+    def changes(self) -> Changes:
+        return Changes(
+            arrivals=tuple(self._arrivals),
+            revisions=tuple(self._revisions),
+            gone=tuple(self._gone),
+            files=tuple(self._files),
+        )
+
+    def _refused(self, file: ParsedFile, refusal: Refusal) -> None:
+        known = self._known.get(file.path)
+        if known is not None and known.gone_at is None:
+            self._gone.append(known.key)
+        self._record(file, taken=False, recheck_at=refusal.recheck_at, problems=[refusal.problem])
+
+    def _record(
+        self, file: ParsedFile, *, taken: bool, recheck_at: datetime | None, problems: Sequence[Problem]
+    ) -> None:
+        self._files.append(
+            FileRecord(
+                path=file.path,
+                stat=file.stat,
+                sha256=file.sha256,
+                taken=taken,
+                recheck_at=self._now if file.in_doubt else recheck_at,
+                problems=tuple(problems),
+            )
+        )
+
+    # ------------------------------------------------------------------- new
+
+    def _arrival(self, post: Post, problems: list[Problem]) -> Arrival:
+        seen = min(self._now, post.published) if self._importing else self._now
+        updated = _first_updated(post, self._now)
+        return Arrival(post=post, id=self._mint(post, problems), first_seen=seen, updated=updated)
+
+    def _mint(self, post: Post, problems: list[Problem]) -> str:
+        wanted = post.feed_id
+        if not post.feed_id_forced:
+            wanted = self._adopted.get(post.url, wanted)
+        given = wanted
+        length = 8
+        while given in self._taken or given in self._minted:
+            given = f"{wanted}-{hashlib.sha256(post.path.encode('utf-8', 'replace')).hexdigest()[:length]}"
+            length += 8
+            if length > 72:
+                break
+        if given != wanted:
+            other = self._minted.get(wanted)
+            problems.append(
+                Problem(
+                    path=post.path,
+                    reason=f"another post has the id {wanted}" + (f": {other}" if other else ""),
+                    remedy="give one of them a slug or feed_id of its own",
+                    severity=Severity.WARNING,
+                )
+            )
+        self._minted[given] = post.path
+        return given
+
+    def _check_url(self, post: Post, problems: list[Problem]) -> None:
+        other = self._urls.setdefault(post.url, post.path)
+        if other != post.path:
+            problems.append(
+                Problem(
+                    path=post.path,
+                    reason=f"has the same address as {other}: {post.url}",
+                    remedy="rename one of them or give it a permalink",
+                    severity=Severity.WARNING,
+                )
+            )
+
+
+class _Missing:
+    """Posts without a file, findable by what a rename leaves the same."""
+
+    def __init__(self, posts: Sequence[KnownPost]) -> None:
+        self._by_id: dict[str, list[KnownPost]] = {}
+        self._by_original: dict[str, list[KnownPost]] = {}
+        self._by_text: dict[tuple[str, str], list[KnownPost]] = {}
+        self._moved: set[int] = set()
+        for post in sorted(posts, key=lambda post: post.key):
+            self._by_id.setdefault(post.id, []).append(post)
+            if post.original_url:
+                self._by_original.setdefault(post.original_url, []).append(post)
+            self._by_text.setdefault((post.title, post.text_hash), []).append(post)
+
+    def match(self, post: Post) -> KnownPost | None:
+        """The missing post that this one is: the one with its id, its words, or its original article. Each is
+        given once."""
+        candidates = [*self._by_id.get(post.feed_id, ()), *self._by_text.get((post.title, post.text_hash), ())]
+        if post.original_url:
+            candidates += self._by_original.get(post.original_url, ())
+        for candidate in candidates:
+            if candidate.key not in self._moved:
+                self._moved.add(candidate.key)
+                return candidate
+        return None
+
+
+def _revision(known: KnownPost, post: Post, now: datetime, *, is_rename: bool) -> Revision:
+    """What a known post becomes. Its date stays the one it was published with."""
+    updated, is_edit = _updated(known, post, now)
+    post = post if post.published == known.published else replace(post, published=known.published)
+    return Revision(key=known.key, post=post, updated=updated, is_edit=is_edit, is_rename=is_rename)
+
+
+def _updated(known: KnownPost, post: Post, now: datetime) -> tuple[datetime, bool]:
+    """When the post was last changed for a reader, and whether that is news."""
+    if post.modified is not None and known.updated < (modified := min(post.modified, now)):
+        return modified, True
+    if post.text_hash != known.text_hash:
+        return max(now, known.updated), True
+    return known.updated, False
+
+
+def _first_updated(post: Post, now: datetime) -> datetime:
+    """As new as its front matter says, but never older than its date or newer than the run."""
+    return post.published if post.modified is None else max(min(post.modified, now), post.published)
