@@ -7,24 +7,29 @@ this folder; what goes wrong comes out as ``StoreError``.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from functools import partial
+from pathlib import Path
 from types import TracebackType
 
 from digest.store.connect import Database, open_postgres, open_sqlite, parse_url, sqlite_path
 from digest.store.editions import Editions
 from digest.store.feeds import Feeds
+from digest.store.ledger import Deliveries
 from digest.store.locks import advisory_lock, file_lock
 from digest.store.posts import Posts
+from digest.store.rehearsal import copied, no_lock, rolled_back
 from digest.store.runs import Lock, Runs
 from digest.store.versions import bring_up_to_date
 
-__all__ = ["SqlStore", "open_store"]
+__all__ = ["SqlStore", "open_rehearsal", "open_store"]
 
 BUSY_TIMEOUT = 30.0
 """Seconds to wait for another program's transaction (SQLite)."""
 
 
-class SqlStore(Posts, Feeds, Editions, Runs):
+class SqlStore(Posts, Feeds, Editions, Deliveries, Runs):
     """Everything that is kept, in one database. Satisfies ``ports.Store``; may be used by several threads. Close it,
     or use it as a context manager."""
 
@@ -48,12 +53,31 @@ def open_store(url: str, *, busy_timeout: float = BUSY_TIMEOUT) -> SqlStore:
     parsed = parse_url(url)
     if parsed.get_backend_name() == "sqlite":
         path = sqlite_path(parsed)
-        database = open_sqlite(path, busy_timeout=busy_timeout)
-        lock: Lock = partial(file_lock, path.with_name(f"{path.name}.lock"), str(path))
-    else:
-        database = open_postgres(parsed)
-        lock = partial(advisory_lock, database)
-    return _ready(database, lock)
+        return _ready(open_sqlite(path, busy_timeout=busy_timeout), partial(file_lock, lock_path(path), str(path)))
+    database = open_postgres(parsed)
+    return _ready(database, partial(advisory_lock, database))
+
+
+@contextmanager
+def open_rehearsal(url: str) -> Iterator[SqlStore]:
+    """A store that starts as the one at the URL, and of which nothing is left afterwards; the original, its
+    folder included, is not touched. Raises StoreError as ``open_store``."""
+    parsed = parse_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        with (
+            copied(sqlite_path(parsed)) as copy,
+            _ready(open_sqlite(copy, busy_timeout=BUSY_TIMEOUT, subject=parsed.database), no_lock) as store,
+        ):
+            yield store
+        return
+    with closing(open_postgres(parsed)) as original, rolled_back(original) as database:
+        bring_up_to_date(database)
+        yield SqlStore(database, no_lock)
+
+
+def lock_path(path: Path) -> Path:
+    """The file whose lock is the right to run on a SQLite database."""
+    return path.with_name(f"{path.name}.lock")
 
 
 def _ready(database: Database, lock: Lock) -> SqlStore:

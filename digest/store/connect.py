@@ -24,6 +24,15 @@ from digest.store.faults import told
 OLDEST_SQLITE = (3, 35, 0)
 """The first with UPDATE ... RETURNING."""
 
+_POSTGRES_ARGUMENTS = {
+    "application_name": "digest",
+    "connect_timeout": "10",
+    "keepalives_idle": "30",
+    "keepalives_interval": "10",
+    "keepalives_count": "3",
+}
+"""Of libpq; the URL may say otherwise."""
+
 _EXAMPLES = "write sqlite:///var/digest.db or postgresql://user@host/name"
 
 
@@ -38,22 +47,22 @@ class Database:
 
     def reading(self) -> AbstractContextManager[Connection]:
         """A transaction that only reads; in SQLite it sees one moment of the database."""
-        return self._transaction(self._engine)
+        return self._transaction(writes=False)
 
     def writing(self) -> AbstractContextManager[Connection]:
         """A transaction that is on disk when it ends, or undone if it is left by an exception."""
-        return self._transaction(self._writer)
+        return self._transaction(writes=True)
 
-    def separate(self) -> Connection:
-        """A connection of its own outside of any transaction, for locks; the caller closes it."""
-        return self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+    def connect(self) -> Connection:
+        """A connection outside of any transaction; the caller closes it."""
+        return self._engine.connect()
 
     def close(self) -> None:
         self._engine.dispose()
 
     @contextmanager
-    def _transaction(self, engine: Engine) -> Iterator[Connection]:
-        with told(self.subject), engine.begin() as connection:
+    def _transaction(self, *, writes: bool) -> Iterator[Connection]:
+        with told(self.subject), (self._writer if writes else self._engine).begin() as connection:
             yield connection
 
 
@@ -78,8 +87,9 @@ def sqlite_path(url: URL) -> Path:
     return Path(url.database)
 
 
-def open_sqlite(path: Path, *, busy_timeout: float) -> Database:
-    """A database file, created with its folder if it does not exist. Waits ``busy_timeout`` seconds for others."""
+def open_sqlite(path: Path, *, busy_timeout: float, subject: str | None = None) -> Database:
+    """A database file, created with its folder if it does not exist. Waits ``busy_timeout`` seconds for others;
+    messages name it by its path if no other ``subject`` is given."""
     if sqlite3.sqlite_version_info < OLDEST_SQLITE:
         raise StoreError(str(path), f"SQLite {sqlite3.sqlite_version} is too old", "3.35 or newer is needed")
     try:
@@ -94,25 +104,15 @@ def open_sqlite(path: Path, *, busy_timeout: float) -> Database:
     )
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
-    return Database(engine, str(path))
+    return Database(engine, subject or str(path))
 
 
 def open_postgres(url: URL) -> Database:
     """A database on a server. Dead connections are found by keepalives and never handed out."""
-    name = url.set(drivername="postgresql").render_as_string(hide_password=True)
+    name = url.set(drivername="postgresql", query={}).render_as_string(hide_password=True)
+    arguments = {key: value for key, value in _POSTGRES_ARGUMENTS.items() if key not in url.query}
     try:
-        engine = create_engine(
-            url,
-            pool_pre_ping=True,
-            connect_args={
-                "connect_timeout": 10,
-                "keepalives_idle": 30,
-                "keepalives_interval": 10,
-                "keepalives_count": 3,
-                "application_name": "digest",
-                **url.query,
-            },
-        )
+        engine = create_engine(url, pool_pre_ping=True, connect_args=arguments)
     except ImportError as error:
         raise StoreError(name, "the PostgreSQL driver is missing", "pip install 'digest[postgres]'") from error
     return Database(engine, name)

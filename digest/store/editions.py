@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from importlib import import_module
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, Table, func, select, update
 
-from digest.models import DeliveryState, EditionState, FrozenEdition, KnownPost, Recipient, SavedEdition
+from digest.models import DeliveryState, EditionRow, EditionState, FrozenEdition, KnownPost, Recipient, SavedEdition
 from digest.store.part import Part
 from digest.store.posts import known_post, select_posts
 from digest.store.schema import (
@@ -86,6 +87,27 @@ class Editions(Part):
         )
         with self._database.reading() as connection:
             return [saved_edition(row) for row in connection.execute(query)]
+
+    def edition_rows(self, digest: str, category: str = "") -> list[EditionRow]:
+        columns = (edition.c.key, edition.c.period, edition.c.state, edition.c.subject, edition.c.frozen_at)
+        members = select(func.count()).where(edition_member.c.edition_key == edition.c.key).scalar_subquery()
+        query = (
+            select(*columns, members.label("posts"))
+            .where(edition.c.digest == digest, edition.c.category == category, edition.c.state.not_in(_UNSEEN))
+            .order_by(edition.c.period.desc())
+        )
+        with self._database.reading() as connection:
+            return [
+                EditionRow(
+                    key=row.key,
+                    period=row.period,
+                    state=EditionState(row.state),
+                    subject=row.subject,
+                    frozen_at=row.frozen_at,
+                    posts=row.posts,
+                )
+                for row in connection.execute(query)
+            ]
 
     def freeze(self, edition: FrozenEdition, recipients: Sequence[Recipient]) -> SavedEdition | None:
         with self._database.writing() as connection:
@@ -257,9 +279,6 @@ def _queue(connection: Connection, key: int, frozen: FrozenEdition, recipients: 
 
 def _insert_new(connection: Connection, table: Table, values: dict[str, Any]) -> Any:
     """Insert one row unless its unique columns are taken; its key, or None."""
-    if connection.dialect.name == "postgresql":
-        from sqlalchemy.dialects.postgresql import insert  # late: not needed with the other database
-    else:
-        from sqlalchemy.dialects.sqlite import insert
+    dialect = import_module(f"sqlalchemy.dialects.{connection.dialect.name}")  # late: one of the two is not needed
     key = next(iter(table.primary_key))
-    return connection.scalar(insert(table).values(values).on_conflict_do_nothing().returning(key))
+    return connection.scalar(dialect.insert(table).values(values).on_conflict_do_nothing().returning(key))

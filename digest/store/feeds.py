@@ -32,9 +32,6 @@ class Feeds(Part):
         due = select(post.c.key, post.c.unlisted, post.c.categories, post.c.tags).where(
             post.c.retired.is_(False), post.c.gone_at < before
         )
-        with self._database.reading() as connection:
-            if connection.execute(due.limit(1)).first() is None:
-                return 0
         touched = Touched()
         with self._database.writing() as connection:
             rows = connection.execute(due).all()

@@ -62,7 +62,7 @@ def _take(path: Path, subject: str) -> int:
 def advisory_lock(database: Database, purpose: str) -> Iterator[None]:
     """Hold an advisory lock on a connection of its own; the server lets go of it with the connection."""
     with told(database.subject):
-        connection = database.separate()
+        connection = database.connect().execution_options(isolation_level="AUTOCOMMIT")
     with connection:
         with told(database.subject):
             if not connection.scalar(text(f"SELECT pg_try_advisory_lock({_NAME})")):

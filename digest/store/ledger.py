@@ -1,0 +1,305 @@
+"""The ledger: one row for each message to each recipient, claimed by one worker at a time.
+
+    queued -> leased -> transmitting -> sent
+                 |           |--------> in_doubt -> sent (late answer), queued (sent again)
+                 |-----------+--------> queued (retry), failed, skipped
+    queued -> expired
+
+A claim counts the row's ``lease`` up by one; that number is the claim's token, and every later change of the row is
+guarded by it and by the state. A worker that lost its row (its lease ran out, another one claimed it) changes nothing
+and is told so. Two changes of one row therefore never both succeed, whatever dies in between.
+
+Leases are measured by the ``now`` that is handed in. On one machine that is its own clock; workers on several
+machines ask ``clock``, which gives the PostgreSQL server's. No transaction is open while mail is handed over.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, Update, and_, any_, func, or_, select, update
+
+from digest.errors import StoreError
+from digest.models import Delivery, DeliveryCounts, DeliveryState, EditionState, Reply, SavedEdition
+from digest.store.editions import saved_edition, select_edition
+from digest.store.part import Part
+from digest.store.schema import delivery, edition
+from digest.text import clean_line
+
+_OPEN = (DeliveryState.QUEUED, DeliveryState.LEASED, DeliveryState.TRANSMITTING)
+_UNDER_WAY = (EditionState.FROZEN, EditionState.SENDING)
+_OUR_FAULT = ("5.7.%", "5.3.4")
+"""Enhanced codes (RFC 3463) of refusals that another attempt may escape when we have mended something."""
+
+# What servers say when they take a message: Postfix, Exim, Sendmail, Amazon and Google, in this order.
+_QUEUE_ID = re.compile(
+    r"queued as (\S+)|\bid=(\S+)|^(\S+) Message accepted|^Ok (\S{20,})$|(\S+) - gsmtp$", re.IGNORECASE
+)
+
+_row = delivery.c
+
+
+class Deliveries(Part):
+    """Satisfies ``ports.Ledger``."""
+
+    def clock(self, now: datetime) -> datetime:
+        if not self._database.is_postgres:
+            return now
+        with self._database.reading() as connection:
+            moment: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
+        return moment.astimezone(UTC)
+
+    def recover(self, now: datetime, *, atomic: bool) -> tuple[int, int]:
+        over = _row.lease_until <= now
+        leased = _change(_row.state == DeliveryState.LEASED.value, over, state=DeliveryState.QUEUED)
+        cut_off = (_row.state == DeliveryState.TRANSMITTING.value, over)
+        if atomic:
+            unclear = _change(*cut_off, state=DeliveryState.QUEUED)
+        else:
+            unclear = _change(*cut_off, **_doubt("the worker ended before an answer came"))
+        with self._database.writing() as connection:
+            return connection.execute(leased).rowcount, connection.execute(unclear).rowcount
+
+    def release_doubtful(self) -> int:
+        doubtful = _row.state == DeliveryState.IN_DOUBT.value
+        reopened = (
+            update(edition)
+            .where(
+                edition.c.state == EditionState.FINISHED.value,
+                edition.c.key.in_(select(_row.edition_key).where(doubtful)),
+            )
+            .values(state=EditionState.SENDING.value)
+        )
+        with self._database.writing() as connection:
+            connection.execute(reopened)
+            return connection.execute(_change(doubtful, state=DeliveryState.QUEUED)).rowcount
+
+    def expire(self, now: datetime) -> int:
+        late = (
+            _row.state == DeliveryState.QUEUED.value,
+            _row.edition_key.in_(select(edition.c.key).where(edition.c.expires_at <= now)),
+        )
+        with self._database.writing() as connection:
+            return connection.execute(_change(*late, state=DeliveryState.EXPIRED, ended_at=now)).rowcount
+
+    def claim(self, now: datetime, limit: int, lease: timedelta) -> list[Delivery]:
+        with self._database.writing() as connection:
+            claimed = connection.execute(
+                _change(
+                    self._chosen(now, limit),
+                    _row.state == DeliveryState.QUEUED.value,
+                    state=DeliveryState.LEASED,
+                    lease=_row.lease + 1,
+                    lease_until=now + lease,
+                    attempts=_row.attempts + 1,
+                ).returning(*_CLAIMED)
+            ).all()
+            if claimed:
+                connection.execute(_start_sending({row.edition_key for row in claimed}))
+        return [_claimed(row) for row in sorted(claimed, key=lambda row: row.key)]
+
+    def renew(self, delivery: Delivery, until: datetime) -> bool:
+        return self._advance(delivery, (DeliveryState.LEASED,), state=DeliveryState.LEASED, lease_until=until)
+
+    def transmitting(self, delivery: Delivery, until: datetime) -> bool:
+        return self._advance(delivery, (DeliveryState.LEASED,), state=DeliveryState.TRANSMITTING, lease_until=until)
+
+    def sent(self, delivery: Delivery, now: datetime, reply: Reply) -> bool:
+        # Sent already, under this very claim: the commit of an earlier try was kept, only its answer was lost.
+        return self._advance(
+            delivery,
+            (DeliveryState.TRANSMITTING, DeliveryState.IN_DOUBT, DeliveryState.SENT),
+            state=DeliveryState.SENT,
+            ended_at=now,
+            queue_id=queue_id(reply.text),
+            **_said(reply),
+        )
+
+    def in_doubt(self, delivery: Delivery, now: datetime, reason: str) -> bool:
+        return self._advance(delivery, (DeliveryState.TRANSMITTING,), **_doubt(reason))
+
+    def retry(self, delivery: Delivery, not_before: datetime, reply: Reply, *, counted: bool) -> bool:
+        return self._advance(
+            delivery,
+            (DeliveryState.LEASED, DeliveryState.TRANSMITTING),
+            state=DeliveryState.QUEUED,
+            not_before=not_before,
+            attempts=_row.attempts if counted else _row.attempts - 1,
+            **_said(reply),
+        )
+
+    def failed(self, delivery: Delivery, now: datetime, reply: Reply) -> bool:
+        return self._advance(
+            delivery,
+            (DeliveryState.LEASED, DeliveryState.TRANSMITTING, DeliveryState.FAILED),
+            state=DeliveryState.FAILED,
+            ended_at=now,
+            **_said(reply),
+        )
+
+    def skipped(self, delivery: Delivery, now: datetime, reason: str) -> bool:
+        return self._advance(
+            delivery,
+            (DeliveryState.LEASED, DeliveryState.SKIPPED),
+            state=DeliveryState.SKIPPED,
+            ended_at=now,
+            **_said(Reply(text=reason)),
+        )
+
+    def edition_by_key(self, key: int) -> SavedEdition:
+        with self._database.reading() as connection:
+            row = connection.execute(select_edition(key)).first()
+        if row is None:
+            raise StoreError(self._database.subject, f"there is no edition with key {key}")
+        return saved_edition(row)
+
+    def counts(self, edition_key: int | None = None) -> DeliveryCounts:
+        query = select(_row.state, func.count()).group_by(_row.state)
+        if edition_key is not None:
+            query = query.where(_row.edition_key == edition_key)
+        with self._database.reading() as connection:
+            return DeliveryCounts(by_state={DeliveryState(state): n for state, n in connection.execute(query)})
+
+    def next_due(self) -> datetime | None:
+        query = (
+            select(_row.not_before)
+            .join_from(delivery, edition)
+            .where(_row.state == DeliveryState.QUEUED.value, edition.c.state.in_(_UNDER_WAY))
+            .order_by(_row.not_before)
+            .limit(1)
+        )
+        with self._database.reading() as connection:
+            return connection.scalar(query)
+
+    def pause_edition(self, key: int, reason: str) -> bool:
+        pause = (
+            update(edition)
+            .where(edition.c.key == key, edition.c.state.in_(_UNDER_WAY))
+            .values(state=EditionState.PAUSED.value, reason=clean_line(reason))
+        )
+        with self._database.writing() as connection:
+            return connection.execute(pause).rowcount == 1
+
+    def resume_edition(self, key: int, now: datetime) -> int:
+        paused = (edition.c.key == key, edition.c.state == EditionState.PAUSED.value)
+        ours = or_(*(_row.reply_enhanced.like(code) for code in _OUR_FAULT))
+        again = or_(_row.state == DeliveryState.QUEUED.value, and_(_row.state == DeliveryState.FAILED.value, ours))
+        with self._database.writing() as connection:
+            resumed = update(edition).where(*paused).values(state=EditionState.SENDING.value, reason="")
+            if connection.execute(resumed).rowcount == 0:
+                return 0
+            queued = _change(_row.edition_key == key, again, state=DeliveryState.QUEUED, not_before=now, ended_at=None)
+            return connection.execute(queued).rowcount
+
+    def paused_editions(self) -> list[tuple[SavedEdition, str]]:
+        query = select(*edition.c).where(edition.c.state == EditionState.PAUSED.value).order_by(edition.c.key)
+        with self._database.reading() as connection:
+            return [(saved_edition(row), row.reason) for row in connection.execute(query)]
+
+    def settle(self, now: datetime) -> list[tuple[SavedEdition, EditionState]]:
+        with self._database.writing() as connection:
+            closed = [_close(connection, key) for key in connection.scalars(_without_open_rows()).all()]
+        return [(saved, saved.state) for saved in closed]
+
+    def _chosen(self, now: datetime, limit: int) -> ColumnElement[bool]:
+        """The rows to claim; with several workers on a server, none that another one is just claiming."""
+        due = _due(now, limit)
+        if not self._database.is_postgres:
+            return _row.key.in_(due)
+        return _row.key == any_(func.array(due.with_for_update(of=delivery, skip_locked=True).scalar_subquery()))
+
+    def _advance(self, delivery: Delivery, states: Sequence[DeliveryState], **values: Any) -> bool:
+        """Change a claimed row if the claim still holds."""
+        change = _change(_row.key == delivery.key, _row.lease == int(delivery.lease), _row.state.in_(states), **values)
+        with self._database.writing() as connection:
+            return connection.execute(change).rowcount == 1
+
+
+def queue_id(answer: str) -> str:
+    """The id under which a server keeps a message that it took; empty if it does not say one we know."""
+    found = _QUEUE_ID.search(answer.strip())
+    return next((group for group in found.groups() if group), "") if found else ""
+
+
+# ------------------------------------------------------------- statements
+
+_CLAIMED = (
+    _row.key,
+    _row.edition_key,
+    _row.address,
+    _row.message_id,
+    _row.token,
+    _row.attempts,
+    _row.lease,
+)
+
+
+def _claimed(row: Any) -> Delivery:
+    return Delivery(
+        key=row.key,
+        edition_key=row.edition_key,
+        address=row.address,
+        message_id=row.message_id,
+        token=row.token,
+        attempts=row.attempts,
+        lease=str(row.lease),
+    )
+
+
+def _change(*conditions: ColumnElement[bool], state: DeliveryState, **values: Any) -> Update:
+    return update(delivery).where(*conditions).values(state=state.value, **values)
+
+
+def _said(reply: Reply) -> dict[str, Any]:
+    return {
+        "reply_code": reply.code,
+        "reply_enhanced": clean_line(reply.enhanced),
+        "reply_text": clean_line(reply.text),
+    }
+
+
+def _doubt(reason: str) -> dict[str, Any]:
+    return {"state": DeliveryState.IN_DOUBT, "doubts": _row.doubts + 1, **_said(Reply(text=reason))}
+
+
+def _due(now: datetime, limit: int) -> Select[Any]:
+    return (
+        select(_row.key)
+        .join_from(delivery, edition)
+        .where(
+            _row.state == DeliveryState.QUEUED.value,
+            _row.not_before <= now,
+            edition.c.state.in_(_UNDER_WAY),
+            edition.c.send_after <= now,
+            edition.c.expires_at > now,
+        )
+        .order_by(_row.not_before, _row.key)
+        .limit(limit)
+    )
+
+
+def _start_sending(keys: Collection[int]) -> Update:
+    frozen = edition.c.state == EditionState.FROZEN.value
+    return update(edition).where(edition.c.key.in_(keys), frozen).values(state=EditionState.SENDING.value)
+
+
+def _without_open_rows() -> Select[Any]:
+    """Editions under way of which nothing is left to send."""
+    still_open = select(_row.key).where(_row.edition_key == edition.c.key, _row.state.in_(_OPEN)).exists()
+    return (
+        select(edition.c.key)
+        .where(edition.c.state.in_((*_UNDER_WAY, EditionState.PAUSED)), ~still_open)
+        .order_by(edition.c.key)
+    )
+
+
+def _close(connection: Connection, key: int) -> SavedEdition:
+    """Finished; or expired if time ran out before anybody got it."""
+    states = set(connection.scalars(select(_row.state).where(_row.edition_key == key).distinct()))
+    reached = states & {DeliveryState.SENT, DeliveryState.IN_DOUBT}
+    state = EditionState.EXPIRED if DeliveryState.EXPIRED in states and not reached else EditionState.FINISHED
+    connection.execute(update(edition).where(edition.c.key == key).values(state=state.value))
+    return saved_edition(connection.execute(select_edition(key)).one())

@@ -1,0 +1,131 @@
+"""What all tests share: databases to test on, and the rule about skipping."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+# ---------------------------------------------------------------- skipping
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):
+    """With ``DIGEST_NO_SKIPS`` set, a test that skips fails: a server that should have every program has not.
+    The real posts are no program and may be missing."""
+    report = yield
+    if os.environ.get("DIGEST_NO_SKIPS") and report.skipped and not hasattr(report, "wasxfail"):
+        reason = str(call.excinfo.value) if call.excinfo else "skipped"
+        if "real posts" not in reason:
+            report.outcome = "failed"
+            report.longrepr = f"DIGEST_NO_SKIPS is set, and this test skips: {reason}"
+    return report
+
+
+# --------------------------------------------------------------- databases
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """A private PostgreSQL server, without TCP, in a temporary folder: the path of its socket's folder."""
+    programs = _postgres_programs()
+    if programs is None:
+        pytest.skip("needs a PostgreSQL server: no initdb in PATH or /usr/lib/postgresql")
+    with _folder_for_postgres() as folder, _running_postgres(programs, folder):
+        yield str(folder)
+
+
+_numbers = count(1)
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str) -> Iterator[str]:
+    """The URL of an empty database on the private server."""
+    import psycopg
+
+    name = f"test{next(_numbers)}"
+    with psycopg.connect(host=postgres_server, user="digest", dbname="postgres", autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+        yield f"postgresql://digest@/{name}?host={postgres_server}"
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """The URL of a database file that does not exist yet."""
+    return f"sqlite:///{tmp_path}/var/digest.db"
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def store_url(request: pytest.FixtureRequest) -> str:
+    """The URL of an empty database, once of each kind."""
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    return url
+
+
+def _postgres_programs() -> Path | None:
+    """The folder of initdb and postgres: the one that PATH leads to, else Debian's newest."""
+    found = shutil.which("initdb")
+    if found:
+        return Path(found).resolve().parent
+    debian = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
+    return debian[-1].parent if debian else None
+
+
+@contextmanager
+def _folder_for_postgres() -> Iterator[Path]:
+    """A folder with a short name (sockets have a limit), owned by whom the server runs as."""
+    folder = Path(tempfile.mkdtemp(prefix="digest-pg-"))
+    try:
+        if _other_user():
+            shutil.chown(folder, **_other_user())
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _other_user() -> dict[str, str]:
+    """PostgreSQL refuses to run as root."""
+    return {"user": "nobody", "group": "nogroup"} if os.geteuid() == 0 else {}
+
+
+@contextmanager
+def _running_postgres(programs: Path, folder: Path) -> Iterator[None]:
+    other = {**_other_user(), "extra_groups": ()} if _other_user() else {}
+    data = folder / "data"
+    initdb = [programs / "initdb", "-D", data, "-U", "digest", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-N"]
+    subprocess.run(initdb, check=True, capture_output=True, cwd=folder, **other)
+    quiet = ["-c", "fsync=off", "-c", "listen_addresses=", "-c", f"unix_socket_directories={folder}"]
+    with Path(folder, "log").open("wb") as log:
+        server = subprocess.Popen(
+            [programs / "postgres", "-D", data, *quiet], cwd=folder, stdout=log, stderr=log, **other
+        )
+    try:
+        _wait_for_postgres(server, folder)
+        yield
+    finally:
+        server.send_signal(signal.SIGINT)  # a fast shutdown
+        server.wait(timeout=30)
+
+
+def _wait_for_postgres(server: subprocess.Popen[bytes], folder: Path) -> None:
+    import psycopg
+
+    for _ in range(300):
+        try:
+            psycopg.connect(host=str(folder), user="digest", dbname="postgres").close()
+        except psycopg.OperationalError:
+            assert server.poll() is None, Path(folder, "log").read_text()
+            time.sleep(0.1)
+        else:
+            return
+    raise AssertionError(f"PostgreSQL does not start: {Path(folder, 'log').read_text()}")
