@@ -93,9 +93,14 @@ class PostStore(Protocol):
         """Ids adopted from an earlier feed, by the entry's link."""
         ...
 
+    def adopt_ids(self, ids: Mapping[str, str]) -> None:
+        """Remember the ids of an earlier feed, by the entry's link, for posts that are still to come."""
+        ...
+
     def record(self, changes: Changes, now: datetime) -> None:
         """Write one batch in one transaction; marks every feed dirty that gains, loses or changes a post
-        (both of old and new categories) and creates the rows of new ones."""
+        (both of old and new categories) and creates the rows of new ones. Keys grow in the order of the
+        arrivals. A known post keeps its id, ``published``, ``first_seen`` and ``collected_at``."""
         ...
 
     def problems(self) -> Iterator[Problem]:
@@ -156,7 +161,7 @@ class EditionStore(Protocol):
     def candidates(
         self, digest: str, categories: Sequence[str] | None, oldest: datetime, now: datetime
     ) -> list[KnownPost]:
-        """Posts collected since the digest began, in none of its editions, ``oldest <= published <= now``,
+        """Posts collected after ``begin``, in none of the digest's editions, ``oldest <= published <= now``,
         listed, not gone; newest first, then by key."""
         ...
 
@@ -188,7 +193,13 @@ class EditionStore(Protocol):
 
 class Ledger(Protocol):
     """The deliveries of all editions: who has what, and what is known about it. Every change of a claimed row
-    is guarded by its lease; False means that the lease is lost."""
+    is guarded by its lease; False means that the lease is lost, and that nothing was changed. Saying the same thing
+    twice (after an error that left open whether it was kept) gives True both times, except for ``retry``."""
+
+    def clock(self, now: datetime) -> datetime:
+        """The clock that leases are measured by: ``now`` itself where all workers are on one machine, the
+        server's where they are not. A worker takes every ``now`` it hands in from here."""
+        ...
 
     def recover(self, now: datetime, *, atomic: bool) -> tuple[int, int]:
         """Rows of dead workers: leased ones back to queued, transmitting ones to in doubt (to queued when the
@@ -196,12 +207,17 @@ class Ledger(Protocol):
         ...
 
     def release_doubtful(self) -> int:
-        """``mail.in_doubt: resend``: in doubt becomes queued. Returns how many."""
+        """``mail.in_doubt: resend``: in doubt becomes queued, and its edition goes on. Returns how many."""
         ...
 
-    def expire(self, now: datetime) -> int: ...
+    def expire(self, now: datetime) -> int:
+        """Queued rows of editions whose time is over become expired. Returns how many."""
+        ...
 
-    def claim(self, now: datetime, limit: int, lease: timedelta) -> list[Delivery]: ...
+    def claim(self, now: datetime, limit: int, lease: timedelta) -> list[Delivery]:
+        """Take at most ``limit`` rows that are due, of editions that may be sent now and are not over; nobody else
+        gets them until the lease ends. Counts an attempt, and starts the edition."""
+        ...
 
     def renew(self, delivery: Delivery, until: datetime) -> bool:
         """Lengthen the lease of a row that is leased: a slow server must not cost it."""
@@ -218,6 +234,10 @@ class Ledger(Protocol):
     def retry(self, delivery: Delivery, not_before: datetime, reply: Reply, *, counted: bool) -> bool: ...
 
     def failed(self, delivery: Delivery, now: datetime, reply: Reply) -> bool: ...
+
+    def skipped(self, delivery: Delivery, now: datetime, reason: str) -> bool:
+        """A leased row that must not be sent after all: its address left since the edition was frozen."""
+        ...
 
     def edition_by_key(self, key: int) -> SavedEdition: ...
 
@@ -242,7 +262,8 @@ class Ledger(Protocol):
         ...
 
     def settle(self, now: datetime) -> list[tuple[SavedEdition, EditionState]]:
-        """Close editions without open rows, paused ones too; returns those that changed state."""
+        """Close editions without open rows, paused ones too; returns those that changed state: finished, or expired
+        if time ran out before anybody got it. In doubt counts as closed; ``release_doubtful`` opens it again."""
         ...
 
 

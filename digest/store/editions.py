@@ -118,13 +118,13 @@ class Editions(Part):
             _queue(connection, key, edition, recipients)
             return saved_edition(connection.execute(select_edition(key)).one())
 
-    def skip(self, digest: str, period: str, now: datetime, category: str = "", reason: str = "") -> bool:
+    def skip(self, digest: str, period: str, now: datetime, category: str = "", reason: str = "nothing new") -> bool:
         values = {
             "digest": digest,
             "category": category,
             "period": period,
             "state": EditionState.SKIPPED.value,
-            "reason": reason or "nothing new",
+            "reason": reason,
             "frozen_at": now,
             "send_after": now,
             "expires_at": now,

@@ -31,6 +31,7 @@ from digest.store.schema import adopted_id, feed, file, post, post_category, pos
 from digest.store.sql import among, insert_many, run_many, upsert_many
 
 _WRAP = 1 << 64
+_HALF = 1 << 63
 
 
 class Posts(Part):
@@ -322,7 +323,7 @@ def _remember(connection: Connection, files: Sequence[FileRecord]) -> None:
             (
                 found.path,
                 found.stat.size,
-                found.stat.mtime_ns,
+                _signed(found.stat.mtime_ns),
                 _signed(found.stat.inode),
                 found.sha256,
                 None if found.recheck_at is None else to_seconds(found.recheck_at),
@@ -344,9 +345,9 @@ def _remember(connection: Connection, files: Sequence[FileRecord]) -> None:
     )
 
 
-def _signed(inode: int) -> int:
-    """Some file systems number with 64 bits and no sign; databases have one."""
-    return inode if inode < _WRAP >> 1 else inode - _WRAP
+def _signed(number: int) -> int:
+    """Some file systems count with 64 bits and no sign; databases have one."""
+    return number if -_HALF <= number < _HALF else (number + _HALF) % _WRAP - _HALF
 
 
 # ---------------------------------------------------------------- reading
