@@ -1,0 +1,509 @@
+"""Deliver: work through the ledger, one message after the other, until nothing is due.
+
+    claim -> compose -> send (up to the dot) -> write down "transmitting" -> dot -> write down what became of it
+
+Any number of these may work on one ledger, in threads, processes or on several machines: a row belongs to whoever
+holds its lease. What an outcome means is decided by ``outbox``. No transaction is open while a server is talked to.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from digest.errors import StoreError, TemporaryFailure, TransportError
+from digest.jobs.progress import Progress, silent
+from digest.models import Delivery, DeliveryState, Reply, SavedEdition
+from digest.outbox import CONNECTING, Fate, Pace, RetryPlan, RowDecision, Tally, decide, masked, rest_seconds
+from digest.ports import Ledger, Transport
+
+ROWS_A_CLAIM = 2
+"""Few, since all that a killed worker was transmitting becomes in doubt."""
+_SLICE = 0.25
+"""Seconds between two looks at the stop flag while waiting."""
+_NAMED = 3
+"""Recipients that a report names for each reason."""
+_EDITIONS_KEPT = 8
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outgoing:
+    """The message of one delivery and the sender on its envelope. Made from the frozen edition alone, so that every
+    attempt has the same bytes."""
+
+    message: bytes
+    envelope_from: str
+
+
+Compose = Callable[[Delivery, SavedEdition], Outgoing]
+"""May be called by several threads. Raises PermanentFailure if this recipient can never be written to."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DeliverOptions:
+    """How to go about it. Times of the connection itself belong to the transport."""
+
+    connections: int = 1
+    """Messages under way at the same time."""
+    rate: float | None = None
+    """Messages a second at the most, over all connections; None for no limit."""
+    resend: bool = True
+    """Send again what is in doubt (``mail.in_doubt: resend``)."""
+    plan: RetryPlan = field(default_factory=RetryPlan)
+    lease: timedelta = timedelta(seconds=120)
+    """Renewed as long as the message is under way."""
+    dot_lease: timedelta = timedelta(minutes=11)
+    """Longer than the wait for the answer to the dot."""
+    patience: float = 10.0
+    """Seconds that a single run waits for a server that is in trouble."""
+    commit_patience: float = 30.0
+    """Seconds to go on trying to write down what became of a message."""
+    idle: float = 15.0
+    """Seconds a worker sleeps when nothing is due."""
+    upkeep: float = 60.0
+    """Seconds between two looks for rows of dead workers and for expired ones."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DeliveryReport:
+    """What became of the mail."""
+
+    sent: int = 0
+    retried: int = 0
+    """Attempts that the server put off; each row waits for its next one."""
+    failed: int = 0
+    in_doubt: int = 0
+    """Times that no answer came to the end of a message."""
+    expired: int = 0
+    recovered: int = 0
+    """Rows taken over from workers that died."""
+    repeated: int = 0
+    """Rows in doubt that were put in the queue again."""
+    waiting: int = 0
+    """Rows in the queue now."""
+    doubtful: int = 0
+    """Rows in doubt now, of all editions."""
+    next_due: datetime | None = None
+    """When the next row in the queue is due."""
+    finished: tuple[str, ...] = ()
+    """Editions that are done with: ``daily 2026-11-24``."""
+    paused: tuple[str, ...] = ()
+    """Editions that stand still until the operator resumes them."""
+    failures: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    def line(self) -> str:
+        """In one line."""
+        parts = [f"{self.sent} sent"]
+        for count, words in (
+            (self.failed, "failed"),
+            (self.in_doubt, "in doubt"),
+            (self.expired, "expired"),
+            (self.waiting, "waiting"),
+        ):
+            if count:
+                parts.append(f"{count} {words}")
+        return ", ".join(parts) if len(parts) > 1 or self.sent else "nothing to send"
+
+
+def deliver(
+    ledger: Ledger,
+    transport: Transport,
+    compose: Compose,
+    *,
+    clock: Callable[[], datetime],
+    options: DeliverOptions | None = None,
+    once: bool = True,
+    stop: Callable[[], bool] = lambda: False,
+    sleep: Callable[[float], None] = time.sleep,
+    ticks: Callable[[], float] = time.monotonic,
+    progress: Progress = silent,
+    tell: Callable[[str], None] = lambda alarm: None,
+) -> DeliveryReport:
+    """Send what is due.
+
+    ``once``: until nothing is due now; later retries are left to the next call, and so is everything if the server
+    cannot be reached. Otherwise a worker's loop, until ``stop`` says so; then messages in hand are finished and no
+    other is begun. ``clock`` gives the ledger's time, ``ticks`` seconds that never go back, ``tell`` gets each alarm
+    at once. Raises StoreError if the ledger cannot be used, and whatever ``compose`` raises besides TransportError.
+    """
+    shift = _Shift(
+        ledger=ledger,
+        transport=transport,
+        compose=compose,
+        clock=clock,
+        options=options or DeliverOptions(),
+        once=once,
+        stop=stop,
+        sleep=sleep,
+        ticks=ticks,
+        progress=progress,
+        tell=tell,
+    )
+    try:
+        shift.run()
+    finally:
+        transport.close()
+    return shift.report()
+
+
+@dataclass(kw_only=True, eq=False)
+class _Shift:
+    """One call of ``deliver``: what its threads share."""
+
+    ledger: Ledger
+    transport: Transport
+    compose: Compose
+    clock: Callable[[], datetime]
+    options: DeliverOptions
+    once: bool
+    stop: Callable[[], bool]
+    sleep: Callable[[float], None]
+    ticks: Callable[[], float]
+    progress: Progress
+    tell: Callable[[str], None]
+
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _counts: Counter[str] = field(default_factory=Counter)
+    _reasons: dict[tuple[Fate, str], list[str]] = field(default_factory=dict)
+    _alarms: list[str] = field(default_factory=list)
+    _finished: list[str] = field(default_factory=list)
+    _tallies: dict[int, Tally] = field(default_factory=dict)
+    _stopped: set[int] = field(default_factory=set)
+    """Editions that were paused in this shift."""
+    _in_hand: dict[int, Delivery] = field(default_factory=dict)
+    _editions: OrderedDict[int, SavedEdition] = field(default_factory=OrderedDict)
+    _pace: Pace | None = None
+    _downs: int = 0
+    """Failures of the connection in a row."""
+    _rests_until: float = 0.0
+    _over: bool = False
+    """This shift ends early: the server is out of reach, or a thread broke."""
+    _error: BaseException | None = None
+    _total: int = 0
+    _next_renewal: float = 0.0
+    _next_upkeep: float = 0.0
+
+    # ------------------------------------------------------------ the shift
+
+    def run(self) -> None:
+        now = self.ticks()
+        if self.options.rate is not None:
+            self._pace = Pace.starting(self.options.rate, now)
+        self._upkeep()
+        self._total = self.ledger.counts()[DeliveryState.QUEUED]
+        self._crew()
+        if self.once and self.options.resend and self._counts[Fate.IN_DOUBT] and not self._ends():
+            self._counts["repeated"] += self.ledger.release_doubtful()
+            self._crew()
+        self._settle()
+
+    def report(self) -> DeliveryReport:
+        counts = self.ledger.counts()
+        paused = self.ledger.paused_editions()
+        failures = [*self._alarms, *self._lines(Fate.FAILED)]
+        if self._counts["expired"]:
+            failures.append(f"mail: {self._counts['expired']} could not be sent in time and expired")
+        failures += [_paused(edition, reason) for edition, reason in paused if edition.key not in self._stopped]
+        doubts = list(self._lines(Fate.IN_DOUBT))
+        return DeliveryReport(
+            sent=self._counts[Fate.SENT],
+            retried=self._counts[Fate.RETRY],
+            failed=self._counts[Fate.FAILED],
+            in_doubt=self._counts[Fate.IN_DOUBT],
+            expired=self._counts["expired"],
+            recovered=self._counts["recovered"],
+            repeated=self._counts["repeated"],
+            waiting=counts[DeliveryState.QUEUED],
+            doubtful=counts[DeliveryState.IN_DOUBT],
+            next_due=self.ledger.next_due(),
+            finished=tuple(self._finished),
+            paused=tuple(_name(edition) for edition, _ in paused),
+            failures=tuple(failures + ([] if self.options.resend else doubts)),
+            warnings=(*(doubts if self.options.resend else ()), *self._lines(Fate.RETRY)),
+        )
+
+    def _upkeep(self) -> None:
+        """What a crash or the clock left to do. Raises StoreError."""
+        now = self.clock()
+        freed, doubted = self.ledger.recover(now, atomic=self.transport.atomic)
+        self._counts["recovered"] += freed + doubted
+        if self.options.resend:
+            self._counts["repeated"] += self.ledger.release_doubtful()
+        self._counts["expired"] += self.ledger.expire(now)
+        self._next_upkeep = self.ticks() + self.options.upkeep
+
+    def _settle(self) -> None:
+        self._finished += [f"{_name(edition)}: {state.value}" for edition, state in self.ledger.settle(self.clock())]
+
+    def _crew(self) -> None:
+        """Let as many threads work as there are connections, and watch over them. Raises what ended one of them."""
+        threads = [
+            threading.Thread(target=self._work_guarded, name=f"deliver-{number}", daemon=True)
+            for number in range(1, self.options.connections + 1)
+        ]
+        self._next_renewal = self.ticks() + self.options.lease.total_seconds() / 3
+        for thread in threads:
+            thread.start()
+        try:
+            for thread in threads:
+                while thread.is_alive():
+                    thread.join(1.0)
+                    self._watch()
+        except BaseException:
+            self._over = True
+            for thread in threads:
+                thread.join()
+            raise
+        if self._error is not None:
+            raise self._error
+
+    def _watch(self) -> None:
+        """Keep the leases of slow messages alive; look after the ledger once in a while."""
+        if self.ticks() >= self._next_renewal:
+            self._next_renewal = self.ticks() + self.options.lease.total_seconds() / 3
+            until = self.clock() + self.options.lease
+            for row in list(self._in_hand.values()):
+                with suppress(StoreError):  # the guard of the next step will tell
+                    self.ledger.renew(row, until)
+        if not self.once and self.ticks() >= self._next_upkeep:
+            self._upkeep()
+            self._settle()
+
+    # ------------------------------------------------------------ one thread
+
+    def _work_guarded(self) -> None:
+        try:
+            self._work()
+        except BaseException as error:
+            with self._lock:
+                self._error = self._error or error
+                self._over = True
+
+    def _work(self) -> None:
+        while self._rested():
+            rows = self.ledger.claim(self.clock(), ROWS_A_CLAIM, self.options.lease)
+            if not rows:
+                if self.once:
+                    return
+                self.transport.close()
+                self._wait(self.options.idle)
+                continue
+            with self._holding(rows):
+                for row in rows:
+                    self._attend(row)
+
+    @contextmanager
+    def _holding(self, rows: list[Delivery]) -> Iterator[None]:
+        """Rows in hand have their leases renewed. Whatever ends this early, those not begun go back to the queue."""
+        with self._lock:
+            self._in_hand.update((row.key, row) for row in rows)
+        try:
+            yield
+        finally:
+            for row in rows:
+                if self._in_hand.pop(row.key, None) is not None:
+                    with suppress(StoreError):
+                        self.ledger.retry(row, self.clock(), Reply(), counted=False)
+
+    def _attend(self, row: Delivery) -> None:
+        if row.edition_key in self._stopped or not self._rested() or not self._paced():
+            return  # back to the queue, see _holding
+        edition = self._edition(row.edition_key)
+        try:
+            outgoing = self.compose(row, edition)
+        except TransportError as error:
+            self._conclude(row, edition, error)
+            return
+        outcome = self._send(row, outgoing)
+        if outcome is not None:
+            self._conclude(row, edition, outcome)
+
+    def _send(self, row: Delivery, outgoing: Outgoing) -> Reply | TransportError | None:
+        """Hand it over. None if the lease was lost: the row is somebody else's now."""
+        leased, trouble = True, None
+
+        def before_dot() -> bool:
+            nonlocal leased, trouble
+            try:
+                leased = self.ledger.transmitting(row, self.clock() + self.options.dot_lease)
+            except StoreError as error:
+                trouble = error
+                return False
+            self._in_hand.pop(row.key, None)  # from here on it is never just handed back
+            return leased
+
+        try:
+            outcome: Reply | TransportError = self.transport.send(
+                envelope_from=outgoing.envelope_from,
+                recipient=row.address,
+                name=_file_name(row.message_id),
+                message=outgoing.message,
+                before_dot=before_dot,
+            )
+        except TransportError as error:
+            outcome = error
+        if not leased:
+            return None
+        if trouble is not None:
+            return TemporaryFailure(trouble.subject, trouble.cause, trouble.remedy, step="body")
+        return outcome
+
+    def _conclude(self, row: Delivery, edition: SavedEdition, outcome: Reply | TransportError) -> None:
+        """Write down what became of a row, then what that means for all others."""
+        now = self.clock()
+        decision = decide(outcome, key=row.key, attempts=row.attempts, now=now, plan=self.options.plan)
+        self._in_hand.pop(row.key, None)
+        self._write_down(row, decision, outcome, now)
+        error = outcome if isinstance(outcome, TransportError) else None
+        with self._lock:
+            self._counts[decision.fate] += 1
+            done = self._counts[Fate.SENT] + self._counts[Fate.FAILED]
+            if error is not None:
+                self._reasons.setdefault((decision.fate, masked(str(error))), []).append(masked(row.address))
+            self._adjust(decision, error)
+            verdict = self._judged(edition, decision, error)
+        if verdict:
+            self._pause(edition, verdict)
+        self.progress("sending mail", done, max(done, self._total))
+
+    def _write_down(self, row: Delivery, decision: RowDecision, outcome: Reply | TransportError, now: datetime) -> None:
+        """Raises StoreError if that is still impossible after some time; the row stays as it is then."""
+        deadline = self.ticks() + self.options.commit_patience
+        while True:
+            try:
+                self._record(row, decision, outcome, now)
+                return
+            except StoreError:
+                if self.ticks() >= deadline:
+                    raise
+                self.sleep(1.0)
+
+    def _record(self, row: Delivery, decision: RowDecision, outcome: Reply | TransportError, now: datetime) -> None:
+        if isinstance(outcome, Reply):
+            self.ledger.sent(row, now, outcome)
+            return
+        reply = Reply(code=outcome.code, enhanced=outcome.enhanced, text=outcome.text or masked(outcome.cause))
+        if decision.fate is Fate.IN_DOUBT:
+            self.ledger.in_doubt(row, now, reply.text)
+        elif decision.fate is Fate.FAILED:
+            self.ledger.failed(row, now, reply)
+        else:
+            self.ledger.retry(row, decision.not_before or now, reply, counted=decision.counted)
+
+    # ----------------------------------------------------- all of them
+
+    def _adjust(self, decision: RowDecision, error: TransportError | None) -> None:
+        """Speed, and whether to leave the server alone for a while."""
+        if self._pace is not None:
+            now = self.ticks()
+            self._pace = self._pace.slower(now) if decision.slows else self._pace.faster(now)
+        if not decision.rests or error is None:
+            self._downs = 0
+            return
+        self._downs += 1
+        rest = rest_seconds(self._downs)
+        self._rests_until = self.ticks() + rest
+        if self.once and not self._over and (error.step in CONNECTING or rest > self.options.patience):
+            self._over = True
+            self._alarms.append(f"mail waits for the next run: {masked(str(error))}")
+        elif not self.once and self._downs == 1 and error.step in CONNECTING:
+            self.tell(masked(str(error)))
+
+    def _judged(self, edition: SavedEdition, decision: RowDecision, error: TransportError | None) -> str:
+        """Why the edition has to stop now; empty if it has not."""
+        if edition.key in self._stopped:
+            return ""
+        if decision.pauses:
+            verdict = masked(str(error))
+        else:
+            tally = self._tallies.get(edition.key, Tally()).after(decision.fate, error)
+            self._tallies[edition.key] = tally
+            verdict = tally.verdict()
+        if verdict:
+            self._stopped.add(edition.key)
+        return verdict
+
+    def _pause(self, edition: SavedEdition, reason: str) -> None:
+        self.ledger.pause_edition(edition.key, reason)
+        alarm = _paused(edition, reason)
+        with self._lock:
+            self._alarms.append(alarm)
+        self.tell(alarm)
+
+    def _edition(self, key: int) -> SavedEdition:
+        with self._lock:
+            if key not in self._editions:
+                self._editions[key] = self.ledger.edition_by_key(key)
+                counts = self.ledger.counts(key)
+                failed = counts[DeliveryState.FAILED]
+                self._tallies.setdefault(key, Tally(outcomes=counts[DeliveryState.SENT] + failed, failures=failed))
+            self._editions.move_to_end(key)
+            while len(self._editions) > _EDITIONS_KEPT:
+                self._editions.popitem(last=False)
+            return self._editions[key]
+
+    def _ends(self) -> bool:
+        return self._over or self.stop()
+
+    def _rested(self) -> bool:
+        """Wait until the transport may be used again. False if the shift ends."""
+        while not self._ends():
+            left = self._rests_until - self.ticks()
+            if left <= 0:
+                return True
+            self._wait(left)
+        return False
+
+    def _paced(self) -> bool:
+        """Wait for this message's turn. False if the shift ends."""
+        with self._lock:
+            if self._pace is None:
+                return True
+            self._pace, seconds = self._pace.take(self.ticks())
+        self._wait(seconds)
+        return not self._ends()
+
+    def _wait(self, seconds: float) -> None:
+        """Sleep in slices, so that a stop is noticed."""
+        while seconds > 0 and not self._ends():
+            self.sleep(min(seconds, _SLICE))
+            seconds -= _SLICE
+
+    def _lines(self, fate: Fate) -> Iterator[str]:
+        """One line for each reason, with some of those it happened to."""
+        for (each, reason), addresses in self._reasons.items():
+            if each is fate:
+                yield f"{_some(addresses)}: {_SAYS[fate]}: {reason}"
+
+
+_SAYS = {
+    Fate.FAILED: "not sent, and not tried again",
+    Fate.IN_DOUBT: "in doubt",
+    Fate.RETRY: "tried again later",
+}
+
+
+def _some(addresses: list[str]) -> str:
+    named = list(dict.fromkeys(addresses))
+    more = len(named) - _NAMED
+    return ", ".join(named[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def _name(edition: SavedEdition) -> str:
+    return " ".join(part for part in (edition.digest, edition.category, edition.period) if part)
+
+
+def _paused(edition: SavedEdition, reason: str) -> str:
+    where = " ".join((edition.digest, edition.period))
+    return f"{_name(edition)}: sending is paused: {reason}; mend that, then run: digest deliver --resume {where}"
+
+
+def _file_name(message_id: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._@+=-]", "-", message_id.strip("<>"))

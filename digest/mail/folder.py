@@ -1,0 +1,149 @@
+"""The transport ``folder``: each message is a file that mail programs open.
+
+Doing it twice changes nothing: the file's name belongs to the delivery, and equal bytes are not written again. A
+message is whole or not there: temporary file, fsync, rename, fsync of the folder.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import re
+import stat
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from digest.errors import PermanentFailure, TemporaryFailure
+from digest.models import Reply
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+=-]{0,199}")
+_PREFIX, _SUFFIX = ".digest-", ".tmp"
+
+_REMEDIES = {
+    errno.ENOSPC: "free some space, the next run makes up for it",
+    errno.EDQUOT: "free some space, the next run makes up for it",
+    errno.EROFS: "set mail.folder to a folder that can be written",
+    errno.EACCES: "give this user the right to write there, or set mail.folder to another folder",
+    errno.EPERM: "give this user the right to write there, or set mail.folder to another folder",
+    errno.ENOTDIR: "a file is in the way of the folder, move it away or set mail.folder to another one",
+    errno.EEXIST: "a file is in the way of the folder, move it away or set mail.folder to another one",
+    errno.EISDIR: "a folder is in the way of the file, move it away",
+}
+
+
+class FolderTransport:
+    """Writes ``NAME.eml`` files. Satisfies ``ports.Transport``; may be used by several threads."""
+
+    atomic = True
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._ready = False
+
+    def send(
+        self,
+        *,
+        envelope_from: str,
+        recipient: str,
+        name: str,
+        message: bytes,
+        before_dot: Callable[[], bool],
+    ) -> Reply:
+        """Put the message in place, bytes as given. The envelope is of no use here. Raises TemporaryFailure with
+        step ``connect`` if the folder itself is at fault, ``write`` if the one file is."""
+        if _NAME.fullmatch(name) is None:
+            raise PermanentFailure(str(self._folder), f"not a name for a file: {name[:60]!r}", step="write")
+        target = self._folder / f"{name}.eml"
+        with self._explained():
+            self._prepare()
+            if _holds(target, message):
+                return Reply(text=target.name)
+            with self._written(message) as temporary:
+                if not before_dot():
+                    raise TemporaryFailure(str(target), "given up: another worker has this delivery", step="write")
+                try:
+                    os.replace(temporary, target)  # noqa: PTH105 - a name, not a Path
+                except IsADirectoryError as error:
+                    raise TemporaryFailure(
+                        str(target), "is a directory", _REMEDIES[errno.EISDIR], step="write"
+                    ) from error
+            _fsync_folder(self._folder)
+        return Reply(text=target.name)
+
+    def close(self) -> None:
+        """Look at the folder again before the next message."""
+        self._ready = False
+
+    def _prepare(self) -> None:
+        """Make the folder, and remove what a killed process left."""
+        if self._ready:
+            return
+        missing = [self._folder]
+        while not missing[-1].parent.exists():
+            missing.append(missing[-1].parent)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        for made in missing:
+            _fsync_folder(made.parent)
+        _sweep(self._folder)
+        self._ready = True
+
+    @contextmanager
+    def _written(self, message: bytes) -> Iterator[str]:
+        """A temporary file with the message, safely on disk; gone afterwards unless it was renamed."""
+        descriptor, temporary = tempfile.mkstemp(_SUFFIX, _PREFIX, self._folder)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)  # as long as it is held, nobody takes the file for a leftover
+            os.fchmod(descriptor, 0o644)
+            rest = memoryview(message)
+            while rest:
+                rest = rest[os.write(descriptor, rest) :]
+            os.fsync(descriptor)
+            yield temporary
+        finally:
+            os.close(descriptor)
+            with suppress(OSError):
+                Path(temporary).unlink()
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            self._ready = False
+            cause = (error.strerror or str(error)).lower()
+            remedy = _REMEDIES.get(error.errno or 0, "")
+            raise TemporaryFailure(str(self._folder), cause, remedy, step="connect") from error
+
+
+def _holds(path: Path, data: bytes) -> bool:
+    """Whether the very file is there, with these bytes. Links are not followed."""
+    try:
+        status = os.lstat(path)
+    except FileNotFoundError:
+        return False
+    return stat.S_ISREG(status.st_mode) and status.st_size == len(data) and path.read_bytes() == data
+
+
+def _sweep(folder: Path) -> None:
+    """Remove temporary files of killed processes. Those of a living one are locked."""
+    for entry in os.scandir(folder):
+        if not (entry.name.startswith(_PREFIX) and entry.name.endswith(_SUFFIX)):
+            continue
+        with suppress(OSError):
+            descriptor = os.open(entry.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                Path(entry.path).unlink()
+            finally:
+                os.close(descriptor)
+
+
+def _fsync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

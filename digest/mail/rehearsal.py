@@ -1,0 +1,28 @@
+"""The transport of a rehearsal: takes every message and sends none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from digest.models import Reply
+
+
+class RehearsalTransport:
+    """Satisfies ``ports.Transport``."""
+
+    atomic = True
+
+    def send(
+        self,
+        *,
+        envelope_from: str,
+        recipient: str,
+        name: str,
+        message: bytes,
+        before_dot: Callable[[], bool],
+    ) -> Reply:
+        before_dot()
+        return Reply(text="not sent: this is a rehearsal")
+
+    def close(self) -> None:
+        """There is nothing to let go of."""

@@ -1,0 +1,516 @@
+"""The transport ``smtp``: hands each message to one server, step by step (RFC 5321).
+
+Connect, greeting, EHLO, TLS, login, MAIL, RCPT, DATA, body, dot: the error says at which of them it ended, and so
+whether the message can have been accepted. Until the dot is sent it certainly was not; after that only the server's
+answer tells, and without one nobody can know (``Doubtful``). The dot leaves only when ``before_dot`` says so.
+
+Connections are kept and used again. Nothing here retries, except that a kept connection which turns out to be dead
+at MAIL is replaced once.
+"""
+
+from __future__ import annotations
+
+import base64
+import ipaddress
+import re
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from digest.errors import ConfigError, Doubtful, PermanentFailure, TemporaryFailure, TransportError
+from digest.mail.wire import Answer, ConnectionLost, Wire, connect
+from digest.models import Reply
+from digest.outbox import is_permanent, split_reply
+from digest.render.message import ascii_address, is_address
+
+Security = Literal["implicit", "starttls", "none"]
+
+MESSAGES_A_CONNECTION = 100
+IDLE_SECONDS = 60.0
+"""A connection that was not used for so long is closed rather than used again."""
+
+_REFUSES = {
+    "greeting": "refuses the connection",
+    "ehlo": "refuses to talk",
+    "tls": "refuses to encrypt",
+    "login": "refuses the login",
+    "mail": "refuses the sender",
+    "rcpt": "refuses the recipient",
+    "data": "refuses the message",
+    "body": "refuses the message",
+    "dot": "refuses the message",
+}
+_REMEDIES = {
+    "connect": "check mail.host and mail.port",
+    "greeting": "check mail.port and mail.security",
+    "tls": "check mail.security and mail.port",
+    "login": "check mail.user and the password",
+    "mail": "the server must allow mail.sender (mail.bounce_address, if set) as sender",
+}
+_BARE_LINE_END = re.compile(rb"\r(?!\n)|(?<!\r)\n|\0")
+_DOT_LINE = re.compile(rb"^\.", re.MULTILINE)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TimeLimits:
+    """Seconds each step may take (RFC 5321 4.5.3.2). A short wait after the dot makes duplicates."""
+
+    connect: float = 30
+    greeting: float = 300
+    ehlo: float = 300
+    tls: float = 60
+    login: float = 120
+    mail: float = 300
+    rcpt: float = 300
+    data: float = 120
+    block: float = 180
+    """Each 64 KB of the body."""
+    dot: float = 600
+    reset: float = 30
+    quit: float = 2
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Server:
+    """Where mail goes and how to log in."""
+
+    host: str
+    port: int
+    security: Security
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
+    helo: str | None = None
+    """How we introduce ourselves; by default this machine's name or address."""
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Letter:
+    """A message, and the addresses as they are written in MAIL and RCPT."""
+
+    sender: str
+    recipient: str
+    message: bytes
+    needs_utf8: bool
+    """A local part or a header field is not ASCII (RFC 6531)."""
+    is_8bit: bool
+
+
+class SmtpTransport:
+    """Satisfies ``ports.Transport``; may be used by several threads, at most ``connections`` at a time."""
+
+    atomic = False
+
+    def __init__(
+        self,
+        *,
+        host: str,
+        port: int,
+        security: Security = "implicit",
+        user: str | None = None,
+        password: str | None = None,
+        ca_file: Path | None = None,
+        helo: str | None = None,
+        connections: int = 1,
+        limits: TimeLimits | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Connects to nobody yet. ``ca_file`` (PEM) is trusted instead of the system's certificates. Raises
+        ConfigError: no encryption except on this machine, no login without it, an unusable ``ca_file``."""
+        if security == "none" and not _is_here(host):
+            raise ConfigError("mail.security", f"'none' is for this machine only, not for {host}", "write implicit")
+        if security == "none" and user is not None:
+            raise ConfigError("mail.user", "a login needs encryption", "set mail.security to implicit or starttls")
+        if user is not None and password is None:
+            raise ConfigError("mail.user", f"there is no password for {user}", "set the variable mail.password_env")
+        self._server = Server(host=host, port=port, security=security, user=user, password=password, helo=helo)
+        self._ca_file = ca_file
+        if ca_file is not None:
+            self._context  # noqa: B018 - tells at once that the file is of no use
+        self._limits = limits or TimeLimits()
+        self._clock = clock
+        self._free = threading.BoundedSemaphore(connections)
+        self._lock = threading.Lock()
+        self._idle: list[Session] = []
+
+    def send(
+        self,
+        *,
+        envelope_from: str,
+        recipient: str,
+        name: str,
+        message: bytes,
+        before_dot: Callable[[], bool],
+    ) -> Reply:
+        """Hand over one message. See ``ports.Transport``; ``name`` is of no use here."""
+        letter = address_letter(envelope_from, recipient, message)
+        with self._free:
+            session = self._begun(letter)
+            try:
+                session.rcpt(letter)
+                session.data()
+                session.body(letter)
+                reply = session.dot(before_dot)
+            except BaseException as error:
+                self._after_failure(session, error)
+                raise
+            self._keep(session)
+        return reply
+
+    def close(self) -> None:
+        """Say goodbye on every idle connection."""
+        with self._lock:
+            sessions, self._idle = self._idle, []
+        for session in sessions:
+            session.quit()
+
+    @cached_property
+    def _context(self) -> ssl.SSLContext:
+        try:
+            return ssl.create_default_context(cafile=self._ca_file)
+        except OSError as error:  # ssl.SSLError too: no certificate in the file
+            cause = error.strerror or "no certificate in it"
+            raise ConfigError("mail.ca_file", f"{self._ca_file}: {cause}", "name a PEM file of certificates") from error
+
+    def _begun(self, letter: Letter) -> Session:
+        """A session whose MAIL was accepted: a kept one, or a new one if there is none or it is dead."""
+        kept = self._take()
+        if kept is not None:
+            try:
+                kept.check(letter)
+                kept.mail(letter)
+                return kept
+            except TransportError as error:
+                self._after_failure(kept, error)
+                if not kept.is_closed or isinstance(error, PermanentFailure):
+                    raise
+        session = Session.open(self._server, self._limits, self._clock, self._tls_context)
+        try:
+            session.check(letter)
+            session.mail(letter)
+        except BaseException as error:
+            self._after_failure(session, error)
+            raise
+        return session
+
+    def _tls_context(self) -> ssl.SSLContext:
+        return self._context
+
+    def _take(self) -> Session | None:
+        now = self._clock()
+        stale: list[Session] = []
+        fresh: Session | None = None
+        with self._lock:
+            while self._idle and fresh is None:
+                session = self._idle.pop()
+                if now - session.used_at < IDLE_SECONDS:
+                    fresh = session
+                else:
+                    stale.append(session)
+        for session in stale:
+            session.quit()
+        return fresh
+
+    def _keep(self, session: Session) -> None:
+        if session.messages >= MESSAGES_A_CONNECTION:
+            session.quit()
+            return
+        session.used_at = self._clock()
+        with self._lock:
+            self._idle.append(session)
+
+    def _after_failure(self, session: Session, error: BaseException) -> None:
+        """After a refusal the session goes on, after anything else it is of no use."""
+        refused_here = isinstance(error, PermanentFailure) and error.code is None
+        refused = isinstance(error, TransportError) and error.code not in (None, 421) and error.step != "body"
+        if refused_here or (refused and session.reset()):
+            self._keep(session)
+        else:
+            session.close()
+
+
+class Session:
+    """One dialogue with a server. Each method is one step and raises TransportError that names it."""
+
+    def __init__(self, wire: Wire, server: Server, limits: TimeLimits) -> None:
+        self._wire = wire
+        self._server = server
+        self._limits = limits
+        self._features: Mapping[str, str] = {}
+        self.messages = 0
+        self.used_at = 0.0
+        self.is_closed = False
+
+    @classmethod
+    def open(
+        cls,
+        server: Server,
+        limits: TimeLimits,
+        clock: Callable[[], float],
+        context: Callable[[], ssl.SSLContext],
+    ) -> Session:
+        """Connect, encrypt, introduce ourselves, log in."""
+        try:
+            wire = connect(server.host, server.port, seconds=limits.connect, clock=clock)
+        except ConnectionLost as lost:
+            raise _lost(server, "connect", lost) from lost
+        session = cls(wire, server, limits)
+        try:
+            session._open(context)
+        except BaseException:
+            session.close()
+            raise
+        return session
+
+    def _open(self, context: Callable[[], ssl.SSLContext]) -> None:
+        if self._server.security == "none" and not _is_here(self._wire.sock.getpeername()[0]):
+            raise PermanentFailure(str(self._server), "is not this machine", "set mail.security", step="connect")
+        if self._server.security == "implicit":
+            self._encrypt(context())
+        self._expect("greeting", self._asked("greeting", None, self._limits.greeting))
+        self._ehlo()
+        if self._server.security == "starttls":
+            if "STARTTLS" not in self._features:
+                raise PermanentFailure(
+                    str(self._server), "offers no encryption (STARTTLS)", _REMEDIES["tls"], step="tls"
+                )
+            self._expect("tls", self._asked("tls", "STARTTLS", self._limits.tls))
+            self._encrypt(context())
+            self._ehlo()  # what was said before encryption is forgotten (RFC 3207 4.2)
+        if self._server.user is not None:
+            self._login(self._server.user, self._server.password or "")
+
+    # --------------------------------------------------------------- steps
+
+    def check(self, letter: Letter) -> None:
+        """Whether the server can take this letter at all, by what it said in EHLO. Sends nothing."""
+        if letter.needs_utf8 and not ("SMTPUTF8" in self._features and "8BITMIME" in self._features):
+            raise self._unfit("the address is not ASCII and the server does not support that (SMTPUTF8)", "rcpt")
+        if letter.is_8bit and "8BITMIME" not in self._features:
+            raise self._unfit("the message is not ASCII and the server does not support that (8BITMIME)", "data")
+        limit = self._features.get("SIZE", "")
+        if limit.isascii() and limit.isdigit() and 0 < int(limit) < len(letter.message):
+            raise self._unfit(f"the message has {len(letter.message)} bytes, the server takes {int(limit)}", "data")
+
+    def mail(self, letter: Letter) -> None:
+        """MAIL, with SIZE, BODY and SMTPUTF8 as far as they are offered and needed."""
+        parameters = ""
+        if "SIZE" in self._features:
+            parameters += f" SIZE={len(letter.message)}"
+        if letter.is_8bit:
+            parameters += " BODY=8BITMIME"
+        if letter.needs_utf8:
+            parameters += " SMTPUTF8"
+        answer = self._asked("mail", f"MAIL FROM:<{letter.sender}>{parameters}", self._limits.mail)
+        self._expect("mail", answer)
+
+    def rcpt(self, letter: Letter) -> None:
+        self._expect("rcpt", self._asked("rcpt", f"RCPT TO:<{letter.recipient}>", self._limits.rcpt))
+
+    def data(self) -> None:
+        answer = self._asked("data", "DATA", self._limits.data)
+        self._expect("data", answer, good=354)
+
+    def body(self, letter: Letter) -> None:
+        """The message without its end; lines that begin with a dot get another one (RFC 5321 4.5.2)."""
+        stuffed = _DOT_LINE.sub(b"..", letter.message)
+        try:
+            self._write_body(stuffed if stuffed.endswith(b"\r\n") else stuffed + b"\r\n")
+        except ConnectionLost as lost:
+            with suppress(ConnectionLost):  # a server that refuses in the middle says so and closes
+                self._expect("body", self._wire.answer(1.0))
+            raise _lost(self._server, "body", lost) from lost
+
+    def _write_body(self, data: bytes) -> None:
+        self._wire.write(data, self._limits.block)
+
+    def dot(self, before_dot: Callable[[], bool]) -> Reply:
+        """The end, if ``before_dot`` agrees, and the server's answer to it."""
+        if not before_dot():
+            raise TemporaryFailure(str(self._server), "given up: another worker has this delivery", step="body")
+        try:
+            word = self._wire.unasked()
+        except ConnectionLost as lost:
+            raise _lost(self._server, "body", lost) from lost
+        if word is not None:
+            self._expect("body", word, good=None)
+        self.messages += 1
+        try:
+            answer = self._end()
+        except ConnectionLost as lost:
+            raise Doubtful(
+                str(self._server),
+                f"the message was out, then {_clause(lost)}",
+                "whether it arrived is not known",
+                step="dot",
+            ) from lost
+        return self._expect("dot", answer)
+
+    def _end(self) -> Answer:
+        self._wire.write(b".\r\n", self._limits.block)
+        answer = self._wire.answer(self._limits.dot)
+        if answer.code // 100 == 3:
+            raise ConnectionLost("the server does not speak SMTP")
+        return answer
+
+    def reset(self) -> bool:
+        """RSET; False if that does not work."""
+        try:
+            return self._wire.command("RSET", self._limits.reset).code // 100 == 2
+        except ConnectionLost:
+            return False
+
+    def quit(self) -> None:
+        """Say goodbye, politely but briefly."""
+        with suppress(ConnectionLost):
+            self._wire.command("QUIT", self._limits.quit)
+        self.close()
+
+    def close(self) -> None:
+        self.is_closed = True
+        self._wire.close()
+
+    # --------------------------------------------------------------- parts
+
+    def _ehlo(self) -> None:
+        name = self._server.helo or _own_name(self._wire.sock)
+        answer = self._asked("ehlo", f"EHLO {name}", self._limits.ehlo)
+        self._expect("ehlo", answer)
+        self._features = parse_features(answer.text)
+
+    def _encrypt(self, context: ssl.SSLContext) -> None:
+        try:
+            self._wire.start_tls(context, self._server.host, self._limits.tls)
+        except ssl.SSLCertVerificationError as error:
+            raise TemporaryFailure(
+                str(self._server),
+                f"its certificate is not valid: {error.verify_message.rstrip('.').lower()}",
+                "check mail.host; for a certificate of your own set mail.ca_file",
+                step="tls",
+            ) from error
+        except ssl.SSLError as error:
+            reason = (error.reason or "unknown reason").lower().replace("_", " ")
+            raise TemporaryFailure(
+                str(self._server), f"no encrypted connection: {reason}", _REMEDIES["tls"], step="tls"
+            ) from error
+        except ConnectionLost as lost:
+            raise _lost(self._server, "tls", lost) from lost
+
+    def _login(self, user: str, password: str) -> None:
+        """AUTH PLAIN or LOGIN (RFC 4954); encryption is on, see ``SmtpTransport``."""
+        offered = self._features.get("AUTH", "").upper().split()
+        if "PLAIN" in offered:
+            lines = [f"AUTH PLAIN {_base64(f'{chr(0)}{user}{chr(0)}{password}')}"]
+        elif "LOGIN" in offered:
+            lines = ["AUTH LOGIN", _base64(user), _base64(password)]
+        else:
+            cause = f"offers no login that is known here (it offers: {', '.join(offered) or 'none'})"
+            raise PermanentFailure(str(self._server), cause, "check mail.port and mail.security", step="login")
+        for number, line in enumerate(lines, 1):
+            answer = self._asked("login", line, self._limits.login)
+            if number < len(lines) and answer.code == 334:
+                continue
+            said = answer.text
+            for secret in (password, _base64(password)):
+                said = said.replace(secret, "***") if secret else said
+            self._expect("login", Answer(code=answer.code, text=said))
+
+    def _asked(self, step: str, line: str | None, seconds: float) -> Answer:
+        try:
+            return self._wire.answer(seconds) if line is None else self._wire.command(line, seconds)
+        except ConnectionLost as lost:
+            raise _lost(self._server, step, lost) from lost
+
+    def _expect(self, step: str, answer: Answer, good: int | None = 2) -> Reply:
+        """The answer as a value if it is the one hoped for: a class (2) or a code (354). Anything else is raised."""
+        if good is not None and good in (answer.code, answer.code // 100):
+            return split_reply(answer.code, answer.text)
+        if answer.code < 400:
+            raise _lost(self._server, step, ConnectionLost(f"the server answers {answer.code}, out of turn"))
+        reply = split_reply(answer.code, answer.text)
+        kind = PermanentFailure if is_permanent(step, answer.code, reply.enhanced) else TemporaryFailure
+        said = " ".join(str(part) for part in (reply.code, reply.enhanced, reply.text) if part)
+        raise kind(
+            str(self._server),
+            f"{_REFUSES[step]}: {said}",
+            _REMEDIES.get(step, "") if kind is PermanentFailure else "",
+            step=step,
+            code=reply.code,
+            enhanced=reply.enhanced,
+            text=reply.text,
+        )
+
+    def _unfit(self, cause: str, step: str) -> PermanentFailure:
+        return PermanentFailure(str(self._server), cause, step=step)
+
+
+def address_letter(envelope_from: str, recipient: str, message: bytes) -> Letter:
+    """Check what goes into the dialogue. Raises PermanentFailure: an address that cannot be one, or a line end that
+    is not CRLF (with which a message could smuggle in another one)."""
+    for role, address in (("sender", envelope_from), ("recipient", recipient)):
+        if (address or role == "recipient") and not is_address(address):
+            raise PermanentFailure(role, f"{address!r} is not a mail address", step="rcpt")
+    if _BARE_LINE_END.search(message):
+        raise PermanentFailure("message", "it has a line end that is not CRLF, or a NUL", step="data")
+    sender = ascii_address(envelope_from) if envelope_from else ""
+    to = ascii_address(recipient)
+    head = message.partition(b"\r\n\r\n")[0]
+    return Letter(
+        sender=sender,
+        recipient=to,
+        message=message,
+        needs_utf8=not (sender.isascii() and to.isascii() and head.isascii()),
+        is_8bit=not message.isascii(),
+    )
+
+
+def parse_features(text: str) -> dict[str, str]:
+    """Keywords of an EHLO answer, in capitals, with their parameters (RFC 5321 4.1.1.1)."""
+    features: dict[str, str] = {}
+    for line in text.split("\n")[1:]:
+        keyword, _, parameters = line.strip().replace("=", " ", 1).partition(" ")
+        if keyword:
+            known = features.get(keyword.upper(), "")
+            features[keyword.upper()] = f"{known} {parameters.strip()}".strip()
+    return features
+
+
+def _lost(server: Server, step: str, lost: ConnectionLost) -> TemporaryFailure:
+    where = {"connect": "cannot be reached", "tls": "no encrypted connection"}.get(step, f"the link broke at {step}")
+    return TemporaryFailure(str(server), f"{where}: {lost.why}", _REMEDIES.get(step, ""), step=step)
+
+
+def _clause(lost: ConnectionLost) -> str:
+    return "no answer came in time" if lost.why == "no answer in time" else f"the link broke ({lost.why})"
+
+
+def _is_here(host: str) -> bool:
+    """Whether a host is this machine by its name or address alone."""
+    if host.lower().rstrip(".") == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _own_name(sock: socket.socket) -> str:
+    """This machine's full name if it has one, else its address as a literal (RFC 5321 4.1.3). Asks no name server."""
+    name = socket.gethostname()
+    if "." in name and re.fullmatch(r"[A-Za-z0-9.-]+", name):
+        return name
+    address = sock.getsockname()[0]
+    return f"[IPv6:{address}]" if ":" in address else f"[{address}]"
+
+
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()

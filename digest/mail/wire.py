@@ -1,0 +1,152 @@
+"""One connection to an SMTP server: lines out, answers in, each step with a time limit of its own.
+
+``smtplib`` is not enough here: its time-out starts anew with every byte that drips in, its answers may have any
+number of lines, it sends the final dot together with the message, and its exception for a lost connection is the
+same before and after the server has accepted.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+_ANSWER_LIMIT = 65_536
+"""Octets of one answer. RFC 5321 4.5.3.1.5 asks for 512 a line."""
+_BLOCK = 65_536
+_LINE = re.compile(rb"([2345]\d\d)(?:([ -])([^\r\n]*))?\r?\n")
+
+
+class ConnectionLost(Exception):
+    """The server is gone, silent for too long, or speaks no SMTP. ``why`` is in words, lower case."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answer:
+    """Code and words of one answer, its lines joined by line feeds."""
+
+    code: int
+    text: str
+
+
+@dataclass(kw_only=True, eq=False)
+class Wire:
+    """A connected socket. Every method may raise ConnectionLost; the wire is of no use afterwards."""
+
+    sock: socket.socket
+    clock: Callable[[], float]
+    """Seconds, never going back."""
+    _buffer: bytearray = field(default_factory=bytearray)
+
+    def start_tls(self, context: ssl.SSLContext, host: str, seconds: float) -> None:
+        """From now on everything is encrypted, and the server has shown a valid certificate for ``host``. Raises
+        ssl.SSLError as well."""
+        if self._buffer:
+            raise ConnectionLost("the server spoke before encryption began")
+        self.sock.settimeout(seconds)
+        try:
+            self.sock = context.wrap_socket(self.sock, server_hostname=host)
+        except ssl.SSLError:
+            raise
+        except OSError as error:
+            raise ConnectionLost(_words(error)) from error
+
+    def command(self, line: str, seconds: float) -> Answer:
+        """Send one line and wait for the answer."""
+        if "\r" in line or "\n" in line:
+            raise ValueError("a command is one line")
+        self.write(line.encode() + b"\r\n", seconds)
+        return self.answer(seconds)
+
+    def write(self, data: bytes, seconds: float) -> None:
+        """Send it all, each block of 64 KB within so many seconds."""
+        view = memoryview(data)
+        for start in range(0, len(view), _BLOCK):
+            self.sock.settimeout(seconds)
+            try:
+                self.sock.sendall(view[start : start + _BLOCK])
+            except OSError as error:
+                raise ConnectionLost(_words(error)) from error
+
+    def answer(self, seconds: float) -> Answer:
+        """The next answer, whole, within so many seconds."""
+        deadline = self.clock() + seconds
+        lines: list[str] = []
+        size = 0
+        while True:
+            line = self._line(deadline)
+            size += len(line)
+            match = _LINE.fullmatch(line)
+            if match is None or size > _ANSWER_LIMIT:
+                raise ConnectionLost("the server does not speak SMTP")
+            lines.append((match.group(3) or b"").decode("utf-8", "replace"))
+            if match.group(2) != b"-":
+                return Answer(code=int(match.group(1)), text="\n".join(lines))
+
+    def unasked(self) -> Answer | None:
+        """What the server says although it is not its turn: usually that it is about to close. None if nothing is
+        there. Does not wait. Raises ConnectionLost if the server is gone."""
+        self.sock.settimeout(0)
+        try:
+            received = self.sock.recv(4096)
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return None
+        except OSError as error:
+            raise ConnectionLost(_words(error)) from error
+        if not received:
+            raise ConnectionLost("the server closed the connection")
+        self._buffer += received
+        return self.answer(1.0)
+
+    def close(self) -> None:
+        self.sock.close()
+
+    def _line(self, deadline: float) -> bytes:
+        while (end := self._buffer.find(b"\n")) < 0:
+            if len(self._buffer) > _ANSWER_LIMIT:
+                raise ConnectionLost("the server does not speak SMTP")
+            left = deadline - self.clock()
+            if left <= 0:
+                raise ConnectionLost("no answer in time")
+            self.sock.settimeout(left)
+            try:
+                received = self.sock.recv(4096)
+            except TimeoutError as error:
+                raise ConnectionLost("no answer in time") from error
+            except OSError as error:
+                raise ConnectionLost(_words(error)) from error
+            if not received:
+                raise ConnectionLost("the server closed the connection")
+            self._buffer += received
+        line = bytes(self._buffer[: end + 1])
+        del self._buffer[: end + 1]
+        return line
+
+
+def connect(host: str, port: int, *, seconds: float, clock: Callable[[], float]) -> Wire:
+    """A connection to the first address of ``host`` that answers. Raises ConnectionLost."""
+    try:
+        sock = socket.create_connection((host, port), timeout=seconds)
+    except UnicodeError as error:
+        raise ConnectionLost("not a host name") from error
+    except OSError as error:
+        raise ConnectionLost(_words(error)) from error
+    # The dot follows the body as a packet of its own: with Nagle's algorithm it would wait for the last one's receipt.
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return Wire(sock=sock, clock=clock)
+
+
+def _words(error: OSError) -> str:
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    if isinstance(error, socket.gaierror):
+        return "the host name is not known"
+    if isinstance(error, ssl.SSLError):
+        return f"the encrypted connection broke ({(error.reason or 'unknown reason').lower().replace('_', ' ')})"
+    return (error.strerror or str(error) or type(error).__name__).lower()

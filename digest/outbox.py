@@ -1,0 +1,256 @@
+"""Deciding what becomes of a delivery: retries, refusals, when to slow down, when to stop.
+
+Pure: outcomes and times go in, decisions come out; ``jobs.deliver`` carries them out. The rules are those of a
+cautious mail sender (RFC 5321 4.5.4.1 for retries, RFC 3463 for enhanced status codes).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from digest.errors import Doubtful, PermanentFailure, TransportError
+from digest.models import Reply
+from digest.text import clean_line
+
+# ------------------------------------------------------------------ replies
+
+CONNECTING = frozenset({"connect", "greeting", "ehlo", "tls", "login"})
+"""Steps before any message: a failure there says nothing about a message or its reader."""
+
+_DEAD = frozenset({"5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1"})
+_ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?:\s|$)")
+_ADDRESS = re.compile(r"([^\s<>@,;:\"()\[\]])[^\s<>@,;:\"()\[\]]*@([^\s<>@,;:\"()]+)")
+_TEXT_LIMIT = 300
+"""Characters of a server's words that are kept."""
+
+
+class Blame(StrEnum):
+    """What a refusal says, and about whom."""
+
+    DEAD = "dead"
+    """There is no such address: never write to it again."""
+    OURS = "ours"
+    """Policy, reputation, size: our fault. Says nothing about the address."""
+    HARD = "hard"
+    """Refused for good, for another reason: suspicious when it happens on several days."""
+    SOFT = "soft"
+    """Not now: mailbox full, greylisted, server busy."""
+
+
+def split_reply(code: int, text: str) -> Reply:
+    """A server's answer as a value: the enhanced code (RFC 2034) is taken from its front, the rest is cleaned of
+    control characters, its addresses are masked, and it is cut."""
+    line = clean_line(text)
+    match = _ENHANCED.match(line)
+    enhanced = match.group(1) if match is not None and match.group(1)[0] == str(code)[0] else ""
+    rest = line[match.end() :].strip() if match is not None and enhanced else line
+    if enhanced:  # lines of a long answer repeat the code
+        rest = re.sub(rf"(?<!\S){re.escape(enhanced)}(?!\S)\s*", "", rest)
+    return Reply(code=code, enhanced=enhanced, text=masked(rest)[:_TEXT_LIMIT].strip())
+
+
+def masked(text: str) -> str:
+    """The text with every mail address as ``a***@example.com``."""
+    return _ADDRESS.sub(r"\1***@\2", text)
+
+
+def is_permanent(step: str, code: int, enhanced: str) -> bool:
+    """Whether an answer of 400 and more is final. 552 to RCPT means a full mailbox (RFC 5321 4.5.3.1.10), unless it
+    says that the message is too large."""
+    if step == "rcpt" and code == 552 and enhanced != "5.3.4":
+        return False
+    return code >= 500
+
+
+def blame(code: int | None, enhanced: str) -> Blame:
+    """The same table serves answers in the dialogue and reports that come back by mail."""
+    if enhanced in _DEAD:
+        return Blame.DEAD
+    if enhanced == "5.3.4" or enhanced.startswith("5.7."):
+        return Blame.OURS
+    if enhanced == "5.2.2" or enhanced.startswith("4.") or (code is not None and code < 500) or code == 552:
+        return Blame.SOFT
+    return Blame.HARD
+
+
+def is_throttling(error: TransportError) -> bool:
+    """The server asks for less: 421, 450, or a temporary policy answer (4.7.x)."""
+    return error.code in (421, 450) or error.enhanced.startswith("4.7.")
+
+
+# ---------------------------------------------------------------- decisions
+
+
+class Fate(StrEnum):
+    """What becomes of a row after an attempt."""
+
+    SENT = "sent"
+    RETRY = "retry"
+    FAILED = "failed"
+    IN_DOUBT = "in_doubt"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RetryPlan:
+    """When to try again. The last delay is used again and again until the edition expires."""
+
+    delays: tuple[timedelta, ...] = tuple(timedelta(minutes=each) for each in (1, 5, 15, 30, 60, 120))
+    jitter: float = 0.2
+    """Each delay is shortened or lengthened by up to this part of it, so that a list does not come back at once."""
+
+    def delay(self, key: int, attempts: int) -> timedelta:
+        """After the ``attempts``-th attempt, counted from 1. The same delivery and attempt give the same delay."""
+        planned = self.delays[min(max(attempts, 1), len(self.delays)) - 1]
+        return planned * (1 + self.jitter * (2 * _chance(key, attempts) - 1))
+
+
+def _chance(key: int, attempts: int) -> float:
+    """A number in [0, 1) that looks random and is not."""
+    value = hashlib.blake2b(f"{key} {attempts}".encode(), digest_size=8).digest()
+    return int.from_bytes(value, "big") / 2**64
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RowDecision:
+    """What an outcome means for the row, its edition and the way out."""
+
+    fate: Fate
+    not_before: datetime | None = None
+    """When to try again (``Fate.RETRY``)."""
+    counted: bool = True
+    """Whether the attempt counts; it does not when it never came to this message."""
+    pauses: bool = False
+    """The edition must stop at once."""
+    rests: bool = False
+    """The connection or the server is at fault: the whole transport backs off."""
+    slows: bool = False
+    """Send more slowly from now on."""
+    blame: Blame | None = None
+    """What the server's words say, if it refused."""
+
+
+def decide(outcome: Reply | TransportError, *, key: int, attempts: int, now: datetime, plan: RetryPlan) -> RowDecision:
+    """The failure table. ``attempts`` counts this one; ``key`` is the delivery's."""
+    if isinstance(outcome, Reply):
+        return RowDecision(fate=Fate.SENT)
+    if isinstance(outcome, Doubtful):
+        return RowDecision(fate=Fate.IN_DOUBT, rests=True)
+    about = None if outcome.code is None else blame(outcome.code, outcome.enhanced)
+    slows = is_throttling(outcome)
+    if outcome.step in CONNECTING or (outcome.code == 421 and outcome.step != "dot"):
+        return RowDecision(fate=Fate.RETRY, not_before=now, counted=False, rests=True, slows=slows, blame=about)
+    if isinstance(outcome, PermanentFailure):
+        if outcome.step == "mail" and outcome.code is not None:
+            return RowDecision(fate=Fate.RETRY, not_before=now, counted=False, pauses=True, blame=Blame.OURS)
+        return RowDecision(fate=Fate.FAILED, blame=about)
+    return RowDecision(
+        fate=Fate.RETRY,
+        not_before=now + plan.delay(key, attempts),
+        rests=outcome.code in (None, 421),  # a broken connection, or the server is closing it
+        slows=slows,
+        blame=about,
+    )
+
+
+# -------------------------------------------------------------- stop switch
+
+STREAK = 5
+"""Equal refusals in a row that stop an edition."""
+SAMPLE = 50
+"""How many of an edition's first outcomes are watched,"""
+SHARE = 0.2
+"""and the part of them that may be final refusals."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tally:
+    """An edition's outcomes so far: enough to know when to stop. A wrong DNS record must not fail a whole list."""
+
+    outcomes: int = 0
+    """Rows sent or failed."""
+    failures: int = 0
+    refusal: str = ""
+    """The last refusal, as far as refusals can be equal: step, codes, and the words if there is no enhanced code."""
+    streak: int = 0
+    """How often it came in a row."""
+
+    def after(self, fate: Fate, error: TransportError | None = None) -> Tally:
+        """With one more outcome. Rows that are tried again or in doubt say nothing yet."""
+        if fate is Fate.SENT:
+            return replace(self, outcomes=self.outcomes + 1, refusal="", streak=0)
+        if fate is not Fate.FAILED or error is None:
+            return self
+        refusal = _name_of(error)
+        return Tally(
+            outcomes=self.outcomes + 1,
+            failures=self.failures + 1,
+            refusal=refusal,
+            streak=self.streak + 1 if refusal == self.refusal else 1,
+        )
+
+    def verdict(self) -> str:
+        """Why the edition must stop; empty if it may go on."""
+        if self.streak >= STREAK:
+            return f"{self.streak} recipients in a row were refused alike: {self.refusal}"
+        if self.outcomes <= SAMPLE and self.failures > SAMPLE * SHARE:
+            return f"{self.failures} of the first {self.outcomes} recipients were refused"
+        return ""
+
+
+def _name_of(error: TransportError) -> str:
+    if error.code is None:
+        return error.cause
+    words = error.enhanced or re.sub(r"[\S]*@[\S]*|\d+", "", error.text).strip()
+    return f"{error.code} {words}".strip() + f" (at {error.step})"
+
+
+# --------------------------------------------------------------------- pace
+
+_RESTS = (1.0, 5.0, 15.0, 60.0, 300.0)
+
+
+def rest_seconds(failures: int) -> float:
+    """How long the transport backs off after so many failures of the connection in a row (at least one)."""
+    return _RESTS[min(failures, len(_RESTS)) - 1]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pace:
+    """A token bucket. Times are seconds of any clock that never goes back."""
+
+    ceiling: float
+    """Messages a second at the most."""
+    rate: float
+    """Messages a second now."""
+    tokens: float = 1.0
+    """May be negative: messages that were promised a moment to come."""
+    at: float = 0.0
+
+    @classmethod
+    def starting(cls, ceiling: float, now: float) -> Pace:
+        return cls(ceiling=ceiling, rate=ceiling, at=now)
+
+    def take(self, now: float) -> tuple[Pace, float]:
+        """One message; and how many seconds it has to wait."""
+        tokens = self._filled(now) - 1
+        return replace(self, tokens=tokens, at=max(now, self.at)), max(0.0, -tokens / self.rate)
+
+    def slower(self, now: float) -> Pace:
+        """Half as fast, at least one message a minute."""
+        floor = min(1 / 60, self.ceiling)
+        return replace(self, tokens=self._filled(now), at=max(now, self.at), rate=max(self.rate / 2, floor))
+
+    def faster(self, now: float) -> Pace:
+        """After a message was taken: a fiftieth of the ceiling faster."""
+        if self.rate >= self.ceiling:
+            return self
+        rate = min(self.ceiling, self.rate + self.ceiling / 50)
+        return replace(self, tokens=self._filled(now), at=max(now, self.at), rate=rate)
+
+    def _filled(self, now: float) -> float:
+        room = max(1.0, self.rate / 10)
+        return min(room, self.tokens + max(0.0, now - self.at) * self.rate)
