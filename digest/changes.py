@@ -191,7 +191,10 @@ class _Missing:
     def match(self, post: Post) -> KnownPost | None:
         """The missing post that this one is: the one with its id, its words, or its original article. Each is
         given once."""
-        candidates = [*self._by_id.get(post.feed_id, ()), *self._by_text.get((post.title, post.text_hash), ())]
+        candidates: list[KnownPost] = [
+            *self._by_id.get(post.feed_id, ()),
+            *self._by_text.get((post.title, post.text_hash), ()),
+        ]
         if post.original_url:
             candidates += self._by_original.get(post.original_url, ())
         for candidate in candidates:

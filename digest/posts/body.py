@@ -11,7 +11,7 @@ import html
 import re
 from collections import Counter
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 from digest.models import Code, Post
 from digest.posts.links import absolute, host_of
@@ -37,9 +37,9 @@ _IMAGE = re.compile(
     r"<img\b[^<>]*?\bsrc\s*=\s*(?:\"([^\"<>]+)\"|'([^'<>]+)'|([^\s\"'<>]+))|!\[[^\]\n]*\]\(\s*<?([^\s()<>]+)",
     re.IGNORECASE,
 )
-_TAG = re.compile(rb"<[^<>]*>")
-_COMMENT = re.compile(rb"<!--.*?-->", re.DOTALL)
-_LINK_TARGET = re.compile(rb"\]\([^()\n]*\)")
+_TAG = re.compile(r"<[^<>]*>")
+_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
+_LINK_TARGET = re.compile(r"\]\([^()\n]*\)")
 _SILENT = b"*_`#>~|\\ \t\n\r"
 _OPEN_TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9-]*)[^<>]*?(/?)>")
 _VOID = frozenset("area base br col embed hr img input link meta param source track wbr".split())  # noqa: SIM905
@@ -75,17 +75,21 @@ def trim(body: str, *, site_url: str) -> Trimmed:
 
 
 def text_hash(title: str, summary: str, body: str) -> str:
-    """Hash of the words a reader sees: the same for other markup and other white space."""
-    raw = body.encode()
-    if b"<" in raw:
-        if b"<!--" in raw:
-            raw = _COMMENT.sub(b"", raw)
-        raw = _TAG.sub(b"", raw)
-    if b"](" in raw:
-        raw = _LINK_TARGET.sub(b"]", raw)
-    if b"&" in raw:
-        raw = html.unescape(raw.decode()).encode("utf-8", "ignore")
-    raw = raw.translate(None, _SILENT).replace(b"\xe3\x80\x80", b"").replace(b"\xc2\xa0", b"")
+    """Hash of the words a reader sees: the same for other markup and other white space.
+
+    Stores hold these hashes: another way of making them would make every known post look edited.
+    """
+    if "<" in body:
+        if "<!--" in body:
+            body = _COMMENT.sub("", body)
+        body = _TAG.sub("", body)
+    if "](" in body:
+        body = _LINK_TARGET.sub("]", body)
+    if "&" in body:
+        body = html.unescape(body)
+    if "\u3000" in body or "\xa0" in body:
+        body = body.replace("\u3000", "").replace("\xa0", "")
+    raw = body.encode("utf-8", "ignore").translate(None, _SILENT)
     state = hashlib.blake2b(digest_size=16)
     state.update(" ".join(title.split()).encode())
     state.update(b"\0" + " ".join(summary.split()).encode() + b"\0")
@@ -101,8 +105,8 @@ def codes(body: str) -> tuple[Code, ...]:
     names: dict[tuple[str, str], str] = {}
     mentions: Counter[tuple[str, str]] = Counter()
     for market, code, name in _CODE.findall(text):
-        key = (clean_line(market), clean_line(code))
-        label = clean_line(html.unescape(name))
+        key = (name_line(market), name_line(code))
+        label = name_line(name)
         if key[0] and key[1] and label:
             names.setdefault(key, label)
             mentions[key] += 1
@@ -110,6 +114,12 @@ def codes(body: str) -> tuple[Code, ...]:
         Code(market=market, code=code, name=name, mentions=mentions[market, code])
         for (market, code), name in names.items()
     )
+
+
+@lru_cache(maxsize=16_384)
+def name_line(text: str) -> str:
+    """A name of the body, such as a stock's, as one clean line; the same few come again and again."""
+    return clean_line(html.unescape(text))
 
 
 def source_name(summary: str, body: str) -> str | None:

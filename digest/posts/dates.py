@@ -18,6 +18,10 @@ _ISO = re.compile(
     re.DOTALL,
 )
 _DAY_FIRST = re.compile(r"(\d{1,2})[-/.](\d{1,2})[-/.](\d{4})\Z")
+_COMPACT = re.compile(r"(\d{4})(\d\d)(\d\d)\Z")
+_MONTH_FIRST = re.compile(r"([A-Za-z]{3,9})\.? (\d{1,2})(?:st|nd|rd|th)?,? (\d{4})\Z")
+_DAY_MONTH = re.compile(r"(\d{1,2})(?:st|nd|rd|th)? ([A-Za-z]{3,9})\.?,? (\d{4})\Z")
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _OFFSET = re.compile(r"(?:UTC|GMT)?([-+])(\d{1,2}):?(\d\d)?\Z")
 _NAMED = re.compile(r"\(?[A-Za-z]{1,5}\)?\Z")
 _ZULU = frozenset({"Z", "z", "UTC", "GMT", "UT"})
@@ -63,8 +67,10 @@ def _iso(found: re.Match[str], text: str, *, bare_is_utc: bool, zone: ZoneInfo) 
     tzinfo: tzinfo_type | None = _zone(tail, text)
     if tzinfo is None:
         tzinfo = UTC if bare_is_utc and second and separator == "-" and not half else zone
+    next_day = hours == 24 and int(minute) == 0 and int(second or 0) == 0
+    hours = 0 if next_day else hours
     moment = datetime(int(year), int(month), int(day), hours, int(minute), int(second or 0), tzinfo=tzinfo)
-    return moment.astimezone(UTC)
+    return (moment + timedelta(days=1) if next_day else moment).astimezone(UTC)
 
 
 def _zone(tail: str, text: str) -> timezone | None:
@@ -87,10 +93,16 @@ def _zone(tail: str, text: str) -> timezone | None:
 
 
 def _other(text: str, zone: ZoneInfo) -> datetime:
-    """``11-9-2017`` is 11 September, as Ruby reads it; else the dates of mail headers."""
-    found = _DAY_FIRST.match(text)
-    if found is not None:
+    """``11-9-2017`` is 11 September, as Ruby reads it; ``20171109``; English months; mail headers."""
+    if (found := _DAY_FIRST.match(text)) is not None:
         return midnight(int(found[3]), int(found[2]), int(found[1]), zone)
+    if (found := _COMPACT.match(text)) is not None:
+        return midnight(int(found[1]), int(found[2]), int(found[3]), zone)
+    words = " ".join(text.split())
+    if (found := _MONTH_FIRST.match(words)) is not None:
+        return midnight(int(found[3]), _month(found[1], text), int(found[2]), zone)
+    if (found := _DAY_MONTH.match(words)) is not None:
+        return midnight(int(found[3]), _month(found[2], text), int(found[1]), zone)
     if not text[:1].isalnum() or ":" not in text:
         raise _bad(text)
     from email.utils import parsedate_tz  # late: hardly any post is dated like mail
@@ -100,6 +112,12 @@ def _other(text: str, zone: ZoneInfo) -> datetime:
         raise _bad(text)
     tzinfo: tzinfo_type = zone if parts[9] is None else timezone(timedelta(seconds=parts[9]))
     return datetime(*parts[:6], tzinfo=tzinfo).astimezone(UTC)
+
+
+def _month(name: str, text: str) -> int:
+    if name[:3].lower() not in _MONTHS:
+        raise _bad(text)
+    return _MONTHS.index(name[:3].lower()) + 1
 
 
 def _bad(text: str) -> BadDate:

@@ -8,9 +8,10 @@ import re
 from digest.posts.problems import Refused, Remarks
 from digest.text import clean
 
-# Bytes that ``clean`` might have to change in UTF-8: controls, and the leads of C1 controls, U+2028/9, U+FFFE/F.
+# Bytes that ``clean`` would drop or change, in any encoding that keeps ASCII.
 _CONTROLS = bytes([*range(9), 11, 12, 13, *range(14, 32), 127])
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
+_C1 = re.compile("[\x80-\x9f]")
 _CHINESE = re.compile("[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]")
 _RARE = re.compile("[\u0080-\u009f\ue000-\uf8ff\U000e0000-\U0010ffff\ufffd]")
 
@@ -76,9 +77,9 @@ def _may_need_cleaning(data: bytes, text: str) -> bool:
     """A cheap look; may say yes for nothing, never no for something."""
     if len(data.translate(None, _CONTROLS)) != len(data) or data[:1] in (b"\xff", b"\xfe"):
         return True
-    if b"\xc2" not in data and b"\xef\xbf" not in data and b"\xe2\x80\xa8" not in data and b"\xe2\x80\xa9" not in data:
-        return False
-    return clean(text) != text
+    if b"\xc2" in data and _C1.search(text):
+        return True
+    return "\u2028" in text or "\u2029" in text or "\ufffe" in text or "\uffff" in text
 
 
 def _line(before: str) -> int:

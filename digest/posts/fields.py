@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 from digest.models import Attachment, Author
 from digest.posts.links import absolute
@@ -54,6 +55,10 @@ _MEDIA_TYPES = {
     "pdf": "application/pdf",
     "epub": "application/epub+zip",
 }
+
+
+COMMON = frozenset({"layout", "title", "date", "categories", "category", "tags", "tag", "slug", "permalink"})
+"""Keys that are read for every post; a post with no other key has nothing of what else is here."""
 
 
 def text_of(value: Value) -> str:
@@ -140,7 +145,13 @@ def _flat(value: Value) -> Iterable[str]:
 
 
 def _unique(names: Iterable[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(clean_line(name) for name in names))
+    return tuple(dict.fromkeys([_label(name) for name in names]))
+
+
+@lru_cache(maxsize=16_384)
+def _label(name: str) -> str:
+    """A category or tag as one clean line; the same few come again and again."""
+    return clean_line(name)
 
 
 # ------------------------------------------------------------------- people

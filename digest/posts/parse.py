@@ -92,7 +92,12 @@ class _Reader:
         self._front = front = _lower(front) if rules.kind == "hugo" else front
         self._check_wanted()
         published = self._published()
-        expires = self._check_due(published)
+        more = not front.values.keys() <= fields.COMMON
+        expires = None
+        if more:
+            expires = self._check_due(published)
+        else:
+            self._check_future(published, published)
         title = self._title()
         categories = fields.categories(front, rules.kind, self._path)
         slug = self._slug()
@@ -117,7 +122,7 @@ class _Reader:
             path=self._path,
             title=title,
             published=published,
-            modified=self._optional_date(_MODIFIED),
+            modified=self._optional_date(_MODIFIED) if more else None,
             url=url,
             feed_id=feed_id,
             feed_id_forced=bool(forced),
@@ -128,13 +133,13 @@ class _Reader:
             is_html=name.is_html,
             original_url=trimmed.original_url,
             source_name=bodies.source_name(summary, text),
-            authors=fields.authors(front, rules.site_url),
-            image=self._image(text, url),
-            lang=fields.lang(front, remarks),
+            authors=fields.authors(front, rules.site_url) if more else (),
+            image=(self._image(url) if more else None) or bodies.first_image(text, url),
+            lang=fields.lang(front, remarks) if more else None,
             codes=bodies.codes(text),
-            attachments=fields.attachments(front, rules.site_url + "/", remarks),
+            attachments=fields.attachments(front, rules.site_url.rstrip("/") + "/", remarks) if more else (),
             text_hash=bodies.text_hash(title, summary, text),
-            unlisted=self._yes("unlisted") or self._yes("hidden"),
+            unlisted=more and (self._yes("unlisted") or self._yes("hidden")),
             expires=expires,
             warnings=remarks.all(),
         )
@@ -164,12 +169,16 @@ class _Reader:
         appears = published
         if rules.kind == "hugo":
             appears = max(published, self._optional_date(_PUBLISH) or published)
-        if appears > rules.now and not rules.future:
-            raise self._note(f"dated in the future: {appears:%Y-%m-%d %H:%M} UTC", "date", recheck_at=appears)
+        self._check_future(published, appears)
         expires = self._optional_date(_EXPIRES) if rules.kind == "hugo" else None
         if expires is not None and expires <= rules.now:
             raise self._note(f"expired: {expires:%Y-%m-%d %H:%M} UTC", "expirydate")
         return expires
+
+    def _check_future(self, published: datetime, appears: datetime) -> None:
+        if appears > self._rules.now and not self._rules.future:
+            key = "date" if appears == published else "publishdate"
+            raise self._note(f"dated in the future: {appears:%Y-%m-%d %H:%M} UTC", key, recheck_at=appears)
 
     # --------------------------------------------------------------------- dates
 
@@ -296,9 +305,9 @@ class _Reader:
                     return text, body.strip("\n")
         return first_paragraph(body, is_html=is_html), body.strip("\n")
 
-    def _image(self, body: str, url: str) -> str | None:
+    def _image(self, url: str) -> str | None:
         base = url if self._rules.kind == "hugo" else self._rules.site_url.rstrip("/") + "/"
-        return fields.image(self._front, base, self._remarks) or bodies.first_image(body, url)
+        return fields.image(self._front, base, self._remarks)
 
     def _yes(self, key: str) -> bool:
         return fields.says_yes(self._front, key, quoted_too=self._rules.kind == "hugo")
