@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from digest.jobs.collect import CollectReport
+from digest.jobs.editions import EditionResult
 from digest.jobs.run import RunReport
 from digest.models import Problem, Severity
 
@@ -93,6 +94,7 @@ def _published(report: RunReport, *, verbose: bool) -> Iterator[str]:
     written, unchanged = list(report.feeds.written), report.feeds.unchanged
     if report.editions is not None:
         written += report.editions.written
+        unchanged += report.editions.unchanged
     verb = "would be written" if report.dry_run else "written"
     yield _row("files", f"{len(written)} {verb}, {unchanged} unchanged")
     if verbose:
@@ -102,7 +104,18 @@ def _published(report: RunReport, *, verbose: bool) -> Iterator[str]:
 
 def _digests(report: RunReport) -> Iterator[str]:
     if report.editions is not None:
-        for line in report.editions.lines():
-            yield _row("edition", line)
+        for result in report.editions.results:
+            yield _row("edition", _edition(result, dry_run=report.dry_run))
     if report.deliveries is not None:
         yield _row("mail", report.deliveries.line())
+
+
+def _edition(result: EditionResult, *, dry_run: bool) -> str:
+    """``daily 2026-11-24: 312 posts = 98 in the mail + 214 more on its page; to 3 addresses``."""
+    name = f"{result.digest} {result.period}: "
+    if result.balance is None:
+        return name + result.outcome.value
+    balance = result.balance
+    told = f"{balance.arrived} posts = {balance.here} in the mail + {balance.page} more on its page"
+    addresses = f"{result.recipients} address" + ("" if result.recipients == 1 else "es")
+    return f"{name}{told}; {'would go' if dry_run else 'goes'} to {addresses}"

@@ -7,12 +7,12 @@ transaction, so a run that dies half-way is continued by the next one.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
 
-from digest.changes import ParsedFile, decide
+from digest.changes import ParsedFile, decide, next_missing
 from digest.errors import SourceError
 from digest.jobs.progress import Progress, silent
 from digest.models import Changes, FileStat, KnownFile, KnownPost, Listing, Post, Problem, Refusal, Severity
@@ -103,8 +103,21 @@ def collect(
     done = 0
     for paths in _batches(todo, BATCH):
         parsed = list(parse_many(paths))
-        changes, missing = _decide(store, parsed, listing, missing, now=now, wall=wall, importing=importing)
+        files = [
+            ParsedFile(
+                path=path,
+                stat=listing.files[path],
+                sha256=sha256,
+                outcome=outcome,
+                in_doubt=_is_in_doubt(listing.files[path], wall),
+                unchanged=same_rules and path in known and known[path].sha256 == sha256,
+            )
+            for path, sha256, outcome in parsed
+            if not isinstance(outcome, SourceError)
+        ]
+        changes = _decide(store, files, missing, now=now, importing=importing)
         store.record(changes, now)
+        missing = next_missing(missing, changes)
         tally.add(changes)
         tally.taken += sum(isinstance(outcome, Post) for _, _, outcome in parsed)
         tally.unread += [_unread(path, outcome) for path, _, outcome in parsed if isinstance(outcome, SourceError)]
@@ -165,40 +178,19 @@ def _batches(paths: Sequence[str], size: int) -> Iterator[list[str]]:
 
 
 def _decide(
-    store: PostStore,
-    parsed: Sequence[Parsed],
-    listing: Listing,
-    missing: Sequence[KnownPost],
-    *,
-    now: datetime,
-    wall: datetime,
-    importing: bool,
-) -> tuple[Changes, list[KnownPost]]:
-    """One batch's changes, and the missing posts that found no new path in it."""
-    files = [
-        ParsedFile(
-            path=path,
-            stat=listing.files[path],
-            sha256=sha256,
-            outcome=outcome,
-            in_doubt=_is_in_doubt(listing.files[path], wall),
-        )
-        for path, sha256, outcome in parsed
-        if not isinstance(outcome, SourceError)
-    ]
+    store: PostStore, files: Sequence[ParsedFile], missing: Sequence[KnownPost], *, now: datetime, importing: bool
+) -> Changes:
+    """One batch's changes."""
     posts = [file.outcome for file in files if isinstance(file.outcome, Post)]
-    known: Mapping[str, KnownPost] = store.posts_at([file.path for file in files])
-    changes = decide(
+    return decide(
         files,
-        known=known,
+        known=store.posts_at([file.path for file in files]),
         missing=missing,
         taken_ids=store.ids_taken([post.feed_id for post in posts]),
         adopted=store.adopted_ids([post.url for post in posts]),
         now=now,
         importing=importing,
     )
-    moved = {revision.key for revision in changes.revisions if revision.is_rename}
-    return changes, [post for post in missing if post.key not in moved]
 
 
 def _is_in_doubt(stat: FileStat, wall: datetime) -> bool:

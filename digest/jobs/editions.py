@@ -104,8 +104,10 @@ class EditionsReport:
     """What was made and published in this run."""
 
     results: list[EditionResult] = field(default_factory=list)
-    pages_written: int = 0
-    pages_unchanged: int = 0
+    written: list[str] = field(default_factory=list)
+    """Pages that were put in place."""
+    unchanged: int = 0
+    """Pages that were rendered and found to be the same."""
     failures: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
@@ -325,6 +327,6 @@ def _read(saved: SavedEdition) -> Edition:
 
 def _write(output: Output, path: str, data: bytes, report: EditionsReport) -> None:
     if output.write(path, data):
-        report.pages_written += 1
+        report.written.append(path)
     else:
-        report.pages_unchanged += 1
+        report.unchanged += 1

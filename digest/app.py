@@ -1,0 +1,383 @@
+"""The joining: builds sources, store, output and transport from the settings and hands them to the use cases.
+
+The only module that knows all hands. Imports of what only some runs need are late, so that a run that finds nothing
+new starts quickly.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cache, cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from digest.config import Settings, load
+from digest.errors import ConfigError
+from digest.jobs.collect import CollectReport, collect, parse_here
+from digest.jobs.progress import Progress, silent
+from digest.jobs.run import RunReport, Step, Steps, run
+from digest.models import KnownPost, Post
+from digest.ports import Output, Store, Transport
+
+if TYPE_CHECKING:
+    from digest.jobs.deliver import Compose, DeliveryReport
+    from digest.jobs.editions import Audience, DigestPlan, Look
+    from digest.jobs.feeds import FeedOptions
+    from digest.languages import CatalogueLanguage
+    from digest.models import Delivery, SavedEdition
+    from digest.posts import Rules
+    from digest.render.message import Letterhead
+    from digest.sources.folder import FolderSource
+    from digest.templates import FolderTemplates
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Moment:
+    """When a run takes place: ``now`` is what it stands for (``--as-of``), ``wall`` is the real clock."""
+
+    now: datetime
+    wall: datetime
+
+
+def moment(as_of: str | None, zone: ZoneInfo) -> Moment:
+    """Ask the clock, once. ``as_of`` is ISO 8601; without an offset it is in ``zone``. Raises ConfigError."""
+    wall = datetime.now(UTC).replace(microsecond=0)
+    if as_of is None:
+        return Moment(now=wall, wall=wall)
+    try:
+        then = datetime.fromisoformat(as_of.strip())
+    except ValueError as error:
+        raise ConfigError("--as-of", f"{as_of!r} is not a time", 'write for example "2026-11-24 08:00"') from error
+    if then.tzinfo is None:
+        then = then.replace(tzinfo=zone)
+    return Moment(now=then.astimezone(UTC).replace(microsecond=0), wall=wall)
+
+
+def run_once(
+    config: Path,
+    *,
+    as_of: str | None = None,
+    only: Step | None = None,
+    dry_run: bool = False,
+    progress: Progress = silent,
+    to_json: Callable[[RunReport], str],
+) -> tuple[RunReport, ZoneInfo]:
+    """One ``digest run``. Returns its report and the site's zone. Raises ConfigError, StoreError, and
+    StoreBusy when another run is at work."""
+    settings = load(config, os.environ)
+    when = moment(as_of, settings.site.timezone)
+    with opened(settings, when, dry_run=dry_run, progress=progress) as app:
+        return app.run(only, to_json), settings.site.timezone
+
+
+@contextmanager
+def opened(settings: Settings, when: Moment, *, dry_run: bool, progress: Progress = silent) -> Iterator[App]:
+    """The application on its store: held exclusively, or a rehearsal of it that leaves no trace."""
+    from digest.store import open_rehearsal, open_store
+
+    if dry_run:
+        with open_rehearsal(settings.store.url) as store:
+            yield App(settings, store, when, dry_run=True, progress=progress)
+        return
+    with open_store(settings.store.url) as store, store.exclusive("digest run"):
+        yield App(settings, store, when, dry_run=False, progress=progress)
+
+
+class App:
+    """The use cases, bound to the settings."""
+
+    def __init__(self, settings: Settings, store: Store, when: Moment, *, dry_run: bool, progress: Progress) -> None:
+        self.settings = settings
+        self.store = store
+        self.when = when
+        self.dry_run = dry_run
+        self.progress = progress
+
+    def run(self, only: Step | None, to_json: Callable[[RunReport], str]) -> RunReport:
+        """All steps of ``digest run``, or one."""
+        from digest.jobs.editions import make_editions, publish_editions
+        from digest.jobs.feeds import publish_feeds
+
+        steps = Steps(
+            collect=self.collect,
+            publish_feeds=lambda: publish_feeds(
+                self.store,
+                self.output,
+                self.templates,
+                self.language,
+                self._feed_options(),
+                now=self.when.now,
+                look=self.templates.fingerprint(),
+                body_html=self._body_html,
+            ),
+            make_editions=lambda: make_editions(
+                self.store, self._plans(), self._look(), self._audience(), self.when.now
+            ),
+            publish_editions=lambda report: publish_editions(
+                self.store, self.output, self._plans(), self._look(), report
+            ),
+            deliver=self.deliver,
+        )
+        return run(self.store, steps, now=self.when.now, only=only, dry_run=self.dry_run, to_json=to_json)
+
+    # ------------------------------------------------------------- collect
+
+    @cached_property
+    def source(self) -> FolderSource:
+        from digest.sources.folder import FolderSource
+
+        posts = self.settings.posts
+        return FolderSource(posts.folder, kind=posts.kind, exclude=posts.exclude, max_bytes=int(posts.max_bytes))
+
+    @cached_property
+    def rules(self) -> Rules:
+        from digest.posts import Rules
+
+        settings = self.settings
+        return Rules(
+            site_url=str(settings.site.url),
+            timezone=settings.site.timezone,
+            kind=self.source.kind,
+            permalink=settings.posts.permalink,
+            future=settings.posts.future,
+            unpublished=settings.posts.unpublished,
+            drafts=settings.posts.drafts,
+            id_scheme=settings.feeds.id_scheme,
+            id_base=_plain(settings.feeds.id_base) or "",
+            lang=str(settings.site.language),
+            now=self.when.now,
+        )
+
+    def collect(self) -> CollectReport:
+        """Bring the store up to date with the posts folder."""
+        from digest.posts import parse_post
+
+        return collect(
+            self.store,
+            self.source,
+            parse_here(self.source, lambda path, data: parse_post(path, data, self.rules)),
+            rules=self.rules.fingerprint(),
+            now=self.when.now,
+            wall=self.when.wall,
+            progress=self.progress,
+        )
+
+    def _body_html(self, post: KnownPost) -> str | None:
+        """The whole text of a post, read again from its file; None if the file gives no post any more."""
+        from digest.errors import SourceError
+        from digest.posts import parse_post
+        from digest.posts.body import to_html
+
+        try:
+            parsed = parse_post(post.path, self.source.read(post.path), self.rules)
+        except SourceError:
+            return None
+        return to_html(parsed) if isinstance(parsed, Post) else None
+
+    # ------------------------------------------------------------- publish
+
+    @cached_property
+    def output(self) -> Output:
+        from digest.publish.folder import DryOutput, FolderOutput
+
+        output = FolderOutput(self.settings.output)
+        return DryOutput(output) if self.dry_run else output
+
+    @cached_property
+    def language(self) -> CatalogueLanguage:
+        from digest.languages import CatalogueLanguage
+
+        return CatalogueLanguage(str(self.settings.site.language))
+
+    @cached_property
+    def templates(self) -> FolderTemplates:
+        from digest.templates import FolderTemplates
+
+        return FolderTemplates(self.language, self.settings.templates)
+
+    def _feed_options(self) -> FeedOptions:
+        from digest.jobs.feeds import FeedOptions
+        from digest.render.feeds.window import Limits
+
+        site, feeds = self.settings.site, self.settings.feeds
+        return FeedOptions(
+            site_title=site.title,
+            site_url=str(site.url),
+            description=site.description,
+            author=site.author.name,
+            author_email=site.author.email.address if site.author.email else None,
+            rights=site.rights or None,
+            icon=_plain(site.icon),
+            logo=_plain(site.logo),
+            favicon=_plain(site.favicon),
+            zone=site.timezone,
+            feeds_url=str(self.settings.feeds_url),
+            id_base=_plain(feeds.id_base) or "",
+            formats=feeds.formats,
+            limits=Limits(
+                window=timedelta(hours=feeds.window_hours),
+                min_items=feeds.min_items,
+                max_items=feeds.max_items,
+                max_bytes=int(feeds.max_bytes),
+            ),
+            full_text=feeds.full_text,
+            hubs=tuple(str(hub) for hub in feeds.hubs),
+            ttl=feeds.ttl,
+            category_titles={category.name: category.title for category in self.settings.categories},
+            tags=feeds.tags,
+        )
+
+    # ------------------------------------------------------------ editions
+
+    def _plans(self) -> list[DigestPlan]:
+        from digest.edition import CategoryTitle, Limits
+        from digest.jobs.editions import DigestPlan
+
+        titles = {category.name: category.title for category in self.settings.categories}
+        plans = []
+        for name, digest in self.settings.digests.items():
+            names = digest.categories if digest.categories is not None else tuple(titles) or None
+            plans.append(
+                DigestPlan(
+                    name=name,
+                    title=digest.title,
+                    schedule=digest.schedule.rule,
+                    categories=None
+                    if names is None
+                    else tuple(CategoryTitle(name=each, title=titles.get(each, each)) for each in names),
+                    max_age=digest.max_age,
+                    catch_up=digest.catch_up,
+                    expires_after=digest.expires_after,
+                    send_empty=digest.send_empty,
+                    limits=Limits(items=digest.max_items, html_bytes=int(digest.max_bytes)),
+                )
+            )
+        return plans
+
+    def _look(self) -> Look:
+        from digest.edition import Imprint
+        from digest.jobs.editions import Look
+
+        return Look(
+            imprint=Imprint(
+                site_title=self.settings.site.title,
+                site_url=str(self.settings.site.url),
+                pages_url=self.settings.feeds_url.rstrip("/") + "/",
+                zone=self.settings.site.timezone,
+                contact=(self.settings.mail.reply_to or self.settings.sender).address,
+            ),
+            templates=self.templates,
+            language=self.language,
+        )
+
+    def _audience(self) -> Audience:
+        from digest.jobs.editions import Audience
+
+        return Audience(
+            addresses=tuple(mailbox.address for mailbox in self.settings.mail.to),
+            domain=self.settings.mail.list_domain or self.settings.sender.domain,
+            new_token=lambda: secrets.token_urlsafe(16),
+        )
+
+    # ------------------------------------------------------------- deliver
+
+    def deliver(self) -> DeliveryReport:
+        """Send what is due now; later retries are left to the next run."""
+        from digest.jobs.deliver import DeliverOptions, deliver
+
+        mail = self.settings.mail
+        by_smtp = mail.transport == "smtp" and not self.dry_run
+        return deliver(
+            self.store,
+            self._transport(),
+            self._composer(),
+            clock=self._clock(),
+            options=DeliverOptions(
+                connections=mail.connections if by_smtp else 1,
+                rate=mail.rate if by_smtp else None,
+                resend=mail.in_doubt == "resend",
+            ),
+            progress=self.progress,
+        )
+
+    def _clock(self) -> Callable[[], datetime]:
+        """The time that the run stands for, going on while it lasts."""
+        began = time.monotonic()
+        return lambda: self.when.now + timedelta(seconds=int(time.monotonic() - began))
+
+    def _transport(self) -> Transport:
+        mail = self.settings.mail
+        if self.dry_run:
+            from digest.mail.rehearsal import RehearsalTransport
+
+            return RehearsalTransport()
+        if mail.transport == "folder":
+            from digest.mail.folder import FolderTransport
+
+            return FolderTransport(mail.folder)
+        from digest.config import password
+        from digest.mail.smtp import SmtpTransport
+
+        assert mail.host is not None, "checked when the configuration was read"
+        return SmtpTransport(
+            host=str(mail.host),
+            port=mail.port,
+            security=mail.security,
+            user=mail.user,
+            password=password(mail, os.environ),
+            ca_file=mail.ca_file,
+            connections=mail.connections,
+        )
+
+    def _composer(self) -> Compose:
+        """Makes the message of a delivery; what an edition's recipients share is made once."""
+        from digest.jobs.deliver import Outgoing
+        from digest.render.mail import edition_url
+        from digest.render.message import EditionMessage
+
+        imprint = self._look().imprint
+        envelope_from = (self.settings.mail.bounce_address or self.settings.sender).address
+
+        @cache
+        def message_of(edition: SavedEdition) -> EditionMessage:
+            return EditionMessage(
+                subject=edition.subject,
+                html=edition.html,
+                text=edition.text,
+                period=edition.period,
+                date=edition.frozen_at,
+                archive_url=edition_url(imprint, edition.digest, edition.period),
+                letterhead=self._letterhead(edition.digest),
+            )
+
+        def compose(delivery: Delivery, edition: SavedEdition) -> Outgoing:
+            message = message_of(edition).to(address=delivery.address, message_id=delivery.message_id)
+            return Outgoing(message=message, envelope_from=envelope_from)
+
+        return compose
+
+    def _letterhead(self, digest: str) -> Letterhead:
+        from digest.render.message import Letterhead, Mailbox
+
+        settings = self.settings
+        reply_to = settings.mail.reply_to
+        plan = settings.digests.get(digest)
+        return Letterhead(
+            sender=Mailbox(name=settings.sender.name, address=settings.sender.address),
+            digest=digest,
+            title=plan.title if plan else settings.site.title,
+            site_host=str(settings.mail.list_domain or settings.site.url.host),
+            reply_to=Mailbox(name=reply_to.name, address=reply_to.address) if reply_to else None,
+        )
+
+
+def _plain(text: str | None) -> str | None:
+    """A value type of the settings as the plain text that it is."""
+    return None if text is None else str(text)
