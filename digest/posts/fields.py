@@ -83,9 +83,10 @@ def _says(front: FrontMatter, key: str, words: frozenset[str], quoted_too: bool)
 
 
 def categories(front: FrontMatter, kind: str, path: str) -> tuple[str, ...]:
-    """The post's categories as its generator understands them, cleaned, without duplicates, in order."""
+    """The post's categories as its generator understands them, as written (addresses are made of them), without
+    duplicates, in order. A Hugo post without any has its section, the first folder below ``content``."""
     if kind == "jekyll":
-        return _unique([*_folders_above(path), *_jekyll_categories(front)])
+        return tuple(dict.fromkeys([*_folders_above(path), *_jekyll_categories(front)]))
     given = front.values.get("categories")
     if given is None:
         given = front.values.get("category")
@@ -94,7 +95,12 @@ def categories(front: FrontMatter, kind: str, path: str) -> tuple[str, ...]:
         names = [name for name in names if name]
     if kind == "hugo" and not names:
         names = hugo_sections(path)[:1]
-    return _unique(names)
+    return tuple(dict.fromkeys(names))
+
+
+def labels(names: Iterable[str]) -> tuple[str, ...]:
+    """Names of categories or tags as a reader sees them: one clean line each, without duplicates."""
+    return tuple(dict.fromkeys([_label(name) for name in names]))
 
 
 def tags(front: FrontMatter, kind: str) -> tuple[str, ...]:
@@ -104,14 +110,14 @@ def tags(front: FrontMatter, kind: str) -> tuple[str, ...]:
         given = values.get("tag")
         if given is None:
             given = values.get("tags")
-            return _unique(_words(given) if isinstance(given, str) else _flat(given))
-        return _unique(_flat(given))
+            return labels(_words(given) if isinstance(given, str) else _flat(given))
+        return labels(_flat(given))
     given = values.get("tags")
     if given is None:
         given = values.get("tag")
     if isinstance(given, str):
-        return tuple(name for name in _unique(_COMMAS.split(given)) if name)
-    return tuple(name for name in _unique(_flat(given)) if name)
+        return tuple(name for name in labels(_COMMAS.split(given)) if name)
+    return tuple(name for name in labels(_flat(given)) if name)
 
 
 def _folders_above(path: str) -> list[str]:
@@ -142,10 +148,6 @@ def _flat(value: Value) -> Iterable[str]:
     elif isinstance(value, list):
         for item in value:
             yield from _flat(item)
-
-
-def _unique(names: Iterable[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys([_label(name) for name in names]))
 
 
 @lru_cache(maxsize=16_384)

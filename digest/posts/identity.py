@@ -22,19 +22,23 @@ def mint(rules: Rules, *, path: str, slug: str, year: int) -> str:
     if rules.id_scheme == "tag":
         return f"tag:{rules.id_authority or _authority(base)},{year}:{normalised(path, nfkc=rules.id_nfkc)}"
     folder = path.rstrip("/").rpartition("/")[0]
-    return base + normalised(f"{folder}/{slug.lstrip('/')}", nfkc=rules.id_nfkc)
+    whole = f"{folder}/{slug.lstrip('/')}"
+    cut = min((place for place in (whole.find("?"), whole.find("#")) if place >= 0), default=len(whole))
+    # A ? or # of the slug stays what it is, since the plugin takes the id for an address.
+    return base + normalised(whole[:cut], nfkc=rules.id_nfkc) + _encoded(whole[cut:], nfkc=rules.id_nfkc, safe="/?#")
 
 
 def normalised(path: str, *, nfkc: bool) -> str:
     """Each segment decoded, composed (NFC or NFKC) and encoded again, dot segments resolved."""
     if _PLAIN.match(path):
         return path
+    return _without_dots("/".join(_encoded(segment, nfkc=nfkc) for segment in path.strip().split("/")))
+
+
+def _encoded(text: str, *, nfkc: bool, safe: str = "") -> str:
     form: Literal["NFC", "NFKC"] = "NFKC" if nfkc else "NFC"
-    segments = []
-    for segment in path.strip().split("/"):
-        text = unicodedata.normalize(form, unquote(segment, errors="replace"))
-        segments.append(quote(text.encode("utf-8", "replace"), safe=PATH_SAFE[:-1]))
-    return _without_dots("/".join(segments))
+    text = unicodedata.normalize(form, unquote(text, errors="replace"))
+    return quote(text.encode("utf-8", "replace"), safe=PATH_SAFE[:-1] + safe)
 
 
 def _without_dots(path: str) -> str:

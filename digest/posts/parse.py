@@ -126,7 +126,7 @@ class _Reader:
             url=url,
             feed_id=feed_id,
             feed_id_forced=bool(forced),
-            categories=categories,
+            categories=fields.labels(categories),
             tags=fields.tags(front, rules.kind),
             summary=summary,
             body=text,
