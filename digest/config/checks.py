@@ -8,11 +8,11 @@ from os.path import normpath
 from pathlib import Path as FilePath
 
 from digest.config.document import Document, Fault, Path, quoted
-from digest.config.settings import CategorySettings, DigestSettings, FeedSettings, MailSettings, PostSettings, Settings
+from digest.config.settings import DigestSettings, FeedSettings, MailSettings, PostSettings, Settings
 from digest.config.values import PERMALINK_STYLES
 
 _SAFE_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-_PERMALINK_PARTS = {
+PERMALINK_PARTS = {
     "jekyll": (
         *("categories", "slugified_categories", "collection", "path", "name", "title", "slug", "output_ext", "year"),
         *("short_year", "month", "i_month", "short_month", "long_month", "day", "i_day", "y_day", "short_day"),
@@ -43,10 +43,11 @@ _LEAST_MAIL_BYTES = 8_000
 def check_settings(settings: Settings, document: Document) -> list[Fault]:
     """Faults of settings whose single values are all right, with their lines."""
     written = settings.categories_as_written
-    names = list(written) if isinstance(written, dict) else [_name(item) for item in written]
+    places: list[int | str] = list(written) if isinstance(written, dict) else list(range(len(written)))
+    names = [item if isinstance(item, str) else item.name for item in written]
     found = [
         *check_posts(settings.posts),
-        *check_categories(names),
+        *check_categories(places, names),
         *check_feeds(settings.feeds),
         *check_digests(settings.digests, names),
         *check_mail(settings.mail),
@@ -62,7 +63,7 @@ def check_posts(posts: PostSettings) -> Found:
     link = posts.permalink
     if link in PERMALINK_STYLES or posts.kind == "hexo":
         return
-    known = _PERMALINK_PARTS.get(posts.kind) or tuple(dict.fromkeys(sum(_PERMALINK_PARTS.values(), ())))
+    known = PERMALINK_PARTS.get(posts.kind) or tuple(dict.fromkeys(sum(PERMALINK_PARTS.values(), ())))
     unknown = [part for part in link.parts if part not in known]
     for part in unknown:
         close = _closest(part, known)
@@ -72,13 +73,14 @@ def check_posts(posts: PostSettings) -> Found:
         yield ("posts", "permalink"), "posts of one day would share an address; add :title"
 
 
-def check_categories(names: list[str]) -> Found:
+def check_categories(places: list[int | str], names: list[str]) -> Found:
+    """``places`` are the positions of a list, or the keys of a mapping."""
     first: dict[str, int] = {}
-    for position, name in enumerate(names):
+    for position, (place, name) in enumerate(zip(places, names, strict=True)):
         if not name.strip():
-            yield ("categories", position), "is blank; give the category's name, or delete the line"
+            yield ("categories", place), "is blank; give the category's name, or delete the line"
         elif name in first:
-            yield ("categories", position), f"{quoted(name)} is entry {first[name] + 1} already; delete one of them"
+            yield ("categories", place), f"{quoted(name)} is entry {first[name] + 1} already; delete one of them"
         else:
             first[name] = position
 
@@ -166,10 +168,6 @@ def check_privacy(settings: Settings) -> Found:
 
 def _is_inside(place: FilePath, folder: FilePath) -> bool:
     return FilePath(normpath(place)).is_relative_to(normpath(folder))
-
-
-def _name(item: str | CategorySettings) -> str:
-    return item if isinstance(item, str) else item.name
 
 
 def _closest(word: str, known: Sequence[str]) -> str | None:

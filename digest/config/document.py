@@ -95,6 +95,28 @@ def read_document(raw: bytes) -> Document:
     return _Translator().document(node)
 
 
+def without_empty(data: dict[str, object]) -> dict[str, object]:
+    """A key without a value (all of its lines are commented out) is as good as absent; a category without one has
+    its name for a title, a digest without one every default."""
+    cleaned = {key: value if key in _NAMES else _pruned(value) for key, value in data.items() if value is not None}
+    digests = cleaned.get("digests")
+    if isinstance(digests, dict):
+        cleaned["digests"] = {name: {} if item is None else _pruned(item) for name, item in digests.items()}
+    if isinstance(cleaned.get("categories"), list):
+        cleaned["categories"] = _pruned(cleaned["categories"])
+    return {"site": {}, **cleaned}
+
+
+_NAMES = ("categories", "digests")
+"""Sections whose keys are the user's."""
+
+
+def _pruned(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: _pruned(item) for key, item in value.items() if item is not None}
+    return [_pruned(item) for item in value] if isinstance(value, list) else value
+
+
 # -------------------------------------------------------------------- text
 
 
@@ -119,10 +141,8 @@ def _compose(text: str) -> Node | None:
     try:
         _refuse_depth(text)
         return yaml.compose(text, _Loader)
-    except yaml.MarkedYAMLError as error:
-        raise Unreadable(_explain(error, text)) from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise Unreadable(Fault(text="the file is not YAML; compare it with the sample config.yaml")) from error
+        raise Unreadable(_explain(error, text)) from error
 
 
 def _refuse_depth(text: str) -> None:
@@ -172,12 +192,12 @@ _HINTS = (
 )
 
 
-def _explain(error: yaml.MarkedYAMLError, text: str) -> Fault:
+def _explain(error: Exception, text: str) -> Fault:
     """The parser's words are about tokens; say what a writer can do. Never repeats the text, which may be secret."""
-    context: Any = error.context_mark
-    mark: Any = error.problem_mark or context
+    context: Any = getattr(error, "context_mark", None)
+    mark: Any = getattr(error, "problem_mark", None) or context
+    problem = str(getattr(error, "problem", None) or "")
     number = int(mark.line) if mark is not None else 0
-    problem = str(error.problem or "")
     if "end of stream" in problem and context is not None:
         number = int(context.line)
     lines = text.splitlines() or [""]

@@ -30,7 +30,7 @@ _SOUND_SITE = {"title": "a", "url": "https://a.example", "language": "en", "time
 def explain(document: Document, data: dict[str, object], reason: str) -> list[Fault]:
     """Every fault of a document whose ``data`` could not be decoded for ``reason``; at least one."""
     known = {fault.path for fault in document.faults}
-    faults = [*document.faults, *(fault for fault in _Explainer(document).faults(data) if fault.path not in known)]
+    faults = [*document.faults, *(fault for fault in Explainer(document).faults(data) if fault.path not in known)]
     return [*faults, *_contradictions(document, data, faults)] or [Fault(text=reason)]
 
 
@@ -61,7 +61,7 @@ def _formats() -> FormatChecker:
     return checker
 
 
-class _Explainer:
+class Explainer:
     """Puts a validator's errors into words."""
 
     def __init__(self, document: Document) -> None:
@@ -112,7 +112,7 @@ class _Explainer:
         close = get_close_matches(key.lower().replace("-", "_"), known, 1)
         if close:
             return f"unknown key; did you mean {close[0]}?"
-        elsewhere = [place for place in _places(self._schema) if place.rpartition(".")[2] == key.lower()]
+        elsewhere = [place for place in places(self._schema) if place.rpartition(".")[2] == key.lower()]
         if elsewhere:
             return f"unknown key here; did you mean {' or '.join(elsewhere)}?"
         return f"unknown key; known here are {', '.join(known)}"
@@ -170,9 +170,8 @@ class _Explainer:
                 return f"is too large; {limit} is the most"
             case "minLength":
                 return "is empty; give a value, or leave the key out"
-            case "pattern":
+            case _:  # pattern
                 return f"is not of the right form; write for example: {_example(error.schema)}"
-        return str(error.message)
 
     def _misfit(self, path: Path, error: Any) -> str:
         """The value is of the wrong type."""
@@ -231,12 +230,14 @@ def _why_not(parse: Callable[[Any], object], value: object) -> str:
     return ""
 
 
-def _places(schema: Mapping[str, Any]) -> list[str]:
+def places(schema: Mapping[str, Any]) -> list[str]:
     """Every key of the configuration, dotted: ``posts.permalink``, ``digests.NAME.title``."""
     definitions = schema["$defs"]
 
     def walk(node: Mapping[str, Any], prefix: str) -> Iterator[str]:
         node = definitions[node["$ref"].rpartition("/")[2]] if "$ref" in node else node
+        for form in [*node.get("anyOf", ()), *([node["items"]] if "items" in node else ())]:
+            yield from walk(form, prefix)
         for key, inner in node.get("properties", {}).items():
             yield f"{prefix}{key}"
             yield from walk(inner, f"{prefix}{key}.")

@@ -9,7 +9,7 @@ from typing import TypeVar
 import msgspec
 
 from digest.config.checks import check_settings
-from digest.config.document import Fault, Unreadable, read_document
+from digest.config.document import Fault, Unreadable, read_document, without_empty
 from digest.config.settings import MailSettings, Settings
 from digest.config.values import StoreUrl, decode
 from digest.errors import ConfigError
@@ -29,7 +29,7 @@ def load(path: Path, env: Mapping[str, str]) -> Settings:
         document = read_document(_read(path))
     except Unreadable as error:
         raise _error(path, error.faults) from error
-    data = _without_empty(document.data)
+    data = without_empty(document.data)
     store, other = _store_from(env)
     try:
         settings = msgspec.convert(data, Settings, dec_hook=decode)
@@ -106,21 +106,6 @@ def _error(path: Path, faults: list[Fault] | tuple[Fault, ...], others: tuple[st
 
 
 # -------------------------------------------------------------------- data
-
-
-def _without_empty(data: dict[str, object]) -> dict[str, object]:
-    """A key without a value (all of its lines are commented out) is as good as absent; a digest without one has
-    every default."""
-    cleaned = {key: _section(key, value) for key, value in data.items() if value is not None}
-    return {"site": {}, **cleaned}
-
-
-def _section(key: str, value: object) -> object:
-    if not isinstance(value, dict) or key == "categories":
-        return value
-    if key == "digests":
-        return {name: _section("", {} if item is None else item) for name, item in value.items()}
-    return {name: item for name, item in value.items() if item is not None}
 
 
 def _store_from(env: Mapping[str, str]) -> tuple[StoreUrl | None, tuple[str, ...]]:

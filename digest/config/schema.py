@@ -18,6 +18,11 @@ from digest.config.values import FORMATS, Mailbox, Mailboxes, MailSize, Size
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
+_TITLE = {
+    "title": "Configuration of digest (config.yaml)",
+    "description": "What to collect, publish and mail; docs/configuration.md explains every key.",
+}
+
 Schema = dict[str, Any]
 
 _NOT_ONLY_TEXT: dict[type, Schema] = {
@@ -38,7 +43,7 @@ def editor_schema() -> Schema:
     for definition in schema["$defs"].values():
         _add_defaults(definition)
     top = schema["$defs"].pop(Settings.__name__)
-    return {"$schema": DIALECT, **top, "title": "Configuration of digest (config.yaml)", "$defs": schema["$defs"]}
+    return {"$schema": DIALECT, **top, **_TITLE, "$defs": schema["$defs"]}
 
 
 def _build(hook: Any) -> Schema:
@@ -48,7 +53,7 @@ def _build(hook: Any) -> Schema:
 
 def _without_null(node: Any) -> Any:
     """An optional key is left out, not set to null; what remains of its alternatives stands alone."""
-    if isinstance(node, list):
+    if isinstance(node, list | tuple):
         return [_without_null(item) for item in node]
     if not isinstance(node, dict):
         return node

@@ -278,7 +278,7 @@ class DigestSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class MailSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How mail leaves, from whom and to whom. The password is read by ``password``, never kept here."""
+    """How mail leaves, from whom and to whom. The password is never kept here."""
 
     transport: Annotated[
         Literal["folder", "smtp"],
@@ -446,8 +446,8 @@ class Settings(
         if self.mail.sender is not None:
             return self.mail.sender
         host = self.site.url.host
-        domain = host if host.rpartition(".")[2].isalpha() else "localhost"
-        return Mailbox.parse(f'"{self.site.title}" <digest@{domain}>')
+        is_name = ":" not in host and not host.rpartition(".")[2].isdigit()
+        return Mailbox(f"{self.site.title} <digest@{host if is_name else 'localhost'}>")
 
 
 def _titled(digests: dict[str, DigestSettings], site_title: str) -> dict[str, DigestSettings]:

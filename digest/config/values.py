@@ -106,7 +106,7 @@ class SiteUrl(Url):
 
 def _web_host(parts: SplitResult, example: str) -> str:
     host = parts.hostname or ""
-    if host.startswith("[") or ":" in host:
+    if "[" in parts.netloc:
         return f"[{_address_literal(host, example)}]"
     return _ascii_host(host, example)
 
@@ -397,13 +397,13 @@ class Mailbox(str):
     @classmethod
     def parse(cls, value: object) -> Self:
         text = as_text(value, cls.example)
-        if text.count("@") > 1 and re.search(r"@[^<>]*[,;][^<>]*", text):
-            _refuse("is more than one address", cls.example)
+        if "@" not in text:
+            _refuse("is not a mail address", cls.example)
         match = re.fullmatch(_MAILBOX, text)
         if match is None:
-            if "<" in text or ">" in text or "@" in text:
-                _refuse("is not one mail address with or without a name", cls.example)
-            _refuse("is not a mail address", cls.example)
+            several = re.search(r"@.*[,;].*@", re.sub(r'"([^"\\]|\\.)*"', "", text))
+            what = "is more than one address" if several else "is not one mail address with or without a name"
+            _refuse(what, cls.example)
         quoted, plain, inside, bare = match.groups()
         name = re.sub(r"\\(.)", r"\1", quoted) if quoted is not None else (plain or "")
         address = _mail_address(inside or bare, cls.example)
@@ -526,12 +526,12 @@ class LanguageTag(str):
 
 def _spell_tag(text: str) -> str:
     """Case as RFC 5646 section 2.1.1 recommends it."""
-    language, *rest = text.split("-")
-    return "-".join([language.lower(), *(_spell_subtag(part) for part in rest)])
-
-
-def _spell_subtag(part: str) -> str:
-    return {2: part.upper(), 4: part.title()}.get(len(part), part.lower())
+    spelled: list[str] = []
+    for part in text.lower().split("-"):
+        after_singleton = any(len(earlier) == 1 for earlier in spelled)
+        case = {2: part.upper(), 4: part.title()} if spelled and not after_singleton else {}
+        spelled.append(case.get(len(part), part))
+    return "-".join(spelled)
 
 
 PERMALINK_STYLES = ("date", "pretty", "ordinal", "weekdate", "none")

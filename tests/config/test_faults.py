@@ -98,13 +98,17 @@ NOT_YAML = {
     ),
     "wrong indentation": (
         b"site:\n  title: a\n url: b\n",
-        ":3: not valid YAML: a key was expected; look at the indentation; "
-        "a text that begins with a quote or bracket goes in quotes",
+        (
+            ":3: not valid YAML: a key was expected; look at the indentation; "
+            "a text that begins with a quote or bracket goes in quotes"
+        ),
     ),
     "text after a bracket": (
         b"site:\n  title: [News] today\n",
-        ":2: not valid YAML: a key was expected; look at the indentation; "
-        "a text that begins with a quote or bracket goes in quotes",
+        (
+            ":2: not valid YAML: a key was expected; look at the indentation; "
+            "a text that begins with a quote or bracket goes in quotes"
+        ),
     ),
     "backslash": (
         b'site:\n  title: "C:\\Users"\n',
@@ -157,6 +161,12 @@ def test_line_ends_of_windows_count_once(tmp_path: Path) -> None:
     """CRLF and a byte order mark change no line number."""
     raw = b"\xef\xbb\xbf" + (SITE + "output: a\noutput: b\n").replace("\n", "\r\n").encode()
     assert faults_of(raw, tmp_path) == (":8: output: stands here and in line 7; keep one of them",)
+
+
+def test_reason_of_last_resort(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Should the thorough check ever miss what decoding found, decoding's own words are shown."""
+    monkeypatch.setattr("digest.config.explain.Explainer.faults", lambda self, data: [])
+    assert faults_of((SITE + "feeds:\n  ttl: 5\n").encode(), tmp_path) == (": Expected `int` >= 15 - at `$.feeds.ttl`",)
 
 
 def test_missing_file(tmp_path: Path) -> None:

@@ -1,0 +1,326 @@
+"""Each kind of value: what it takes, in which spelling it comes out, what it refuses."""
+
+from __future__ import annotations
+
+import contextlib
+import pickle
+from datetime import time, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from digest import period
+from digest.config.values import (
+    PARSERS,
+    Duration,
+    Host,
+    LanguageTag,
+    Mailbox,
+    Mailboxes,
+    MailSize,
+    Permalink,
+    Schedule,
+    SiteUrl,
+    Size,
+    StoreUrl,
+    Url,
+    hide_password,
+    parse_path,
+    parse_zone,
+)
+
+TAKEN = [
+    (Url, "https://a.example/x?y=1#z", "https://a.example/x?y=1#z"),
+    (Url, " HTTPS://A.Example:443/Path ", "https://a.example/Path"),
+    (Url, "http://a.example:80", "http://a.example"),
+    (Url, "http://a.example:8080/", "http://a.example:8080/"),
+    (Url, "https://例子.example/新闻", "https://xn--fsqu00a.example/%E6%96%B0%E9%97%BB"),
+    (Url, "https://a.example/%E6%96%B0", "https://a.example/%E6%96%B0"),
+    (Url, "http://127.0.0.1:8000/", "http://127.0.0.1:8000/"),
+    (Url, "http://[::1]:8000/", "http://[::1]:8000/"),
+    (Url, "http://localhost/a", "http://localhost/a"),
+    (SiteUrl, "https://a.example/", "https://a.example"),
+    (SiteUrl, "https://a.example/blog//", "https://a.example/blog"),
+    (Host, "SMTP.Example.com.", "smtp.example.com"),
+    (Host, "::1", "::1"),
+    (Host, "[2001:DB8::1]", "2001:db8::1"),
+    (Host, "192.0.2.1", "192.0.2.1"),
+    (Host, "例子.example", "xn--fsqu00a.example"),
+    (LanguageTag, "zh-cn", "zh-CN"),
+    (LanguageTag, "EN", "en"),
+    (LanguageTag, "zh-hant-tw", "zh-Hant-TW"),
+    (LanguageTag, "es-419", "es-419"),
+    (LanguageTag, "sl-ROZAJ", "sl-rozaj"),
+    (LanguageTag, "de-x-Dach", "de-x-dach"),
+    (Permalink, "pretty", "pretty"),
+    (Permalink, "/:year/:title/", "/:year/:title/"),
+    (Permalink, ":year/:month/:day/:title/", ":year/:month/:day/:title/"),
+    (Mailbox, "Ann@Example.COM", "Ann@example.com"),
+    (Mailbox, " Ann  Lee <ann@example.com> ", "Ann Lee <ann@example.com>"),
+    (Mailbox, '"Lee, Ann" <ann@example.com>', "Lee, Ann <ann@example.com>"),
+    (Mailbox, r'"A \"B\" \\" <ann@example.com>', r'A "B" \ <ann@example.com>'),
+    (Mailbox, "财经早报 <digest@例子.example>", "财经早报 <digest@xn--fsqu00a.example>"),
+    (Mailbox, "<a+b@example.com>", "a+b@example.com"),
+    (Mailbox, "用户@example.com", "用户@example.com"),
+    (Mailbox, "root@localhost", "root@localhost"),
+    (Mailbox, "👩‍💻 <ann@example.com>", "👩‍💻 <ann@example.com>"),
+    (Schedule, "daily 8:00", "daily 08:00"),
+    (Schedule, "08:00", "daily 08:00"),
+    (Schedule, "every day 08:00", "daily 08:00"),
+    (Schedule, "Daily 23：59", "daily 23:59"),
+    (Schedule, "WEEKLY Saturday 08:00", "weekly sat 08:00"),
+    (Schedule, "every tues 00:00", "weekly tue 00:00"),
+    (Schedule, "sat 08:00", "weekly sat 08:00"),
+    (Schedule, "fridays 08:00", "weekly fri 08:00"),
+    (Schedule, "fri, mon 18:00", "mon fri 18:00"),
+    (Schedule, "weekdays 07:30", "weekdays 07:30"),
+    (Schedule, "weekends 09:00", "weekends 09:00"),
+    (Schedule, "mon tue wed thu fri sat sun 06:00", "daily 06:00"),
+    (Size, 500, 500),
+    (Size, "500", 500),
+    (Size, "2 MB", 2 * 1024 * 1024),
+    (Size, "1.5KB", 1536),
+    (Size, "768 kib", 768 * 1024),
+    (Size, "12 bytes", 12),
+    (MailSize, "60 KB", 61440),
+    (Duration, "3 days", timedelta(days=3)),
+    (Duration, "1 day 12 h", timedelta(hours=36)),
+    (Duration, "1 h, 30 min", timedelta(minutes=90)),
+    (Duration, "90S", timedelta(seconds=90)),
+    (Duration, "2weeks", timedelta(days=14)),
+    (Path, "a/b", Path("a/b")),
+    (Path, "~/x", Path.home() / "x"),
+    (ZoneInfo, " Asia/Shanghai ", ZoneInfo("Asia/Shanghai")),
+]
+
+
+@pytest.mark.parametrize(("kind", "written", "meant"), TAKEN)
+def test_value_is_taken_in_one_spelling(kind: type, written: object, meant: object) -> None:
+    """What is written comes out in its usual spelling, and that spelling means the same again."""
+    value = PARSERS[kind](written)
+    assert value == meant
+    assert isinstance(value, kind)
+    if isinstance(value, str) and kind is not Mailbox:
+        assert PARSERS[kind](str(value)) == value
+
+
+REFUSED = [
+    (Url, "a.example", "does not start with https:// or http://"),
+    (Url, "javascript:alert(1)", "does not start with https:// or http://"),
+    (Url, "https://", "has no valid host name"),
+    (Url, "https://a..example", "has no valid host name"),
+    (Url, "https://-a.example", "has no valid host name"),
+    (Url, f"https://{'a' * 64}.example", "has no valid host name"),
+    (Url, f"https://{'a.' * 130}example", "has no valid host name"),
+    (Url, "https://xn--\u00e4.example", "has no valid host name"),
+    (Url, "https://256.1.1.1", "has no valid host name"),
+    (Url, "https://[::1", "is not an address"),
+    (Url, "https://[v1.x]/", "has no valid host name"),
+    (Url, "https://a.example:99999", "is not an address"),
+    (Url, "https://ann@a.example", "holds a user name"),
+    (Url, "https://a.example/a b", "a character that an address cannot have"),
+    (Url, 'https://a.example/"x', "a character that an address cannot have"),
+    (Url, "https://a.example/a\u200bb", "a character that an address cannot have"),
+    (Url, "https://a.example/\u202egpj", "holds the control character U+202E"),
+    (Url, 5, "is not a text"),
+    (SiteUrl, "https://a.example/#x", "has a ? or # part"),
+    (Host, "a b", "has no valid host name"),
+    (Host, "a::b::c", "has no valid host name"),
+    (Host, "http://a", "is more than a host name"),
+    (Host, "a:25", "holds a port"),
+    (LanguageTag, "chinese-simplified", "is not a language tag"),
+    (LanguageTag, "zh_CN", "has an underscore; write for example: zh-CN"),
+    (Permalink, "fancy", "is neither one of date"),
+    (Permalink, "https://a.example/:title", "a character that the path of an address cannot have"),
+    (Mailbox, "", "is empty"),
+    (Mailbox, "Ann", "is not a mail address"),
+    (Mailbox, "a@b@example.com", "has no valid mail address"),
+    (Mailbox, ".a@example.com", "has no valid mail address"),
+    (Mailbox, "a..b@example.com", "has no valid mail address"),
+    (Mailbox, "a\u200bb@example.com", "has no valid mail address"),
+    (Mailbox, '"a b"@example.com', "is not one mail address"),
+    (Mailbox, f"{'a' * 65}@example.com", "has no valid mail address"),
+    (Mailbox, f"a@{'a.' * 121}example.com", "of more than 254 characters"),
+    (Mailbox, "a@192.0.2.1", "with a number for its host"),
+    (Mailbox, "a@[192.0.2.1]", "with a number for its host"),
+    (Mailbox, "a@exa mple.com", "is not one mail address"),
+    (Mailbox, "a@-x.example", "without a valid host name"),
+    (Mailbox, "A <a@example.com>, B <b@example.com>", "is more than one address"),
+    (Mailbox, "a@example.com; b@example.com", "is more than one address"),
+    (Mailbox, "a@example.com\nBcc: b@example.com", "holds the control character U+000A"),
+    (Mailboxes, ["a@example.com", "b"], "entry 2 is not a mail address"),
+    (Mailboxes, ["a@example.com", "B <A@example.com>"], "names a@example.com twice"),
+    (Schedule, "", "is empty"),
+    (Schedule, "daily", "is not a schedule"),
+    (Schedule, "daily 24:00", "is not a schedule"),
+    (Schedule, "daily 8:60", "is not a schedule"),
+    (Schedule, "daily 8", "is not a schedule"),
+    (Schedule, "weekly 08:00", "is not a schedule"),
+    (Schedule, "weekly sat sun 08:00", "is not a schedule"),
+    (Schedule, "mo 08:00", "is not a schedule"),
+    (Schedule, "funday 08:00", "is not a schedule"),
+    (Schedule, "mon daily 08:00", "is not a schedule"),
+    (Schedule, "mon mondays 08:00", "names a day twice"),
+    (Schedule, "daily ٠٨:٠٠", "is not a schedule"),
+    (Schedule, 1050, "is not a text"),
+    (Size, 0, "is not a size between 1 and"),
+    (Size, -1, "is not a size between 1 and"),
+    (Size, True, "is not a text"),
+    (Size, 1.5, "is not a text"),
+    (Size, "1.5", "is not a size in bytes"),
+    (Size, "1 TB", "is not a size in bytes"),
+    (Size, "999999999999 MB", "is not a size between 1 and"),
+    (MailSize, "73 KB", "is not a size between 1 and 74000 bytes"),
+    (Duration, 3, "has no unit; write for example: 3 days, 6 h or 30 min"),
+    (Duration, 0.5, "has no unit"),
+    (Duration, True, "is not a text"),
+    (Duration, "3", "is not a length of time"),
+    (Duration, "-3 days", "is not a length of time"),
+    (Duration, "1.5 days", "is not a length of time"),
+    (Duration, "0 s", "is not a length between one second and ten years"),
+    (Duration, "999999999 weeks", "is not a length between one second and ten years"),
+    (Path, "s3://bucket", "is an address, not a file or folder"),
+    (Path, "~nobody-has-this-name/x", "names a home folder that does not exist"),
+    (Path, "a\0b", "holds the control character U+0000"),
+    (ZoneInfo, "shanghai", "write for example: Asia/Shanghai"),
+    (ZoneInfo, "europe/berlin ", "write for example: Europe/Berlin"),
+    (ZoneInfo, "New York", "write for example: America/New_York"),
+    (ZoneInfo, "../../etc/passwd", "is not a time zone of the IANA database"),
+    (ZoneInfo, "x" * 5000, "is not a time zone of the IANA database"),
+    (StoreUrl, "digest.db", "is not the address of a database"),
+    (StoreUrl, "sqlite:digest.db", "needs three slashes before the file"),
+    (StoreUrl, "sqlite:///", "names no file"),
+    (StoreUrl, "sqlite:///a?b", "has a ? part"),
+    (StoreUrl, "postgresql://h:x/d", "is not the address of a database"),
+    (StoreUrl, "postgresql://h", "names no database"),
+    (StoreUrl, "postgres://h/d", "write for example: postgresql://"),
+    (StoreUrl, "postgresql://u:${PW}@h/d", "DIGEST_STORE"),
+]
+
+
+@pytest.mark.parametrize(("kind", "written", "reason"), REFUSED)
+def test_value_is_refused_with_a_reason(kind: type, written: object, reason: str) -> None:
+    """A wrong value is a ValueError that says why."""
+    with pytest.raises(ValueError) as caught:
+        PARSERS[kind](written)
+    assert reason in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", PARSERS, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("value", [None, [], {}, [["a"]], 1e300, -(10**30), b"x", "\ud800", "a" * 100_000])
+def test_any_value_is_taken_or_refused(kind: type, value: object) -> None:
+    """Nothing that YAML can give raises anything but ValueError."""
+    with contextlib.suppress(ValueError):
+        assert PARSERS[kind](value) is not None
+
+
+@pytest.mark.parametrize(
+    ("written", "days", "at", "gap"),
+    [
+        ("daily 08:00", (1, 2, 3, 4, 5, 6, 7), time(8), 1),
+        ("weekdays 07:30", (1, 2, 3, 4, 5), time(7, 30), 3),
+        ("weekends 09:05", (6, 7), time(9, 5), 6),
+        ("weekly sat 23:59", (6,), time(23, 59), 7),
+        ("mon wed fri 18:00", (1, 3, 5), time(18), 3),
+    ],
+)
+def test_schedule_has_days_and_time(written: str, days: tuple[int, ...], at: time, gap: int) -> None:
+    """Days count from Monday, 1, as in ISO 8601."""
+    schedule = Schedule.parse(written)
+    assert (schedule.days, schedule.at, schedule.longest_gap) == (days, at, gap)
+
+
+@pytest.mark.parametrize(
+    ("written", "rule"),
+    [
+        ("daily 08:00", period.daily(time(8))),
+        ("weekdays 07:30", period.weekdays(time(7, 30))),
+        ("mon thu 07:30", period.weekdays(time(7, 30), (1, 4))),
+        ("sun 09:00", period.weekly(7, time(9))),
+    ],
+)
+def test_schedule_is_what_period_computes_with(written: str, rule: period.Schedule) -> None:
+    """Once a week is weekly, every day is daily, all else is by the days."""
+    assert Schedule.parse(written).rule == rule
+
+
+def test_mailbox_has_name_and_address() -> None:
+    """Name and address come apart again, whatever the name holds."""
+    box = Mailbox.parse('"Lee <Ann>, the \\"first\\"" <ann.lee@Example.com>')
+    assert (box.name, box.address, box.domain) == ('Lee <Ann>, the "first"', "ann.lee@example.com", "example.com")
+    bare = Mailbox.parse("ann@example.com")
+    assert (bare.name, bare.address) == ("", "ann@example.com")
+
+
+def test_url_has_a_host() -> None:
+    assert SiteUrl.parse("https://News.example.com:8443/x").host == "news.example.com"
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        *((host, True) for host in ("localhost", "mail.localhost", "127.0.0.1", "127.1.2.3", "::1")),
+        *((host, False) for host in ("localhost.example.com", "128.0.0.1", "smtp.example.com", "::2")),
+    ],
+)
+def test_loopback_is_known_without_asking(host: str, expected: bool) -> None:
+    """By name or number alone; no DNS is asked."""
+    assert Host.parse(host).is_loopback is expected
+
+
+def test_permalink_parts() -> None:
+    """One underscore behind a part belongs to the text around it."""
+    assert Permalink.parse("/:year/:i_month_:title.html").parts == ("year", "i_month", "title")
+
+
+def test_store_hides_its_password() -> None:
+    """Printed in any way, a password is not seen; the driver gets it."""
+    store = StoreUrl.parse("postgresql://ann:ge@heim@db.example/digest?sslpassword=geheim&x=1")
+    assert store.url.startswith("postgresql://ann:ge@heim@")
+    for text in (str(store), repr(store), f"{store}"):
+        assert "heim" not in text
+        assert "db.example/digest" in text
+    assert store.path is None
+    assert store.below(Path("/srv")) is store
+
+
+def test_store_file_is_counted_from_a_folder() -> None:
+    """Three slashes are relative, four absolute."""
+    assert StoreUrl.parse("sqlite:///var/a.db").below(Path("/srv")).url == "sqlite:////srv/var/a.db"
+    assert StoreUrl.parse("sqlite:////var/a.db").below(Path("/srv")).path == Path("/var/a.db")
+
+
+def test_stores_compare_by_address() -> None:
+    one, other = StoreUrl.parse("sqlite:///a.db"), StoreUrl.parse("sqlite:///a.db")
+    assert one == other
+    assert hash(one) == hash(other)
+    assert one != "sqlite:///a.db"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("postgresql://ann:pw@h/d", "postgresql://ann:***@h/d"),
+        ("postgresql://ann:p/w?#@h/d", "postgresql://ann:***@h/d"),
+        ("postgresql://:pw@h/d", "postgresql://:***@h/d"),
+        ("postgresql://h/d?user=a&password=pw", "postgresql://h/d?user=a&password=***"),
+        ("postgresql://ann@h/d", "postgresql://ann@h/d"),
+        ("https://a.example/x", "https://a.example/x"),
+    ],
+)
+def test_password_is_hidden_in_addresses(text: str, shown: str) -> None:
+    assert hide_password(text) == shown
+
+
+@pytest.mark.parametrize(("kind", "written"), [(kind, written) for kind, written, _ in TAKEN])
+def test_values_travel_between_processes(kind: type, written: object) -> None:
+    """Pickled and read back they are equal and of the same kind."""
+    value = PARSERS[kind](written)
+    copy = pickle.loads(pickle.dumps(value))
+    assert (copy, type(copy)) == (value, type(value))
+
+
+def test_paths_and_zones_are_plain() -> None:
+    assert parse_path(" a ") == Path("a")
+    assert parse_zone("UTC") is ZoneInfo("UTC")
