@@ -15,11 +15,12 @@ import os
 import stat
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 import brotli
 
@@ -56,6 +57,14 @@ class Tally:
     removed: list[str] = field(default_factory=list)
 
 
+class _Part(NamedTuple):
+    """One temporary file, held open and locked."""
+
+    descriptor: int
+    temporary: str
+    target: str
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Pending:
     """Temporary files that together become one published file, the plain one last."""
@@ -63,8 +72,7 @@ class _Pending:
     path: str
     target: Path
     data: bytes
-    parts: tuple[tuple[int, str, Path], ...]
-    """Descriptor, temporary name, final path."""
+    parts: tuple[_Part, ...]
 
 
 def compress(data: bytes) -> dict[str, bytes]:
@@ -95,7 +103,7 @@ class FolderOutput:
             if path in self._pending:
                 self._settle()
             self._pending[path] = self._prepare(path, target, data)
-        if not self._batching or sum(len(pending.parts) for pending in self._pending.values()) >= _GROUP:
+        if not self._batching or sum(len(one.parts) for one in self._pending.values()) >= _GROUP:
             self._settle()
         return True
 
@@ -192,20 +200,19 @@ class FolderOutput:
 
     def _prepare(self, path: str, target: Path, data: bytes) -> _Pending:
         """Write the temporary files; the plain one last, so that it can be put in place last."""
-        contents = {_sibling(target, ending): part for ending, part in compress(data).items()} if (
-            target.suffix in COMPRESSED
-        ) else {}
-        parts: list[tuple[int, str, Path]] = []
+        siblings = compress(data) if target.suffix in COMPRESSED else {}
+        folder, name = str(target.parent), str(target)
+        parts: list[_Part] = []
         try:
-            for place, content in (*contents.items(), (target, data)):
-                descriptor, temporary = tempfile.mkstemp(_SUFFIX, _PREFIX, place.parent)
-                parts.append((descriptor, temporary, place))
+            for place, content in (*((name + ending, part) for ending, part in siblings.items()), (name, data)):
+                descriptor, temporary = tempfile.mkstemp(_SUFFIX, _PREFIX, folder)
+                parts.append(_Part(descriptor, temporary, place))
                 fcntl.flock(descriptor, fcntl.LOCK_EX)  # as long as it is held, no other run takes it for a leftover
                 os.fchmod(descriptor, 0o644)
                 _write_all(descriptor, content)
-            moment = os.fstat(parts[-1][0]).st_mtime_ns
-            for descriptor, _, _ in parts:
-                os.utime(descriptor, ns=(moment, moment))
+            moment = os.fstat(parts[-1].descriptor).st_mtime_ns
+            for part in parts:
+                os.utime(part.descriptor, ns=(moment, moment))
         except BaseException:
             _discard(parts)
             raise
@@ -217,23 +224,8 @@ class FolderOutput:
         """Make all pending files durable, then put them in place in order. Raises the first error, after having
         done what could be done."""
         pending, self._pending = list(self._pending.values()), {}
-        failures: list[OutputError] = []
-        descriptors = [descriptor for one in pending for descriptor, _, _ in one.parts]
-        unsafe = _fsync_all(descriptors)
-        for one in pending:
-            try:
-                with self._explained(one.path):
-                    for descriptor, temporary, place in one.parts:
-                        if descriptor in unsafe:
-                            raise unsafe[descriptor]
-                        os.replace(temporary, place)  # noqa: PTH105 - names, not Path objects
-                    if one.target.suffix not in COMPRESSED:
-                        _drop_siblings(one.target)
-                self.tally.written.append(one.path)
-            except OutputError as error:
-                failures.append(error)
-            finally:
-                _discard(one.parts)
+        unsafe = _fsync_all([part.descriptor for one in pending for part in one.parts])
+        failures = [error for one in pending if (error := self._place(one, unsafe))]
         for folder in dict.fromkeys(one.target.parent for one in pending):
             try:
                 with self._explained(str(folder)):
@@ -242,6 +234,26 @@ class FolderOutput:
                 failures.append(error)
         if failures:
             raise failures[0]
+
+    def _place(self, one: _Pending, unsafe: dict[int, OSError]) -> OutputError | None:
+        """Rename the temporary files of one published file, its siblings first."""
+        left = list(one.parts)
+        try:
+            with self._explained(one.path):
+                for part in one.parts:
+                    if part.descriptor in unsafe:
+                        raise unsafe[part.descriptor]
+                for part in one.parts:
+                    os.replace(part.temporary, part.target)  # noqa: PTH105 - names, not Path objects
+                    os.close(part.descriptor)
+                    left.pop(0)
+                if one.target.suffix not in COMPRESSED:
+                    _drop_siblings(one.target)
+        except OutputError as error:
+            _discard(left)
+            return error
+        self.tally.written.append(one.path)
+        return None
 
     @contextmanager
     def _explained(self, path: str) -> Iterator[None]:
@@ -355,12 +367,13 @@ def _drop_siblings(target: Path) -> None:
             _sibling(target, ending).unlink()
 
 
-def _discard(parts: list[tuple[int, str, Path]] | tuple[tuple[int, str, Path], ...]) -> None:
-    """Remove what was not put in place, and let go of the rest."""
-    for descriptor, temporary, _ in parts:
+def _discard(parts: Iterable[_Part]) -> None:
+    """Remove what was not put in place."""
+    for part in parts:
         with suppress(OSError):
-            Path(temporary).unlink()
-        os.close(descriptor)
+            Path(part.temporary).unlink()
+        with suppress(OSError):  # closed already if closing is what failed
+            os.close(part.descriptor)
 
 
 def _sweep(folder: Path) -> None:
