@@ -25,6 +25,7 @@ from digest.render.mail import (
     section_title,
     span,
     subject_of,
+    summary_alone,
     web_link,
 )
 
@@ -162,7 +163,7 @@ def _row(entry: Entry, edition: Edition, imprint: Imprint, language: Language) -
         anchor=entry_anchor(entry),
         title=entry.title,
         url=web_link(entry.url),
-        summary=entry.summary,
+        summary=summary_alone(entry),
         source=entry.source_name,
         time=entry_time(entry, edition, imprint, language),
         moment=entry.published.astimezone(imprint.zone).isoformat(timespec="seconds"),

@@ -100,6 +100,14 @@ def entry_anchor(entry: Entry) -> str:
     return f"p{entry.key}"
 
 
+def summary_alone(entry: Entry) -> str:
+    """The summary without the source's name in brackets at its end, which stands in the line below it."""
+    for mark in (f"（{entry.source_name}）", f"({entry.source_name})"):
+        if entry.source_name and entry.summary.endswith(mark):
+            return entry.summary.removesuffix(mark).rstrip()
+    return entry.summary
+
+
 def web_link(url: str | None) -> str | None:
     """The address if it is absolute and http or https, else None: nothing else is ever linked."""
     if not url:
@@ -252,7 +260,7 @@ def _item(entry: Entry, number: int, edition: Edition, imprint: Imprint, languag
         number=number,
         title=cut(clean_line(entry.title), _TITLE_LIMIT),
         url=url if url and len(url) <= _URL_LIMIT else f"{page}#{entry_anchor(entry)}",
-        summary=cut(clean_line(entry.summary), _SUMMARY_LIMIT),
+        summary=cut(clean_line(summary_alone(entry)), _SUMMARY_LIMIT),
         meta=f"{source} · {when}" if source else when,
         is_lead=entry.shown is Shown.LEAD,
     )
