@@ -44,7 +44,8 @@ _FOLDING = EmailPolicy(linesep="\r\n")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Mailbox:
-    """A name and an address. Raises ConfigError for an address that cannot be one, or a control character."""
+    """A name and an address that mail comes from. Raises ConfigError for a control character, and for an address
+    that cannot be one or that many servers refuse (a local part that is not ASCII)."""
 
     address: str
     name: str = ""
@@ -52,7 +53,7 @@ class Mailbox:
     def __post_init__(self) -> None:
         if _CONTROLS.search(self.name):
             raise ConfigError("mail.sender", f"control character in the name {self.name!r}")
-        if not is_address(self.address):
+        if not is_address(self.address) or not self.address.rpartition("@")[0].isascii():
             raise ConfigError("mail.sender", f"{self.address!r} is not a mail address", "for example news@example.com")
 
     @property
