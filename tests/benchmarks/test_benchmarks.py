@@ -1,0 +1,300 @@
+"""The benchmark keeps working: its archive is what it says, its checks find wrong work, a small run succeeds."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import re
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from types import ModuleType
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from digest.models import Refusal
+from digest.posts import Rules, parse_post
+
+BENCHMARKS = Path(__file__).parent.parent.parent / "benchmarks"
+
+
+@pytest.fixture(scope="module")
+def modules() -> Iterator[dict[str, ModuleType]]:
+    """The benchmark's modules, as its scripts find them: beside themselves."""
+    names = ("checks", "make_archive", "bench")
+    sys.path.insert(0, str(BENCHMARKS))
+    yield {name: importlib.import_module(name) for name in names}
+    sys.path.remove(str(BENCHMARKS))
+    for name in names:
+        del sys.modules[name]
+
+
+@pytest.fixture(scope="module")
+def made(modules: dict[str, ModuleType]) -> list[Any]:
+    return list(modules["make_archive"].make_archive(2000, 12, 5, 1))
+
+
+# ----------------------------------------------------------------- archive
+
+
+def test_same_arguments_same_bytes(modules: dict[str, ModuleType], made: list[Any]) -> None:
+    """Twice the same; another seed gives other posts."""
+    make_archive = modules["make_archive"].make_archive
+    assert list(make_archive(2000, 12, 5, 1)) == made
+    assert next(make_archive(2000, 12, 5, 2)).text != made[0].text
+
+
+def test_sizes_are_log_normal(made: list[Any]) -> None:
+    """Median about 3 KB, largest about 40 KB, few are large."""
+    sizes = sorted(len(post.text.encode()) for post in made)
+    assert 2700 < median(sizes) < 3400
+    assert 400 < sizes[0] < 1000
+    assert 38_000 < sizes[-1] < 42_000
+    assert sizes[int(len(sizes) * 0.9)] > 3 * median(sizes)
+
+
+def test_categories_are_skewed(made: list[Any]) -> None:
+    """All twelve occur, the first about twice as often as the second and a dozen times as often as the last."""
+    counts = [count for _, count in Counter(post.category for post in made).most_common()]
+    assert len(counts) == 12
+    assert 1.5 < counts[0] / counts[1] < 2.6
+    assert counts[0] > 6 * counts[-1]
+
+
+def test_posts_read_as_the_models(made: list[Any]) -> None:
+    """Every one gives a post with summary, source, original and category, without a remark."""
+    rules = Rules(
+        site_url="https://posts.example.com",
+        timezone=ZoneInfo("Asia/Shanghai"),
+        now=datetime(2026, 11, 24, tzinfo=UTC),
+    )
+    for post in made[::20]:
+        found = parse_post(f"_posts/{post.name}", post.text.encode(), rules)
+        assert not isinstance(found, Refusal)
+        assert (found.warnings, found.categories, found.published) == ((), (post.category,), post.when)
+        assert found.summary
+        assert found.source_name
+        assert found.original_url
+
+
+def test_dates_rise_and_fill_the_days(made: list[Any]) -> None:
+    """Five days that end with 2026-11-23; four hundred posts a day."""
+    assert [post.when for post in made] == sorted(post.when for post in made)
+    assert set(Counter(post.name[:10] for post in made).values()) == {400}
+    assert made[-1].name.startswith("2026-11-23")
+
+
+def test_more_posts_follow_the_archive(modules: dict[str, ModuleType], made: list[Any], tmp_path: Path) -> None:
+    """Of the next day, under new names, and the same as when the archive grows in smaller steps."""
+    make_archive = modules["make_archive"].make_archive
+    more = list(make_archive(2000, 12, 5, 1, more=30))
+    assert {post.name[:10] for post in more} == {"2026-11-24"}
+    assert not {post.name[11:] for post in more} & {post.name[11:] for post in made}
+    assert more[20:] == list(make_archive(2020, 12, 5, 1, more=10))
+
+
+def test_script_writes_the_archive(tmp_path: Path) -> None:
+    """From the command line, as README shows it."""
+    command = [sys.executable, str(BENCHMARKS / "make_archive.py"), "--posts", "25", "--categories", "3"]
+    for more in ([], ["--more", "5"]):
+        subprocess.run([*command, *more, str(tmp_path)], check=True, capture_output=True, timeout=60)
+    assert len(list((tmp_path / "_posts").glob("*.md"))) == 30
+
+
+@pytest.mark.parametrize("floor", ["list", "read", "yaml"])
+def test_floors_see_every_post(modules: dict[str, ModuleType], tmp_path: Path, floor: str) -> None:
+    """Each prints the number of posts."""
+    archive = modules["make_archive"]
+    archive.write_archive(tmp_path, archive.make_archive(30, 3, 3, 1))
+    said = subprocess.run(
+        [sys.executable, str(BENCHMARKS / "floor.py"), floor, str(tmp_path)],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert said.stdout == "30\n"
+
+
+# ------------------------------------------------------------------ checks
+
+
+def feeds(folder: Path, numbers: list[str]) -> None:
+    """Three feeds of one category and of all, with the posts of these numbers, dated by their last two digits."""
+    for name in ("feed", "rss"):
+        (folder / name).mkdir(exist_ok=True)
+    atom = "".join(
+        f'<entry><link rel="alternate" href="https://e.example/{n}.html"/>'
+        f"<published>2026-11-{n[-2:]}T08:00:00+08:00</published></entry>"
+        for n in numbers
+    )
+    rss = "".join(
+        f"<item><link>https://e.example/{n}.html</link><pubDate>Mon, {n[-2:]} Nov 2026 08:00:00 +0800</pubDate></item>"
+        for n in numbers
+    )
+    items = [
+        {"url": f"https://e.example/{n}.html", "date_published": f"2026-11-{n[-2:]}T08:00:00+08:00"} for n in numbers
+    ]
+    for name in ("feed", "feed/news"):
+        (folder / f"{name}.xml").write_text(f'<feed xmlns="http://www.w3.org/2005/Atom">{atom}</feed>')
+        (folder / f"{name}.json").write_text(json.dumps({"items": items}))
+        (folder / f"{name.replace('feed', 'rss', 1)}.xml").write_text(f"<rss><channel>{rss}</channel></rss>")
+
+
+NUMBERS = ["202611230000000023", "202611220000000022", "202611210000000021"]
+
+
+@pytest.fixture
+def known(modules: dict[str, ModuleType]) -> list[Any]:
+    zone = ZoneInfo("Asia/Shanghai")
+    return [modules["checks"].Known(n, "news", datetime(2026, 11, int(n[-2:]), 8, tzinfo=zone)) for n in NUMBERS]
+
+
+def test_right_feeds_pass(modules: dict[str, ModuleType], known: list[Any], tmp_path: Path) -> None:
+    """Three formats for all posts and three for the category."""
+    feeds(tmp_path, NUMBERS)
+    assert modules["checks"].check_feeds(tmp_path, known, known[:1]) == 6
+
+
+@pytest.mark.parametrize(
+    ("numbers", "said"),
+    [
+        (NUMBERS[:2], "has 2 entries, expected 3"),
+        (NUMBERS[::-1], "not sorted"),
+        (NUMBERS + NUMBERS[-1:], "an entry twice"),
+        ([*NUMBERS[1:], "202611200000000020"], "the newest post is of 2026-11-23"),
+    ],
+)
+def test_wrong_feeds_are_found(
+    modules: dict[str, ModuleType], known: list[Any], tmp_path: Path, numbers: list[str], said: str
+) -> None:
+    """Missing, unsorted, repeated and stale entries."""
+    feeds(tmp_path, numbers)
+    with pytest.raises(modules["checks"].WorkNotDone, match=re.escape(said)):
+        modules["checks"].check_feeds(tmp_path, known)
+
+
+def test_missing_feed_and_differing_formats_are_found(
+    modules: dict[str, ModuleType], known: list[Any], tmp_path: Path
+) -> None:
+    """A file that is not there; an RSS feed with other posts than the Atom feed; a new post left out."""
+    checks = modules["checks"]
+    other = checks.Known("202611230000000099", "news", known[0].when)
+    feeds(tmp_path, NUMBERS)
+    with pytest.raises(checks.WorkNotDone, match="lacks 1 of 1 new posts"):
+        checks.check_feeds(tmp_path, known, [other])
+    rss = tmp_path / "rss.xml"
+    rss.write_text(rss.read_text().replace(NUMBERS[2], "202611210000000077"))
+    with pytest.raises(checks.WorkNotDone, match="same entries"):
+        checks.check_feeds(tmp_path, known)
+    rss.unlink()
+    with pytest.raises(checks.WorkNotDone, match="is not there"):
+        checks.check_feeds(tmp_path, known)
+
+
+def test_touched_files_are_found(modules: dict[str, ModuleType], tmp_path: Path) -> None:
+    """Rewriting a file with equal bytes is touching it."""
+    checks = modules["checks"]
+    (tmp_path / "feed.xml").write_text("same")
+    before = checks.snapshot([tmp_path])
+    checks.check_untouched(before, checks.snapshot([tmp_path]), {"feeds": {"written": []}})
+    (tmp_path / "feed.xml").unlink()
+    (tmp_path / "feed.xml").write_text("same")
+    with pytest.raises(checks.WorkNotDone, match="1 files were touched"):
+        checks.check_untouched(before, checks.snapshot([tmp_path]), {"feeds": {"written": []}})
+    with pytest.raises(checks.WorkNotDone, match=r"feed\.xml"):
+        checks.check_untouched(before, before, {"feeds": {"written": ["feed.xml"]}})
+
+
+def test_wrong_report_is_found(modules: dict[str, ModuleType]) -> None:
+    """Other counts than expected, or failures."""
+    checks = modules["checks"]
+    collected = {"found": 9, "taken": 9, "arrived": 9, "edited": 0, "gone": 0, "skipped": 0}
+    report = {"ok": True, "failures": [], "collected": collected}
+    checks.check_report(report, found=9, arrived=9)
+    with pytest.raises(checks.WorkNotDone, match="arrived"):
+        checks.check_report(report, found=9, arrived=0)
+    with pytest.raises(checks.WorkNotDone, match="disk full"):
+        checks.check_report({**report, "ok": False, "failures": ["disk full"]}, found=9, arrived=9)
+
+
+# -------------------------------------------------------------- measurement
+
+
+def test_cost_of_a_process(modules: dict[str, ModuleType], tmp_path: Path) -> None:
+    """Memory is the process's own, not that of who started it; with workers it is theirs together."""
+    measure = modules["bench"].measure
+    hold = "data = bytearray(60 << 20)"
+    small, said = measure([sys.executable, "-S", "-c", "print('done')"], tmp_path)
+    large, _ = measure([sys.executable, "-S", "-c", hold], tmp_path)
+    assert said == "done\n"
+    assert small.peak < 30 << 20 < 60 << 20 < large.peak
+    assert 0 < small.wall < 20
+    if not Path(f"/proc/self/task/{os.getpid()}/children").exists():
+        pytest.skip("this system does not list the children of a process")
+    waiting = f"{hold}; import time; time.sleep(0.5)"
+    workers = f"import subprocess, sys; {hold}; subprocess.run([sys.executable, '-S', '-c', {waiting!r}])"
+    both, _ = measure([sys.executable, "-c", workers], tmp_path)
+    assert both.peak > 120 << 20
+
+
+def test_failing_command_is_reported(modules: dict[str, ModuleType], tmp_path: Path) -> None:
+    """With its code and last words."""
+    with pytest.raises(modules["checks"].WorkNotDone, match="ended with 3: so sad"):
+        modules["bench"].measure([sys.executable, "-c", "import sys; print('so sad'); sys.exit(3)"], tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(12.345, "12.3 s"), (1.0, "1 s"), (0.0815, "81.5 ms"), (0.0000421, "42.1 µs")]
+)
+def test_seconds_are_short(modules: dict[str, ModuleType], value: float, shown: str) -> None:
+    """Three figures, in the unit that fits."""
+    assert modules["bench"].seconds(value) == shown
+
+
+def test_small_benchmark_does_its_work(
+    modules: dict[str, ModuleType], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Sixty posts, one round: all checks pass, the figures are saved, and can be compared with."""
+    figures = tmp_path / "figures.json"
+    command = [sys.executable, str(BENCHMARKS / "bench.py"), "--sizes", "60", "--categories", "4", "--new", "7"]
+    done = subprocess.run(
+        [*command, "--rounds", "1", "--json", str(figures)], capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    assert "60 posts" in done.stdout
+    saved = json.loads(figures.read_text())
+    [size] = saved["sizes"]
+    assert (size["posts"], size["new"], size["feeds"]) == (60, 7, 15)
+    assert set(size["runs"]) == {"cold", "unchanged", "new"}
+    for run in size["runs"].values():
+        assert run["wall"] > 0
+        assert run["cpu"] > 0
+        assert run["peak"] > 10 << 20
+        assert set(run["times"]) == set(run["times_cpu"]) == set(size["floors"]) == {"list", "read", "yaml"}
+    assert saved["machine"]["python"]
+    modules["bench"].print_tables(saved, saved)
+    shown = capsys.readouterr().out
+    assert f"compared with {saved['machine']['date']}" in shown
+    assert shown.count("1.00") >= 3
+
+
+def test_benchmark_ends_when_the_program_fails(tmp_path: Path) -> None:
+    """Exit code 1 and a word about what is wrong, instead of figures."""
+    broken = tmp_path / "python"
+    broken.write_text(
+        f'#!/bin/sh\ncase "$*" in *digest*run*) echo broken >&2; exit 1;; esac\nexec {sys.executable} "$@"\n'
+    )
+    broken.chmod(0o755)
+    command = [sys.executable, str(BENCHMARKS / "bench.py"), "--sizes", "5", "--rounds", "1", "--python", str(broken)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert "the work was not done" in done.stderr
+    assert "broken" in done.stderr
