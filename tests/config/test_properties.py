@@ -79,12 +79,14 @@ def check_outcome(raw: bytes) -> None:
 
 
 @given(st.binary(max_size=300))
+@settings(deadline=None)
 def test_any_bytes(raw: bytes) -> None:
     """Bytes give settings or problems, each in one printable line; nothing else is ever raised."""
     check_outcome(raw)
 
 
 @given(st.text(alphabet="abs:-{}[]&*!|>'\"%@`#,?<~=0123456789. \n\t\\\u0085\u2028财", max_size=120))
+@settings(deadline=None)
 def test_any_text(text: str) -> None:
     """The same for text made of what YAML gives a meaning to."""
     check_outcome(text.encode())
