@@ -44,6 +44,10 @@ class Outgoing:
 Compose = Callable[[Delivery, SavedEdition], Outgoing]
 """May be called by several threads. Raises PermanentFailure if this recipient can never be written to."""
 
+Left = Callable[[Delivery], str]
+"""Why this recipient must not get it any more (unsubscribed, suppressed since the edition was frozen); empty if it
+must. Asked right before each attempt."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DeliverOptions:
@@ -81,6 +85,8 @@ class DeliveryReport:
     in_doubt: int = 0
     """Times that no answer came to the end of a message."""
     expired: int = 0
+    skipped: int = 0
+    """Recipients who left since the edition was frozen."""
     recovered: int = 0
     """Rows taken over from workers that died."""
     repeated: int = 0
@@ -105,6 +111,7 @@ class DeliveryReport:
             (self.failed, "failed"),
             (self.in_doubt, "in doubt"),
             (self.expired, "expired"),
+            (self.skipped, "not wanted any more"),
             (self.waiting, "waiting"),
         ):
             if count:
@@ -118,6 +125,7 @@ def deliver(
     compose: Compose,
     *,
     clock: Callable[[], datetime],
+    left: Left = lambda delivery: "",
     options: DeliverOptions | None = None,
     once: bool = True,
     stop: Callable[[], bool] = lambda: False,
@@ -130,14 +138,18 @@ def deliver(
 
     ``once``: until nothing is due now; later retries are left to the next call, and so is everything if the server
     cannot be reached. Otherwise a worker's loop, until ``stop`` says so; then messages in hand are finished and no
-    other is begun. ``clock`` gives the ledger's time, ``ticks`` seconds that never go back, ``tell`` gets each alarm
-    at once. Raises StoreError if the ledger cannot be used, and whatever ``compose`` raises besides TransportError.
+    other is begun.
+
+    ``clock`` gives the time that leases are measured by (``Ledger.clock``), ``ticks`` seconds that never go back;
+    ``sleep`` is not cut short by a stop; ``left`` is asked before each attempt; ``tell`` gets each alarm at once.
+    Raises StoreError if the ledger cannot be used, and whatever ``compose`` raises besides TransportError.
     """
     shift = _Shift(
         ledger=ledger,
         transport=transport,
         compose=compose,
         clock=clock,
+        left=left,
         options=options or DeliverOptions(),
         once=once,
         stop=stop,
@@ -161,6 +173,7 @@ class _Shift:
     transport: Transport
     compose: Compose
     clock: Callable[[], datetime]
+    left: Left
     options: DeliverOptions
     once: bool
     stop: Callable[[], bool]
@@ -218,6 +231,7 @@ class _Shift:
             failed=self._counts[Fate.FAILED],
             in_doubt=self._counts[Fate.IN_DOUBT],
             expired=self._counts["expired"],
+            skipped=self._counts["skipped"],
             recovered=self._counts["recovered"],
             repeated=self._counts["repeated"],
             waiting=counts[DeliveryState.QUEUED],
@@ -315,6 +329,11 @@ class _Shift:
     def _attend(self, row: Delivery) -> None:
         if row.edition_key in self._stopped or not self._rested() or not self._paced():
             return  # back to the queue, see _holding
+        if reason := self.left(row):
+            self._in_hand.pop(row.key, None)
+            self.ledger.skipped(row, self.clock(), reason)
+            self._counts["skipped"] += 1
+            return
         edition = self._edition(row.edition_key)
         try:
             outgoing = self.compose(row, edition)

@@ -1,0 +1,212 @@
+"""The transport that writes files."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import stat
+import threading
+from email import message_from_bytes, policy
+from pathlib import Path
+
+import pytest
+
+from digest.errors import PermanentFailure, TemporaryFailure, TransportError
+from digest.mail.folder import FolderTransport
+from digest.mail.rehearsal import RehearsalTransport
+
+MESSAGE = b"Message-ID: <1@news.test>\r\nSubject: x\r\n\r\n.one\r\ntwo\r\n"
+
+
+def send(transport, *, name: str = "1@news.test", message: bytes = MESSAGE, before_dot=lambda: True):
+    return transport.send(
+        envelope_from="b@bounces.test", recipient="ann@example.com", name=name, message=message, before_dot=before_dot
+    )
+
+
+def failing(transport, **letter: object) -> TransportError:
+    with pytest.raises(TransportError) as caught:
+        send(transport, **letter)
+    return caught.value
+
+
+def listing(folder: Path) -> list[str]:
+    return sorted(entry.name for entry in folder.iterdir())
+
+
+def test_a_message_is_a_file_that_mail_programs_read(tmp_path: Path) -> None:
+    """Bytes as given, in a folder that is made; readable by everybody who may enter the folder."""
+    folder = tmp_path / "var" / "outbox"
+    reply = send(FolderTransport(folder))
+    file = folder / "1@news.test.eml"
+    assert reply.text == file.name
+    assert file.read_bytes() == MESSAGE
+    assert message_from_bytes(file.read_bytes(), policy=policy.default).get_content() == ".one\r\ntwo\r\n"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o644
+    assert listing(folder) == ["1@news.test.eml"]
+
+
+def test_doing_it_twice_changes_nothing(tmp_path: Path) -> None:
+    """Not even the file's time: the second attempt of a delivery is no second mail."""
+    transport = FolderTransport(tmp_path)
+    assert transport.atomic
+    send(transport)
+    before = (tmp_path / "1@news.test.eml").stat()
+    transport.close()
+    send(transport)
+    send(FolderTransport(tmp_path))
+    after = (tmp_path / "1@news.test.eml").stat()
+    assert (before.st_mtime_ns, before.st_ino) == (after.st_mtime_ns, after.st_ino)
+
+
+def test_a_file_with_other_bytes_is_replaced(tmp_path: Path) -> None:
+    """What a crash or a hand left under that name is no message of ours; neither is a link."""
+    target = tmp_path / "1@news.test.eml"
+    for make in (lambda: target.write_bytes(b"half"), lambda: target.symlink_to(tmp_path / "elsewhere")):
+        make()
+        send(FolderTransport(tmp_path))
+        assert target.read_bytes() == MESSAGE
+        assert not target.is_symlink()
+        target.unlink()
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_nothing_is_put_in_place_if_the_row_is_lost(tmp_path: Path) -> None:
+    """And while the question is asked, the file is not there yet."""
+    seen: list[bool] = []
+
+    def lost() -> bool:
+        seen.append((tmp_path / "1@news.test.eml").exists())
+        return False
+
+    error = failing(FolderTransport(tmp_path), before_dot=lost)
+    assert isinstance(error, TemporaryFailure)
+    assert seen == [False]
+    assert listing(tmp_path) == []
+
+
+def test_an_error_while_asking_leaves_nothing(tmp_path: Path) -> None:
+    def broken() -> bool:
+        raise RuntimeError("the ledger is gone")
+
+    with pytest.raises(RuntimeError):
+        send(FolderTransport(tmp_path), before_dot=broken)
+    assert listing(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", ["", "../x", "a/b", ".hidden", "a\0b", "x" * 201, "中"])
+def test_a_name_that_is_no_file_name_is_refused(name: str, tmp_path: Path) -> None:
+    error = failing(FolderTransport(tmp_path), name=name)
+    assert isinstance(error, PermanentFailure)
+    assert error.step == "write"
+    assert listing(tmp_path) == []
+
+
+def test_a_file_in_the_way_of_the_folder(tmp_path: Path) -> None:
+    (tmp_path / "outbox").write_text("")
+    for folder in (tmp_path / "outbox", tmp_path / "outbox" / "deeper"):
+        error = failing(FolderTransport(folder))
+        assert isinstance(error, TemporaryFailure)
+        assert error.step == "connect"
+        assert "a file is in the way of the folder" in str(error)
+
+
+def test_a_folder_in_the_way_of_the_file(tmp_path: Path) -> None:
+    """One message's trouble, not the folder's."""
+    (tmp_path / "1@news.test.eml").mkdir()
+    error = failing(FolderTransport(tmp_path))
+    assert isinstance(error, TemporaryFailure)
+    assert error.step == "write"
+    assert "a folder is in the way of the file" in str(error)
+    assert listing(tmp_path) == ["1@news.test.eml"]
+
+
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [
+        (errno.ENOSPC, "free some space"),
+        (errno.EDQUOT, "free some space"),
+        (errno.EROFS, "set mail.folder to a folder that can be written"),
+        (errno.EACCES, "give this user the right to write there"),
+        (errno.EIO, ""),
+    ],
+)
+@pytest.mark.parametrize("call", ["write", "fsync", "replace", "mkstemp"])
+def test_trouble_with_the_disk_is_temporary_and_leaves_nothing(
+    call: str, number: int, remedy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever call fails: the error names the folder and what to do, and the next attempt works."""
+    transport = FolderTransport(tmp_path)
+    send(transport, name="earlier")
+
+    def fails(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(f"digest.mail.folder.{'tempfile' if call == 'mkstemp' else 'os'}.{call}", fails)
+        error = failing(transport)
+    assert isinstance(error, TemporaryFailure)
+    assert error.step == "connect"
+    assert str(error).startswith(f"{tmp_path}: {os.strerror(number).lower()}")
+    assert remedy in str(error)
+    assert listing(tmp_path) == ["earlier.eml"]
+    send(transport)
+    assert listing(tmp_path) == ["1@news.test.eml", "earlier.eml"]
+
+
+def test_a_disk_that_is_really_full(tmp_path: Path) -> None:
+    """A file system of 64 KB, if this user may mount one."""
+    import shutil
+    import subprocess
+
+    place = tmp_path / "small"
+    place.mkdir()
+    if (
+        shutil.which("mount") is None
+        or subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=64k", "none", place], capture_output=True, check=False
+        ).returncode
+    ):
+        pytest.xfail("this user may not mount a file system")
+    try:
+        transport = FolderTransport(place)
+        error = failing(transport, message=MESSAGE + b"x" * 100_000)
+        assert "no space left on device: free some space" in str(error).replace("; ", ": ")
+        assert listing(place) == []
+        send(transport)
+        assert listing(place) == ["1@news.test.eml"]
+    finally:
+        subprocess.run(["umount", place], check=True)
+
+
+def test_what_a_killed_process_left_is_removed_and_what_a_living_one_writes_is_not(tmp_path: Path) -> None:
+    (tmp_path / ".digest-dead.tmp").write_bytes(b"half")
+    (tmp_path / "note.tmp").write_bytes(b"not ours")
+    with (tmp_path / ".digest-alive.tmp").open("wb") as alive:
+        fcntl.flock(alive, fcntl.LOCK_EX)
+        send(FolderTransport(tmp_path))
+        assert listing(tmp_path) == [".digest-alive.tmp", "1@news.test.eml", "note.tmp"]
+
+
+def test_threads_may_share_it(tmp_path: Path) -> None:
+    transport = FolderTransport(tmp_path / "outbox")
+    threads = [
+        threading.Thread(target=lambda n=n: [send(transport, name=f"{n}-{k}") for k in range(10)]) for n in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(listing(tmp_path / "outbox")) == 40
+
+
+def test_a_rehearsal_takes_everything_and_keeps_nothing(tmp_path: Path) -> None:
+    asked: list[int] = []
+    transport = RehearsalTransport()
+    reply = send(transport, before_dot=lambda: asked.append(1) or True)
+    transport.close()
+    assert transport.atomic
+    assert asked == [1]
+    assert reply.code is None
+    assert listing(tmp_path) == []
