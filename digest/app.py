@@ -70,7 +70,7 @@ def run_once(
     to_json: Callable[[RunReport], str],
 ) -> tuple[RunReport, ZoneInfo]:
     """One ``digest run``. Returns its report and the site's zone. Raises ConfigError, StoreError, and
-    StoreBusy when another run is at work."""
+    AlreadyRunning when another run is at work."""
     settings = load(config, os.environ)
     when = moment(as_of, settings.site.timezone)
     with opened(settings, when, dry_run=dry_run, progress=progress) as app:

@@ -5,7 +5,8 @@
     ├── SourceError         the posts cannot be listed or read
     ├── StoreError          the database cannot be opened, read or written
     │   ├── StoreTooNew     it was written by a newer version of this program
-    │   └── StoreBusy       another process holds it
+    │   ├── StoreBusy       another program holds it
+    │   └── AlreadyRunning  another run is at work; harmless (exit code 0)
     ├── TemplateError       a template is missing, broken, or asks for a name it is not given
     ├── OutputError         a file or page cannot be written
     └── TransportError      mail cannot be handed over; says at which step and for how long
@@ -55,7 +56,11 @@ class StoreTooNew(StoreError):
 
 
 class StoreBusy(StoreError):
-    """Another process is at work on the database."""
+    """Another program holds the database."""
+
+
+class AlreadyRunning(StoreError):
+    """Another run of this program has the right to run. It does what this one would have done."""
 
 
 class TemplateError(DigestError):

@@ -271,7 +271,7 @@ class RunStore(Protocol):
     """The log of runs, and the right to run."""
 
     def exclusive(self, purpose: str) -> AbstractContextManager[None]:
-        """Hold the only right to run on this store. Raises StoreBusy at once if another process has it. The
+        """Hold the only right to run on this store. Raises AlreadyRunning at once if another process has it. The
         operating system or database lets go of it when the process dies."""
         ...
 

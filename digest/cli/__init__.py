@@ -11,7 +11,7 @@ import sys
 import click
 
 import digest
-from digest.errors import ConfigError, DigestError
+from digest.errors import AlreadyRunning, ConfigError, DigestError
 
 COMMANDS = {
     "run": "Collect posts, publish feeds, make and send what is due.",
@@ -53,6 +53,9 @@ def main(arguments: list[str] | None = None) -> None:
     except ConfigError as error:
         _say_config(error)
         sys.exit(2)
+    except AlreadyRunning as error:
+        _say(str(error))
+        sys.exit(0)
     except DigestError as error:
         _say(str(error))
         sys.exit(1)

@@ -132,7 +132,7 @@ def collect(
         store.finish_import(now)
     problems = (*listing.problems, *tally.unread, *store.problems())
     return CollectReport(
-        found=len(listing.files),
+        found=len(listing.files) + sum(problem.path not in listing.blind for problem in listing.problems),
         opened=len(todo),
         taken=tally.taken + sum(known[path].taken for path in listing.files.keys() - set(todo)),
         arrived=tally.arrived,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, text
 
-from digest.errors import StoreBusy, StoreError
+from digest.errors import AlreadyRunning, StoreError
 from digest.store.connect import Database
 from digest.store.faults import told
 
@@ -90,6 +90,6 @@ def _holder(connection: Connection) -> str:
     return connection.scalar(text(question)) or ""
 
 
-def _busy(subject: str, holder: str) -> StoreBusy:
+def _busy(subject: str, holder: str) -> AlreadyRunning:
     who = f"another process is at work on it ({holder})" if holder else "another process is at work on it"
-    return StoreBusy(subject, who, "nothing was done; try again when it has ended")
+    return AlreadyRunning(subject, who, "nothing was done; try again when it has ended")

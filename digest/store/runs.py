@@ -13,7 +13,7 @@ from digest.store.part import Part
 from digest.store.schema import run as run_table
 
 Lock = Callable[[str], AbstractContextManager[None]]
-"""Takes a purpose, gives the right to run or raises StoreBusy."""
+"""Takes a purpose, gives the right to run or raises AlreadyRunning."""
 
 
 class Runs(Part):

@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 
 import pytest
-from site_folder import Site
+
+from tests.run.site_folder import Site
 
 
 @pytest.fixture

@@ -95,13 +95,22 @@ class Site:
             link="http://x.example.com/2",
         )
 
-    def run(self, *words: str, as_of: str | None = AS_OF, command: str = "run", user: int | None = None) -> Result:
+    def run(self, *words: str, as_of: str | None = AS_OF, prefix: tuple[str, ...] = ()) -> Result:
         """``digest run`` as a process of its own."""
-        arguments = [sys.executable, "-m", "digest", command, "--config", str(self.folder / "config.yaml"), *words]
+        arguments = [
+            *prefix,
+            sys.executable,
+            "-m",
+            "digest",
+            "run",
+            "--config",
+            str(self.folder / "config.yaml"),
+            *words,
+        ]
         if as_of is not None:
             arguments += ["--as-of", as_of]
         done = subprocess.run(
-            arguments, capture_output=True, text=True, timeout=120, user=user, env={**os.environ, "NO_COLOR": "1"}
+            arguments, capture_output=True, text=True, timeout=120, env={**os.environ, "NO_COLOR": "1"}
         )
         report = json.loads(done.stdout) if "--json" in words and done.stdout.strip() else {}
         assert "Traceback" not in done.stderr, done.stderr

@@ -9,14 +9,12 @@ import sqlite3
 import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from site_folder import CONFIG, Result, Site
 
-NOBODY = 65534
-"""A user who owns nothing; root may do everything, so permissions need somebody else."""
+from tests.run.site_folder import CONFIG, Result, Site
 
 
 @pytest.fixture
@@ -95,44 +93,38 @@ def test_emptied_posts_folder(site: Site) -> None:
     assert "已撤回" not in (site.folder / "public/feed.xml").read_text(encoding="utf-8")
 
 
-@contextmanager
-def as_nobody(site: Site) -> Iterator[int | None]:
-    """Runs that may not do everything: as another user if we are root."""
+@pytest.fixture
+def bound() -> tuple[str, ...]:
+    """Words in front of a command that make it subject to permissions, which root is not."""
     if os.getuid() != 0:
-        yield None
-        return
-    for path in (site.folder, *site.folder.rglob("*")):
-        os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
-    for parent in site.folder.parents:
-        if not os.stat(parent).st_mode & 0o001:
-            parent.chmod(0o755)
-    yield NOBODY
+        return ()
+    if shutil.which("setpriv") is None:
+        pytest.skip("root without setpriv cannot be told that a file is not readable")
+    return ("setpriv", "--bounding-set", "-all", "--inh-caps", "-all", "--")
 
 
-def test_unreadable_file_is_skipped_and_told(site: Site) -> None:
+def test_unreadable_file_is_skipped_and_told(site: Site, bound: tuple[str, ...]) -> None:
     """The rest of the run goes on; when it can be read, it arrives."""
-    with as_nobody(site) as user:
-        secret = site.posts / "2026-11-24-second.md"
-        secret.chmod(0)
-        result = site.run("--json", user=user)
-        problems = [each for each in result.report["collected"]["problems"] if each["path"].endswith("second.md")]
-        assert len(problems) == 1
-        assert "permission" in problems[0]["reason"].lower()
-        assert result.report["collected"]["arrived"] == 2
-        secret.chmod(0o644)
-        assert site.run("--json", user=user, as_of="2026-11-24 09:05").report["collected"]["arrived"] == 1
+    secret = site.posts / "2026-11-24-second.md"
+    secret.chmod(0)
+    result = site.run("--json", prefix=bound)
+    problems = [each for each in result.report["collected"]["problems"] if each["path"].endswith("second.md")]
+    assert len(problems) == 1
+    assert "permission" in problems[0]["reason"].lower()
+    assert result.report["collected"]["arrived"] == 2
+    secret.chmod(0o644)
+    assert site.run("--json", prefix=bound, as_of="2026-11-24 09:05").report["collected"]["arrived"] == 1
 
 
-def test_unreadable_folder_withdraws_nothing(site: Site) -> None:
+def test_unreadable_folder_withdraws_nothing(site: Site, bound: tuple[str, ...]) -> None:
     """What cannot be looked into is unknown, not gone."""
     site.post("deep/2026-11-24-deep.md", title="深处", link="http://x.example.com/8")
-    with as_nobody(site) as user:
-        site.run(user=user)
-        (site.posts / "deep").chmod(0)
-        result = site.run("--json", user=user, as_of="2026-11-24 09:30")
-        (site.posts / "deep").chmod(0o755)
-        assert result.report["collected"]["gone"] == 0
-        assert any("deep" in problem["path"] for problem in result.report["collected"]["problems"])
+    site.run(prefix=bound)
+    (site.posts / "deep").chmod(0)
+    result = site.run("--json", prefix=bound, as_of="2026-11-24 09:30")
+    (site.posts / "deep").chmod(0o755)
+    assert result.report["collected"]["gone"] == 0
+    assert any("deep" in problem["path"] for problem in result.report["collected"]["problems"])
 
 
 def test_broken_post_costs_only_itself(site: Site) -> None:
@@ -164,15 +156,24 @@ def small_disk(folder: Path, kilobytes: int) -> Iterator[None]:
         subprocess.run(["umount", str(folder)], check=True)
 
 
+def fill(path: Path) -> None:
+    """Write until nothing more fits."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT)
+    try:
+        for size in (4096, 1):
+            with suppress(OSError):
+                while True:
+                    os.write(descriptor, b"x" * size)
+    finally:
+        os.close(descriptor)
+
+
 @pytest.mark.parametrize("folder", ["public", "var", "var/outbox"])
 def test_full_disk(site: Site, folder: str) -> None:
     """Nothing half-written stays; with room again everything is made up for, nothing twice."""
     with small_disk(site.folder / folder, 16):
         filler = site.folder / folder / "filler"
-        with filler.open("wb") as file, pytest.raises(OSError):
-            while True:
-                file.write(b"x" * 4096)
-                file.flush()
+        fill(filler)
         result = site.run()
         assert result.code == 1, result.out
         assert "no space left" in result.err.lower() or "full" in result.err.lower(), result.err
@@ -181,21 +182,20 @@ def test_full_disk(site: Site, folder: str) -> None:
         assert_whole(site)
 
 
-def test_read_only_output(site: Site) -> None:
+def test_read_only_output(site: Site, bound: tuple[str, ...]) -> None:
     """The mail still goes out; the pages follow when they can."""
-    with as_nobody(site) as user:
-        (site.folder / "public").mkdir()
-        (site.folder / "public").chmod(0o555)
-        result = site.run(user=user)
-        assert result.code == 1
-        assert "public" in result.err
-        assert len(site.mails()) == 1
-        os.chown(site.folder / "public", user or os.getuid(), -1)
-        (site.folder / "public").chmod(0o755)
-        assert site.run(user=user, as_of="2026-11-24 09:05").code == 0
-        assert (site.folder / "public/feed.xml").is_file()
-        assert (site.folder / "public/editions/daily/2026-11-24/index.html").is_file()
-        assert len(site.mails()) == 1
+    public = site.folder / "public"
+    public.mkdir()
+    public.chmod(0o555)
+    result = site.run(prefix=bound)
+    assert result.code == 1
+    assert "public" in result.err
+    assert len(site.mails()) == 1
+    public.chmod(0o755)
+    assert site.run(prefix=bound, as_of="2026-11-24 09:05").code == 0
+    assert (public / "feed.xml").is_file()
+    assert (public / "editions/daily/2026-11-24/index.html").is_file()
+    assert len(site.mails()) == 1
 
 
 # ------------------------------------------------------------------- store
@@ -212,6 +212,7 @@ def test_corrupt_store(site: Site) -> None:
     assert site.run_json().written == []
 
 
+@pytest.mark.slow  # waits as long as the program does: 30 s
 def test_locked_store(site: Site) -> None:
     """Another program that holds the database is told; nothing is lost."""
     site.run()
@@ -250,12 +251,16 @@ def test_two_runs_at_once(site: Site) -> None:
 # -------------------------------------------------------------------- mail
 
 
-def test_wrong_smtp_host(site: Site) -> None:
-    """The run goes on, the mail waits and goes out once the host is right."""
+def free_port() -> int:
+    """A port that nobody listens on."""
     with closing(socket.socket()) as unused:
         unused.bind(("127.0.0.1", 0))
-        port = unused.getsockname()[1]
-    smtp = f"mail:\n  transport: smtp\n  host: 127.0.0.1\n  port: {port}\n  security: none\n"
+        return int(unused.getsockname()[1])
+
+
+def test_wrong_smtp_host(site: Site) -> None:
+    """The run goes on, the mail waits and goes out once the host is right."""
+    smtp = f"mail:\n  transport: smtp\n  host: 127.0.0.1\n  port: {free_port()}\n  security: none\n"
     site.configure(CONFIG.replace("mail:\n", smtp))
     result = site.run()
     assert result.code == 1
@@ -283,11 +288,10 @@ def test_smtp_refuses_one_recipient(site: Site) -> None:
             received.extend(envelope.rcpt_tos)
             return "250 2.0.0 queued"
 
-    controller = Controller(Handler(), hostname="127.0.0.1", port=0)
+    controller = Controller(Handler(), hostname="127.0.0.1", port=free_port())
     controller.start()
     try:
-        port = controller.server.sockets[0].getsockname()[1]
-        smtp = f"mail:\n  transport: smtp\n  host: 127.0.0.1\n  port: {port}\n  security: none\n"
+        smtp = f"mail:\n  transport: smtp\n  host: 127.0.0.1\n  port: {controller.port}\n  security: none\n"
         to = "to: [nobody@example.com, a@example.com, b@example.com]"
         site.configure(CONFIG.replace("mail:\n", smtp).replace("to: reader@example.com", to))
         result = site.run()

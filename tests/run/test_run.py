@@ -7,7 +7,8 @@ from email.utils import parsedate_to_datetime
 
 import feedparser
 import pytest
-from site_folder import AS_OF, CONFIG, Site
+
+from tests.run.site_folder import AS_OF, CONFIG, Site
 
 
 def entries(site: Site, path: str = "feed.xml") -> dict[str, feedparser.FeedParserDict]:
