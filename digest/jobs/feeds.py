@@ -190,6 +190,8 @@ class _Publisher:
 
     def publish(self) -> FeedReport:
         rows = self.store.feeds()
+        if not any(row.kind == ALL for row in rows):  # nothing was ever collected; an empty feed tells readers so
+            rows = [FeedRow(kind=ALL, name="", stem="", posts=0, dirty=False), *rows]
         wanted = [row for row in rows if self._is_wanted(row)]
         present = self._present()
         due = [row for row in wanted if row.dirty or not self._files(row).within(present)]
@@ -239,11 +241,12 @@ class _Publisher:
 
     def _publish_lists(self, rows: Sequence[FeedRow]) -> None:
         listed = [row for row in rows if row.posts or row.kind == ALL]
+        everything = next(row for row in rows if row.kind == ALL)
         index = pages.render_index(
             self.templates,
             self.site,
-            description=self._description(rows[0]) if rows else self.options.description,
-            everything=self._listed(FeedRow(kind=ALL, name="", stem="", posts=0, dirty=False)),
+            description=self._description(everything),
+            everything=self._listed(everything),
             shelves=[
                 pages.Shelf(title=title, feeds=tuple(self._listed(row) for row in self._sorted(listed, kind)))
                 for kind, title in self._shelf_titles()

@@ -175,6 +175,8 @@ class FolderOutput:
 
     @staticmethod
     def _make(folder: Path) -> None:
+        if folder.is_dir():
+            return
         missing = [folder]
         while not missing[-1].parent.exists():
             missing.append(missing[-1].parent)

@@ -1,0 +1,191 @@
+"""A store of posts in memory that keeps feeds as the real one does, and the parts to publish them with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from digest.jobs.feeds import FeedOptions, FeedReport, publish_feeds
+from digest.languages import CatalogueLanguage
+from digest.models import KnownPost
+from digest.ports import FeedRow
+from digest.publish.folder import FolderOutput
+from digest.templates import FolderTemplates
+
+START = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
+SITE = "https://news.example.com"
+
+
+class FakeFeedStore:
+    """Satisfies ``ports.FeedStore``."""
+
+    def __init__(self) -> None:
+        self.posts: dict[int, KnownPost] = {}
+        self.retired: set[int] = set()
+        self.dirty: set[tuple[str, str]] = set()
+        self.rows: dict[tuple[str, str], str] = {("all", ""): "all"}
+        self.fingerprint = ""
+        self.asked: list[tuple[str, str]] = []
+        """Feeds whose posts were asked for."""
+
+    def put(self, *posts: KnownPost) -> None:
+        for post in posts:
+            for known in (self.posts.get(post.key), post):
+                if known is not None:
+                    self._touch(known)
+            self.posts[post.key] = post
+
+    def _touch(self, post: KnownPost) -> None:
+        for feed in self.feeds_of(post):
+            self.rows.setdefault(feed, feed[1])
+            self.dirty.add(feed)
+
+    @staticmethod
+    def feeds_of(post: KnownPost) -> list[tuple[str, str]]:
+        return [("all", ""), *(("category", name) for name in post.categories), *(("tag", name) for name in post.tags)]
+
+    def members(self, kind: str, name: str) -> list[KnownPost]:
+        return [
+            post
+            for post in self.posts.values()
+            if (kind, name) in self.feeds_of(post) and post.key not in self.retired and not post.unlisted
+        ]
+
+    def look(self) -> str:
+        return self.fingerprint
+
+    def set_look(self, fingerprint: str) -> None:
+        self.fingerprint = fingerprint
+        self.dirty |= self.rows.keys()
+
+    def retire_withdrawn(self, before: datetime) -> int:
+        late = {
+            post.key
+            for post in self.posts.values()
+            if post.gone_at is not None and post.gone_at < before and post.key not in self.retired
+        }
+        for key in late:
+            self._touch(self.posts[key])
+        self.retired |= late
+        return len(late)
+
+    def feeds(self) -> list[FeedRow]:
+        kinds = ("all", "category", "tag")
+        return [
+            FeedRow(
+                kind=kind,
+                name=name,
+                stem=stem,
+                posts=sum(1 for post in self.members(kind, name) if post.gone_at is None),
+                dirty=(kind, name) in self.dirty,
+            )
+            for (kind, name), stem in sorted(self.rows.items(), key=lambda item: (kinds.index(item[0][0]), item[0][1]))
+        ]
+
+    def newest(self, kind: str, name: str, limit: int) -> list[KnownPost]:
+        self.asked.append((kind, name))
+        return sorted(
+            self.members(kind, name), key=lambda post: (post.first_seen, post.published, post.key), reverse=True
+        )[:limit]
+
+    def mark_clean(self, feeds: Iterable[FeedRow]) -> None:
+        self.dirty -= {(row.kind, row.name) for row in feeds}
+
+
+def make_post(key: int, **changes: Any) -> KnownPost:
+    """Post number ``key``; one a minute from ``START`` on."""
+    moment = START + timedelta(minutes=key)
+    slug = f"{moment:%Y%m%d%H%M}{key:05}"
+    post = KnownPost(
+        key=key,
+        id=f"{SITE}/markets/2026/03/02/{slug}",
+        path=f"_posts/{slug}.md",
+        title=f"第{key}号公告：新产线投产",
+        url=f"{SITE}/markets/2026/03/02/{slug}.html",
+        summary=f"公司在{key}号公告中表示，新产线已于上午投产，全年产能将提高一成。",
+        published=moment,
+        updated=moment,
+        first_seen=moment,
+        collected_at=moment,
+        categories=("markets",),
+    )
+    return replace(post, **changes)
+
+
+@pytest.fixture
+def post() -> Callable[..., KnownPost]:
+    return make_post
+
+
+@pytest.fixture
+def store() -> FakeFeedStore:
+    return FakeFeedStore()
+
+
+@pytest.fixture
+def language() -> CatalogueLanguage:
+    return CatalogueLanguage("zh-CN")
+
+
+@pytest.fixture
+def options() -> FeedOptions:
+    return FeedOptions(
+        site_title="晨报 & 快讯",
+        site_url=SITE,
+        description="每天的财经新闻",
+        author="编辑部",
+        author_email="desk@news.example.com",
+        zone=ZoneInfo("Asia/Shanghai"),
+        ttl=15,
+    )
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> FolderOutput:
+    return FolderOutput(tmp_path / "public")
+
+
+class Site:
+    """A store, a folder and settings, published on demand."""
+
+    def __init__(self, store: FakeFeedStore, root: Path, language: CatalogueLanguage, options: FeedOptions) -> None:
+        self.store, self.root, self.language, self.options = store, root, language, options
+        self.templates = FolderTemplates(language)
+        self.now = START + timedelta(days=1)
+
+    def publish(self, **changes: Any) -> FeedReport:
+        self.options = replace(self.options, **changes)
+        return publish_feeds(
+            self.store,
+            FolderOutput(self.root),
+            self.templates,
+            self.language,
+            self.options,
+            now=self.now,
+            look="templates-1",
+        )
+
+    def files(self) -> dict[str, bytes]:
+        return {
+            path.relative_to(self.root).as_posix(): path.read_bytes()
+            for path in sorted(self.root.rglob("*"))
+            if path.is_file()
+        }
+
+    def times(self) -> dict[str, int]:
+        return {
+            path.relative_to(self.root).as_posix(): path.stat().st_mtime_ns
+            for path in self.root.rglob("*")
+            if path.is_file()
+        }
+
+
+@pytest.fixture
+def site(store: FakeFeedStore, tmp_path: Path, language: CatalogueLanguage, options: FeedOptions) -> Site:
+    return Site(store, tmp_path / "public", language, options)
