@@ -101,6 +101,7 @@ def _block(text: str, begin: int, first_line: int, close: re.Pattern[str]) -> tu
 
 def _toml(text: str, line: int) -> tuple[FrontMatter, str, int]:
     import tomllib  # late: only Hugo sites that use TOML need it
+    from decimal import Decimal
 
     begin = text.find("\n") + 1
     if text[3 : begin - 1].strip() or not begin:
@@ -112,7 +113,7 @@ def _toml(text: str, line: int) -> tuple[FrontMatter, str, int]:
         raise Refused("front matter larger than 64 KB", "move the text below the second +++", line=line)
     block = text[begin : closed.start()]
     try:
-        loaded = tomllib.loads(block, parse_float=str)
+        loaded = tomllib.loads(block, parse_float=Decimal)
     except (tomllib.TOMLDecodeError, ValueError, RecursionError) as error:
         place = _TOML_LINE.search(str(error))
         row = line + int(place[1]) if place else line
@@ -127,8 +128,9 @@ def _toml(text: str, line: int) -> tuple[FrontMatter, str, int]:
 
 def _json(text: str, line: int) -> tuple[FrontMatter, str, int]:
     import json
+    from decimal import Decimal
 
-    decoder = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=str)
+    decoder = json.JSONDecoder(parse_float=Decimal)
     try:
         loaded, end = decoder.raw_decode(text[: MAX_SIZE + 2])
     except json.JSONDecodeError as error:

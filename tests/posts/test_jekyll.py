@@ -180,7 +180,10 @@ def test_jekyll_and_we_leave_out_the_same_posts(tmp_path: Path) -> None:
         "_posts/undated.md": "title: N\n",
         "_drafts/idea.md": "title: N\n",
     }
-    shown = {"_posts/2021-07-04-quoted.md": 'title: Y\npublished: "false"\n', "_posts/2021-07-05-yes.md": "published: yes\n"}
+    shown = {
+        "_posts/2021-07-04-quoted.md": 'title: Y\npublished: "false"\n',
+        "_posts/2021-07-05-yes.md": "published: yes\n",
+    }
     for path, front in (hidden | shown).items():
         (tmp_path / path).parent.mkdir(exist_ok=True)
         (tmp_path / path).write_text(f"---\n{front}---\nText.\n", encoding="utf-8")
