@@ -8,6 +8,7 @@ long as there is room; the rest is counted and linked.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
@@ -24,6 +25,7 @@ FOOT = "%%FOOT%%"
 PREHEADER = (40, 90)
 """Characters of the line that a list of mails shows after the subject, at least if there are as many, and at most."""
 
+_NO_ADDRESS = re.compile(r"[\s<>\"\x00-\x20\x7f]")
 _TITLE_LIMIT = 300
 _SUMMARY_LIMIT = 200
 _NAME_LIMIT = 60
@@ -110,7 +112,7 @@ def summary_alone(entry: Entry) -> str:
 
 def web_link(url: str | None) -> str | None:
     """The address if it is absolute and http or https, else None: nothing else is ever linked."""
-    if not url:
+    if not url or _NO_ADDRESS.search(url):
         return None
     try:
         parts = urlsplit(url)
@@ -208,6 +210,7 @@ def _context(edition: Edition, imprint: Imprint, language: Language) -> Mapping[
         "site_title": cut(clean_line(imprint.site_title), _NAME_LIMIT),
         "site_url": imprint.site_url,
         "contact": imprint.contact,
+        "contact_url": f"mailto:{quote(imprint.contact, safe='@')}",
         "page": page,
         "contents": parts[:_CONTENTS_LIMIT],
         "contents_more": max(len(parts) - _CONTENTS_LIMIT, 0),

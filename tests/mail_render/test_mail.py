@@ -1,0 +1,499 @@
+"""The digest mail as HTML and text (digest/render/mail.py, templates/mail). H1 and so on: docs/email.md."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from itertools import pairwise
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import lxml.html
+import pytest
+
+from digest.edition import HTML_BUDGET, TEXT_BUDGET, Edition, Imprint, Limits, Shown, edition_from_json, edition_to_json
+from digest.errors import TemplateError
+from digest.languages import CatalogueLanguage
+from digest.models import KnownPost
+from digest.render.mail import (
+    DARK,
+    FOOT,
+    LIGHT,
+    PREHEADER,
+    Mail,
+    Palette,
+    edition_date,
+    entry_time,
+    render_again,
+    render_mail,
+    subject_of,
+    summary_alone,
+    web_link,
+)
+from digest.templates import FolderTemplates
+
+MakeEdition = Callable[..., Edition]
+MakePost = Callable[..., KnownPost]
+Render = Callable[..., Mail]
+
+
+@pytest.fixture
+def render(imprint: Imprint, templates: FolderTemplates, language: CatalogueLanguage) -> Render:
+    def rendered(edition: Edition, limits: Limits | None = None, who: Imprint | None = None) -> Mail:
+        return render_mail(edition, who or imprint, templates, language, limits or Limits())
+
+    return rendered
+
+
+def tree(mail: Mail) -> lxml.html.HtmlElement:
+    return lxml.html.document_fromstring(mail.html)
+
+
+def visible(mail: Mail) -> str:
+    root = tree(mail)
+    for hidden in root.xpath("//head | //*[@class='preheader']"):
+        hidden.drop_tree()
+    return " ".join(root.text_content().split())
+
+
+# ------------------------------------------------------------- HTML, by rule
+
+
+def test_h1_the_head_says_what_mail_programs_ask(
+    render: Render, make_edition: MakeEdition, language: CatalogueLanguage
+) -> None:
+    mail = render(make_edition())
+    root = tree(mail)
+    assert mail.html.lower().startswith("<!doctype html>")
+    assert (root.get("lang"), root.get("dir")) == (language.tag, "ltr")
+    assert root.xpath("//body/div[@lang and @dir]/table"), "webmail drops html and body"
+    metas = {meta.get("name"): meta.get("content") for meta in root.xpath("//meta[@name]")}
+    assert metas["color-scheme"] == metas["supported-color-schemes"] == "light dark"
+    assert "width=device-width" in metas["viewport"]
+    assert "telephone=no" in metas["format-detection"]
+    assert root.xpath("//head/*")[0].get("charset") == "utf-8", "within the first 1,024 bytes"
+    assert root.findtext(".//title") == mail.subject
+
+
+def test_h2_one_column_of_600_pixels_in_presentation_tables(render: Render, make_edition: MakeEdition) -> None:
+    root = tree(render(make_edition()))
+    tables = root.xpath("//table")
+    assert tables
+    for table in tables:
+        assert table.get("role") == "presentation"
+        assert {table.get(name) for name in ("cellpadding", "cellspacing", "border")} == {"0"}
+    assert all("max-width:600px" in table.get("style") for table in root.xpath("//table[@width='100%']"))
+    assert all(len(row) == 1 for row in root.xpath("//tr")), "one column"
+
+
+def test_h2_word_gets_a_table_of_600(render: Render, make_edition: MakeEdition) -> None:
+    html = render(make_edition()).html
+    assert re.search(r'<!--\[if mso\]><table role="presentation" width="600"[^>]*><tr><td><!\[endif\]-->', html)
+    assert html.count("<!--[if mso]>") == html.count("<![endif]-->") == 3
+
+
+def test_h2_padding_stands_on_cells_only(render: Render, make_edition: MakeEdition) -> None:
+    """Outlook ignores it elsewhere."""
+    for element in tree(render(make_edition())).xpath("//*[contains(@style,'padding')]"):
+        assert element.tag in ("td", "body") or "padding:0" in element.get("style").replace("padding:0 ", "")
+
+
+def test_h3_h4_one_small_style_element_is_left_after_inlining(render: Render, make_edition: MakeEdition) -> None:
+    mail = render(make_edition())
+    (style,) = tree(mail).xpath("//style")
+    assert style.getparent().tag == "head"
+    assert len(style.text.encode()) < 16_000
+    outside = re.sub(r"@media[^{]*\{(?:[^{}]*\{[^{}]*\})*\s*\}", "", style.text)
+    assert not outside.strip(), "only media queries"
+    assert "data-css-inline" not in mail.html
+    for element in tree(mail).xpath("//td | //h1 | //h2 | //h3 | //p | //a"):
+        assert element.get("style"), "readable without any style element"
+
+
+FORBIDDEN_ELEMENTS = [
+    "svg",
+    "video",
+    "audio",
+    "form",
+    "input",
+    "button",
+    "script",
+    "picture",
+    "base",
+    "link",
+    "iframe",
+    "object",
+    "embed",
+    "img",
+    "canvas",
+]
+FORBIDDEN_STYLE = re.compile(
+    r"display:\s*(inline-)?(flex|grid)|position\s*:|var\(|--[a-z]|\drem\b|@import|@font-face|background-image|url\(|"
+    r"-(inline|block)-(start|end)|margin-inline|padding-inline|inset",
+)
+
+
+def test_h5_nothing_that_mail_programs_do_not_know(render: Render, make_edition: MakeEdition) -> None:
+    mail = render(make_edition(80))
+    root = tree(mail)
+    for name in FORBIDDEN_ELEMENTS:
+        assert not root.xpath(f"//{name}"), name
+    styles = [*root.xpath("//@style"), *root.xpath("//style/text()")]
+    for style in styles:
+        assert not FORBIDDEN_STYLE.search(style), style
+    assert not root.xpath("//a[starts-with(@href,'#')] | //@onclick | //@onload")
+    assert "data:" not in mail.html
+
+
+def contrast(one: str, other: str) -> float:
+    """WCAG 2.1: relative luminance."""
+
+    def luminance(colour: str) -> float:
+        parts = [int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5)]
+        red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+    high, low = sorted((luminance(one), luminance(other)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("palette", [LIGHT, DARK], ids=["light", "dark"])
+def test_h6_every_text_can_be_read_on_every_ground(palette: Palette) -> None:
+    for text in (palette.ink, palette.soft, palette.accent):
+        for ground in (palette.ground, palette.sheet):
+            assert contrast(text, ground) >= 4.5, (text, ground)
+
+
+def test_h6_every_colour_of_the_page_has_one_for_the_dark(render: Render, make_edition: MakeEdition) -> None:
+    html = render(make_edition()).html
+    dark = html[html.index("prefers-color-scheme") : html.index("@media print")]
+    for colour in (DARK.ground, DARK.sheet, DARK.ink, DARK.soft, DARK.accent, DARK.line):
+        assert colour in dark
+
+
+def test_h7_no_images_and_nothing_loaded_from_anywhere(render: Render, make_edition: MakeEdition) -> None:
+    assert not tree(render(make_edition())).xpath("//@src | //@background | //@srcset")
+
+
+def test_h8_links_are_absolute_and_say_where_they_go(
+    render: Render, make_edition: MakeEdition, make_post: MakePost
+) -> None:
+    """Whatever a post gives as its address: only http and https are linked, others lead to the edition's page."""
+    bad = [
+        "javascript:alert(1)",
+        "/relative",
+        "",
+        "data:text/html,x",
+        "http:///nowhere",
+        "https://exa mple/[",
+        "//x.org/",
+    ]
+    posts = [make_post(key, url=url) for key, url in enumerate(bad, start=1)]
+    posts += [make_post(20, url="https://news.example.com/" + "x" * 2_000)]
+    links = tree(render(make_edition(posts=posts))).xpath("//a")
+    for link in links:
+        assert re.match(r"(https?://[^/\s]+/|mailto:[^\s]+@)", link.get("href")), link.get("href")
+        assert link.text_content().strip()
+    page = "https://feeds.example.com/editions/daily/2026-11-24/"
+    assert {link.get("href") for link in links} >= {f"{page}#p1", f"{page}#p2", f"{page}#p20"}
+
+
+def test_h8_the_button_is_a_cell_of_44_pixels(render: Render, make_edition: MakeEdition) -> None:
+    (cell,) = tree(render(make_edition())).xpath("//table[@class='button']//td")
+    assert cell.get("height") == "44"
+    assert "border:2px solid" in cell.get("style")
+    assert cell.find("a").get("href") == "https://feeds.example.com/editions/daily/2026-11-24/"
+
+
+@pytest.mark.parametrize(("count", "title"), [(1, "短"), (1, "长" * 300), (2, "涨"), (12, None), (500, None)])
+def test_h9_the_preheader_comes_first_and_has_a_good_length(
+    render: Render, make_edition: MakeEdition, make_post: MakePost, count: int, title: str | None
+) -> None:
+    posts = [make_post(key, **({} if title is None else {"title": title})) for key in range(1, count + 1)]
+    (first, *_) = tree(render(make_edition(posts=posts))).xpath("//body/*")
+    assert first.get("class") == "preheader"
+    for rule in ("display:none", "max-height:0", "overflow:hidden"):
+        assert rule in first.get("style")
+    line = first.text_content().partition("\N{COMBINING GRAPHEME JOINER}")[0]
+    assert PREHEADER[0] <= len(line) <= PREHEADER[1]
+    assert len(first.text_content()) > 200, "filler"
+
+
+def test_h9_word_hides_the_preheader_too(render: Render, make_edition: MakeEdition) -> None:
+    assert ".preheader{mso-hide:all}" in render(make_edition()).html
+
+
+def test_h10_the_order_of_things(
+    render: Render, make_edition: MakeEdition, imprint: Imprint, language: CatalogueLanguage
+) -> None:
+    render: Render, make_edition: MakeEdition, imprint: Imprint, language: CatalogueLanguage
+) -> None:
+    edition = make_edition(40)
+    mail = render(edition, Limits(items=20))
+    text = visible(mail)
+    first = mail.edition.sections[0]
+    marks = ["财经早报", edition_date(edition, imprint, language), first.shown(Shown.LEAD)[0].title]
+    marks += [tree(mail).xpath("//p[@class='more']")[-1].text_content()]
+    marks += [tree(mail).xpath("//p[@class='balance']")[0].text_content().strip()]
+    marks += [tree(mail).xpath("//table[@class='button']")[0].text_content().strip(), "%%ADDRESS%%", "desk@news"]
+    assert [text.index(mark) for mark in marks] == sorted(text.index(mark) for mark in marks)
+    levels = [int(heading.tag[1]) for heading in tree(mail).xpath("//h1 | //h2 | //h3")]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after - before <= 1 for before, after in pairwise(levels))
+
+
+def test_h12_h13_everything_is_escaped_and_nothing_is_the_posts_own_markup(
+    render: Render, make_edition: MakeEdition, make_post: MakePost
+) -> None:
+    evil = '<script>alert(1)</script> & "quotes" \' <b>%%ADDRESS%%</b> {{ 7 * 7 }} <!--%%FOOT%%-->'
+    post = make_post(1, title=evil, summary=evil, source_name=evil, categories=(evil,), url='https://x.example/"><b>')
+    mail = render(make_edition(posts=[post], title=evil))
+    root = tree(mail)
+    assert not root.xpath("//script | //b/text()[contains(.,'ADDRESS')]")
+    assert '<script>alert(1)</script> & "quotes"' in root.xpath("//h3")[0].text_content()
+    assert "49" not in visible(mail)
+    foot = mail.html.rpartition(f"<!--{FOOT}-->")[2]
+    assert "script" not in foot, "the last mark is the template's own"
+
+
+@pytest.mark.parametrize("tail", ["👩‍👩‍👧‍👦", "e\u0301", "🇨🇳", "葛\U000e0100"])
+def test_h12_excerpts_are_cut_between_characters(
+    render: Render, make_edition: MakeEdition, make_post: MakePost, tail: str
+) -> None:
+    post = make_post(1, summary=tail * 400)
+    (summary,) = tree(render(make_edition(posts=[post]))).xpath("//p[@class='summary']")
+    assert re.fullmatch(f"({re.escape(tail)})+…", summary.text_content())
+
+
+def test_h14_type_is_large_enough(render: Render, make_edition: MakeEdition) -> None:
+    mail = render(make_edition())
+    for style in tree(mail).xpath("//body//*[not(@class='preheader') and not(@class='bar')]/@style"):
+        for size in re.findall(r"font-size:(\d+)px", style):
+            assert int(size) >= 16
+    for cell in tree(mail).xpath("//td[not(@class='bar')]/@style"):
+        assert "line-height:1.6" in cell
+        assert "word-break:break-word" in cell
+        assert "PingFang SC" in cell
+    assert "mso-line-height-rule:exactly" in mail.html
+
+
+def test_h15_right_to_left_languages_start_on_the_right(make_edition: MakeEdition, imprint: Imprint) -> None:
+    language = CatalogueLanguage("ar")
+    mail = render_mail(make_edition(), imprint, FolderTemplates(language), language, Limits())
+    root = tree(mail)
+    assert root.get("dir") == "rtl"
+    assert {cell.get("align") for cell in root.xpath("//td[@dir]")} == {"right"}
+    assert {cell.get("dir") for cell in root.xpath("//*[@dir]")} == {"rtl"}
+
+
+def test_h15_print_hides_the_button(render: Render, make_edition: MakeEdition) -> None:
+    assert "@media print{\n.button,.preheader{display:none!important}" in render(make_edition()).html
+
+
+# ------------------------------------------------------------------- budget
+
+
+def items_of(mail: Mail) -> list[str]:
+    return [link.text_content() for link in tree(mail).xpath("//h3/a | //p[@class='headline']/a")]
+
+
+@pytest.mark.parametrize("count", [1, 12, 98, 184, 500])
+@pytest.mark.parametrize("length", [20, 200])
+def test_h11_m18_any_day_fits_with_its_footer(
+    render: Render, make_edition: MakeEdition, make_post: MakePost, count: int, length: int
+) -> None:
+    """500 posts with titles of 200 characters: within both budgets, reason and way out included."""
+    posts = [make_post(key, title=f"{key:03}" + "题" * (length - 3)) for key in range(1, count + 1)]
+    mail = render(make_edition(posts=posts))
+    assert len(mail.html.encode()) <= HTML_BUDGET
+    assert len(mail.text.encode()) <= TEXT_BUDGET
+    for foot in (mail.html.rpartition(FOOT)[2], mail.text.rpartition(FOOT)[2]):
+        assert "%%ADDRESS%%" in foot
+        assert "desk@news.example.com" in foot
+    balance = mail.edition.balance
+    assert balance.arrived == count == balance.here + balance.page
+    assert len(items_of(mail)) == balance.here
+    if balance.page:
+        assert len(mail.html.encode()) > HTML_BUDGET - 1_500, "no room is wasted"
+
+
+def test_h11_there_is_room_for_a_hundred_and_eighty_headlines(render: Render, make_edition: MakeEdition) -> None:
+    assert render(make_edition(500), Limits(leads=0)).edition.balance.here > 180
+
+
+def test_sections_share_the_room(render: Render, make_edition: MakeEdition, make_post: MakePost) -> None:
+    """One section with 400 posts leaves the others their places."""
+    loud = [make_post(key, categories=("loud",)) for key in range(1, 401)]
+    quiet = [make_post(1_000 + key, categories=(f"quiet{key % 3}",)) for key in range(12)]
+    mail = render(make_edition(posts=loud + quiet), Limits(html_bytes=30_000))
+    shown = {
+        section.name: len(section.shown(Shown.LEAD) + section.shown(Shown.HEADLINE))
+        for section in mail.edition.sections
+    }
+    assert shown["quiet0"] == shown["quiet1"] == shown["quiet2"] == 4
+    assert shown["loud"] > 4
+    assert mail.edition.balance.page > 0
+
+
+@pytest.mark.parametrize("count", [1, 30, 400])
+def test_the_balance_line_adds_up_in_both_parts(
+    render: Render, make_edition: MakeEdition, language: CatalogueLanguage, count: int
+) -> None:
+    mail = render(make_edition(count))
+    balance = mail.edition.balance
+    (line,) = tree(mail).xpath("//p[@class='balance']")
+    said = line.text_content().strip()
+    numbers = [int(number) for number in re.findall(r"\d+", said)]
+    if balance.page:
+        assert numbers == [count, balance.here, balance.page]
+        assert numbers[0] == numbers[1] + numbers[2]
+    else:
+        assert numbers == [count]
+    assert said in mail.text
+    more = [int(re.findall(r"\d+", each.text_content())[-1 if language.tag == "zh-CN" else 0])
+            for each in tree(mail).xpath("//p[@class='more']")]  # fmt: skip
+    assert sum(more) + balance.here == count
+
+
+# ---------------------------------------------------------------- text part
+
+
+def test_m19_the_text_part_lists_the_same_items_in_the_same_order(render: Render, make_edition: MakeEdition) -> None:
+    mail = render(make_edition(300))
+    numbered = re.findall(r"(?m)^(\d+)\. (.+)$", mail.text)
+    assert [title for _, title in numbered] == items_of(mail)
+    assert [int(number) for number, _ in numbered] == list(range(1, len(numbered) + 1))
+    for link in tree(mail).xpath("//h3/a/@href | //p[@class='headline']/a/@href"):
+        assert f"\n{link}\n" in mail.text, "alone on its line"
+
+
+def test_m19_the_text_part_has_no_markup_and_its_own_footer(render: Render, make_edition: MakeEdition) -> None:
+    text = render(make_edition()).text
+    assert "<" not in text
+    assert "&amp;" not in text
+    assert text.index(FOOT) < text.index("%%ADDRESS%%") < text.rindex("https://news.example.com/")
+    assert "\n\n\n\n" not in text
+
+
+# ------------------------------------------------------------ names and dates
+
+
+@pytest.mark.parametrize(
+    ("days", "frozen", "chinese_words", "english_words"),
+    [
+        (("2026-11-24", "2026-11-24"), "2026-11-24T00:00Z", "11月24日 星期二", "Tuesday 24 November"),
+        (("2021-12-30", "2021-12-30"), "2026-11-24T00:00Z", "2021年12月30日 星期四", "Thursday 30 December 2021"),
+        (("2026-11-16", "2026-11-22"), "2026-11-24T00:00Z", "11月16日 星期一至11月22日 星期日",
+         "Monday 16 November – Sunday 22 November"),
+        (("2026-12-28", "2027-01-03"), "2027-01-03T00:00Z", "2026年12月28日 星期一至2027年1月3日 星期日",
+         "Monday 28 December 2026 – Sunday 3 January 2027"),
+    ],
+)  # fmt: skip
+def test_m9_the_subject_names_digest_and_date(
+    make_edition: MakeEdition,
+    imprint: Imprint,
+    language: CatalogueLanguage,
+    days: tuple[str, str],
+    frozen: str,
+    chinese_words: str,
+    english_words: str,
+) -> None:
+    span = (date.fromisoformat(days[0]), date.fromisoformat(days[1]))
+    edition = make_edition(days=span, frozen_at=datetime.fromisoformat(frozen))
+    words = chinese_words if language.tag == "zh-CN" else english_words
+    assert edition_date(edition, imprint, language) == words
+    assert subject_of(edition, imprint, language) == f"财经早报 · {words}"
+
+
+def test_a_post_of_another_day_says_so(
+    make_edition: MakeEdition, make_post: MakePost, imprint: Imprint, chinese: CatalogueLanguage
+) -> None:
+    posts = [make_post(1), make_post(2, published=datetime(2026, 11, 22, 16, 1, tzinfo=UTC))]
+    edition = make_edition(posts=posts, categories=None)
+    times = {entry.key: entry_time(entry, edition, imprint, chinese) for entry in edition.entries}
+    assert times == {1: "07:59", 2: "11月23日 星期一 00:01"}
+
+
+@pytest.mark.parametrize(
+    ("summary", "source", "expected"),
+    [
+        ("要闻。（晨钟财讯）", "晨钟财讯", "要闻。"),
+        ("News. (Harbour Wire)", "Harbour Wire", "News."),
+        ("要闻。（证市早报）", "晨钟财讯", "要闻。（证市早报）"),
+        ("（晨钟财讯）要闻。", "晨钟财讯", "（晨钟财讯）要闻。"),
+        ("要闻。（）", None, "要闻。（）"),
+    ],
+)
+def test_the_source_is_named_once(
+    make_edition: MakeEdition, make_post: MakePost, summary: str, source: str | None, expected: str
+) -> None:
+    (entry,) = make_edition(posts=[make_post(1, summary=summary, source_name=source)]).entries
+    assert summary_alone(entry) == expected
+
+
+@pytest.mark.parametrize(
+    ("url", "is_link"),
+    [("https://a.example/", True), ("HTTP://a.example", True), ("ftp://a.example/", False), ("javascript:x", False),
+     ("//a.example/", False), ("/a", False), ("", False), (None, False), ("https://[::1", False), ("https:a", False)],
+)  # fmt: skip
+def test_only_web_addresses_are_links(url: str | None, is_link: bool) -> None:
+    assert web_link(url) == (url if is_link else None)
+
+
+# --------------------------------------------------------------- special days
+
+
+def test_an_empty_edition_is_a_whole_mail(render: Render, make_edition: MakeEdition) -> None:
+    """``send_empty``: it says that there is nothing, and how to get off the list."""
+    mail = render(make_edition(0))
+    assert not re.search(r"\b0\b", visible(mail))
+    assert "%%ADDRESS%%" in mail.html
+    assert "%%ADDRESS%%" in mail.text
+    assert len(tree(mail).xpath("//h1")) == 1
+
+
+def test_a_thousand_sections_fit(render: Render, make_edition: MakeEdition, make_post: MakePost) -> None:
+    posts = [make_post(key, categories=(f"medium {key:04}",)) for key in range(1_000)]
+    mail = render(make_edition(posts=posts))
+    assert len(mail.html.encode()) <= HTML_BUDGET
+    assert mail.edition.balance.here > 60
+
+
+def test_without_a_contact_the_footer_asks_nobody(render: Render, make_edition: MakeEdition, imprint: Imprint) -> None:
+    mail = render(make_edition(), who=replace(imprint, contact=""))
+    assert "mailto:" not in mail.html
+
+
+def test_the_same_document_gives_the_same_mail(
+    render: Render,
+    make_edition: MakeEdition,
+    imprint: Imprint,
+    templates: FolderTemplates,
+    language: CatalogueLanguage,
+) -> None:
+    mail = render(make_edition(200))
+    again = render_again(edition_from_json(edition_to_json(mail.edition)), imprint, templates, language)
+    assert again == mail
+
+
+def test_a_template_of_the_users_own_replaces_one_file(
+    make_edition: MakeEdition, imprint: Imprint, language: CatalogueLanguage, tmp_path: Path
+) -> None:
+    (tmp_path / "mail").mkdir()
+    (tmp_path / "mail" / "rest.html").write_text("<p>mine: {{ balance.arrived }}</p>", encoding="utf-8")
+    mail = render_mail(make_edition(), imprint, FolderTemplates(language, tmp_path), language, Limits())
+    assert "mine: 12" in mail.html
+    (tmp_path / "mail" / "rest.html").write_text("{{ nonsense }}", encoding="utf-8")
+    with pytest.raises(TemplateError, match="nonsense"):
+        render_mail(make_edition(), imprint, FolderTemplates(language, tmp_path), language, Limits())
+
+
+def test_the_zone_decides_what_clock_a_reader_sees(
+    make_edition: MakeEdition, imprint: Imprint, chinese: CatalogueLanguage
+) -> None:
+    edition = make_edition(1)
+    there = replace(imprint, zone=ZoneInfo("America/New_York"))
+    assert entry_time(edition.entries[0], edition, there, chinese) == "11月23日 星期一 18:59"
