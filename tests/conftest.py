@@ -49,14 +49,9 @@ _numbers = count(1)
 
 @pytest.fixture
 def postgres_url(postgres_server: str) -> Iterator[str]:
-    """The URL of an empty database on the private server."""
-    import psycopg
-
-    name = f"test{next(_numbers)}"
-    with psycopg.connect(host=postgres_server, user="digest", dbname="postgres", autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-        yield f"postgresql://digest@/{name}?host={postgres_server}"
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    """The URL of a database on the private server that holds nothing."""
+    with _postgres_database(postgres_server) as url:
+        yield url
 
 
 @pytest.fixture
@@ -66,10 +61,69 @@ def sqlite_url(tmp_path: Path) -> str:
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def store_url(request: pytest.FixtureRequest) -> str:
-    """The URL of an empty database, once of each kind."""
+def bare_url(request: pytest.FixtureRequest) -> str:
+    """The URL of a database that holds nothing, not even tables; once of each kind."""
     url: str = request.getfixturevalue(f"{request.param}_url")
     return url
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of an empty store, once of each kind; quicker than making one from nothing (``bare_url``)."""
+    if request.param == "sqlite":
+        path = tmp_path / "var" / "digest.db"
+        path.parent.mkdir()
+        shutil.copyfile(request.getfixturevalue("empty_sqlite"), path)
+        yield f"sqlite:///{path}"
+    else:
+        url = request.getfixturevalue("_postgres_store")
+        _empty(url)
+        yield url
+
+
+@pytest.fixture(scope="session")
+def empty_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty store's file."""
+    from digest.store import open_store
+
+    path = tmp_path_factory.mktemp("empty") / "digest.db"
+    open_store(f"sqlite:///{path}").close()
+    return path
+
+
+@pytest.fixture(scope="session")
+def _postgres_store(postgres_server: str) -> Iterator[str]:
+    """A store on the private server that tests use in turn."""
+    from digest.store import open_store
+
+    with _postgres_database(postgres_server) as url:
+        open_store(url).close()
+        yield url
+
+
+def _empty(url: str) -> None:
+    """Make a store as it was when it was new."""
+    import psycopg
+
+    from digest.store.schema import metadata
+
+    with psycopg.connect(url) as connection:
+        for table in reversed(metadata.sorted_tables):
+            keep = " WHERE kind <> 'all'" if table.name == "feed" else ""
+            connection.execute(f"DELETE FROM {table.name}{keep}")
+        connection.execute("UPDATE feed SET posts = 0, dirty = true")
+
+
+@contextmanager
+def _postgres_database(server: str) -> Iterator[str]:
+    """A database of its own."""
+    import psycopg
+
+    name = f"test{next(_numbers)}"
+    with psycopg.connect(host=server, user="digest", dbname="postgres", autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+        yield f"postgresql://digest@/{name}?host={server}"
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def _postgres_programs() -> Path | None:

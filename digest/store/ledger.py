@@ -20,7 +20,7 @@ from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, Update, and_, any_, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, Update, and_, any_, case, func, or_, select, update
 
 from digest.errors import StoreError
 from digest.models import Delivery, DeliveryCounts, DeliveryState, EditionState, Reply, SavedEdition
@@ -119,7 +119,7 @@ class Deliveries(Part):
         )
 
     def in_doubt(self, delivery: Delivery, now: datetime, reason: str) -> bool:
-        return self._advance(delivery, (DeliveryState.TRANSMITTING,), **_doubt(reason))
+        return self._advance(delivery, (DeliveryState.TRANSMITTING, DeliveryState.IN_DOUBT), **_doubt(reason))
 
     def retry(self, delivery: Delivery, not_before: datetime, reply: Reply, *, counted: bool) -> bool:
         return self._advance(
@@ -262,7 +262,8 @@ def _said(reply: Reply) -> dict[str, Any]:
 
 
 def _doubt(reason: str) -> dict[str, Any]:
-    return {"state": DeliveryState.IN_DOUBT, "doubts": _row.doubts + 1, **_said(Reply(text=reason))}
+    newly = case((_row.state == DeliveryState.IN_DOUBT.value, 0), else_=1)
+    return {"state": DeliveryState.IN_DOUBT, "doubts": _row.doubts + newly, **_said(Reply(text=reason))}
 
 
 def _due(now: datetime, limit: int) -> Select[Any]:

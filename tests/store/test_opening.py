@@ -1,0 +1,286 @@
+"""Opening a store, and what is said when it cannot be used."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sqlite3
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from sqlalchemy import event
+
+from digest.errors import StoreBusy, StoreError, StoreTooNew
+from digest.models import Changes
+from digest.store import open_rehearsal, open_store
+from digest.store.faults import told
+
+
+def test_a_store_is_kept(bare_url: str, make) -> None:
+    """What one process writes the next one reads; opening again changes nothing."""
+    with open_store(bare_url) as store:
+        make.add(store, make.arrival("a"))
+    with open_store(bare_url) as store:
+        assert store.count_posts() == 1
+        assert len(store.feeds()) == 2
+
+
+def test_the_folder_of_a_database_file_is_made(sqlite_url: str, tmp_path: Path) -> None:
+    with open_store(sqlite_url):
+        assert (tmp_path / "var" / "digest.db").is_file()
+
+
+def test_sqlite_is_safe_against_power_cuts(sqlite_url: str) -> None:
+    """WAL, flushed at every commit, foreign keys on (delivery.md)."""
+    with open_store(sqlite_url) as store, store._database.reading() as connection:
+        found = [
+            connection.exec_driver_sql(f"PRAGMA {name}").scalar()
+            for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+        ]
+    assert found == ["wal", 2, 1, 30_000]
+
+
+def test_an_unchanged_store_is_opened_without_alembic(sqlite_url: str) -> None:
+    """It is heavy, and needed only when the tables must change."""
+    open_store(sqlite_url).close()
+    code = f"import sys; from digest.store import open_store; open_store({sqlite_url!r}).close(); sys.exit('alembic' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("", "store: not a database address"),
+        ("var/digest.db", "store: not a database address"),
+        ("postgresql://u:s3cret@host:port/db", "store: not a database address"),
+        ("mysql://u:s3cret@host/db", "store: unknown kind of database 'mysql'"),
+        ("sqlite://", "store: a database in memory forgets everything"),
+        ("sqlite:///:memory:", "store: a database in memory forgets everything"),
+    ],
+)
+@pytest.mark.parametrize("opening", [open_store, lambda url: open_rehearsal(url).__enter__()])
+def test_addresses_that_are_none(opening, url: str, message: str) -> None:
+    """Each has one message; a password is never repeated."""
+    with pytest.raises(StoreError) as caught:
+        opening(url)
+    assert str(caught.value).startswith(message)
+    assert "s3cret" not in str(caught.value)
+
+
+def write(path: Path, data: bytes) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(data)
+
+
+def test_a_file_that_is_no_database_is_left_alone(sqlite_url: str, tmp_path: Path) -> None:
+    path = tmp_path / "var" / "digest.db"
+    data = b"title: a config, not a database\n" * 99
+    write(path, data)
+    for opening in (open_store, lambda url: open_rehearsal(url).__enter__()):
+        with pytest.raises(StoreError, match=r"digest\.db: the file is damaged or no SQLite database; restore it"):
+            opening(sqlite_url)
+    assert path.read_bytes() == data
+
+
+def test_a_damaged_database_is_said_to_be_one(sqlite_url: str, tmp_path: Path, make) -> None:
+    path = tmp_path / "var" / "digest.db"
+    with open_store(sqlite_url) as store:
+        make.add(store, *(make.arrival(str(n), summary="x" * 500) for n in range(50)))
+    data = bytearray(path.read_bytes())
+    for page in range(2, len(data) // 4096):
+        data[page * 4096 : page * 4096 + 200] = b"\xff" * 200
+    path.write_bytes(data)
+    with pytest.raises(StoreError, match="damaged"), open_store(sqlite_url) as store:
+        store.newest("all", "", 99)
+
+
+def test_a_folder_in_the_databases_place(sqlite_url: str, tmp_path: Path) -> None:
+    (tmp_path / "var" / "digest.db").mkdir(parents=True)
+    with pytest.raises(StoreError, match=r"digest\.db: the database cannot be opened; check"):
+        open_store(sqlite_url)
+    with pytest.raises(StoreError, match=r"digest\.db: it cannot be copied"):
+        open_rehearsal(sqlite_url).__enter__()
+
+
+def test_a_file_in_the_folders_place(sqlite_url: str, tmp_path: Path) -> None:
+    (tmp_path / "var").write_text("")
+    with pytest.raises(StoreError, match="var: the folder cannot be made: File exists"):
+        open_store(sqlite_url)
+
+
+def test_a_database_that_may_only_be_read(sqlite_url: str, tmp_path: Path) -> None:
+    """Said by SQLite itself: root may write everything, so the test opens it that way."""
+    open_store(sqlite_url).close()
+    connection = sqlite3.connect(f"file:{tmp_path}/var/digest.db?mode=ro", uri=True)
+    with pytest.raises(StoreError, match="x: the database cannot be written; give this user the right"), told("x"):
+        connection.execute("DELETE FROM meta")
+    connection.close()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everything, so there is nothing to refuse")
+def test_a_read_only_folder(sqlite_url: str, tmp_path: Path) -> None:
+    (tmp_path / "var").mkdir(mode=0o500)
+    with pytest.raises(StoreError, match="the database cannot be opened"):
+        open_store(sqlite_url)
+
+
+def test_a_newer_store_is_refused(bare_url: str) -> None:
+    """Untouched, with a word about what to do; a rehearsal refuses it too."""
+    with open_store(bare_url) as store, store._database.writing() as connection:
+        connection.exec_driver_sql("UPDATE digest_schema SET version_num = '0999'")
+    for opening in (open_store, lambda url: open_rehearsal(url).__enter__()):
+        with pytest.raises(StoreTooNew, match=r"its schema is 0999, this program knows \d{4}.*; upgrade digest"):
+            opening(bare_url)
+
+
+def test_anothers_tables_are_left_alone(bare_url: str) -> None:
+    from digest.store.connect import open_postgres, open_sqlite, parse_url, sqlite_path
+
+    url = parse_url(bare_url)
+    if url.get_backend_name() == "sqlite":
+        database = open_sqlite(sqlite_path(url), busy_timeout=1)
+    else:
+        database = open_postgres(url)
+    with database.writing() as connection:
+        connection.exec_driver_sql("CREATE TABLE post (body TEXT)")
+    with pytest.raises(StoreError, match="another program has a table 'post' there; name another store"):
+        open_store(bare_url)
+    with database.writing() as connection:
+        connection.exec_driver_sql("DROP TABLE post")
+        connection.exec_driver_sql("CREATE TABLE theirs (body TEXT)")
+    database.close()
+    open_store(bare_url).close()
+
+
+def test_two_processes_may_create_one_store(bare_url: str) -> None:
+    """One makes the tables, the others find them."""
+    errors = []
+    gate = threading.Barrier(4)
+
+    def create() -> None:
+        gate.wait()
+        try:
+            open_store(bare_url).close()
+        except StoreError as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=create) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+
+
+def test_another_writer_is_waited_for_and_then_reported(sqlite_url: str, tmp_path: Path, make) -> None:
+    """Nothing is lost: the same works when it has ended (F6)."""
+    with open_store(sqlite_url, busy_timeout=0.2) as store:
+        other = sqlite3.connect(tmp_path / "var" / "digest.db", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        batch = Changes(arrivals=(make.arrival("a"),))
+        with pytest.raises(StoreBusy, match=r"digest\.db: another program holds the database; wait"):
+            store.record(batch, make.now)
+        assert store.count_posts() == 0
+        other.execute("ROLLBACK")
+        other.close()
+        store.record(batch, make.now)
+        assert store.count_posts() == 1
+
+
+def test_a_full_disk_undoes_the_transaction(sqlite_url: str, make) -> None:
+    """At freezing neither edition nor deliveries are there; with room the same works (F5)."""
+    with open_store(sqlite_url) as store:
+        make.add(store, make.arrival("a"))
+    with open_store(sqlite_url) as store:
+        engine = store._database._engine
+
+        def no_room(connection, record) -> None:
+            pages = connection.execute("PRAGMA page_count").fetchone()[0]
+            connection.execute(f"PRAGMA max_page_count = {pages + 3}")
+
+        event.listen(engine, "connect", no_room)
+        engine.pool.dispose()
+        with pytest.raises(StoreError, match=r"digest\.db: the disk is full; make room"):
+            store.freeze(make.edition(html="x" * 100_000), make.recipients(5))
+        with pytest.raises(StoreError, match="the disk is full"):
+            store.record(Changes(arrivals=tuple(make.arrival(f"b{n}", summary="x" * 999) for n in range(99))), make.now)
+        assert store.edition("daily", "2026-11-24") is None
+        assert (store.counts().total, store.count_posts()) == (0, 1)
+        event.remove(engine, "connect", no_room)
+        engine.pool.dispose()
+        assert store.freeze(make.edition(html="x" * 100_000), make.recipients(5)) is not None
+
+
+# -------------------------------------------------------------- PostgreSQL
+
+
+def test_a_server_that_is_not_there() -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+        with pytest.raises(StoreError, match="no connection to the server") as caught:
+            open_store(f"postgresql://me:s3cret@127.0.0.1:{port}/news")
+    assert str(caught.value).startswith(f"postgresql://me:***@127.0.0.1:{port}/news: ")
+    assert "\n" not in str(caught.value)
+    assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize(
+    ("user", "name", "message"),
+    [
+        ("nobody:s3cret", "postgres", "the server refuses this user; check user, password"),
+        ("digest:s3cret", "nothing", "the server has no such database; create it with: createdb"),
+    ],
+)
+def test_a_server_that_refuses(postgres_server: str, user: str, name: str, message: str) -> None:
+    with pytest.raises(StoreError) as caught:
+        open_store(f"postgresql://{user}@/{name}?host={postgres_server}")
+    assert message in str(caught.value)
+    assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.postgres
+def test_a_user_who_may_not_write(postgres_url: str) -> None:
+    import psycopg
+
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute("DROP ROLE IF EXISTS reader")
+        connection.execute("CREATE ROLE reader LOGIN")
+    with pytest.raises(StoreError, match="this user may not do that there"):
+        open_store(postgres_url.replace("digest@", "reader@"))
+
+
+@pytest.mark.postgres
+def test_a_connection_that_the_server_ends_costs_one_transaction(postgres_url: str, make) -> None:
+    """One clear error, nothing half-done, and the next call works again (F6)."""
+    with open_store(postgres_url) as store:
+        with pytest.raises(StoreError, match="the server ended the connection"):  # noqa: SIM117
+            with store._database.writing() as connection:
+                connection.exec_driver_sql("UPDATE feed SET posts = 5")
+                pid = connection.exec_driver_sql("SELECT pg_backend_pid()").scalar()
+                with store._database.reading() as other:
+                    other.exec_driver_sql(f"SELECT pg_terminate_backend({pid}, 5000)")
+                connection.exec_driver_sql("UPDATE feed SET posts = 6")
+        assert [row.posts for row in store.feeds()] == [0]
+        make.add(store, make.arrival("a"))
+        assert store.count_posts() == 1
+
+
+@pytest.mark.postgres
+def test_the_address_may_name_the_driver_and_its_options(postgres_url: str) -> None:
+    url = postgres_url.replace("postgresql://", "postgresql+psycopg://") + "&application_name=morning"
+    with open_store(url) as store, store._database.reading() as connection:
+        assert connection.exec_driver_sql("SHOW application_name").scalar() == "morning"
+
+
+@pytest.mark.postgres
+def test_the_database_sorts_by_code_points_in_any_locale(postgres_url: str, make) -> None:
+    """Names and paths compare the same way in every database."""
+    with open_store(postgres_url) as store, store._database.reading() as connection:
+        question = """SELECT count(*) FROM information_schema.columns
+            WHERE table_name = 'feed' AND column_name = 'name' AND collation_name = 'C'"""
+        assert connection.exec_driver_sql(question).scalar() == 1
