@@ -151,6 +151,8 @@ class App:
             drafts=settings.posts.drafts,
             id_scheme=settings.feeds.id_scheme,
             id_base=_plain(settings.feeds.id_base) or "",
+            id_authority=settings.feeds.id_authority or "",
+            id_nfkc=settings.feeds.id_nfkc,
             lang=str(settings.site.language),
             now=self.when.now,
         )
