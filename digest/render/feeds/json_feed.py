@@ -20,7 +20,7 @@ def render_json(feed: Feed) -> bytes:
         version=VERSION,
         title=feed.title,
         home_page_url=feed.home_url,
-        feed_url=feed.addresses.json,
+        feed_url=feed.paging.current.json or feed.addresses.json,
         description=feed.description,
         next_url=feed.paging.previous.json,
         icon=feed.icon,

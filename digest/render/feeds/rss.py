@@ -9,7 +9,7 @@ from html import escape
 from digest.models import Author
 from digest.render.feeds import atom, feedgen_writer
 from digest.render.feeds.feedgen_writer import ATOM, Element, Entry, Head, name
-from digest.render.feeds.model import Feed, Item
+from digest.render.feeds.model import Addresses, Feed, Item
 
 MEDIA_TYPE = "application/rss+xml"
 
@@ -48,8 +48,8 @@ def _channel_elements(feed: Feed) -> Iterator[Element]:
         ("self", feed.addresses.rss, MEDIA_TYPE),
         *(("hub", hub, None) for hub in feed.hubs),
         ("current", feed.paging.current.rss, MEDIA_TYPE),
-        ("prev-archive", feed.paging.previous.rss, MEDIA_TYPE),
-        ("next-archive", feed.paging.next.rss, MEDIA_TYPE),
+        ("prev-archive", *_archive(feed.paging.previous)),
+        ("next-archive", *_archive(feed.paging.next)),
     ):
         if address:
             yield _link(rel, address, media_type)
@@ -58,6 +58,11 @@ def _channel_elements(feed: Feed) -> Iterator[Element]:
         yield Element(name("sy", "updateFrequency"), str(max(1, round(60 / feed.ttl))))
     if feed.paging.closed:
         yield Element(name("fh", "archive"))
+
+
+def _archive(addresses: Addresses) -> tuple[str | None, str]:
+    """Archives exist once: RSS feeds refer to the Atom documents if there are any."""
+    return (addresses.rss, MEDIA_TYPE) if addresses.rss else (addresses.atom, atom.MEDIA_TYPE)
 
 
 def _entry(item: Item) -> Entry:
