@@ -108,9 +108,10 @@ def _other(text: str, zone: ZoneInfo) -> datetime:
     from email.utils import parsedate_tz  # late: hardly any post is dated like mail
 
     parts = parsedate_tz(text)
-    if parts is None or (parts[9] is not None and not re.search(r"[-+]\d{4}|\b(?:GMT|UTC)\b", text)):
+    if parts is None:
         raise _bad(text)
-    tzinfo: tzinfo_type = zone if parts[9] is None else timezone(timedelta(seconds=parts[9]))
+    end = text.split()[-1]
+    tzinfo: tzinfo_type = zone if end[-1].isdigit() and ":" in end else _zone(end, text) or zone
     return datetime(*parts[:6], tzinfo=tzinfo).astimezone(UTC)
 
 

@@ -10,9 +10,8 @@ PATH_SAFE = "-._~!$&'()*+,;=:@/"
 """What a path may hold unencoded besides letters and digits (RFC 3986, pchar and the slash)."""
 
 _SAFE_PATH = re.compile(r"(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/]|%[0-9A-F]{2})*\Z")
-_SAFE_URL = re.compile(
-    r"https?://[A-Za-z0-9.\-]+(?::\d+)?(?:[/?#](?:[A-Za-z0-9\-._~!$&'()*+,;=:@/?#]|%[0-9A-F]{2})*)?\Z"
-)
+_SAFE_URL = re.compile(r"https?://[A-Za-z0-9.\-]+(?:[/?#](?:[A-Za-z0-9\-._~!$&'()*+,;=:@/?#]|%[0-9A-F]{2})*)?\Z")
+_DROPPED = re.compile(r"[\t\n\r]")
 _SPACE = re.compile(r"[\x00-\x20\x7f-\x9f]+")
 
 
@@ -30,7 +29,7 @@ def encode_literal(text: str) -> str:
 
 def absolute(href: str, base: str) -> str | None:
     """``href`` as absolute http(s) address, or None if it is none (``javascript:``, ``data:``, broken)."""
-    href = href.strip(" \t\n\r\f")
+    href = _DROPPED.sub("", href).strip()  # as browsers do
     if _SAFE_URL.match(href):
         return href
     if not href or _SPACE.search(href):

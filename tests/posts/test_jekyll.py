@@ -83,7 +83,7 @@ POSTS = {
     "_posts/below/2021-04-03-below.md": "title: B\n",
     "_posts/2021-05-01-permalink.md": "title: P\npermalink: /own/address/\n",
     "_posts/2021-05-02-permalink-text.md": "title: P\npermalink: own page/中文.html\n",
-    "_posts/2021-05-03-permalink-keys.md": "title: P\ncategories: A b\npermalink: /:categories/:year/:title:output_ext\n",
+    "_posts/2021-05-03-permalink-keys.md": "categories: A b\npermalink: /:categories/:year/:title:output_ext\n",
     "_posts/2021-05-04-permalink-escaped.md": "title: P\npermalink: /%E4%B8%AD/x%20y/\n",
     "_posts/2021-06-01-dots-close.md": None,
 }
