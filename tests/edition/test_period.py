@@ -88,7 +88,9 @@ def test_a_time_in_a_gap_moves_behind_it_and_a_double_one_counts_first(
 def test_a_date_that_a_zone_skipped_has_no_slot() -> None:
     """Samoa went from 29 to 31 December 2011."""
     samoa = ZoneInfo("Pacific/Apia")
-    days = [slot.day.day for slot in slots_between(daily(time(8)), samoa, at("2011-12-28T12:00Z"), at("2012-01-01T12:00Z"))]
+    days = [
+        slot.day.day for slot in slots_between(daily(time(8)), samoa, at("2011-12-28T12:00Z"), at("2012-01-01T12:00Z"))
+    ]
     assert days == [28, 29, 31, 1]
     assert slot_on(daily(time(8)), samoa, date(2011, 12, 30)) is None
 

@@ -228,8 +228,6 @@ def test_h9_word_hides_the_preheader_too(render: Render, make_edition: MakeEditi
 def test_h10_the_order_of_things(
     render: Render, make_edition: MakeEdition, imprint: Imprint, language: CatalogueLanguage
 ) -> None:
-    render: Render, make_edition: MakeEdition, imprint: Imprint, language: CatalogueLanguage
-) -> None:
     edition = make_edition(40)
     mail = render(edition, Limits(items=20))
     text = visible(mail)

@@ -1,0 +1,143 @@
+"""What an edition is made of (digest/edition.py)."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from digest.edition import (
+    CategoryTitle,
+    Edition,
+    Limits,
+    Reason,
+    Shown,
+    build_edition,
+    edition_from_json,
+    edition_to_json,
+    members,
+    rank,
+    show,
+)
+from digest.models import KnownPost
+
+MakePost = Callable[..., KnownPost]
+NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
+DAY = date(2026, 11, 24)
+
+
+def build(posts: list[KnownPost], *categories: str, **changes: Any) -> Edition:
+    chosen = tuple(CategoryTitle(name=name, title=name.upper()) for name in categories) or None
+    values: dict[str, Any] = {"digest": "daily", "title": "早报", "period": "2026-11-24", "days": (DAY, DAY)}
+    return build_edition(posts, frozen_at=NOON, categories=chosen, **values | changes)
+
+
+def keys(edition: Edition) -> dict[str, list[int]]:
+    return {section.name: [entry.key for entry in section.entries] for section in edition.sections}
+
+
+def test_sections_come_in_the_configured_order_with_their_titles(make_post: MakePost) -> None:
+    posts = [make_post(1, categories=("b",)), make_post(2, categories=("a",)), make_post(3, categories=("c",))]
+    edition = build(posts, "b", "x", "a")
+    assert keys(edition) == {"b": [1], "a": [2]}
+    assert [section.title for section in edition.sections] == ["B", "A"]
+
+
+def test_without_configured_categories_all_come_by_name_and_none_last(make_post: MakePost) -> None:
+    posts = [make_post(1, categories=()), make_post(2, categories=("b",)), make_post(3, categories=("a",))]
+    assert keys(build(posts)) == {"a": [3], "b": [2], "": [1]}
+
+
+@pytest.mark.parametrize(
+    ("categories", "chosen", "section"),
+    [(("b", "a"), ("a", "b"), "b"), (("x", "a"), ("a", "b"), "a"), (("b", "a"), (), "b"), (("x",), ("a",), None)],
+)
+def test_a_post_of_several_categories_is_once_in_its_first_that_counts(
+    make_post: MakePost, categories: tuple[str, ...], chosen: tuple[str, ...], section: str | None
+) -> None:
+    found = keys(build([make_post(1, categories=categories)], *chosen))
+    assert found == ({} if section is None else {section: [1]})
+
+
+def test_newest_comes_first_and_equal_moments_by_key(make_post: MakePost) -> None:
+    posts = [make_post(key, published=NOON.replace(hour=hour)) for key, hour in [(3, 1), (1, 2), (5, 2), (4, 0)]]
+    random.Random(7).shuffle(posts)
+    assert keys(build(posts)) == {"要闻": [1, 5, 3, 4]}
+
+
+def test_a_post_given_twice_is_there_once(make_post: MakePost) -> None:
+    assert keys(build([make_post(1), make_post(1)])) == {"要闻": [1]}
+
+
+def test_members_say_where_how_and_why(make_post: MakePost) -> None:
+    edition = build([make_post(1), make_post(2, categories=("b",))], reason=Reason.NEWEST_DAY)
+    edition = show(edition, rank(edition, Limits(items=1)))
+    found = [(m.post_key, m.section, m.position, m.shown, m.reason) for m in members(edition)]
+    assert found == [(2, "b", 1, "lead", "newest-day"), (1, "要闻", 1, "page", "newest-day")]
+
+
+def test_leads_come_in_rounds_and_only_with_a_summary(make_post: MakePost) -> None:
+    posts = [make_post(key, categories=("a",)) for key in range(1, 7)]
+    posts += [make_post(10, categories=("b",), summary=""), make_post(11, categories=("b",))]
+    picks = rank(build(posts), Limits(leads=3, leads_per_section=2))
+    assert [(pick.key, pick.shown) for pick in picks] == [
+        (1, Shown.LEAD), (2, Shown.LEAD), (11, Shown.LEAD),
+        (3, Shown.HEADLINE), (10, Shown.HEADLINE), (4, Shown.HEADLINE), (5, Shown.HEADLINE), (6, Shown.HEADLINE),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("document", ["", "{}", "[]", "null", '{"digest": 1}', "not json"])
+def test_other_documents_are_refused(document: str) -> None:
+    with pytest.raises(ValueError, match="not an edition"):
+        edition_from_json(document)
+
+
+texts = st.text(st.characters(codec="utf-8"), max_size=20)
+posts_of = st.lists(
+    st.fixed_dictionaries(
+        {
+            "title": texts,
+            "summary": texts,
+            "published": st.integers(0, 400_000).map(lambda seconds: NOON - timedelta(seconds=seconds)),
+            "categories": st.lists(st.sampled_from("abcd"), max_size=3, unique=True).map(tuple),
+            "source_name": st.none() | texts,
+        }
+    ),
+    max_size=40,
+)
+
+
+@given(rows=posts_of, leads=st.integers(0, 10), items=st.none() | st.integers(0, 50), seed=st.integers(0, 9))
+def test_laws_of_editions(rows: list[dict[str, Any]], leads: int, items: int | None, seed: int) -> None:
+    """Every post is in exactly one place; the balance adds up; order of arrival does not matter; JSON loses nothing."""
+    posts = [
+        KnownPost(
+            key=key,
+            id=str(key),
+            path=str(key),
+            url=f"https://e.example/{key}",
+            updated=NOON,
+            first_seen=NOON,
+            collected_at=NOON,
+            **row,
+        )
+        for key, row in enumerate(rows)
+    ]
+    edition = build(posts)
+    assert sorted(entry.key for entry in edition.entries) == list(range(len(rows)))
+    picks = rank(edition, Limits(leads=leads, items=items))
+    assert len({pick.key for pick in picks}) == len(picks) == (len(rows) if items is None else min(items, len(rows)))
+    shown = show(edition, picks)
+    balance = shown.balance
+    assert balance.arrived == len(rows) == balance.here + balance.page
+    assert balance.here == len(picks)
+    assert [member.post_key for member in members(shown)] == [entry.key for entry in shown.entries]
+    assert edition_from_json(edition_to_json(shown)) == shown
+    shuffled = posts[:]
+    random.Random(seed).shuffle(shuffled)
+    assert edition_to_json(build(shuffled)) == edition_to_json(edition)

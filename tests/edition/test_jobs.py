@@ -1,0 +1,264 @@
+"""Editions are made when due, once, and their pages published (digest/jobs/editions.py), on a real store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import time, timedelta
+from pathlib import Path
+from typing import Any
+
+import lxml.html
+import pytest
+
+from digest.edition import CategoryTitle, Limits, edition_from_json
+from digest.errors import OutputError, StoreError, TemplateError
+from digest.jobs.editions import EditionsReport, Outcome
+from digest.models import EditionState
+from digest.period import weekly
+from digest.store import SqlStore
+
+
+def outcomes(report: EditionsReport) -> list[tuple[str, Outcome]]:
+    return [(result.period, result.outcome) for result in report.results]
+
+
+def titles(desk: Any, period: str) -> list[str]:
+    saved = desk.store.edition("daily", period)
+    assert saved is not None
+    return [entry.title for entry in edition_from_json(saved.document).entries]
+
+
+@pytest.fixture
+def begun(desk: Any) -> Any:
+    """A desk whose digest began with an archive at noon of 24 November."""
+    desk.collect("2026-11-24 12:00", "2026-11-20 09:00", "2026-11-24 09:00", "2026-11-24 10:00")
+    desk.make("2026-11-24 12:00")
+    return desk
+
+
+# --------------------------------------------------------------- first run
+
+
+def test_the_first_edition_is_the_archives_newest_day(desk: Any) -> None:
+    """By the site's zone, with every recipient queued; the rest of the archive is never mailed."""
+    desk.collect("2026-11-24 12:00", "2021-12-29 23:59", "2021-12-30 00:00", "2021-12-30 23:59", "2026-11-25 00:00")
+    report = desk.make("2026-11-24 12:00")
+    assert outcomes(report) == [("2021-12-30", Outcome.MADE)]
+    assert report.results[0].recipients == 2
+    assert titles(desk, "2021-12-30") == ["标题0003", "标题0002"]
+    saved = desk.store.edition("daily", "2021-12-30")
+    assert saved.subject == "财经早报 · 2021年12月30日 星期四"
+    assert saved.frozen_at == desk.at("2026-11-24 12:00")
+    assert saved.expires_at - saved.frozen_at == timedelta(hours=18)
+    assert outcomes(desk.make("2026-11-24 12:05")) == []
+    assert outcomes(desk.make("2026-11-25 08:00")) == [("2026-11-25", Outcome.NOTHING_NEW)]
+
+
+def test_a_first_edition_of_today_leaves_out_what_is_still_to_come(desk: Any) -> None:
+    desk.collect("2026-11-24 12:00", "2026-11-24 11:00", "2026-11-24 12:00", "2026-11-24 13:00")
+    desk.make("2026-11-24 12:00")
+    assert titles(desk, "2026-11-24") == ["标题0002", "标题0001"]
+
+
+def test_an_empty_archive_begins_without_an_edition(desk: Any) -> None:
+    """What arrives from then on is news."""
+    assert outcomes(desk.make("2026-11-24 12:00")) == []
+    desk.collect("2026-11-24 13:00", "2026-11-24 12:30")
+    assert outcomes(desk.make("2026-11-24 13:00")) == []
+    assert outcomes(desk.make("2026-11-25 08:00")) == [("2026-11-25", Outcome.MADE)]
+    assert titles(desk, "2026-11-25") == ["标题0001"]
+
+
+def test_a_crash_after_freezing_the_first_edition_repeats_nothing(desk: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.collect("2026-11-24 12:00", "2026-11-24 09:00")
+    with monkeypatch.context() as patch:
+        patch.setattr(SqlStore, "begin", lambda *_: (_ for _ in ()).throw(StoreError("store", "disk is full")))
+        with pytest.raises(StoreError):
+            desk.make("2026-11-24 12:00")
+    assert outcomes(desk.make("2026-11-24 12:05")) == []
+    assert desk.store.began("daily") == desk.at("2026-11-24 12:05")
+    assert len(desk.store.editions("daily")) == 1
+
+
+# ------------------------------------------------------------------- slots
+
+
+def test_an_edition_holds_what_arrived_since_the_last_one(begun: Any) -> None:
+    """Back-dated posts too, as long as they are not older than max_age; each post once."""
+    begun.collect("2026-11-24 18:00", "2026-11-24 17:00", "2026-11-22 08:00", "2026-11-21 07:00", "2026-11-25 09:00")
+    assert outcomes(begun.make("2026-11-25 07:59")) == []
+    assert outcomes(begun.make("2026-11-25 08:00")) == [("2026-11-25", Outcome.MADE)]
+    assert titles(begun, "2026-11-25") == ["标题0004", "标题0005"]
+    assert outcomes(begun.make("2026-11-25 08:05")) == []
+    assert outcomes(begun.make("2026-11-26 08:00")) == [("2026-11-26", Outcome.MADE)]
+    assert titles(begun, "2026-11-26") == ["标题0007"], "a post dated ahead comes when its time has come"
+
+
+def test_after_a_downtime_one_late_edition_and_the_rest_is_missed(begun: Any) -> None:
+    begun.collect("2026-11-27 13:00", "2026-11-25 09:00", "2026-11-27 09:00")
+    report = begun.make("2026-11-27 13:00")
+    assert outcomes(report) == [
+        ("2026-11-25", Outcome.MISSED), ("2026-11-26", Outcome.MISSED), ("2026-11-27", Outcome.MADE),
+    ]  # fmt: skip
+    assert [warning for warning in report.warnings if "2026-11-26" in warning]
+    assert titles(begun, "2026-11-27") == ["标题0005", "标题0004"]
+    assert outcomes(begun.make("2026-11-27 13:05")) == []
+
+
+def test_too_late_is_missed_and_said_once(begun: Any) -> None:
+    begun.collect("2026-11-25 14:01", "2026-11-25 09:00")
+    assert outcomes(begun.make("2026-11-25 14:01")) == [("2026-11-25", Outcome.MISSED)]
+    assert outcomes(begun.make("2026-11-25 14:06")) == []
+    begun.make("2026-11-26 08:00")
+    assert titles(begun, "2026-11-26") == ["标题0004"], "nothing is lost, it comes a day later"
+
+
+def test_a_quiet_day_sends_nothing_unless_wanted(begun: Any) -> None:
+    assert outcomes(begun.make("2026-11-25 08:00")) == [("2026-11-25", Outcome.NOTHING_NEW)]
+    saved = begun.store.edition("daily", "2026-11-25")
+    assert saved.state is EditionState.SKIPPED
+    assert outcomes(begun.make("2026-11-25 09:00")) == []
+    begun.plan = replace(begun.plan, send_empty=True)
+    assert outcomes(begun.make("2026-11-26 08:00")) == [("2026-11-26", Outcome.MADE)]
+
+
+def test_a_weekly_digest_names_weeks_and_spans_their_days(begun: Any) -> None:
+    plan = replace(begun.plan, name="weekly", schedule=weekly(6, time(8)), max_age=timedelta(days=8))
+    assert outcomes(begun.make("2026-11-24 12:00", plan)) == [("2026-W48", Outcome.MADE)]
+    begun.collect("2026-12-01 12:00", "2026-12-01 09:00")
+    begun.make("2026-12-05 08:00", plan)
+    saved = begun.store.edition("weekly", "2026-W49")
+    assert saved.subject == "财经早报 · 11月30日 星期一至12月6日 星期日"
+
+
+def test_two_processes_make_one_edition(begun: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other one was faster between our look and our freezing."""
+    begun.collect("2026-11-24 18:00", "2026-11-24 17:00")
+    monkeypatch.setattr(SqlStore, "freeze", lambda *_: None)
+    assert outcomes(begun.make("2026-11-25 08:00")) == []
+
+
+def test_a_digest_of_some_categories_takes_only_those(begun: Any) -> None:
+    categories = (CategoryTitle(name="股市", title="股票"),)
+    plan = replace(begun.plan, name="stocks", categories=categories)
+    begun.make("2026-11-24 12:00", plan)
+    begun.collect("2026-11-24 18:00", "2026-11-24 17:00", categories=("要闻", "股市"))
+    begun.collect("2026-11-24 18:00", "2026-11-24 17:30")
+    begun.make("2026-11-25 08:00", plan)
+    saved = begun.store.edition("stocks", "2026-11-25")
+    document = edition_from_json(saved.document)
+    assert [(section.title, len(section.entries)) for section in document.sections] == [("股票", 1)]
+
+
+def test_one_digest_that_fails_does_not_stop_the_others(begun: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    second = replace(begun.plan, name="second")
+    begun.make("2026-11-24 12:00", second)
+    begun.collect("2026-11-24 18:00", "2026-11-24 17:00")
+
+    def broken(name: str, context: Any, *, real: Callable[..., str] = begun.look.templates.render) -> str:
+        if context["page"].endswith("/daily/2026-11-25/"):
+            raise TemplateError(name, "'nonsense' is undefined")
+        return real(name, context)
+
+    monkeypatch.setattr(begun.look.templates, "render", broken)
+    report = begun.make("2026-11-25 08:00", begun.plan, second)
+    assert report.failures == ["digest daily: mail/digest.txt: 'nonsense' is undefined"]
+    assert [result.digest for result in report.made] == ["second"]
+    assert begun.store.edition("daily", "2026-11-25") is None, "the next run makes up for it"
+
+
+def test_message_ids_are_the_same_on_every_store_and_tokens_come_from_outside(begun: Any) -> None:
+    claimed = begun.store.claim(begun.at("2026-11-24 12:01"), 10, timedelta(minutes=2))
+    assert {delivery.address for delivery in claimed} == {"reader@example.org", "other@example.org"}
+    assert {delivery.token for delivery in claimed} == {"token"}
+    assert len({delivery.message_id for delivery in claimed}) == 2
+    for delivery in claimed:
+        assert delivery.message_id.endswith("@news.example.com>")
+
+
+def test_results_carry_what_a_report_needs(begun: Any) -> None:
+    begun.collect("2026-11-24 18:00", *["2026-11-24 17:00"] * 5)
+    plan = replace(begun.plan, limits=Limits(items=2))
+    (result,) = begun.make("2026-11-25 08:00", plan).made
+    assert result.balance is not None
+    assert (result.balance.arrived, result.balance.here, result.balance.page) == (5, 2, 3)
+    assert result.subject == "财经早报 · 11月25日 星期三"
+    assert 0 < result.html_bytes < 74_000
+
+
+# ------------------------------------------------------------------- pages
+
+
+def links(page: str, relation: str) -> list[str]:
+    return [str(link) for link in lxml.html.document_fromstring(page).xpath(f"//a[@rel='{relation}']/@href")]
+
+
+def test_pages_hold_everything_and_link_their_neighbours(begun: Any) -> None:
+    begun.publish()
+    assert "标题0002" in begun.page("2026-11-24")
+    assert links(begun.page("2026-11-24"), "next") == []
+    begun.collect("2026-11-24 18:00", *["2026-11-24 17:00"] * 300)
+    begun.make("2026-11-25 08:00")
+    report = begun.publish()
+    assert (len(report.written), report.unchanged) == (3, 0)
+    page = begun.page("2026-11-25")
+    assert len(lxml.html.document_fromstring(page).xpath("//article")) == 300
+    assert links(page, "prev") == ["https://news.example.com/editions/daily/2026-11-24/"]
+    assert links(begun.page("2026-11-24"), "next") == ["https://news.example.com/editions/daily/2026-11-25/"]
+    assert "2026年11月" in begun.index()
+    assert begun.index().index("11月25日") < begun.index().index("11月24日")
+
+
+def test_a_second_publishing_touches_nothing(begun: Any) -> None:
+    begun.publish()
+    report = begun.publish()
+    assert (len(report.written), report.unchanged) == (0, 0)
+
+
+def test_everything_again_writes_the_same_bytes(begun: Any) -> None:
+    begun.collect("2026-11-24 18:00", "2026-11-24 17:00")
+    begun.make("2026-11-25 08:00")
+    begun.publish()
+    report = begun.publish(everything=True)
+    assert (len(report.written), report.unchanged) == (0, 3)
+
+
+def test_a_lost_output_folder_is_filled_again(begun: Any) -> None:
+    begun.publish()
+    (begun.folder / "editions" / "daily" / "index.html").unlink()
+    (begun.folder / "editions" / "daily" / "2026-11-24" / "index.html").unlink()
+    assert len(begun.publish().written) == 2
+
+
+def test_a_page_that_cannot_be_written_is_a_failure_and_waits(begun: Any, tmp_path: Path) -> None:
+    """The next run makes up for it."""
+
+    class Full:
+        def read(self, path: str) -> bytes | None:
+            return None
+
+        def write(self, path: str, data: bytes) -> bool:
+            raise OutputError(path, "disk is full", "make room")
+
+        batch = begun.output.batch
+
+    good, begun.output = begun.output, Full()
+    report = begun.publish()
+    assert report.failures == ["editions/daily/2026-11-24/index.html: disk is full; make room"]
+    begun.output = good
+    assert len(begun.publish().written) == 2
+    assert begun.store.unpublished_pages() == []
+
+
+def test_pages_of_a_digest_that_is_no_longer_configured_are_still_published(begun: Any) -> None:
+    begun.plan = replace(begun.plan, name="other")
+    begun.publish()
+    assert "财经早报" in begun.index()
+
+
+def test_a_damaged_document_is_an_error_of_the_store(begun: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    (saved,) = begun.store.unpublished_pages()
+    monkeypatch.setattr(SqlStore, "unpublished_pages", lambda *_: [replace(saved, document="{")])
+    with pytest.raises(StoreError, match="edition daily 2026-11-24"):
+        begun.publish()
