@@ -286,22 +286,23 @@ def _publish(
     """Pages first, then the list, then the word that they are published."""
     rows = store.edition_rows(digest)
     fresh = {saved.period: saved for saved in new}
-    for place, row in enumerate(rows):
-        if everything or any(near.period in fresh for near in rows[max(place - 1, 0) : place + 2]):
-            saved = fresh.get(row.period) or store.edition(digest, row.period)
-            if saved is not None:
-                title = title or _read(saved).title
-                _write(output, edition_path(digest, row.period), _page(saved, rows, place, look), report)
-    if rows:
-        index = render_edition_index(
-            rows,
-            digest=digest,
-            title=title,
-            imprint=look.imprint,
-            templates=look.templates,
-            language=look.language,
-        )
-        _write(output, index_path(digest), index, report)
+    with output.batch():
+        for place, row in enumerate(rows):
+            if everything or any(near.period in fresh for near in rows[max(place - 1, 0) : place + 2]):
+                saved = fresh.get(row.period) or store.edition(digest, row.period)
+                if saved is not None:
+                    title = title or _read(saved).title
+                    _write(output, edition_path(digest, row.period), _page(saved, rows, place, look), report)
+        if rows:
+            index = render_edition_index(
+                rows,
+                digest=digest,
+                title=title,
+                imprint=look.imprint,
+                templates=look.templates,
+                language=look.language,
+            )
+            _write(output, index_path(digest), index, report)
     for saved in new:
         store.mark_page_published(saved.key)
 
