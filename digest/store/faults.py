@@ -36,8 +36,6 @@ _SQLITE: dict[str, tuple[str, str]] = {
 # https://www.postgresql.org/docs/current/errcodes-appendix.html, by class or whole code
 _POSTGRES: dict[str, tuple[str, str]] = {
     "53100": _FULL,
-    "28": ("the server refuses this user", "check user, password and pg_hba.conf"),
-    "3D000": ("the server has no such database", "create it with: createdb NAME"),
     "42501": ("this user may not do that there", "let this user own the database or its schema"),
     "25006": ("the server is read-only", "name the primary server, not a standby"),
     "53300": ("the server has no connection left", "raise its max_connections or run fewer workers"),
@@ -81,14 +79,21 @@ def _from_postgres(subject: str, error: BaseException) -> StoreError:
         return StoreBusy(subject, *_BUSY)
     words = _POSTGRES.get(code) or _POSTGRES.get(code[:2])
     if words is None and not code and "connect" in str(error).lower():
-        return StoreError(subject, _unreachable(error), "check that the server runs, its name, port, user and password")
+        return _no_connection(subject, _one_line(error))
     if words is None:
         return StoreError(subject, f"the database failed: {_one_line(error)}")
     return StoreError(subject, *words)
 
 
-def _unreachable(error: BaseException) -> str:
-    return f"no connection to the server: {_one_line(error)}"
+def _no_connection(subject: str, said: str) -> StoreError:
+    """libpq gives no code for what goes wrong before there is a connection, only words."""
+    _, fatal, refusal = said.partition("FATAL:")
+    if fatal:
+        return StoreError(
+            subject, f"the server refuses: {refusal.strip()}", "check user, password, database and pg_hba.conf"
+        )
+    said = said.removeprefix("connection failed: ")
+    return StoreError(subject, f"no connection to the server: {said}", "check that it runs, its name and its port")
 
 
 def _one_line(error: BaseException) -> str:

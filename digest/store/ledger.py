@@ -31,6 +31,8 @@ from digest.text import clean_line
 
 _OPEN = (DeliveryState.QUEUED, DeliveryState.LEASED, DeliveryState.TRANSMITTING)
 _UNDER_WAY = (EditionState.FROZEN, EditionState.SENDING)
+_REPEATS = 1
+"""How often a message in doubt is sent again: a server that takes everything and never answers gets no third copy."""
 _OUR_FAULT = ("5.7.%", "5.3.4")
 """Enhanced codes (RFC 3463) of refusals that another attempt may escape when we have mended something."""
 
@@ -64,7 +66,7 @@ class Deliveries(Part):
             return connection.execute(leased).rowcount, connection.execute(unclear).rowcount
 
     def release_doubtful(self) -> int:
-        doubtful = _row.state == DeliveryState.IN_DOUBT.value
+        doubtful = and_(_row.state == DeliveryState.IN_DOUBT.value, _row.doubts <= _REPEATS)
         reopened = (
             update(edition)
             .where(

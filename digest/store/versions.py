@@ -33,19 +33,23 @@ def bring_up_to_date(database: Database) -> None:
         if version is None:
             _refuse_foreign(database.subject, connection)
         if version != HEAD:
-            upgrade(connection, HEAD)
+            upgrade(connection, database.subject)
 
 
-def upgrade(connection: Connection, revision: str) -> None:
-    """Run the migrations up to a revision inside the caller's transaction."""
+def upgrade(connection: Connection, subject: str) -> None:
+    """Run the migrations inside the caller's transaction."""
     from alembic import command
     from alembic.config import Config
+    from alembic.util import CommandError
 
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
-    command.upgrade(config, revision)
+    try:
+        command.upgrade(config, HEAD)
+    except CommandError as error:
+        raise StoreError(subject, f"its schema cannot be upgraded to {HEAD}: {error}", "restore a backup") from error
 
 
 def _version(connection: Connection) -> str | None:
@@ -58,7 +62,8 @@ def _version(connection: Connection) -> str | None:
 
 def _exists(connection: Connection, table: str) -> bool:
     if connection.dialect.name == "postgresql":
-        question = text("SELECT to_regclass(:name) IS NOT NULL")
+        # Not to_regclass, which may remember that there was none before another process made it.
+        question = text("SELECT count(*) > 0 FROM pg_tables WHERE schemaname = current_schema() AND tablename = :name")
     else:
         question = text("SELECT count(*) > 0 FROM sqlite_master WHERE type = 'table' AND name = :name")
     return bool(connection.execute(question, {"name": table}).scalar())

@@ -37,8 +37,8 @@ def test_a_migration_that_breaks_leaves_nothing(bare_url: str, monkeypatch) -> N
     """All of it is one transaction, tables too; the next try starts from the beginning."""
     upgrade = versions.upgrade
 
-    def broken(connection, revision) -> None:
-        upgrade(connection, revision)
+    def broken(connection, subject) -> None:
+        upgrade(connection, subject)
         raise ZeroDivisionError
 
     monkeypatch.setattr(versions, "upgrade", broken)
@@ -53,5 +53,5 @@ def test_an_unknown_older_version_is_reported(bare_url: str) -> None:
     """A version that no migration starts from cannot be upgraded; the message is ours."""
     with open_store(bare_url) as store, store._database.writing() as connection:
         connection.exec_driver_sql(f"UPDATE {VERSION_TABLE} SET version_num = '0000'")
-    with pytest.raises(StoreError, match="its schema 0000 is unknown"):
+    with pytest.raises(StoreError, match=f"its schema cannot be upgraded to {HEAD}: .*'0000'; restore a backup"):
         open_store(bare_url)

@@ -68,9 +68,13 @@ def test_a_rehearsal_before_the_first_run(bare_url: str, make, tmp_path: Path) -
 
 
 def test_a_failed_rehearsal_leaves_nothing_either(store_url: str, make) -> None:
-    with pytest.raises(ZeroDivisionError), open_rehearsal(store_url) as rehearsed:
-        make.add(rehearsed, make.arrival("new"))
-        raise ZeroDivisionError
+    def fail() -> None:
+        with open_rehearsal(store_url) as rehearsed:
+            make.add(rehearsed, make.arrival("new"))
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
     with open_store(store_url) as store:
         assert store.count_posts() == 0
 
@@ -147,7 +151,7 @@ def test_a_database_that_never_rests_is_reported(sqlite_url: str, tmp_path: Path
     ticks = iter(range(1, 99))
 
     def meddling(source, target):
-        os.utime(path, (next(ticks), 1))
+        os.utime(path, (1, next(ticks)))
         return copy(source, target)
 
     monkeypatch.setattr(rehearsal.shutil, "copyfile", meddling)
