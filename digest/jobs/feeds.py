@@ -135,7 +135,8 @@ def publish_feeds(
     """Bring the published feeds and their pages up to what the store knows.
 
     ``look`` is the fingerprint of the templates. ``body_html`` is only asked if the feeds carry full text. Raises
-    StoreError and TemplateError; what cannot be written is among the report's failures.
+    StoreError, TemplateError, and OutputError if the folders cannot even be listed; what cannot be written is among
+    the report's failures.
     """
     publisher = _Publisher(store, output, templates, language, options, body_html)
     publisher.renew_if_looks_changed(look)
@@ -382,7 +383,10 @@ class _Publisher:
             for kind, title in titles
             if any(row.kind == kind for row in rows)
         ]
-        before = self.output.read(pages.OPML)
+        try:
+            before = self.output.read(pages.OPML)
+        except OutputError:  # writing it will say what is wrong
+            before = None
         known = opml.modified(before) if before else None
         if known is not None and (same := opml.render_opml(self.site.title, groups, known)) == before:
             return same
