@@ -207,7 +207,8 @@ class Ledger(Protocol):
         ...
 
     def release_doubtful(self) -> int:
-        """``mail.in_doubt: resend``: in doubt becomes queued, and its edition goes on. Returns how many."""
+        """``mail.in_doubt: resend``: in doubt becomes queued, and its edition goes on; but only once for each row, so
+        that a server which never answers does not get copy after copy. Returns how many."""
         ...
 
     def expire(self, now: datetime) -> int:
