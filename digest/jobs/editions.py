@@ -29,7 +29,7 @@ from digest.models import EditionRow, FrozenEdition, KnownPost, Recipient, Saved
 from digest.period import Due, Schedule, day_bounds, due_period, period_days, period_name
 from digest.ports import EditionStore, Language, Output, Templates
 from digest.render.editions import index_path, render_edition_index, render_edition_page
-from digest.render.mail import edition_path, render_mail
+from digest.render.mail import edition_path, render_mail, sent_size
 from digest.render.message import message_id
 
 
@@ -248,7 +248,7 @@ def _freeze(
             balance=mail.edition.balance,
             recipients=len(recipients),
             subject=mail.subject,
-            html_bytes=len(mail.html.encode()),
+            html_bytes=sent_size(mail.html),
         )
     ]
 

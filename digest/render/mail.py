@@ -22,6 +22,9 @@ from digest.text import clean_line, cut
 FOOT = "%%FOOT%%"
 """Values of a recipient are filled in after the last one of these only, so that no post can ask for them."""
 
+RECIPIENT_ROOM = 512
+"""Bytes kept free for the values of a recipient: an address has 254 octets at most."""
+
 PREHEADER = (40, 90)
 """Characters of the line that a list of mails shows after the subject, at least if there are as many, and at most."""
 
@@ -187,7 +190,12 @@ def _draft(
 
 
 def _fits(mail: Mail, limits: Limits) -> bool:
-    return len(mail.html.encode()) <= limits.html_bytes and len(mail.text.encode()) <= limits.text_bytes
+    return sent_size(mail.html) <= limits.html_bytes and sent_size(mail.text) <= limits.text_bytes
+
+
+def sent_size(body: str) -> int:
+    """Bytes of a part as it is sent, before base64: lines end in CRLF, and there is room for a reader's values."""
+    return len(body.encode()) + body.count("\n") + RECIPIENT_ROOM
 
 
 def _inlined(html: str) -> str:

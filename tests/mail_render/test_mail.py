@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import email
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -32,6 +33,7 @@ from digest.render.mail import (
     summary_alone,
     web_link,
 )
+from digest.render.message import EditionMessage
 from digest.templates import FolderTemplates
 
 MakeEdition = Callable[..., Edition]
@@ -301,13 +303,23 @@ def items_of(mail: Mail) -> list[str]:
 @pytest.mark.parametrize("count", [1, 12, 98, 184, 500])
 @pytest.mark.parametrize("length", [20, 200])
 def test_h11_m18_any_day_fits_with_its_footer(
-    render: Render, make_edition: MakeEdition, make_post: MakePost, count: int, length: int
+    render: Render,
+    make_edition: MakeEdition,
+    make_post: MakePost,
+    make_message: Callable[..., EditionMessage],
+    count: int,
+    length: int,
 ) -> None:
     """500 posts with titles of 200 characters: within both budgets, reason and way out included."""
     posts = [make_post(key, title=f"{key:03}" + "题" * (length - 3)) for key in range(1, count + 1)]
     mail = render(make_edition(posts=posts))
-    assert len(mail.html.encode()) <= HTML_BUDGET
-    assert len(mail.text.encode()) <= TEXT_BUDGET
+    message = make_message(html=mail.html, text=mail.text).to(
+        address="a" * 64 + "@" + ".".join(["x" * 45] * 4) + ".org", message_id="<1@news.example.com>"
+    )
+    sent = email.message_from_bytes(message)
+    text, html = (part.get_payload(decode=True) for part in sent.get_payload())
+    assert len(html) <= HTML_BUDGET
+    assert len(text) <= TEXT_BUDGET
     for foot in (mail.html.rpartition(FOOT)[2], mail.text.rpartition(FOOT)[2]):
         assert "%%ADDRESS%%" in foot
         assert "desk@news.example.com" in foot
@@ -315,7 +327,7 @@ def test_h11_m18_any_day_fits_with_its_footer(
     assert balance.arrived == count == balance.here + balance.page
     assert len(items_of(mail)) == balance.here
     if balance.page:
-        assert len(mail.html.encode()) > HTML_BUDGET - 1_500, "no room is wasted"
+        assert len(mail.html.encode()) > HTML_BUDGET - 2_500, "no room is wasted"
 
 
 def test_h11_there_is_room_for_a_hundred_and_eighty_headlines(render: Render, make_edition: MakeEdition) -> None:
