@@ -1,0 +1,167 @@
+"""The systemd units verify, stay hardened, and fit the documentation and each other."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from digest.config import load
+
+ROOT = Path(__file__).parent.parent.parent
+DEPLOY = ROOT / "deploy"
+SERVICE = (DEPLOY / "digest.service").read_text(encoding="utf-8")
+DOCS = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
+
+
+def program(name: str) -> str:
+    found = shutil.which(name)
+    if found is None:
+        pytest.skip(f"needs {name} (Debian: systemd)")
+    return found
+
+
+def run(*command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+
+@pytest.fixture
+def units(tmp_path: Path) -> Path:
+    """The units as they would be installed, with the program of these tests in place of the installed one."""
+    program = tmp_path / "digest"
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m digest "$@"\n')
+    program.chmod(0o755)
+    (tmp_path / "digest.service").write_text(SERVICE.replace("/opt/digest/bin/digest", str(program)))
+    shutil.copy(DEPLOY / "digest.timer", tmp_path)
+    return tmp_path
+
+
+def test_units_verify(units: Path) -> None:
+    """systemd has no word against them."""
+    done = run(program("systemd-analyze"), "verify", *(str(units / f"digest.{kind}") for kind in ("service", "timer")))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_service_is_as_hardened_as_documented(units: Path) -> None:
+    """The exposure that docs/deploy.md quotes is the measured one, and low."""
+    done = run(program("systemd-analyze"), "security", "--offline=true", "--no-pager", str(units / "digest.service"))
+    found = re.search(r"Overall exposure level for digest\.service: ([\d.]+) OK", done.stdout)
+    assert found, done.stdout + done.stderr
+    assert float(found[1]) <= 1.5
+    documented = re.search(r"exposure of ([\d.]+) of 10", DOCS)
+    assert documented
+    assert abs(float(documented[1]) - float(found[1])) <= 0.3, "other versions of systemd weigh a little differently"
+
+
+def test_timer_fires_every_five_minutes() -> None:
+    """By systemd's own reading of the line."""
+    timer = (DEPLOY / "digest.timer").read_text(encoding="utf-8")
+    [calendar] = re.findall(r"^OnCalendar=(.+)$", timer, re.MULTILINE)
+    done = run(
+        program("systemd-analyze"), "calendar", "--iterations=3", "--base-time=2026-11-24 07:58:00 UTC", calendar
+    )
+    assert re.findall(r"\b(\d\d:\d\d:\d\d) UTC", done.stdout)[:3] == ["08:00:00", "08:05:00", "08:10:00"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "User=digest",
+        "NoNewPrivileges=yes",
+        "ProtectSystem=strict",
+        "ProtectHome=yes",
+        "StateDirectory=digest",
+        "StateDirectoryMode=0700",
+        "ReadWritePaths=/srv/digest/public",
+        "LoadCredential=digest.smtp-password",
+        "SystemCallFilter=@system-service",
+        "CapabilityBoundingSet=",
+        "MemoryDenyWriteExecute=yes",
+        "RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX",
+    ],
+)
+def test_service_keeps_its_limits(line: str) -> None:
+    """What protects subscribers' addresses and the machine is not lost in a later edit."""
+    assert line in SERVICE.splitlines()
+
+
+@pytest.fixture
+def installed(tmp_path: Path) -> Path:
+    """A root folder with the two snippets in their places, and the account made."""
+    if os.geteuid() != 0:
+        pytest.skip("making accounts needs root, even in a folder of its own")
+    for kind in ("sysusers", "tmpfiles"):
+        place = tmp_path / "etc" / f"{kind}.d"
+        place.mkdir(parents=True)
+        shutil.copy(DEPLOY / f"digest.{kind}.conf", place / "digest.conf")
+    done = run(program("systemd-sysusers"), f"--root={tmp_path}", "digest.conf")
+    assert done.returncode == 0, done.stderr
+    return tmp_path
+
+
+def account(root: Path) -> list[str]:
+    [line] = [line for line in (root / "etc/passwd").read_text().splitlines() if line.startswith("digest:")]
+    return line.split(":")
+
+
+def test_account_is_made(installed: Path) -> None:
+    """It has no shell to log in with."""
+    assert account(installed)[5:] == ["/var/lib/digest", "/usr/sbin/nologin"]
+
+
+def test_output_folder_is_made(installed: Path) -> None:
+    """The folder that the service may write to is its own, and readable for the web server."""
+    done = run(program("systemd-tmpfiles"), "--create", f"--root={installed}", "digest.conf")
+    assert done.returncode == 0, done.stderr
+    public = (installed / "srv/digest/public").stat()
+    assert (public.st_mode & 0o777, public.st_uid, public.st_gid) == (0o755, *map(int, account(installed)[2:4]))
+
+
+def test_program_runs_without_writable_code(tmp_path: Path) -> None:
+    """MemoryDenyWriteExecute holds for the whole program: no library needs memory that is both."""
+    (tmp_path / "_posts").mkdir()
+    shutil.copy(ROOT / "examples/archive/_posts/2026-11-21-markdown-body.md", tmp_path / "_posts")
+    (tmp_path / "config.yaml").write_text(
+        "site: {title: T, url: https://t.example.com, language: zh-CN, timezone: Asia/Shanghai, author: A}\n"
+        "mail: {to: [reader@example.com]}\n",
+        encoding="utf-8",
+    )
+    wrapper = (
+        "import ctypes, os, sys\n"
+        "PR_SET_MDWE, REFUSE_EXEC_GAIN = 65, 1\n"
+        "if ctypes.CDLL(None).prctl(PR_SET_MDWE, REFUSE_EXEC_GAIN, 0, 0, 0): sys.exit(77)\n"
+        "os.execv(sys.executable, [sys.executable, '-m', 'digest', 'run'])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", wrapper], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    if done.returncode == 77:
+        pytest.skip("needs Linux 6.3 or newer for PR_SET_MDWE")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "public/feed.xml").exists()
+    assert list((tmp_path / "var/outbox").glob("*.eml"))
+
+
+def test_documented_configuration_is_valid_and_fits_the_service(tmp_path: Path) -> None:
+    """It loads, and names only folders that the service has."""
+    block = re.search(r"```yaml\n(.*?)```", DOCS, re.DOTALL)
+    assert block
+    path = tmp_path / "config.yaml"
+    path.write_text(textwrap.dedent(block[1].rpartition("\n")[0]), encoding="utf-8")
+    settings = load(path, env={})
+    assert str(settings.output) in SERVICE
+    state = Path("/var/lib") / re.findall(r"^StateDirectory=(.+)$", SERVICE, re.MULTILINE)[0]
+    assert settings.mail.folder.is_relative_to(state)
+    assert str(state) in str(settings.store)
+    [credential] = re.findall(r"^LoadCredential=(.+)$", SERVICE, re.MULTILINE)
+    assert settings.mail.password_file == Path("/run/credentials/digest.service") / credential
+
+
+def test_documentation_names_every_file() -> None:
+    """And no file that is not there."""
+    named = set(re.findall(r"`((?:deploy/)?(?:digest|nginx|Caddyfile|Dockerfile|every)[\w.-]*)`", DOCS.split("##")[0]))
+    assert named == {path.name for path in DEPLOY.iterdir()}
