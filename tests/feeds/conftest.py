@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -151,12 +152,18 @@ def output(tmp_path: Path) -> FolderOutput:
     return FolderOutput(tmp_path / "public")
 
 
+@cache
+def templates_in(tag: str) -> FolderTemplates:
+    """Compiled once for all tests."""
+    return FolderTemplates(CatalogueLanguage(tag))
+
+
 class Site:
     """A store, a folder and settings, published on demand."""
 
     def __init__(self, store: FakeFeedStore, root: Path, language: CatalogueLanguage, options: FeedOptions) -> None:
         self.store, self.root, self.language, self.options = store, root, language, options
-        self.templates = FolderTemplates(language)
+        self.templates = templates_in(language.tag)
         self.now = START + timedelta(days=1)
 
     def publish(self, **changes: Any) -> FeedReport:
