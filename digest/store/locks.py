@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import SQLAlchemyError
 
 from digest.errors import AlreadyRunning, StoreError
 from digest.store.connect import Database
@@ -71,7 +72,9 @@ def advisory_lock(database: Database, purpose: str) -> Iterator[None]:
         try:
             yield
         finally:
-            connection.invalidate()  # closed, not back to the pool: the lock goes with it
+            with suppress(SQLAlchemyError):  # the server may be gone, and the lock with it
+                connection.execute(text(f"SELECT pg_advisory_unlock({_NAME})"))
+            connection.invalidate()  # closed, not back to the pool
 
 
 _NAME = "1684629349, hashtext(current_schema())"
