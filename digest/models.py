@@ -356,6 +356,10 @@ class Delivery:
     """Opaque, for the envelope sender (bounces name their delivery by it)."""
     attempts: int
     lease: str
+    subscriber: int | None = None
+    """Key of the subscriber; None for an address that always gets the digest."""
+    list_key: int | None = None
+    """Key of the list that the subscriber gets it by."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -379,6 +383,12 @@ class Recipient:
     address: str
     message_id: str
     token: str
+    subscriber: int | None = None
+    list_key: int | None = None
+    not_before: datetime | None = None
+    """When it may leave at the earliest; None: with the edition."""
+    expires_at: datetime | None = None
+    """When it is too late for it; None: with the edition."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
