@@ -11,7 +11,10 @@ PACKAGE = Path(__file__).parent.parent / "digest"
 
 FLOORS = {
     0: {"errors", "models", "ports", "text"},
-    1: {"posts", "changes", "filenames", "period", "edition", "outbox", "render"},
+    1: {
+        *("posts", "changes", "filenames", "period", "edition", "outbox", "render"),
+        *("subscription", "tokens", "bounces"),
+    },
     2: {"sources", "store", "templates", "languages", "publish", "mail"},
     3: {"jobs"},
     4: {"config", "app"},

@@ -1,0 +1,268 @@
+"""Who reads what, and how they want it: addresses, choices, states; when a reader's mail is due.
+
+Pure. An address is kept twice: as it was typed (its domain as A-labels, RFC 5890), which mail is sent to, and in a
+canonical form, by which two spellings of one mailbox are known to be the same.
+
+States of a reader and a list:  pending -> active -> unsubscribed -> pending …
+States of an address:           normal, held (its mailbox bounces for now), suppressed, erased (nothing is left)
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from enum import StrEnum
+from zoneinfo import ZoneInfo, available_timezones
+
+from digest.period import daily, slots_between
+
+NOTICES = "@notice"
+"""The digest that mails to one reader about their subscription belong to. No real one can have that name."""
+
+WEEKLY = "-weekly"
+"""Ending of the digest that sums up another one for readers who want one mail a week."""
+
+CONFIRM_WITHIN = timedelta(days=7)
+"""How long the link of a sign-up can be used."""
+FORGET_UNCONFIRMED = timedelta(days=14)
+FRESH = timedelta(hours=1)
+"""How long the link to a reader's data can be used."""
+
+_ADDRESS_LIMIT = 254
+
+
+class ListState(StrEnum):
+    """Of one reader and one digest."""
+
+    PENDING = "pending"
+    """Asked for, not confirmed."""
+    ACTIVE = "active"
+    UNSUBSCRIBED = "unsubscribed"
+
+
+class Frequency(StrEnum):
+    DAILY = "daily"
+    """Every edition."""
+    WEEKLY = "weekly"
+    """One mail a week that sums up what is new."""
+
+
+class Reason(StrEnum):
+    """Why an address is suppressed."""
+
+    BOUNCE = "bounce"
+    COMPLAINT = "complaint"
+    MANUAL = "manual"
+
+
+class Origin(StrEnum):
+    """How a subscription came about."""
+
+    FORM = "form"
+    IMPORT = "import"
+    OPERATOR = "operator"
+
+
+class Errand(StrEnum):
+    """What a reader needs a fresh link for."""
+
+    EXPORT = "export"
+    ERASE = "erase"
+
+
+class Notice(StrEnum):
+    """Kinds of mail about a subscription."""
+
+    CONFIRM = "confirm"
+    ALREADY = "already"
+    EXPORT = "export"
+    ERASE = "erase"
+
+
+# ---------------------------------------------------------------- addresses
+
+
+class InvalidAddress(ValueError):
+    """Not an address that mail can be sent to. Says why, in English, without repeating it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MailAddress:
+    """One mailbox."""
+
+    address: str
+    """As typed, with its domain in lower case and as A-labels: what mail is sent to."""
+    canonical: str
+    """For comparing: composed and without case as well."""
+
+
+def parse_address(text: str) -> MailAddress:
+    """An address from a form, a file or the command line. Spaces around it do not count.
+
+    Refused: controls, invisible characters, quoted local parts, address literals, anything over 254 octets.
+    Raises InvalidAddress.
+    """
+    from email_validator import EmailNotValidError, validate_email  # late: few runs need it
+
+    typed = text.strip()
+    if any(unicodedata.category(sign) in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp") for sign in typed):
+        raise InvalidAddress("it holds an invisible character")
+    if len(typed) > _ADDRESS_LIMIT:
+        raise InvalidAddress("it is too long")
+    try:
+        parts = validate_email(typed, check_deliverability=False)
+    except EmailNotValidError as error:
+        raise InvalidAddress(str(error).rstrip(".").lower()) from error
+    local, domain = typed.rpartition("@")[0], parts.ascii_domain
+    if len(local.encode()) + 1 + len(domain) > _ADDRESS_LIMIT:
+        raise InvalidAddress("it is too long")
+    folded = unicodedata.normalize("NFC", local).casefold()
+    return MailAddress(address=f"{local}@{domain}", canonical=f"{unicodedata.normalize('NFC', folded)}@{domain}")
+
+
+# ------------------------------------------------------------------ choices
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wishes:
+    """How a reader wants their mail. The same for all of their digests."""
+
+    frequency: Frequency = Frequency.DAILY
+    hour: int | None = None
+    """Local hour at which mail may leave at the earliest, 0 to 23; None: as soon as an edition is made."""
+    zone: str = ""
+    """IANA name; empty for the site's."""
+    paused_until: date | None = None
+    """No mail before this local date."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Choice:
+    """A digest, and which categories of it: none named means all."""
+
+    digest: str
+    categories: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Offer:
+    """A digest that readers can choose."""
+
+    digest: str
+    title: str
+    categories: tuple[tuple[str, str], ...] = ()
+    """Name and title of each category that can be chosen."""
+
+    def choice(self, categories: Iterable[str]) -> Choice:
+        """A choice within the offer: unknown names are dropped, all of them are the same as none."""
+        wanted = set(categories)
+        known = [name for name, _ in self.categories]
+        chosen = tuple(name for name in known if name in wanted)
+        return Choice(digest=self.digest, categories=() if len(chosen) == len(known) else chosen)
+
+
+def choice_label(categories: Iterable[str]) -> str:
+    """A name for a set of categories: the same for the same set, and different for different ones. Empty for all."""
+    return ", ".join(sorted(name.replace("\\", "\\\\").replace(",", "\\,") for name in set(categories)))
+
+
+# ------------------------------------------------------------------ readers
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Subscription:
+    """One reader's subscription to one digest."""
+
+    digest: str
+    list_key: int
+    state: ListState
+    categories: tuple[str, ...] = ()
+    since: datetime
+    """When it came into this state, UTC."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Subscriber:
+    """A reader as the store keeps them."""
+
+    key: int
+    address: str
+    created_at: datetime
+    wishes: Wishes = field(default_factory=Wishes)
+    subscriptions: tuple[Subscription, ...] = ()
+    suppressed: Reason | None = None
+    held_until: datetime | None = None
+    """The mailbox bounces; one mail is tried after this time."""
+
+    @property
+    def active(self) -> tuple[Subscription, ...]:
+        return tuple(each for each in self.subscriptions if each.state is ListState.ACTIVE)
+
+    def to(self, digest: str) -> Subscription | None:
+        return next((each for each in self.subscriptions if each.digest == digest), None)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Consent:
+    """What somebody agreed to: the proof of a subscription."""
+
+    key: int = 0
+    """Given by the store."""
+    address: str
+    canonical: str
+    origin: Origin
+    asked_at: datetime
+    text: str
+    """The words that stood above the button, or the source that an operator named."""
+    choices: tuple[Choice, ...]
+    wishes: Wishes = field(default_factory=Wishes)
+    ip: str = ""
+    """Shortened; empty unless the operator keeps it."""
+    confirmed_at: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reader:
+    """Somebody who gets an edition."""
+
+    address: str
+    subscriber: int
+    list_key: int
+    wishes: Wishes
+
+
+# --------------------------------------------------------------------- time
+
+
+def is_zone(name: str) -> bool:
+    """Whether it is a time zone of the IANA database."""
+    return name in available_timezones()
+
+
+def zone_of(wishes: Wishes, site: ZoneInfo) -> ZoneInfo:
+    return ZoneInfo(wishes.zone) if wishes.zone else site
+
+
+def not_before(wishes: Wishes, site: ZoneInfo, *, slot: datetime, made: datetime) -> datetime:
+    """When an edition of a slot, made at ``made``, may go to a reader (UTC): at once, or at the first time after
+    the slot at which their clock shows their hour; never before it is made."""
+    if wishes.hour is None:
+        return made
+    zone = zone_of(wishes, site)
+    before = slot - timedelta(microseconds=1)
+    times = slots_between(daily(time(wishes.hour)), zone, before, slot + timedelta(days=3))
+    return max(times[0].at, made)
+
+
+def is_paused(wishes: Wishes, site: ZoneInfo, now: datetime) -> bool:
+    """Whether the reader wants nothing today, by their own calendar."""
+    return wishes.paused_until is not None and now.astimezone(zone_of(wishes, site)).date() < wishes.paused_until
+
+
+def pause_end(wishes: Wishes, site: ZoneInfo) -> datetime | None:
+    """The moment at which the pause is over (UTC)."""
+    if wishes.paused_until is None:
+        return None
+    return datetime.combine(wishes.paused_until, time(0), zone_of(wishes, site)).astimezone(UTC)
