@@ -15,13 +15,11 @@ from functools import cache, lru_cache
 
 from digest.models import Code, Post
 from digest.posts.links import absolute, host_of
-from digest.posts.markup import html_to_text, render_markdown, strip_liquid
+from digest.posts.markup import html_to_text, is_monstrous, render_markdown, strip_liquid
 from digest.text import clean, clean_line
 
 _LIMIT = 2_000_000
 """Characters of a body that are rendered; far beyond any text somebody wrote."""
-_MAX_TAGS = 60_000
-_MAX_DEPTH = 200
 
 _AUTOLINK = re.compile(
     r"<\s*(https?://[^<>\s]*)?\s*>\Z|(https?://[^\s<>()\"'\u3000-\u9fff\uff00-\uffef]+)\Z", re.IGNORECASE
@@ -41,8 +39,6 @@ _TAG = re.compile(r"<[^<>]*>")
 _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 _LINK_TARGET = re.compile(r"\]\([^()\n]*\)")
 _SILENT = b"*_`#>~|\\ \t\n\r"
-_OPEN_TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9-]*)[^<>]*?(/?)>")
-_VOID = frozenset("area base br col embed hr img input link meta param source track wbr".split())  # noqa: SIM905
 _SILENT_TAGS = set("script style iframe template noscript object svg math head title".split())  # noqa: SIM905
 
 
@@ -157,7 +153,7 @@ def to_html(post: Post) -> str:
         markup = source if post.is_html else render_markdown(source)
     except (RecursionError, ValueError, IndexError):
         markup = "<pre>" + html.escape(source) + "</pre>"
-    if _is_monstrous(markup):
+    if is_monstrous(markup):
         markup = "<p>" + html.escape(html_to_text(markup[:_LIMIT])).replace("\n", "</p><p>") + "</p>"
     return clean(_sanitise(markup, post.url))
 
@@ -198,21 +194,6 @@ def _attributes() -> dict[str, set[str]]:
     allowed["video"] = {"src", "controls", "poster", "width", "height"}
     allowed["source"] = {"src", "type"}
     return allowed
-
-
-def _is_monstrous(markup: str) -> bool:
-    """More tags or deeper nesting than any text has: made to exhaust a parser or a reader."""
-    if markup.count("<") < _MAX_DEPTH:
-        return False
-    depth = 0
-    for tags, (slash, name, closed) in enumerate(_OPEN_TAG.findall(markup)):
-        if slash:
-            depth -= 1
-        elif not closed and name.lower() not in _VOID:
-            depth += 1
-        if depth > _MAX_DEPTH or tags > _MAX_TAGS:
-            return True
-    return False
 
 
 def _last_line(text: str) -> str:

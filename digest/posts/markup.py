@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from digest.text import clean
 
 if TYPE_CHECKING:
+    from bs4 import BeautifulSoup, Tag
     from markdown_it import MarkdownIt
     from markdown_it.token import Token
 
@@ -64,6 +65,10 @@ _BLOCKS = [
     "ul",
 ]
 _SILENT = ["script", "style", "template", "noscript", "iframe", "object", "svg", "math", "head", "title"]
+_MAX_TAGS = 60_000
+_MAX_DEPTH = 200
+_OPEN_TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9-]*)[^<>]*?(/?)>")
+_VOID = frozenset("area base br col embed hr img input link meta param source track wbr".split())  # noqa: SIM905
 _LIQUID = re.compile(r"\{%-?.*?%\}|\{\{.*?\}\}", re.DOTALL)
 _LIQUID_COMMENT = re.compile(r"\{%-?\s*comment\b.*?%\}.*?\{%-?\s*endcomment\s*-?%\}", re.DOTALL)
 _ATTRIBUTES = re.compile(r"^[ \t]*(?:>[ \t]*)*\{:[^{}\n]*\}[ \t]*$\n?", re.MULTILINE)
@@ -96,27 +101,46 @@ def html_to_text(markup: str) -> str:
     """The words a reader would see: one line for each block, entities decoded once, white space collapsed."""
     if "<" not in markup:
         return _lines(html.unescape(markup))
+    soup = parse_html(markup)
+    return _lines(html.unescape(_TAG.sub(_BREAK, markup))) if soup is None else soup_to_text(soup)
+
+
+def parse_html(markup: str) -> BeautifulSoup | None:
+    """The parsed markup; None if no parser should be bothered with it, or if it refuses."""
+    if is_monstrous(markup):
+        return None
     from bs4 import BeautifulSoup
     from bs4.exceptions import ParserRejectedMarkup
 
     try:
-        soup = BeautifulSoup(f"<html>{markup}", "html.parser")
-    except (ParserRejectedMarkup, RecursionError):
-        return _lines(html.unescape(_TAG.sub(_BREAK, markup)))
-    return soup_to_text(soup)
+        return BeautifulSoup(f"<html>{markup}", "html.parser")
+    except ParserRejectedMarkup:
+        return None
 
 
-def soup_to_text(soup: object) -> str:
+def soup_to_text(soup: Tag) -> str:
     """As ``html_to_text``, from what BeautifulSoup parsed (which this takes apart)."""
-    from bs4 import Tag
-
-    assert isinstance(soup, Tag)
     for tag in soup.find_all(_SILENT):
         tag.decompose()
     for tag in soup.find_all(_BLOCKS):
         tag.insert(0, _BREAK)
         tag.append(_BREAK)
     return _lines(soup.get_text())
+
+
+def is_monstrous(markup: str) -> bool:
+    """More tags or deeper nesting than any text has: made to exhaust a parser or a reader."""
+    if markup.count("<") < _MAX_DEPTH:
+        return False
+    depth = 0
+    for tags, (slash, name, closed) in enumerate(_OPEN_TAG.findall(markup)):
+        if slash:
+            depth -= 1
+        elif not closed and name.lower() not in _VOID:
+            depth += 1
+        if depth > _MAX_DEPTH or tags > _MAX_TAGS:
+            return True
+    return False
 
 
 def strip_liquid(text: str, *, keep_lines: bool = False) -> str:

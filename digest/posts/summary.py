@@ -9,7 +9,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from digest.posts.markup import html_to_text, markdown, render_markdown, render_tokens, soup_to_text, strip_liquid
+from digest.posts.markup import (
+    html_to_text,
+    markdown,
+    parse_html,
+    render_markdown,
+    render_tokens,
+    soup_to_text,
+    strip_liquid,
+)
 from digest.text import cut
 
 LIMIT = 300
@@ -138,24 +146,14 @@ def _html_opening(body: str, start: int, *, is_html: bool) -> Opening:
 
 
 def _element_text(markup: str, name: str) -> str:
-    from bs4 import BeautifulSoup
-    from bs4.exceptions import ParserRejectedMarkup
-
-    try:
-        soup = BeautifulSoup(f"<html>{markup}", "html.parser")
-    except (ParserRejectedMarkup, RecursionError):
-        return html_to_text(markup)
-    return soup_to_text(soup.find(name) or soup)
+    soup = parse_html(markup)
+    return html_to_text(markup) if soup is None else soup_to_text(soup.find(name) or soup)
 
 
 def _first_text(markup: str) -> str:
     """The first paragraph outside of quotations that has words; without paragraphs, the first words of all."""
-    from bs4 import BeautifulSoup
-    from bs4.exceptions import ParserRejectedMarkup
-
-    try:
-        soup = BeautifulSoup(f"<html>{markup}", "html.parser")
-    except (ParserRejectedMarkup, RecursionError):
+    soup = parse_html(markup)
+    if soup is None:
         return html_to_text(markup).replace("\n", " ")
     quoted = ""
     for tag in soup.find_all("p"):

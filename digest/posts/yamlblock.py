@@ -88,7 +88,9 @@ def read_yaml(block: str, first_line: int, remarks: Remarks) -> FrontMatter:
         row = mark.line if mark is not None else 0
         problem = " ".join(str(error.problem or error.context or "cannot be read").split())
         raise Refused(
-            f"front matter is not valid YAML: {problem}", _remedy(block, row), line=first_line + _blame(block, row)
+            f"front matter is not valid YAML: {problem}",
+            _remedy(block, row, problem),
+            line=first_line + _blame(block, row),
         ) from error
     except (yaml.YAMLError, ValueError, RecursionError, UnicodeError) as error:
         reason = " ".join(str(error).split())[:120] or type(error).__name__
@@ -194,11 +196,13 @@ def _blame(block: str, row: int) -> int:
     return row
 
 
-def _remedy(block: str, row: int) -> str:
+def _remedy(block: str, row: int, problem: str) -> str:
     """What to do about the line that libyaml stopped at."""
     line = _source_line(block, _blame(block, row))
     key, colon, value = line.partition(":")
     key, value = key.strip(), value.strip()
+    if "escape" in problem:
+        return "write a backslash as \\\\, or use single quotes"
     if "\t" in line[: len(line) - len(line.lstrip())]:
         return "indent with spaces instead of tabs"
     if not colon or not value:
