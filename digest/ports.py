@@ -112,6 +112,15 @@ class PostStore(Protocol):
         ...
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Archives:
+    """The closed archives of the overall feed: numbers 1 to ``last``."""
+
+    last: int
+    dirty: tuple[int, ...]
+    """Those whose files are not on disk as they should be, in order."""
+
+
 class FeedStore(Protocol):
     """What feeds are made from."""
 
@@ -124,7 +133,8 @@ class FeedStore(Protocol):
         ...
 
     def retire_withdrawn(self, before: datetime) -> int:
-        """Drop posts gone since earlier than ``before`` from all feeds (their feeds become dirty)."""
+        """Drop posts gone since earlier than ``before`` from all feeds, and these and unlisted ones from their
+        archives (which become dirty). Returns how many posts left feeds."""
         ...
 
     def feeds(self) -> list[FeedRow]:
@@ -138,6 +148,24 @@ class FeedStore(Protocol):
 
     def mark_clean(self, feeds: Iterable[FeedRow]) -> None:
         """Their files are safely on disk."""
+        ...
+
+    def archives(self) -> Archives: ...
+
+    def unarchived(self, limit: int) -> list[KnownPost]:
+        """Listed posts that are neither gone nor in a closed archive, by ``first_seen``, then key."""
+        ...
+
+    def close_archive(self, keys: Sequence[int]) -> int:
+        """Put these posts into the next archive, for good; it is dirty. Returns its number."""
+        ...
+
+    def archived(self, number: int) -> list[KnownPost]:
+        """The posts of one archive that are still listed and not retired, by ``first_seen``, then key."""
+        ...
+
+    def mark_archives(self, numbers: Sequence[int] | None, *, dirty: bool) -> None:
+        """Their files are (not) safely on disk as they should be; None: all of them."""
         ...
 
 
@@ -308,6 +336,8 @@ class Output(Protocol):
         ...
 
     def read(self, path: str) -> bytes | None: ...
+
+    def exists(self, path: str) -> bool: ...
 
     def listing(self, folder: str) -> set[str]:
         """Names of the files directly in a folder; empty if there is none."""

@@ -144,6 +144,12 @@ class FolderOutput:
         with self._explained(path):
             return _read(self._target(path, create=False))
 
+    def exists(self, path: str) -> bool:
+        if path in self._pending:
+            return True
+        with self._explained(path):
+            return self._target(path, create=False).is_file()
+
     def listing(self, folder: str) -> set[str]:
         self._settle()
         with self._explained(folder or str(self._root)):
@@ -295,6 +301,9 @@ class DryOutput:
 
     def read(self, path: str) -> bytes | None:
         return self._changes[path] if path in self._changes else self._output.read(path)
+
+    def exists(self, path: str) -> bool:
+        return self._changes[path] is not None if path in self._changes else self._output.exists(path)
 
     def listing(self, folder: str) -> set[str]:
         names = self._output.listing(folder)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import Connection, Select, func, insert, select, update
 
 from digest.models import KnownPost
-from digest.ports import FeedRow
+from digest.ports import Archives, FeedRow
 from digest.store.part import Part, write_meta
 from digest.store.posts import Touched, known_post, select_posts, unpack_names
-from digest.store.schema import feed, post, post_category, post_tag
-from digest.store.sql import run_many
+from digest.store.schema import archive, feed, post, post_category, post_tag
+from digest.store.sql import among, run_many
 
 _LABELS = {"category": post_category, "tag": post_tag}
 
@@ -29,9 +30,10 @@ class Feeds(Part):
             connection.execute(update(feed).values(dirty=True))
 
     def retire_withdrawn(self, before: datetime) -> int:
-        due = select(post.c.key, post.c.unlisted, post.c.categories, post.c.tags).where(
+        due = select(post.c.key, post.c.unlisted, post.c.categories, post.c.tags, post.c.archive).where(
             post.c.retired.is_(False), post.c.gone_at < before
         )
+        hidden = select(post.c.key, post.c.archive).where(post.c.unlisted.is_(True), post.c.archive.is_not(None))
         touched = Touched()
         with self._database.writing() as connection:
             rows = connection.execute(due).all()
@@ -43,6 +45,7 @@ class Feeds(Part):
             run_many(connection, "DELETE FROM post_tag WHERE post_key = ?", keys)
             run_many(connection, "UPDATE post SET retired = true WHERE key = ?", keys)
             touched.write(connection)
+            _leave_archives(connection, [*rows, *connection.execute(hidden)])
         return len(listed)
 
     def feeds(self) -> list[FeedRow]:
@@ -77,3 +80,48 @@ class Feeds(Part):
         if keys:
             with self._database.writing() as connection:
                 run_many(connection, "UPDATE feed SET dirty = false WHERE kind = ? AND name = ?", keys)
+
+    def archives(self) -> Archives:
+        with self._database.reading() as connection:
+            last = connection.scalar(select(func.max(archive.c.number)))
+            dirty = connection.scalars(
+                select(archive.c.number).where(archive.c.dirty.is_(True)).order_by(archive.c.number)
+            )
+            return Archives(last=last or 0, dirty=tuple(dirty))
+
+    def unarchived(self, limit: int) -> list[KnownPost]:
+        return self._in_archive(None, select_posts().where(post.c.gone_at.is_(None)).limit(limit))
+
+    def close_archive(self, keys: Sequence[int]) -> int:
+        with self._database.writing() as connection:
+            number = (connection.scalar(select(func.max(archive.c.number))) or 0) + 1
+            connection.execute(insert(archive).values(number=number, dirty=True))
+            run_many(connection, "UPDATE post SET archive = ? WHERE key = ?", [(number, key) for key in keys])
+        return number
+
+    def archived(self, number: int) -> list[KnownPost]:
+        return self._in_archive(number, select_posts())
+
+    def mark_archives(self, numbers: Sequence[int] | None, *, dirty: bool) -> None:
+        mark = update(archive).values(dirty=dirty)
+        with self._database.writing() as connection:
+            connection.execute(
+                mark if numbers is None else mark.where(among(connection, archive.c.number, list(numbers)))
+            )
+
+    def _in_archive(self, number: int | None, query: Select[Any]) -> list[KnownPost]:
+        query = query.where(
+            post.c.archive.is_(None) if number is None else post.c.archive == number,
+            post.c.unlisted.is_(False),
+            post.c.retired.is_(False),
+        ).order_by(post.c.first_seen, post.c.key)
+        with self._database.reading() as connection:
+            return [known_post(row) for row in connection.execute(query)]
+
+
+def _leave_archives(connection: Connection, rows: Iterable[Any]) -> None:
+    """Take posts out of their archives. One that comes back will be in a later archive."""
+    left = [row for row in rows if row.archive is not None]
+    run_many(connection, "UPDATE post SET archive = NULL WHERE key = ?", [(row.key,) for row in left])
+    numbers = dict.fromkeys(row.archive for row in left)
+    run_many(connection, "UPDATE archive SET dirty = true WHERE number = ?", [(number,) for number in numbers])

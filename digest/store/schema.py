@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeDecorator
 
-HEAD = "0001"
+HEAD = "0002"
 """The schema's version: the newest migration."""
 
 VERSION_TABLE = "digest_schema"
@@ -130,12 +130,15 @@ post = Table(
     Column("codes", Text, nullable=False),
     Column("attachments", Text, nullable=False),
     Column("text_hash", Text, nullable=False),
+    Column("archive", Integer),
     Index("post_path", "path"),
     Index("post_published", "published", "key"),
     Index("post_feed", "unlisted", "retired", "first_seen", "published", "key"),
     Index("post_gone", "retired", "gone_at"),
+    Index("post_archive", "archive", "first_seen", "key"),
 )
-"""Every post ever taken; keys grow in the order of collecting and are never used again."""
+"""Every post ever taken; keys grow in the order of collecting and are never used again. ``archive`` is the number of
+the closed archive that has it."""
 
 
 def _label_table(name: str) -> Table:
@@ -170,6 +173,15 @@ feed = Table(
     sqlite_with_rowid=False,
 )
 """Feeds that exist, how many posts each has, and whether its files must be looked at again."""
+
+archive = Table(
+    "archive",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("dirty", Boolean, nullable=False),
+    Index("archive_dirty", "dirty"),
+)
+"""Closed archives of the overall feed, and whether their files must be written again."""
 
 adopted_id = Table(
     "adopted_id",
