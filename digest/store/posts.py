@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -52,16 +54,9 @@ class Posts(Part):
     def known_files(self) -> dict[str, KnownFile]:
         with self._database.reading() as connection:
             cursor = connection.connection.cursor()  # the driver's own: this is read whole in every run
-            cursor.execute("SELECT path, size, mtime_ns, inode, sha256, recheck_at, taken FROM file")
-            return {
-                path: KnownFile(
-                    stat=FileStat(size=size, mtime_ns=mtime_ns, inode=inode if inode >= 0 else inode + _WRAP),
-                    sha256=sha256,
-                    recheck_at=None if recheck_at is None else to_moment(recheck_at),
-                    taken=taken == 1,
-                )
-                for path, size, mtime_ns, inode, sha256, recheck_at, taken in cursor.fetchall()
-            }
+            with _without_collector():
+                cursor.execute("SELECT path, size, mtime_ns, inode, sha256, recheck_at, taken FROM file")
+                return {row[0]: _known_file(row) for row in cursor.fetchall()}
 
     def posts_at(self, paths: Sequence[str]) -> dict[str, KnownPost]:
         if not paths:
@@ -116,6 +111,29 @@ class Posts(Part):
         with self._database.reading() as connection:
             count = select(func.count()).select_from(post).where(post.c.retired.is_(False), post.c.gone_at.is_(None))
             return connection.scalar(count) or 0
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """No search for garbage while so many things are made at once, none of which is any: it would take longer than
+    making them."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _known_file(row: Sequence[Any]) -> KnownFile:
+    _, size, mtime_ns, inode, sha256, recheck_at, taken = row
+    return KnownFile(
+        stat=FileStat(size=size, mtime_ns=mtime_ns, inode=inode if inode >= 0 else inode + _WRAP),
+        sha256=sha256,
+        recheck_at=None if recheck_at is None else to_moment(recheck_at),
+        taken=taken == 1,
+    )
 
 
 # ----------------------------------------------------------------- feeds

@@ -132,7 +132,7 @@ post = Table(
     Column("text_hash", Text, nullable=False),
     Column("archive", Integer),
     Index("post_path", "path"),
-    Index("post_published", "published", "key"),
+    Index("post_published", "unlisted", "published", "key"),
     Index("post_feed", "unlisted", "retired", "first_seen", "published", "key"),
     Index("post_gone", "retired", "gone_at"),
     Index("post_archive", "archive", "first_seen", "key"),

@@ -112,7 +112,7 @@ def upgrade() -> None:
     op.create_index("post_feed", "post", ["unlisted", "retired", "first_seen", "published", "key"], unique=False)
     op.create_index("post_gone", "post", ["retired", "gone_at"], unique=False)
     op.create_index("post_path", "post", ["path"], unique=False)
-    op.create_index("post_published", "post", ["published", "key"], unique=False)
+    op.create_index("post_published", "post", ["unlisted", "published", "key"], unique=False)
     op.create_table(
         "run",
         sa.Column("key", KEY, nullable=False),

@@ -1,0 +1,59 @@
+"""No question reads a whole table: what SQLite plans for each, so that a run stays quick at a million posts."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import event
+
+from digest.store import SqlStore, open_store
+
+REACH = timedelta(days=3)
+
+QUESTIONS = {
+    "newest of all": lambda store, now: store.newest("all", "", 9),
+    "newest of a category": lambda store, now: store.newest("category", "x", 9),
+    "newest of a tag": lambda store, now: store.newest("tag", "x", 9),
+    "retire": lambda store, now: store.retire_withdrawn(now),
+    "newest day": lambda store, now: store.newest_day(["x"], now),
+    "span": lambda store, now: store.published_between(["x", "y"], now - REACH, now),
+    "candidates": lambda store, now: store.candidates("daily", ["x"], now - REACH, now),
+    "posts at": lambda store, now: store.posts_at(["a"]),
+    "ids taken": lambda store, now: store.ids_taken(["a"]),
+    "adopted ids": lambda store, now: store.adopted_ids(["a"]),
+    "claim": lambda store, now: store.claim(now, 2, REACH),
+    "recover": lambda store, now: store.recover(now, atomic=False),
+    "release": lambda store, now: store.release_doubtful(),
+    "next due": lambda store, now: store.next_due(),
+    "settle": lambda store, now: store.settle(now),
+    "counts": lambda store, now: store.counts(1),
+}
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_no_question_reads_a_whole_table(sqlite_url: str, make, question: str) -> None:
+    """Neither posts nor deliveries, nor all queued rows to claim two."""
+    with open_store(sqlite_url) as store:
+        plans = plans_of(store, lambda: QUESTIONS[question](store, make.now))
+    assert plans
+    whole = [step for step in plans if step.startswith(("SCAN post", "SCAN delivery", "SCAN edition"))]
+    assert whole == []
+    if question in ("newest day", "span", "candidates"):
+        assert any("post_published (unlisted=? AND published" in step for step in plans), plans
+    if question == "claim":
+        assert "SEARCH delivery USING INTEGER PRIMARY KEY (rowid=?)" in plans
+
+
+def plans_of(store: SqlStore, ask) -> list[str]:
+    """The steps of every statement that ``ask`` runs."""
+    steps: list[str] = []
+
+    def explain(connection, cursor, statement, parameters, context, executemany) -> None:
+        if not statement.startswith(("BEGIN", "PRAGMA", "INSERT")) and not executemany:
+            raw = connection.connection.driver_connection
+            steps.extend(row[-1] for row in raw.execute(f"EXPLAIN QUERY PLAN {statement}", parameters))
+
+    event.listen(store._database._engine, "before_cursor_execute", explain)
+    ask()
+    return steps
