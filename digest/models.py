@@ -360,6 +360,8 @@ class Delivery:
     """Key of the subscriber; None for an address that always gets the digest."""
     list_key: int | None = None
     """Key of the list that the subscriber gets it by."""
+    expires_at: datetime | None = None
+    """When it is too late for it; None: with the edition."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -203,8 +203,15 @@ class EditionStore(Protocol):
         """As ``editions``, without their contents: a digest has hundreds of them after a while."""
         ...
 
-    def freeze(self, edition: FrozenEdition, recipients: Sequence[Recipient]) -> SavedEdition | None:
-        """Save edition, members and deliveries in ONE transaction. None if another process was first."""
+    def freeze(
+        self,
+        edition: FrozenEdition,
+        recipients: Iterable[Recipient],
+        variants: Sequence[tuple[FrozenEdition, Iterable[Recipient]]] = (),
+    ) -> SavedEdition | None:
+        """Save edition, members and deliveries in ONE transaction, and with them its ``variants`` for readers of
+        some of its categories, which have no page of their own. An address that comes twice gets one. None if another
+        process was first."""
         ...
 
     def skip(self, digest: str, period: str, now: datetime, category: str = "", reason: str = "nothing new") -> bool:

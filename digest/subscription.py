@@ -10,7 +10,7 @@ States of an address:           normal, held (its mailbox bounces for now), supp
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
@@ -228,9 +228,78 @@ class Reader:
     """Somebody who gets an edition."""
 
     address: str
+    canonical: str
     subscriber: int
     list_key: int
     wishes: Wishes
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Addressee:
+    """Whom a delivery of ours went to, as a bounce of it is told."""
+
+    delivery: int
+    address: str
+    subscriber: int | None
+    frozen_at: datetime
+    probe: bool = False
+    """It was the one mail that is tried after a hold."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Refused:
+    """A delivery that a server refused in the dialogue."""
+
+    to: Addressee
+    name: str
+    """The same whenever the same refusal is looked at."""
+    code: int | None
+    enhanced: str
+    text: str
+    at: datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Limit:
+    """How many of a kind of thing somebody may cause within some time."""
+
+    kind: str
+    who: str
+    """A keyed hash, or empty for everybody together."""
+    most: int
+    within: timedelta
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Standing:
+    """All that decides what becomes of a sign-up."""
+
+    subscriber: Subscriber | None = None
+    suppressed: bool = False
+    notices: Mapping[Notice, int] = field(default_factory=dict)
+    """How many of each kind went to the address within a day."""
+
+
+class Answer(StrEnum):
+    """What becomes of a sign-up."""
+
+    NOTHING = "nothing"
+    CONFIRM = "confirm"
+    """A mail asks for confirmation."""
+    ALREADY = "already"
+    """A mail says that there is nothing to do."""
+    WAIT = "wait"
+    """It is noted, and no further mail is sent today."""
+
+
+def answer(consent: Consent, standing: Standing, *, mails_a_day: int) -> Answer:
+    """What to do about a sign-up. Whoever asked is told the same in every case."""
+    if standing.suppressed:
+        return Answer.NOTHING
+    known = {each.digest for each in standing.subscriber.active} if standing.subscriber else set()
+    if known.issuperset(choice.digest for choice in consent.choices):
+        return Answer.NOTHING if standing.notices.get(Notice.ALREADY, 0) else Answer.ALREADY
+    return Answer.CONFIRM if standing.notices.get(Notice.CONFIRM, 0) < mails_a_day else Answer.WAIT
 
 
 # --------------------------------------------------------------------- time

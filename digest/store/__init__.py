@@ -19,8 +19,10 @@ from digest.store.feeds import Feeds
 from digest.store.ledger import Deliveries
 from digest.store.locks import advisory_lock, file_lock
 from digest.store.posts import Posts
+from digest.store.refusals import Refusals
 from digest.store.rehearsal import copied, no_lock, rolled_back
 from digest.store.runs import Lock, Runs
+from digest.store.subscribers import Subscribers
 from digest.store.versions import bring_up_to_date
 
 __all__ = ["SqlStore", "open_rehearsal", "open_store"]
@@ -29,7 +31,7 @@ BUSY_TIMEOUT = 30.0
 """Seconds to wait for another program's transaction (SQLite)."""
 
 
-class SqlStore(Posts, Feeds, Editions, Deliveries, Runs):
+class SqlStore(Posts, Feeds, Editions, Deliveries, Subscribers, Refusals, Runs):
     """Everything that is kept, in one database. Satisfies ``ports.Store``; may be used by several threads. Close it,
     or use it as a context manager."""
 

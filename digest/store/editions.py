@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from importlib import import_module
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, Table, func, select, update
@@ -109,13 +110,18 @@ class Editions(Part):
                 for row in connection.execute(query)
             ]
 
-    def freeze(self, edition: FrozenEdition, recipients: Sequence[Recipient]) -> SavedEdition | None:
+    def freeze(
+        self,
+        edition: FrozenEdition,
+        recipients: Iterable[Recipient],
+        variants: Sequence[tuple[FrozenEdition, Iterable[Recipient]]] = (),
+    ) -> SavedEdition | None:
         with self._database.writing() as connection:
-            key = _save(connection, edition)
+            key = save_edition(connection, edition, recipients)
             if key is None:
                 return None
-            _save_members(connection, key, edition)
-            _queue(connection, key, edition, recipients)
+            for variant, readers in variants:
+                save_edition(connection, variant, readers, page_published=True)
             return saved_edition(connection.execute(select_edition(key)).one())
 
     def skip(self, digest: str, period: str, now: datetime, category: str = "", reason: str = "nothing new") -> bool:
@@ -202,7 +208,18 @@ def saved_edition(row: Any) -> SavedEdition:
     )
 
 
-def _save(connection: Connection, frozen: FrozenEdition) -> int | None:
+def save_edition(
+    connection: Connection, frozen: FrozenEdition, recipients: Iterable[Recipient], *, page_published: bool = False
+) -> int | None:
+    """An edition with its members and deliveries; its key, or None if the slot is taken."""
+    key = _save(connection, frozen, page_published=page_published)
+    if key is not None:
+        _save_members(connection, key, frozen)
+        _queue(connection, key, frozen, recipients)
+    return key
+
+
+def _save(connection: Connection, frozen: FrozenEdition, *, page_published: bool) -> int | None:
     """The new edition's key; None if the slot is taken."""
     key: int | None = _insert_new(
         connection,
@@ -216,7 +233,7 @@ def _save(connection: Connection, frozen: FrozenEdition) -> int | None:
             "frozen_at": frozen.frozen_at,
             "send_after": frozen.send_after,
             "expires_at": frozen.expires_at,
-            "page_published": False,
+            "page_published": page_published,
             "subject": frozen.subject,
             "html": frozen.html,
             "text": frozen.text,
@@ -238,42 +255,32 @@ def _save_members(connection: Connection, key: int, frozen: FrozenEdition) -> No
     )
 
 
-def _queue(connection: Connection, key: int, frozen: FrozenEdition, recipients: Sequence[Recipient]) -> None:
-    send_after = to_seconds_up(frozen.send_after)
-    insert_many(
-        connection,
-        delivery,
-        (
-            "edition_key",
-            "address",
-            "message_id",
-            "token",
-            "state",
-            "attempts",
-            "doubts",
-            "not_before",
-            "lease",
-            "reply_enhanced",
-            "reply_text",
-            "queue_id",
-        ),
-        [
-            (
-                key,
-                recipient.address,
-                recipient.message_id,
-                recipient.token,
-                DeliveryState.QUEUED.value,
-                0,
-                0,
-                send_after,
-                0,
-                "",
-                "",
-                "",
-            )
-            for recipient in recipients
-        ],
+def _queue(connection: Connection, key: int, frozen: FrozenEdition, recipients: Iterable[Recipient]) -> None:
+    """A row for each recipient, some at a time: memory does not grow with their number. Each address once."""
+    rows = iter(recipients)
+    while chunk := list(islice(rows, _CHUNK)):
+        insert_many(
+            connection,
+            delivery,
+            _QUEUED_COLUMNS,
+            [_queued_row(key, frozen, recipient) for recipient in chunk],
+            or_ignore=True,
+        )
+
+
+_CHUNK = 1_000
+_QUEUED_COLUMNS = (
+    *("edition_key", "address", "message_id", "token", "state", "attempts", "doubts", "not_before", "lease"),
+    *("reply_enhanced", "reply_text", "queue_id", "subscriber_key", "list_key", "expires_at"),
+)
+
+
+def _queued_row(key: int, frozen: FrozenEdition, recipient: Recipient) -> tuple[Any, ...]:
+    not_before = recipient.not_before or frozen.send_after
+    expires_at = None if recipient.expires_at is None else to_seconds(recipient.expires_at)
+    return (
+        *(key, recipient.address, recipient.message_id, recipient.token, DeliveryState.QUEUED.value, 0, 0),
+        *(to_seconds_up(not_before), 0, "", "", "", recipient.subscriber, recipient.list_key, expires_at),
     )
 
 

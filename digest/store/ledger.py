@@ -82,7 +82,13 @@ class Deliveries(Part):
     def expire(self, now: datetime) -> int:
         late = (
             _row.state == DeliveryState.QUEUED.value,
-            _row.edition_key.in_(select(edition.c.key).where(edition.c.expires_at <= now)),
+            or_(
+                _row.expires_at <= now,
+                and_(
+                    _row.expires_at.is_(None),
+                    _row.edition_key.in_(select(edition.c.key).where(edition.c.expires_at <= now)),
+                ),
+            ),
         )
         with self._database.writing() as connection:
             return connection.execute(_change(*late, state=DeliveryState.EXPIRED, ended_at=now)).rowcount
@@ -239,6 +245,9 @@ _CLAIMED = (
     _row.token,
     _row.attempts,
     _row.lease,
+    _row.subscriber_key,
+    _row.list_key,
+    _row.expires_at,
 )
 
 
@@ -251,6 +260,9 @@ def _claimed(row: Any) -> Delivery:
         token=row.token,
         attempts=row.attempts,
         lease=str(row.lease),
+        subscriber=row.subscriber_key,
+        list_key=row.list_key,
+        expires_at=row.expires_at,
     )
 
 
@@ -280,7 +292,7 @@ def _due(now: datetime, limit: int) -> Select[Any]:
             _row.not_before <= now,
             edition.c.state.in_(_UNDER_WAY),
             edition.c.send_after <= now,
-            edition.c.expires_at > now,
+            func.coalesce(_row.expires_at, edition.c.expires_at) > now,
         )
         .order_by(_row.not_before, _row.key)
         .limit(limit)

@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeDecorator
 
-HEAD = "0002"
+HEAD = "0003"
 """The schema's version: the newest migration."""
 
 VERSION_TABLE = "digest_schema"
@@ -257,10 +257,15 @@ delivery = Table(
     Column("reply_enhanced", Text, nullable=False),
     Column("reply_text", Text, nullable=False),
     Column("queue_id", Text, nullable=False),
+    Column("subscriber_key", Key),
+    Column("list_key", Integer),
+    Column("expires_at", Moment),
     UniqueConstraint("edition_key", "address", name="delivery_recipient"),
-    Index("delivery_due", "state", "not_before"),
+    Index("delivery_due", "state", "not_before", "key"),
     Index("delivery_state", "edition_key", "state"),
     Index("delivery_token", "token"),
+    Index("delivery_subscriber", "subscriber_key"),
+    Index("delivery_ended", "state", "ended_at"),
 )
 """The ledger: one row for each message to each recipient; lease counts the claims."""
 
@@ -273,3 +278,121 @@ run = Table(
     Column("report", Text, nullable=False),
 )
 """The log of runs, each with its report as JSON."""
+
+# ------------------------------------------------------------- subscribers
+
+reader_list = Table(
+    "reader_list",
+    metadata,
+    Column("key", Integer, primary_key=True),
+    Column("digest", Words, nullable=False, unique=True),
+    sqlite_autoincrement=True,
+)
+"""Digests that anybody ever subscribed to, by the short key that stands in links."""
+
+subscriber = Table(
+    "subscriber",
+    metadata,
+    Column("key", Key, primary_key=True),
+    Column("address", Words, nullable=False),
+    Column("canonical", Words, nullable=False, unique=True),
+    Column("hash", Words, nullable=False, unique=True),
+    Column("created_at", Moment, nullable=False),
+    Column("frequency", Text, nullable=False),
+    Column("hour", Integer),
+    Column("zone", Text, nullable=False),
+    Column("paused_until", Text),
+    Column("pause_ends", Moment),
+    Column("held_until", Moment),
+    Column("probe_at", Moment),
+    sqlite_autoincrement=True,
+)
+"""Readers. ``hash`` is the keyed hash of ``canonical``; ``paused_until`` is the local date they chose, ``pause_ends``
+the moment of it. Keys are never used again: links in old mails name them."""
+
+subscription = Table(
+    "subscription",
+    metadata,
+    Column("subscriber_key", Key, ForeignKey("subscriber.key"), primary_key=True, autoincrement=False),
+    Column("list_key", Integer, ForeignKey("reader_list.key"), primary_key=True, autoincrement=False),
+    Column("state", Words, nullable=False),
+    Column("categories", Text, nullable=False),
+    Column("label", Words, nullable=False),
+    Column("since", Moment, nullable=False),
+    Index("subscription_list", "list_key", "state", "label", "subscriber_key"),
+    sqlite_with_rowid=False,
+)
+"""Who reads what; ``label`` names the set of categories, empty for all."""
+
+consent = Table(
+    "consent",
+    metadata,
+    Column("key", Key, primary_key=True),
+    Column("subscriber_key", Key),
+    Column("address", Words, nullable=False),
+    Column("canonical", Words, nullable=False),
+    Column("origin", Text, nullable=False),
+    Column("asked_at", Moment, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("choices", Text, nullable=False),
+    Column("wishes", Text, nullable=False),
+    Column("ip", Text, nullable=False),
+    Column("confirmed_at", Moment),
+    Column("handled", Boolean, nullable=False),
+    Index("consent_handled", "handled", "key"),
+    Index("consent_canonical", "canonical"),
+    Index("consent_subscriber", "subscriber_key"),
+    sqlite_autoincrement=True,
+)
+"""Every sign-up, confirmed or not yet: what was asked for, when and under which words."""
+
+errand = Table(
+    "errand",
+    metadata,
+    Column("key", Key, primary_key=True),
+    Column("subscriber_key", Key, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("asked_at", Moment, nullable=False),
+    Column("used_at", Moment),
+    Index("errand_subscriber", "subscriber_key"),
+    sqlite_autoincrement=True,
+)
+"""Fresh links to a reader's data, each good for once."""
+
+suppression = Table(
+    "suppression",
+    metadata,
+    Column("hash", Words, primary_key=True),
+    Column("reason", Text, nullable=False),
+    Column("since", Moment, nullable=False),
+    Column("note", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""Addresses that are never written to, by their keyed hash: it stays when everything else about them is erased."""
+
+refusal = Table(
+    "refusal",
+    metadata,
+    Column("key", Key, primary_key=True),
+    Column("name", Words, nullable=False, unique=True),
+    Column("hash", Words, nullable=False),
+    Column("delivery_key", Key),
+    Column("at", Moment, nullable=False),
+    Column("blame", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Index("refusal_hash", "hash", "at"),
+)
+"""Bounces and complaints, each report once."""
+
+attempt = Table(
+    "attempt",
+    metadata,
+    Column("key", Key, primary_key=True),
+    Column("kind", Words, nullable=False),
+    Column("who", Words, nullable=False),
+    Column("at", Moment, nullable=False),
+    Index("attempt_who", "kind", "who", "at"),
+    Index("attempt_at", "at"),
+)
+"""What is limited in number: sign-ups by place, mails by address. ``who`` is a keyed hash."""

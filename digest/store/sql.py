@@ -19,10 +19,19 @@ def among(connection: Connection, column: Column[Any], values: Iterable[Any]) ->
     return column.in_(select(func.json_each(json.dumps(wanted)).table_valued("value").c.value))
 
 
-def insert_many(connection: Connection, table: Table, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
-    """Insert plain tuples, in the driver's own types: no per-row work in SQLAlchemy."""
+def insert_many(
+    connection: Connection,
+    table: Table,
+    columns: Sequence[str],
+    rows: Sequence[tuple[Any, ...]],
+    *,
+    or_ignore: bool = False,
+) -> None:
+    """Insert plain tuples, in the driver's own types: no per-row work in SQLAlchemy. ``or_ignore``: a row whose
+    unique columns are taken is left out."""
     if rows:
-        connection.exec_driver_sql(_insert(table, tuple(columns), _mark(connection)), list(rows))
+        insert = _insert(table, tuple(columns), _mark(connection))
+        connection.exec_driver_sql(insert + " ON CONFLICT DO NOTHING" * or_ignore, list(rows))
 
 
 def upsert_many(

@@ -125,14 +125,35 @@ def test_one_edition_a_period(store, make) -> None:
 
 
 def test_a_freeze_that_breaks_leaves_nothing(store, make) -> None:
-    """Two rows for one address: neither edition nor deliveries are there, and the slot is free."""
+    """Readers cannot be read to the end: neither edition nor deliveries are there, and the slot is free."""
     from digest.errors import StoreError
 
+    def breaking():
+        yield from make.recipients(2)
+        raise StoreError("store", "the database failed")
+
     with pytest.raises(StoreError):
-        store.freeze(make.edition(), make.recipients(1) * 2)
+        store.freeze(make.edition(), breaking())
     assert store.edition("daily", "2026-11-24") is None
     assert store.counts().total == 0
     assert store.freeze(make.edition(), make.recipients(1)) is not None
+
+
+def test_an_address_gets_one(store, make) -> None:
+    """Who is named twice, by the operator and as a subscriber, gets one delivery."""
+    assert store.freeze(make.edition(), make.recipients(2) * 2) is not None
+    assert store.counts().total == 2
+
+
+def test_variants_are_frozen_with_their_edition(store, make) -> None:
+    """Editions of some categories are there with the main one, or not at all; they have no page to publish."""
+    variant = make.edition(category="要闻")
+    main = store.freeze(make.edition(), make.recipients(1), [(variant, make.recipients(2, start=1))])
+    assert main is not None
+    assert store.counts().total == 3
+    assert [saved.category for saved in store.unpublished_pages()] == [""]
+    assert store.freeze(make.edition(), (), [(make.edition(category="x"), make.recipients(1))]) is None
+    assert store.edition("daily", "2026-11-24", "x") is None
 
 
 def test_skipped_periods_are_taken_but_not_listed(store, make) -> None:

@@ -143,7 +143,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("key"),
         sa.UniqueConstraint("edition_key", "address", name="delivery_recipient"),
     )
-    op.create_index("delivery_due", "delivery", ["state", "not_before"], unique=False)
+    op.create_index("delivery_due", "delivery", ["state", "not_before", "key"], unique=False)
     op.create_index("delivery_state", "delivery", ["edition_key", "state"], unique=False)
     op.create_index("delivery_token", "delivery", ["token"], unique=False)
     op.create_table(

@@ -1,0 +1,738 @@
+"""Readers: who they are, what they agreed to and what they want; whom an edition goes to.
+
+Every method is one transaction. What is decided, is decided above; here it is written down, guarded so that doing it
+twice changes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+from importlib import import_module
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, and_, delete, func, insert, literal, or_, select, update
+from sqlalchemy import Text as SqlText
+
+from digest.models import Delivery, DeliveryState, EditionState, FrozenEdition, Recipient
+from digest.store.editions import save_edition
+from digest.store.part import Part, write_meta
+from digest.store.schema import (
+    attempt,
+    consent,
+    delivery,
+    edition,
+    errand,
+    meta,
+    reader_list,
+    refusal,
+    subscriber,
+    subscription,
+    suppression,
+)
+from digest.subscription import (
+    FORGET_UNCONFIRMED,
+    NOTICES,
+    Choice,
+    Consent,
+    Errand,
+    Frequency,
+    Limit,
+    ListState,
+    Notice,
+    Origin,
+    Reader,
+    Reason,
+    Standing,
+    Subscriber,
+    Subscription,
+    Wishes,
+    choice_label,
+)
+
+PAGE = 1_000
+"""Rows read at a time when all readers are gone through."""
+
+_DAY = timedelta(days=1)
+_FORGOTTEN = "gone:"
+"""What stands in place of an address that is no longer kept."""
+
+
+class Subscribers(Part):
+    """Readers and what they agreed to."""
+
+    # -------------------------------------------------------------- sign-up
+
+    def ask(self, asked: Consent, limits: Sequence[Limit], now: datetime) -> Limit | None:
+        """Keep a sign-up for later, and count it; or name the limit that forbids it, and keep nothing. Does the
+        same work whoever asks."""
+        with self._database.writing() as connection:
+            for limit in limits:
+                if _count(connection, limit.kind, limit.who, now - limit.within) >= limit.most:
+                    return limit
+            _note(connection, [(limit.kind, limit.who) for limit in limits], now)
+            connection.execute(insert(consent).values(**_consent_values(asked), handled=False))
+        return None
+
+    def unhandled(self, limit: int = 100) -> list[Consent]:
+        """Sign-ups that nothing was done about yet, oldest first."""
+        query = select(consent).where(consent.c.handled.is_(False)).order_by(consent.c.key).limit(limit)
+        with self._database.reading() as connection:
+            return [_consent(row) for row in connection.execute(query)]
+
+    def standing(self, canonical: str, hashed: str, now: datetime) -> Standing:
+        """What is known about an address."""
+        with self._database.reading() as connection:
+            sent = {notice: _count(connection, _kind(notice), hashed, now - _DAY) for notice in Notice}
+            return Standing(
+                subscriber=_one(connection, subscriber.c.canonical == canonical),
+                suppressed=_suppressed(connection, hashed) is not None,
+                notices=sent,
+            )
+
+    def enrol(
+        self,
+        asked: Consent,
+        hashed: str,
+        now: datetime,
+        *,
+        notice: tuple[Notice, FrozenEdition, Recipient] | None = None,
+    ) -> bool:
+        """Note a sign-up's reader as waiting for confirmation, and queue the mail about it. False if it is handled
+        already."""
+        with self._database.writing() as connection:
+            if not _handle(connection, asked.key):
+                return False
+            key = _reader(connection, asked, hashed, now)
+            connection.execute(update(consent).where(consent.c.key == asked.key).values(subscriber_key=key))
+            for choice in asked.choices:
+                _join(connection, key, choice, ListState.PENDING, now, over=(ListState.UNSUBSCRIBED,))
+            if notice is not None:
+                _queue_notice(connection, *notice, subscriber_key=key, hashed=hashed, now=now)
+        return True
+
+    def dismiss(self, key: int) -> None:
+        """Forget a sign-up that nothing will become of."""
+        with self._database.writing() as connection:
+            connection.execute(delete(consent).where(consent.c.key == key, consent.c.confirmed_at.is_(None)))
+
+    def consent(self, key: int) -> Consent | None:
+        with self._database.reading() as connection:
+            row = connection.execute(select(consent).where(consent.c.key == key)).first()
+        return None if row is None else _consent(row)
+
+    def confirm(self, key: int, now: datetime) -> bool:
+        """Make the subscriptions of a sign-up active. False if that was done before: then nothing changes, for its
+        reader may have left since."""
+        confirmed = (
+            update(consent)
+            .where(consent.c.key == key, consent.c.confirmed_at.is_(None), consent.c.subscriber_key.is_not(None))
+            .values(confirmed_at=now)
+            .returning(*consent.c)
+        )
+        with self._database.writing() as connection:
+            row = connection.execute(confirmed).first()
+            if row is None:
+                return False
+            _activate(connection, row.subscriber_key, _consent(row), now)
+        return True
+
+    def admit(self, given: Consent, hashed: str, now: datetime) -> Subscriber:
+        """Take in a reader whose consent the operator vouches for: active at once, and said so in the record."""
+        with self._database.writing() as connection:
+            key = _reader(connection, given, hashed, now)
+            values = {**_consent_values(given), "subscriber_key": key, "confirmed_at": given.confirmed_at or now}
+            connection.execute(insert(consent).values(**values, handled=True))
+            _activate(connection, key, given, now)
+            found = _one(connection, subscriber.c.key == key)
+        assert found is not None
+        return found
+
+    # -------------------------------------------------------------- readers
+
+    def subscriber(self, key: int) -> Subscriber | None:
+        with self._database.reading() as connection:
+            return _one(connection, subscriber.c.key == key)
+
+    def subscriber_by(self, canonical: str) -> Subscriber | None:
+        with self._database.reading() as connection:
+            return _one(connection, subscriber.c.canonical == canonical)
+
+    def subscribers(self) -> Iterator[Subscriber]:
+        """All of them by key, some at a time."""
+        last = 0
+        while True:
+            with self._database.reading() as connection:
+                found = _many(connection, subscriber.c.key > last)
+            yield from found
+            if len(found) < PAGE:
+                return
+            last = found[-1].key
+
+    def consents(self, key: int) -> list[Consent]:
+        """Everything that a reader agreed to, oldest first."""
+        query = select(consent).where(consent.c.subscriber_key == key).order_by(consent.c.key)
+        with self._database.reading() as connection:
+            return [_consent(row) for row in connection.execute(query)]
+
+    def list_name(self, list_key: int) -> str | None:
+        """The digest that a key in a link stands for."""
+        with self._database.reading() as connection:
+            return connection.scalar(select(reader_list.c.digest).where(reader_list.c.key == list_key))
+
+    def unsubscribe(self, key: int, now: datetime, list_key: int | None = None) -> int:
+        """End a reader's subscription to one list, or to all. Returns how many ended; 0 when there was none left."""
+        ended = (
+            update(subscription)
+            .where(
+                subscription.c.subscriber_key == key,
+                subscription.c.state != ListState.UNSUBSCRIBED.value,
+                *([] if list_key is None else [subscription.c.list_key == list_key]),
+            )
+            .values(state=ListState.UNSUBSCRIBED.value, since=now)
+        )
+        with self._database.writing() as connection:
+            return connection.execute(ended).rowcount
+
+    def change(
+        self, key: int, wishes: Wishes, pause_ends: datetime | None, choices: Sequence[Choice], now: datetime
+    ) -> None:
+        """What a reader wants from now on. Subscriptions that are not active stay as they are."""
+        with self._database.writing() as connection:
+            values = {**_wish_columns(wishes), "pause_ends": pause_ends}
+            connection.execute(update(subscriber).where(subscriber.c.key == key).values(**values))
+            for choice in choices:
+                connection.execute(
+                    update(subscription)
+                    .where(
+                        subscription.c.subscriber_key == key,
+                        subscription.c.list_key == _list_key(connection, choice.digest),
+                        subscription.c.state == ListState.ACTIVE.value,
+                    )
+                    .values(categories=_json(choice.categories), label=choice_label(choice.categories))
+                )
+
+    # --------------------------------------------------------- fresh links
+
+    def open_errand(
+        self,
+        key: int,
+        kind: Errand,
+        hashed: str,
+        now: datetime,
+        *,
+        most: int,
+        notice: Notice,
+        mail: tuple[FrozenEdition, Recipient],
+    ) -> bool:
+        """Note that a reader wants a fresh link, and queue the mail with it. False if there were too many of these
+        within a day. The mail's document gets the errand's key."""
+        with self._database.writing() as connection:
+            if _count(connection, _kind(notice), hashed, now - _DAY) >= most:
+                return False
+            opened = insert(errand).values(subscriber_key=key, kind=kind.value, asked_at=now).returning(errand.c.key)
+            number = connection.execute(opened).scalar_one()
+            _queue_notice(
+                connection, notice, *mail, subscriber_key=key, hashed=hashed, now=now, extra={"errand": number}
+            )
+        return True
+
+    def errand(self, key: int) -> tuple[int, Errand, datetime, bool] | None:
+        """Reader, what for, when, and whether it is used up."""
+        with self._database.reading() as connection:
+            row = connection.execute(select(errand).where(errand.c.key == key)).first()
+        return None if row is None else (row.subscriber_key, Errand(row.kind), row.asked_at, row.used_at is not None)
+
+    def use_errand(self, key: int, now: datetime) -> bool:
+        """False if somebody was first."""
+        used = update(errand).where(errand.c.key == key, errand.c.used_at.is_(None)).values(used_at=now)
+        with self._database.writing() as connection:
+            return connection.execute(used).rowcount == 1
+
+    # ------------------------------------------------- data of one person
+
+    def dossier(self, key: int) -> dict[str, Any] | None:
+        """Everything that is kept about one person, ready for JSON; times in ISO 8601."""
+        with self._database.reading() as connection:
+            row = connection.execute(select(subscriber).where(subscriber.c.key == key)).first()
+            if row is None:
+                return None
+            return {
+                "subscriber": _plain(row, leave_out=("hash",)),
+                "subscriptions": [
+                    _plain(each)
+                    for each in connection.execute(
+                        select(
+                            reader_list.c.digest,
+                            subscription.c.state,
+                            subscription.c.categories,
+                            subscription.c.since,
+                        )
+                        .join_from(subscription, reader_list)
+                        .where(subscription.c.subscriber_key == key)
+                        .order_by(reader_list.c.digest)
+                    )
+                ],
+                "consents": _rows(connection, consent, consent.c.subscriber_key == key, leave_out=("handled",)),
+                "requests": _rows(connection, errand, errand.c.subscriber_key == key),
+                "mails": [
+                    _plain(each)
+                    for each in connection.execute(
+                        select(
+                            edition.c.digest,
+                            edition.c.period,
+                            edition.c.subject,
+                            delivery.c.address,
+                            delivery.c.state,
+                            delivery.c.ended_at,
+                            delivery.c.reply_code,
+                            delivery.c.reply_text,
+                        )
+                        .join_from(delivery, edition)
+                        .where(delivery.c.subscriber_key == key)
+                        .order_by(delivery.c.key)
+                    )
+                ],
+                "refusals": _rows(connection, refusal, refusal.c.hash == row.hash, leave_out=("hash", "name")),
+                "suppressed": [
+                    _plain(each, leave_out=("hash",))
+                    for each in connection.execute(select(suppression).where(suppression.c.hash == row.hash))
+                ],
+            }
+
+    def erase(self, key: int, now: datetime) -> bool:
+        """Forget one person. What was sent stays as counts; what waits is not sent; a suppression stays, for it
+        holds no address. False if there is no such reader."""
+        mine = delivery.c.subscriber_key == key
+        with self._database.writing() as connection:
+            row = connection.execute(select(subscriber).where(subscriber.c.key == key)).first()
+            if row is None:
+                return False
+            queued = and_(mine, delivery.c.state == DeliveryState.QUEUED.value)
+            connection.execute(
+                update(delivery)
+                .where(queued)
+                .values(state=DeliveryState.SKIPPED.value, ended_at=now, reply_text="erased")
+            )
+            connection.execute(update(delivery).where(mine).values(**_nobody(), subscriber_key=None))
+            for table, column in ((subscription, subscription.c.subscriber_key), (errand, errand.c.subscriber_key)):
+                connection.execute(delete(table).where(column == key))
+            theirs = or_(consent.c.subscriber_key == key, consent.c.canonical == row.canonical)
+            connection.execute(delete(consent).where(theirs))
+            connection.execute(delete(refusal).where(refusal.c.hash == row.hash))
+            connection.execute(delete(attempt).where(attempt.c.who == row.hash))
+            connection.execute(delete(subscriber).where(subscriber.c.key == key))
+        return True
+
+    def tidy(self, now: datetime, *, keep_addresses: timedelta, keep_notices: timedelta = timedelta(days=30)) -> bool:
+        """Forget what nobody needs any more: sign-ups that were never confirmed, counts of the day before yesterday,
+        addresses of old deliveries, old mails about subscriptions. Once a day; False if it was done today."""
+        today = now.date().isoformat()
+        if self._meta("tidied") == today:
+            return False
+        old = now - FORGET_UNCONFIRMED
+        with self._database.writing() as connection:
+            write_meta(connection, "tidied", today)
+            stale = (consent.c.confirmed_at.is_(None), consent.c.asked_at < old)
+            connection.execute(delete(consent).where(*stale))
+            waiting = subscription.c.state == ListState.PENDING.value
+            connection.execute(delete(subscription).where(waiting, subscription.c.since < old))
+            _drop_nobodies(connection, old)
+            connection.execute(delete(attempt).where(attempt.c.at < now - 2 * _DAY))
+            connection.execute(delete(errand).where(errand.c.asked_at < now - keep_notices))
+            _drop_notices(connection, now - keep_notices)
+            _forget_addresses(connection, now - keep_addresses)
+        return True
+
+    # ------------------------------------------------------------- editions
+
+    def labels(self, digest: str, frequencies: Sequence[Frequency]) -> list[tuple[str, ...]]:
+        """The sets of categories that active readers of a digest chose, without the one of all."""
+        query = (
+            select(subscription.c.label, func.min(subscription.c.categories))
+            .join_from(subscription, reader_list)
+            .join(subscriber, subscriber.c.key == subscription.c.subscriber_key)
+            .where(*_active(digest, frequencies), subscription.c.label != "")
+            .group_by(subscription.c.label)
+            .order_by(subscription.c.label)
+        )
+        with self._database.reading() as connection:
+            return [tuple(json.loads(categories)) for _, categories in connection.execute(query)]
+
+    def has_readers(self, digest: str, frequencies: Sequence[Frequency]) -> bool:
+        query = (
+            select(literal(1))
+            .join_from(subscription, reader_list)
+            .join(subscriber, subscriber.c.key == subscription.c.subscriber_key)
+            .where(*_active(digest, frequencies))
+            .limit(1)
+        )
+        with self._database.reading() as connection:
+            return connection.scalar(query) is not None
+
+    def readers(
+        self, digest: str, frequencies: Sequence[Frequency], categories: Sequence[str], now: datetime
+    ) -> Iterator[Reader]:
+        """Whom an edition goes to: active, not suppressed, not paused, not held. Some at a time, so that memory does
+        not grow with their number."""
+        last = 0
+        query = (
+            select(*subscriber.c, subscription.c.list_key)
+            .join_from(subscription, reader_list)
+            .join(subscriber, subscriber.c.key == subscription.c.subscriber_key)
+            .outerjoin(suppression, suppression.c.hash == subscriber.c.hash)
+            .where(
+                *_active(digest, frequencies),
+                subscription.c.label == choice_label(categories),
+                suppression.c.hash.is_(None),
+                or_(subscriber.c.pause_ends.is_(None), subscriber.c.pause_ends <= now),
+                or_(
+                    subscriber.c.held_until.is_(None),
+                    and_(subscriber.c.held_until <= now, subscriber.c.probe_at.is_(None)),
+                ),
+            )
+            .order_by(subscription.c.subscriber_key)
+            .limit(PAGE)
+        )
+        while True:
+            with self._database.reading() as connection:
+                rows = connection.execute(query.where(subscription.c.subscriber_key > last)).all()
+            for row in rows:
+                yield Reader(
+                    address=row.address,
+                    canonical=row.canonical,
+                    subscriber=row.key,
+                    list_key=row.list_key,
+                    wishes=_wishes(row),
+                )
+            if len(rows) < PAGE:
+                return
+            last = rows[-1].key
+
+    def why_not(self, row: Delivery, hashed: str, now: datetime) -> str:
+        """Why a delivery must not be sent any more; empty if it must."""
+        with self._database.reading() as connection:
+            if (reason := _suppressed(connection, hashed)) is not None:
+                return f"suppressed ({reason})"
+            if row.subscriber is None:
+                return ""
+            found = connection.execute(
+                select(subscriber.c.pause_ends, subscription.c.state)
+                .select_from(subscriber)
+                .outerjoin(
+                    subscription,
+                    and_(
+                        subscription.c.subscriber_key == subscriber.c.key,
+                        subscription.c.list_key == (row.list_key or 0),
+                    ),
+                )
+                .where(subscriber.c.key == row.subscriber)
+            ).first()
+        if found is None:
+            return "erased"
+        if row.list_key is None:
+            return ""
+        if found.state != ListState.ACTIVE.value:
+            return "unsubscribed"
+        return "paused" if found.pause_ends is not None and found.pause_ends > now else ""
+
+
+# ---------------------------------------------------------------- sign-ups
+
+
+def _kind(notice: Notice) -> str:
+    return f"notice {notice.value}"
+
+
+def _count(connection: Connection, kind: str, who: str, since: datetime) -> int:
+    query = select(func.count()).where(attempt.c.kind == kind, attempt.c.who == who, attempt.c.at > since)
+    return int(connection.execute(query).scalar_one())
+
+
+def _note(connection: Connection, things: Iterable[tuple[str, str]], now: datetime) -> None:
+    for kind, who in things:
+        connection.execute(insert(attempt).values(kind=kind, who=who, at=now))
+
+
+def _handle(connection: Connection, key: int) -> bool:
+    mine = update(consent).where(consent.c.key == key, consent.c.handled.is_(False)).values(handled=True)
+    return connection.execute(mine).rowcount == 1
+
+
+def _queue_notice(
+    connection: Connection,
+    notice: Notice,
+    frozen: FrozenEdition,
+    to: Recipient,
+    *,
+    subscriber_key: int,
+    hashed: str,
+    now: datetime,
+    extra: Mapping[str, int] | None = None,
+) -> None:
+    """One mail to one reader, in the ledger like all others."""
+    if extra:
+        frozen = replace(frozen, document=_json({**json.loads(frozen.document), **extra}))
+    to = replace(to, subscriber=subscriber_key)
+    if save_edition(connection, frozen, (to,), page_published=True) is not None:
+        _note(connection, [(_kind(notice), hashed)], now)
+
+
+def _reader(connection: Connection, asked: Consent, hashed: str, now: datetime) -> int:
+    """The key of a sign-up's reader, who may be new. One who has no subscription is written as they were typed now."""
+    known = connection.scalar(select(subscriber.c.key).where(subscriber.c.canonical == asked.canonical))
+    if known is not None:
+        return int(known)
+    values = {
+        "address": asked.address,
+        "canonical": asked.canonical,
+        "hash": hashed,
+        "created_at": now,
+        **_wish_columns(Wishes()),
+    }
+    return int(connection.execute(insert(subscriber).values(**values).returning(subscriber.c.key)).scalar_one())
+
+
+def _activate(connection: Connection, key: int, given: Consent, now: datetime) -> None:
+    """Whoever reads something already keeps their wishes; a newcomer gets those of the form."""
+    active = (subscription.c.subscriber_key == key, subscription.c.state == ListState.ACTIVE.value)
+    if connection.scalar(select(func.count()).select_from(subscription).where(*active)) == 0:
+        values = {**_wish_columns(given.wishes), "address": given.address, "held_until": None, "probe_at": None}
+        connection.execute(update(subscriber).where(subscriber.c.key == key).values(**values))
+    for choice in given.choices:
+        _join(connection, key, choice, ListState.ACTIVE, now, over=(ListState.PENDING, ListState.UNSUBSCRIBED))
+
+
+def _join(
+    connection: Connection, key: int, choice: Choice, state: ListState, now: datetime, *, over: Sequence[ListState]
+) -> None:
+    """Bring a subscription into a state, from none or from one of ``over``."""
+    dialect = import_module(f"sqlalchemy.dialects.{connection.dialect.name}")
+    values = {
+        "state": state.value,
+        "categories": _json(choice.categories),
+        "label": choice_label(choice.categories),
+        "since": now,
+    }
+    list_key = _list_key(connection, choice.digest)
+    joined = dialect.insert(subscription).values(subscriber_key=key, list_key=list_key, **values)
+    connection.execute(
+        joined.on_conflict_do_update(
+            index_elements=["subscriber_key", "list_key"],
+            set_={name: joined.excluded[name] for name in values},
+            where=subscription.c.state.in_([each.value for each in over]),
+        )
+    )
+
+
+def _list_key(connection: Connection, digest: str) -> int:
+    """The short key of a digest, given at first use and never changed."""
+    query = select(reader_list.c.key).where(reader_list.c.digest == digest)
+    known = connection.scalar(query)
+    if known is not None:
+        return int(known)
+    dialect = import_module(f"sqlalchemy.dialects.{connection.dialect.name}")
+    connection.execute(dialect.insert(reader_list).values(digest=digest).on_conflict_do_nothing())
+    return int(connection.execute(query).scalar_one())
+
+
+def _suppressed(connection: Connection, hashed: str) -> str | None:
+    return connection.scalar(select(suppression.c.reason).where(suppression.c.hash == hashed))
+
+
+# ------------------------------------------------------------------ tidying
+
+
+def _nobody() -> dict[str, Any]:
+    """A delivery without whom it went to; its key keeps it apart from others of its edition."""
+    address = literal(_FORGOTTEN) + delivery.c.key.cast(SqlText)
+    return {"address": address, "reply_text": ""}
+
+
+def _drop_nobodies(connection: Connection, old: datetime) -> None:
+    """Readers who never confirmed anything."""
+    has = select(subscription.c.list_key).where(subscription.c.subscriber_key == subscriber.c.key).exists()
+    agreed = select(consent.c.key).where(consent.c.subscriber_key == subscriber.c.key).exists()
+    connection.execute(delete(subscriber).where(subscriber.c.created_at < old, ~has, ~agreed))
+
+
+def _drop_notices(connection: Connection, old: datetime) -> None:
+    done = (EditionState.FINISHED.value, EditionState.EXPIRED.value)
+    keys = select(edition.c.key).where(
+        edition.c.digest == NOTICES, edition.c.frozen_at < old, edition.c.state.in_(done)
+    )
+    connection.execute(delete(delivery).where(delivery.c.edition_key.in_(keys)))
+    emptied = ~select(delivery.c.key).where(delivery.c.edition_key == edition.c.key).exists()
+    connection.execute(
+        delete(edition).where(
+            edition.c.digest == NOTICES, edition.c.frozen_at < old, edition.c.state.in_(done), emptied
+        )
+    )
+
+
+def _forget_addresses(connection: Connection, old: datetime) -> None:
+    """Editions are gone through once; the greatest key that was is remembered."""
+    told = connection.scalar(select(meta.c.value).where(meta.c.name == "forgotten"))
+    after = int(told or 0)
+    last = connection.scalar(select(func.max(edition.c.key)).where(edition.c.frozen_at < old))
+    if last is None or last <= after:
+        return
+    over = select(edition.c.key).where(edition.c.key > after, edition.c.key <= last, edition.c.frozen_at < old)
+    ended = delivery.c.state.in_([each.value for each in _ENDED])
+    connection.execute(update(delivery).where(delivery.c.edition_key.in_(over), ended).values(**_nobody()))
+    write_meta(connection, "forgotten", str(last))
+
+
+_ENDED = (
+    DeliveryState.SENT,
+    DeliveryState.FAILED,
+    DeliveryState.SKIPPED,
+    DeliveryState.EXPIRED,
+    DeliveryState.IN_DOUBT,
+)
+
+
+# ------------------------------------------------------------------- values
+
+
+def _active(digest: str, frequencies: Sequence[Frequency]) -> tuple[ColumnElement[bool], ...]:
+    return (
+        reader_list.c.digest == digest,
+        subscription.c.state == ListState.ACTIVE.value,
+        subscriber.c.frequency.in_([each.value for each in frequencies]),
+    )
+
+
+def _one(connection: Connection, condition: ColumnElement[bool]) -> Subscriber | None:
+    return next(iter(_many(connection, condition)), None)
+
+
+def _many(connection: Connection, condition: ColumnElement[bool]) -> list[Subscriber]:
+    rows = connection.execute(_people(condition)).all()
+    if not rows:
+        return []
+    theirs: dict[int, list[Subscription]] = {row.key: [] for row in rows}
+    joined = (
+        select(*subscription.c, reader_list.c.digest)
+        .join_from(subscription, reader_list)
+        .where(subscription.c.subscriber_key.between(rows[0].key, rows[-1].key))
+        .order_by(reader_list.c.digest)
+    )
+    for row in connection.execute(joined):
+        if row.subscriber_key in theirs:
+            theirs[row.subscriber_key].append(_subscription(row))
+    return [_subscriber(row, theirs[row.key]) for row in rows]
+
+
+def _people(condition: ColumnElement[bool]) -> Select[Any]:
+    return (
+        select(*subscriber.c, suppression.c.reason)
+        .select_from(subscriber)
+        .outerjoin(suppression, suppression.c.hash == subscriber.c.hash)
+        .where(condition)
+        .order_by(subscriber.c.key)
+        .limit(PAGE)
+    )
+
+
+def _subscriber(row: Any, subscriptions: Sequence[Subscription]) -> Subscriber:
+    return Subscriber(
+        key=row.key,
+        address=row.address,
+        created_at=row.created_at,
+        wishes=_wishes(row),
+        subscriptions=tuple(subscriptions),
+        suppressed=Reason(row.reason) if row.reason else None,
+        held_until=row.held_until,
+    )
+
+
+def _subscription(row: Any) -> Subscription:
+    return Subscription(
+        digest=row.digest,
+        list_key=row.list_key,
+        state=ListState(row.state),
+        categories=tuple(json.loads(row.categories)),
+        since=row.since,
+    )
+
+
+def _wishes(row: Any) -> Wishes:
+    return Wishes(
+        frequency=Frequency(row.frequency),
+        hour=row.hour,
+        zone=row.zone,
+        paused_until=date.fromisoformat(row.paused_until) if row.paused_until else None,
+    )
+
+
+def _wish_columns(wishes: Wishes) -> dict[str, Any]:
+    return {
+        "frequency": wishes.frequency.value,
+        "hour": wishes.hour,
+        "zone": wishes.zone,
+        "paused_until": wishes.paused_until.isoformat() if wishes.paused_until else None,
+    }
+
+
+def _consent_values(asked: Consent) -> dict[str, Any]:
+    return {
+        "address": asked.address,
+        "canonical": asked.canonical,
+        "origin": asked.origin.value,
+        "asked_at": asked.asked_at,
+        "text": asked.text,
+        "choices": _json({choice.digest: choice.categories for choice in asked.choices}),
+        "wishes": _json(_wish_columns(asked.wishes)),
+        "ip": asked.ip,
+        "confirmed_at": asked.confirmed_at,
+    }
+
+
+def _consent(row: Any) -> Consent:
+    wishes = json.loads(row.wishes)
+    return Consent(
+        key=row.key,
+        address=row.address,
+        canonical=row.canonical,
+        origin=Origin(row.origin),
+        asked_at=row.asked_at,
+        text=row.text,
+        choices=tuple(
+            Choice(digest=digest, categories=tuple(categories))
+            for digest, categories in json.loads(row.choices).items()
+        ),
+        wishes=Wishes(
+            frequency=Frequency(wishes["frequency"]),
+            hour=wishes["hour"],
+            zone=wishes["zone"],
+            paused_until=date.fromisoformat(wishes["paused_until"]) if wishes["paused_until"] else None,
+        ),
+        ip=row.ip,
+        confirmed_at=row.confirmed_at,
+    )
+
+
+def _rows(
+    connection: Connection, table: Any, condition: ColumnElement[bool], leave_out: Sequence[str] = ()
+) -> list[dict[str, Any]]:
+    found = connection.execute(select(table).where(condition).order_by(table.c.key))
+    return [_plain(row, leave_out=("subscriber_key", *leave_out)) for row in found]
+
+
+def _plain(row: Any, leave_out: Sequence[str] = ()) -> dict[str, Any]:
+    """A row for JSON: moments in ISO 8601, JSON columns as what they hold, no internal keys."""
+    hidden = {"key", "delivery_key", "canonical", *leave_out}
+    return {name: _shown(name, value) for name, value in row._mapping.items() if name not in hidden}
+
+
+def _shown(name: str, value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return json.loads(value) if name in ("categories", "choices", "wishes") else value
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
