@@ -272,7 +272,7 @@ class Session:
         return session
 
     def _open(self, context: Callable[[], ssl.SSLContext]) -> None:
-        if self._server.security == "none" and not _is_here(self._wire.sock.getpeername()[0]):
+        if self._server.security == "none" and not _is_here(self._wire.there):
             raise PermanentFailure(str(self._server), "is not this machine", "set mail.security", step="connect")
         if self._server.security == "implicit":
             self._encrypt(context())
@@ -382,7 +382,7 @@ class Session:
     # --------------------------------------------------------------- parts
 
     def _ehlo(self) -> None:
-        name = self._server.helo or _own_name(self._wire.sock)
+        name = self._server.helo or _own_name(self._wire.here)
         answer = self._asked("ehlo", f"EHLO {name}", self._limits.ehlo)
         self._expect("ehlo", answer)
         self._features = parse_features(answer.text)
@@ -503,12 +503,11 @@ def _is_here(host: str) -> bool:
         return False
 
 
-def _own_name(sock: socket.socket) -> str:
+def _own_name(address: str) -> str:
     """This machine's full name if it has one, else its address as a literal (RFC 5321 4.1.3). Asks no name server."""
     name = socket.gethostname()
     if "." in name and re.fullmatch(r"[A-Za-z0-9.-]+", name):
         return name
-    address = sock.getsockname()[0]
     return f"[IPv6:{address}]" if ":" in address else f"[{address}]"
 
 

@@ -42,6 +42,9 @@ class Wire:
     sock: socket.socket
     clock: Callable[[], float]
     """Seconds, never going back."""
+    here: str = ""
+    there: str = ""
+    """The addresses of both ends."""
     _buffer: bytearray = field(default_factory=bytearray)
 
     def start_tls(self, context: ssl.SSLContext, host: str, seconds: float) -> None:
@@ -137,9 +140,13 @@ def connect(host: str, port: int, *, seconds: float, clock: Callable[[], float])
         raise ConnectionLost("not a host name") from error
     except OSError as error:
         raise ConnectionLost(_words(error)) from error
-    # The dot follows the body as a packet of its own: with Nagle's algorithm it would wait for the last one's receipt.
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return Wire(sock=sock, clock=clock)
+    try:
+        # The dot is a packet of its own: with Nagle's algorithm it would wait for the receipt of the body's last one.
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return Wire(sock=sock, clock=clock, here=sock.getsockname()[0], there=sock.getpeername()[0])
+    except OSError as error:  # broken off already
+        sock.close()
+        raise ConnectionLost(_words(error)) from error
 
 
 def _words(error: OSError) -> str:
