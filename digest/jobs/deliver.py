@@ -195,7 +195,7 @@ class _Shift:
     _pace: Pace | None = None
     _downs: int = 0
     """Failures of the connection in a row."""
-    _rests_until: float = 0.0
+    _rests_until: float = float("-inf")
     _over: bool = False
     """This shift ends early: the server is out of reach, or a thread broke."""
     _error: BaseException | None = None
@@ -335,6 +335,8 @@ class _Shift:
             self._counts["skipped"] += 1
             return
         edition = self._edition(row.edition_key)
+        if self.clock() >= (row.expires_at or edition.expires_at):
+            return  # it waited too long for its turn, and expires with the next upkeep
         try:
             outgoing = self.compose(row, edition)
         except TransportError as error:
