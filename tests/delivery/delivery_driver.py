@@ -1,0 +1,183 @@
+"""A worker in a process of its own that kills itself (SIGKILL) at one point of its work.
+
+    python delivery_driver.py JSON
+
+The point is reached by wrapping the store and the SMTP session from outside; the program knows nothing of it.
+Points, in order: before-freeze, after-freeze, after-claim, after-mail, after-rcpt, after-data, half-body,
+before-transmitting, after-transmitting, after-dot, after-reply, after-final.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+sys.path.append(str(Path(__file__).parent))
+
+from delivery_world import PATIENT, START, compose, frozen, recipients
+from sqlalchemy import event
+
+from digest.jobs.deliver import DeliverOptions, deliver
+from digest.mail.smtp import Session, SmtpTransport
+from digest.store import open_store
+
+POINTS = (
+    "before-freeze",
+    "after-freeze",
+    "after-claim",
+    "after-mail",
+    "after-rcpt",
+    "after-data",
+    "half-body",
+    "before-transmitting",
+    "after-transmitting",
+    "after-dot",
+    "after-reply",
+    "after-final",
+)
+
+
+class Killer:
+    """Kills this process when a point is reached for the ``nth`` time."""
+
+    def __init__(self, point: str | None, nth: int) -> None:
+        self._point, self._left = point, nth
+        self._lock = threading.Lock()
+
+    def at(self, point: str) -> None:
+        if self.is_next(point):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def is_next(self, point: str) -> bool:
+        """Whether it is due here; counts."""
+        if point != self._point:
+            return False
+        with self._lock:
+            self._left -= 1
+            return self._left == 0
+
+
+class KillingStore:
+    """The store, with a death before or after what it does."""
+
+    _BEFORE = {"transmitting": "before-transmitting", "sent": "after-reply"}
+    _AFTER = {
+        "freeze": "after-freeze",
+        "claim": "after-claim",
+        "transmitting": "after-transmitting",
+        "sent": "after-final",
+    }
+
+    def __init__(self, store: Any, killer: Killer) -> None:
+        self._store, self._killer = store, killer
+
+    def __getattr__(self, name: str) -> Any:
+        real = getattr(self._store, name)
+        if name not in self._BEFORE and name not in self._AFTER:
+            return real
+
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            if name in self._BEFORE:
+                self._killer.at(self._BEFORE[name])
+            result = real(*args, **kwargs)
+            if name in self._AFTER and result:
+                self._killer.at(self._AFTER[name])
+            return result
+
+        return wrapped
+
+
+def arm_session(killer: Killer) -> None:
+    """A death after each step of the dialogue."""
+    for name, point in (("mail", "after-mail"), ("rcpt", "after-rcpt"), ("data", "after-data")):
+        _arm_step(name, point, killer)
+    write_body, end = Session._write_body, Session._end
+
+    def half_body(session: Session, data: bytes) -> None:
+        if killer.is_next("half-body"):
+            write_body(session, data[: len(data) // 2])
+            os.kill(os.getpid(), signal.SIGKILL)
+        write_body(session, data)
+
+    def dot(session: Session) -> Any:
+        if killer.is_next("after-dot"):
+            session._wire.write(b".\r\n", 5)
+            os.kill(os.getpid(), signal.SIGKILL)
+        return end(session)
+
+    Session._write_body = half_body  # type: ignore[method-assign]
+    Session._end = dot  # type: ignore[method-assign]
+
+
+def _arm_step(name: str, point: str, killer: Killer) -> None:
+    step: Callable[..., None] = getattr(Session, name)
+
+    def wrapped(session: Session, *args: Any) -> None:
+        step(session, *args)
+        killer.at(point)
+
+    setattr(Session, name, wrapped)
+
+
+def freeze(store: Any, killer: Killer, addresses: list[str]) -> None:
+    """Freeze the edition, unless an earlier process did."""
+    if killer._point == "before-freeze":
+        event.listen(store._store._database._engine, "commit", lambda connection: killer.at("before-freeze"))
+    store.freeze(frozen("2026-11-24"), recipients("2026-11-24", addresses))
+
+
+def main(
+    url: str,
+    port: int,
+    *,
+    point: str | None = None,
+    nth: int = 1,
+    audience: int = 0,
+    resend: bool = False,
+    connections: int = 1,
+    ahead: float | None = 0.0,
+    once: bool = True,
+    lease: float = 120.0,
+    dot_lease: float = 660.0,
+) -> None:
+    """``ahead``: the ledger's clock stands at so many seconds after START; None: it is the real one."""
+    killer = Killer(point, nth)
+    stopping = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stopping.set())
+    with open_store(url) as real:
+        store = KillingStore(real, killer)
+        if audience:
+            freeze(store, killer, [f"reader{number}@example.com" for number in range(audience)])
+        arm_session(killer)
+        report = deliver(
+            store,
+            SmtpTransport(host="127.0.0.1", port=port, security="none", connections=connections, limits=PATIENT),
+            compose,
+            clock=(lambda: datetime.now(UTC)) if ahead is None else (lambda: START + timedelta(seconds=ahead)),
+            options=DeliverOptions(
+                connections=connections,
+                resend=resend,
+                lease=timedelta(seconds=lease),
+                dot_lease=timedelta(seconds=dot_lease),
+                upkeep=0.5,
+                idle=0.2,
+            ),
+            once=once,
+            stop=stopping.is_set,
+        )
+    print(report.line())
+
+
+if __name__ == "__main__":
+    with contextlib.suppress(BrokenPipeError):
+        main(**json.loads(sys.argv[1]))
+    time.sleep(0)

@@ -1,0 +1,214 @@
+"""A store with editions and recipients, a clock, and the invariants that hold whatever happens."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from scripted_smtp import ScriptedServer
+from sqlalchemy import create_engine, text
+
+from digest.errors import PermanentFailure
+from digest.jobs.deliver import DeliverOptions, DeliveryReport, Outgoing, deliver
+from digest.mail.smtp import SmtpTransport, TimeLimits
+from digest.models import Delivery, DeliveryState, FrozenEdition, Recipient, SavedEdition
+from digest.store import open_store
+
+START = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
+PATIENT = TimeLimits(**{field.name: 20.0 for field in dataclasses.fields(TimeLimits)})
+"""For servers that answer, on machines that are slow."""
+QUICK = TimeLimits(**{field.name: 0.4 for field in dataclasses.fields(TimeLimits)})
+"""For servers that do not."""
+FINAL = {"sent", "failed", "skipped", "expired", "in_doubt"}
+
+
+@dataclass
+class Clock:
+    """Time that passes only by sleeping."""
+
+    seconds: float = 0.0
+
+    def now(self) -> datetime:
+        return START + timedelta(seconds=self.seconds)
+
+    def ticks(self) -> float:
+        return self.seconds
+
+    def sleep(self, seconds: float) -> None:
+        self.seconds += seconds
+
+
+@dataclass(frozen=True)
+class Row:
+    """A delivery as it stands in the database."""
+
+    message_id: str
+    address: str
+    edition_key: int
+    state: str
+    attempts: int
+    reply_code: int | None
+    reply_enhanced: str
+    reply_text: str
+    queue_id: str
+
+
+def compose(row: Delivery, edition: SavedEdition) -> Outgoing:
+    """From the frozen edition and the row alone, as the real one."""
+    if row.address.startswith("unfit"):
+        raise PermanentFailure("recipient", f"{row.address!r} is not a mail address", step="rcpt")
+    lines = [
+        f"Message-ID: {row.message_id}",
+        f"To: {row.address}",
+        f"Subject: {edition.subject}",
+        "",
+        edition.text,
+        f".for {row.address}",
+        "",
+    ]
+    return Outgoing(message="\r\n".join(lines).encode(), envelope_from=f"b+{row.token}@bounces.test")
+
+
+def recipients(period: str, addresses: Sequence[str]) -> list[Recipient]:
+    names = [hashlib.sha256(f"{period} {address}".encode()).hexdigest()[:24] for address in addresses]
+    return [
+        Recipient(address=address, message_id=f"<{name}@news.test>", token=name[:16])
+        for address, name in zip(addresses, names, strict=True)
+    ]
+
+
+def frozen(
+    period: str, *, text: str = "words", now: datetime = START, life: timedelta = timedelta(hours=18)
+) -> FrozenEdition:
+    return FrozenEdition(
+        digest="daily",
+        period=period,
+        subject=f"News of {period}",
+        html="<p>words</p>",
+        text=text,
+        document="{}",
+        frozen_at=now,
+        send_after=now,
+        expires_at=now + life,
+    )
+
+
+class World:
+    """Use as a context manager."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.clock = Clock()
+        self.store = open_store(url)
+        engine = url.replace("postgresql://", "postgresql+psycopg://")
+        self._engine = create_engine(engine)
+
+    def __enter__(self) -> World:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.store.close()
+        self._engine.dispose()
+
+    def freeze(self, addresses: Sequence[str] | int, period: str = "2026-11-24", **edition: Any) -> SavedEdition:
+        """An edition for these addresses, or for so many."""
+        if isinstance(addresses, int):
+            addresses = [f"reader{number}@example.com" for number in range(addresses)]
+        saved = self.store.freeze(frozen(period, now=self.clock.now(), **edition), recipients(period, addresses))
+        assert saved is not None
+        return saved
+
+    def deliver(
+        self,
+        transport: Any,
+        *,
+        ledger: Any = None,
+        compose: Callable[[Delivery, SavedEdition], Outgoing] = compose,
+        once: bool = True,
+        stop: Callable[[], bool] = lambda: False,
+        left: Callable[[Delivery], str] = lambda row: "",
+        tell: Callable[[str], None] = lambda alarm: None,
+        progress: Callable[[str, int, int], None] = lambda work, done, total: None,
+        **options: Any,
+    ) -> DeliveryReport:
+        return deliver(
+            ledger or self.store,
+            transport,
+            compose,
+            clock=self.clock.now,
+            ticks=self.clock.ticks,
+            sleep=self.clock.sleep,
+            once=once,
+            stop=stop,
+            left=left,
+            tell=tell,
+            progress=progress,
+            options=DeliverOptions(**options),
+        )
+
+    def smtp(self, server: ScriptedServer, **options: Any) -> SmtpTransport:
+        return smtp_to(server.port, **options)
+
+    def rows(self) -> list[Row]:
+        columns = "message_id, address, edition_key, state, attempts, reply_code, reply_enhanced, reply_text, queue_id"
+        query = text(f"SELECT {columns} FROM delivery ORDER BY key")
+        with self._engine.connect() as connection:
+            return [Row(*row) for row in connection.execute(query)]
+
+    def states(self) -> dict[str, int]:
+        return dict(Counter(row.state for row in self.rows()))
+
+    def state_of(self, address: str) -> str:
+        return next(row.state for row in self.rows() if row.address == address)
+
+    def edition_states(self) -> list[tuple[str, str]]:
+        with self._engine.connect() as connection:
+            return [tuple(row) for row in connection.execute(text("SELECT period, state FROM edition ORDER BY key"))]
+
+    def count(self, state: DeliveryState) -> int:
+        return self.store.counts()[state]
+
+    def drain(self, transport: Any, *, tries: int = 40, **options: Any) -> None:
+        """Run after run, an hour or what is needed apart, until nothing is open."""
+        for _ in range(tries):
+            self.deliver(transport, **options)
+            if not {row.state for row in self.rows()} - FINAL:
+                return
+            self.clock.sleep(1_800)
+        raise AssertionError(f"never drained: {self.states()}")
+
+
+def smtp_to(port: int, **options: Any) -> SmtpTransport:
+    return SmtpTransport(**{"host": "127.0.0.1", "port": port, "security": "none", "limits": PATIENT, **options})
+
+
+def check_invariants(
+    rows: Sequence[Row],
+    server: ScriptedServer,
+    *,
+    audience: int,
+    hold: bool,
+    doubts_allowed: int,
+) -> None:
+    """I1 to I4, I6 and I8, after everything came to rest. ``doubts_allowed``: kills x connections + breaks after the
+    dot."""
+    copies = server.copies()
+    assert len(rows) == audience, "I1: a row for each recipient"
+    assert {row.state for row in rows} <= FINAL, "I1: every row has ended"
+    if hold:
+        assert all(count == 1 for count in copies.values()), "I2: accepted at most once"
+    for row in rows:
+        if row.state == "sent":
+            assert copies[row.message_id] >= 1, "I3: what is sent was accepted"
+        elif copies[row.message_id]:
+            assert row.state == "in_doubt", "I4: accepted and not sent is in doubt"
+    assert all(len(forms) == 1 for forms in server.bytes_of().values()), "I6: all attempts have equal bytes"
+    doubts = sum(row.state == "in_doubt" for row in rows)
+    assert doubts <= doubts_allowed, "I8: no more doubt than there is reason for"
+    lost = [row for row in rows if row.state != "sent" and row.state != "in_doubt" and copies[row.message_id]]
+    assert lost == []

@@ -1,0 +1,349 @@
+"""Workers that are killed, frozen, interrupted; disks that fill; clocks that jump. Real processes, a real server,
+and the invariants after each."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from delivery_driver import POINTS
+from delivery_world import START, World, check_invariants
+from scripted_smtp import Act, Dawdle, ScriptedServer, always, both, serving
+
+DRIVER = Path(__file__).parent / "delivery_driver.py"
+
+
+def start(url: str, server: ScriptedServer, **options: Any) -> subprocess.Popen[str]:
+    """A worker in a process of its own."""
+    given = json.dumps({"url": url, "port": server.port, **options})
+    return subprocess.Popen([sys.executable, DRIVER, given], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def finish(worker: subprocess.Popen[str]) -> tuple[int, str]:
+    out, err = worker.communicate(timeout=60)
+    return worker.returncode, out + err
+
+
+# F1 is long on PostgreSQL only because of the processes; each point runs on SQLite in the quick suite.
+KINDS = ["sqlite", pytest.param("postgres", marks=[pytest.mark.postgres, pytest.mark.slow])]
+
+
+@pytest.fixture(params=KINDS)
+def killing_world(request: pytest.FixtureRequest) -> Iterator[World]:
+    with World(request.getfixturevalue(f"{request.param}_url")) as world:
+        yield world
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_killed_at_a_point(point: str, killing_world: World) -> None:
+    """F1 with ``hold``: nobody lost, nobody twice; in doubt only if the dot may have left."""
+    world, audience = killing_world, 6
+    with serving() as server:
+        nth = 1 if point.endswith("freeze") else 3 if point != "after-claim" else 2
+        code, said = finish(start(world.url, server, point=point, nth=nth, audience=audience))
+        assert code == -signal.SIGKILL, said
+        early = len(server.accepted)
+        world.clock.sleep(121)
+        if point == "before-freeze":
+            assert world.rows() == [], "a crash before the commit leaves nothing"
+            world.clock.seconds = 0
+        if point.endswith("freeze"):
+            assert early == 0
+            assert len(world.rows()) == (0 if point == "before-freeze" else audience), "after it, everything"
+            assert finish(start(world.url, server, audience=audience))[0] == 0
+        world.deliver(world.smtp(server), resend=False)
+        world.clock.sleep(661)
+        world.drain(world.smtp(server), resend=False)
+        uncertain = point in ("after-transmitting", "after-dot", "after-reply")
+        check_invariants(world.rows(), server, audience=audience, hold=True, doubts_allowed=int(uncertain))
+        assert world.states() == ({"sent": 5, "in_doubt": 1} if uncertain else {"sent": 6})
+
+
+@pytest.mark.parametrize("point", ["after-transmitting", "after-dot", "after-reply"])
+def test_killed_in_doubt_and_sent_again(point: str, sqlite_world: World) -> None:
+    """F1 with ``resend``: everybody gets it, one of them perhaps twice, with equal bytes."""
+    world, audience = sqlite_world, 4
+    with serving() as server:
+        assert finish(start(world.url, server, point=point, nth=2, audience=audience))[0] == -signal.SIGKILL
+        world.clock.sleep(661)
+        world.drain(world.smtp(server))
+        check_invariants(world.rows(), server, audience=audience, hold=False, doubts_allowed=0)
+        assert world.states() == {"sent": audience}
+        assert sum(server.copies().values()) == (audience if point == "after-transmitting" else audience + 1)
+
+
+def test_sigterm_finishes_the_message_in_hand(sqlite_world: World) -> None:
+    """A real signal to a real process: the message under way is sent and recorded, the rest waits for the next."""
+    world, audience = sqlite_world, 8
+    world.freeze(audience)
+    worker: list[subprocess.Popen[str]] = []
+
+    def script(step: str, dialogue: Any) -> Act | None:
+        if step == "data" and dialogue.messages == 2:
+            worker[0].send_signal(signal.SIGTERM)
+            return Dawdle(0.3)
+        return None
+
+    with serving(script) as server:
+        worker.append(start(world.url, server))
+        assert finish(worker[0]) == (0, "3 sent, 5 waiting\n")
+        assert world.states() == {"sent": 3, "queued": 5}
+        server.script = lambda step, dialogue: None
+        assert world.deliver(world.smtp(server)).sent == 5
+        check_invariants(world.rows(), server, audience=audience, hold=True, doubts_allowed=0)
+
+
+@pytest.mark.parametrize("step", ["mail", "data"])
+def test_a_frozen_worker_that_wakes_sends_no_dot(step: str, sqlite_world: World) -> None:
+    """F4: SIGSTOP in the dialogue; another worker takes over when the lease is over; SIGCONT."""
+    world = sqlite_world
+    world.freeze(1)
+    worker: list[subprocess.Popen[str]] = []
+    frozen = threading.Event()
+
+    def script(reached: str, _dialogue: Any) -> Act | None:
+        if reached == step and not frozen.is_set():
+            worker[0].send_signal(signal.SIGSTOP)
+            frozen.set()
+        return None
+
+    with serving(script) as server:
+        worker.append(start(world.url, server))
+        assert frozen.wait(30)
+        world.clock.sleep(121)
+        assert world.deliver(world.smtp(server)).sent == 1
+        worker[0].send_signal(signal.SIGCONT)
+        assert finish(worker[0]) == (0, "nothing to send\n")
+        check_invariants(world.rows(), server, audience=1, hold=True, doubts_allowed=0)
+
+
+# ------------------------------------------------------------- many at random
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+@pytest.mark.parametrize("resend", [False, True], ids=["hold", "resend"])
+def test_killed_at_random_times(kind: str, resend: bool, request: pytest.FixtureRequest) -> None:
+    """F2: two workers, 25 kills at moments that nobody chose, then drained. Every row is accounted for."""
+    audience, kills, connections = 400, 25, 2
+    with World(request.getfixturevalue(f"{kind}_url")) as world, serving(always("dot", Dawdle(0.01))) as server:
+        world.clock.seconds = (time.time() - START.timestamp()) // 1
+        world.freeze(audience)
+        options = {"ahead": None, "once": False, "connections": connections, "resend": resend}
+        leases = {"lease": 3.0, "dot_lease": 4.0}
+        workers = [start(world.url, server, **options, **leases) for _ in range(2)]
+        killed = 0
+        for number in range(kills):
+            time.sleep(0.7 + (number * 37 % 19) / 40)
+            victim = workers.pop(0)
+            if victim.poll() is None:
+                victim.kill()
+                killed += 1
+            finish(victim)
+            workers.append(start(world.url, server, **options, **leases))
+        deadline = time.monotonic() + 60
+        while world.states().keys() - {"sent", "in_doubt"} and time.monotonic() < deadline:
+            time.sleep(0.5)
+        for worker in workers:
+            worker.terminate()
+        assert [finish(worker)[0] for worker in workers] == [0, 0]
+        rows = world.rows()
+        check_invariants(rows, server, audience=audience, hold=not resend, doubts_allowed=killed * connections)
+        copies = server.copies()
+        lost = sum(row.state == "sent" and not copies[row.message_id] for row in rows)
+        twice = sum(count > 1 for count in copies.values())
+        doubtful = [row for row in rows if row.state == "in_doubt"]
+        arrived = sum(bool(copies[row.message_id]) for row in doubtful)
+        print(
+            f"\n{kind} {'resend' if resend else 'hold'}: {killed} kills, {len(copies)} of {audience} accepted, "
+            f"{twice} twice, {lost} lost, {len(doubtful)} in doubt ({arrived} of them arrived)"
+        )
+        assert killed == kills
+        assert lost == 0
+        assert twice <= (killed * connections if resend else 0)
+
+
+@pytest.mark.slow
+def test_ten_thousand_rows_with_faults_everywhere(sqlite_world: World) -> None:
+    """F10: 1 % of each fault, ten connections' worth of work; nobody lost, nobody twice, memory flat."""
+    import resource
+
+    world, audience = sqlite_world, 10_000
+    world.freeze(audience)
+    faulty = random_faults(world)
+    with serving(faulty) as server:
+        world.drain(world.smtp(server, connections=4), resend=False, connections=4, patience=1e9, tries=2)
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        world.drain(world.smtp(server, connections=4), resend=False, connections=4, patience=1e9)
+        after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        breaks = faulty.breaks  # type: ignore[attr-defined]
+        check_invariants(world.rows(), server, audience=audience, hold=True, doubts_allowed=breaks)
+    assert after - before < 50_000  # KB
+
+
+def random_faults(world: World) -> Any:
+    """1 % of each: chosen by the step's running number, not by chance."""
+    from scripted_smtp import Close, Reset, Say
+
+    acts = {
+        "mail": [Close(), Say("451 4.3.0 later"), Say("421 4.3.2 closing")],
+        "rcpt": [Close(), Reset(), Say("450 4.2.1 later"), Say("452 4.2.2 full"), Say("550 5.1.1 nobody")],
+        "data": [Close(), Say("451 4.3.0 later")],
+        "dot": [Close(), Reset(), Say("451 4.3.0 later"), Say("554 5.6.0 no")],
+        "accepted": [Close(), Reset()],
+    }
+    seen: dict[str, int] = {}
+    lock = threading.Lock()
+
+    def script(step: str, _dialogue: Any) -> Act | None:
+        with lock:
+            number = seen[step] = seen.get(step, 0) + 1
+            for position, act in enumerate(acts.get(step, [])):
+                if number % 100 == 7 + 13 * position:
+                    if step in ("dot", "accepted") and not isinstance(act, Say):
+                        script.breaks += 1  # type: ignore[attr-defined]
+                    return act
+        return None
+
+    script.breaks = 0  # type: ignore[attr-defined]
+    return script
+
+
+# --------------------------------------------------- disks, locks and clocks
+
+
+def test_a_full_disk_at_freezing_undoes_everything(sqlite_url: str) -> None:
+    """F5: ``PRAGMA max_page_count`` stands for the end of the disk. Nothing is left of the edition; when there is
+    room, it is frozen whole."""
+    from sqlalchemy import event
+
+    from digest.errors import StoreError
+
+    with World(sqlite_url) as world:
+        engine = world.store._database._engine
+
+        def limit(connection: Any, *_: object) -> None:
+            connection.execute(f"PRAGMA max_page_count = {pages}")
+
+        pages = 1
+        event.listen(engine, "checkout", limit)
+        with pytest.raises(StoreError, match="the disk is full"):
+            world.freeze(500, text="words " * 20_000)
+        assert world.rows() == []
+        pages = 1_000_000
+        world.freeze(500, text="words " * 20_000)
+        assert len(world.rows()) == 500
+
+
+def test_a_locked_database_only_takes_time(sqlite_url: str) -> None:
+    """F6: another writer holds the database for a while, right after the server's yes."""
+    import sqlite3
+
+    from digest.jobs.deliver import deliver
+    from digest.store import open_store
+
+    with World(sqlite_url) as world:
+        world.freeze(3)
+        path = sqlite_url.removeprefix("sqlite:///")
+        locker = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        release = threading.Timer(1.5, lambda: locker.execute("ROLLBACK"))
+
+        def script(step: str, dialogue: Any) -> Act | None:
+            if step == "accepted" and dialogue.messages == 1:
+                locker.execute("BEGIN IMMEDIATE")
+                release.start()
+            return None
+
+        with serving(script) as server, open_store(sqlite_url, busy_timeout=0.2) as hasty:
+            from delivery_world import compose
+
+            report = deliver(hasty, world.smtp(server), compose, clock=world.clock.now)
+        release.join()
+        locker.close()
+        assert report.sent == 3
+        check_invariants(world.rows(), server, audience=3, hold=True, doubts_allowed=0)
+
+
+@pytest.mark.postgres
+def test_a_database_connection_that_is_cut_only_takes_time(postgres_url: str) -> None:
+    """F6: the server ends our connections between the server's yes and the final commit."""
+    import psycopg
+
+    from digest.jobs.deliver import deliver
+
+    with World(postgres_url) as world:
+        world.freeze(3)
+
+        def cut(step: str, dialogue: Any) -> Act | None:
+            if step == "accepted" and dialogue.messages == 2:
+                with psycopg.connect(postgres_url, autocommit=True) as other:
+                    other.execute(
+                        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                        "WHERE pid <> pg_backend_pid() AND datname = current_database()"
+                    )
+            return None
+
+        from delivery_world import compose
+
+        with serving(cut) as server:
+            report = deliver(world.store, world.smtp(server), compose, clock=world.clock.now)
+            assert report.sent == 3
+            check_invariants(world.rows(), server, audience=3, hold=True, doubts_allowed=0)
+
+
+@pytest.mark.parametrize("jump", [3600, -3600, 86_400, -86_400], ids=["+1h", "-1h", "+1d", "-1d"])
+def test_a_clock_that_jumps_loses_nobody(jump: float, world: World) -> None:
+    """F7: in the middle of a message. A day ahead is past the edition's end: what was not sent has expired, openly."""
+    world.freeze(6)
+
+    def script(step: str, dialogue: Any) -> Act | None:
+        if step == "data" and dialogue.messages == 2:
+            world.clock.seconds += jump
+        return None
+
+    with serving(script) as server:
+        world.deliver(world.smtp(server), resend=False)
+        world.clock.seconds = max(world.clock.seconds, 0)
+        for _ in range(3):
+            world.clock.sleep(700)
+            world.deliver(world.smtp(server), resend=False)
+        check_invariants(world.rows(), server, audience=6, hold=True, doubts_allowed=0)
+    assert world.states() == ({"sent": 3, "expired": 3} if jump == 86_400 else {"sent": 6})
+
+
+def test_cancelling_while_sending(world: World) -> None:
+    """F11: rows of an edition that is not under way any more are not claimed."""
+    from sqlalchemy import text
+
+    world.freeze(8)
+
+    def script(step: str, dialogue: Any) -> Act | None:
+        if step == "data" and dialogue.messages == 2:
+            with world._engine.begin() as connection:
+                connection.execute(text("UPDATE edition SET state = 'cancelled'"))
+        return None
+
+    with serving(script) as server:
+        report = world.deliver(world.smtp(server))
+    assert report.sent <= 4
+    assert len(server.accepted) == report.sent
+
+
+def test_a_hundred_rows_and_two_workers_at_once(world: World) -> None:
+    """Two processes on one ledger: each row goes to one of them."""
+    world.freeze(100)
+    with serving(both(always("dot", Dawdle(0.002)))) as server:
+        workers = [start(world.url, server, connections=2) for _ in range(2)]
+        results = [finish(worker) for worker in workers]
+        assert [code for code, _ in results] == [0, 0], results
+        assert world.deliver(world.smtp(server)).line() == "nothing to send"
+        check_invariants(world.rows(), server, audience=100, hold=True, doubts_allowed=0)
+    assert sum(int(said.split()[0]) for _, said in results if said[0].isdigit()) == 100

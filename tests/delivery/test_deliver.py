@@ -1,0 +1,658 @@
+"""Working through the ledger: a real store, a real SMTP server, a clock that only sleeping moves."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from delivery_world import PATIENT, QUICK, START, World, check_invariants, smtp_to
+from scripted_smtp import Act, Close, Dawdle, Hang, Reset, Say, ScriptedServer, always, at, both, serving
+
+from digest.errors import Doubtful, PermanentFailure, StoreError, TemporaryFailure
+from digest.jobs.deliver import DeliverOptions, DeliveryReport, Outgoing
+from digest.mail.folder import FolderTransport
+from digest.models import DeliveryState, Reply
+
+
+class FakeTransport:
+    """Answers as it is told, without a network; keeps what it was given."""
+
+    def __init__(
+        self, *outcomes: Reply | Exception, then: Reply | Exception | None = None, atomic: bool = False
+    ) -> None:
+        self.atomic = atomic
+        self._outcomes = list(outcomes)
+        self._then = then or Reply(code=250, enhanced="2.0.0", text="Ok: queued as 1")
+        self.sent: list[tuple[str, bytes]] = []
+        self.closed = 0
+
+    def send(self, *, envelope_from, recipient, name, message, before_dot) -> Reply:
+        outcome = self._outcomes.pop(0) if self._outcomes else self._then
+        early = isinstance(outcome, Exception) and getattr(outcome, "step", "dot") != "dot"
+        if not early and not before_dot():
+            raise TemporaryFailure("fake", "given up", step="body")
+        self.sent.append((recipient, message))
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+def refused(step: str, code: int, enhanced: str, text: str = "no") -> Exception:
+    kind = PermanentFailure if code >= 500 else TemporaryFailure
+    return kind("mx:25", f"refuses: {code} {enhanced} {text}", step=step, code=code, enhanced=enhanced, text=text)
+
+
+# ------------------------------------------------------------------ all well
+
+
+def test_everybody_gets_the_edition_once(world: World) -> None:
+    """Claimed, sent, recorded with the server's queue id; the edition is finished."""
+    world.freeze(5)
+    with serving() as server:
+        report = world.deliver(world.smtp(server))
+        again = world.deliver(world.smtp(server))
+    assert report.sent == 5
+    assert report.line() == "5 sent"
+    assert report.finished == ("daily 2026-11-24: finished",)
+    assert (report.failures, report.warnings) == ((), ())
+    assert again.line() == "nothing to send"
+    rows = world.rows()
+    assert [(row.state, row.reply_code, row.reply_enhanced) for row in rows] == [("sent", 250, "2.0.0")] * 5
+    assert {row.queue_id for row in rows} == {f"Q1x{n}" for n in range(1, 6)}
+    check_invariants(rows, server, audience=5, hold=True, doubts_allowed=0)
+
+
+def test_each_message_has_one_recipient_and_its_token_on_the_envelope(sqlite_world: World) -> None:
+    """M1, M15."""
+    sqlite_world.freeze(3)
+    with serving() as server:
+        sqlite_world.deliver(sqlite_world.smtp(server))
+    senders = {each.sender for each in server.accepted}
+    assert len(senders) == 3
+    assert all(sender.startswith("b+") and sender.endswith("@bounces.test") for sender in senders)
+    assert {each.recipient for each in server.accepted} == {f"reader{n}@example.com" for n in range(3)}
+
+
+def test_a_folder_gets_one_file_each_and_is_never_in_doubt(world: World, tmp_path: Path) -> None:
+    world.freeze(4)
+    report = world.deliver(FolderTransport(tmp_path / "outbox"))
+    assert report.sent == 4
+    files = sorted((tmp_path / "outbox").iterdir())
+    assert [file.name for file in files] == sorted(f"{row.message_id[1:-1]}.eml" for row in world.rows())
+
+
+def test_several_connections_share_the_work(world: World) -> None:
+    """Nobody gets two, nobody none."""
+    world.freeze(40)
+    with serving() as server:
+        report = world.deliver(world.smtp(server, connections=4), connections=4)
+    assert report.sent == 40
+    assert 1 < server.connections <= 4
+    check_invariants(world.rows(), server, audience=40, hold=True, doubts_allowed=0)
+
+
+def test_nothing_is_sent_before_its_time(world: World) -> None:
+    edition = world.freeze(1)
+    assert edition.send_after == START
+    world.clock.seconds = -60
+    with serving() as server:
+        report = world.deliver(world.smtp(server))
+        assert (report.line(), report.waiting) == ("0 sent, 1 waiting", 1)
+        assert server.connections == 0
+
+
+def test_progress_is_told(sqlite_world: World) -> None:
+    told: list[tuple[str, int, int]] = []
+    sqlite_world.freeze(3)
+    sqlite_world.deliver(FakeTransport(), progress=lambda *step: told.append(step))
+    assert told == [("sending mail", 1, 3), ("sending mail", 2, 3), ("sending mail", 3, 3)]
+
+
+def test_the_rate_is_kept(sqlite_world: World) -> None:
+    """Two a second: nine messages take four seconds."""
+    sqlite_world.freeze(9)
+    sqlite_world.deliver(FakeTransport(), rate=2.0)
+    assert sqlite_world.clock.seconds == pytest.approx(4.0, abs=0.3)
+
+
+def test_a_throttling_server_is_given_time(sqlite_world: World) -> None:
+    sqlite_world.freeze(9)
+    sqlite_world.deliver(FakeTransport(refused("rcpt", 450, "4.7.1")), rate=2.0)
+    assert sqlite_world.clock.seconds > 6
+
+
+# ------------------------------------------------------- the failure table
+
+ROW_RETRIED = ("queued", 1)
+ROW_UNTOUCHED = ("queued", 0)
+
+
+@pytest.mark.parametrize(
+    ("reached", "act", "row"),
+    [
+        *((step, act, ROW_UNTOUCHED) for step in ("connect", "ehlo") for act in (Close(), Reset(), Hang())),
+        ("connect", Say("421 4.3.2 busy"), ROW_UNTOUCHED),
+        ("connect", Say("554 5.7.1 go away"), ROW_UNTOUCHED),
+        *((step, act, ROW_RETRIED) for step in ("mail", "rcpt", "data") for act in (Close(), Reset(), Hang())),
+        *(
+            (step, Say(answer), ROW_RETRIED)
+            for step in ("mail", "rcpt", "data", "dot")
+            for answer in ("450 4.2.1 x", "451 4.3.0 x", "452 4.3.1 x")
+        ),
+        ("rcpt", Say("552 5.2.2 full"), ROW_RETRIED),
+        ("dot", Say("421 4.3.2 closing"), ROW_RETRIED),
+        *((step, Say("550 5.1.1 x"), ("failed", 1)) for step in ("rcpt", "data", "dot")),
+        *((step, Say("554 5.6.0 x"), ("failed", 1)) for step in ("rcpt", "data", "dot")),
+        ("data", Say("552 5.3.4 x"), ("failed", 1)),
+        ("dot", Say("552 5.3.4 x"), ("failed", 1)),
+        ("mail", Say("550 5.7.1 x"), ROW_UNTOUCHED),
+        *(("dot", act, ("in_doubt", 1)) for act in (Close(), Reset(), Hang())),
+        *(("accepted", act, ("in_doubt", 1)) for act in (Close(), Reset(), Hang())),
+    ],
+)
+def test_what_becomes_of_a_row(reached: str, act: Act, row: tuple[str, int], sqlite_world: World) -> None:
+    """F3: one run against a server with this fault at this step, then runs against one without: nobody is forgotten,
+    nobody gets two."""
+    sqlite_world.freeze(1)
+    with serving(always(reached, act)) as server:
+        limits = QUICK if isinstance(act, Hang) else PATIENT
+        report = sqlite_world.deliver(sqlite_world.smtp(server, limits=limits), resend=False)
+        [after] = sqlite_world.rows()
+        assert (after.state, after.attempts) == row
+        assert report.failures or report.warnings
+        if after.state == "queued":
+            server.script = lambda step, dialogue: None
+            for edition, _ in sqlite_world.store.paused_editions():
+                sqlite_world.store.resume_edition(edition.key, sqlite_world.clock.now())
+            sqlite_world.drain(sqlite_world.smtp(server), resend=False)
+            assert sqlite_world.states() == {"sent": 1}
+        check_invariants(sqlite_world.rows(), server, audience=1, hold=True, doubts_allowed=1)
+
+
+@pytest.mark.parametrize("step", ["mail", "rcpt", "data"])
+def test_421_anywhere_before_the_dot_is_not_the_rows_fault(step: str, sqlite_world: World) -> None:
+    """The transport rests for a second, then the row is sent: its attempt did not count."""
+    sqlite_world.freeze(2)
+    with serving(at(step, Say("421 4.3.2 closing"))) as server:
+        report = sqlite_world.deliver(sqlite_world.smtp(server))
+    assert report.sent == 2
+    assert [row.attempts for row in sqlite_world.rows()] == [1, 1]
+    assert sqlite_world.clock.seconds >= 1
+
+
+def test_a_server_out_of_reach_ends_the_run_at_once(sqlite_world: World) -> None:
+    """One clear failure, everything waits, and the next run makes up for it."""
+    sqlite_world.freeze(3)
+    with serving() as server:
+        port = server.port
+    report = sqlite_world.deliver(smtp_to(port))
+    [failure] = report.failures
+    assert failure.startswith(f"mail waits for the next run: 127.0.0.1:{port}: cannot be reached: connection refused; ")
+    assert failure.endswith("; check mail.host and mail.port")
+    assert report.line() == "0 sent, 3 waiting"
+    assert sqlite_world.clock.seconds == 0
+    assert [row.attempts for row in sqlite_world.rows()] == [0, 0, 0]
+    with serving() as server:
+        assert sqlite_world.deliver(sqlite_world.smtp(server)).sent == 3
+
+
+def test_a_link_that_breaks_again_and_again_ends_the_run(sqlite_world: World) -> None:
+    """After the third time the run's patience is over; a worker would wait longer and longer."""
+    sqlite_world.freeze(10)
+    with serving(always("data", Close())) as server:
+        report = sqlite_world.deliver(sqlite_world.smtp(server))
+    assert (report.sent, report.retried) == (0, 3)
+    assert "mail waits for the next run" in report.failures[0]
+    assert sqlite_world.clock.seconds == pytest.approx(6, abs=0.5)
+    assert sqlite_world.states() == {"queued": 10}
+
+
+def test_retries_come_by_the_plan_until_the_edition_expires(sqlite_world: World) -> None:
+    """Mailbox full for a day: 14 attempts in 18 hours, then the row is expired and the operator is told."""
+    sqlite_world.freeze(1)
+    attempts: list[float] = []
+    transport = FakeTransport(then=refused("rcpt", 452, "4.2.2", "mailbox full"))
+    while sqlite_world.states() == {"queued": 1}:
+        report = sqlite_world.deliver(transport)
+        if len(transport.sent) > len(attempts):
+            attempts.append(sqlite_world.clock.seconds / 60)
+        sqlite_world.clock.sleep(30)
+        if report.next_due is not None and report.next_due < START + timedelta(hours=18):
+            sqlite_world.clock.seconds = max(sqlite_world.clock.seconds, (report.next_due - START).total_seconds())
+    assert report.failures == ("mail: 1 could not be sent in time and expired",)
+    assert report.finished == ("daily 2026-11-24: expired",)
+    gaps = [later - earlier for earlier, later in itertools.pairwise(attempts)]
+    for gap, planned in zip(gaps, [1, 5, 15, 30, 60] + [120] * 20, strict=False):
+        assert planned * 0.8 - 1 <= gap <= planned * 1.2 + 2
+    assert len(attempts) in (13, 14, 15)
+
+
+def test_a_refused_recipient_is_told_without_the_address(sqlite_world: World) -> None:
+    sqlite_world.freeze(["nouser@example.com", "ann@example.com"])
+
+    def script(step: str, dialogue) -> Act | None:
+        if step == "rcpt" and dialogue.recipient.startswith("nouser"):
+            return Say("550 5.1.1 <nouser@example.com>: unknown")
+        return None
+
+    with serving(script) as server:
+        report = sqlite_world.deliver(sqlite_world.smtp(server))
+    assert report.line() == "1 sent, 1 failed"
+    [failure] = report.failures
+    assert failure.startswith("n***@example.com: not sent, and not tried again: 127.0.0.1:")
+    assert failure.endswith("refuses the recipient: 550 5.1.1 <n***@example.com>: unknown")
+    assert report.finished == ("daily 2026-11-24: finished",)
+
+
+def test_many_with_the_same_reason_are_one_line(sqlite_world: World) -> None:
+    sqlite_world.freeze(6)
+    report = sqlite_world.deliver(FakeTransport(then=refused("rcpt", 451, "4.3.0", "later")))
+    [warning] = report.warnings
+    assert warning.startswith("r***@example.com: tried again later:")
+    assert report.line() == "0 sent, 6 waiting"
+    assert report.next_due is not None
+    assert report.next_due > sqlite_world.clock.now()
+
+
+def test_a_recipient_who_can_never_be_written_to_fails_alone(sqlite_world: World) -> None:
+    """``compose`` says so; nothing is said to the server."""
+    sqlite_world.freeze(["unfit", "ann@example.com"])
+    transport = FakeTransport()
+    report = sqlite_world.deliver(transport)
+    assert (report.sent, report.failed) == (1, 1)
+    assert [recipient for recipient, _ in transport.sent] == ["ann@example.com"]
+
+
+# ------------------------------------------------------------------- in doubt
+
+
+def test_resend_repeats_a_doubtful_message_once_with_equal_bytes(world: World) -> None:
+    """At once, in the same run; the same Message-ID, the same bytes."""
+    world.freeze(2)
+    with serving(at("accepted", Close())) as server:
+        report = world.deliver(world.smtp(server))
+    assert (report.sent, report.in_doubt, report.repeated) == (2, 1, 1)
+    assert len(report.warnings) == 1
+    assert "in doubt" in report.warnings[0]
+    assert report.failures == ()
+    assert sorted(server.copies().values()) == [1, 2]
+    check_invariants(world.rows(), server, audience=2, hold=False, doubts_allowed=1)
+
+
+def test_a_server_that_never_answers_does_not_get_copy_after_copy(world: World) -> None:
+    """A message is repeated once; after that it stays in doubt, however many runs follow."""
+    world.freeze(1)
+    with serving(always("accepted", Close())) as server:
+        for _ in range(5):
+            world.deliver(world.smtp(server))
+            world.clock.sleep(600)
+    assert list(server.copies().values()) == [2]
+    assert world.states() == {"in_doubt": 1}
+
+
+def test_hold_never_repeats(world: World) -> None:
+    world.freeze(3)
+    with serving(at("accepted", Close())) as server:
+        first = world.deliver(world.smtp(server), resend=False)
+        world.clock.sleep(3600)
+        second = world.deliver(world.smtp(server), resend=False)
+    assert (first.sent, first.in_doubt, first.doubtful) == (2, 1, 1)
+    assert "in doubt" in first.failures[0]
+    assert second.line() == "nothing to send"
+    check_invariants(world.rows(), server, audience=3, hold=True, doubts_allowed=1)
+
+
+# --------------------------------------------------------------- stop switch
+
+
+def test_five_equal_refusals_in_a_row_pause_the_edition(world: World) -> None:
+    """F12: a wrong DNS record costs five, not the list; those five come back when the operator resumes."""
+    edition = world.freeze(30)
+    alarms: list[str] = []
+    broken = always("dot", Say("550 5.7.26 unauthenticated mail"))
+    with serving(broken) as server:
+        report = world.deliver(world.smtp(server), tell=alarms.append)
+        assert (report.sent, report.failed, report.waiting) == (0, 5, 25)
+        assert report.paused == ("daily 2026-11-24",)
+        assert alarms == [report.failures[0]]
+        assert "sending is paused: 5 recipients in a row were refused alike: 550 5.7.26 (at dot)" in alarms[0]
+        assert alarms[0].endswith("then run: digest deliver --resume daily 2026-11-24")
+        again = world.deliver(world.smtp(server))
+        assert again.sent == again.failed == 0
+        assert again.failures == (alarms[0],)
+        server.script = lambda step, dialogue: None
+        assert world.store.resume_edition(edition.key, world.clock.now()) == 30
+        assert world.deliver(world.smtp(server)).sent == 30
+    check_invariants(world.rows(), server, audience=30, hold=True, doubts_allowed=0)
+
+
+def test_a_refused_sender_pauses_at_once_and_costs_nobody_an_attempt(world: World) -> None:
+    edition = world.freeze(5)
+    with serving(at("mail", Say("553 5.7.1 not your address"))) as server:
+        report = world.deliver(world.smtp(server))
+        assert report.waiting == 5
+        assert "refuses the sender: 553 5.7.1" in report.failures[0]
+        assert [row.attempts for row in world.rows()] == [0] * 5
+        world.store.resume_edition(edition.key, world.clock.now())
+        assert world.deliver(world.smtp(server)).sent == 5
+
+
+def test_over_a_fifth_refused_among_the_first_fifty_pauses(sqlite_world: World) -> None:
+    """Counted over runs and workers: what was refused earlier is in the ledger."""
+    sqlite_world.freeze(60)
+    pattern = [refused("rcpt", 550, "5.1.1"), Reply(code=250)] * 30
+    first = sqlite_world.deliver(FakeTransport(*pattern[:12]), stop=after_messages(12, sqlite_world))
+    assert (first.failed, first.paused) == (6, ())
+    second = sqlite_world.deliver(FakeTransport(*pattern))
+    assert second.failed == 5
+    assert "11 of the first 21 recipients were refused" in second.failures[0]
+
+
+def after_messages(number: int, world: World) -> Callable[[], bool]:
+    return lambda: sum(row.state in ("sent", "failed") for row in world.rows()) >= number
+
+
+def test_another_edition_goes_on(sqlite_world: World) -> None:
+    sqlite_world.freeze(8, "2026-11-23")
+    sqlite_world.freeze(8, "2026-11-24")
+
+    class Picky(FakeTransport):
+        def send(self, **letter):
+            if b"News of 2026-11-23" in letter["message"]:
+                raise refused("rcpt", 550, "5.7.1")
+            return super().send(**letter)
+
+    report = sqlite_world.deliver(Picky())
+    assert report.paused == ("daily 2026-11-23",)
+    assert (report.sent, report.failed) == (8, 5)
+
+
+def test_rows_of_a_paused_edition_still_expire(sqlite_world: World) -> None:
+    sqlite_world.freeze(6)
+    sqlite_world.deliver(FakeTransport(then=refused("dot", 554, "5.7.1")))
+    sqlite_world.clock.sleep(19 * 3600)
+    report = sqlite_world.deliver(FakeTransport())
+    assert (report.expired, report.sent) == (1, 0)
+    assert report.paused == ()
+
+
+# ------------------------------------------------------------------ stopping
+
+
+def test_a_stop_finishes_the_message_in_hand_and_begins_no_other(world: World) -> None:
+    """SIGTERM: rows claimed and not begun are back in the queue at once, uncounted."""
+    world.freeze(10)
+    stopping = threading.Event()
+
+    def script(step: str, dialogue) -> Act | None:
+        if step == "data" and dialogue.messages == 2:
+            stopping.set()
+        return None
+
+    with serving(script) as server:
+        report = world.deliver(world.smtp(server), stop=stopping.is_set)
+        assert report.sent == 3
+        assert world.states() == {"sent": 3, "queued": 7}
+        assert sum(row.attempts for row in world.rows()) == 3
+        assert world.deliver(world.smtp(server)).sent == 7
+    check_invariants(world.rows(), server, audience=10, hold=True, doubts_allowed=0)
+
+
+def test_a_worker_goes_on_until_it_is_stopped(sqlite_world: World) -> None:
+    """It sends retries when their time has come, an edition that is frozen meanwhile, and sleeps in between."""
+    sqlite_world.freeze(2)
+    later: list[int] = []
+
+    def stop() -> bool:
+        if sqlite_world.clock.seconds > 600 and not later:
+            later.append(sqlite_world.freeze(1, "2026-11-25").key)
+        return sqlite_world.clock.seconds > 1200
+
+    transport = FakeTransport(refused("rcpt", 451, "4.3.0"))
+    report = sqlite_world.deliver(transport, once=False, stop=stop)
+    assert (report.sent, report.retried) == (3, 1)
+    assert sqlite_world.states() == {"sent": 3}
+    assert transport.closed >= 2  # connections are let go of while there is nothing to do
+
+
+def test_a_worker_waits_longer_and_longer_for_a_server_out_of_reach(sqlite_world: World) -> None:
+    sqlite_world.freeze(1)
+    alarms: list[str] = []
+    down = TemporaryFailure("mx:25", "cannot be reached", step="connect")
+    transport = FakeTransport(*[down] * 6)
+    sqlite_world.deliver(transport, once=False, stop=lambda: sqlite_world.states() == {"sent": 1}, tell=alarms.append)
+    assert sqlite_world.clock.seconds == pytest.approx(1 + 5 + 15 + 60 + 300 + 300, abs=5)
+    assert alarms == ["mx:25: cannot be reached"]
+    assert sqlite_world.rows()[0].attempts == 1
+
+
+# ---------------------------------------------------------- leases and crashes
+
+
+def test_a_lost_lease_sends_no_dot(world: World) -> None:
+    """F4: a worker frozen past its lease wakes when another one has the row: it closes and reports nothing."""
+    world.freeze(1)
+    store = world.store
+
+    class Slow:
+        """While the first worker is in the dialogue, its lease ends and another worker does the job."""
+
+        def __init__(self, port: int) -> None:
+            self.atomic = False
+            self._inner, self._other, self._first = smtp_to(port), smtp_to(port), True
+
+        def send(self, *, before_dot, **letter) -> Reply:
+            def woken() -> bool:
+                if self._first:
+                    self._first = False
+                    world.clock.sleep(121)
+                    assert world.deliver(self._other).sent == 1
+                return before_dot()
+
+            return self._inner.send(before_dot=woken, **letter)
+
+        def close(self) -> None:
+            self._inner.close()
+
+    with serving() as server:
+        report = world.deliver(Slow(server.port))
+    assert (report.sent, report.retried, report.failures) == (0, 0, ())
+    assert list(server.copies().values()) == [1]
+    assert store.counts()[DeliveryState.SENT] == 1
+
+
+def test_a_slow_message_keeps_its_lease(sqlite_world: World) -> None:
+    """The watch renews it, so that nobody takes the row while the server dawdles."""
+    sqlite_world.freeze(1)
+
+    class Dawdling(FakeTransport):
+        def send(self, **letter):
+            sqlite_world.clock.sleep(60)  # the watch looks once a second, real time
+            wait_until(lambda: renewed)
+            sqlite_world.clock.sleep(100)
+            assert sqlite_world.store.recover(sqlite_world.clock.now(), atomic=False) == (0, 0)
+            return super().send(**letter)
+
+    renewed: list[object] = []
+
+    class Watching:
+        def __getattr__(self, name: str):
+            return getattr(sqlite_world.store, name)
+
+        def renew(self, delivery, until) -> bool:
+            done = sqlite_world.store.renew(delivery, until)
+            renewed.append(done)
+            return done
+
+    report = sqlite_world.deliver(Dawdling(), ledger=Watching())
+    assert report.sent == 1
+    assert renewed == [True]
+
+
+def wait_until(is_true: Callable[[], object]) -> None:
+    waiting = threading.Event()
+    for _ in range(100):
+        if is_true():
+            return
+        waiting.wait(0.05)
+    raise AssertionError("waited in vain")
+
+
+def test_rows_of_a_dead_worker_are_taken_over(world: World) -> None:
+    """Leased: sent again for certain. Transmitting: in doubt, so with ``hold`` it stays."""
+    world.freeze(2)
+    leased, transmitting = world.store.claim(world.clock.now(), 2, timedelta(seconds=120))
+    assert world.store.transmitting(transmitting, world.clock.now() + timedelta(minutes=11))
+    with serving() as server:
+        assert world.deliver(world.smtp(server), resend=False).line() == "nothing to send"
+        world.clock.sleep(121)
+        report = world.deliver(world.smtp(server), resend=False)
+        assert (report.sent, report.recovered) == (1, 1)
+        world.clock.sleep(600)
+        report = world.deliver(world.smtp(server), resend=False)
+        assert (report.sent, report.doubtful) == (0, 1)
+    assert world.state_of(leased.address) == "sent"
+    assert world.state_of(transmitting.address) == "in_doubt"
+
+
+def test_a_dead_workers_rows_of_a_folder_are_simply_done_again(world: World, tmp_path: Path) -> None:
+    world.freeze(1)
+    [row] = world.store.claim(world.clock.now(), 1, timedelta(seconds=120))
+    world.store.transmitting(row, world.clock.now() + timedelta(minutes=11))
+    world.clock.sleep(700)
+    report = world.deliver(FolderTransport(tmp_path / "outbox"), resend=False)
+    assert (report.sent, report.recovered, report.doubtful) == (1, 1, 0)
+
+
+class Failing:
+    """The ledger, of which a method raises StoreError the first times it is called."""
+
+    def __init__(self, world: World, method: str, times: int, *, after_doing_it: bool = False) -> None:
+        self._store, self._method, self.left, self._after = world.store, method, times, after_doing_it
+
+    def __getattr__(self, name: str):
+        real = getattr(self._store, name)
+        if name != self._method:
+            return real
+
+        def failing(*args, **kwargs):
+            if self.left <= 0:
+                return real(*args, **kwargs)
+            self.left -= 1
+            if self._after:
+                real(*args, **kwargs)
+            raise StoreError("digest.db", "the disk is full", "make room")
+
+        return failing
+
+
+@pytest.mark.parametrize("after_doing_it", [False, True], ids=["undone", "done-but-not-told"])
+def test_a_store_that_fails_after_the_servers_yes_is_tried_for_half_a_minute(
+    world: World, after_doing_it: bool
+) -> None:
+    world.freeze(1)
+    with serving() as server:
+        report = world.deliver(world.smtp(server), ledger=Failing(world, "sent", 20, after_doing_it=after_doing_it))
+    assert report.sent == 1
+    assert world.states() == {"sent": 1}
+    assert world.clock.seconds == pytest.approx(20)
+    assert list(server.copies().values()) == [1]
+
+
+def test_if_it_goes_on_failing_the_row_is_in_doubt_later(world: World) -> None:
+    """2xx, then our commit fails: sent, not recorded. Never silently sent again with ``hold``."""
+    world.freeze(3)
+    with serving() as server:
+        with pytest.raises(StoreError):
+            world.deliver(world.smtp(server), ledger=Failing(world, "sent", 1_000), resend=False)
+        assert world.states() == {"transmitting": 1, "queued": 2}
+        world.clock.sleep(661)
+        world.drain(world.smtp(server), resend=False)
+    assert world.states() == {"in_doubt": 1, "sent": 2}
+    check_invariants(world.rows(), server, audience=3, hold=True, doubts_allowed=1)
+
+
+def test_no_dot_without_the_transmitting_commit(world: World) -> None:
+    """F5: the disk is full right then. The message is broken off, the row goes back, and is sent when there is room."""
+    world.freeze(2)
+    with serving() as server:
+        report = world.deliver(world.smtp(server), ledger=Failing(world, "transmitting", 1))
+        assert (report.sent, report.retried) == (1, 1)
+        assert "the disk is full" in report.warnings[0]
+        world.clock.sleep(90)
+        assert world.deliver(world.smtp(server)).sent == 1
+    check_invariants(world.rows(), server, audience=2, hold=True, doubts_allowed=0)
+
+
+@pytest.mark.parametrize("method", ["recover", "expire", "claim", "edition_by_key", "settle", "counts"])
+def test_a_store_that_fails_otherwise_ends_the_run_with_its_error(method: str, world: World) -> None:
+    world.freeze(2)
+    with serving() as server:
+        with pytest.raises(StoreError, match="the disk is full"):
+            world.deliver(world.smtp(server), ledger=Failing(world, method, 1))
+        assert world.deliver(world.smtp(server)).sent == (0 if method in ("settle",) else 2)
+    check_invariants(world.rows(), server, audience=2, hold=True, doubts_allowed=0)
+
+
+def test_a_message_that_cannot_be_made_gives_the_row_back(world: World) -> None:
+    """A fault of ours ends the run; the row is not lost, and its attempt not counted."""
+    world.freeze(2)
+
+    def broken(row, edition) -> Outgoing:
+        raise ZeroDivisionError
+
+    with serving() as server:
+        with pytest.raises(ZeroDivisionError):
+            world.deliver(world.smtp(server), compose=broken)
+        assert world.states() == {"queued": 2}
+        assert sum(row.attempts for row in world.rows()) == 0
+        assert world.deliver(world.smtp(server)).sent == 2
+
+
+# --------------------------------------------------------- leaving, cancelling
+
+
+def test_who_left_since_the_freezing_gets_nothing(world: World) -> None:
+    """F11, I5: asked right before each attempt."""
+    world.freeze(4)
+    with serving() as server:
+        report = world.deliver(
+            world.smtp(server), left=lambda row: "unsubscribed" if row.address.startswith("reader2") else ""
+        )
+    assert (report.sent, report.skipped) == (3, 1)
+    assert report.line() == "3 sent, 1 not wanted any more"
+    assert world.state_of("reader2@example.com") == "skipped"
+    assert "reader2@example.com" not in {each.recipient for each in server.accepted}
+
+
+# -------------------------------------------------------------------- report
+
+
+def test_a_report_is_plain_values() -> None:
+    """It can be printed and stored as JSON."""
+    import dataclasses
+    import json
+
+    report = DeliveryReport(sent=1, failures=("a",), next_due=START)
+    assert json.loads(json.dumps(dataclasses.asdict(report), default=str))["failures"] == ["a"]
+    assert DeliverOptions().dot_lease > timedelta(minutes=10)
+
+
+def test_doubt_of_a_fake_transport_is_the_same(sqlite_world: World) -> None:
+    sqlite_world.freeze(1)
+    report = sqlite_world.deliver(FakeTransport(Doubtful("mx", "no answer", step="dot")), resend=False)
+    assert (report.in_doubt, report.doubtful) == (1, 1)
+
+
+def test_silence_of_a_slow_server_within_the_limits_is_fine(sqlite_world: World) -> None:
+    sqlite_world.freeze(2)
+    with serving(both(at("rcpt", Dawdle(0.2)), at("dot", Dawdle(0.2)))) as server:
+        assert sqlite_world.deliver(sqlite_world.smtp(server)).sent == 2
+    assert isinstance(server, ScriptedServer)

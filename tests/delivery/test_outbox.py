@@ -1,0 +1,307 @@
+"""What becomes of a delivery: the decisions, as tables."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from digest.errors import Doubtful, PermanentFailure, TemporaryFailure, TransportError
+from digest.models import Reply
+from digest.outbox import (
+    Blame,
+    Fate,
+    Pace,
+    RetryPlan,
+    Tally,
+    blame,
+    decide,
+    is_permanent,
+    masked,
+    rest_seconds,
+    split_reply,
+)
+
+NOW = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
+PLAN = RetryPlan()
+
+
+def temporary(step: str, code: int | None = None, enhanced: str = "") -> TemporaryFailure:
+    return TemporaryFailure("mx:25", "cause", step=step, code=code, enhanced=enhanced)
+
+
+def permanent(step: str, code: int | None = None, enhanced: str = "", text: str = "") -> PermanentFailure:
+    return PermanentFailure("mx:25", "cause", step=step, code=code, enhanced=enhanced, text=text)
+
+
+# ------------------------------------------------------------------ the table
+
+RETRY = {"fate": Fate.RETRY}
+UNCOUNTED = {"fate": Fate.RETRY, "counted": False, "rests": True}
+
+
+@pytest.mark.parametrize(
+    ("outcome", "expected"),
+    [
+        (Reply(code=250), {"fate": Fate.SENT}),
+        # nothing was said about the message
+        *(
+            (temporary(step), UNCOUNTED)
+            for step in ("connect", "greeting", "ehlo", "tls", "login")
+        ),
+        (permanent("tls"), UNCOUNTED),
+        (permanent("login", 535, "5.7.8"), UNCOUNTED),
+        (permanent("greeting", 554, "5.7.1"), UNCOUNTED),
+        (temporary("greeting", 421, "4.3.2"), {**UNCOUNTED, "slows": True}),
+        *(
+            (temporary(step, 421, "4.3.2"), {**UNCOUNTED, "slows": True})
+            for step in ("mail", "rcpt", "data", "body")
+        ),
+        # MAIL
+        (temporary("mail", 451, "4.3.0"), {**RETRY, "rests": False, "slows": False}),
+        (temporary("mail", 450, "4.7.1"), {**RETRY, "slows": True}),
+        (permanent("mail", 550, "5.7.1"), {**RETRY, "counted": False, "pauses": True, "rests": False}),
+        # RCPT
+        (temporary("rcpt", 450, "4.2.1"), {**RETRY, "slows": True, "blame": Blame.SOFT}),
+        (temporary("rcpt", 451, "4.3.0"), {**RETRY, "slows": False}),
+        (temporary("rcpt", 452, "4.2.2"), {**RETRY, "blame": Blame.SOFT}),
+        (temporary("rcpt", 552, "5.2.2"), {**RETRY, "blame": Blame.SOFT}),
+        (permanent("rcpt", 550, "5.1.1"), {"fate": Fate.FAILED, "blame": Blame.DEAD}),
+        (permanent("rcpt", 550, "5.7.1"), {"fate": Fate.FAILED, "blame": Blame.OURS}),
+        (permanent("rcpt", 550), {"fate": Fate.FAILED, "blame": Blame.HARD}),
+        # DATA and the dot
+        (temporary("data", 451), RETRY),
+        (permanent("data", 554, "5.7.1"), {"fate": Fate.FAILED, "blame": Blame.OURS}),
+        (temporary("dot", 451, "4.3.0"), {**RETRY, "rests": False}),
+        (temporary("dot", 421, "4.3.2"), {**RETRY, "counted": True, "rests": True, "slows": True}),
+        (temporary("dot", 452, "4.7.28"), {**RETRY, "slows": True}),
+        (permanent("dot", 552, "5.3.4"), {"fate": Fate.FAILED, "blame": Blame.OURS}),
+        (permanent("dot", 554), {"fate": Fate.FAILED}),
+        # the link
+        *((temporary(step), {**RETRY, "rests": True, "counted": True}) for step in ("mail", "rcpt", "data", "body")),
+        (Doubtful("mx:25", "cause", step="dot"), {"fate": Fate.IN_DOUBT, "rests": True}),
+        # refused by ourselves
+        (permanent("rcpt"), {"fate": Fate.FAILED, "blame": None}),
+        (permanent("data"), {"fate": Fate.FAILED, "blame": None}),
+        (permanent("mail"), {"fate": Fate.FAILED, "pauses": False}),
+    ],
+)  # fmt: skip
+def test_the_failure_table(outcome: Reply | TransportError, expected: dict[str, object]) -> None:
+    decision = decide(outcome, key=7, attempts=1, now=NOW, plan=PLAN)
+    assert {name: getattr(decision, name) for name in expected} == expected
+    if decision.fate is Fate.RETRY:
+        assert decision.not_before is not None
+        assert (decision.not_before > NOW) == (decision.counted and decision.fate is Fate.RETRY)
+
+
+@pytest.mark.parametrize(
+    ("code", "enhanced", "expected"),
+    [
+        *((550, enhanced, Blame.DEAD) for enhanced in ("5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1")),
+        *((550, enhanced, Blame.OURS) for enhanced in ("5.7.1", "5.7.515", "5.7.26", "5.3.4")),
+        *((550, enhanced, Blame.HARD) for enhanced in ("5.0.0", "5.1.8", "5.1.100", "5.3.2", "5.4.4", "")),
+        *((450, enhanced, Blame.SOFT) for enhanced in ("4.2.2", "4.7.1", "4.1.1", "")),
+        (550, "5.2.2", Blame.SOFT),
+        (552, "", Blame.SOFT),
+        (None, "4.4.7", Blame.SOFT),
+        (None, "5.1.1", Blame.DEAD),
+    ],
+)
+def test_whose_fault_a_refusal_is(code: int | None, enhanced: str, expected: Blame) -> None:
+    """S12: the same table for the dialogue and for reports that come by mail (which have no basic code)."""
+    assert blame(code, enhanced) is expected
+
+
+@pytest.mark.parametrize(
+    ("step", "code", "enhanced", "expected"),
+    [
+        ("rcpt", 450, "", False),
+        ("rcpt", 552, "", False),
+        ("rcpt", 552, "5.2.2", False),
+        ("rcpt", 552, "5.3.4", True),
+        ("dot", 552, "", True),
+        ("rcpt", 550, "", True),
+    ],
+)
+def test_what_is_final(step: str, code: int, enhanced: str, expected: bool) -> None:
+    assert is_permanent(step, code, enhanced) is expected
+
+
+# ------------------------------------------------------------------- answers
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "enhanced", "rest"),
+    [
+        (250, "2.0.0 Ok: queued as 4F", "2.0.0", "Ok: queued as 4F"),
+        (550, "5.1.1 no\n5.1.1 such user", "5.1.1", "no such user"),
+        (550, "no such user", "", "no such user"),
+        (550, "4.2.1 odd", "", "4.2.1 odd"),
+        (550, "5.1.1", "5.1.1", ""),
+        (550, "5.1.1.1 odd", "", "5.1.1.1 odd"),
+        (550, "5.1.1 <ann.lee@example.com>: gone", "5.1.1", "<a***@example.com>: gone"),
+        (550, "\x00\x1b[1mbad\r\nworse", "", "[1mbad worse"),
+        (550, "x" * 1_000, "", "x" * 300),
+    ],
+)
+def test_an_answer_becomes_a_value(code: int, text: str, enhanced: str, rest: str) -> None:
+    assert split_reply(code, text) == Reply(code=code, enhanced=enhanced, text=rest)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("ann@example.com", "a***@example.com"),
+        ("a@example.com", "a***@example.com"),
+        ("<b+TOKEN@bounces.test>: no", "<b***@bounces.test>: no"),
+        ("安娜@例子.中国 and 'bob@x.test'", "安***@例子.中国 and '***@x.test'"),
+        ("mail.host:25: no address", "mail.host:25: no address"),
+        ("a@b@c.test", "a***@b@c.test"),
+    ],
+)
+def test_addresses_are_masked(text: str, expected: str) -> None:
+    assert masked(text) == expected
+
+
+# ------------------------------------------------------------------- retries
+
+
+def test_the_plan_is_one_five_fifteen_and_so_on_then_every_two_hours() -> None:
+    exact = RetryPlan(jitter=0)
+    minutes = [exact.delay(1, attempt) / timedelta(minutes=1) for attempt in range(1, 10)]
+    assert minutes == [1, 5, 15, 30, 60, 120, 120, 120, 120]
+
+
+@given(key=st.integers(0, 10**9), attempts=st.integers(0, 50))
+def test_each_delay_is_off_by_a_fifth_at_most_and_always_the_same(key: int, attempts: int) -> None:
+    exact = RetryPlan(jitter=0).delay(key, attempts)
+    delay = PLAN.delay(key, attempts)
+    assert abs(delay - exact) <= exact * 0.2 + timedelta(microseconds=1)
+    assert delay == PLAN.delay(key, attempts)
+
+
+def test_a_list_does_not_come_back_at_once() -> None:
+    delays = {PLAN.delay(key, 2) // timedelta(seconds=10) for key in range(1_000)}
+    assert len(delays) >= 12  # all of 4 to 6 minutes
+
+
+# --------------------------------------------------------------- stop switch
+
+
+def outcomes(*errors: PermanentFailure | None) -> Tally:
+    tally = Tally()
+    for error in errors:
+        tally = tally.after(Fate.SENT if error is None else Fate.FAILED, error)
+    return tally
+
+
+GONE = permanent("rcpt", 550, "5.1.1", "no such user")
+POLICY = permanent("dot", 554, "5.7.1", "policy")
+
+
+def test_five_equal_refusals_in_a_row_stop_an_edition() -> None:
+    assert outcomes(*[POLICY] * 4).verdict() == ""
+    assert "5 recipients in a row were refused alike: 554 5.7.1 (at dot)" in outcomes(*[POLICY] * 5).verdict()
+
+
+@pytest.mark.parametrize(
+    "errors",
+    [
+        [POLICY, POLICY, None, POLICY, POLICY, POLICY],
+        [POLICY, POLICY, GONE, POLICY, POLICY, POLICY],
+        [permanent("rcpt", 554, "5.7.1"), POLICY, POLICY, POLICY, POLICY],
+    ],
+    ids=["one-was-sent", "one-was-refused-otherwise", "another-step"],
+)
+def test_refusals_that_are_not_equal_or_not_in_a_row_do_not(errors: list[PermanentFailure | None]) -> None:
+    assert outcomes(*errors).verdict() == ""
+
+
+def test_refusals_without_enhanced_code_are_equal_by_their_words() -> None:
+    """Numbers and addresses in them differ for each recipient."""
+    alike = [permanent("rcpt", 550, "", f"u{n}@x.test rejected (id {n}{n})") for n in range(5)]
+    assert "550 rejected (id )" in outcomes(*alike).verdict()
+    other = [permanent("rcpt", 550, "", word) for word in ("one", "two", "three", "four", "five")]
+    assert outcomes(*other).verdict() == ""
+
+
+def test_refusals_of_our_own_count_too() -> None:
+    """Every message is over SIZE, say."""
+    assert "refused alike: cause" in outcomes(*[permanent("data")] * 5).verdict()
+
+
+def test_over_a_fifth_of_the_first_fifty_stop_an_edition() -> None:
+    mixed = [GONE, None, POLICY, None] * 5
+    assert outcomes(*mixed).verdict() == ""  # 10 of 20: not more than a fifth of fifty
+    assert outcomes(*mixed, GONE).verdict() == "11 of the first 21 recipients were refused"
+
+
+def test_later_refusals_are_the_usual_few() -> None:
+    early = [None] * 45 + [GONE, None] * 11
+    assert outcomes(*early).verdict() == ""
+
+
+def test_retries_and_doubts_say_nothing_yet() -> None:
+    tally = outcomes(*[POLICY] * 4)
+    for fate in (Fate.RETRY, Fate.IN_DOUBT):
+        assert tally.after(fate, temporary("rcpt", 451)) == tally
+
+
+# ---------------------------------------------------------------------- pace
+
+
+def test_rests_grow_and_stop_growing() -> None:
+    assert [rest_seconds(n) for n in range(1, 8)] == [1, 5, 15, 60, 300, 300, 300]
+
+
+def test_two_a_second_is_one_each_half_second() -> None:
+    pace, now, waits = Pace.starting(2.0, 100.0), 100.0, []
+    for _ in range(4):
+        pace, wait = pace.take(now)
+        waits.append(wait)
+        now += wait
+    assert waits == pytest.approx([0, 0.5, 0.5, 0.5])
+
+
+def test_threads_that_ask_at_once_get_moments_of_their_own() -> None:
+    pace, waits = Pace.starting(2.0, 0.0), []
+    for _ in range(4):
+        pace, wait = pace.take(0.0)
+        waits.append(wait)
+    assert waits == pytest.approx([0, 0.5, 1.0, 1.5])
+
+
+def test_throttling_halves_the_rate_and_success_raises_it_slowly() -> None:
+    pace = Pace.starting(2.0, 0.0).slower(0.0)
+    assert pace.rate == 1.0
+    for _ in range(25):
+        assert pace.rate < 2.0
+        pace = pace.faster(0.0)
+    assert pace.rate == pytest.approx(2.0)
+    assert pace.faster(0.0).rate == 2.0
+    for _ in range(20):
+        pace = pace.slower(0.0)
+    assert pace.rate == pytest.approx(1 / 60)
+
+
+@given(
+    ceiling=st.floats(0.01, 100),
+    steps=st.lists(st.tuples(st.sampled_from(["take", "slower", "faster"]), st.floats(-1, 5)), max_size=60),
+)
+def test_no_stretch_of_time_has_more_than_the_ceiling_allows(ceiling: float, steps: list[tuple[str, float]]) -> None:
+    """Whatever the rate did, and even if the clock steps back: messages <= room for a burst + ceiling x time."""
+    pace, now, start, moments = Pace.starting(ceiling, 0.0), 0.0, 0.0, []
+    for step, passed in steps:
+        now += passed
+        if step == "take":
+            pace, wait = pace.take(now)
+            assert wait >= 0
+            moments.append(max(now, pace.at) + wait)
+        else:
+            pace = pace.slower(now) if step == "slower" else pace.faster(now)
+    assert 0 < pace.rate <= ceiling
+    if moments:
+        allowed = max(1.0, ceiling / 10) + ceiling * (max(moments) - start) + 1e-6
+        assert len(moments) <= allowed + 1
