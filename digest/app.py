@@ -242,18 +242,16 @@ class App:
         from digest.edition import CategoryTitle, Limits
         from digest.jobs.editions import DigestPlan
 
-        titles = {category.name: category.title for category in self.settings.categories}
+        titles = tuple(CategoryTitle(name=each.name, title=each.title) for each in self.settings.categories)
         plans = []
         for name, digest in self.settings.digests.items():
-            names = digest.categories if digest.categories is not None else tuple(titles) or None
             plans.append(
                 DigestPlan(
                     name=name,
                     title=digest.title,
                     schedule=digest.schedule.rule,
-                    categories=None
-                    if names is None
-                    else tuple(CategoryTitle(name=each, title=titles.get(each, each)) for each in names),
+                    categories=digest.categories,
+                    titles=titles,
                     max_age=digest.max_age,
                     catch_up=digest.catch_up,
                     expires_after=digest.expires_after,

@@ -160,28 +160,29 @@ def build_edition(
     period: str,
     days: tuple[date, date],
     frozen_at: datetime,
-    categories: Sequence[CategoryTitle] | None = None,
+    categories: Sequence[str] | None = None,
+    titles: Sequence[CategoryTitle] = (),
     reason: str = Reason.NEW,
 ) -> Edition:
-    """The posts in sections: those of ``categories`` in that order, or if it is None those of every category by
-    name, posts without one last. A post of several categories is in the first of them that the digest has; newest
-    first, posts of the same moment by key. Posts of no category of the digest are left out.
+    """The posts in sections: those of ``categories`` in that order; if it is None those of every category, first in
+    the order of ``titles``, then by name, posts without one last. A post of several categories is in the first of
+    them that the digest has; newest first, posts of the same moment by key. Posts of no category of the digest are
+    left out.
     """
-    titles = None if categories is None else {category.name: category.title for category in categories}
-    grouped: dict[str, dict[int, KnownPost]] = {} if titles is None else {name: {} for name in titles}
+    title_of = {category.name: category.title for category in titles}
+    grouped: dict[str, dict[int, KnownPost]] = {}
     for post in posts:
-        name = _section_of(post, titles)
+        name = _section_of(post, categories)
         if name is not None:
             grouped.setdefault(name, {})[post.key] = post
-    names = list(titles) if titles is not None else sorted(grouped, key=lambda name: (name == "", name))
+    order = list(title_of) if categories is None else list(categories)
     sections = tuple(
         Section(
             name=name,
-            title=titles[name] if titles is not None else name,
+            title=title_of.get(name, name),
             entries=tuple(_entry(post, reason) for post in _newest_first(grouped[name].values())),
         )
-        for name in names
-        if grouped[name]
+        for name in sorted(grouped, key=lambda name: (_place(order, name), name == "", name))
     )
     return Edition(
         digest=digest,
@@ -256,10 +257,14 @@ def edition_from_json(document: str) -> Edition:
         raise ValueError(f"not an edition: {error}") from error
 
 
-def _section_of(post: KnownPost, titles: dict[str, str] | None) -> str | None:
-    if titles is None:
+def _place(order: Sequence[str], name: str) -> int:
+    return order.index(name) if name in order else len(order)
+
+
+def _section_of(post: KnownPost, categories: Sequence[str] | None) -> str | None:
+    if categories is None:
         return post.categories[0] if post.categories else ""
-    return next((name for name in post.categories if name in titles), None)
+    return next((name for name in post.categories if name in categories), None)
 
 
 def _newest_first(posts: Iterable[KnownPost]) -> list[KnownPost]:

@@ -50,8 +50,10 @@ class DigestPlan:
     """Its name in the config: in paths, addresses and the store."""
     title: str
     schedule: Schedule
-    categories: tuple[CategoryTitle, ...] | None = None
-    """In the order of its sections; None: every category that posts have, by name."""
+    categories: tuple[str, ...] | None = None
+    """In the order of its sections; None: every category that posts have."""
+    titles: tuple[CategoryTitle, ...] = ()
+    """What readers see instead of a category's name, in the order to show them."""
     max_age: timedelta = timedelta(days=3)
     """Posts older than this never enter it (its first edition apart)."""
     catch_up: timedelta = timedelta(hours=6)
@@ -60,10 +62,6 @@ class DigestPlan:
     """How long after freezing it is still sent."""
     send_empty: bool = False
     limits: Limits = field(default_factory=Limits)
-
-    @property
-    def category_names(self) -> tuple[str, ...] | None:
-        return None if self.categories is None else tuple(category.name for category in self.categories)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -176,7 +174,7 @@ def _make(store: EditionStore, plan: DigestPlan, look: Look, audience: Audience,
     )
     results = _record_missed(store, plan, due, now)
     if due.slot is not None:
-        posts = store.candidates(plan.name, plan.category_names, now - plan.max_age, now)
+        posts = store.candidates(plan.name, plan.categories, now - plan.max_age, now)
         days = period_days(due.slot.period)
         if posts or plan.send_empty:
             results += _freeze(store, plan, look, audience, now, due.slot.period, days, posts, Reason.NEW)
@@ -191,12 +189,12 @@ def _make_first(
     """The archive's newest day, so that a newcomer sees a real mail at once. The digest begins after it is frozen:
     a crash in between repeats this step and finds its period taken."""
     zone = look.imprint.zone
-    newest = store.newest_day(plan.category_names, now)
+    newest = store.newest_day(plan.categories, now)
     results: list[EditionResult] = []
     if newest is not None:
         day = newest.astimezone(zone).date()
         start, end = day_bounds(day, zone)
-        posts = store.published_between(plan.category_names, start, min(end, now + timedelta(microseconds=1)))
+        posts = store.published_between(plan.categories, start, min(end, now + timedelta(microseconds=1)))
         period = period_name(plan.schedule.kind, day)
         results = _freeze(store, plan, look, audience, now, period, (day, day), posts, Reason.NEWEST_DAY)
     store.begin(plan.name, now)
@@ -222,6 +220,7 @@ def _freeze(
         days=days,
         frozen_at=now,
         categories=plan.categories,
+        titles=plan.titles,
         reason=reason,
     )
     mail = render_mail(edition, look.imprint, look.templates, look.language, plan.limits)

@@ -32,9 +32,11 @@ DAY = date(2026, 11, 24)
 
 
 def build(posts: list[KnownPost], *categories: str, **changes: Any) -> Edition:
-    chosen = tuple(CategoryTitle(name=name, title=name.upper()) for name in categories) or None
+    titles = tuple(CategoryTitle(name=name, title=name.upper()) for name in categories)
     values: dict[str, Any] = {"digest": "daily", "title": "早报", "period": "2026-11-24", "days": (DAY, DAY)}
-    return build_edition(posts, frozen_at=NOON, categories=chosen, **values | changes)
+    return build_edition(
+        posts, frozen_at=NOON, **{"categories": categories or None, "titles": titles} | values | changes
+    )
 
 
 def keys(edition: Edition) -> dict[str, list[int]]:
@@ -141,3 +143,15 @@ def test_laws_of_editions(rows: list[dict[str, Any]], leads: int, items: int | N
     shuffled = posts[:]
     random.Random(seed).shuffle(shuffled)
     assert edition_to_json(build(shuffled)) == edition_to_json(edition)
+
+
+def test_titles_order_sections_and_hide_none(make_post: MakePost) -> None:
+    """Categories that have a title come first, in its order; all others follow by name, posts without one last."""
+    posts = [make_post(n, categories=names) for n, names in enumerate([("a",), (), ("z",), ("m",)], start=1)]
+    edition = build(posts, "m", "z", categories=None)
+    assert [(section.name, section.title) for section in edition.sections] == [
+        ("m", "M"),
+        ("z", "Z"),
+        ("a", "a"),
+        ("", ""),
+    ]

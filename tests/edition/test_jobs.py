@@ -140,8 +140,8 @@ def test_two_processes_make_one_edition(begun: Any, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_digest_of_some_categories_takes_only_those(begun: Any) -> None:
-    categories = (CategoryTitle(name="股市", title="股票"),)
-    plan = replace(begun.plan, name="stocks", categories=categories)
+    titles = (CategoryTitle(name="股市", title="股票"),)
+    plan = replace(begun.plan, name="stocks", categories=("股市",), titles=titles)
     begun.make("2026-11-24 12:00", plan)
     begun.collect("2026-11-24 18:00", "2026-11-24 17:00", categories=("要闻", "股市"))
     begun.collect("2026-11-24 18:00", "2026-11-24 17:30")
