@@ -6,7 +6,9 @@ Exit codes: 0 fine, 1 ran with failures (they are listed), 2 misuse or a bad con
 from __future__ import annotations
 
 import importlib
+import signal
 import sys
+from types import FrameType
 
 import click
 
@@ -48,6 +50,7 @@ def cli() -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run a command and exit. What a user can cause ends in one clear line, never in a traceback."""
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
         code = cli.main(args=arguments, prog_name="digest", standalone_mode=False)
     except ConfigError as error:
@@ -69,6 +72,12 @@ def main(arguments: list[str] | None = None) -> None:
         sys.stderr.close()
         sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """A service that is stopped ends as if somebody had pressed Ctrl-C: the message in hand is finished, files are
+    whole, the store holds its last transaction."""
+    raise KeyboardInterrupt
 
 
 def _say(line: str) -> None:
