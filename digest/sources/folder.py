@@ -153,9 +153,9 @@ class FolderSource:
         """Whether a file's name is one of a post."""
         if not name.endswith(_ENDINGS) and not name.lower().endswith(_ENDINGS):
             return False
-        if name[0] in "._#~" or (path in self._exclude):
+        if name[0] in "._#~":
             return False
-        return not (self.kind == "hugo" and name.startswith("_index."))
+        return not self._exclude or path not in self._exclude
 
 
 class _Walk:
@@ -169,7 +169,7 @@ class _Walk:
         self.problems: list[Problem] = []
         self.linked: set[str] = set()
         self._links: list[tuple[str, str, bool, int]] = []
-        self._seen: set[tuple[int, int]] = set()
+        self._seen: set[tuple[int, int, bool]] = set()
 
     def folder(self, path: str, *, wanted: bool, depth: int) -> None:
         """List one folder and the ones below, by name."""
@@ -179,9 +179,10 @@ class _Walk:
         full = f"{self._base}/{path}" if path else self._base
         try:
             status = os.stat(full)  # noqa: PTH116 - one call for each folder, no Path objects
-            if (status.st_dev, status.st_ino) in self._seen:
+            place = (status.st_dev, status.st_ino, wanted)
+            if place in self._seen:
                 return
-            self._seen.add((status.st_dev, status.st_ino))
+            self._seen.add(place)
             with os.scandir(full) as entries:
                 listed = sorted(entries, key=_entry_name)
         except OSError as error:
@@ -201,20 +202,18 @@ class _Walk:
             name = entry.name
             below = prefix + name
             try:
-                if entry.is_dir(follow_symlinks=False):
+                if wanted and is_post(name, below) and entry.is_file(follow_symlinks=False):
+                    if name.isprintable() or self._is_nameable(below, name):
+                        found = entry.stat(follow_symlinks=False)
+                        files[below] = FileStat(size=found.st_size, mtime_ns=found.st_mtime_ns, inode=found.st_ino)
+                elif entry.is_dir(follow_symlinks=False):
                     enter = self._source.enters(name, below, wanted)
                     if enter is not None and self._is_nameable(below, name):
                         folders.append((below, enter))
                 elif entry.is_symlink():
                     self._links.append((below, name, wanted, depth))
                 elif wanted and is_post(name, below):
-                    if not name.isascii() and not self._is_nameable(below, name):
-                        continue
-                    if not entry.is_file(follow_symlinks=False):
-                        self._skip(below, "is not a regular file", "replace it by a file")
-                        continue
-                    found = entry.stat(follow_symlinks=False)
-                    files[below] = FileStat(size=found.st_size, mtime_ns=found.st_mtime_ns, inode=found.st_ino)
+                    self._skip(below, "is not a regular file", "replace it by a file")
             except OSError as error:
                 self._skip(below, f"cannot be looked at: {error.strerror}", "check its permissions")
         for below, enter in folders:
