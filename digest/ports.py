@@ -150,6 +150,16 @@ class FeedStore(Protocol):
         """Their files are safely on disk."""
         ...
 
+    def adopted_ids(self, urls: Sequence[str]) -> dict[str, str]:
+        """Ids adopted from an earlier feed; those of feeds themselves by the path of our Atom document."""
+        ...
+
+    def live_since(self) -> datetime | None:
+        """What was first seen earlier never enters a feed, only archives; None if there is no such time."""
+        ...
+
+    def set_live_since(self, moment: datetime) -> None: ...
+
     def archives(self) -> Archives: ...
 
     def unarchived(self, limit: int) -> list[KnownPost]:

@@ -12,7 +12,7 @@ from digest.models import KnownPost
 from digest.ports import Archives, FeedRow
 from digest.store.part import Part, write_meta
 from digest.store.posts import Touched, known_post, select_posts, unpack_names
-from digest.store.schema import archive, feed, post, post_category, post_tag
+from digest.store.schema import archive, feed, post, post_category, post_tag, to_moment, to_seconds
 from digest.store.sql import among, run_many
 
 _LABELS = {"category": post_category, "tag": post_tag}
@@ -80,6 +80,13 @@ class Feeds(Part):
         if keys:
             with self._database.writing() as connection:
                 run_many(connection, "UPDATE feed SET dirty = false WHERE kind = ? AND name = ?", keys)
+
+    def live_since(self) -> datetime | None:
+        seconds = self._meta("live_since")
+        return None if seconds is None else to_moment(int(seconds))
+
+    def set_live_since(self, moment: datetime) -> None:
+        self._set_meta("live_since", str(to_seconds(moment)))
 
     def archives(self) -> Archives:
         with self._database.reading() as connection:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -12,10 +12,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from digest.jobs.feeds import FeedOptions, FeedReport, publish_feeds
+from digest.jobs.feeds import FeedOptions, FeedReport, Ping, publish_feeds
 from digest.languages import CatalogueLanguage
 from digest.models import KnownPost
-from digest.ports import FeedRow
+from digest.ports import Archives, FeedRow
 from digest.publish.folder import FolderOutput
 from digest.templates import FolderTemplates
 
@@ -32,6 +32,12 @@ class FakeFeedStore:
         self.dirty: set[tuple[str, str]] = set()
         self.rows: dict[tuple[str, str], str] = {("all", ""): "all"}
         self.fingerprint = ""
+        self.adopted: dict[str, str] = {}
+        self.since: datetime | None = None
+        self.in_archive: dict[int, int] = {}
+        """Number of the archive by key of the post."""
+        self.closed = 0
+        self.dirty_archives: set[int] = set()
         self.asked: list[tuple[str, str]] = []
         """Feeds whose posts were asked for."""
 
@@ -74,7 +80,49 @@ class FakeFeedStore:
         for key in late:
             self._touch(self.posts[key])
         self.retired |= late
+        for key in late | {post.key for post in self.posts.values() if post.unlisted}:
+            if key in self.in_archive:
+                self.dirty_archives.add(self.in_archive.pop(key))
         return len(late)
+
+    def adopted_ids(self, urls: Sequence[str]) -> dict[str, str]:
+        return {url: self.adopted[url] for url in urls if url in self.adopted}
+
+    def adopt_ids(self, ids: Mapping[str, str]) -> None:
+        self.adopted.update(ids)
+
+    def live_since(self) -> datetime | None:
+        return self.since
+
+    def set_live_since(self, moment: datetime) -> None:
+        self.since = moment
+
+    def archives(self) -> Archives:
+        return Archives(last=self.closed, dirty=tuple(sorted(self.dirty_archives)))
+
+    def unarchived(self, limit: int) -> list[KnownPost]:
+        posts = [post for post in self._in_archive(None) if post.gone_at is None]
+        return posts[:limit]
+
+    def close_archive(self, keys: Sequence[int]) -> int:
+        self.closed += 1
+        self.dirty_archives.add(self.closed)
+        self.in_archive.update(dict.fromkeys(keys, self.closed))
+        return self.closed
+
+    def archived(self, number: int) -> list[KnownPost]:
+        self.asked.append(("archive", str(number)))
+        return self._in_archive(number)
+
+    def mark_archives(self, numbers: Sequence[int] | None, *, dirty: bool) -> None:
+        marked = set(range(1, self.closed + 1) if numbers is None else numbers)
+        self.dirty_archives = self.dirty_archives | marked if dirty else self.dirty_archives - marked
+
+    def _in_archive(self, number: int | None) -> list[KnownPost]:
+        return sorted(
+            (post for post in self.members("all", "") if self.in_archive.get(post.key) == number),
+            key=lambda post: (post.first_seen, post.key),
+        )
 
     def feeds(self) -> list[FeedRow]:
         kinds = ("all", "category", "tag")
@@ -166,7 +214,7 @@ class Site:
         self.templates = templates_in(language.tag)
         self.now = START + timedelta(days=1)
 
-    def publish(self, **changes: Any) -> FeedReport:
+    def publish(self, ping: Ping | None = None, **changes: Any) -> FeedReport:
         self.options = replace(self.options, **changes)
         return publish_feeds(
             self.store,
@@ -176,6 +224,7 @@ class Site:
             self.options,
             now=self.now,
             look="templates-1",
+            ping=ping,
         )
 
     def files(self) -> dict[str, bytes]:

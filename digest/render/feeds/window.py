@@ -45,6 +45,27 @@ def shrink(count: int, size: int, max_bytes: int) -> int:
     return max(1, min(count - 1, fitting))
 
 
+def with_pending(chosen: Sequence[KnownPost], pending: Sequence[KnownPost], max_items: int) -> list[KnownPost]:
+    """The chosen posts and all of ``pending`` (those in no archive yet), latest ``first_seen`` first. Only posts
+    that are in an archive may be left out for ``max_items``."""
+    waiting = {post.key for post in pending}
+    archived = [post for post in chosen if post.key not in waiting]
+    if len(chosen) - len(archived) == len(waiting):
+        return list(chosen)
+    kept = archived[: max(max_items - len(pending), 0)]
+    return sorted([*pending, *kept], key=lambda post: (post.first_seen, post.published, post.key), reverse=True)
+
+
+def count_that_fit(items: Sequence[Item], max_bytes: int) -> int:
+    """How many of the items fit into so many bytes, by their least size; at least one."""
+    size = 0
+    for count, item in enumerate(items):
+        size += least_size(item)
+        if count and size > max_bytes:
+            return count
+    return len(items)
+
+
 def lost_cover(posts: Sequence[KnownPost], kept: int) -> timedelta | None:
     """How far back the feed reaches if that is less than a day and posts had to be left out, else None."""
     if kept >= len(posts):
