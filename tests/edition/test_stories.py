@@ -1,0 +1,127 @@
+"""How well posts of one story find each other (digest/stories.py), measured on a labelled sample."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from digest.stories import Telling, find_earlier, group_stories
+
+SAMPLE = Path(__file__).parent / "stories" / "sample.txt"
+
+
+@dataclass(frozen=True)
+class Report:
+    family: str
+    story: str
+    telling: Telling
+
+
+def sample() -> Iterator[Report]:
+    family = story = ""
+    for number, line in enumerate(SAMPLE.read_text(encoding="utf-8").splitlines()):
+        kind, _, rest = line.partition(" ")
+        if kind == "==":
+            family = rest
+        elif kind == "--":
+            story = rest
+        elif line and kind != "#":
+            title, summary = line.split(" | ")
+            yield Report(family, story, Telling(key=number, title=title, summary=summary))
+
+
+def test_groups_are_right_and_find_most() -> None:
+    """Precision at least 0.95 at recall at least 0.85, over all pairs of the sample: 80 of one story, 256 of stories
+    that look alike, and every other pair."""
+    reports = {report.telling.key: report for report in sample()}
+    groups = group_stories([report.telling for report in reports.values()])
+    found = {pair for group in groups for pair in combinations(sorted(group), 2)}
+    alike = {
+        (one, other)
+        for one, other in combinations(sorted(reports), 2)
+        if (reports[one].family, reports[one].story) == (reports[other].family, reports[other].story)
+    }
+    likewise = sum(reports[one].family == reports[other].family for one, other in combinations(reports, 2))
+    assert len(alike) >= 80
+    assert likewise - len(alike) >= 150, "look-alikes"
+    precision, recall = len(found & alike) / len(found), len(found & alike) / len(alike)
+    wrong = [(reports[one].telling.title, reports[other].telling.title) for one, other in found - alike]
+    missed = [(reports[one].telling.title, reports[other].telling.title) for one, other in alike - found]
+    assert precision >= 0.95, (precision, wrong)
+    assert recall >= 0.85, (recall, missed)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("青岚电池签下320亿元大单", "青岚电池签下320亿元大单", True),
+        ("央行开展3200亿元7天期逆回购 净投放1800亿元", "央行开展1500亿元14天期逆回购，净回笼600亿元", False),
+        ("", "", False),
+        ("！！！", "！！！", False),
+        ("Ｑ３　ＧＤＰ　ｇｒｏｗｔｈ　ｓｌｏｗｓ", "q3 gdp growth slows", True),
+        ("国产大模型推理成本下降七成", "国产大模型推理成本下降70%", True),
+    ],
+)
+def test_plain_cases(one: str, other: str, same: bool) -> None:
+    others = [Telling(key=key, title=f"无关的第{key}条消息{key * 37}号") for key in range(10, 20)]
+    groups = group_stories([Telling(key=1, title=one), Telling(key=2, title=other), *others])
+    assert ((1, 2) in groups) is same
+
+
+def test_different_stocks_speak_against_the_same_story() -> None:
+    others = [Telling(key=key, title=f"无关消息{key * 37}") for key in range(10, 20)]
+
+    def grouped(codes: str) -> bool:
+        told = [
+            Telling(key=1, title="公司季报：净利润大增，海外订单翻倍", codes=frozenset("A")),
+            Telling(key=2, title="公司季报：净利润大增，国内需求回暖", codes=frozenset(codes)),
+        ]
+        return (1, 2) in group_stories(told + others)
+
+    assert grouped("A")
+    assert grouped("AB")
+    assert not grouped("B")
+
+
+def test_a_story_is_found_again_the_next_day() -> None:
+    today = [Telling(key=1, title="临江化工厂仓库火灾原因查明"), Telling(key=2, title="黄金再创新高")]
+    yesterday = [
+        Telling(key=11, title="临江化工厂仓库火灾 明火已扑灭"),
+        Telling(key=12, title="猪肉价格连降三周"),
+        Telling(key=13, title="券商密集发债"),
+    ]
+    assert find_earlier(today, yesterday) == {1: 11}
+    assert find_earlier([], yesterday) == find_earlier(today, []) == {}
+
+
+@given(st.lists(st.tuples(st.text(max_size=30), st.text(max_size=60)), max_size=25))
+def test_every_post_is_in_exactly_one_group(texts: list[tuple[str, str]]) -> None:
+    tellings = [Telling(key=key, title=title, summary=summary) for key, (title, summary) in enumerate(texts)]
+    groups = group_stories(tellings)
+    assert sorted(key for group in groups for key in group) == list(range(len(texts)))
+    assert [group[0] for group in groups] == sorted(group[0] for group in groups)
+    assert groups == group_stories(tellings)
+
+
+def test_a_thousand_posts_group_in_a_second() -> None:
+    reports = [report.telling for report in sample()]
+    many = [
+        Telling(
+            key=copy * 1_000 + report.key,
+            title=f"{chr(0x4E00 + copy * 53)}{chr(0x5E00 + copy * 31)}{report.title}",
+            summary=f"{chr(0x6E00 + copy * 17)}{chr(0x7E00 + copy * 7)}{report.summary}",
+        )
+        for copy in range(7)
+        for report in reports
+    ]
+    assert len(many) >= 1_000
+    start = time.perf_counter()
+    group_stories(many)
+    assert time.perf_counter() - start < 2, "about 0.7 s; room for a busy machine"
