@@ -97,7 +97,7 @@ class Deliveries(Part):
         with self._database.writing() as connection:
             claimed = connection.execute(
                 _change(
-                    *self._chosen(now, limit),
+                    self._chosen(now, limit),
                     state=DeliveryState.LEASED,
                     lease=_row.lease + 1,
                     lease_until=now + lease,
@@ -211,16 +211,16 @@ class Deliveries(Part):
             closed = [_close(connection, key) for key in connection.scalars(_without_open_rows()).all()]
         return [(saved, saved.state) for saved in closed]
 
-    def _chosen(self, now: datetime, limit: int) -> list[ColumnElement[bool]]:
+    def _chosen(self, now: datetime, limit: int) -> ColumnElement[bool]:
         """The rows to claim; with several workers on a server, none that another one is just claiming.
 
-        In SQLite nobody else writes meanwhile, so the state is not asked for again: it would lead the update
-        through the index of all queued rows instead of to the few chosen ones."""
+        They are queued and stay so until they are leased: in SQLite nobody else writes meanwhile, on a server they are
+        locked. Their state is therefore not asked for again; it would lead the update through the index of all queued
+        rows instead of to the few chosen ones."""
         due = _due(now, limit)
         if not self._database.is_postgres:
-            return [_row.key.in_(due)]
-        free = due.with_for_update(of=delivery, skip_locked=True).scalar_subquery()
-        return [_row.key == any_(func.array(free)), _row.state == DeliveryState.QUEUED.value]
+            return _row.key.in_(due)
+        return _row.key == any_(func.array(due.with_for_update(of=delivery, skip_locked=True).scalar_subquery()))
 
     def _advance(self, delivery: Delivery, states: Sequence[DeliveryState], **values: Any) -> bool:
         """Change a claimed row if the claim still holds."""
