@@ -45,8 +45,8 @@ class FolderSource:
     """Posts in one folder. Satisfies ``ports.Source``.
 
     ``kind`` is ``auto`` or one of ``KINDS``; the attribute ``kind`` says what it turned out to be. ``exclude`` holds
-    paths below the folder (files or folders, with ``/``) that are passed over. ``drafts``: list ``_drafts`` too, so that
-    the report can say of each draft that it was left out. ``max_bytes`` is the largest file that ``read`` gives.
+    paths below the folder (files or folders, with ``/``) that are passed over. ``drafts``: list ``_drafts`` too, so
+    that the report can say of each draft that it was left out. ``max_bytes`` is the largest file that ``read`` gives.
     """
 
     def __init__(
