@@ -396,3 +396,34 @@ def test_files_outside_the_feeds_are_left_alone(filled) -> None:
     filled.publish(formats=("rss",))
     assert (filled.root / "index.html").read_bytes() == b"the site's own"
     assert (filled.root / "feed/other.xml").read_bytes() == b"somebody's"
+
+
+# --------------------------------------------------------------------- hubs
+
+
+def test_hubs_are_told_of_changed_feeds_last(filled, post) -> None:
+    told = []
+
+    def ping(addresses):
+        assert "第20号".encode() in (filled.root / "feed/markets.xml").read_bytes()
+        assert not filled.store.dirty
+        told.extend(addresses)
+        return ["hub https://hub.example.org/: answered 500"]
+
+    filled.publish(hubs=("https://hub.example.org/",))
+    filled.store.put(post(20))
+    report = filled.publish(ping)
+    base = "https://news.example.com/"
+    assert told == [base + path for path in (
+        "feed.xml", "rss.xml", "feed.json", "feed/markets.xml", "rss/markets.xml", "feed/markets.json",
+    )]  # fmt: skip
+    assert report.warnings == ("hub https://hub.example.org/: answered 500",)
+    assert report.failures == ()
+    told.clear()
+    filled.publish(ping)
+    assert told == [], "nothing changed"
+
+
+def test_without_hubs_nobody_is_told(filled, post) -> None:
+    filled.store.put(post(20))
+    filled.publish(lambda _addresses: 1 / 0)
