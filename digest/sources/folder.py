@@ -7,7 +7,9 @@ be read is said, never silently taken for gone.
 from __future__ import annotations
 
 import errno
+import fnmatch
 import os
+import re
 import stat
 import unicodedata
 from collections.abc import Iterator
@@ -45,7 +47,7 @@ class FolderSource:
     """Posts in one folder. Satisfies ``ports.Source``.
 
     ``kind`` is ``auto`` or one of ``KINDS``; the attribute ``kind`` says what it turned out to be. ``exclude`` holds
-    paths below the folder (files or folders, with ``/``) that are passed over. ``drafts``: list ``_drafts`` too, so
+    patterns (``private/*``) of files and folders below it that are passed over. ``drafts``: list ``_drafts`` too, so
     that the report can say of each draft that it was left out. ``max_bytes`` is the largest file that ``read`` gives.
     """
 
@@ -59,7 +61,8 @@ class FolderSource:
     ) -> None:
         self.root = root
         self.kind = detect(root) if kind == "auto" else kind
-        self._exclude = frozenset(path.strip("/") for path in exclude)
+        patterns = [fnmatch.translate(pattern.strip("/")) for pattern in exclude]
+        self._exclude = re.compile("|".join(patterns)) if patterns else None
         self._max_bytes = max_bytes
         self._drafts = drafts
         self._linked: set[str] = set()
@@ -140,7 +143,7 @@ class FolderSource:
 
     def enters(self, name: str, path: str, wanted: bool) -> bool | None:
         """Whether a folder's files are posts; None: the folder is passed over."""
-        if path in self._exclude:
+        if self._exclude is not None and self._exclude.match(path):
             return None
         first = name[0]
         if first == "_" and self.kind == "jekyll" and not wanted:
@@ -155,7 +158,7 @@ class FolderSource:
             return False
         if name[0] in "._#~":
             return False
-        return not self._exclude or path not in self._exclude
+        return self._exclude is None or self._exclude.match(path) is None
 
 
 class _Walk:

@@ -85,6 +85,13 @@ def test_drafts_and_excludes(tmp_path: Path) -> None:
     assert paths(source.scan()) == ["_posts/a.md"]
 
 
+def test_excludes_are_patterns(tmp_path: Path) -> None:
+    """``*`` stands for anything, and what is below an excluded folder is excluded with it."""
+    make(tmp_path, "_posts/a.md", "_posts/a-draft.md", "_posts/private/x/c.md", "_posts/other/README.md")
+    source = FolderSource(tmp_path, "jekyll", exclude=("*-draft.md", "_posts/priv*", "*/README.md"))
+    assert paths(source.scan()) == ["_posts/a.md"]
+
+
 def test_stats_are_the_file_systems(tmp_path: Path) -> None:
     """Size, time and inode, without opening the file."""
     file = make(tmp_path, "_posts/a.md") / "_posts/a.md"
