@@ -12,6 +12,7 @@ from digest.config.settings import (
     PostSettings,
     Settings,
     SiteSettings,
+    SubscriptionSettings,
 )
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "PostSettings",
     "Settings",
     "SiteSettings",
+    "SubscriptionSettings",
     "load",
     "password",
 ]

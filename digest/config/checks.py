@@ -51,6 +51,7 @@ def check_settings(settings: Settings, document: Document) -> list[Fault]:
         *check_feeds(settings.feeds),
         *check_digests(settings.digests, names),
         *check_mail(settings.mail),
+        *check_subscriptions(settings),
         *check_privacy(settings),
     ]
     return [Fault(path=path, line=document.line(path), text=text) for path, text in found]
@@ -154,12 +155,20 @@ def _check_unsecured(mail: MailSettings) -> Found:
         yield ("mail", "user"), "a password is not sent without TLS; take user out, or write security: starttls"
 
 
+def check_subscriptions(settings: Settings) -> Found:
+    sender = settings.subscriptions.sender
+    if sender is not None and sender.address.lower() == settings.sender.address.lower():
+        text = "is the sender of the digests too; choose another, so that filters can tell them apart"
+        yield ("subscriptions", "sender"), text
+
+
 def check_privacy(settings: Settings) -> Found:
     """Nothing private may lie where the web server serves it."""
     private = {
         ("store",): settings.store.path,
         ("mail", "folder"): settings.mail.folder,
         ("mail", "password_file"): settings.mail.password_file,
+        ("subscriptions", "secret_file"): settings.subscriptions.secret_file,
     }
     for path, place in private.items():
         if place is not None and _is_inside(place, settings.output):

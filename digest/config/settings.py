@@ -25,6 +25,7 @@ from digest.config.values import (
     Mailbox,
     Mailboxes,
     MailSize,
+    Network,
     Permalink,
     Schedule,
     SiteUrl,
@@ -379,6 +380,69 @@ class MailSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             force_setattr(self, "port", PORTS[self.security])
 
 
+class SubscriptionSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How people subscribe by themselves."""
+
+    enabled: Annotated[
+        bool, Meta(description="People can subscribe; without it only the addresses in mail.to get mail.")
+    ] = True
+    url: Annotated[
+        SiteUrl | None,
+        Meta(
+            description="Address of the subscription pages that digest serve shows; without it /subscribe under "
+            "site.url. Links in mails begin with it, so never change it.",
+            examples=["https://news.example.com/subscribe", "http://127.0.0.1:8000/subscribe"],
+        ),
+    ] = None
+    sender: Annotated[
+        Mailbox | None,
+        Meta(
+            description="The From address of mails about subscriptions. It is not the one of the digests; without it "
+            "subscriptions@ and the domain of mail.sender.",
+            examples=["财经早报订阅 <subscriptions@news.example.com>"],
+        ),
+    ] = None
+    weekly_on: Annotated[
+        Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"],
+        Meta(description="Day on which readers who want one mail a week get what is new since the last."),
+    ] = "mon"
+    mails_per_address: Annotated[
+        int,
+        Meta(
+            description="Mails of one kind about a subscription that an address gets a day, at the most.", ge=1, le=50
+        ),
+    ] = 3
+    signups_per_ip: Annotated[
+        int,
+        Meta(description="Sign-ups an hour from one IP address (IPv6: from one /64), at the most.", ge=1, le=10_000),
+    ] = 10
+    signups_total: Annotated[
+        int, Meta(description="Sign-ups an hour from everybody together, at the most.", ge=1, le=1_000_000)
+    ] = 500
+    trusted_proxies: Annotated[
+        tuple[Network, ...],
+        Meta(
+            description="Proxies whose X-Forwarded-For is believed: IP addresses or networks.",
+            examples=[["127.0.0.1", "10.0.0.0/8"]],
+        ),
+    ] = ()
+    keep_ip: Annotated[
+        bool, Meta(description="Keep a shortened IP address with each sign-up, as part of the proof of consent.")
+    ] = False
+    keep_addresses: Annotated[
+        Duration,
+        Meta(description="After this time the log of deliveries no longer holds addresses.", examples=["90 days"]),
+    ] = _default(Duration, "90 days")
+    secret_file: Annotated[
+        Path,
+        Meta(
+            description="File with the secret that signs links in mails; made at first use. The environment variable "
+            "DIGEST_SECRET wins over it.",
+            examples=["/run/secrets/digest"],
+        ),
+    ] = _default(Path, "var/secret")
+
+
 class Settings(
     Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"categories_as_written": "categories"}
 ):
@@ -403,6 +467,7 @@ class Settings(
         ),
     ] = {}
     mail: MailSettings = msgspec.field(default_factory=MailSettings)
+    subscriptions: SubscriptionSettings = msgspec.field(default_factory=SubscriptionSettings)
     store: Annotated[
         StoreUrl,
         Meta(
@@ -439,6 +504,19 @@ class Settings(
     def feeds_url(self) -> str:
         """Address under which ``output`` is served, without a slash at its end."""
         return self.feeds.url or self.site.url
+
+    @property
+    def subscriptions_url(self) -> str:
+        """Address of the subscription pages, without a slash at its end."""
+        return self.subscriptions.url or f"{self.site.url}/subscribe"
+
+    @property
+    def subscriptions_sender(self) -> Mailbox:
+        """The From address of mails about subscriptions."""
+        if self.subscriptions.sender is not None:
+            return self.subscriptions.sender
+        name = f"{self.sender.name} " if self.sender.name else ""
+        return Mailbox(f"{name}<subscriptions@{self.sender.domain}>" if name else f"subscriptions@{self.sender.domain}")
 
     @property
     def sender(self) -> Mailbox:

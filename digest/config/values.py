@@ -165,6 +165,24 @@ class Host(str):
             return False
 
 
+class Network(str):
+    """An IP address or a network of them: ``10.0.0.0/8``, ``::1``."""
+
+    __slots__ = ()
+    schema_format: ClassVar[str] = "ip-network"
+    example: ClassVar[str] = "10.0.0.0/8"
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        from ipaddress import ip_network  # late: few configurations have one
+
+        text = as_text(value, cls.example)
+        try:
+            return cls(ip_network(text))
+        except ValueError:
+            _refuse("is neither an IP address nor a network", cls.example)
+
+
 class StoreUrl:
     """Where the database is: ``sqlite:///FILE`` or ``postgresql://…``. Printing it hides the password."""
 
@@ -576,6 +594,7 @@ _KINDS: tuple[type[Kind], ...] = (
     Url,
     SiteUrl,
     Host,
+    Network,
     StoreUrl,
     Duration,
     Schedule,

@@ -19,6 +19,7 @@ from digest.config.values import (
     Mailbox,
     Mailboxes,
     MailSize,
+    Network,
     Permalink,
     Schedule,
     SiteUrl,
@@ -31,6 +32,8 @@ from digest.config.values import (
 )
 
 TAKEN = [
+    (Network, "127.0.0.1", "127.0.0.1/32"),
+    (Network, "2001:DB8::/32", "2001:db8::/32"),
     (Url, "https://a.example/x?y=1#z", "https://a.example/x?y=1#z"),
     (Url, " HTTPS://A.Example:443/Path ", "https://a.example/Path"),
     (Url, "http://a.example:80", "http://a.example"),
@@ -106,6 +109,8 @@ def test_value_is_taken_in_one_spelling(kind: type, written: object, meant: obje
 
 
 REFUSED = [
+    (Network, "10.0.0.1/8", "is neither an IP address nor a network"),
+    (Network, "proxy.example", "is neither an IP address nor a network"),
     (Url, "a.example", "does not start with https:// or http://"),
     (Url, "javascript:alert(1)", "does not start with https:// or http://"),
     (Url, "https://", "has no valid host name"),
