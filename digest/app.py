@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from digest.config import Settings, load
-from digest.errors import ConfigError
+from digest.errors import ConfigError, SourceError, StoreError
 from digest.jobs.collect import CollectReport, collect, parse_here
 from digest.jobs.progress import Progress, silent
 from digest.jobs.run import RunReport, Step, Steps, run
@@ -27,9 +27,10 @@ from digest.models import KnownPost, Post
 from digest.ports import Output, Store, Transport
 
 if TYPE_CHECKING:
+    from digest.jobs.adopt import AdoptReport
     from digest.jobs.deliver import Compose, DeliveryReport
     from digest.jobs.editions import Audience, DigestPlan, Look
-    from digest.jobs.feeds import FeedOptions
+    from digest.jobs.feeds import FeedOptions, Ping
     from digest.languages import CatalogueLanguage
     from digest.models import Delivery, SavedEdition
     from digest.posts import Rules
@@ -77,6 +78,56 @@ def run_once(
         return app.run(only, to_json), settings.site.timezone
 
 
+def work(
+    config: Path,
+    *,
+    once: bool = False,
+    resume: tuple[str, str] | None = None,
+    progress: Progress = silent,
+    stop: Callable[[], bool] = lambda: False,
+    tell: Callable[[str], None] = lambda alarm: None,
+) -> tuple[DeliveryReport, ZoneInfo]:
+    """``digest deliver``: a worker on the ledger, beside any number of others. Raises ConfigError, StoreError."""
+    settings = load(config, os.environ)
+    when = moment(None, settings.site.timezone)
+    from digest.store import open_store
+
+    with open_store(settings.store.url) as store:
+        app = App(settings, store, when, dry_run=False, progress=progress)
+        if resume is not None:
+            tell(f"{' '.join(resume)}: resumed, {app.resume(*resume)} wait")
+        return app.deliver(once=once, stop=stop, tell=tell), settings.site.timezone
+
+
+def adopt_feed(config: Path, feed: Path, category: str | None = None, moved_from: str | None = None) -> AdoptReport:
+    """``digest adopt-ids``: remember the ids of an earlier publisher's feed for posts that are still to come.
+
+    ``category``: it was the feed of that category. ``moved_from``: the site's address then. Raises ConfigError,
+    SourceError (not a feed), StoreError."""
+    from digest.jobs.adopt import adopt
+
+    settings = load(config, os.environ)
+    try:
+        data = feed.read_bytes()
+    except OSError as error:
+        raise SourceError(str(feed), f"cannot be read: {str(error.strerror).lower()}", "name a saved feed") from error
+    with opened(settings, moment(None, settings.site.timezone), dry_run=False) as app:
+        if not app.store.is_importing():
+            raise StoreError(
+                "adopt-ids", "posts were collected before, they have ids of their own already", "start with a new store"
+            )
+        if category is None:
+            return adopt(app.store, data, str(feed), moved=_moved(moved_from, settings))
+        from digest.filenames import assign_stem
+
+        stem = assign_stem(category, ())
+        return adopt(app.store, data, str(feed), kind="category", stem=stem, moved=_moved(moved_from, settings))
+
+
+def _moved(address: str | None, settings: Settings) -> tuple[str, str] | None:
+    return None if address is None else (address, str(settings.site.url))
+
+
 @contextmanager
 def opened(settings: Settings, when: Moment, *, dry_run: bool, progress: Progress = silent) -> Iterator[App]:
     """The application on its store: held exclusively, or a rehearsal of it that leaves no trace."""
@@ -116,6 +167,7 @@ class App:
                 now=self.when.now,
                 look=self.templates.fingerprint(),
                 body_html=self._body_html,
+                ping=self._ping(),
             ),
             make_editions=lambda: make_editions(
                 self.store, self._plans(), self._look(), self._audience(), self.when.now
@@ -173,7 +225,6 @@ class App:
 
     def _body_html(self, post: KnownPost) -> str | None:
         """The whole text of a post, read again from its file; None if the file gives no post any more."""
-        from digest.errors import SourceError
         from digest.posts import parse_post
         from digest.posts.body import to_html
 
@@ -203,6 +254,14 @@ class App:
         from digest.templates import FolderTemplates
 
         return FolderTemplates(self.language, self.settings.templates)
+
+    def _ping(self) -> Ping | None:
+        hubs = self.settings.feeds.hubs
+        if not hubs or self.dry_run:
+            return None
+        from digest.publish.websub import WebSub
+
+        return WebSub(tuple(str(hub) for hub in hubs))
 
     def _feed_options(self) -> FeedOptions:
         from digest.jobs.feeds import FeedOptions
@@ -288,8 +347,14 @@ class App:
 
     # ------------------------------------------------------------- deliver
 
-    def deliver(self) -> DeliveryReport:
-        """Send what is due now; later retries are left to the next run."""
+    def deliver(
+        self,
+        *,
+        once: bool = True,
+        stop: Callable[[], bool] = lambda: False,
+        tell: Callable[[str], None] = lambda alarm: None,
+    ) -> DeliveryReport:
+        """Send what is due now and leave later retries to the next run; or work on until ``stop`` says so."""
         from digest.jobs.deliver import DeliverOptions, deliver
 
         mail = self.settings.mail
@@ -304,8 +369,19 @@ class App:
                 rate=mail.rate if by_smtp else None,
                 resend=mail.in_doubt == "resend",
             ),
+            once=once,
+            stop=stop,
             progress=self.progress,
+            tell=tell,
         )
+
+    def resume(self, digest: str, period: str) -> int:
+        """Let a paused edition be sent. Returns how many deliveries wait now. Raises StoreError if it is not paused."""
+        edition = self.store.edition(digest, period)
+        paused = {saved.key for saved, _ in self.store.paused_editions()}
+        if edition is None or edition.key not in paused:
+            raise StoreError(f"{digest} {period}", "there is no paused edition of that name", "see digest run's report")
+        return self.store.resume_edition(edition.key, self.when.now)
 
     def _clock(self) -> Callable[[], datetime]:
         """The time that the run stands for, going on while it lasts."""

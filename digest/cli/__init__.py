@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import signal
 import sys
+from pathlib import Path
 from types import FrameType
 
 import click
@@ -17,8 +18,21 @@ from digest.errors import AlreadyRunning, ConfigError, DigestError
 
 COMMANDS = {
     "run": "Collect posts, publish feeds, make and send what is due.",
+    "deliver": "Work through the delivery ledger, beside other workers.",
+    "adopt-ids": "Take over the ids of an earlier feed, before the first run.",
 }
 """Command to its help line; the module is imported when the command is called, so that ``--help`` is quick."""
+
+
+config_option = click.option(
+    "--config",
+    "config",
+    type=click.Path(path_type=Path),
+    default=Path("config.yaml"),
+    show_default=True,
+    help="The configuration.",
+)
+"""Every command has it."""
 
 
 class LazyGroup(click.Group):
@@ -30,7 +44,7 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command = importlib.import_module(f"digest.cli.{cmd_name}").command
+        command = importlib.import_module(f"digest.cli.{cmd_name.replace('-', '_')}").command
         assert isinstance(command, click.Command)
         return command
 

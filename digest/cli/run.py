@@ -6,16 +6,11 @@ from pathlib import Path
 
 import click
 
+from digest.cli import config_option
+
 
 @click.command("run")
-@click.option(
-    "--config",
-    "config",
-    type=click.Path(path_type=Path),
-    default=Path("config.yaml"),
-    show_default=True,
-    help="The configuration.",
-)
+@config_option
 @click.option("--as-of", metavar="TIME", help='Pretend it is then: "2026-11-24 08:00" (site zone) or with a zone.')
 @click.option("--only", type=click.Choice(["collect", "feeds", "digest"]), help="Do one step and leave the others out.")
 @click.option("--dry-run", is_flag=True, help="Touch nothing, mark nothing; say what would happen.")

@@ -97,18 +97,12 @@ class Site:
 
     def run(self, *words: str, as_of: str | None = AS_OF, prefix: tuple[str, ...] = ()) -> Result:
         """``digest run`` as a process of its own."""
-        arguments = [
-            *prefix,
-            sys.executable,
-            "-m",
-            "digest",
-            "run",
-            "--config",
-            str(self.folder / "config.yaml"),
-            *words,
-        ]
-        if as_of is not None:
-            arguments += ["--as-of", as_of]
+        return self.command("run", *words, *(() if as_of is None else ("--as-of", as_of)), prefix=prefix)
+
+    def command(self, name: str, *words: str, prefix: tuple[str, ...] = ()) -> Result:
+        """Any command on this site."""
+        config = str(self.folder / "config.yaml")
+        arguments = [*prefix, sys.executable, "-m", "digest", name, "--config", config, *words]
         done = subprocess.run(
             arguments, capture_output=True, text=True, timeout=120, env={**os.environ, "NO_COLOR": "1"}
         )
