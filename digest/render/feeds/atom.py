@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
+from html import escape
 
 from digest.models import Author
 from digest.render.feeds import feedgen_writer
@@ -66,18 +67,33 @@ def _feed_elements(feed: Feed) -> Iterator[Element]:
 
 
 def _entry(item: Item) -> Entry:
+    title_type, title = _unmistakable(item.title)
+    summary_type, summary = _unmistakable(item.summary)
     return Entry(
         id=item.id,
         url=item.url,
-        title=item.title,
+        title=title,
+        title_type=title_type,
         updated=item.updated,
         published=item.published,
-        summary=item.summary,
+        summary=summary,
+        summary_type=summary_type,
         content=item.content_html,
         additions=list(_entry_elements(item)),
         attributes={f"{{{XML}}}lang": item.lang} if item.lang else None,
         content_attributes={f"{{{XML}}}base": item.url} if item.content_html else None,
     )
+
+
+def _unmistakable(text: str) -> tuple[str, str]:
+    """Type and content of a text construct. Readers that do not mind the type take ``<`` and ``&`` in plain text for
+    markup and swallow it; declared as HTML and escaped, it is the same text to all of them."""
+    return ("html", as_html(text)) if "<" in text or "&" in text else ("text", text)
+
+
+def as_html(text: str) -> str:
+    """Plain text as HTML that shows the same."""
+    return escape(text, quote=False).replace("\n", "<br>")
 
 
 def _entry_elements(item: Item) -> Iterator[Element]:

@@ -84,6 +84,8 @@ class Entry:
     attributes: Mapping[str, str] | None = None
     """For the entry element."""
     content_attributes: Mapping[str, str] | None = None
+    title_type: str = "text"
+    summary_type: str = "text"
 
 
 class Additions(BaseExtension):  # type: ignore[misc]
@@ -94,6 +96,7 @@ class Additions(BaseExtension):  # type: ignore[misc]
         self.prefixes: Sequence[str] = ()
         self.attributes: Mapping[str, str] | None = None
         self.content_attributes: Mapping[str, str] | None = None
+        self.title_type = "text"
 
     def extend_ns(self) -> dict[str, str]:
         return {prefix: NAMESPACES[prefix] for prefix in self.prefixes}
@@ -111,6 +114,7 @@ class Additions(BaseExtension):  # type: ignore[misc]
             parent.tail = "\n"
             # feedgen loses everything but the address of an entry's link
             parent.find("link").attrib.update({"rel": "alternate", "type": "text/html"})
+            parent.find("title").set("type", self.title_type)
             if self.content_attributes:
                 parent.find("content").attrib.update(self.content_attributes)
         if self.attributes:
@@ -134,7 +138,7 @@ def atom_document(head: Head, additions: Sequence[Element], entries: Sequence[En
         made.updated(entry.updated)
         made.published(entry.published)
         made.link([{"href": entry.url}])
-        made.summary(entry.summary, type="text")
+        made.summary(entry.summary, type=entry.summary_type)
         if entry.content:
             made.content(entry.content, type="html")
         feed.add_entry(made, order="append")
@@ -183,6 +187,7 @@ def _entry(entry: Entry) -> FeedEntry:
     made.additions.elements = entry.additions
     made.additions.attributes = entry.attributes
     made.additions.content_attributes = entry.content_attributes
+    made.additions.title_type = entry.title_type
     made.title(entry.title)
     return made
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from email.utils import format_datetime
-from html import escape
 
 from digest.models import Author
 from digest.render.feeds import atom, feedgen_writer
@@ -72,17 +71,14 @@ def _entry(item: Item) -> Entry:
         title=item.title,
         updated=item.updated,
         published=item.published,
-        summary=escape(item.summary, quote=False).replace("\n", "<br>"),
+        summary=atom.as_html(item.summary),
         content=item.content_html,
         additions=list(_item_elements(item)),
     )
 
 
 def _item_elements(item: Item) -> Iterator[Element]:
-    mailbox = _mailbox(item.authors[0]) if item.authors else None
-    if mailbox:
-        yield Element("author", mailbox)
-    for creator in item.creators:
+    for creator in item.creators:  # not author, which would need an address, and says the same again
         yield Element(name("dc", "creator"), creator.name)
     yield Element("guid", item.id, {"isPermaLink": "false"})
     for category in item.categories:
@@ -102,7 +98,7 @@ def _item_elements(item: Item) -> Iterator[Element]:
 
 
 def _mailbox(author: Author) -> str | None:
-    """``mail (name)``; RSS wants an address wherever it names an author."""
+    """``mail (name)``; RSS wants an address wherever it names a person."""
     return f"{author.email} ({author.name})" if author.email else None
 
 
