@@ -15,6 +15,7 @@ from itertools import chain, zip_longest
 from zoneinfo import ZoneInfo
 
 from digest.models import EditionMember, KnownPost
+from digest.stories import Telling, group_stories
 
 HTML_BUDGET = 74_000
 """Bytes of a mail's HTML before base64: Gmail cuts a mail at about 102 KB, and sources differ on whether that means
@@ -30,6 +31,8 @@ class Shown(StrEnum):
     """Title, summary, source and time."""
     HEADLINE = "headline"
     """Title, source and time."""
+    GROUPED = "grouped"
+    """Its source only, beside the post that leads its story."""
     PAGE = "page"
     """Nothing: it is on the edition's page."""
 
@@ -80,12 +83,17 @@ class Entry:
     original_url: str | None = None
     lang: str | None = None
     reason: str = Reason.NEW
+    """Why it is here: a ``Reason``, then ``sources=3`` if it leads a story that three sources tell, or
+    ``story=17`` if post 17 leads its story."""
+    story: int | None = None
+    """Key of the post that leads its story; None if it leads one itself or stands alone."""
     shown: Shown = Shown.PAGE
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Section:
-    """The posts of one category, newest first."""
+    """The posts of one category: stories that more sources tell first, then newest first; the other posts of a
+    story right after the one that leads it, whatever their own category."""
 
     name: str
     """The category as posts write it; empty for posts without one."""
@@ -93,8 +101,22 @@ class Section:
     """Likewise empty."""
     entries: tuple[Entry, ...]
 
+    @property
+    def heads(self) -> tuple[Entry, ...]:
+        """Posts that stand alone or lead a story."""
+        return tuple(entry for entry in self.entries if entry.story is None)
+
     def shown(self, how: Shown) -> tuple[Entry, ...]:
         return tuple(entry for entry in self.entries if entry.shown is how)
+
+    @property
+    def followers(self) -> dict[int, list[Entry]]:
+        """The other posts of each story, by the key of the post that leads it."""
+        found: dict[int, list[Entry]] = {}
+        for entry in self.entries:
+            if entry.story is not None:
+                found.setdefault(entry.story, []).append(entry)
+        return found
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -122,11 +144,13 @@ class Edition:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Balance:
-    """Where everything is: ``arrived = here + page``, always."""
+    """Where everything is: ``arrived = here + grouped + page``, always."""
 
     arrived: int
     here: int
     """In the mail."""
+    grouped: int
+    """Named in the mail beside the post that leads their story."""
     page: int
     """On the full page only."""
 
@@ -163,26 +187,27 @@ def build_edition(
     categories: Sequence[str] | None = None,
     titles: Sequence[CategoryTitle] = (),
     reason: str = Reason.NEW,
+    group: bool = True,
 ) -> Edition:
     """The posts in sections: those of ``categories`` in that order; if it is None those of every category, first in
     the order of ``titles``, then by name, posts without one last. A post of several categories is in the first of
     them that the digest has; newest first, posts of the same moment by key. Posts of no category of the digest are
-    left out.
+    left out. With ``group`` posts that tell the same story stand together under the newest one that has a summary.
     """
     title_of = {category.name: category.title for category in titles}
-    grouped: dict[str, dict[int, KnownPost]] = {}
-    for post in posts:
-        name = _section_of(post, categories)
-        if name is not None:
-            grouped.setdefault(name, {})[post.key] = post
+    chosen = {post.key: post for post in posts if _section_of(post, categories) is not None}
+    newest = _newest_first(chosen.values())
+    by_section: dict[str, list[list[KnownPost]]] = {}
+    for story in _stories(newest) if group else [[post] for post in newest]:
+        by_section.setdefault(_section_of(story[0], categories) or "", []).append(story)
     order = list(title_of) if categories is None else list(categories)
     sections = tuple(
         Section(
             name=name,
             title=title_of.get(name, name),
-            entries=tuple(_entry(post, reason) for post in _newest_first(grouped[name].values())),
+            entries=tuple(chain.from_iterable(_entries(story, reason) for story in _most_told_first(by_section[name]))),
         )
-        for name in sorted(grouped, key=lambda name: (_place(order, name), name == "", name))
+        for name in sorted(by_section, key=lambda name: (_place(order, name), name == "", name))
     )
     return Edition(
         digest=digest,
@@ -198,7 +223,8 @@ def build_edition(
 def count(entries: Iterable[Entry]) -> Balance:
     every = tuple(entries)
     page = sum(entry.shown is Shown.PAGE for entry in every)
-    return Balance(arrived=len(every), here=len(every) - page, page=page)
+    grouped = sum(entry.shown is Shown.GROUPED for entry in every)
+    return Balance(arrived=len(every), here=len(every) - grouped - page, grouped=grouped, page=page)
 
 
 def rank(edition: Edition, limits: Limits) -> tuple[Pick, ...]:
@@ -206,23 +232,30 @@ def rank(edition: Edition, limits: Limits) -> tuple[Pick, ...]:
     section with many posts does not crowd out the others. A mail shows the first so many picks."""
     leads = [
         entry
-        for entry in _rounds(section.entries[: limits.leads_per_section] for section in edition.sections)
+        for entry in _rounds(section.heads[: limits.leads_per_section] for section in edition.sections)
         if entry.summary
     ][: limits.leads]
     chosen = {entry.key for entry in leads}
-    rest = _rounds([entry for entry in section.entries if entry.key not in chosen] for section in edition.sections)
+    rest = _rounds([entry for entry in section.heads if entry.key not in chosen] for section in edition.sections)
     picks = [Pick(key=entry.key, shown=Shown.LEAD) for entry in leads]
     picks += [Pick(key=entry.key, shown=Shown.HEADLINE) for entry in rest]
     return tuple(picks[: limits.items])
 
 
 def show(edition: Edition, picks: Iterable[Pick]) -> Edition:
-    """The edition with these posts in the mail and all others on the page only."""
+    """The edition with these posts in the mail, the others of their stories grouped with them, and all the rest on
+    the page only."""
     chosen = {pick.key: pick.shown for pick in picks}
+
+    def place(entry: Entry) -> Shown:
+        if entry.story is not None:
+            return Shown.GROUPED if entry.story in chosen else Shown.PAGE
+        return chosen.get(entry.key, Shown.PAGE)
+
     sections = tuple(
         replace(
             section,
-            entries=tuple(replace(entry, shown=chosen.get(entry.key, Shown.PAGE)) for entry in section.entries),
+            entries=tuple(replace(entry, shown=place(entry)) for entry in section.entries),
         )
         for section in edition.sections
     )
@@ -271,7 +304,39 @@ def _newest_first(posts: Iterable[KnownPost]) -> list[KnownPost]:
     return sorted(sorted(posts, key=lambda post: post.key), key=lambda post: post.published, reverse=True)
 
 
-def _entry(post: KnownPost, reason: str) -> Entry:
+def _stories(posts: Sequence[KnownPost]) -> list[list[KnownPost]]:
+    """Posts by story, in the order given; the first one with a summary leads each."""
+    post_of = {post.key: post for post in posts}
+    tellings = [
+        Telling(
+            key=post.key,
+            title=post.title,
+            summary=post.summary,
+            codes=frozenset(f"{code.market},{code.code}" for code in post.codes if not code.is_sector),
+        )
+        for post in posts
+    ]
+    groups = [[post_of[key] for key in keys] for keys in group_stories(tellings)]
+    return [sorted(group, key=lambda post: not post.summary) for group in groups]
+
+
+def _most_told_first(stories: Iterable[list[KnownPost]]) -> list[list[KnownPost]]:
+    """By how many sources tell them; equal ones stay newest first."""
+    by_date = sorted(stories, key=lambda story: (-story[0].published.timestamp(), story[0].key))
+    return sorted(by_date, key=lambda story: -_sources(story))
+
+
+def _sources(story: Sequence[KnownPost]) -> int:
+    return len({post.source_name or post.categories[:1] for post in story})
+
+
+def _entries(story: Sequence[KnownPost], reason: str) -> list[Entry]:
+    head, *rest = story
+    told = f"{reason} sources={_sources(story)}" if rest else reason
+    return [_entry(head, told), *(_entry(post, f"{reason} story={head.key}", head.key) for post in rest)]
+
+
+def _entry(post: KnownPost, reason: str, story: int | None = None) -> Entry:
     return Entry(
         key=post.key,
         title=post.title,
@@ -282,6 +347,7 @@ def _entry(post: KnownPost, reason: str) -> Entry:
         original_url=post.original_url,
         lang=post.lang,
         reason=reason,
+        story=story,
     )
 
 

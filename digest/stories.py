@@ -70,6 +70,8 @@ class Telling:
 class _Features:
     vector: Mapping[str, float]
     """Weights of shingles; of length 1."""
+    title: frozenset[str]
+    """Shingles of the title alone."""
     stated: Mapping[str, frozenset[str]]
     """Values in the title by unit."""
     known: Mapping[str, frozenset[str]]
@@ -118,7 +120,9 @@ class Stories:
         self._weights = _rarity(shingles)
         self._rarity = _rarity(flat)
         self._features = [
-            _Features(_unit(counts, self._weights), stated, known, pairs, telling.codes)
+            _Features(
+                _unit(counts, self._weights), frozenset(_shingles(telling.title)), stated, known, pairs, telling.codes
+            )
             for counts, (stated, known), pairs, telling in zip(shingles, quantities, flat, tellings, strict=True)
         ]
         self._known: dict[tuple[int, int], float] = {}
@@ -145,6 +149,8 @@ class Stories:
         return sum(values) / len(values)
 
     def _compare(self, one: _Features, other: _Features) -> float:
+        if one.title.isdisjoint(other.vector) or other.title.isdisjoint(one.vector):
+            return 0.0  # a title that has nothing to do with the other post: a shared boilerplate
         shared = sum(self._rarity[quantity] for quantity in one.quantities & other.quantities)
         conflicts = _conflicts(one, other) + _conflicts(other, one)
         if one.codes and other.codes and not one.codes & other.codes:

@@ -116,6 +116,7 @@ def _edition(result: EditionResult, *, dry_run: bool) -> str:
     if result.balance is None:
         return name + result.outcome.value
     balance = result.balance
-    told = f"{balance.arrived} posts = {balance.here} in the mail + {balance.page} more on its page"
+    grouped = f" + {balance.grouped} grouped with them" if balance.grouped else ""
+    told = f"{balance.arrived} posts = {balance.here} in the mail{grouped} + {balance.page} more on its page"
     addresses = f"{result.recipients} address" + ("" if result.recipients == 1 else "es")
     return f"{name}{told}; {'would go' if dry_run else 'goes'} to {addresses}"

@@ -61,6 +61,8 @@ class DigestPlan:
     expires_after: timedelta = timedelta(hours=18)
     """How long after freezing it is still sent."""
     send_empty: bool = False
+    group_stories: bool = True
+    """Posts that tell the same story take one place in the mail."""
     limits: Limits = field(default_factory=Limits)
 
 
@@ -222,6 +224,7 @@ def _freeze(
         categories=plan.categories,
         titles=plan.titles,
         reason=reason,
+        group=plan.group_stories,
     )
     mail = render_mail(edition, look.imprint, look.templates, look.language, plan.limits)
     frozen = FrozenEdition(

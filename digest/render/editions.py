@@ -7,7 +7,7 @@ byte; only the links to the editions before and after it come from outside.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, time
 from itertools import groupby
 from urllib.parse import quote
@@ -44,6 +44,8 @@ class _Row:
     """For machines: RFC 3339."""
     original: str | None
     lang: str | None
+    others: tuple[_Row, ...] = ()
+    """Other posts of its story."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,6 +54,7 @@ class _Chapter:
 
     anchor: str
     title: str
+    posts: int
     rows: tuple[_Row, ...]
 
 
@@ -151,10 +154,18 @@ def _base(imprint: Imprint, canonical: str) -> dict[str, object]:
 
 
 def _chapter(section: Section, position: int, edition: Edition, imprint: Imprint, language: Language) -> _Chapter:
+    followers = section.followers
     return _Chapter(
         anchor=section_anchor(position),
         title=section_title(section, language),
-        rows=tuple(_row(entry, edition, imprint, language) for entry in section.entries),
+        posts=len(section.entries),
+        rows=tuple(
+            replace(
+                _row(entry, edition, imprint, language),
+                others=tuple(_row(other, edition, imprint, language) for other in followers.get(entry.key, ())),
+            )
+            for entry in section.heads
+        ),
     )
 
 

@@ -15,7 +15,7 @@ from datetime import date, datetime, time
 from functools import partial
 from urllib.parse import quote, urlsplit
 
-from digest.edition import Edition, Entry, Imprint, Limits, Pick, Section, Shown, rank, show
+from digest.edition import Edition, Entry, Imprint, Limits, Pick, Section, Shown, count, rank, show
 from digest.ports import Language, Templates
 from digest.text import clean_line, cut
 
@@ -34,6 +34,7 @@ _SUMMARY_LIMIT = 200
 _NAME_LIMIT = 60
 _URL_LIMIT = 1_000
 _CONTENTS_LIMIT = 16
+_ALSO_LIMIT = 3
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,6 +73,9 @@ class _Item:
     url: str
     summary: str
     meta: str
+    also: str
+    """Other sources of its story; empty if there are no other posts."""
+    also_url: str
     is_lead: bool
 
 
@@ -242,9 +246,11 @@ def _fonts(language: Language) -> str:
 def _parts(edition: Edition, imprint: Imprint, language: Language, page: str) -> list[_Part]:
     parts, number = [], 0
     for position, section in enumerate(edition.sections, start=1):
+        followers = section.followers
         entries = (*section.shown(Shown.LEAD), *section.shown(Shown.HEADLINE))
         items = tuple(
-            _item(entry, number + turn, edition, imprint, language, page) for turn, entry in enumerate(entries, start=1)
+            _item(entry, followers.get(entry.key, ()), number + turn, edition, imprint, language, page)
+            for turn, entry in enumerate(entries, start=1)
         )
         number += len(items)
         parts.append(
@@ -252,7 +258,7 @@ def _parts(edition: Edition, imprint: Imprint, language: Language, page: str) ->
                 title=section_title(section, language),
                 url=f"{page}#{section_anchor(position)}",
                 total=len(section.entries),
-                more=len(section.entries) - len(items),
+                more=count(section.entries).page,
                 items=items,
             )
         )
@@ -263,7 +269,15 @@ def section_title(section: Section, language: Language) -> str:
     return cut(clean_line(section.title), _NAME_LIMIT) or language.text("Other")
 
 
-def _item(entry: Entry, number: int, edition: Edition, imprint: Imprint, language: Language, page: str) -> _Item:
+def _item(
+    entry: Entry,
+    followers: Sequence[Entry],
+    number: int,
+    edition: Edition,
+    imprint: Imprint,
+    language: Language,
+    page: str,
+) -> _Item:
     url = web_link(entry.url)
     source = cut(clean_line(entry.source_name or ""), _NAME_LIMIT)
     when = entry_time(entry, edition, imprint, language)
@@ -273,8 +287,23 @@ def _item(entry: Entry, number: int, edition: Edition, imprint: Imprint, languag
         url=url if url and len(url) <= _URL_LIMIT else f"{page}#{entry_anchor(entry)}",
         summary=cut(clean_line(summary_alone(entry)), _SUMMARY_LIMIT),
         meta=f"{source} · {when}" if source else when,
+        also=_also(followers, language),
+        also_url=f"{page}#{entry_anchor(entry)}",
         is_lead=entry.shown is Shown.LEAD,
     )
+
+
+def _also(followers: Sequence[Entry], language: Language) -> str:
+    """``财联社、证券时报``: who else tells the story, and how many posts if they are more than the names."""
+    if not followers:
+        return ""
+    names = [name for entry in followers if (name := cut(clean_line(entry.source_name or ""), _NAME_LIMIT))]
+    sources = list(dict.fromkeys(names))[:_ALSO_LIMIT]
+    told = language.text(", ").join(sources)
+    more = language.plural("{count} more post", "{count} more posts", len(followers))
+    if len(followers) == len(names) == len(sources):
+        return told
+    return f"{told} ({more})" if told else more
 
 
 def _preheader(edition: Edition, imprint: Imprint, language: Language) -> str:

@@ -50,7 +50,7 @@ class Desk:
         self.look = look
         self.output: Output = FolderOutput(folder)
         self.folder = folder
-        self.plan = DigestPlan(name="daily", title="财经早报", schedule=daily(time(8)))
+        self.plan = DigestPlan(name="daily", title="财经早报", schedule=daily(time(8)), group_stories=False)
         self.audience = Audience(
             addresses=("reader@example.org", "other@example.org"), domain="news.example.com", new_token=lambda: "token"
         )

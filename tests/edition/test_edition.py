@@ -35,7 +35,7 @@ def build(posts: list[KnownPost], *categories: str, **changes: Any) -> Edition:
     titles = tuple(CategoryTitle(name=name, title=name.upper()) for name in categories)
     values: dict[str, Any] = {"digest": "daily", "title": "早报", "period": "2026-11-24", "days": (DAY, DAY)}
     return build_edition(
-        posts, frozen_at=NOON, **{"categories": categories or None, "titles": titles} | values | changes
+        posts, frozen_at=NOON, **{"group": False, "categories": categories or None, "titles": titles} | values | changes
     )
 
 
@@ -93,6 +93,44 @@ def test_leads_come_in_rounds_and_only_with_a_summary(make_post: MakePost) -> No
     ]  # fmt: skip
 
 
+def told(make_post: MakePost) -> list[KnownPost]:
+    """A story that three sources tell in two categories, and two posts that stand alone."""
+    return [
+        make_post(1, title="黄金价格再创历史新高", categories=("a",)),
+        make_post(2, title="东港证券拟吸收合并临江证券", source_name="海平线", categories=("b",)),
+        make_post(3, title="东港证券拟吸收合并临江证券", source_name="晨钟", categories=("a",)),
+        make_post(4, title="东港证券将吸收合并临江证券", source_name="证市", categories=("a",), summary=""),
+        make_post(5, title="寒潮橙色预警发布 多地降温", categories=("b",)),
+    ]
+
+
+def test_posts_of_one_story_stand_together_and_take_one_place(make_post: MakePost) -> None:
+    """Under the newest one, in its section, ahead of what one source alone tells; none is lost."""
+    edition = build(told(make_post), group=True)
+    assert keys(edition) == {"a": [1], "b": [2, 3, 4, 5]}
+    assert [(entry.key, entry.story, entry.reason) for entry in edition.sections[1].entries] == [
+        (2, None, "new sources=3"), (3, 2, "new story=2"), (4, 2, "new story=2"), (5, None, "new"),
+    ]  # fmt: skip
+    assert [pick.key for pick in rank(edition, Limits())] == [1, 2, 5]
+
+
+def test_grouped_posts_count_as_grouped_only_beside_a_shown_lead(make_post: MakePost) -> None:
+    edition = build(told(make_post), group=True)
+    picks = rank(edition, Limits())
+    balance = show(edition, picks).balance
+    assert (balance.arrived, balance.here, balance.grouped, balance.page) == (5, 3, 2, 0)
+    balance = show(edition, picks[:1]).balance
+    assert (balance.arrived, balance.here, balance.grouped, balance.page) == (5, 1, 0, 4)
+
+
+def test_a_post_with_a_summary_leads_its_story(make_post: MakePost) -> None:
+    posts = [
+        make_post(1, title="东港证券拟吸收合并临江证券", summary=""),
+        make_post(2, title="东港证券拟吸收合并临江证券"),
+    ]
+    assert keys(build(posts, group=True)) == {"要闻": [2, 1]}
+
+
 @pytest.mark.parametrize("document", ["", "{}", "[]", "null", '{"digest": 1}', "not json"])
 def test_other_documents_are_refused(document: str) -> None:
     with pytest.raises(ValueError, match="not an edition"):
@@ -114,8 +152,14 @@ posts_of = st.lists(
 )
 
 
-@given(rows=posts_of, leads=st.integers(0, 10), items=st.none() | st.integers(0, 50), seed=st.integers(0, 9))
-def test_laws_of_editions(rows: list[dict[str, Any]], leads: int, items: int | None, seed: int) -> None:
+@given(
+    rows=posts_of,
+    leads=st.integers(0, 10),
+    items=st.none() | st.integers(0, 50),
+    seed=st.integers(0, 9),
+    group=st.booleans(),
+)
+def test_laws_of_editions(rows: list[dict[str, Any]], leads: int, items: int | None, seed: int, group: bool) -> None:
     """Every post is in exactly one place; the balance adds up; order of arrival does not matter; JSON loses nothing."""
     posts = [
         KnownPost(
@@ -130,19 +174,20 @@ def test_laws_of_editions(rows: list[dict[str, Any]], leads: int, items: int | N
         )
         for key, row in enumerate(rows)
     ]
-    edition = build(posts)
+    edition = build(posts, group=group)
     assert sorted(entry.key for entry in edition.entries) == list(range(len(rows)))
+    heads = sum(entry.story is None for entry in edition.entries)
     picks = rank(edition, Limits(leads=leads, items=items))
-    assert len({pick.key for pick in picks}) == len(picks) == (len(rows) if items is None else min(items, len(rows)))
+    assert len({pick.key for pick in picks}) == len(picks) == (heads if items is None else min(items, heads))
     shown = show(edition, picks)
     balance = shown.balance
-    assert balance.arrived == len(rows) == balance.here + balance.page
+    assert balance.arrived == len(rows) == balance.here + balance.grouped + balance.page
     assert balance.here == len(picks)
     assert [member.post_key for member in members(shown)] == [entry.key for entry in shown.entries]
     assert edition_from_json(edition_to_json(shown)) == shown
     shuffled = posts[:]
     random.Random(seed).shuffle(shuffled)
-    assert edition_to_json(build(shuffled)) == edition_to_json(edition)
+    assert edition_to_json(build(shuffled, group=group)) == edition_to_json(edition)
 
 
 def test_titles_order_sections_and_hide_none(make_post: MakePost) -> None:

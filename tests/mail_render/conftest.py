@@ -52,6 +52,7 @@ def make_edition(make_post: Callable[..., KnownPost]) -> Callable[..., Edition]:
             "period": "2026-11-24",
             "days": (date(2026, 11, 24), date(2026, 11, 24)),
             "frozen_at": FROZEN,
+            "group": False,
             **changes,
         }
         return build_edition([make_post(key) for key in range(1, count + 1)] if posts is None else posts, **values)

@@ -196,7 +196,7 @@ def test_h8_links_are_absolute_and_say_where_they_go(
     posts += [make_post(20, url="https://news.example.com/" + "x" * 2_000)]
     links = tree(render(make_edition(posts=posts))).xpath("//a")
     for link in links:
-        assert re.match(r"(https?://[^/\s]+/|mailto:[^\s]+@)", link.get("href")), link.get("href")
+        assert re.match(r"(https?://[^/\s]+/|mailto:[^\s]+@|%%[A-Z]+%%$)", link.get("href")), link.get("href")
         assert link.text_content().strip()
     page = "https://feeds.example.com/editions/daily/2026-11-24/"
     assert {link.get("href") for link in links} >= {f"{page}#p1", f"{page}#p2", f"{page}#p20"}
@@ -324,7 +324,7 @@ def test_h11_m18_any_day_fits_with_its_footer(
         assert "%%ADDRESS%%" in foot
         assert "desk@news.example.com" in foot
     balance = mail.edition.balance
-    assert balance.arrived == count == balance.here + balance.page
+    assert balance.arrived == count == balance.here + balance.grouped + balance.page
     assert len(items_of(mail)) == balance.here
     if balance.page:
         assert len(mail.html.encode()) > HTML_BUDGET - 2_500, "no room is wasted"
@@ -366,6 +366,24 @@ def test_the_balance_line_adds_up_in_both_parts(
     more = [int(re.findall(r"\d+", each.text_content())[-1 if language.tag == "zh-CN" else 0])
             for each in tree(mail).xpath("//p[@class='more']")]  # fmt: skip
     assert sum(more) + balance.here == count
+
+
+def test_a_story_names_who_else_tells_it(
+    render: Render, make_edition: MakeEdition, make_post: MakePost, language: CatalogueLanguage
+) -> None:
+    """In both parts, linked to the place on the page where all its posts are; the balance says how many."""
+    names = ["海平线", "晨钟", "证市", "晨钟", None, "地产一线"]
+    posts = [make_post(key, title="东港证券拟吸收合并临江证券", source_name=name) for key, name in enumerate(names, 1)]
+    posts += [make_post(20, title="寒潮橙色预警发布 多地降温", summary="")]
+    mail = render(make_edition(posts=posts, group=True))
+    also = "晨钟、证市、地产一线 (另有 5 篇)" if language.tag == "zh-CN" else "晨钟, 证市, 地产一线 (5 more posts)"
+    (link,) = tree(mail).xpath("//p[@class='meta']/a")
+    assert link.text_content() == also
+    assert link.get("href") == "https://feeds.example.com/editions/daily/2026-11-24/#p1"
+    assert also in mail.text
+    (line,) = tree(mail).xpath("//p[@class='balance']")
+    assert [int(number) for number in re.findall(r"\d+", line.text_content())] == [7, 2, 5]
+    assert line.text_content().strip() in mail.text
 
 
 # ---------------------------------------------------------------- text part
