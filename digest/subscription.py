@@ -21,7 +21,7 @@ from digest.period import daily, slots_between
 NOTICES = "@notice"
 """The digest that mails to one reader about their subscription belong to. No real one can have that name."""
 
-WEEKLY = "-weekly"
+WEEKLY = "--weekly"
 """Ending of the digest that sums up another one for readers who want one mail a week."""
 
 CONFIRM_WITHIN = timedelta(days=7)
@@ -120,6 +120,14 @@ def parse_address(text: str) -> MailAddress:
         raise InvalidAddress("it is too long")
     folded = unicodedata.normalize("NFC", local).casefold()
     return MailAddress(address=f"{local}@{domain}", canonical=f"{unicodedata.normalize('NFC', folded)}@{domain}")
+
+
+def canonical(address: str) -> str:
+    """The canonical form of any address, also of one that is only good in a local network."""
+    try:
+        return parse_address(address).canonical
+    except InvalidAddress:
+        return address.casefold()
 
 
 # ------------------------------------------------------------------ choices

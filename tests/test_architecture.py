@@ -15,7 +15,7 @@ FLOORS = {
         *("posts", "changes", "filenames", "period", "stories", "edition", "outbox", "render"),
         *("subscription", "tokens", "bounces"),
     },
-    2: {"sources", "store", "templates", "languages", "publish", "mail"},
+    2: {"sources", "store", "templates", "languages", "publish", "mail", "secret"},
     3: {"jobs"},
     4: {"config", "app"},
     5: {"cli", "__main__"},

@@ -7,10 +7,12 @@ one transaction, and a page counts as published only after it is on disk.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from enum import StrEnum
+from functools import partial
+from zoneinfo import ZoneInfo
 
 from digest.edition import (
     Balance,
@@ -26,11 +28,11 @@ from digest.edition import (
 )
 from digest.errors import DigestError, OutputError, StoreError
 from digest.models import EditionRow, FrozenEdition, KnownPost, Recipient, SavedEdition
-from digest.period import Due, Schedule, day_bounds, due_period, period_days, period_name
+from digest.period import Due, Schedule, Slot, day_bounds, due_period, period_days, period_name
 from digest.ports import EditionStore, Language, Output, Templates
 from digest.render.editions import index_path, render_edition_index, render_edition_page
-from digest.render.mail import edition_path, render_mail, sent_size
-from digest.render.message import message_id
+from digest.render.mail import Mail, edition_path, render_mail, sent_size
+from digest.subscription import Reader, choice_label, not_before
 
 
 class Outcome(StrEnum):
@@ -64,6 +66,9 @@ class DigestPlan:
     group_stories: bool = True
     """Posts that tell the same story take one place in the mail."""
     limits: Limits = field(default_factory=Limits)
+    sums_up: str = ""
+    """The digest that it sums up for readers who want less mail. Such a one begins without a first edition, and goes
+    to nobody but them."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,10 +76,15 @@ class Audience:
     """Who gets every edition, and what their deliveries are named by."""
 
     addresses: tuple[str, ...]
+    """Always get it, without a subscription."""
     domain: str
     """The sender's domain as an A-label: the right side of every Message-ID."""
     new_token: Callable[[], str]
     """A fresh unguessable name for a delivery's envelope sender."""
+    selections: Callable[[str], Sequence[tuple[str, ...]]] = lambda digest: ()
+    """The sets of categories that some of a digest's subscribers chose; each gets an edition of its own."""
+    readers: Callable[[str, Sequence[str]], Iterable[Reader]] = lambda digest, categories: ()
+    """The subscribers with one such choice; with none, those who get everything. May be more than memory holds."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -164,6 +174,9 @@ def publish_editions(
 
 def _make(store: EditionStore, plan: DigestPlan, look: Look, audience: Audience, now: datetime) -> list[EditionResult]:
     began = store.began(plan.name)
+    if began is None and plan.sums_up:
+        store.begin(plan.name, now)
+        return []
     if began is None:
         return _make_first(store, plan, look, audience, now)
     due = due_period(
@@ -179,7 +192,7 @@ def _make(store: EditionStore, plan: DigestPlan, look: Look, audience: Audience,
         posts = store.candidates(plan.name, plan.categories, now - plan.max_age, now)
         days = period_days(due.slot.period)
         if posts or plan.send_empty:
-            results += _freeze(store, plan, look, audience, now, due.slot.period, days, posts, Reason.NEW)
+            results += _freeze(store, plan, look, audience, now, due.slot, days, posts, Reason.NEW)
         elif store.skip(plan.name, due.slot.period, now, reason=Outcome.NOTHING_NEW):
             results.append(EditionResult(digest=plan.name, period=due.slot.period, outcome=Outcome.NOTHING_NEW))
     return results
@@ -198,7 +211,8 @@ def _make_first(
         start, end = day_bounds(day, zone)
         posts = store.published_between(plan.categories, start, min(end, now + timedelta(microseconds=1)))
         period = period_name(plan.schedule.kind, day)
-        results = _freeze(store, plan, look, audience, now, period, (day, day), posts, Reason.NEWEST_DAY)
+        slot = Slot(period=period, day=day, at=now)
+        results = _freeze(store, plan, look, audience, now, slot, (day, day), posts, Reason.NEWEST_DAY)
     store.begin(plan.name, now)
     return results
 
@@ -209,11 +223,53 @@ def _freeze(
     look: Look,
     audience: Audience,
     now: datetime,
-    period: str,
+    slot: Slot,
     days: tuple[date, date],
     posts: Sequence[KnownPost],
     reason: Reason,
 ) -> list[EditionResult]:
+    """The edition of everything and those of some categories, with all their deliveries, in one go."""
+    build = partial(_build, plan, look, now, slot.period, days, reason)
+    mail, frozen = build(posts, ())
+    recipients = [_Counted(_recipients(plan, slot, audience, look.imprint.zone, now))]
+    variants = []
+    for selection in audience.selections(plan.name):
+        chosen = [post for post in posts if not set(selection).isdisjoint(post.categories)]
+        if chosen or plan.send_empty:
+            readers = _Counted(_readers(plan, slot, audience, selection, look.imprint.zone, now))
+            recipients.append(readers)
+            variants.append((build(chosen, selection)[1], readers))
+    if store.freeze(frozen, recipients[0], variants) is None:
+        return []
+    return [
+        EditionResult(
+            digest=plan.name,
+            period=slot.period,
+            outcome=Outcome.MADE,
+            balance=mail.edition.balance,
+            recipients=sum(each.count for each in recipients),
+            subject=mail.subject,
+            html_bytes=sent_size(mail.html),
+        )
+    ]
+
+
+def _build(
+    plan: DigestPlan,
+    look: Look,
+    now: datetime,
+    period: str,
+    days: tuple[date, date],
+    reason: Reason,
+    posts: Sequence[KnownPost],
+    selection: tuple[str, ...],
+) -> tuple[Mail, FrozenEdition]:
+    """The edition of these posts; with a selection, one for readers of these categories only."""
+    categories = plan.categories
+    if selection:
+        order = plan.categories or tuple(title.name for title in plan.titles)
+        known = tuple(name for name in order if name in selection)
+        categories = known + tuple(name for name in selection if name not in known)
     edition = build_edition(
         posts,
         digest=plan.name,
@@ -221,14 +277,15 @@ def _freeze(
         period=period,
         days=days,
         frozen_at=now,
-        categories=plan.categories,
+        categories=categories,
         titles=plan.titles,
         reason=reason,
         group=plan.group_stories,
     )
     mail = render_mail(edition, look.imprint, look.templates, look.language, plan.limits)
-    frozen = FrozenEdition(
+    return mail, FrozenEdition(
         digest=plan.name,
+        category=choice_label(selection),
         period=period,
         subject=mail.subject,
         html=mail.html,
@@ -239,32 +296,55 @@ def _freeze(
         expires_at=now + plan.expires_after,
         members=members(mail.edition),
     )
-    recipients = _recipients(plan.name, period, audience)
-    if store.freeze(frozen, recipients) is None:
-        return []
-    return [
-        EditionResult(
-            digest=plan.name,
-            period=period,
-            outcome=Outcome.MADE,
-            balance=mail.edition.balance,
-            recipients=len(recipients),
-            subject=mail.subject,
-            html_bytes=sent_size(mail.html),
-        )
-    ]
 
 
-def _recipients(digest: str, period: str, audience: Audience) -> tuple[Recipient, ...]:
-    """Each address once."""
-    return tuple(
-        Recipient(
+class _Counted:
+    """Recipients, counted while they go by."""
+
+    def __init__(self, recipients: Iterable[Recipient]) -> None:
+        self._recipients = recipients
+        self.count = 0
+
+    def __iter__(self) -> Iterator[Recipient]:
+        for recipient in self._recipients:
+            self.count += 1
+            yield recipient
+
+
+def _recipients(plan: DigestPlan, slot: Slot, audience: Audience, zone: ZoneInfo, now: datetime) -> Iterator[Recipient]:
+    """The operator's addresses, each once, then the subscribers of everything."""
+    from digest.render.message import message_id  # late: it brings the e-mail package
+
+    for address in () if plan.sums_up else dict.fromkeys(audience.addresses):
+        yield Recipient(
             address=address,
-            message_id=message_id(digest=digest, category="", period=period, address=address, domain=audience.domain),
+            message_id=message_id(
+                digest=plan.name, category="", period=slot.period, address=address, domain=audience.domain
+            ),
             token=audience.new_token(),
         )
-        for address in dict.fromkeys(audience.addresses)
-    )
+    yield from _readers(plan, slot, audience, (), zone, now)
+
+
+def _readers(
+    plan: DigestPlan, slot: Slot, audience: Audience, selection: tuple[str, ...], zone: ZoneInfo, now: datetime
+) -> Iterator[Recipient]:
+    """Subscribers with one choice, each at their own hour."""
+    from digest.render.message import message_id
+
+    for reader in audience.readers(plan.name, selection):
+        leaves = not_before(reader.wishes, zone, slot=slot.at, made=now)
+        yield Recipient(
+            address=reader.address,
+            message_id=message_id(
+                digest=plan.name, category="", period=slot.period, address=reader.address, domain=audience.domain
+            ),
+            token=audience.new_token(),
+            subscriber=reader.subscriber,
+            list_key=reader.list_key,
+            not_before=leaves,
+            expires_at=leaves + plan.expires_after if leaves > now else None,
+        )
 
 
 def _record_missed(store: EditionStore, plan: DigestPlan, due: Due, now: datetime) -> list[EditionResult]:

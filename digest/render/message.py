@@ -148,27 +148,51 @@ class EditionMessage:
         self._html = _Part(html, is_html=True)
         self._text = _Part(text, is_html=False)
 
-    def to(self, *, address: str, message_id: str, values: Mapping[str, str] | None = None) -> bytes:
-        """The message for one recipient. ``values`` fills more ``%%NAME%%`` than ``%%ADDRESS%%``. Raises
-        PermanentFailure for an address that cannot be one: trying again would not help."""
+    def to(
+        self, *, address: str, message_id: str, values: Mapping[str, str] | None = None, unsubscribe: str = ""
+    ) -> bytes:
+        """The message for one recipient. ``values`` fills more ``%%NAME%%`` than ``%%ADDRESS%%``. ``unsubscribe`` is
+        the address of a subscriber's page to leave by, for the header and ``%%UNSUBSCRIBE%%``; without it the foot is
+        the one for addresses that the operator wrote down. Raises PermanentFailure for an address that cannot be one:
+        trying again would not help."""
         if not is_address(address):
             raise PermanentFailure("recipient", f"{address!r} is not a mail address", step="rcpt")
         recipient = ascii_address(address)
-        filled = {"ADDRESS": address, **(values or {})}
+        filled = {"ADDRESS": address, "UNSUBSCRIBE": unsubscribe, **(values or {})}
+        subscribed = bool(unsubscribe)
         boundary = self._boundary
         return b"".join(
             (
                 self._fields,
                 f"To: {recipient}\r\n".encode(),
                 _field("Message-ID", message_id),
+                _leaving(unsubscribe),
                 f'MIME-Version: 1.0\r\nContent-Type: multipart/alternative; boundary="{boundary}"\r\n\r\n'.encode(),
                 f"--{boundary}\r\n".encode(),
-                self._text.filled(filled),
+                self._text.filled(filled, subscribed=subscribed),
                 f"--{boundary}\r\n".encode(),
-                self._html.filled(filled),
+                self._html.filled(filled, subscribed=subscribed),
                 f"--{boundary}--\r\n".encode(),
             )
         )
+
+
+class NoticeMessage(EditionMessage):
+    """A mail to one reader about their subscription: from another sender, and no part of any list."""
+
+    def __init__(self, *, subject: str, html: str, text: str, kind: str, date: datetime, sender: Mailbox) -> None:
+        super().__init__(
+            subject=subject,
+            html=html,
+            text=text,
+            period=kind,
+            date=date,
+            archive_url="",
+            letterhead=Letterhead(sender=sender, digest="subscription", title="", site_host=sender.domain),
+        )
+        unwanted = (b"List-", b"Precedence:")
+        lines = self._fields.split(b"\r\n")
+        self._fields = b"\r\n".join(line for line in lines if not line.startswith(unwanted))
 
 
 class _Part:
@@ -176,7 +200,8 @@ class _Part:
 
     def __init__(self, body: str, *, is_html: bool) -> None:
         mark = f"<!--{FOOT}-->" if is_html else f"{FOOT}\n"
-        head, _, self._foot = body.rpartition(mark) if mark in body else (body, "", "")
+        head, _, foot = body.rpartition(mark) if mark in body else (body, "", "")
+        self._feet = {subscribed: _foot_for(foot, subscribed=subscribed) for subscribed in (False, True)}
         fixed = _crlf(head).encode()
         whole = len(fixed) - len(fixed) % _GROUP
         self._escape = is_html
@@ -186,11 +211,32 @@ class _Part:
             "Content-Transfer-Encoding: base64\r\n\r\n"
         ).encode() + _base64_lines(fixed[:whole])
 
-    def filled(self, values: Mapping[str, str]) -> bytes:
-        foot = self._foot
+    def filled(self, values: Mapping[str, str], *, subscribed: bool = False) -> bytes:
+        foot = self._feet[subscribed]
         for name, value in values.items():
             foot = foot.replace(f"%%{name}%%", escape(value) if self._escape else value)
         return self._head + _base64_lines(self._rest + _crlf(foot).encode())
+
+
+_FOOT_PART = re.compile(r"(?:<!--)?%%(LISTED|SUBSCRIBED)%%(?:-->)?\n?(.*?)(?:<!--)?%%END%%(?:-->)?\n?", re.DOTALL)
+
+
+def _foot_for(foot: str, *, subscribed: bool) -> str:
+    """A foot says one thing to addresses that the operator wrote down (between ``%%LISTED%%`` and ``%%END%%``) and
+    another to subscribers (``%%SUBSCRIBED%%``)."""
+    wanted = "SUBSCRIBED" if subscribed else "LISTED"
+    return _FOOT_PART.sub(lambda part: part[2] if part[1] == wanted else "", foot)
+
+
+def _leaving(unsubscribe: str) -> bytes:
+    """How mail programs let a subscriber leave: with one click if the page is reached by https (RFC 8058), else by a
+    link (RFC 2369)."""
+    if not unsubscribe:
+        return b""
+    field = _field("List-Unsubscribe", f"<{unsubscribe}>")
+    if unsubscribe.startswith("https://"):
+        field += _field("List-Unsubscribe-Post", "List-Unsubscribe=One-Click")
+    return field
 
 
 def _common_fields(*, subject: str, period: str, date: datetime, archive_url: str, letterhead: Letterhead) -> bytes:

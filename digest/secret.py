@@ -1,0 +1,65 @@
+"""The secret that signs links: from the environment, else from a file that is made at first use."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+
+from digest.errors import ConfigError
+from digest.tokens import Keyring, new_keyring_text, parse_keyring
+
+VARIABLE = "DIGEST_SECRET"
+
+_REMEDY = "give this user the right to read it, or put the secret into the environment variable DIGEST_SECRET"
+
+
+def open_keyring(path: Path, env: Mapping[str, str], *, make: bool = True) -> Keyring:
+    """The keys. A file that is not there is made, readable by its owner alone; with ``make`` false (a rehearsal)
+    keys are made up and forgotten instead. Raises ConfigError."""
+    if env.get(VARIABLE):
+        return _parsed(env[VARIABLE], f"environment: {VARIABLE}")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        text = new_keyring_text(secrets.token_bytes(32))
+        if make:
+            text = _made(path, text)
+    except (OSError, ValueError) as error:
+        raise ConfigError(str(path), f"cannot be read: {_words(error)}", _REMEDY) from error
+    return _parsed(text, str(path))
+
+
+def _made(path: Path, text: str) -> str:
+    """Write it whole or not at all; if another process was first, its secret counts."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            text = path.read_text(encoding="utf-8")
+        finally:
+            temporary.unlink()
+    except OSError as error:
+        raise ConfigError(str(path), f"cannot be written: {_words(error)}", _REMEDY) from error
+    return text
+
+
+def _parsed(text: str, subject: str) -> Keyring:
+    try:
+        return parse_keyring(text)
+    except ValueError as error:
+        raise ConfigError(
+            subject, str(error), "write a random text of 43 characters, or NUMBER:TEXT for each key"
+        ) from error
+
+
+def _words(error: Exception) -> str:
+    return (error.strerror or "unknown reason").lower() if isinstance(error, OSError) else "it is not text"
