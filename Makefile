@@ -13,10 +13,10 @@ run: $(VENV)/run
 	$(BIN)/digest run
 
 test: $(VENV)/dev
-	$(BIN)/pytest -m "not slow" $(PYTEST_ARGS)
+	$(BIN)/pytest -n auto -m "not slow" $(PYTEST_ARGS)
 
 test-all: $(VENV)/dev
-	$(BIN)/pytest $(PYTEST_ARGS)
+	$(BIN)/pytest -n auto $(PYTEST_ARGS)
 
 check: lint types
 
