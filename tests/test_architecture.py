@@ -17,7 +17,7 @@ FLOORS = {
     },
     2: {"sources", "store", "templates", "languages", "publish", "mail", "secret"},
     3: {"jobs"},
-    4: {"config", "app"},
+    4: {"config", "app", "readership"},
     5: {"cli", "__main__"},
 }
 FLOOR_OF = {name: floor for floor, names in FLOORS.items() for name in names}

@@ -183,7 +183,7 @@ def render_again(edition: Edition, imprint: Imprint, templates: Templates, langu
     """The mail of an edition whose posts are marked already, byte for byte as it was."""
     values = _context(edition, imprint, language)
     text = templates.render("mail/digest.txt", values)
-    html = _inlined(templates.render("mail/digest.html", values))
+    html = inlined(templates.render("mail/digest.html", values))
     return Mail(edition=edition, subject=subject_of(edition, imprint, language), html=html, text=text)
 
 
@@ -202,7 +202,7 @@ def sent_size(body: str) -> int:
     return len(body.encode()) + body.count("\n") + RECIPIENT_ROOM
 
 
-def _inlined(html: str) -> str:
+def inlined(html: str) -> str:
     """Styles moved onto the elements; style elements marked ``keep`` stay as they are. Loads nothing."""
     import css_inline
 
@@ -234,11 +234,11 @@ def _context(edition: Edition, imprint: Imprint, language: Language) -> Mapping[
         "dark": DARK,
         "foot": FOOT,
         "start": "right" if language.direction == "rtl" else "left",
-        "fonts": _fonts(language),
+        "fonts": fonts(language),
     }
 
 
-def _fonts(language: Language) -> str:
+def fonts(language: Language) -> str:
     chinese = '"PingFang SC","Microsoft YaHei","Noto Sans CJK SC"'
     return f"{chinese},sans-serif" if language.tag.startswith("zh") else f'"Helvetica Neue",Arial,{chinese},sans-serif'
 

@@ -13,7 +13,7 @@ from digest.bounces import PROBE_COUNTS, Mark
 from digest.models import DeliveryState
 from digest.outbox import Blame
 from digest.store.part import Part
-from digest.store.schema import delivery, edition, refusal, subscriber, suppression
+from digest.store.schema import consent, delivery, edition, refusal, subscriber, suppression
 from digest.subscription import Addressee, Reason, Refused
 
 _SMTP = "smtp "
@@ -42,6 +42,14 @@ class Refusals(Part):
         with self._database.reading() as connection:
             row = connection.execute(select(suppression).where(suppression.c.hash == hashed)).first()
         return None if row is None else (Reason(row.reason), row.since, row.note)
+
+    def knows_somebody(self) -> bool:
+        """Whether anybody ever subscribed or is suppressed. If not, there is nothing to look after."""
+        with self._database.reading() as connection:
+            return any(
+                connection.execute(select(literal(1)).select_from(table).limit(1)).first() is not None
+                for table in (subscriber, consent, suppression)
+            )
 
     # ------------------------------------------------------------- bounces
 
@@ -130,8 +138,8 @@ class Refusals(Part):
             connection.execute(update(subscriber).where(*due, tried).values(probe_at=now))
 
     def refused(self, now: datetime, within: timedelta) -> Iterator[Refused]:
-        """Deliveries that a server refused in the dialogue and that were not looked at yet: for good, or for now
-        because of the mailbox itself (4.2.x), once a day."""
+        """Deliveries to subscribers that a server refused in the dialogue and that were not looked at yet: for good,
+        or for now because of the mailbox itself (4.2.x), once a day."""
         today = f" {now.date().isoformat()}"
         for_good = and_(delivery.c.state == DeliveryState.FAILED.value, delivery.c.ended_at > now - within)
         for_now = and_(
@@ -145,7 +153,13 @@ class Refusals(Part):
             query = (
                 select(*_COLUMNS, delivery.c.reply_code, delivery.c.reply_enhanced, delivery.c.reply_text)
                 .select_from(_JOINED)
-                .where(condition, delivery.c.reply_code.is_not(None), ~known, ~_forgotten())
+                .where(
+                    condition,
+                    delivery.c.subscriber_key.is_not(None),
+                    delivery.c.reply_code.is_not(None),
+                    ~known,
+                    ~_forgotten(),
+                )
                 .order_by(delivery.c.key)
             )
             with self._database.reading() as connection:

@@ -1,0 +1,259 @@
+"""The joining for subscribers: binds what they need to the settings, the store and its keys.
+
+Used by ``app`` for what a run does for them, and by the doors (pages, commands) for what they do by themselves. As
+long as nobody ever subscribed nothing here costs more than one look into the store, and no secret is made.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from digest.jobs.bounces import BounceReport, ingest, learn_from_refusals
+from digest.jobs.subscribe import Desk, Links, Policy
+from digest.models import Delivery, FrozenEdition, Recipient, SavedEdition
+from digest.period import Kind, weekly
+from digest.subscription import (
+    FRESH,
+    NOTICES,
+    WEEKLY,
+    Errand,
+    Frequency,
+    Notice,
+    Offer,
+    Reader,
+    canonical,
+)
+from digest.tokens import Keyring
+
+if TYPE_CHECKING:
+    from digest.config import Settings
+    from digest.jobs.deliver import Outgoing
+    from digest.jobs.editions import DigestPlan
+    from digest.ports import Language, Templates
+    from digest.render.message import NoticeMessage
+    from digest.store import SqlStore
+
+_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_WEEKLY_AGE = timedelta(days=8)
+_CONFIRM_MAIL = timedelta(days=1)
+"""How long the mail of a sign-up is tried to be sent."""
+
+
+class Readership:
+    """Everything about subscribers, for one configuration and one store."""
+
+    def __init__(
+        self, settings: Settings, store: SqlStore, *, templates: Templates, language: Language, dry_run: bool = False
+    ) -> None:
+        self.settings = settings
+        self.store = store
+        self._templates = templates
+        self._language = language
+        self._dry_run = dry_run
+        self._rendered: dict[Notice, tuple[str, str, str]] = {}
+
+    @cached_property
+    def keys(self) -> Keyring:
+        """Made at first use. Raises ConfigError."""
+        from digest.secret import open_keyring
+
+        return open_keyring(self.settings.subscriptions.secret_file, os.environ, make=not self._dry_run)
+
+    @cached_property
+    def links(self) -> Links:
+        return Links(self.keys, self.settings.subscriptions_url)
+
+    @cached_property
+    def desk(self) -> Desk:
+        """The use cases of pages and commands."""
+        wanted = self.settings.subscriptions
+        policy = Policy(
+            offers=self.offers(),
+            zone=self.settings.site.timezone,
+            mails_per_address=wanted.mails_per_address,
+            signups_per_ip=wanted.signups_per_ip,
+            signups_total=wanted.signups_total,
+            keep_ip=wanted.keep_ip,
+        )
+        return Desk(self.store, self.keys, policy, self._write)
+
+    def offers(self) -> tuple[Offer, ...]:
+        """What people can subscribe to: every digest; of its categories those that the configuration names."""
+        titles = {category.name: category.title for category in self.settings.categories}
+        return tuple(
+            Offer(
+                digest=name,
+                title=digest.title,
+                categories=tuple((each, titles.get(each, each)) for each in digest.categories or tuple(titles)),
+            )
+            for name, digest in self.settings.digests.items()
+        )
+
+    # ---------------------------------------------------------------- a run
+
+    def prepare(self, now: datetime) -> None:
+        """Before editions are made: sign-ups that wait, what may be forgotten, mailboxes that are tried again."""
+        if not self._is_at_work():
+            return
+        self.desk.handle(now)
+        self.store.tidy(now, keep_addresses=self.settings.subscriptions.keep_addresses)
+        self.store.look_after_probes(now)
+
+    def weekly_plans(self, plans: Sequence[DigestPlan]) -> list[DigestPlan]:
+        """A digest that sums up, for each one of several a week that somebody wants to read once a week. It stays when
+        they have left."""
+        if not self._is_at_work():
+            return []
+        day = _DAYS.index(self.settings.subscriptions.weekly_on) + 1
+        return [
+            replace(
+                plan,
+                name=f"{plan.name}{WEEKLY}",
+                title=self._language.text("{title} weekly", title=plan.title),
+                schedule=weekly(day, plan.schedule.at),
+                max_age=_WEEKLY_AGE,
+                sums_up=plan.name,
+            )
+            for plan in plans
+            if plan.schedule.kind is not Kind.WEEKLY
+            and (
+                self.store.has_readers(plan.name, (Frequency.WEEKLY,))
+                or self.store.began(f"{plan.name}{WEEKLY}") is not None
+            )
+        ]
+
+    def selections(self, digest: str) -> list[tuple[str, ...]]:
+        """The sets of categories that readers of a digest chose."""
+        return self.store.labels(*self._audience_of(digest)) if self._is_at_work() else []
+
+    def readers(self, digest: str, categories: Sequence[str], now: datetime) -> Iterator[Reader]:
+        """Whom an edition goes to, besides the addresses of the configuration."""
+        if not self._is_at_work():
+            return
+        always = {canonical(mailbox.address) for mailbox in self.settings.mail.to}
+        for reader in self.store.readers(*self._audience_of(digest), categories, now):
+            if digest.endswith(WEEKLY) or reader.canonical not in always:
+                yield reader
+
+    def left(self, row: Delivery, now: datetime) -> str:
+        """Why a delivery must not be sent any more; empty if it must."""
+        if row.subscriber is None and not self.store.knows_somebody():
+            return ""
+        return self.store.why_not(row, self.keys.hashed(canonical(row.address)), now)
+
+    def learn(self, now: datetime) -> BounceReport:
+        """After mail was sent: what the refusals say about addresses."""
+        if not self.store.knows_somebody():
+            return BounceReport()
+        return learn_from_refusals(self.store, self.keys, now)
+
+    def ingest(self, mails: Iterable[bytes], now: datetime) -> BounceReport:
+        """Go through mails that came back."""
+        return ingest(self.store, self.keys, mails, now)
+
+    def _is_at_work(self) -> bool:
+        return self.settings.subscriptions.enabled and self.store.knows_somebody()
+
+    def _audience_of(self, digest: str) -> tuple[str, tuple[Frequency, ...]]:
+        """The list of a digest and which of its readers it is for. One that appears once a week is for all of them."""
+        if digest.endswith(WEEKLY):
+            return digest.removesuffix(WEEKLY), (Frequency.WEEKLY,)
+        plan = self.settings.digests.get(digest)
+        once_a_week = plan is not None and plan.schedule.rule.kind is Kind.WEEKLY
+        return digest, (Frequency.DAILY, Frequency.WEEKLY) if once_a_week else (Frequency.DAILY,)
+
+    # ------------------------------------------------------------- messages
+
+    def envelope_from(self, token: str) -> str:
+        """The envelope sender of a delivery: bounces name it. Only an address that is there for bounces is known to
+        take a token in; without one it is the sender's."""
+        bounces = self.settings.mail.bounce_address
+        if bounces is None:
+            return self.settings.sender.address
+        local, _, domain = bounces.address.rpartition("@")
+        return f"{local}+{token}@{domain}"
+
+    def fields(self, row: Delivery) -> tuple[str, dict[str, str]]:
+        """A subscriber's address to leave by, and the other links in their mail; empty for other recipients."""
+        if row.subscriber is None or row.list_key is None:
+            return "", {}
+        return (
+            self.links.unsubscribe(row.subscriber, row.list_key),
+            {"MANAGE": self.links.manage(row.subscriber)},
+        )
+
+    def notice(self, row: Delivery, edition: SavedEdition) -> Outgoing:
+        """The message of a notice."""
+        from digest.jobs.deliver import Outgoing
+
+        about = json.loads(edition.document)
+        message = self._notice_message(edition)
+        return Outgoing(
+            message=message.to(address=row.address, message_id=row.message_id, values={"LINK": self._link(row, about)}),
+            envelope_from=self.envelope_from(row.token),
+        )
+
+    def _link(self, row: Delivery, about: dict[str, object]) -> str:
+        kind = Notice(str(about["kind"]))
+        if kind is Notice.CONFIRM:
+            return self.links.confirm(int(str(about["consent"])))
+        if kind is Notice.ALREADY:
+            return self.links.manage(row.subscriber or 0)
+        return self.links.errand(int(str(about["errand"])))
+
+    def _notice_message(self, edition: SavedEdition) -> NoticeMessage:
+        from digest.render.message import Mailbox, NoticeMessage
+
+        sender = self.settings.subscriptions_sender
+        return NoticeMessage(
+            subject=edition.subject,
+            html=edition.html,
+            text=edition.text,
+            kind=str(json.loads(edition.document)["kind"]),
+            date=edition.frozen_at,
+            sender=Mailbox(name=sender.name, address=sender.address),
+        )
+
+    def _write(
+        self, notice: Notice, address: str, now: datetime, about: dict[str, int]
+    ) -> tuple[FrozenEdition, Recipient]:
+        """The mail of a notice, ready for the ledger. No link is in it: it is made when the mail is sent."""
+        subject, html, text = self._words(notice)
+        domain = self.settings.mail.list_domain or self.settings.sender.domain
+        lasts = FRESH if notice.value in tuple(Errand) else _CONFIRM_MAIL
+        frozen = FrozenEdition(
+            digest=NOTICES,
+            period=secrets.token_hex(8),
+            subject=subject,
+            html=html,
+            text=text,
+            document=json.dumps({"kind": notice.value, **about}),
+            frozen_at=now,
+            send_after=now,
+            expires_at=now + lasts,
+        )
+        return frozen, Recipient(
+            address=address, message_id=f"<{secrets.token_hex(16)}@{domain}>", token=secrets.token_hex(16)
+        )
+
+    def _words(self, notice: Notice) -> tuple[str, str, str]:
+        """Subject, HTML and text of a kind of notice, rendered once."""
+        from digest.render.notice import render_notice
+
+        if notice not in self._rendered:
+            made = render_notice(
+                notice,
+                site_title=self.settings.site.title,
+                site_url=str(self.settings.site.url),
+                templates=self._templates,
+                language=self._language,
+            )
+            self._rendered[notice] = (made.subject, made.html, made.text)
+        return self._rendered[notice]

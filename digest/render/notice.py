@@ -1,0 +1,84 @@
+"""The text of mails to one reader about their subscription. The link and the address are filled in when it is sent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from digest.ports import Language, Templates
+from digest.render.mail import FOOT, LIGHT, fonts, inlined
+from digest.subscription import Notice
+from digest.text import clean_line, cut
+
+_TITLE_LIMIT = 60
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NoticeText:
+    """What is sent, with ``%%LINK%%`` and ``%%ADDRESS%%`` in it."""
+
+    subject: str
+    html: str
+    text: str
+
+
+def render_notice(
+    notice: Notice, *, site_title: str, site_url: str, templates: Templates, language: Language
+) -> NoticeText:
+    """The mail of one kind of notice, the same for all readers."""
+    site = cut(clean_line(site_title), _TITLE_LIMIT)
+    subject, says, button, small = _words(notice, site, language)
+    values = {
+        "subject": subject,
+        "says": says,
+        "button": button,
+        "small": small,
+        "site_title": site,
+        "site_url": site_url,
+        "foot": FOOT,
+        "light": LIGHT,
+        "fonts": fonts(language),
+        "start": "right" if language.direction == "rtl" else "left",
+    }
+    return NoticeText(
+        subject=subject,
+        html=inlined(templates.render("notices/notice.html", values)),
+        text=templates.render("notices/notice.txt", values),
+    )
+
+
+def _words(notice: Notice, site: str, language: Language) -> tuple[str, str, str, str]:
+    """Subject, what it says, the button, the small print."""
+    _ = language.text
+    address = "%%ADDRESS%%"
+    once = _("The link works once, within one hour. If it was not you who asked for it, do nothing.")
+    if notice is Notice.CONFIRM:
+        return (
+            _("Please confirm your subscription to {site}", site=site),
+            _("Somebody, probably you, wants mail from {site} to be sent to {address}.", site=site, address=address),
+            _("Yes, subscribe me"),
+            _("The link works for seven days. If it was not you, do nothing: no further mail is sent."),
+        )
+    if notice is Notice.ALREADY:
+        return (
+            _("You are subscribed to {site} already", site=site),
+            _(
+                "Somebody, probably you, asked for mail from {site} to be sent to {address}, which it is already.",
+                site=site,
+                address=address,
+            ),
+            _("Change what you get, and when"),
+            _("If it was not you, do nothing: nothing was changed."),
+        )
+    if notice is Notice.EXPORT:
+        return (
+            _("Your data at {site}", site=site),
+            _("Here is the link to everything that {site} keeps about {address}.", site=site, address=address),
+            _("Show my data"),
+            once,
+        )
+    return (
+        _("Erase your data at {site}", site=site),
+        _("Here is the link to erase everything that {site} keeps about {address}.", site=site, address=address),
+        _("Erase my data"),
+        once,
+    )
