@@ -15,7 +15,6 @@ from itertools import chain, zip_longest
 from zoneinfo import ZoneInfo
 
 from digest.models import EditionMember, KnownPost
-from digest.stories import Telling, group_stories
 
 HTML_BUDGET = 74_000
 """Bytes of a mail's HTML before base64: Gmail cuts a mail at about 102 KB, and sources differ on whether that means
@@ -306,6 +305,8 @@ def _newest_first(posts: Iterable[KnownPost]) -> list[KnownPost]:
 
 def _stories(posts: Sequence[KnownPost]) -> list[list[KnownPost]]:
     """Posts by story, in the order given; the first one with a summary leads each."""
+    from digest.stories import Telling, group_stories  # late: most runs make no edition
+
     post_of = {post.key: post for post in posts}
     tellings = [
         Telling(

@@ -7,32 +7,46 @@ language is adding a folder. All files of a folder are joined. English is what t
 from __future__ import annotations
 
 from datetime import datetime
-from functools import cache
+from functools import cache, cached_property
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from io import BytesIO
-
-from babel import Locale, UnknownLocaleError
-from babel.dates import format_date, format_time
-from babel.messages.pofile import read_po
-from babel.numbers import format_decimal
+from typing import TYPE_CHECKING
 
 from digest.errors import ConfigError
+
+if TYPE_CHECKING:
+    from babel import Locale
 
 _PLURALS: tuple[str, ...] = ("zero", "one", "two", "few", "many", "other")
 
 
 class CatalogueLanguage:
-    """Texts, dates and numbers of one locale. Satisfies ``ports.Language``."""
+    """Texts, dates and numbers of one locale. Satisfies ``ports.Language``.
+
+    Locale and catalogue are loaded when the first text is asked for, since most runs have nothing to say; every
+    method raises ConfigError if the language is unknown.
+    """
 
     def __init__(self, tag: str) -> None:
-        try:
-            self._locale = Locale.parse(tag, sep="-")
-        except (UnknownLocaleError, ValueError) as error:
-            raise ConfigError("site.language", f"unknown language {tag!r}", "for example zh-CN") from error
         self.tag = tag
-        self.direction = self._locale.text_direction
-        self._messages = _catalogue(self._locale.language, self._locale.territory, self._locale.script)
+
+    @cached_property
+    def _locale(self) -> Locale:
+        from babel import Locale, UnknownLocaleError
+
+        try:
+            return Locale.parse(self.tag, sep="-")
+        except (UnknownLocaleError, ValueError) as error:
+            raise ConfigError("site.language", f"unknown language {self.tag!r}", "for example zh-CN") from error
+
+    @cached_property
+    def _messages(self) -> dict[str, str | tuple[str, ...]]:
+        return _catalogue(self._locale.language, self._locale.territory, self._locale.script)
+
+    @cached_property
+    def direction(self) -> str:
+        return self._locale.text_direction
 
     def text(self, message: str, **values: object) -> str:
         found = self._messages.get(message, message)
@@ -44,18 +58,28 @@ class CatalogueLanguage:
         return _fill(forms[_form(self._locale, count, len(forms))], {"count": self.number(count), **values})
 
     def day(self, moment: datetime) -> str:
+        from babel.dates import format_date
+
         return format_date(moment, self.text("EEEE d MMMM"), locale=self._locale)
 
     def long_day(self, moment: datetime) -> str:
+        from babel.dates import format_date
+
         return format_date(moment, self.text("EEEE d MMMM y"), locale=self._locale)
 
     def month(self, moment: datetime) -> str:
+        from babel.dates import format_date
+
         return format_date(moment, self.text("LLLL y"), locale=self._locale)
 
     def time(self, moment: datetime) -> str:
+        from babel.dates import format_time
+
         return format_time(moment, "HH:mm", locale=self._locale, tzinfo=moment.tzinfo)
 
     def number(self, value: int) -> str:
+        from babel.numbers import format_decimal
+
         return format_decimal(value, locale=self._locale)
 
 
@@ -72,6 +96,8 @@ def _form(locale: Locale, count: int, forms: int) -> int:
 
 @cache
 def _catalogue(language: str, territory: str | None, script: str | None) -> dict[str, str | tuple[str, ...]]:
+    from babel.messages.pofile import read_po
+
     messages: dict[str, str | tuple[str, ...]] = {}
     for folder in _folders(language, territory, script):
         for entry in sorted(folder.iterdir(), key=lambda item: item.name):

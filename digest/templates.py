@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
-
-import jinja2
+from typing import TYPE_CHECKING
 
 from digest.errors import TemplateError
 from digest.ports import Language
+
+if TYPE_CHECKING:
+    import jinja2
 
 
 def packaged_templates() -> Path:
@@ -28,7 +31,14 @@ class FolderTemplates:
 
     def __init__(self, language: Language, override: Path | None = None) -> None:
         self._folders = [folder for folder in (override, packaged_templates()) if folder is not None]
-        self._environment = jinja2.Environment(
+        self._language = language
+
+    @cached_property
+    def _environment(self) -> jinja2.Environment:
+        import jinja2  # late: most runs have nothing to render
+
+        language = self._language
+        environment = jinja2.Environment(
             loader=jinja2.FileSystemLoader([str(folder) for folder in self._folders]),
             autoescape=lambda name: name is None or not name.endswith(".txt"),  # noqa: S701 - plain text is not escaped
             undefined=jinja2.StrictUndefined,
@@ -36,14 +46,17 @@ class FolderTemplates:
             lstrip_blocks=True,
             keep_trailing_newline=True,
         )
-        self._environment.globals.update(
+        environment.globals.update(
             {"_": language.text, "plural": language.plural, "language": language.tag, "direction": language.direction}
         )
-        self._environment.filters.update(
+        environment.filters.update(
             {"day": language.day, "long_day": language.long_day, "time": language.time, "number": language.number}
         )
+        return environment
 
     def render(self, name: str, context: Mapping[str, object]) -> str:
+        import jinja2
+
         try:
             return self._environment.get_template(name).render(context)
         except jinja2.TemplateSyntaxError as error:

@@ -35,7 +35,7 @@ def test_dates_and_numbers(tag: str, day: str, long_day: str, time: str, number:
 def test_unknown_language_is_a_config_error(tag: str) -> None:
     """The message names the key and an example."""
     with pytest.raises(ConfigError, match=r"site\.language: unknown language .*zh-CN"):
-        CatalogueLanguage(tag)
+        CatalogueLanguage(tag).text("All posts")
 
 
 def test_text_fills_values_and_falls_back_to_english() -> None:

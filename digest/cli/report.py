@@ -8,14 +8,17 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 from enum import Enum
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import click
 
-from digest.jobs.collect import CollectReport
-from digest.jobs.editions import EditionResult
-from digest.jobs.run import RunReport
 from digest.models import Problem, Severity
+
+if TYPE_CHECKING:
+    from digest.jobs.collect import CollectReport
+    from digest.jobs.editions import EditionResult
+    from digest.jobs.run import RunReport
 
 SHOWN = 20
 """Problems and files listed one by one before the rest is only counted (``--verbose`` lists all)."""

@@ -7,7 +7,7 @@ transaction, so a run that dies half-way is continued by the next one.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
@@ -94,9 +94,7 @@ def collect(
         )
     importing = store.is_importing()
     same_rules = store.rules() == rules
-    todo = sorted(
-        path for path, stat in listing.files.items() if _needs_reading(known.get(path), stat, now, same_rules)
-    )
+    todo = sorted(_to_read(listing.files, known, now) if same_rules else listing.files)
     vanished = [path for path in known if path not in listing.files and not _is_blind(path, listing)]
     missing = [post for post in store.posts_at(vanished).values() if post.gone_at is None]
     tally = _Tally()
@@ -130,11 +128,12 @@ def collect(
         store.set_rules(rules)
     if importing:
         store.finish_import(now)
+    opened = set(todo)
     problems = (*listing.problems, *tally.unread, *store.problems())
     return CollectReport(
         found=len(listing.files) + sum(problem.path not in listing.blind for problem in listing.problems),
         opened=len(todo),
-        taken=tally.taken + sum(known[path].taken for path in listing.files.keys() - set(todo)),
+        taken=tally.taken + sum(known[path].taken for path in listing.files if path not in opened),
         arrived=tally.arrived,
         edited=tally.edited,
         renamed=tally.renamed,
@@ -157,10 +156,15 @@ class _Tally:
         self.gone += len(changes.gone)
 
 
-def _needs_reading(known: KnownFile | None, stat: FileStat, now: datetime, same_rules: bool) -> bool:
-    if known is None or not same_rules or known.stat != stat:
-        return True
-    return known.recheck_at is not None and known.recheck_at <= now
+def _to_read(files: Mapping[str, FileStat], known: Mapping[str, KnownFile], now: datetime) -> list[str]:
+    """Files that are new, changed, or due to be looked at again."""
+    return [
+        path
+        for path, stat in files.items()
+        if (before := known.get(path)) is None
+        or before.stat != stat
+        or (before.recheck_at is not None and before.recheck_at <= now)
+    ]
 
 
 def _is_blind(path: str, listing: Listing) -> bool:

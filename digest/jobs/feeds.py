@@ -21,12 +21,9 @@ from digest.models import KnownPost
 from digest.ports import FeedRow, FeedStore, Language, Output, Templates
 from digest.render import pages
 from digest.render.feeds import catalogue, window
-from digest.render.feeds.atom import render_atom
 from digest.render.feeds.catalogue import ALL, Catalogue, FeedOptions, Files, archive_files, files_of
 from digest.render.feeds.items import local, make_item
-from digest.render.feeds.json_feed import render_json
 from digest.render.feeds.model import Feed, Item
-from digest.render.feeds.rss import render_rss
 
 __all__ = ["BodyHtml", "FeedOptions", "FeedReport", "Ping", "publish_feeds"]
 
@@ -372,6 +369,10 @@ class _Publisher:
 
 
 def _documents(feed: Feed, files: Files) -> dict[str, bytes]:
+    from digest.render.feeds.atom import render_atom  # late: most runs have no feed to write
+    from digest.render.feeds.json_feed import render_json
+    from digest.render.feeds.rss import render_rss
+
     renderers = ((files.atom, render_atom), (files.rss, render_rss), (files.json, render_json))
     return {path: render(feed) for path, render in renderers if path}
 

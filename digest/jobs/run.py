@@ -10,14 +10,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from digest.errors import DigestError, StoreError
-from digest.jobs.collect import CollectReport
-from digest.jobs.deliver import DeliveryReport
-from digest.jobs.editions import EditionsReport
-from digest.jobs.feeds import FeedReport
 from digest.ports import RunStore
+
+if TYPE_CHECKING:
+    from digest.jobs.collect import CollectReport
+    from digest.jobs.deliver import DeliveryReport
+    from digest.jobs.editions import EditionsReport
+    from digest.jobs.feeds import FeedReport
 
 T = TypeVar("T")
 

@@ -15,7 +15,6 @@ from urllib.parse import quote
 
 from digest.models import Author
 from digest.ports import Templates
-from digest.render.feeds import atom, json_feed, rss
 from digest.render.feeds.model import Addresses, Feed, Item
 
 INDEX = "feeds/index.html"
@@ -94,6 +93,8 @@ class Day:
 
 def format_links(title: str, addresses: Addresses) -> tuple[FormatLink, ...]:
     """A feed in each format that it has."""
+    from digest.render.feeds import atom, json_feed, rss  # late: they bring libraries that many runs do not need
+
     named = (
         ("Atom", atom.MEDIA_TYPE, addresses.atom),
         ("RSS", rss.MEDIA_TYPE, addresses.rss),
@@ -160,7 +161,7 @@ def _entry(item: Item, about: str) -> Entry:
         title=item.title,
         summary="" if item.summary == item.title else item.summary,
         published=item.published,
-        moment=atom.timestamp(item.published),
+        moment=item.published.isoformat(timespec="seconds"),
         is_withdrawn=item.withdrawn is not None,
         creators=item.creators,
         original_url=item.original_url,

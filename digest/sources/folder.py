@@ -13,6 +13,7 @@ import re
 import stat
 import unicodedata
 from collections.abc import Iterator
+from operator import attrgetter
 from pathlib import Path
 
 from digest.errors import SourceError
@@ -26,6 +27,7 @@ _MARKDOWN = (".md", ".markdown", ".mkd", ".mkdn", ".mkdown")
 _ENDINGS = (*_MARKDOWN, ".html", ".htm")
 _SKIPPED = frozenset({"node_modules", "vendor", "public", "resources", "themes", "__pycache__"})
 _HUGO_FILES = ("hugo.toml", "hugo.yaml", "hugo.yml", "hugo.json")
+_NAME = attrgetter("name")
 _DEPTH = 64
 _DETECT_LIMIT = 20_000
 
@@ -187,7 +189,7 @@ class _Walk:
                 return
             self._seen.add(place)
             with os.scandir(full) as entries:
-                listed = sorted(entries, key=_entry_name)
+                listed = sorted(entries, key=_NAME)
         except OSError as error:
             self.blind.append(path)
             self.problems.append(
@@ -208,7 +210,7 @@ class _Walk:
                 if wanted and is_post(name, below) and entry.is_file(follow_symlinks=False):
                     if name.isprintable() or self._is_nameable(below, name):
                         found = entry.stat(follow_symlinks=False)
-                        files[below] = FileStat(size=found.st_size, mtime_ns=found.st_mtime_ns, inode=found.st_ino)
+                        files[below] = FileStat(found.st_size, found.st_mtime_ns, found.st_ino)
                 elif entry.is_dir(follow_symlinks=False):
                     enter = self._source.enters(name, below, wanted)
                     if enter is not None and self._is_nameable(below, name):
@@ -279,10 +281,6 @@ def shown(path: str) -> str:
         return path
     text = path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return "".join(ascii(char)[1:-1] if unicodedata.category(char) in ("Cc", "Zl", "Zp") else char for char in text)
-
-
-def _entry_name(entry: os.DirEntry[str]) -> str:
-    return entry.name
 
 
 def _unreadable(path: str, error: OSError) -> SourceError:

@@ -56,7 +56,15 @@ class Posts(Part):
             cursor = connection.connection.cursor()  # the driver's own: this is read whole in every run
             with _without_collector():
                 cursor.execute("SELECT path, size, mtime_ns, inode, sha256, recheck_at, taken FROM file")
-                return {row[0]: _known_file(row) for row in cursor.fetchall()}
+                return {
+                    path: KnownFile(
+                        FileStat(size, mtime_ns, inode if inode >= 0 else inode + _WRAP),
+                        sha256,
+                        None if recheck_at is None else to_moment(recheck_at),
+                        taken == 1,
+                    )
+                    for path, size, mtime_ns, inode, sha256, recheck_at, taken in cursor.fetchall()
+                }
 
     def posts_at(self, paths: Sequence[str]) -> dict[str, KnownPost]:
         if not paths:
@@ -124,16 +132,6 @@ def _without_collector() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
-
-
-def _known_file(row: Sequence[Any]) -> KnownFile:
-    _, size, mtime_ns, inode, sha256, recheck_at, taken = row
-    return KnownFile(
-        stat=FileStat(size=size, mtime_ns=mtime_ns, inode=inode if inode >= 0 else inode + _WRAP),
-        sha256=sha256,
-        recheck_at=None if recheck_at is None else to_moment(recheck_at),
-        taken=taken == 1,
-    )
 
 
 # ----------------------------------------------------------------- feeds

@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from email.utils import format_datetime, parsedate_to_datetime
-
-from lxml import etree
 
 MEDIA_TYPE = "text/x-opml"
 
@@ -34,6 +31,10 @@ class Group:
 
 def render_opml(title: str, groups: Sequence[Group], modified: datetime) -> bytes:
     """The list as OPML. Atom feeds are ``type="rss"`` too: that is how the format says "feed"."""
+    from email.utils import format_datetime  # late, as lxml: many runs have no list to write
+
+    from lxml import etree
+
     root = etree.Element("opml", {"version": "2.0"})
     head = etree.SubElement(root, "head")
     etree.SubElement(head, "title").text = title
@@ -58,6 +59,10 @@ def render_opml(title: str, groups: Sequence[Group], modified: datetime) -> byte
 
 def modified(document: bytes) -> datetime | None:
     """The date in a list that ``render_opml`` made; None if it is something else."""
+    from email.utils import parsedate_to_datetime
+
+    from lxml import etree
+
     parser = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=False)
     try:
         text = etree.fromstring(document, parser).findtext("head/dateModified")
