@@ -20,14 +20,14 @@ from zoneinfo import ZoneInfo
 
 from digest.config import Settings, load
 from digest.errors import ConfigError, SourceError, StoreError
-from digest.jobs.collect import CollectReport, collect, parse_here
 from digest.jobs.progress import Progress, silent
 from digest.jobs.run import RunReport, Step, Steps, run
-from digest.models import KnownPost, Post
+from digest.models import KnownPost, Post, Refusal
 from digest.ports import Output, Store, Transport
 
 if TYPE_CHECKING:
     from digest.jobs.adopt import AdoptReport
+    from digest.jobs.collect import CollectReport
     from digest.jobs.deliver import Compose, DeliveryReport
     from digest.jobs.editions import Audience, DigestPlan, Look
     from digest.jobs.feeds import FeedOptions, Ping
@@ -190,7 +190,7 @@ class App:
 
     @cached_property
     def rules(self) -> Rules:
-        from digest.posts import Rules
+        from digest.posts.rules import Rules
 
         settings = self.settings
         return Rules(
@@ -211,25 +211,29 @@ class App:
 
     def collect(self) -> CollectReport:
         """Bring the store up to date with the posts folder."""
-        from digest.posts import parse_post
+        from digest.jobs.collect import collect, parse_here
 
         return collect(
             self.store,
             self.source,
-            parse_here(self.source, lambda path, data: parse_post(path, data, self.rules)),
+            parse_here(self.source, self._parse),
             rules=self.rules.fingerprint(),
             now=self.when.now,
             wall=self.when.wall,
             progress=self.progress,
         )
 
+    def _parse(self, path: str, data: bytes) -> Post | Refusal:
+        from digest.posts import parse_post  # late: most runs have nothing to read
+
+        return parse_post(path, data, self.rules)
+
     def _body_html(self, post: KnownPost) -> str | None:
         """The whole text of a post, read again from its file; None if the file gives no post any more."""
-        from digest.posts import parse_post
         from digest.posts.body import to_html
 
         try:
-            parsed = parse_post(post.path, self.source.read(post.path), self.rules)
+            parsed = self._parse(post.path, self.source.read(post.path))
         except SourceError:
             return None
         return to_html(parsed) if isinstance(parsed, Post) else None
