@@ -20,11 +20,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import brotli
 
 from digest.errors import OutputError
+from digest.ports import Output
 
 COMPRESSED = frozenset({".xml", ".json", ".opml", ".html", ".rss", ".atom", ".txt", ".css", ".svg", ".js"})
 """Endings of files that get compressed siblings."""
@@ -150,6 +151,9 @@ class FolderOutput:
         with self._explained(path):
             return self._target(path, create=False).is_file()
 
+    def holds(self, path: str, data: bytes) -> bool:
+        return self.read(path) == data
+
     def listing(self, folder: str) -> set[str]:
         self._settle()
         with self._explained(folder or str(self._root)):
@@ -273,27 +277,35 @@ class FolderOutput:
             raise OutputError(where, cause, _REMEDIES.get(error.errno or 0, "")) from error
 
 
+class Comparable(Output, Protocol):
+    """An output that a rehearsal can be made of."""
+
+    def holds(self, path: str, data: bytes) -> bool:
+        """Whether the file is there with these very bytes."""
+        ...
+
+
 class DryOutput:
     """Only compares and counts what an output would do; writes nothing. Satisfies ``ports.Output``."""
 
-    def __init__(self, output: FolderOutput) -> None:
+    def __init__(self, output: Comparable) -> None:
         self._output = output
         self._changes: dict[str, bytes | None] = {}
         self.tally = Tally()
 
     def write(self, path: str, data: bytes) -> bool:
-        changed = self.read(path) != data
-        (self.tally.written if changed else self.tally.unchanged).append(path)
-        if changed:
+        same = self._changes[path] == data if path in self._changes else self._output.holds(path, data)
+        (self.tally.unchanged if same else self.tally.written).append(path)
+        if not same:
             self._changes[path] = data
-        return changed
+        return not same
 
     @contextmanager
     def batch(self) -> Iterator[None]:
         yield
 
     def remove(self, path: str) -> bool:
-        found = self.read(path) is not None
+        found = self.exists(path)
         if found:
             self.tally.removed.append(path)
             self._changes[path] = None
