@@ -192,8 +192,11 @@ class EditionStore(Protocol):
         """Date of the newest post that is listed, not gone and not in the future. ``categories`` None: all."""
         ...
 
-    def published_between(self, categories: Sequence[str] | None, start: datetime, end: datetime) -> list[KnownPost]:
-        """Listed posts with ``start <= published < end`` that are not gone, newest first, then by key."""
+    def published_between(
+        self, categories: Sequence[str] | None, start: datetime, end: datetime, *, not_in: str | None = None
+    ) -> list[KnownPost]:
+        """Listed posts with ``start <= published < end`` that are not gone, newest first, then by key; without those
+        that an edition of the digest ``not_in`` has."""
         ...
 
     def candidates(
@@ -227,6 +230,11 @@ class EditionStore(Protocol):
     def skip(self, digest: str, period: str, now: datetime, category: str = "", reason: str = "nothing new") -> bool:
         """Record that this period has no edition, and why (``nothing new``, ``missed``). From then on
         ``edition`` finds it, in state skipped. False if the period is taken already."""
+        ...
+
+    def make_up(self, edition: FrozenEdition) -> SavedEdition | None:
+        """Save the edition of a past period that is not mailed: finished from the beginning. It takes the place of a
+        skipped one. None if the period has an edition."""
         ...
 
     def unpublished_pages(self) -> list[SavedEdition]:

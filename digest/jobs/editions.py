@@ -30,7 +30,7 @@ from digest.errors import DigestError, OutputError, StoreError
 from digest.models import EditionRow, FrozenEdition, KnownPost, Recipient, SavedEdition
 from digest.period import Due, Schedule, Slot, day_bounds, due_period, period_days, period_name
 from digest.ports import EditionStore, Language, Output, Templates
-from digest.render.editions import index_path, render_edition_index, render_edition_page
+from digest.render.editions import feed_path, index_path, render_edition_index, render_edition_page
 from digest.render.mail import Mail, edition_path, render_mail, sent_size
 from digest.subscription import Reader, choice_label, not_before
 
@@ -126,6 +126,10 @@ class EditionsReport:
         return [result for result in self.results if result.outcome is Outcome.MADE]
 
 
+FeedOfEditions = Callable[[str, str], bytes]
+"""Makes the feed of a digest's editions, from its name and title."""
+
+
 def make_editions(
     store: EditionStore, plans: Iterable[DigestPlan], look: Look, audience: Audience, now: datetime
 ) -> EditionsReport:
@@ -154,19 +158,22 @@ def publish_editions(
     look: Look,
     report: EditionsReport,
     *,
+    feed: FeedOfEditions | None = None,
     everything: bool = False,
 ) -> EditionsReport:
     """Put the pages of new editions in place, renew the links of their neighbours and the lists of editions.
-    With ``everything`` (the look changed) or when a digest's list is missing, all of its pages. Adds to ``report``."""
+    With ``everything`` (the look changed) or when a digest's list is missing, all of its pages. ``feed`` makes the feed
+    of a digest's editions, which is renewed with its list. Adds to ``report``."""
     waiting: dict[str, list[SavedEdition]] = {}
     for saved in store.unpublished_pages():
         waiting.setdefault(saved.digest, []).append(saved)
     titles = {plan.name: plan.title for plan in plans}
     for digest in {**dict.fromkeys(titles), **dict.fromkeys(waiting)}:
         new = waiting.get(digest, [])
-        if new or everything or output.read(index_path(digest)) is None:
+        lists = [index_path(digest), *([feed_path(digest)] if feed else ())]
+        if new or everything or not all(output.exists(path) for path in lists):
             try:
-                _publish(store, output, digest, titles.get(digest, ""), new, look, report, everything or not new)
+                _publish(store, output, digest, titles.get(digest, ""), new, look, report, everything or not new, feed)
             except OutputError as error:
                 report.failures.append(str(error))
     return report
@@ -229,7 +236,7 @@ def _freeze(
     reason: Reason,
 ) -> list[EditionResult]:
     """The edition of everything and those of some categories, with all their deliveries, in one go."""
-    build = partial(_build, plan, look, now, slot.period, days, reason)
+    build = partial(build_frozen, plan, look, now, slot.period, days, reason)
     mail, frozen = build(posts, ())
     recipients = [_Counted(_recipients(plan, slot, audience, look.imprint.zone, now))]
     variants = []
@@ -254,7 +261,7 @@ def _freeze(
     ]
 
 
-def _build(
+def build_frozen(
     plan: DigestPlan,
     look: Look,
     now: datetime,
@@ -364,8 +371,9 @@ def _publish(
     look: Look,
     report: EditionsReport,
     everything: bool,
+    feed: FeedOfEditions | None,
 ) -> None:
-    """Pages first, then the list, then the word that they are published."""
+    """Pages first, then the list and the feed, then the word that they are published."""
     rows = store.edition_rows(digest)
     fresh = {saved.period: saved for saved in new}
     with output.batch():
@@ -385,6 +393,8 @@ def _publish(
                 language=look.language,
             )
             _write(output, index_path(digest), index, report)
+            if feed is not None:
+                _write(output, feed_path(digest), feed(digest, title), report)
     for saved in new:
         store.mark_page_published(saved.key)
 

@@ -16,6 +16,7 @@ from digest.edition import Edition, Entry, Imprint, Section
 from digest.models import EditionRow
 from digest.period import period_days
 from digest.ports import Language, Templates
+from digest.render.feeds.model import Addresses
 from digest.render.mail import (
     edition_date,
     edition_url,
@@ -28,6 +29,7 @@ from digest.render.mail import (
     summary_alone,
     web_link,
 )
+from digest.render.pages import format_links
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,6 +81,15 @@ def index_path(digest: str) -> str:
     return f"editions/{digest}/index.html"
 
 
+def feed_path(digest: str) -> str:
+    """Where the feed of a digest's editions lies below the output folder."""
+    return f"editions/{digest}.xml"
+
+
+def feed_url(imprint: Imprint, digest: str) -> str:
+    return imprint.pages_url + quote(feed_path(digest))
+
+
 def index_url(imprint: Imprint, digest: str) -> str:
     return f"{imprint.pages_url}editions/{quote(digest)}/"
 
@@ -94,7 +105,7 @@ def render_edition_page(
 ) -> bytes:
     """The whole edition. ``previous`` and ``following`` are the periods of its neighbours, if it has any."""
     context = {
-        **_base(imprint, edition_url(imprint, edition.digest, edition.period)),
+        **_base(imprint, edition_url(imprint, edition.digest, edition.period), edition.digest, edition.title),
         "page_title": subject_of(edition, imprint, language),
         "title": edition.title,
         "date": edition_date(edition, imprint, language),
@@ -124,7 +135,7 @@ def render_edition_index(
         for month, group in groupby(rows, key=month_of)
     )
     context = {
-        **_base(imprint, index_url(imprint, digest)),
+        **_base(imprint, index_url(imprint, digest), digest, title),
         "title": title,
         "months": months,
         "editions": len(rows),
@@ -141,14 +152,14 @@ def _line(row: EditionRow, digest: str, imprint: Imprint, language: Language) ->
     )
 
 
-def _base(imprint: Imprint, canonical: str) -> dict[str, object]:
-    """What ``pages/base.html`` asks for."""
+def _base(imprint: Imprint, canonical: str, digest: str, title: str) -> dict[str, object]:
+    """What ``pages/base.html`` asks for. Feed readers find the feed of editions by it."""
     return {
         "site_title": imprint.site_title,
         "site_url": imprint.site_url,
         "description": "",
         "canonical": canonical,
-        "discover": (),
+        "discover": format_links(title, Addresses(atom=feed_url(imprint, digest))),
         "feeds_page": f"{imprint.pages_url}feeds/",
     }
 

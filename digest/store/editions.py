@@ -8,7 +8,7 @@ from importlib import import_module
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, func, select, update
+from sqlalchemy import ColumnElement, Connection, Select, Table, delete, func, select, update
 
 from digest.models import DeliveryState, EditionRow, EditionState, FrozenEdition, KnownPost, Recipient, SavedEdition
 from digest.store.part import Part
@@ -51,8 +51,12 @@ class Editions(Part):
         with self._database.reading() as connection:
             return connection.scalar(query)
 
-    def published_between(self, categories: Sequence[str] | None, start: datetime, end: datetime) -> list[KnownPost]:
+    def published_between(
+        self, categories: Sequence[str] | None, start: datetime, end: datetime, *, not_in: str | None = None
+    ) -> list[KnownPost]:
         query = select_posts().where(*_standing(categories), *_between(start, to_seconds_up(end) - 1))
+        if not_in is not None:
+            query = query.where(~_is_in_one_of(not_in))
         with self._database.reading() as connection:
             return _posts(connection, query)
 
@@ -60,14 +64,8 @@ class Editions(Part):
         self, digest: str, categories: Sequence[str] | None, oldest: datetime, now: datetime
     ) -> list[KnownPost]:
         began_after = select(begun.c.began_after).where(begun.c.name == digest).scalar_subquery()
-        mailed = (
-            select(edition_member.c.post_key)
-            .join_from(edition_member, edition)
-            .where(edition_member.c.post_key == post.c.key, edition.c.digest == digest)
-            .exists()
-        )
         query = select_posts().where(
-            *_standing(categories), *_between(oldest, to_seconds(now)), post.c.key > began_after, ~mailed
+            *_standing(categories), *_between(oldest, to_seconds(now)), post.c.key > began_after, ~_is_in_one_of(digest)
         )
         with self._database.reading() as connection:
             return _posts(connection, query)
@@ -146,6 +144,12 @@ class Editions(Part):
         with self._database.writing() as connection:
             return _insert_new(connection, edition, values) is not None
 
+    def make_up(self, edition: FrozenEdition) -> SavedEdition | None:
+        with self._database.writing() as connection:
+            _drop_skipped(connection, edition)
+            key = save_edition(connection, edition, (), state=EditionState.FINISHED)
+            return None if key is None else saved_edition(connection.execute(select_edition(key)).one())
+
     def unpublished_pages(self) -> list[SavedEdition]:
         query = _SELECT_EDITIONS.where(edition.c.page_published.is_(False), edition.c.state.not_in(_UNSEEN)).order_by(
             edition.c.key
@@ -176,6 +180,16 @@ def _between(first: datetime, last: int) -> tuple[ColumnElement[bool], ...]:
     """Published from ``first`` on, up to the second ``last`` with it."""
     published = post.c.published
     return (published >= to_moment(to_seconds_up(first)), published <= to_moment(last))
+
+
+def _is_in_one_of(digest: str) -> ColumnElement[bool]:
+    """The post is in an edition of this digest."""
+    return (
+        select(edition_member.c.post_key)
+        .join_from(edition_member, edition)
+        .where(edition_member.c.post_key == post.c.key, edition.c.digest == digest)
+        .exists()
+    )
 
 
 def _posts(connection: Connection, query: Select[Any]) -> list[KnownPost]:
@@ -211,18 +225,36 @@ def saved_edition(row: Any) -> SavedEdition:
     )
 
 
+def _drop_skipped(connection: Connection, frozen: FrozenEdition) -> None:
+    """The record that there was no edition in the slot of this one: it has neither members nor deliveries."""
+    columns = edition.c
+    connection.execute(
+        delete(edition).where(
+            columns.digest == frozen.digest,
+            columns.category == frozen.category,
+            columns.period == frozen.period,
+            columns.state == EditionState.SKIPPED.value,
+        )
+    )
+
+
 def save_edition(
-    connection: Connection, frozen: FrozenEdition, recipients: Iterable[Recipient], *, page_published: bool = False
+    connection: Connection,
+    frozen: FrozenEdition,
+    recipients: Iterable[Recipient],
+    *,
+    page_published: bool = False,
+    state: EditionState = EditionState.FROZEN,
 ) -> int | None:
     """An edition with its members and deliveries; its key, or None if the slot is taken."""
-    key = _save(connection, frozen, page_published=page_published)
+    key = _save(connection, frozen, page_published=page_published, state=state)
     if key is not None:
         _save_members(connection, key, frozen)
         _queue(connection, key, frozen, recipients)
     return key
 
 
-def _save(connection: Connection, frozen: FrozenEdition, *, page_published: bool) -> int | None:
+def _save(connection: Connection, frozen: FrozenEdition, *, page_published: bool, state: EditionState) -> int | None:
     """The new edition's key; None if the slot is taken."""
     key: int | None = _insert_new(
         connection,
@@ -231,7 +263,7 @@ def _save(connection: Connection, frozen: FrozenEdition, *, page_published: bool
             "digest": frozen.digest,
             "category": frozen.category,
             "period": frozen.period,
-            "state": EditionState.FROZEN.value,
+            "state": state.value,
             "reason": "",
             "frozen_at": frozen.frozen_at,
             "send_after": frozen.send_after,
