@@ -11,31 +11,35 @@ import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from functools import cache, cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from digest.config import Settings, load
+from digest.config import S3Url, Settings, load
 from digest.errors import ConfigError, SourceError, StoreError
 from digest.jobs.progress import Progress, silent
 from digest.jobs.run import RunReport, Step, Steps, run
 from digest.models import KnownPost, Post, Refusal
-from digest.ports import Output, Store, Transport
+from digest.ports import Output, Transport
+from digest.subscription import NOTICES, WEEKLY
 
 if TYPE_CHECKING:
     from digest.jobs.adopt import AdoptReport
     from digest.jobs.collect import CollectReport
     from digest.jobs.deliver import Compose, DeliveryReport
-    from digest.jobs.editions import Audience, DigestPlan, Look
+    from digest.jobs.editions import Audience, DigestPlan, EditionsReport, Look
     from digest.jobs.feeds import FeedOptions, Ping
     from digest.languages import CatalogueLanguage
     from digest.models import Delivery, SavedEdition
     from digest.posts import Rules
-    from digest.render.message import Letterhead
+    from digest.publish.s3 import S3Output
+    from digest.readership import Readership
+    from digest.render.message import EditionMessage, Letterhead
     from digest.sources.folder import FolderSource
+    from digest.store import SqlStore
     from digest.templates import FolderTemplates
 
 
@@ -144,7 +148,7 @@ def opened(settings: Settings, when: Moment, *, dry_run: bool, progress: Progres
 class App:
     """The use cases, bound to the settings."""
 
-    def __init__(self, settings: Settings, store: Store, when: Moment, *, dry_run: bool, progress: Progress) -> None:
+    def __init__(self, settings: Settings, store: SqlStore, when: Moment, *, dry_run: bool, progress: Progress) -> None:
         self.settings = settings
         self.store = store
         self.when = when
@@ -153,9 +157,10 @@ class App:
 
     def run(self, only: Step | None, to_json: Callable[[RunReport], str]) -> RunReport:
         """All steps of ``digest run``, or one."""
-        from digest.jobs.editions import make_editions, publish_editions
+        from digest.jobs.editions import publish_editions
         from digest.jobs.feeds import publish_feeds
 
+        _ = self.output  # what it lacks stops the run before anything is touched
         steps = Steps(
             collect=self.collect,
             publish_feeds=lambda: publish_feeds(
@@ -165,15 +170,13 @@ class App:
                 self.language,
                 self._feed_options(),
                 now=self.when.now,
-                look=self.templates.fingerprint(),
+                look=self._feeds_look(),
                 body_html=self._body_html,
                 ping=self._ping(),
             ),
-            make_editions=lambda: make_editions(
-                self.store, self._plans(), self._look(), self._audience(), self.when.now
-            ),
+            make_editions=self._make_editions,
             publish_editions=lambda report: publish_editions(
-                self.store, self.output, self._plans(), self._look(), report
+                self.store, self.output, self._all_plans(), self._look(), report
             ),
             deliver=self.deliver,
         )
@@ -244,8 +247,31 @@ class App:
     def output(self) -> Output:
         from digest.publish.folder import DryOutput, FolderOutput
 
-        output = FolderOutput(self.settings.output)
+        place = self.settings.output
+        output = FolderOutput(place) if isinstance(place, Path) else self._bucket(place)
         return DryOutput(output) if self.dry_run else output
+
+    def _bucket(self, place: S3Url) -> S3Output:
+        """Raises ConfigError if the library for it is not installed."""
+        from digest.publish.s3 import S3Output
+
+        s3 = self.settings.s3
+        return S3Output(
+            bucket=place.bucket,
+            prefix=place.prefix,
+            endpoint=_plain(s3.endpoint),
+            region=s3.region,
+            addressing=s3.addressing,
+            compress=s3.compress,
+            max_age=int(s3.max_age.total_seconds()),
+        )
+
+    def _feeds_look(self) -> str:
+        """Fingerprint of what feeds and their pages are made and stored with, besides the options. Another bucket
+        has other files, so everything is compared with it once."""
+        place, s3 = self.settings.output, self.settings.s3
+        stored = "" if isinstance(place, Path) else f" {place} {s3.endpoint} {s3.compress} {s3.max_age}"
+        return self.templates.fingerprint() + stored
 
     @cached_property
     def language(self) -> CatalogueLanguage:
@@ -324,6 +350,26 @@ class App:
             )
         return plans
 
+    def _all_plans(self) -> list[DigestPlan]:
+        """The digests of the configuration, and those that sum them up for some subscribers."""
+        plans = self._plans()
+        return plans + self.readership.weekly_plans(plans)
+
+    def _make_editions(self) -> EditionsReport:
+        from digest.jobs.editions import make_editions
+
+        self.readership.prepare(self.when.now)
+        return make_editions(self.store, self._all_plans(), self._look(), self._audience(), self.when.now)
+
+    @cached_property
+    def readership(self) -> Readership:
+        """What there is to do for subscribers."""
+        from digest.readership import Readership
+
+        return Readership(
+            self.settings, self.store, templates=self.templates, language=self.language, dry_run=self.dry_run
+        )
+
     def _look(self) -> Look:
         from digest.edition import Imprint
         from digest.jobs.editions import Look
@@ -346,7 +392,9 @@ class App:
         return Audience(
             addresses=tuple(mailbox.address for mailbox in self.settings.mail.to),
             domain=self.settings.mail.list_domain or self.settings.sender.domain,
-            new_token=lambda: secrets.token_urlsafe(16),
+            new_token=lambda: secrets.token_hex(16),
+            selections=self.readership.selections,
+            readers=lambda digest, categories: self.readership.readers(digest, categories, self.when.now),
         )
 
     # ------------------------------------------------------------- deliver
@@ -363,11 +411,13 @@ class App:
 
         mail = self.settings.mail
         by_smtp = mail.transport == "smtp" and not self.dry_run
-        return deliver(
+        clock = self._clock()
+        report = deliver(
             self.store,
             self._transport(),
             self._composer(),
-            clock=self._clock(),
+            clock=clock,
+            left=lambda row: self.readership.left(row, clock()),
             options=DeliverOptions(
                 connections=mail.connections if by_smtp else 1,
                 rate=mail.rate if by_smtp else None,
@@ -378,6 +428,8 @@ class App:
             progress=self.progress,
             tell=tell,
         )
+        learned = self.readership.learn(clock())
+        return replace(report, warnings=(*report.warnings, *learned.warnings))
 
     def resume(self, digest: str, period: str) -> int:
         """Let a paused edition be sent. Returns how many deliveries wait now. Raises StoreError if it is not paused."""
@@ -420,13 +472,14 @@ class App:
         """Makes the message of a delivery; what an edition's recipients share is made once."""
         from digest.jobs.deliver import Outgoing
         from digest.render.mail import edition_url
-        from digest.render.message import EditionMessage
 
         imprint = self._look().imprint
-        envelope_from = (self.settings.mail.bounce_address or self.settings.sender).address
+        readership = self.readership
 
-        @cache
+        @lru_cache(maxsize=8)
         def message_of(edition: SavedEdition) -> EditionMessage:
+            from digest.render.message import EditionMessage  # late: most runs have no mail to send
+
             return EditionMessage(
                 subject=edition.subject,
                 html=edition.html,
@@ -438,8 +491,13 @@ class App:
             )
 
         def compose(delivery: Delivery, edition: SavedEdition) -> Outgoing:
-            message = message_of(edition).to(address=delivery.address, message_id=delivery.message_id)
-            return Outgoing(message=message, envelope_from=envelope_from)
+            if edition.digest == NOTICES:
+                return readership.notice(delivery, edition)
+            unsubscribe, values = readership.fields(delivery)
+            message = message_of(edition).to(
+                address=delivery.address, message_id=delivery.message_id, values=values, unsubscribe=unsubscribe
+            )
+            return Outgoing(message=message, envelope_from=readership.envelope_from(delivery.token))
 
         return compose
 
@@ -448,6 +506,7 @@ class App:
 
         settings = self.settings
         reply_to = settings.mail.reply_to
+        digest = digest.removesuffix(WEEKLY)  # the same list: whoever leaves it leaves both
         plan = settings.digests.get(digest)
         return Letterhead(
             sender=Mailbox(name=settings.sender.name, address=settings.sender.address),

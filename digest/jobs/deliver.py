@@ -22,6 +22,7 @@ from digest.jobs.progress import Progress, silent
 from digest.models import Delivery, DeliveryState, Reply, SavedEdition
 from digest.outbox import CONNECTING, Fate, Pace, RetryPlan, RowDecision, Tally, decide, masked, rest_seconds
 from digest.ports import Ledger, Transport
+from digest.subscription import NOTICES
 
 ROWS_A_CLAIM = 2
 """Few, since all that a killed worker was transmitting becomes in doubt."""
@@ -254,7 +255,9 @@ class _Shift:
         self._next_upkeep = self.ticks() + self.options.upkeep
 
     def _settle(self) -> None:
-        self._finished += [f"{_name(edition)}: {state.value}" for edition, state in self.ledger.settle(self.clock())]
+        for edition, state in self.ledger.settle(self.clock()):
+            if edition.digest != NOTICES:
+                self._finished.append(f"{_name(edition)}: {state.value}")
 
     def _crew(self) -> None:
         """Let as many threads work as there are connections, and watch over them. Raises what ended one of them."""
