@@ -29,6 +29,7 @@ from digest.posts.permalinks import (
 from digest.posts.problems import Refused, Remarks
 from digest.posts.rules import Rules
 from digest.posts.summary import find_opening, first_paragraph, plain
+from digest.posts.titles import plain_title
 from digest.posts.yamlblock import FrontMatter
 from digest.text import clean_line
 
@@ -233,7 +234,7 @@ class _Reader:
     def _title(self) -> str:
         value = self._front.values.get("title")
         if isinstance(value, str):
-            title = clean_line(value)
+            title = clean_line(plain_title(value))
             if title:
                 return title
         elif isinstance(value, list):
