@@ -374,40 +374,75 @@ def select_posts() -> Select[Any]:
     return _SELECT_POSTS
 
 
-_SELECT_POSTS = select(*(column for column in post.c if column.name != "retired"))
+_SELECT_POSTS = select(*(column for column in post.c if column.name not in ("retired", "archive")))
 
 
 def known_post(row: Any) -> KnownPost:
+    """A post from a row of ``select_posts``. Unpacked at once, since rows look up their columns one by one slowly."""
+    (
+        key,
+        post_id,
+        path,
+        title,
+        url,
+        summary,
+        published,
+        updated,
+        first_seen,
+        collected_at,
+        gone_at,
+        unlisted,
+        categories,
+        tags,
+        source_name,
+        original_url,
+        authors,
+        image,
+        lang,
+        codes,
+        attachments,
+        text_hash,
+    ) = row
     return KnownPost(
-        key=row.key,
-        id=row.id,
-        path=row.path,
-        title=row.title,
-        url=row.url,
-        summary=row.summary,
-        published=row.published,
-        updated=row.updated,
-        first_seen=row.first_seen,
-        collected_at=row.collected_at,
-        gone_at=row.gone_at,
-        categories=unpack_names(row.categories),
-        tags=unpack_names(row.tags),
-        source_name=row.source_name,
-        original_url=row.original_url,
-        authors=tuple(Author(name=name, email=email, url=url) for name, email, url in _unpack(row.authors)),
-        image=row.image,
-        lang=row.lang,
-        codes=tuple(
-            Code(market=market, code=code, name=name, mentions=mentions)
-            for market, code, name, mentions in _unpack(row.codes)
-        ),
-        attachments=tuple(
-            Attachment(url=url, mime_type=mime_type, length=length)
-            for url, mime_type, length in _unpack(row.attachments)
-        ),
-        text_hash=row.text_hash,
-        unlisted=row.unlisted,
+        key=key,
+        id=post_id,
+        path=path,
+        title=title,
+        url=url,
+        summary=summary,
+        published=published,
+        updated=updated,
+        first_seen=first_seen,
+        collected_at=collected_at,
+        gone_at=gone_at,
+        categories=unpack_names(categories),
+        tags=unpack_names(tags),
+        source_name=source_name,
+        original_url=original_url,
+        authors=_authors(authors) if authors != "[]" else (),
+        image=image,
+        lang=lang,
+        codes=_codes(codes) if codes != "[]" else (),
+        attachments=_attachments(attachments) if attachments != "[]" else (),
+        text_hash=text_hash,
+        unlisted=unlisted,
     )
+
+
+def _authors(text: str) -> tuple[Author, ...]:
+    return tuple(Author(name=name, email=email, url=url) for name, email, url in json.loads(text))
+
+
+@lru_cache(maxsize=4096)
+def _codes(text: str) -> tuple[Code, ...]:
+    return tuple(
+        Code(market=market, code=code, name=name, mentions=mentions)
+        for market, code, name, mentions in json.loads(text)
+    )
+
+
+def _attachments(text: str) -> tuple[Attachment, ...]:
+    return tuple(Attachment(url=url, mime_type=mime_type, length=length) for url, mime_type, length in json.loads(text))
 
 
 def _pack(values: Sequence[Any]) -> str:
@@ -417,10 +452,6 @@ def _pack(values: Sequence[Any]) -> str:
 @lru_cache(maxsize=4096)
 def _pack_names(names: tuple[str, ...]) -> str:
     return _pack(names)
-
-
-def _unpack(text: str) -> list[Any]:
-    return [] if text == "[]" else json.loads(text)
 
 
 @lru_cache(maxsize=4096)
