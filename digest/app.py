@@ -176,7 +176,7 @@ class App:
             ),
             make_editions=self._make_editions,
             publish_editions=lambda report: publish_editions(
-                self.store, self.output, self._all_plans(), self._look(), report
+                self.store, self.output, self._all_plans(), self._look(), report, feed=self._edition_feed
             ),
             deliver=self.deliver,
         )
@@ -385,6 +385,23 @@ class App:
             templates=self.templates,
             language=self.language,
         )
+
+    def _edition_feed(self, digest: str, title: str) -> bytes:
+        """The feed of a digest's editions."""
+        from digest.jobs.edition_feeds import feed_of_editions  # late: most runs make no edition
+        from digest.models import Author
+        from digest.render.edition_feed import FeedFrame
+
+        options = self._feed_options()
+        frame = FeedFrame(
+            author=Author(name=options.author or options.site_title, email=options.author_email),
+            id_base=options.id_base,
+            rights=options.rights,
+            icon=options.icon,
+            logo=options.logo,
+            max_bytes=options.limits.max_bytes,
+        )
+        return feed_of_editions(self.store, digest, title, self._look(), frame)
 
     def _audience(self) -> Audience:
         from digest.jobs.editions import Audience

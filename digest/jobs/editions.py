@@ -381,7 +381,7 @@ def _publish(
             if everything or any(near.period in fresh for near in rows[max(place - 1, 0) : place + 2]):
                 saved = fresh.get(row.period) or store.edition(digest, row.period)
                 if saved is not None:
-                    title = title or _read(saved).title
+                    title = title or read_edition(saved).title
                     _write(output, edition_path(digest, row.period), _page(saved, rows, place, look), report)
         if rows:
             index = render_edition_index(
@@ -401,7 +401,7 @@ def _publish(
 
 def _page(saved: SavedEdition, rows: Sequence[EditionRow], place: int, look: Look) -> bytes:
     return render_edition_page(
-        _read(saved),
+        read_edition(saved),
         look.imprint,
         look.templates,
         look.language,
@@ -410,7 +410,7 @@ def _page(saved: SavedEdition, rows: Sequence[EditionRow], place: int, look: Loo
     )
 
 
-def _read(saved: SavedEdition) -> Edition:
+def read_edition(saved: SavedEdition) -> Edition:
     """The edition as it was frozen; a document that cannot be read is a damaged store."""
     try:
         return edition_from_json(saved.document)

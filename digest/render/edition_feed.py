@@ -1,0 +1,173 @@
+"""The feed of a digest's editions: the daily digest for people who would rather read it in a feed reader.
+
+Atom 1.0, one entry an edition. An entry is made from what was frozen with its edition, so it changes with nothing but
+the look; its id is the page's address under the base that all ids of the site have, which stays when the site moves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from urllib.parse import quote
+
+from digest.edition import Balance, Edition, Entry, Imprint, Section, Shown
+from digest.models import Author
+from digest.ports import Language, Templates
+from digest.render.editions import feed_path, feed_url, index_url
+from digest.render.feeds.model import Addresses, Feed, Item
+from digest.render.mail import edition_path, edition_url, section_title, subject_of, summary_alone, web_link
+from digest.text import clean_line, cut
+
+HEADLINES = 5
+"""How many headlines a summary names."""
+_TITLE_LIMIT = 100
+"""Characters of each of them."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FeedFrame:
+    """What the feed says besides its entries."""
+
+    author: Author
+    id_base: str = ""
+    """What ids are made from; without it the address of the output folder."""
+    rights: str | None = None
+    icon: str | None = None
+    logo: str | None = None
+    max_bytes: int = 768 * 1024
+    """Uncompressed. The newest edition is in the feed however large it is, older ones only if there is room."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Line:
+    """A post, ready for the template."""
+
+    title: str
+    url: str | None
+    summary: str
+    """Of posts that the mail shows with theirs."""
+    source: str
+    also: tuple[_Line, ...] = field(default=())
+    """Other posts of its story."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Part:
+    title: str
+    lines: tuple[_Line, ...]
+
+
+def render_edition_feed(
+    editions: Sequence[Edition],
+    *,
+    digest: str,
+    title: str,
+    imprint: Imprint,
+    frame: FeedFrame,
+    templates: Templates,
+    language: Language,
+) -> bytes:
+    """The feed of these editions, newest first, as many as it has room for. Raises ValueError if there are none: a
+    feed without entries has no time of change."""
+    from digest.render.feeds.atom import render_atom  # late: it brings feedgen and lxml
+
+    items = _that_fit([_item(edition, imprint, frame, templates, language) for edition in editions], frame.max_bytes)
+    feed = Feed(
+        id=_id(imprint, frame, feed_path(digest)),
+        title=_feed_title(clean_line(title), imprint, language),
+        description=language.text("Each edition of {title} in full", title=clean_line(title)),
+        home_url=index_url(imprint, digest),
+        addresses=Addresses(atom=feed_url(imprint, digest)),
+        language=language.tag,
+        updated=max(item.updated for item in items),
+        author=frame.author,
+        rights=frame.rights,
+        icon=frame.icon,
+        logo=frame.logo,
+        items=tuple(items),
+    )
+    return render_atom(feed)
+
+
+def balance_line(balance: Balance, language: Language) -> str:
+    """``312 new = 98 here + 41 grouped with them + 173 on the full page``: as the mail has it, and it adds up."""
+    number = language.number
+    if not balance.arrived:
+        return language.text("Nothing new.")
+    if not balance.grouped and not balance.page:
+        return language.plural("{count} new, and it is here", "{count} new, all of them here", balance.arrived)
+    told = language.text("{arrived} new = {here} here", arrived=number(balance.arrived), here=number(balance.here))
+    if balance.grouped:
+        told += " + " + language.text("{grouped} grouped with them", grouped=number(balance.grouped))
+    if balance.page:
+        told += " + " + language.text("{page} on the full page", page=number(balance.page))
+    return told
+
+
+def _that_fit(items: Sequence[Item], limit: int) -> list[Item]:
+    """The first of them, at least one."""
+    kept: list[Item] = []
+    size = 0
+    for item in items:
+        size += len(f"{item.title}{item.summary}{item.content_html}".encode()) + 1_000
+        if kept and size > limit:
+            break
+        kept.append(item)
+    return kept
+
+
+def _feed_title(title: str, imprint: Imprint, language: Language) -> str:
+    """The digest's, with the site's after it unless they are the same."""
+    site = clean_line(imprint.site_title)
+    return title if title == site else language.text("{label} · {site}", label=title, site=site)
+
+
+def _id(imprint: Imprint, frame: FeedFrame, path: str) -> str:
+    base = frame.id_base or imprint.pages_url
+    return f"{base.rstrip('/')}/{quote(path.removesuffix('index.html'))}"
+
+
+def _item(edition: Edition, imprint: Imprint, frame: FeedFrame, templates: Templates, language: Language) -> Item:
+    page = edition_url(imprint, edition.digest, edition.period)
+    frozen = edition.frozen_at.astimezone(imprint.zone).replace(microsecond=0)
+    balance = edition.balance
+    context = {
+        "parts": tuple(_part(section, language) for section in edition.sections if section.entries),
+        "page": page,
+        "balance": balance_line(balance, language),
+    }
+    return Item(
+        id=_id(imprint, frame, edition_path(edition.digest, edition.period)),
+        url=page,
+        title=subject_of(edition, imprint, language),
+        summary=" · ".join((balance_line(balance, language), *_headlines(edition))),
+        content_html=templates.render("editions/feed.html", context),
+        published=frozen,
+        updated=frozen,
+    )
+
+
+def _headlines(edition: Edition) -> list[str]:
+    """Titles of the posts that lead the mail, else of the first ones that it shows."""
+    heads = [entry for section in edition.sections for entry in section.heads]
+    leads = [entry for entry in heads if entry.shown is Shown.LEAD]
+    shown = [entry for entry in heads if entry.shown is Shown.HEADLINE]
+    return [cut(clean_line(entry.title), _TITLE_LIMIT) for entry in (leads + shown)[:HEADLINES]]
+
+
+def _part(section: Section, language: Language) -> _Part:
+    followers = section.followers
+    return _Part(
+        title=section_title(section, language),
+        lines=tuple(_line(entry, followers.get(entry.key, ())) for entry in section.heads),
+    )
+
+
+def _line(entry: Entry, others: Sequence[Entry] = ()) -> _Line:
+    return _Line(
+        title=clean_line(entry.title),
+        url=web_link(entry.url),
+        summary=clean_line(summary_alone(entry)) if entry.shown is Shown.LEAD else "",
+        source=clean_line(entry.source_name or ""),
+        also=tuple(_line(other) for other in others),
+    )
