@@ -10,10 +10,12 @@ from digest.config.settings import (
     FeedSettings,
     MailSettings,
     PostSettings,
+    S3Settings,
     Settings,
     SiteSettings,
     SubscriptionSettings,
 )
+from digest.config.values import S3Url
 
 __all__ = [
     "AuthorSettings",
@@ -22,6 +24,8 @@ __all__ = [
     "FeedSettings",
     "MailSettings",
     "PostSettings",
+    "S3Settings",
+    "S3Url",
     "Settings",
     "SiteSettings",
     "SubscriptionSettings",

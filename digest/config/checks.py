@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from os.path import normpath
 from pathlib import Path as FilePath
 
 from digest.config.document import Document, Fault, Path, quoted
-from digest.config.settings import DigestSettings, FeedSettings, MailSettings, PostSettings, Settings
+from digest.config.settings import DigestSettings, FeedSettings, MailSettings, PostSettings, S3Settings, Settings
 from digest.config.values import PERMALINK_STYLES
 
 _SAFE_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -52,6 +53,7 @@ def check_settings(settings: Settings, document: Document) -> list[Fault]:
         *check_digests(settings.digests, names),
         *check_mail(settings.mail),
         *check_subscriptions(settings),
+        *check_s3(settings.s3),
         *check_privacy(settings),
     ]
     return [Fault(path=path, line=document.line(path), text=text) for path, text in found]
@@ -162,8 +164,19 @@ def check_subscriptions(settings: Settings) -> Found:
         yield ("subscriptions", "sender"), text
 
 
+def check_s3(s3: S3Settings) -> Found:
+    if s3.max_age > timedelta(minutes=15):
+        yield (
+            ("s3", "max_age"),
+            "is more than 15 minutes, and readers would see new posts late; write for example: 5 min",
+        )
+
+
 def check_privacy(settings: Settings) -> Found:
     """Nothing private may lie where the web server serves it."""
+    output = settings.output
+    if not isinstance(output, FilePath):
+        return
     private = {
         ("store",): settings.store.path,
         ("mail", "folder"): settings.mail.folder,
@@ -171,7 +184,7 @@ def check_privacy(settings: Settings) -> Found:
         ("subscriptions", "secret_file"): settings.subscriptions.secret_file,
     }
     for path, place in private.items():
-        if place is not None and _is_inside(place, settings.output):
+        if place is not None and _is_inside(place, output):
             yield path, "lies inside the output folder, where everybody could read it; choose another place"
 
 

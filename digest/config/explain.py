@@ -21,7 +21,7 @@ from digest.config.settings import Settings
 from digest.config.values import FORMATS, PARSERS, Mailbox, Mailboxes, NotText, decode, hide_password
 
 _PARSER_OF = {FORMATS[kind]: parse for kind, parse in PARSERS.items()}
-_INDEPENDENT = ("posts", "mail")
+_INDEPENDENT = ("posts", "mail", "s3")
 """Sections where a key that is left out gives no false alarm about another."""
 _SECRET_KEY = re.compile(r"pass|secret|token|credential", re.IGNORECASE)
 _SOUND_SITE = {"title": "a", "url": "https://a.example", "language": "en", "timezone": "UTC", "author": "a"}
@@ -108,6 +108,11 @@ class Explainer:
             return (
                 "a secret does not stand in this file; put it into the environment variable DIGEST_SMTP_PASSWORD, "
                 "or into a file that mail.password_file names"
+            )
+        if path == ("s3",) and (_is_secret(key, known) or re.search("access|key", key, re.IGNORECASE)):
+            return (
+                "credentials do not stand in this file; put them into the environment: AWS_ACCESS_KEY_ID and "
+                "AWS_SECRET_ACCESS_KEY"
             )
         close = get_close_matches(key.lower().replace("-", "_"), known, 1)
         if close:

@@ -11,7 +11,7 @@ import msgspec
 from digest.config.checks import check_settings
 from digest.config.document import Fault, Unreadable, read_document, without_empty
 from digest.config.settings import MailSettings, Settings
-from digest.config.values import StoreUrl, decode
+from digest.config.values import Destination, StoreUrl, decode
 from digest.errors import ConfigError
 
 STORE_VARIABLE = "DIGEST_STORE"
@@ -125,7 +125,7 @@ def _resolved(value: _S, folder: Path) -> _S:
         item = getattr(value, name)
         if isinstance(item, Path):
             changed[name] = folder / item
-        elif isinstance(item, StoreUrl):
+        elif isinstance(item, StoreUrl | Destination):
             changed[name] = item.below(folder)
         elif isinstance(item, msgspec.Struct):
             changed[name] = _resolved(item, folder)

@@ -19,6 +19,7 @@ from msgspec.structs import force_setattr
 
 from digest.config.values import (
     PARSERS,
+    Destination,
     Duration,
     Host,
     LanguageTag,
@@ -27,6 +28,7 @@ from digest.config.values import (
     MailSize,
     Network,
     Permalink,
+    S3Url,
     Schedule,
     SiteUrl,
     Size,
@@ -443,8 +445,52 @@ class SubscriptionSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fie
     ] = _default(Path, "var/secret")
 
 
+class S3Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How the bucket is reached that ``output`` names. Credentials are never kept here."""
+
+    endpoint: Annotated[
+        Url | None,
+        Meta(
+            description="Address of the service, if it is not Amazon's.",
+            examples=["https://s3.example.com", "http://127.0.0.1:9000"],
+        ),
+    ] = None
+    region: Annotated[
+        Annotated[str, Meta(pattern="^[A-Za-z0-9-]+$")] | None,
+        Meta(
+            description="Region of the bucket; without it the one that the environment names.",
+            examples=["eu-central-1", "auto"],
+        ),
+    ] = None
+    addressing: Annotated[
+        Literal["auto", "path", "virtual"],
+        Meta(
+            description="Where requests name the bucket: in the path, or as part of the host (virtual); auto chooses."
+        ),
+    ] = "auto"
+    compress: Annotated[
+        bool,
+        Meta(
+            description="Store texts compressed with gzip. Set it if readers fetch from the bucket itself, with no CDN "
+            "between."
+        ),
+    ] = False
+    max_age: Annotated[
+        Duration,
+        Meta(
+            description="How long readers and CDNs may keep a feed or page: the time between two runs, 15 minutes at "
+            "the most.",
+            examples=["5 min"],
+        ),
+    ] = _default(Duration, "5 min")
+
+
 class Settings(
-    Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"categories_as_written": "categories"}
+    Struct,
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    rename={"categories_as_written": "categories", "output_as_written": "output"},
 ):
     """The whole configuration. Paths are absolute once it is loaded."""
 
@@ -476,9 +522,14 @@ class Settings(
             examples=["sqlite:///var/digest.db", "postgresql://digest@localhost/digest"],
         ),
     ] = _default(StoreUrl, "sqlite:///var/digest.db")
-    output: Annotated[
-        Path, Meta(description="Folder for pages and feeds: what the web server serves.", examples=["public"])
-    ] = _default(Path, "public")
+    output_as_written: Annotated[
+        Destination,
+        Meta(
+            description="Where pages and feeds go: a folder that a web server serves, or a bucket of S3 or the like.",
+            examples=["public", "s3://news-site/digest"],
+        ),
+    ] = _default(Destination, "public")
+    s3: S3Settings = msgspec.field(default_factory=S3Settings)
     templates: Annotated[
         Path | None,
         Meta(description="Folder of your own templates; each file replaces the one of that name.", examples=["looks"]),
@@ -499,6 +550,11 @@ class Settings(
             else CategorySettings(name=item.name, title=item.title or item.name)
             for item in written
         )
+
+    @property
+    def output(self) -> Path | S3Url:
+        """The folder, or the place in a bucket, that pages and feeds go to."""
+        return self.output_as_written.place
 
     @property
     def feeds_url(self) -> str:

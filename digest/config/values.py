@@ -269,6 +269,75 @@ def parse_path(value: object) -> Path:
         _refuse("names a home folder that does not exist", "public")
 
 
+class S3Url(str):
+    """A place in a bucket: ``s3://BUCKET`` or ``s3://BUCKET/PREFIX``."""
+
+    __slots__ = ()
+    example: ClassVar[str] = "s3://news-site/digest"
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        text = as_text(value, cls.example)
+        bucket, _, prefix = text.removeprefix("s3://").partition("/")
+        if "@" in bucket:
+            raise ValueError(
+                "holds credentials; put them into the environment: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+            )
+        if not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", bucket):
+            _refuse("has no valid name of a bucket", cls.example)
+        prefix = prefix.strip("/")
+        if any(part in ("", ".", "..") for part in prefix.split("/")) and prefix:
+            _refuse("has an empty or dotted part in its path", cls.example)
+        if re.search(r"[?#\\]", prefix):
+            _refuse("holds a character that its path cannot have", cls.example)
+        if len(prefix.encode()) > 512:
+            _refuse("has a path of more than 512 bytes", cls.example)
+        return cls(f"s3://{bucket}/{prefix}" if prefix else f"s3://{bucket}")
+
+    @property
+    def bucket(self) -> str:
+        return self.removeprefix("s3://").partition("/")[0]
+
+    @property
+    def prefix(self) -> str:
+        """Without a slash at either end; empty for the whole bucket."""
+        return self.removeprefix("s3://").partition("/")[2]
+
+
+class Destination:
+    """Where published files go, as written: a folder, or a place in a bucket."""
+
+    __slots__ = ("place",)
+    schema_format: ClassVar[str] = "destination"
+    example: ClassVar[str] = "public"
+
+    def __init__(self, place: Path | S3Url) -> None:
+        self.place = place
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        if isinstance(value, str) and value.strip().lower().startswith("s3:"):
+            if not value.strip().startswith("s3://"):
+                _refuse("is not the address of a bucket", S3Url.example)
+            return cls(S3Url.parse(value))
+        if isinstance(value, str) and "://" in value:
+            _refuse("is neither a folder nor a bucket", f"{cls.example} or {S3Url.example}")
+        return cls(parse_path(value))
+
+    def below(self, folder: Path) -> Destination:
+        """The same, a relative folder counted from another."""
+        return self if isinstance(self.place, S3Url) else Destination(folder / self.place)
+
+    def __repr__(self) -> str:
+        return f"Destination({str(self.place)!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Destination) and self.place == other.place
+
+    def __hash__(self) -> int:
+        return hash(self.place)
+
+
 # ------------------------------------------------------------------- times
 
 
@@ -596,6 +665,7 @@ _KINDS: tuple[type[Kind], ...] = (
     Host,
     Network,
     StoreUrl,
+    Destination,
     Duration,
     Schedule,
     Mailbox,

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from digest.config import AuthorSettings, CategorySettings, MailSettings, Settings, load, password
+from digest.config import AuthorSettings, CategorySettings, MailSettings, S3Url, Settings, load, password
 from digest.errors import ConfigError
 
 SITE = """\
@@ -190,6 +190,15 @@ def test_paths_are_counted_from_the_file(tmp_path: Path, monkeypatch: pytest.Mon
     assert settings.store.path == folder / "a.db"
     assert (settings.mail.folder, settings.mail.password_file) == (folder / "box", folder / "pw")
     assert settings.mail.ca_file == folder / "ca.pem"
+
+
+def test_output_may_be_a_bucket(tmp_path: Path) -> None:
+    """Nothing on disk is inside it then."""
+    settings = loaded(tmp_path, "output: s3://news-site/public\nstore: sqlite:///public/digest.db\n")
+    assert settings.output == S3Url("s3://news-site/public")
+    assert (settings.s3.endpoint, settings.s3.region, settings.s3.addressing) == (None, None, "auto")
+    assert settings.s3.max_age == timedelta(minutes=5)
+    assert settings.s3.compress is False
 
 
 def test_hexo_permalinks_may_name_any_key(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 from digest import period
 from digest.config.values import (
     PARSERS,
+    Destination,
     Duration,
     Host,
     LanguageTag,
@@ -21,6 +22,7 @@ from digest.config.values import (
     MailSize,
     Network,
     Permalink,
+    S3Url,
     Schedule,
     SiteUrl,
     Size,
@@ -92,6 +94,10 @@ TAKEN = [
     (Duration, "1 h, 30 min", timedelta(minutes=90)),
     (Duration, "90S", timedelta(seconds=90)),
     (Duration, "2weeks", timedelta(days=14)),
+    (Destination, "public", Destination(Path("public"))),
+    (Destination, "/srv/s3:x", Destination(Path("/srv/s3:x"))),
+    (Destination, " s3://news-site/ ", Destination(S3Url("s3://news-site"))),
+    (Destination, "s3://news.example.com/a/早报/", Destination(S3Url("s3://news.example.com/a/早报"))),
     (Path, "a/b", Path("a/b")),
     (Path, "~/x", Path.home() / "x"),
     (ZoneInfo, " Asia/Shanghai ", ZoneInfo("Asia/Shanghai")),
@@ -109,6 +115,17 @@ def test_value_is_taken_in_one_spelling(kind: type, written: object, meant: obje
 
 
 REFUSED = [
+    (Destination, "S3://bucket", "is not the address of a bucket"),
+    (Destination, "s3:bucket", "is not the address of a bucket"),
+    (Destination, "gs://bucket", "is neither a folder nor a bucket"),
+    (Destination, "s3://Bucket", "has no valid name of a bucket"),
+    (Destination, "s3://b", "has no valid name of a bucket"),
+    (Destination, "s3://bucket:9000/x", "has no valid name of a bucket"),
+    (Destination, "s3://key:secret@bucket", "holds credentials"),
+    (Destination, "s3://bucket/a//b", "an empty or dotted part"),
+    (Destination, "s3://bucket/../b", "an empty or dotted part"),
+    (Destination, "s3://bucket/a?versionId=1", "holds a character that its path cannot have"),
+    (Destination, "s3://bucket/" + "早" * 200, "a path of more than 512 bytes"),
     (Network, "10.0.0.1/8", "is neither an IP address nor a network"),
     (Network, "proxy.example", "is neither an IP address nor a network"),
     (Url, "a.example", "does not start with https:// or http://"),
@@ -294,6 +311,21 @@ def test_store_file_is_counted_from_a_folder() -> None:
     """Three slashes are relative, four absolute."""
     assert StoreUrl.parse("sqlite:///var/a.db").below(Path("/srv")).url == "sqlite:////srv/var/a.db"
     assert StoreUrl.parse("sqlite:////var/a.db").below(Path("/srv")).path == Path("/var/a.db")
+
+
+def test_a_bucket_has_a_name_and_a_path() -> None:
+    place = S3Url.parse("s3://news-site/a/b/")
+    assert (place.bucket, place.prefix) == ("news-site", "a/b")
+    assert S3Url.parse("s3://news-site").prefix == ""
+
+
+def test_a_bucket_is_not_counted_from_a_folder() -> None:
+    """A folder is."""
+    bucket, folder = Destination.parse("s3://news-site/a"), Destination.parse("a")
+    assert bucket.below(Path("/srv")) is bucket
+    assert folder.below(Path("/srv")) == Destination(Path("/srv/a"))
+    assert len({bucket, folder, Destination.parse("a/")}) == 2
+    assert repr(bucket) == "Destination('s3://news-site/a')"
 
 
 def test_stores_compare_by_address() -> None:
