@@ -104,6 +104,8 @@ class _Publisher:
         self.rows: list[FeedRow] = []
         self.cache: dict[int, Item] = {}
         """Items of the overall feed by key: most of them are in other feeds of this pass too."""
+        self.closed: dict[int, list[Item]] = {}
+        """Items of the archives that were closed but not written yet, by number."""
         self.written: dict[str, None] = {}
         self.unchanged: set[str] = set()
         self.removed: list[str] = []
@@ -298,20 +300,27 @@ class _Publisher:
             while len(posts := self.store.unarchived(self.archive_size)) == self.archive_size:
                 self._close(everything, posts)
             self._close(everything, [post for post in posts if not self._is_live(post)])
+            self._write_closed(everything)
 
     def _archive_paths(self, number: int) -> list[str]:
         return list(archive_files(number, self.options.formats))
 
     def _close(self, everything: FeedRow, posts: Sequence[KnownPost]) -> None:
-        """Put these posts into archives, as many as their size asks for, and write them."""
+        """Put these posts into archives, as many as their size asks for. They are written in groups; the last one by
+        ``_write_closed``."""
         items = [(post, self._item(post)) for post in posts]
         while items:
             fitting = window.count_that_fit([item for _, item in items], self.options.limits.max_bytes // 2)
             closed, items = items[:fitting], items[fitting:]
-            self.cache.update((post.key, item) for post, item in closed)
             self.last_archive = self.store.close_archive([post.key for post, _ in closed])
-            self._write_archives(everything, [self.last_archive])
-            self.cache.clear()
+            self.closed[self.last_archive] = [item for _, item in closed]
+            if len(self.closed) >= _ARCHIVE_GROUP:
+                self._write_closed(everything)
+
+    def _write_closed(self, everything: FeedRow) -> None:
+        if self.closed:
+            self._write_archives(everything, list(self.closed))
+            self.closed.clear()
 
     def _archive_what_does_not_fit(self, row: FeedRow, kept: Sequence[KnownPost], pending: Sequence[KnownPost]) -> bool:
         """The live feed and the archives together hold everything: what has no room in the one goes into the
@@ -321,9 +330,8 @@ class _Publisher:
         if len(held) == len(pending):
             return False
         early = {post.key for post in held[: len(held) // 2]}
-        before = dict(self.cache)
         self._close(row, [post for post in pending if post.key not in keys or post.key in early])
-        self.cache = before
+        self._write_closed(row)
         return True
 
     def _write_archives(self, everything: FeedRow, numbers: Sequence[int]) -> None:
@@ -332,9 +340,10 @@ class _Publisher:
         )
 
     def _publish_archive(self, everything: FeedRow, number: int) -> bool:
-        items = [self._item(post) for post in self.store.archived(number)]
+        items = self.closed.get(number) or [self._item(post) for post in self.store.archived(number)]
         files = archive_files(number, self.options.formats)
-        feed = self.catalogue.archive(everything, number, items, self._site_updated(), **self._adopted(everything))
+        empty = _LONG_AGO if items else self._site_updated()
+        feed = self.catalogue.archive(everything, number, items, empty, **self._adopted(everything))
         for path in sorted(set(archive_files(number, ("atom", "json"))) - set(files)):
             if self.output.exists(path):
                 self._attempt(self._remove, path)
