@@ -103,6 +103,17 @@ def work(
         return app.deliver(once=once, stop=stop, tell=tell), settings.site.timezone
 
 
+@contextmanager
+def with_readership(config: Path) -> Iterator[tuple[Readership, datetime]]:
+    """What commands about subscribers need, beside any run; and the present time. Raises ConfigError, StoreError."""
+    settings = load(config, os.environ)
+    from digest.store import open_store
+
+    with open_store(settings.store.url) as store:
+        when = moment(None, settings.site.timezone)
+        yield App(settings, store, when, dry_run=False, progress=silent).readership, when.now
+
+
 def adopt_feed(config: Path, feed: Path, category: str | None = None, moved_from: str | None = None) -> AdoptReport:
     """``digest adopt-ids``: remember the ids of an earlier publisher's feed for posts that are still to come.
 

@@ -16,6 +16,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from digest.jobs.bounces import BounceReport, ingest, learn_from_refusals
+from digest.jobs.people import People
 from digest.jobs.subscribe import Desk, Links, Policy
 from digest.models import Delivery, FrozenEdition, Recipient, SavedEdition
 from digest.period import Kind, weekly
@@ -83,6 +84,11 @@ class Readership:
             keep_ip=wanted.keep_ip,
         )
         return Desk(self.store, self.keys, policy, self._write)
+
+    @cached_property
+    def people(self) -> People:
+        """The use cases of the operator."""
+        return People(self.store, self.keys, self.offers(), self.settings.site.timezone)
 
     def offers(self) -> tuple[Offer, ...]:
         """What people can subscribe to: every digest; of its categories those that the configuration names."""

@@ -20,6 +20,8 @@ from digest.errors import AlreadyRunning, ConfigError, DigestError
 COMMANDS = {
     "run": "Collect posts, publish feeds, make and send what is due.",
     "deliver": "Work through the delivery ledger, beside other workers.",
+    "subscribers": "See and change who gets mail.",
+    "bounces": "Read mail that came back.",
     "adopt-ids": "Take over the ids of an earlier feed, before the first run.",
 }
 """Command to its help line; the module is imported when the command is called, so that ``--help`` is quick."""

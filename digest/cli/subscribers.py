@@ -1,0 +1,259 @@
+"""``digest subscribers``: who gets mail, and why."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, time
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+import click
+
+from digest.cli import config_option
+
+if TYPE_CHECKING:
+    from digest.jobs.people import People, Proof
+    from digest.readership import Readership
+    from digest.subscription import Choice, Subscriber
+
+
+@click.group("subscribers")
+def command() -> None:
+    """See and change who gets mail.
+
+    For example: digest subscribers list
+    """
+
+
+_DIGEST = click.option("--digest", "digest", metavar="NAME", help="The digest; without it the first one.")
+_SOURCE = click.option(
+    "--consent", metavar="TEXT", help="Where the consent comes from, for example 'paper form, fair 2026'."
+)
+_DATE = click.option("--consent-date", metavar="DATE", help="When it was given, for example 2026-03-24.")
+
+
+@command.command("add")
+@click.argument("address")
+@_DIGEST
+@click.option("--category", "categories", multiple=True, help="Only this category; may be given several times.")
+@_SOURCE
+@_DATE
+@config_option
+def add(
+    address: str,
+    digest: str | None,
+    categories: tuple[str, ...],
+    consent: str | None,
+    consent_date: str | None,
+    config: Path,
+) -> int:
+    """Add ADDRESS. Without proof of consent it is asked to confirm by mail first.
+
+    For example: digest subscribers add reader@example.com --digest daily
+    """
+    with _people(config) as (people, readership, now):
+        choice = people.choice(digest or _first(readership), categories)
+        result = people.add(address, (choice,), now, proof=_proof(consent, consent_date))
+        readership.desk.handle(now)
+    click.echo(f"{address.strip()}: {result.value}")
+    return 0
+
+
+@command.command("list")
+@_DIGEST
+@click.option("--state", type=click.Choice(["pending", "active", "unsubscribed"]), help="Only these.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for programs.")
+@config_option
+def list_(digest: str | None, state: str | None, as_json: bool, config: Path) -> int:
+    """List subscribers.
+
+    For example: digest subscribers list --state active
+    """
+    from digest.subscription import ListState
+
+    with _people(config) as (people, _, _now):
+        for reader in people.everybody(digest=digest, state=ListState(state) if state else None):
+            click.echo(json.dumps(_values(reader), ensure_ascii=False) if as_json else _line(reader))
+    return 0
+
+
+@command.command("show")
+@click.argument("address")
+@config_option
+def show(address: str, config: Path) -> int:
+    """Print everything that is kept about ADDRESS, as JSON.
+
+    For example: digest subscribers show reader@example.com
+    """
+    with _people(config) as (people, _, _now):
+        click.echo(json.dumps(people.dossier(address), ensure_ascii=False, indent=2))
+    return 0
+
+
+@command.command("remove")
+@click.argument("address")
+@_DIGEST
+@config_option
+def remove(address: str, digest: str | None, config: Path) -> int:
+    """Unsubscribe ADDRESS from one digest, or from all.
+
+    For example: digest subscribers remove reader@example.com
+    """
+    with _people(config) as (people, _, now):
+        count = people.remove(address, now, digest)
+    click.echo(f"{address.strip()}: " + (f"{count} subscriptions ended" if count else "had none"))
+    return 0
+
+
+@command.command("erase")
+@click.argument("address")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@config_option
+def erase(address: str, yes: bool, config: Path) -> int:
+    """Forget ADDRESS: nothing about it stays but a suppression, which holds no address.
+
+    For example: digest subscribers erase reader@example.com --yes
+    """
+    if not yes:
+        click.confirm(f"Forget {address.strip()} for ever?", abort=True)
+    with _people(config) as (people, _, now):
+        people.erase(address, now)
+    click.echo(f"{address.strip()}: erased")
+    return 0
+
+
+@command.command("import")
+@click.argument("file", type=click.File("rb"))
+@_DIGEST
+@_SOURCE
+@_DATE
+@click.option("--apply", "apply_", is_flag=True, help="Do it; without this it is only tried out.")
+@config_option
+def import_(
+    file: BinaryIO,
+    digest: str | None,
+    consent: str | None,
+    consent_date: str | None,
+    apply_: bool,
+    config: Path,
+) -> int:
+    """Add everybody in FILE (CSV; a column 'address', perhaps digest, categories, frequency, hour, zone).
+
+    Without --consent they are asked to confirm by mail. It is a rehearsal unless --apply is given.
+    For example: digest subscribers import readers.csv --consent "paper form" --consent-date 2026-03-24 --apply
+    """
+    proof = _proof(consent, consent_date)
+    with _people(config) as (people, readership, now):
+        choice: Choice = people.choice(digest or _first(readership))
+        report = people.import_csv(file.read(), now, default=(choice,), proof=proof, rehearse=not apply_)
+        if apply_:
+            readership.desk.handle(now)
+    verb = "" if apply_ else "would be "
+    click.echo(f"{report.rows} rows ({report.encoding})" + ("" if apply_ else ", nothing was changed yet"))
+    for added, count in report.counts.items():
+        click.echo(f"  {count:6} {verb}{added.value}")
+    for bad in report.bad:
+        click.echo(click.style(f"  row {bad.number}: ", fg="red") + bad.reason, err=True)
+    if not apply_:
+        click.echo("add --apply to do it")
+    return 1 if report.bad else 0
+
+
+@command.command("export")
+@config_option
+def export(config: Path) -> int:
+    """Print every subscription as CSV, with the proof of consent.
+
+    For example: digest subscribers export > readers.csv
+    """
+    with _people(config) as (people, _, _now):
+        for line in people.export_csv():
+            click.echo(line, nl=False)
+    return 0
+
+
+@command.command("suppress")
+@click.argument("address")
+@click.option("--note", default="", help="Why, for the record.")
+@config_option
+def suppress(address: str, note: str, config: Path) -> int:
+    """Never write to ADDRESS again, not even when it subscribes.
+
+    For example: digest subscribers suppress reader@example.com --note "asked by letter"
+    """
+    with _people(config) as (people, _, now):
+        new = people.suppress(address, note, now)
+    click.echo(f"{address.strip()}: " + ("suppressed" if new else "was suppressed already"))
+    return 0
+
+
+@command.command("unsuppress")
+@click.argument("address")
+@config_option
+def unsuppress(address: str, config: Path) -> int:
+    """Lift the suppression of ADDRESS.
+
+    For example: digest subscribers unsuppress reader@example.com
+    """
+    with _people(config) as (people, _, _now):
+        lifted = people.unsuppress(address)
+    click.echo(f"{address.strip()}: " + ("may be written to again" if lifted else "was not suppressed"))
+    return 0
+
+
+@contextmanager
+def _people(config: Path) -> Iterator[tuple[People, Readership, datetime]]:
+    from digest.app import with_readership
+
+    with with_readership(config) as (readership, now):
+        yield readership.people, readership, now
+
+
+def _first(readership: Readership) -> str:
+    return readership.offers()[0].digest
+
+
+def _proof(consent: str | None, consent_date: str | None) -> Proof | None:
+    from digest.jobs.people import Proof
+
+    if consent is None and consent_date is None:
+        return None
+    if not consent or not consent_date:
+        raise click.UsageError("--consent and --consent-date belong together")
+    try:
+        given = date.fromisoformat(consent_date)
+    except ValueError as error:
+        raise click.UsageError(f"--consent-date: {consent_date!r} is not a date such as 2026-03-24") from error
+    return Proof(source=consent, given_at=datetime.combine(given, time(0), UTC))
+
+
+def _values(reader: Subscriber) -> dict[str, object]:
+    return {
+        "address": reader.address,
+        "suppressed": reader.suppressed.value if reader.suppressed else None,
+        "frequency": reader.wishes.frequency.value,
+        "hour": reader.wishes.hour,
+        "zone": reader.wishes.zone or None,
+        "paused_until": reader.wishes.paused_until.isoformat() if reader.wishes.paused_until else None,
+        "subscriptions": {each.digest: each.state.value for each in reader.subscriptions},
+    }
+
+
+def _line(reader: Subscriber) -> str:
+    """``reader@example.com  daily: active (news, macro)  weekly, 07:00 Europe/Berlin``."""
+    parts = [
+        f"{each.digest}: {each.state.value}" + (f" ({', '.join(each.categories)})" if each.categories else "")
+        for each in reader.subscriptions
+    ]
+    wishes = reader.wishes
+    if wishes.frequency.value != "daily":
+        parts.append(wishes.frequency.value)
+    if wishes.hour is not None:
+        parts.append(f"{wishes.hour:02}:00 {wishes.zone}".strip())
+    if wishes.paused_until is not None:
+        parts.append(f"paused until {wishes.paused_until}")
+    if reader.suppressed is not None:
+        parts.append(click.style(f"suppressed ({reader.suppressed.value})", fg="red"))
+    return "  ".join((reader.address, *parts))
