@@ -367,8 +367,10 @@ class App:
         return plans + self.readership.weekly_plans(plans)
 
     def _make_editions(self) -> EditionsReport:
-        from digest.jobs.editions import make_editions
+        from digest.jobs.editions import EditionsReport, make_editions
 
+        if self.store.is_importing():  # no edition before the archive is known: the first one is of its newest day
+            return EditionsReport()
         self.readership.prepare(self.when.now)
         return make_editions(self.store, self._all_plans(), self._look(), self._audience(), self.when.now)
 

@@ -46,6 +46,22 @@ def test_first_run_gives_feeds_pages_and_one_mail(site: Site) -> None:
     assert "昨日要闻" not in text, "the rest of the archive counts as seen"
 
 
+@pytest.mark.parametrize("before", [(), ("--only", "digest"), ("--only", "feeds")])
+def test_a_failed_or_partial_start_does_not_use_up_the_first_run(site: Site, before: tuple[str, ...]) -> None:
+    """A wrong folder, put right; or one step before the posts were ever collected: the first edition still comes, of
+    the newest day, and the rest of the archive is never mailed."""
+    site.some_posts()
+    site.configure(CONFIG.replace("folder: site", "folder: sight"))
+    early = site.run_json(*before)
+    assert early.code == (0 if before else 1)
+    assert early.report["deliveries"] is None or early.report["deliveries"]["sent"] == 0
+    site.configure(CONFIG)
+    first = site.run_json()
+    assert [result["period"] for result in first.report["editions"]["results"]] == ["2026-11-24"]
+    assert first.report["deliveries"]["sent"] == 1
+    assert site.run_json(as_of="2026-11-25 08:00").report["deliveries"]["sent"] == 0
+
+
 def test_first_edition_is_of_the_newest_day_not_of_today(site: Site) -> None:
     """An archive that ended years ago still gives a newcomer a real mail at once."""
     site.some_posts()
