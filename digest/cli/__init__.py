@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import gc
 import importlib
+import io
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
@@ -74,6 +76,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Run a command and exit. What a user can cause ends in one clear line, never in a traceback."""
     signal.signal(signal.SIGTERM, _interrupt)
     gc.set_threshold(*_COLLECTOR)
+    _speak_any_script()
     try:
         code = cli.main(args=arguments, prog_name="digest", standalone_mode=False)
     except ConfigError as error:
@@ -92,7 +95,12 @@ def main(arguments: list[str] | None = None) -> None:
         error.show()
         sys.exit(error.exit_code)
     except BrokenPipeError:
-        sys.stderr.close()
+        _close_streams()
+        sys.exit(1)
+    except OSError as error:
+        what = (error.strerror or str(error)).lower()
+        _say(f"{error.filename or 'standard output'}: {what}; make room and run again")
+        _close_streams()
         sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)
 
@@ -101,6 +109,20 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     """A service that is stopped ends as if somebody had pressed Ctrl-C: the message in hand is finished, files are
     whole, the store holds its last transaction."""
     raise KeyboardInterrupt
+
+
+def _speak_any_script() -> None:
+    """Titles and file names may be in a script that the terminal's encoding has not: shown as escapes then."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _close_streams() -> None:
+    """Give up on what cannot be written, so that the interpreter does not try again while it ends."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, AttributeError):
+            stream.close()
 
 
 def _say(line: str) -> None:

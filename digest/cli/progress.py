@@ -17,7 +17,7 @@ PATIENCE = 1.0
 @contextmanager
 def terminal_progress(*, enabled: bool) -> Iterator[Progress]:
     """Yields what use cases report to. The bar goes to standard error and vanishes at the end."""
-    if not enabled or not sys.stderr.isatty():
+    if not enabled or sys.stderr is None or not sys.stderr.isatty():  # None: started with standard error closed
         yield silent
         return
     bars = _Bars()
