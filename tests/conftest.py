@@ -46,6 +46,18 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             terminalreporter.write_line(line)
 
 
+# -------------------------------------------------------------- real posts
+
+
+@pytest.fixture(scope="session")
+def real_posts() -> Path:
+    """A folder of other people's sites, one a folder. Absent on most machines."""
+    folder = Path(os.environ.get("DIGEST_REAL_POSTS") or Path(__file__).parents[2] / "shared" / "real-posts")
+    if not folder.is_dir():
+        pytest.skip("no folder of real posts (DIGEST_REAL_POSTS)")
+    return folder
+
+
 # --------------------------------------------------------------- databases
 
 

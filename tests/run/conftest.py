@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -14,12 +13,3 @@ from tests.run.site_folder import Site
 def site(tmp_path: Path) -> Site:
     """A site without posts."""
     return Site(tmp_path)
-
-
-@pytest.fixture(scope="session")
-def real_posts() -> Path:
-    """A folder of other people's sites, one a folder. Absent on most machines."""
-    folder = Path(os.environ.get("DIGEST_REAL_POSTS") or Path(__file__).parents[3] / "shared" / "real-posts")
-    if not folder.is_dir():
-        pytest.skip("no folder of real posts (DIGEST_REAL_POSTS)")
-    return folder
