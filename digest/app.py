@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,18 +22,20 @@ from digest.config import S3Url, Settings, load
 from digest.errors import ConfigError, SourceError, StoreError
 from digest.jobs.progress import Progress, silent
 from digest.jobs.run import RunReport, Step, Steps, run
-from digest.models import KnownPost, Post, Refusal
+from digest.models import Delivery, KnownPost, Post, Refusal
 from digest.ports import Output, Transport
 from digest.subscription import NOTICES, WEEKLY
 
 if TYPE_CHECKING:
     from digest.jobs.adopt import AdoptReport
+    from digest.jobs.back_issues import Issue, Parts
+    from digest.jobs.backfill import BackfillReport
     from digest.jobs.collect import CollectReport
     from digest.jobs.deliver import Compose, DeliveryReport
     from digest.jobs.editions import Audience, DigestPlan, EditionsReport, Look
     from digest.jobs.feeds import FeedOptions, Ping
     from digest.languages import CatalogueLanguage
-    from digest.models import Delivery, SavedEdition
+    from digest.models import EditionRow, SavedEdition
     from digest.posts import Rules
     from digest.publish.s3 import S3Output
     from digest.readership import Readership
@@ -120,6 +122,32 @@ def with_readership(config: Path) -> Iterator[tuple[Readership, datetime]]:
         yield App(settings, store, when, dry_run=False, progress=silent).readership, when.now
 
 
+@contextmanager
+def reading(config: Path) -> Iterator[App]:
+    """The application for commands that only look. Raises ConfigError, StoreError."""
+    settings = load(config, os.environ)
+    from digest.store import open_store
+
+    with open_store(settings.store.url) as store:
+        yield App(settings, store, moment(None, settings.site.timezone), dry_run=False, progress=silent)
+
+
+def make_up(
+    config: Path,
+    digest: str | None,
+    first: date,
+    last: date,
+    *,
+    as_of: str | None = None,
+    dry_run: bool = False,
+    progress: Progress = silent,
+) -> BackfillReport:
+    """``digest editions backfill``. Raises ConfigError, StoreError, and AlreadyRunning when a run is at work."""
+    settings = load(config, os.environ)
+    with opened(settings, moment(as_of, settings.site.timezone), dry_run=dry_run, progress=progress) as app:
+        return app.backfill(digest, first, last)
+
+
 def adopt_feed(config: Path, feed: Path, category: str | None = None, moved_from: str | None = None) -> AdoptReport:
     """``digest adopt-ids``: remember the ids of an earlier publisher's feed for posts that are still to come.
 
@@ -174,7 +202,6 @@ class App:
 
     def run(self, only: Step | None, to_json: Callable[[RunReport], str]) -> RunReport:
         """All steps of ``digest run``, or one."""
-        from digest.jobs.editions import publish_editions
         from digest.jobs.feeds import publish_feeds
 
         _ = self.output  # what it lacks stops the run before anything is touched
@@ -192,9 +219,7 @@ class App:
                 ping=self._ping(),
             ),
             make_editions=self._make_editions,
-            publish_editions=lambda report: publish_editions(
-                self.store, self.output, self._all_plans(), self._look(), report, feed=self._edition_feed
-            ),
+            publish_editions=self._publish_editions,
             deliver=self.deliver,
         )
         return run(self.store, steps, now=self.when.now, only=only, dry_run=self.dry_run, to_json=to_json)
@@ -405,6 +430,13 @@ class App:
             language=self.language,
         )
 
+    def _publish_editions(self, report: EditionsReport) -> EditionsReport:
+        from digest.jobs.editions import publish_editions
+
+        return publish_editions(
+            self.store, self.output, self._all_plans(), self._look(), report, feed=self._edition_feed
+        )
+
     def _edition_feed(self, digest: str, title: str) -> bytes:
         """The feed of a digest's editions."""
         from digest.jobs.edition_feeds import feed_of_editions  # late: most runs make no edition
@@ -421,6 +453,63 @@ class App:
             max_bytes=options.limits.max_bytes,
         )
         return feed_of_editions(self.store, digest, title, self._look(), frame)
+
+    def editions_of(self, digest: str | None = None) -> list[tuple[str, EditionRow]]:
+        """The editions of one digest, or of all in the configuration; newest first within each."""
+        from digest.jobs.back_issues import list_issues
+
+        return list_issues(self.store, [plan.name for plan in self._all_plans()] if digest is None else [digest])
+
+    def edition_of(self, digest: str, period: str) -> Issue:
+        """An edition by its name; the period ``latest`` is the newest one. Raises StoreError if there is none."""
+        from digest.jobs.back_issues import find_issue
+
+        return find_issue(self.store, self._look().imprint, digest, period)
+
+    def mail_of(self, issue: Issue) -> Parts:
+        """The mail of an edition as the first address of ``mail.to`` gets it, or else the sender's own."""
+        from digest.jobs.back_issues import split_message
+        from digest.render.message import message_id
+
+        saved = issue.saved
+        address = next((mailbox.address for mailbox in self.settings.mail.to), self.settings.sender.address)
+        row = Delivery(
+            key=0,
+            edition_key=saved.key,
+            address=address,
+            message_id=message_id(
+                digest=saved.digest,
+                category=saved.category,
+                period=saved.period,
+                address=address,
+                domain=self._audience().domain,
+            ),
+            token="",
+            attempts=0,
+            lease="",
+        )
+        return split_message(self._composer()(row, saved).message)
+
+    def backfill(self, digest: str | None, first: date, last: date) -> BackfillReport:
+        """Make up the editions of past days; without a name those of the only digest. Raises ConfigError."""
+        from digest.jobs.backfill import backfill
+
+        plans = {plan.name: plan for plan in self._plans()}
+        if digest is None and len(plans) > 1:
+            raise ConfigError("--digest", "there are several digests", f"name one of {', '.join(plans)}")
+        plan = plans.get(digest) if digest is not None else next(iter(plans.values()), None)
+        if plan is None:
+            raise ConfigError("--digest", f"there is no digest {digest or ''!r}", f"name one of {', '.join(plans)}")
+        return backfill(
+            self.store,
+            plan,
+            self._look(),
+            first,
+            last,
+            self._publish_editions,
+            now=self.when.now,
+            progress=self.progress,
+        )
 
     def _audience(self) -> Audience:
         from digest.jobs.editions import Audience

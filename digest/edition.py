@@ -43,6 +43,8 @@ class Reason(StrEnum):
     """Collected since the digest began and in none of its editions before."""
     NEWEST_DAY = "newest-day"
     """The digest's first edition: the newest day of the archive that was there."""
+    MADE_UP = "made-up"
+    """An edition that was made up later and not mailed: published in its period, and in no other edition."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

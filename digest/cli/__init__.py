@@ -21,6 +21,7 @@ from digest.errors import AlreadyRunning, ConfigError, DigestError
 
 COMMANDS = {
     "run": "Collect posts, publish feeds, make and send what is due.",
+    "editions": "List, show and export editions; make up those of past days.",
     "deliver": "Work through the delivery ledger, beside other workers.",
     "subscribers": "See and change who gets mail.",
     "bounces": "Read mail that came back.",

@@ -1,0 +1,227 @@
+"""``digest editions``: the editions that were made; and those of past days, made up."""
+
+from __future__ import annotations
+
+import json
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from digest.cli import config_option
+from digest.errors import OutputError
+
+if TYPE_CHECKING:
+    from digest.jobs.back_issues import Issue
+    from digest.jobs.backfill import BackfillReport
+
+FORMATS = ("html", "txt", "eml", "json")
+
+_own_config = click.option("--config", "own", type=click.Path(path_type=Path), help="The configuration.")
+_as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+_day = click.DateTime(formats=["%Y-%m-%d"])
+
+
+@click.group("editions")
+@config_option
+@click.pass_context
+def command(context: click.Context, config: Path) -> None:
+    """List, show and export editions; make up those of past days.
+
+    For example: digest editions show daily latest
+    """
+    context.obj = config
+
+
+@command.command("list")
+@click.argument("digest", required=False)
+@_own_config
+@_as_json
+@click.pass_obj
+def list_editions(config: Path, digest: str | None, own: Path | None, as_json: bool) -> int:
+    """Every edition, newest first.
+
+    For example: digest editions list daily
+    """
+    from digest.app import reading
+
+    with reading(own or config) as app:
+        found = app.editions_of(digest)
+        zone = app.settings.site.timezone
+    if as_json:
+        rows = [
+            {
+                "digest": name,
+                "period": row.period,
+                "state": row.state.value,
+                "posts": row.posts,
+                "subject": row.subject,
+                "frozen_at": row.frozen_at.isoformat(),
+            }
+            for name, row in found
+        ]
+        click.echo(json.dumps(rows, ensure_ascii=False, indent=2))
+        return 0
+    for name, row in found:
+        moment = row.frozen_at.astimezone(zone)
+        click.echo(
+            f"{name} {row.period}  {moment:%Y-%m-%d %H:%M}  {row.state.value:<9} {_posts(row.posts):>10}  {row.subject}"
+        )
+    if not found:
+        click.echo("no editions yet")
+    return 0
+
+
+@command.command("show")
+@click.argument("digest")
+@click.argument("period")
+@_own_config
+@click.option("--reasons", is_flag=True, help="List every post with its place and the reason for it instead.")
+@_as_json
+@click.pass_obj
+def show(config: Path, digest: str, period: str, own: Path | None, reasons: bool, as_json: bool) -> int:
+    """The text part of an edition's mail. PERIOD is as in the list, or "latest".
+
+    For example: digest editions show daily 2026-11-24 --reasons
+    """
+    from digest.app import reading
+    from digest.jobs.back_issues import issue_to_json
+
+    with reading(own or config) as app:
+        issue = app.edition_of(digest, period)
+        text = app.mail_of(issue).text
+    if as_json:
+        click.echo(issue_to_json(issue, text), nl=False)
+    elif reasons:
+        _print_reasons(issue)
+    else:
+        click.echo(text, nl=False)
+    return 0
+
+
+@command.command("export")
+@click.argument("digest")
+@click.argument("period")
+@_own_config
+@click.option(
+    "--to", "folder", type=click.Path(path_type=Path), default=Path(), show_default=True, help="Where the files go."
+)
+@click.option("--format", "formats", type=click.Choice(FORMATS), multiple=True, help="Only this; may be repeated.")
+@click.pass_obj
+def export(config: Path, digest: str, period: str, own: Path | None, folder: Path, formats: tuple[str, ...]) -> int:
+    """An edition as files: the mail's HTML and text, the message itself, and everything as JSON.
+
+    For example: digest editions export daily latest --to /tmp --format eml
+    """
+    from digest.app import reading
+    from digest.jobs.back_issues import files_of_issue
+
+    with reading(own or config) as app:
+        issue = app.edition_of(digest, period)
+        files = files_of_issue(issue, app.mail_of(issue))
+    for ending in formats or FORMATS:
+        path = folder / f"{issue.saved.digest}-{issue.saved.period}.{ending}"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(files[ending])
+        except OSError as error:
+            cause = f"cannot be written: {(error.strerror or str(error)).lower()}"
+            raise OutputError(str(path), cause, "name another folder with --to") from error
+        click.echo(str(path))
+    return 0
+
+
+@command.command("backfill")
+@_own_config
+@click.option("--digest", help="Which one; needed if there are several.")
+@click.option("--from", "first", type=_day, required=True, help="The first day, such as 2026-11-01.")
+@click.option("--to", "last", type=_day, required=True, help="The last day.")
+@click.option("--as-of", metavar="TIME", help="Pretend it is then, as for digest run.")
+@click.option("--dry-run", is_flag=True, help="Touch nothing; say what would happen.")
+@_as_json
+@click.pass_obj
+def backfill(
+    config: Path,
+    own: Path | None,
+    digest: str | None,
+    first: datetime,
+    last: datetime,
+    as_of: str | None,
+    dry_run: bool,
+    as_json: bool,
+) -> int:
+    """Make up the editions of past days for the web and the feed of editions. Nobody is mailed.
+
+    For example: digest editions backfill --from 2026-11-01 --to 2026-11-20
+    """
+    from digest.app import make_up
+    from digest.cli.progress import terminal_progress
+
+    days: tuple[date, date] = (first.date(), last.date())
+    with terminal_progress(enabled=not as_json) as progress:
+        report = make_up(own or config, digest, *days, as_of=as_of, dry_run=dry_run, progress=progress)
+    if as_json:
+        click.echo(_backfill_json(report))
+    else:
+        _print_backfill(report, dry_run=dry_run)
+    return 1 if report.failures else 0
+
+
+def _posts(number: int) -> str:
+    return _count(number, "post")
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
+def _print_reasons(issue: Issue) -> None:
+    balance = issue.edition.balance
+    click.echo(f"{issue.saved.digest} {issue.saved.period}, {issue.saved.state.value}: {issue.saved.subject}")
+    click.echo(issue.page)
+    click.echo(
+        f"{_posts(balance.arrived)} = {balance.here} in the mail + {balance.grouped} grouped with them"
+        f" + {balance.page} more on its page"
+    )
+    for section in issue.edition.sections:
+        click.echo(f"\n{section.title or '(no category)'}: {len(section.entries)}")
+        for entry in section.entries:
+            source = f" ({entry.source_name})" if entry.source_name else ""
+            click.echo(f"  {entry.key:>7}  {entry.shown.value:<9} {entry.reason:<24} {entry.title}{source}")
+
+
+def _print_backfill(report: BackfillReport, *, dry_run: bool) -> None:
+    for result in report.made:
+        balance = result.balance
+        assert balance is not None, "made"
+        click.echo(
+            f"{result.digest} {result.period}: {_posts(balance.arrived)} = {balance.here} in the mail"
+            f" + {balance.grouped} grouped with them + {balance.page} more on its page"
+        )
+    would = "would be made" if dry_run else "made"
+    counts = [f"{_count(len(report.made), 'edition')} {would}, not mailed"]
+    counts += [f"{_count(len(report.existing), 'edition')} there already"] if report.existing else []
+    counts += [f"{_count(len(report.empty), 'period')} without posts"] if report.empty else []
+    counts += [f"{period} is left to the next run" for period in report.due]
+    counts += [f"{_posts(report.waiting)} left to the next edition"] if report.waiting else []
+    click.echo("; ".join(counts))
+    for line in report.failures:
+        click.echo(f"digest: {line}", err=True)
+
+
+def _backfill_json(report: BackfillReport) -> str:
+    from dataclasses import asdict
+
+    value = {
+        "ok": not report.failures,
+        "digest": report.digest,
+        "made": [asdict(result) for result in report.made],
+        "existing": report.existing,
+        "due": report.due,
+        "empty": report.empty,
+        "waiting": report.waiting,
+        "written": report.written,
+        "failures": report.failures,
+    }
+    return json.dumps(value, ensure_ascii=False, indent=2)
