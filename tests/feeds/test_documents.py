@@ -380,6 +380,14 @@ def test_rss_summaries_are_html_and_titles_are_text(feed) -> None:
     assert "<title>AT&#x26;T 上涨 &#x3C;纯文本&gt; ]]&gt;</title>".encode() in document
 
 
+def test_rss_categories_are_text_too(feed) -> None:
+    """So do categories and tags."""
+    tagged = replace(feed, items=(replace(feed.items[0], tags=("R&D", "a<b")),))
+    document = render_rss(tagged)
+    assert b"<category>R&#x26;D</category>" in document
+    assert b"<category>a&#x3C;b</category>" in document
+
+
 def test_rss_dates_are_english_in_any_locale(feed) -> None:
     before = locale.setlocale(locale.LC_ALL)
     try:

@@ -1,9 +1,10 @@
 """The only module that knows feedgen.
 
-feedgen 1.0.0 writes the frame and RSS's plain fields; Atom's entries are ours, in its order of elements. What it drops or gets wrong (``rel`` and ``type`` of links,
-links in RSS other than ``self``, names without an e-mail address, dates that must not switch the process's locale,
-and every element of another namespace) is written by one extension of ours, which appends the elements that it is
-handed, in their order. Nothing is left to feedgen's defaults: they stamp the present time.
+feedgen 1.0.0 writes the frame and RSS's plain fields; Atom's entries are ours, in its order of elements. What it
+drops or gets wrong (``rel`` and ``type`` of links, links in RSS other than ``self``, names without an e-mail address,
+dates that must not switch the process's locale, and every element of another namespace) is written by one extension
+of ours, which appends the elements that it is handed, in their order. Nothing is left to feedgen's defaults: they
+stamp the present time.
 
 feedgen switches the process's locale for an instant while it writes ``lastBuildDate``; one thread renders.
 """
@@ -22,7 +23,7 @@ from feedgen.feed import FeedGenerator
 from lxml import etree
 
 GENERATOR = "digest"
-_TITLE = re.compile(b"<title>[^<]*&[^<]*</title>")
+_PLAIN = re.compile(rb"<(title|category)(?: [^<>]*)?>[^<]*&[^<]*</\1>")
 
 ATOM = "http://www.w3.org/2005/Atom"
 XML = "http://www.w3.org/XML/1998/namespace"
@@ -147,7 +148,7 @@ def rss_document(head: Head, additions: Sequence[Element], entries: Sequence[Ent
         if entry.content:
             made.content(entry.content, type="html")
         feed.add_entry(made, order="append")
-    return _TITLE.sub(_hexadecimal, _text(feed.rss_str()))
+    return _PLAIN.sub(_hexadecimal, _text(feed.rss_str()))
 
 
 def _generator(head: Head, additions: Sequence[Element]) -> FeedGenerator:
@@ -198,10 +199,10 @@ def _append(parent: Any, elements: Sequence[Element]) -> None:
             _append(made, element.children)
 
 
-def _hexadecimal(title: re.Match[bytes]) -> bytes:
-    """``&`` and ``<`` in a title as hexadecimal references. Readers disagree whether an RSS title is text or HTML;
-    the RSS profile found that more of them show these rightly than the entities. To XML both are the same."""
-    return title[0].replace(b"&amp;", b"&#x26;").replace(b"&lt;", b"&#x3C;")
+def _hexadecimal(plain: re.Match[bytes]) -> bytes:
+    """``&`` and ``<`` in a title or category as hexadecimal references. Readers disagree whether RSS has text or HTML
+    there; the RSS profile found that more of them show these rightly than the entities. To XML both are the same."""
+    return plain[0].replace(b"&amp;", b"&#x26;").replace(b"&lt;", b"&#x3C;")
 
 
 def _text(document: bytes) -> bytes:
