@@ -225,6 +225,13 @@ class FeedSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             description="WebSub hubs that are told of every change.", examples=[["https://pubsubhubbub.appspot.com/"]]
         ),
     ] = ()
+    archives: Annotated[
+        bool,
+        Meta(
+            description="Close what leaves the feed of all posts into archive documents (RFC 5005), so that feed and "
+            "archives together hold every post."
+        ),
+    ] = True
     ttl: Annotated[
         int, Meta(description="Minutes that readers are asked to wait before they look again.", ge=15, le=60)
     ] = 15
