@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from digest.posts import Rules
     from digest.publish.s3 import S3Output
     from digest.readership import Readership
+    from digest.render.feeds.digests import DigestFeed
     from digest.render.message import EditionMessage, Letterhead
     from digest.sources.folder import FolderSource
     from digest.store import SqlStore
@@ -217,6 +218,8 @@ class App:
                 look=self._feeds_look(),
                 body_html=self._body_html,
                 ping=self._ping(),
+                digests=self._digest_feeds(),
+                has_editions=lambda digest: bool(self.store.edition_rows(digest)),
             ),
             make_editions=self._make_editions,
             publish_editions=self._publish_editions,
@@ -436,6 +439,11 @@ class App:
         return publish_editions(
             self.store, self.output, self._all_plans(), self._look(), report, feed=self._edition_feed
         )
+
+    def _digest_feeds(self) -> list[DigestFeed]:
+        from digest.render.feeds.digests import DigestFeed
+
+        return [DigestFeed(name=plan.name, title=plan.title) for plan in self._all_plans()]
 
     def _edition_feed(self, digest: str, title: str) -> bytes:
         """The feed of a digest's editions."""

@@ -30,7 +30,8 @@ from digest.errors import DigestError, OutputError, StoreError
 from digest.models import EditionRow, FrozenEdition, KnownPost, Recipient, SavedEdition
 from digest.period import Due, Schedule, Slot, day_bounds, due_period, period_days, period_name
 from digest.ports import EditionStore, Language, Output, Templates
-from digest.render.editions import feed_path, index_path, render_edition_index, render_edition_page
+from digest.render.editions import index_path, render_edition_index, render_edition_page
+from digest.render.feeds.digests import feed_path
 from digest.render.mail import Mail, edition_path, render_mail, sent_size
 from digest.subscription import Reader, choice_label, not_before
 

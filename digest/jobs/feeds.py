@@ -22,6 +22,7 @@ from digest.ports import FeedRow, FeedStore, Language, Output, Templates
 from digest.render import pages
 from digest.render.feeds import catalogue, window
 from digest.render.feeds.catalogue import ALL, Catalogue, FeedOptions, Files, archive_files, files_of
+from digest.render.feeds.digests import DigestFeed, feed_path
 from digest.render.feeds.items import local, make_item
 from digest.render.feeds.model import Feed, Item
 
@@ -67,6 +68,8 @@ def publish_feeds(
     look: str,
     body_html: BodyHtml | None = None,
     ping: Ping | None = None,
+    digests: Sequence[DigestFeed] = (),
+    has_editions: Callable[[str], bool] = lambda digest: False,
 ) -> FeedReport:
     """Bring the published feeds and their pages up to what the store knows, then tell the hubs.
 
@@ -75,6 +78,7 @@ def publish_feeds(
     the report's failures.
     """
     publisher = _Publisher(store, output, templates, language, options, body_html)
+    publisher.list_digests(digests, has_editions)
     publisher.renew_if_looks_changed(look)
     store.retire_withdrawn(now - WITHDRAWN_STAYS)
     return publisher.publish(ping)
@@ -101,6 +105,8 @@ class _Publisher:
         self.since = store.live_since() or _LONG_AGO
         self.archive_size = min(ARCHIVE_SIZE, options.limits.max_items)
         self.last_archive = 0
+        self.digests: list[DigestFeed] = []
+        self.has_new_digest = False
         self.rows: list[FeedRow] = []
         self.cache: dict[int, Item] = {}
         """Items of the overall feed by key: most of them are in other feeds of this pass too."""
@@ -126,6 +132,13 @@ class _Publisher:
             self.store.mark_archives(None, dirty=True)
         self.store.set_look(look)
 
+    def list_digests(self, digests: Sequence[DigestFeed], has_editions: Callable[[str], bool]) -> None:
+        """Those with a feed of editions: it is there, or comes in this run."""
+        there = {digest.name for digest in digests if self.output.exists(feed_path(digest.name))}
+        new = {digest.name for digest in digests if digest.name not in there and has_editions(digest.name)}
+        self.digests = [digest for digest in digests if digest.name in there | new]
+        self.has_new_digest = bool(new)
+
     def publish(self, ping: Ping | None) -> FeedReport:
         rows = self.rows = self.store.feeds()
         everything = rows[0]
@@ -136,7 +149,7 @@ class _Publisher:
             self._publish_archives(everything, changed=everything in due)
         for start in range(0, len(due), _GROUP):
             self._publish_group(due[start : start + _GROUP])
-        if due or not {pages.OPML, pages.INDEX} <= present:
+        if due or self.has_new_digest or not {pages.OPML, pages.INDEX} <= present:
             self._publish_lists(wanted)
         self._remove_abandoned(rows, present)
         self._tell_hubs(due, ping)
@@ -183,15 +196,24 @@ class _Publisher:
             description=described.description(rows[0]),
             everything=described.listed(rows[0]),
             shelves=[
-                pages.Shelf(title=title, feeds=tuple(described.listed(row) for row in described.in_order(listed, kind)))
-                for kind, title in described.shelf_titles()
+                pages.Shelf(
+                    title=described.digests_title(),
+                    feeds=tuple(described.listed_digest(digest) for digest in self.digests),
+                ),
+                *(
+                    pages.Shelf(
+                        title=title, feeds=tuple(described.listed(row) for row in described.in_order(listed, kind))
+                    )
+                    for kind, title in described.shelf_titles()
+                ),
             ],
         )
         try:
             before = self.output.read(pages.OPML)
         except OutputError:  # writing it will say what is wrong
             before = None
-        self._write_all({pages.OPML: described.list_of_feeds(listed, self._site_updated(), before), pages.INDEX: index})
+        lists = described.list_of_feeds(listed, self._site_updated(), before, self.digests)
+        self._write_all({pages.OPML: lists, pages.INDEX: index})
 
     def _remove_abandoned(self, rows: Sequence[FeedRow], present: set[str]) -> None:
         """Files of formats and tag feeds that are no longer wanted: nobody would bring them up to date."""

@@ -13,7 +13,8 @@ from urllib.parse import quote
 from digest.edition import Balance, Edition, Entry, Imprint, Section, Shown
 from digest.models import Author
 from digest.ports import Language, Templates
-from digest.render.editions import feed_path, feed_url, index_url
+from digest.render.editions import feed_url, index_url
+from digest.render.feeds.digests import feed_description, feed_path, feed_title
 from digest.render.feeds.model import Addresses, Feed, Item
 from digest.render.mail import edition_path, edition_url, section_title, subject_of, summary_alone, web_link
 from digest.text import clean_line, cut
@@ -74,8 +75,8 @@ def render_edition_feed(
     items = _that_fit([_item(edition, imprint, frame, templates, language) for edition in editions], frame.max_bytes)
     feed = Feed(
         id=_id(imprint, frame, feed_path(digest)),
-        title=_feed_title(clean_line(title), imprint, language),
-        description=language.text("Each edition of {title} in full", title=clean_line(title)),
+        title=feed_title(title, imprint.site_title, language),
+        description=feed_description(title, language),
         home_url=index_url(imprint, digest),
         addresses=Addresses(atom=feed_url(imprint, digest)),
         language=language.tag,
@@ -114,12 +115,6 @@ def _that_fit(items: Sequence[Item], limit: int) -> list[Item]:
             break
         kept.append(item)
     return kept
-
-
-def _feed_title(title: str, imprint: Imprint, language: Language) -> str:
-    """The digest's, with the site's after it unless they are the same."""
-    site = clean_line(imprint.site_title)
-    return title if title == site else language.text("{label} · {site}", label=title, site=site)
 
 
 def _id(imprint: Imprint, frame: FeedFrame, path: str) -> str:

@@ -16,6 +16,7 @@ from digest.edition import Edition, Entry, Imprint, Section
 from digest.models import EditionRow
 from digest.period import period_days
 from digest.ports import Language, Templates
+from digest.render.feeds.digests import feed_path
 from digest.render.feeds.model import Addresses
 from digest.render.mail import (
     edition_date,
@@ -79,11 +80,6 @@ class _Month:
 def index_path(digest: str) -> str:
     """Where the list of a digest's editions lies below the output folder."""
     return f"editions/{digest}/index.html"
-
-
-def feed_path(digest: str) -> str:
-    """Where the feed of a digest's editions lies below the output folder."""
-    return f"editions/{digest}.xml"
 
 
 def feed_url(imprint: Imprint, digest: str) -> str:

@@ -11,6 +11,7 @@ from digest.models import Author
 from digest.ports import FeedRow, Language
 from digest.render import pages
 from digest.render.feeds import opml, window
+from digest.render.feeds.digests import DigestFeed, feed_description, feed_path, feed_title
 from digest.render.feeds.items import ItemRules, uri
 from digest.render.feeds.model import Addresses, Feed, Item, Paging
 from digest.render.feeds.window import Limits
@@ -243,7 +244,26 @@ class Catalogue:
             formats=pages.format_links(self.title(row), self.addresses(files)),
         )
 
-    def list_of_feeds(self, rows: Sequence[FeedRow], modified: datetime, before: bytes | None) -> bytes:
+    def digests_title(self) -> str:
+        return self.language.text("Digests")
+
+    def listed_digest(self, digest: DigestFeed) -> pages.ListedFeed:
+        """A digest's feed in the list; its page is the list of its editions."""
+        title = feed_title(digest.title, self.site.title, self.language)
+        return pages.ListedFeed(
+            label=clean_line(digest.title),
+            description=feed_description(digest.title, self.language),
+            page=pages.relative(f"editions/{digest.name}/", pages.INDEX) + "/",
+            formats=pages.format_links(title, Addresses(atom=self._address(feed_path(digest.name)))),
+        )
+
+    def list_of_feeds(
+        self,
+        rows: Sequence[FeedRow],
+        modified: datetime,
+        before: bytes | None,
+        digests: Sequence[DigestFeed] = (),
+    ) -> bytes:
         """The list for readers. Its date stays that of ``before`` as long as the list does."""
         titles = ((ALL, self.site.title), *self.shelf_titles())
         groups = [
@@ -251,6 +271,9 @@ class Catalogue:
             for kind, title in titles
             if any(row.kind == kind for row in rows)
         ]
+        if digests:
+            outlines = tuple(self._digest_outline(digest) for digest in digests)
+            groups.insert(1, opml.Group(title=self.digests_title(), outlines=outlines))
         known = opml.modified(before) if before else None
         if known is not None and (same := opml.render_opml(self.site.title, groups, known)) == before:
             return same
@@ -263,6 +286,15 @@ class Catalogue:
             description=self.description(row),
             feed_url=addresses.atom or addresses.rss or addresses.json or "",
             home_url=self.home_url(row),
+            language=self.language.tag,
+        )
+
+    def _digest_outline(self, digest: DigestFeed) -> opml.Outline:
+        return opml.Outline(
+            title=feed_title(digest.title, self.site.title, self.language),
+            description=feed_description(digest.title, self.language),
+            feed_url=self._address(feed_path(digest.name)) or "",
+            home_url=self._address(f"editions/{digest.name}/index.html") or "",
             language=self.language.tag,
         )
 
