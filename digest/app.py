@@ -149,6 +149,43 @@ def make_up(
         return app.backfill(digest, first, last)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Service:
+    """What a process needs that goes on: the settings, the use cases of subscribers, and a way to send what waits."""
+
+    settings: Settings
+    readership: Readership
+    templates: FolderTemplates
+    language: CatalogueLanguage
+    send_waiting: Callable[[], DeliveryReport]
+
+
+@contextmanager
+def service(config: Path) -> Iterator[Service]:
+    """Raises ConfigError, StoreError."""
+    settings = load(config, os.environ)
+    from digest.store import open_store
+
+    with open_store(settings.store.url) as store:
+
+        def app() -> App:
+            return App(settings, store, moment(None, settings.site.timezone), dry_run=False, progress=silent)
+
+        def send_waiting() -> DeliveryReport:
+            present = app()
+            present.readership.desk.handle(present.when.now)
+            return present.deliver()
+
+        first = app()
+        yield Service(
+            settings=settings,
+            readership=first.readership,
+            templates=first.templates,
+            language=first.language,
+            send_waiting=send_waiting,
+        )
+
+
 def adopt_feed(config: Path, feed: Path, category: str | None = None, moved_from: str | None = None) -> AdoptReport:
     """``digest adopt-ids``: remember the ids of an earlier publisher's feed for posts that are still to come.
 

@@ -15,10 +15,10 @@ FLOORS = {
         *("posts", "changes", "filenames", "period", "stories", "edition", "outbox", "render"),
         *("subscription", "tokens", "bounces"),
     },
-    2: {"sources", "store", "templates", "languages", "publish", "mail", "secret"},
+    2: {"workers", "sources", "store", "templates", "languages", "publish", "mail", "secret"},
     3: {"jobs"},
-    4: {"config", "app", "readership"},
-    5: {"cli", "__main__"},
+    4: {"reading", "config", "app", "readership"},
+    5: {"cli", "web", "__main__"},
 }
 FLOOR_OF = {name: floor for floor, names in FLOORS.items() for name in names}
 OUTSIDE = {

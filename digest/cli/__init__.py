@@ -23,6 +23,7 @@ COMMANDS = {
     "run": "Collect posts, publish feeds, make and send what is due.",
     "editions": "List, show and export editions; make up those of past days.",
     "deliver": "Work through the delivery ledger, beside other workers.",
+    "serve": "Show pages and feeds, let people subscribe.",
     "subscribers": "See and change who gets mail.",
     "bounces": "Read mail that came back.",
     "adopt-ids": "Take over the ids of an earlier feed, before the first run.",

@@ -74,7 +74,7 @@ def _imap(place: str, env: Mapping[str, str]) -> Iterator[bytes]:
             box.login(unquote(parts.username), password)
             _good(box.select(_quoted(folder)), parts.hostname, f"there is no folder {folder}")
             (numbers,) = _good(box.search(None, "UNSEEN"), parts.hostname, "it does not search")
-            for number in (numbers or b"").split():
+            for number in (numbers or b"").decode("ascii").split():
                 found = _good(
                     box.fetch(number, f"(BODY.PEEK[]<0.{SIZE_LIMIT + 1}>)"), parts.hostname, "it does not tell"
                 )

@@ -1,0 +1,318 @@
+"""The pages: a form, and one page behind each kind of link. They work without JavaScript and set no cookie.
+
+GET and HEAD show, POST acts: gateways that open every link in a mail, and browsers of theirs that run scripts, change
+nothing. What is allowed is decided by ``jobs.subscribe``; here it is only shown. Every link that is worth nothing,
+for whatever reason, gets the same answer.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+from urllib.parse import urlsplit
+from zoneinfo import available_timezones
+
+from starlette.applications import Starlette
+from starlette.background import BackgroundTask
+from starlette.concurrency import run_in_threadpool
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from digest.jobs.subscribe import Asked, Desk, Opened, Page, SignUp
+from digest.ports import Language, Templates
+from digest.subscription import Choice, Errand, Frequency, Offer, Subscriber, Wishes, is_zone
+from digest.web.guard import Form, HostGuard, Network, TooMuch, is_foreign, read_form, secured, visitor
+
+_STATUS = {Asked.NOTED: 200, Asked.TOO_MANY: 429}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Site:
+    """What pages say about the site, and where they are."""
+
+    title: str
+    url: str
+    base: str
+    """Address of the pages, without a slash at its end."""
+    hosts: tuple[str, ...]
+    """Names under which they may be asked for."""
+    proxies: tuple[Network, ...] = ()
+
+
+def create_app(
+    desk: Desk,
+    site: Site,
+    templates: Templates,
+    language: Language,
+    *,
+    clock: Callable[[], datetime],
+    afterwards: Callable[[], None],
+) -> Starlette:
+    """The application. ``afterwards`` is called when an answer is out that left something to do (a sign-up waits, a
+    mail is queued); it may take its time."""
+    pages = _Pages(desk, site, templates, language, clock, afterwards)
+    return Starlette(
+        routes=pages.routes(),
+        middleware=[Middleware(HostGuard, hosts=site.hosts)],
+        exception_handlers={TooMuch: _too_much, 404: pages.nothing_there, 405: pages.nothing_there},
+    )
+
+
+async def _too_much(request: Request, error: Exception) -> Response:
+    status = error.status if isinstance(error, TooMuch) else 400
+    return secured(PlainTextResponse("this is no form of ours\n", status, {"Connection": "close"}))
+
+
+class _Pages:
+    def __init__(
+        self,
+        desk: Desk,
+        site: Site,
+        templates: Templates,
+        language: Language,
+        clock: Callable[[], datetime],
+        afterwards: Callable[[], None],
+    ) -> None:
+        self._desk = desk
+        self._site = site
+        self._templates = templates
+        self._language = language
+        self._clock = clock
+        self._afterwards = afterwards
+        self._path = urlsplit(site.base).path.rstrip("/")
+
+    def routes(self) -> list[Route]:
+        both = ["GET", "POST"]
+        places = [f"{self._path}/"] + ([self._path] if self._path else [])
+        return [
+            *(Route(place, self.form, methods=both) for place in places),
+            Route(f"{self._path}/{{token}}", self.link, methods=both),
+        ]
+
+    # ----------------------------------------------------------------- form
+
+    async def form(self, request: Request) -> Response:
+        """Show the form; take a sign-up in."""
+        if request.method != "POST":
+            return self._form(status=200)
+        form = await read_form(request)
+        if is_foreign(request, self._site.hosts):
+            return self._nothing(403)
+        asked = self._sign_up(form, visitor(request, self._site.proxies))
+        result = await run_in_threadpool(self._desk.ask, asked, self._clock())
+        if result is not Asked.NOTED:
+            return self._form(status=_STATUS.get(result, 400), result=result, form=form)
+        answer = self._show("web/sent.html", {})
+        answer.background = BackgroundTask(self._afterwards)
+        return answer
+
+    def _sign_up(self, form: Form, ip: str) -> SignUp:
+        return SignUp(
+            address=_first(form, "email"),
+            choices=_choices(form, self._desk.policy.offers),
+            wishes=Wishes(frequency=_frequency(form)),
+            text=self._consent_text(),
+            stamp=_first(form, "stamp"),
+            trap=_first(form, "website"),
+            ip=ip,
+        )
+
+    def _consent_text(self) -> str:
+        return self._language.text(
+            "I want mail from {site} at this address. I can leave at any time, by the link in every mail.",
+            site=self._site.title,
+        )
+
+    def _form(self, *, status: int, result: Asked | None = None, form: Form | None = None) -> Response:
+        form = form or {}
+        chosen = {choice.digest: choice for choice in _choices(form, self._desk.policy.offers)}
+        return self._show(
+            "web/form.html",
+            {
+                "stamp": self._desk.stamp(self._clock()),
+                "problem": result.value if result else "",
+                "email": _first(form, "email")[:254],
+                "offers": [
+                    _shown(offer, chosen.get(offer.digest), ticked=not form) for offer in self._desk.policy.offers
+                ],
+                "frequency": _frequency(form).value,
+                "consent": self._consent_text(),
+            },
+            status=status,
+            indexed=result is None,
+        )
+
+    # ---------------------------------------------------------------- links
+
+    async def link(self, request: Request) -> Response:
+        """Show what is behind a link; act on its button."""
+        token = request.path_params["token"]
+        now = self._clock()
+        if request.method != "POST":
+            return self._page(await run_in_threadpool(self._desk.open, token, now))
+        form = await read_form(request)
+        page = await run_in_threadpool(self._desk.open, token, now)
+        if page is None:
+            return self._page(None)
+        if page.opened is not Opened.UNSUBSCRIBE and is_foreign(request, self._site.hosts):
+            return self._nothing(403)
+        return await run_in_threadpool(self._act, page, token, form, now)
+
+    def _act(self, page: Page, token: str, form: Form, now: datetime) -> Response:
+        action = _first(form, "action")
+        if page.opened is Opened.UNSUBSCRIBE:  # any POST: mail programs send what they like (RFC 8058)
+            return self._page(
+                self._desk.unsubscribe(token, now, everything=action == "everything"), done=action or "leave"
+            )
+        if page.opened is Opened.CONFIRM and action == "confirm":
+            return self._page(self._desk.confirm(token, now), done="confirm")
+        if page.opened is Opened.MANAGE:
+            return self._manage(token, form, action, now)
+        if page.opened is Opened.EXPORT and action == "export":
+            return self._exported(self._desk.export(token, now))
+        if page.opened is Opened.ERASE and action == "erase":
+            return self._show("web/erased.html", {}) if self._desk.erase(token, now) else self._nothing(404)
+        return self._page(page)
+
+    def _manage(self, token: str, form: Form, action: str, now: datetime) -> Response:
+        if action == "save":
+            wishes = _wishes(form)
+            return self._page(
+                self._desk.change(token, wishes, _choices(form, self._desk.policy.offers), now), done="saved"
+            )
+        if action == "everything":
+            return self._page(self._desk.unsubscribe(token, now, everything=True), done="left")
+        if action in tuple(Errand):
+            queued = self._desk.request(token, Errand(action), now)
+            answer = self._page(self._desk.open(token, now), done="mailed" if queued else "too many")
+            answer.background = BackgroundTask(self._afterwards)
+            return answer
+        return self._page(self._desk.open(token, now))
+
+    def _exported(self, data: dict[str, Any] | None) -> Response:
+        if data is None:
+            return self._nothing(404)
+        text = json.dumps(data, ensure_ascii=False, indent=2)
+        headers = {"Content-Disposition": 'attachment; filename="my-data.json"'}
+        return secured(Response(text, media_type="application/json", headers=headers))
+
+    def _page(self, page: Page | None, done: str = "") -> Response:
+        if page is None:
+            return self._nothing(404)
+        context: dict[str, object] = {"done": done, "offers": self._offers_of(page)}
+        if page.opened is Opened.UNSUBSCRIBE:
+            context |= self._leaving(page)
+        elif page.opened is Opened.MANAGE and page.subscriber is not None:
+            context |= self._preferences(page.subscriber)
+        elif page.opened is Opened.CONFIRM and page.consent is not None:
+            context["confirmed"] = page.consent.confirmed_at is not None
+        return self._show(f"web/{page.opened.value}.html", context)
+
+    def _offers_of(self, page: Page) -> list[dict[str, object]]:
+        """The digests that a page is about, with what is chosen of each."""
+        titles = {offer.digest: offer for offer in self._desk.policy.offers}
+        chosen: Sequence[Choice] = ()
+        if page.consent is not None:
+            chosen = page.consent.choices
+        elif page.subscriber is not None:
+            chosen = [Choice(digest=each.digest, categories=each.categories) for each in page.subscriber.active]
+        return [
+            _shown(titles.get(choice.digest) or Offer(digest=choice.digest, title=choice.digest), choice, ticked=True)
+            for choice in chosen
+        ]
+
+    def _leaving(self, page: Page) -> dict[str, object]:
+        title = next((offer.title for offer in self._desk.policy.offers if offer.digest == page.digest), "")
+        reader = page.subscriber
+        here = reader.to(page.digest) if reader is not None else None
+        reads = here is not None and here in (reader.active if reader else ())
+        more = [each for each in reader.active if each.digest != page.digest] if reader is not None else []
+        return {"title": title or self._site.title, "reads": reads, "more": bool(more)}
+
+    def _preferences(self, reader: Subscriber) -> dict[str, object]:
+        wishes = reader.wishes
+        return {
+            "frequency": wishes.frequency.value,
+            "hour": "" if wishes.hour is None else str(wishes.hour),
+            "hours": [str(hour) for hour in range(24)],
+            "zone": wishes.zone,
+            "site_zone": self._desk.policy.zone.key,
+            "zones": sorted(name for name in available_timezones() if "/" in name or name == "UTC"),
+            "paused_until": wishes.paused_until.isoformat() if wishes.paused_until else "",
+        }
+
+    # ---------------------------------------------------------------- frame
+
+    async def nothing_there(self, request: Request, error: Exception) -> Response:
+        """No such page, or no such method."""
+        return self._nothing(getattr(error, "status_code", 404))
+
+    def _nothing(self, status: int) -> Response:
+        return self._show("web/nothing.html", {}, status=status)
+
+    def _show(
+        self, template: str, context: dict[str, object], *, status: int = 200, indexed: bool = False
+    ) -> HTMLResponse:
+        frame = {
+            "site_title": self._site.title,
+            "site_url": self._site.url,
+            "description": "",
+            "canonical": f"{self._site.base}/",
+            "discover": (),
+            "feeds_page": "",
+            "form_url": f"{self._path}/",
+        }
+        response = HTMLResponse(self._templates.render(template, {**frame, **context}), status)
+        secured(response, indexed=indexed)
+        return response
+
+
+# -------------------------------------------------------------------- forms
+
+
+def _first(form: Form, name: str) -> str:
+    return form.get(name, [""])[0]
+
+
+def _frequency(form: Form) -> Frequency:
+    return Frequency.WEEKLY if _first(form, "frequency") == Frequency.WEEKLY.value else Frequency.DAILY
+
+
+def _choices(form: Form, offers: Sequence[Offer]) -> tuple[Choice, ...]:
+    """The digests that are ticked, each with its ticked categories. Where there is only one it needs no tick."""
+    ticked = set(form.get("digest", []))
+    return tuple(offer.choice(form.get(f"in {offer.digest}", [])) for offer in offers if offer.digest in ticked)
+
+
+def _wishes(form: Form) -> Wishes:
+    """What cannot be understood is as if it were not there."""
+    hour, zone, pause = (_first(form, name) for name in ("hour", "zone", "paused_until"))
+    paused_until = None
+    with suppress(ValueError):
+        paused_until = date.fromisoformat(pause) if pause else None
+    return Wishes(
+        frequency=_frequency(form),
+        hour=int(hour) if hour.isascii() and hour.isdigit() and len(hour) < 3 and int(hour) < 24 else None,
+        zone=zone if zone and is_zone(zone) else "",
+        paused_until=paused_until,
+    )
+
+
+def _shown(offer: Offer, choice: Choice | None, *, ticked: bool) -> dict[str, object]:
+    """An offer for a template: with no category chosen all are ticked."""
+    chosen = set(choice.categories) if choice is not None else set()
+    return {
+        "digest": offer.digest,
+        "title": offer.title,
+        "ticked": ticked or choice is not None,
+        "all": not chosen,
+        "categories": [
+            {"name": name, "title": title, "ticked": not chosen or name in chosen} for name, title in offer.categories
+        ],
+    }
