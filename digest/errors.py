@@ -34,6 +34,16 @@ class DigestError(Exception):
         self.remedy = remedy
         super().__init__(f"{subject}: {cause}" + (f"; {remedy}" if remedy else ""))
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Errors travel between processes as they are; Python would call the constructor with the whole line."""
+        return _restored, (type(self), self.args, self.__dict__)
+
+
+def _restored(kind: type[DigestError], arguments: tuple[object, ...], state: dict[str, object]) -> DigestError:
+    error = kind.__new__(kind, *arguments)
+    error.__dict__.update(state)
+    return error
+
 
 class ConfigError(DigestError):
     """The configuration cannot be used. ``problems`` holds one ready line for each fault."""

@@ -27,7 +27,7 @@ DOUBT = timedelta(seconds=2)
 Parsed = tuple[str, str, "Post | Refusal | SourceError"]
 """Path, SHA-256 of the bytes, and what they gave."""
 ParseMany = Callable[[Sequence[str]], Iterable[Parsed]]
-"""Reads and parses files, in order; may use several processes."""
+"""Reads and parses files, in their order; may use several processes, and may work ahead of what is asked of it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,8 +99,8 @@ def collect(
     missing = [post for post in store.posts_at(vanished).values() if post.gone_at is None]
     tally = _Tally()
     done = 0
-    for paths in _batches(todo, BATCH):
-        parsed = list(parse_many(paths))
+    stream = iter(parse_many(todo))
+    while parsed := list(islice(stream, BATCH)):
         files = [
             ParsedFile(
                 path=path,
@@ -119,7 +119,7 @@ def collect(
         tally.add(changes)
         tally.taken += sum(isinstance(outcome, Post) for _, _, outcome in parsed)
         tally.unread += [_unread(path, outcome) for path, _, outcome in parsed if isinstance(outcome, SourceError)]
-        done += len(paths)
+        done += len(parsed)
         progress("reading posts", done, len(todo))
     if vanished:
         store.record(Changes(gone=tuple(post.key for post in missing), forgotten=tuple(sorted(vanished))), now)
@@ -173,12 +173,6 @@ def _is_blind(path: str, listing: Listing) -> bool:
 
 def _unread(path: str, error: SourceError) -> Problem:
     return Problem(path=path, reason=error.cause, remedy=error.remedy, severity=Severity.SKIPPED)
-
-
-def _batches(paths: Sequence[str], size: int) -> Iterator[list[str]]:
-    rest = iter(paths)
-    while batch := list(islice(rest, size)):
-        yield batch
 
 
 def _decide(

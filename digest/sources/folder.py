@@ -107,6 +107,8 @@ class FolderSource:
             raise SourceError(path, "is not a regular file", "replace it by a file")
         if status.st_size <= self._max_bytes:
             data = os.read(descriptor, status.st_size + 1)
+            if len(data) == status.st_size:  # asked for one more and there was none
+                return data
             while len(data) <= self._max_bytes and (more := os.read(descriptor, self._max_bytes + 1)):
                 data += more
             if len(data) <= self._max_bytes:

@@ -1,0 +1,58 @@
+"""Files are read alike by one process and by two."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from digest import reading
+from digest.errors import SourceError
+from digest.jobs.collect import parse_here
+from digest.models import Post
+from digest.posts import Rules, parse_post
+from digest.reading import FileReader
+from digest.sources import FolderSource
+
+RULES = Rules(site_url="https://example.org", timezone=ZoneInfo("UTC"), now=datetime(2026, 11, 24, tzinfo=UTC))
+ODD = {
+    "2026-11-01-no-date.md": "no front matter at all",
+    "2026-11-01-bad.md": "---\ntitle: [\n---\n",
+    "2027-01-01-later.md": "---\ntitle: later\n---\nText",
+    "2026-11-01-rich.md": '---\ntitle: "A&amp;B"\nauthor: {name: X, email: x@a.org}\n---\n> S\n\n<img src="/a.png">',
+}
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> FolderSource:
+    for number in range(300):
+        text = f"---\ntitle: Post {number}\ndate: 2026-11-0{number % 9 + 1} 08:00:00\n---\n> Number {number}\n\nBody.\n"
+        (tmp_path / f"2026-11-02-{number:04}.md").write_text(text)
+    for name, text in ODD.items():
+        (tmp_path / name).write_text(text)
+    return FolderSource(tmp_path, kind="jekyll")
+
+
+@pytest.mark.parametrize(("many", "processors"), [(1, 2), (10_000, 2), (1, 1)])
+def test_any_number_of_processes_reads_the_same(
+    source: FolderSource, many: int, processors: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Same posts, refusals and errors, in the order of the paths; only bodies, which nobody remembers, are left out."""
+    monkeypatch.setattr(reading, "MANY", many)
+    monkeypatch.setattr(reading, "processors", lambda: processors)
+    monkeypatch.setattr(reading, "CHUNK", 7)
+    (source.root / "_posts").mkdir()
+    paths = [*sorted(path.name for path in source.root.glob("*.md")), "2026-11-03-gone.md"]
+    expected = [
+        (path, sha256, replace(outcome, body="") if isinstance(outcome, Post) else outcome)
+        for path, sha256, outcome in parse_here(source, lambda path, data: parse_post(path, data, RULES))(paths)
+    ]
+    got = list(FileReader(source, RULES)(paths))
+    assert got[:-1] == expected[:-1]
+    path, sha256, error = got[-1]
+    assert (path, sha256) == ("2026-11-03-gone.md", "")
+    assert isinstance(error, SourceError)
+    assert str(error) == str(expected[-1][2])
