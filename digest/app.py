@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
@@ -22,7 +22,7 @@ from digest.config import S3Url, Settings, load
 from digest.errors import ConfigError, SourceError, StoreError
 from digest.jobs.progress import Progress, silent
 from digest.jobs.run import RunReport, Step, Steps, run
-from digest.models import Delivery, KnownPost, Post, Refusal
+from digest.models import Delivery, KnownPost, Post
 from digest.ports import Output, Transport
 from digest.subscription import NOTICES, WEEKLY
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from digest.jobs.adopt import AdoptReport
     from digest.jobs.back_issues import Issue, Parts
     from digest.jobs.backfill import BackfillReport
-    from digest.jobs.collect import CollectReport
+    from digest.jobs.collect import CollectReport, Parsed
     from digest.jobs.deliver import Compose, DeliveryReport
     from digest.jobs.editions import Audience, DigestPlan, EditionsReport, Look
     from digest.jobs.feeds import FeedOptions, Ping
@@ -296,29 +296,32 @@ class App:
 
     def collect(self) -> CollectReport:
         """Bring the store up to date with the posts folder."""
-        from digest.jobs.collect import collect, parse_here
+        from digest.jobs.collect import collect
 
         return collect(
             self.store,
             self.source,
-            parse_here(self.source, self._parse),
+            self._read,
             rules=self.rules.fingerprint(),
             now=self.when.now,
             wall=self.when.wall,
             progress=self.progress,
         )
 
-    def _parse(self, path: str, data: bytes) -> Post | Refusal:
-        from digest.posts import parse_post  # late: most runs have nothing to read
+    def _read(self, paths: Sequence[str]) -> Iterable[Parsed]:
+        if not paths:
+            return ()
+        from digest.reading import FileReader  # late: most runs have nothing to read
 
-        return parse_post(path, data, self.rules)
+        return FileReader(self.source, self.rules)(paths)
 
     def _body_html(self, post: KnownPost) -> str | None:
         """The whole text of a post, read again from its file; None if the file gives no post any more."""
+        from digest.posts import parse_post
         from digest.posts.body import to_html
 
         try:
-            parsed = self._parse(post.path, self.source.read(post.path))
+            parsed = parse_post(post.path, self.source.read(post.path), self.rules)
         except SourceError:
             return None
         return to_html(parsed) if isinstance(parsed, Post) else None
