@@ -101,7 +101,9 @@ def _attempt(report: RunReport, step: Callable[[], T]) -> T | None:
 
 
 def _gather(report: RunReport) -> None:
+    """What several steps stumbled over is told once."""
     for part in (report.feeds, report.editions, report.deliveries):
         if part is not None:
             report.failures += part.failures
             report.warnings += part.warnings
+    report.failures = list(dict.fromkeys(report.failures))
