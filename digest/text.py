@@ -16,13 +16,15 @@ _SENTENCE_END = re.compile(r"[。！？…!?；;]+[”’」』）)\"']*|\.(?=\s
 
 def clean(text: str) -> str:
     """The text with line ends as ``\\n`` and without characters that XML forbids."""
-    if text.isascii() and text.isprintable():
+    if text.isprintable():  # no control, no line end, nothing unassigned
         return text
     return _FORBIDDEN.sub("", _LINE_END.sub("\n", text))
 
 
 def clean_line(text: str) -> str:
     """As ``clean``, in one line: every run of white space is one space, none at the ends."""
+    if text.isprintable() and "  " not in text:  # then its only white space is single blanks
+        return text.strip(" ")
     return _SPACES.sub(" ", clean(text)).strip()
 
 

@@ -23,6 +23,8 @@ def mint(rules: Rules, *, path: str, slug: str, year: int) -> str:
         return f"tag:{rules.id_authority or _authority(base)},{year}:{normalised(path, nfkc=rules.id_nfkc)}"
     folder = path.rstrip("/").rpartition("/")[0]
     whole = f"{folder}/{slug.lstrip('/')}"
+    if _PLAIN.match(whole):
+        return base + whole
     cut = min((place for place in (whole.find("?"), whole.find("#")) if place >= 0), default=len(whole))
     # A ? or # of the slug stays what it is, since the plugin takes the id for an address.
     return base + normalised(whole[:cut], nfkc=rules.id_nfkc) + _encoded(whole[cut:], nfkc=rules.id_nfkc, safe="/?#")
