@@ -7,14 +7,18 @@ room for is on the edition's page, and the counts of both always add up.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
 from itertools import chain, zip_longest
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from digest.models import EditionMember, KnownPost
+
+if TYPE_CHECKING:
+    from digest.stories import Telling
 
 HTML_BUDGET = 74_000
 """Bytes of a mail's HTML before base64: Gmail cuts a mail at about 102 KB, and sources differ on whether that means
@@ -71,6 +75,14 @@ class CategoryTitle:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Earlier:
+    """A post of an earlier edition of the digest that a story goes on from."""
+
+    period: str
+    key: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Entry:
     """One post in an edition, as it was when the edition was frozen."""
 
@@ -89,6 +101,8 @@ class Entry:
     story: int | None = None
     """Key of the post that leads its story; None if it leads one itself or stands alone."""
     shown: Shown = Shown.PAGE
+    earlier: Earlier | None = None
+    """Where the digest told its story before; only of posts that stand alone or lead one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -189,11 +203,13 @@ def build_edition(
     titles: Sequence[CategoryTitle] = (),
     reason: str = Reason.NEW,
     group: bool = True,
+    earlier: Mapping[int, Earlier] | None = None,
 ) -> Edition:
     """The posts in sections: those of ``categories`` in that order; if it is None those of every category, first in
     the order of ``titles``, then by name, posts without one last. A post of several categories is in the first of
     them that the digest has; newest first, posts of the same moment by key. Posts of no category of the digest are
     left out. With ``group`` posts that tell the same story stand together under the newest one that has a summary.
+    ``earlier`` says which posts go on with a story of an earlier edition.
     """
     title_of = {category.name: category.title for category in titles}
     chosen = {post.key: post for post in posts if _section_of(post, categories) is not None}
@@ -206,7 +222,11 @@ def build_edition(
         Section(
             name=name,
             title=title_of.get(name, name),
-            entries=tuple(chain.from_iterable(_entries(story, reason) for story in _most_told_first(by_section[name]))),
+            entries=tuple(
+                chain.from_iterable(
+                    _entries(story, reason, earlier or {}) for story in _most_told_first(by_section[name])
+                )
+            ),
         )
         for name in sorted(by_section, key=lambda name: (_place(order, name), name == "", name))
     )
@@ -307,20 +327,23 @@ def _newest_first(posts: Iterable[KnownPost]) -> list[KnownPost]:
 
 def _stories(posts: Sequence[KnownPost]) -> list[list[KnownPost]]:
     """Posts by story, in the order given; the first one with a summary leads each."""
-    from digest.stories import Telling, group_stories  # late: most runs make no edition
+    from digest.stories import group_stories  # late: most runs make no edition
 
     post_of = {post.key: post for post in posts}
-    tellings = [
-        Telling(
-            key=post.key,
-            title=post.title,
-            summary=post.summary,
-            codes=frozenset(f"{code.market},{code.code}" for code in post.codes if not code.is_sector),
-        )
-        for post in posts
-    ]
-    groups = [[post_of[key] for key in keys] for keys in group_stories(tellings)]
+    groups = [[post_of[key] for key in keys] for keys in group_stories([telling_of(post) for post in posts])]
     return [sorted(group, key=lambda post: not post.summary) for group in groups]
+
+
+def telling_of(post: KnownPost) -> Telling:
+    """What is compared of a post to find those that tell the same story."""
+    from digest.stories import Telling
+
+    return Telling(
+        key=post.key,
+        title=post.title,
+        summary=post.summary,
+        codes=frozenset(f"{code.market},{code.code}" for code in post.codes if not code.is_sector),
+    )
 
 
 def _most_told_first(stories: Iterable[list[KnownPost]]) -> list[list[KnownPost]]:
@@ -333,10 +356,12 @@ def _sources(story: Sequence[KnownPost]) -> int:
     return len({post.source_name or post.categories[:1] for post in story})
 
 
-def _entries(story: Sequence[KnownPost], reason: str) -> list[Entry]:
+def _entries(story: Sequence[KnownPost], reason: str, earlier: Mapping[int, Earlier]) -> list[Entry]:
     head, *rest = story
     told = f"{reason} sources={_sources(story)}" if rest else reason
-    return [_entry(head, told), *(_entry(post, f"{reason} story={head.key}", head.key) for post in rest)]
+    before = next((earlier[post.key] for post in story if post.key in earlier), None)
+    first = replace(_entry(head, told), earlier=before)
+    return [first, *(_entry(post, f"{reason} story={head.key}", head.key) for post in rest)]
 
 
 def _entry(post: KnownPost, reason: str, story: int | None = None) -> Entry:

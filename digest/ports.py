@@ -237,6 +237,14 @@ class EditionStore(Protocol):
         skipped one. None if the period has an edition."""
         ...
 
+    def editions_since(self, digest: str, since: datetime, category: str = "") -> list[SavedEdition]:
+        """Those frozen at ``since`` or later, the oldest first; skipped and cancelled ones left out."""
+        ...
+
+    def posts_in(self, editions: Sequence[int]) -> dict[int, KnownPost]:
+        """The posts that these editions hold, as they are now, also those that are gone; by key."""
+        ...
+
     def unpublished_pages(self) -> list[SavedEdition]:
         """Editions whose page is not on disk yet."""
         ...

@@ -98,10 +98,9 @@ def find_earlier(tellings: Sequence[Telling], before: Sequence[Telling]) -> dict
     """Which of the posts go on with a story of ``before``: their keys, with the key of the likest one."""
     both = (*tellings, *before)
     best: dict[int, tuple[float, int]] = {}
-    for likeness, one, other in Stories(both).pairs():
-        if one < len(tellings) <= other:
-            key = both[one].key
-            best[key] = max(best.get(key, (0.0, 0)), (likeness, -other))
+    for likeness, one, other in Stories(both).pairs(across=len(tellings)):
+        key = both[one].key
+        best[key] = max(best.get(key, (0.0, 0)), (likeness, -other))
     return {key: both[-place].key for key, (_, place) in sorted(best.items())}
 
 
@@ -134,10 +133,13 @@ class Stories:
             self._known[pair] = self._compare(self._features[one], self._features[other])
         return self._known[pair]
 
-    def pairs(self) -> list[tuple[float, int, int]]:
-        """All that are alike, with how much."""
+    def pairs(self, across: int | None = None) -> list[tuple[float, int, int]]:
+        """All that are alike, with how much; with ``across`` only those with one post before this place and one from
+        it on."""
         found = []
         for one, other in self._candidates():
+            if across is not None and not one < across <= other:
+                continue
             likeness = self.likeness(one, other)
             if likeness >= ALIKE:
                 found.append((likeness, one, other))

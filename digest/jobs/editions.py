@@ -28,12 +28,16 @@ from digest.edition import (
 )
 from digest.errors import DigestError, OutputError, StoreError
 from digest.models import EditionRow, FrozenEdition, KnownPost, Recipient, SavedEdition
+from digest.past import Past, find_updates
 from digest.period import Due, Schedule, Slot, day_bounds, due_period, period_days, period_name
 from digest.ports import EditionStore, Language, Output, Templates
 from digest.render.editions import index_path, render_edition_index, render_edition_page
 from digest.render.feeds.digests import feed_path
 from digest.render.mail import Mail, edition_path, render_mail, sent_size
 from digest.subscription import Reader, choice_label, not_before
+
+LOOK_BACK = timedelta(days=8)
+"""How far back an edition looks: a week, and a day for a run that was late."""
 
 
 class Outcome(StrEnum):
@@ -238,7 +242,8 @@ def _freeze(
 ) -> list[EditionResult]:
     """The edition of everything and those of some categories, with all their deliveries, in one go."""
     build = partial(build_frozen, plan, look, now, slot.period, days, reason)
-    mail, frozen = build(posts, ())
+    past = _past(store, plan, slot.period, posts, now)
+    mail, frozen = build(posts, (), past)
     recipients = [_Counted(_recipients(plan, slot, audience, look.imprint.zone, now))]
     variants = []
     for selection in audience.selections(plan.name):
@@ -246,7 +251,7 @@ def _freeze(
         if chosen or plan.send_empty:
             readers = _Counted(_readers(plan, slot, audience, selection, look.imprint.zone, now))
             recipients.append(readers)
-            variants.append((build(chosen, selection)[1], readers))
+            variants.append((build(chosen, selection, past)[1], readers))
     if store.freeze(frozen, recipients[0], variants) is None:
         return []
     return [
@@ -271,8 +276,11 @@ def build_frozen(
     reason: Reason,
     posts: Sequence[KnownPost],
     selection: tuple[str, ...],
+    past: Past | None = None,
 ) -> tuple[Mail, FrozenEdition]:
-    """The edition of these posts; with a selection, one for readers of these categories only."""
+    """The edition of these posts; with a selection, one for readers of these categories only. ``past`` is what it
+    takes up from earlier ones."""
+    past = past or Past()
     categories = plan.categories
     if selection:
         order = plan.categories or tuple(title.name for title in plan.titles)
@@ -289,6 +297,7 @@ def build_frozen(
         titles=plan.titles,
         reason=reason,
         group=plan.group_stories,
+        earlier=past.earlier,
     )
     mail = render_mail(edition, look.imprint, look.templates, look.language, plan.limits)
     return mail, FrozenEdition(
@@ -304,6 +313,15 @@ def build_frozen(
         expires_at=now + plan.expires_after,
         members=members(mail.edition),
     )
+
+
+def _past(store: EditionStore, plan: DigestPlan, period: str, posts: Sequence[KnownPost], now: datetime) -> Past:
+    """What the edition of this period takes up from those of the last week."""
+    before = [saved for saved in store.editions_since(plan.name, now - LOOK_BACK) if saved.period < period]
+    if not before:
+        return Past()
+    latest = max(before, key=lambda saved: saved.period)
+    return Past(earlier=find_updates(posts, read_edition(latest), store.posts_in([latest.key])))
 
 
 class _Counted:

@@ -28,6 +28,8 @@ from digest.render.mail import (
     span,
     subject_of,
     summary_alone,
+    update_line,
+    update_url,
     web_link,
 )
 from digest.render.pages import format_links
@@ -47,6 +49,9 @@ class _Row:
     """For machines: RFC 3339."""
     original: str | None
     lang: str | None
+    update: str
+    """Which edition told its story before; empty if none did."""
+    update_url: str
     others: tuple[_Row, ...] = ()
     """Other posts of its story."""
 
@@ -187,4 +192,6 @@ def _row(entry: Entry, edition: Edition, imprint: Imprint, language: Language) -
         moment=entry.published.astimezone(imprint.zone).isoformat(timespec="seconds"),
         original=web_link(entry.original_url),
         lang=entry.lang,
+        update=update_line(entry, edition, imprint, language),
+        update_url=update_url(entry, edition, imprint),
     )

@@ -16,6 +16,7 @@ from functools import partial
 from urllib.parse import quote, urlsplit
 
 from digest.edition import Edition, Entry, Imprint, Limits, Pick, Section, Shown, count, rank, show
+from digest.period import period_days
 from digest.ports import Language, Templates
 from digest.text import clean_line, cut
 
@@ -76,6 +77,9 @@ class _Item:
     also: str
     """Other sources of its story; empty if there are no other posts."""
     also_url: str
+    update: str
+    """Which edition told its story before; empty if none did."""
+    update_url: str
     is_lead: bool
 
 
@@ -105,8 +109,13 @@ def section_anchor(number: int) -> str:
     return f"s{number}"
 
 
+def post_anchor(key: int) -> str:
+    """The fragment of a post on the edition's page."""
+    return f"p{key}"
+
+
 def entry_anchor(entry: Entry) -> str:
-    return f"p{entry.key}"
+    return post_anchor(entry.key)
 
 
 def summary_alone(entry: Entry) -> str:
@@ -153,6 +162,22 @@ def entry_time(entry: Entry, edition: Edition, imprint: Imprint, language: Langu
     if edition.first_day == edition.last_day == local.date():
         return language.time(local)
     return f"{language.day(local)} {language.time(local)}"
+
+
+def update_line(entry: Entry, edition: Edition, imprint: Imprint, language: Language) -> str:
+    """``Update to a story of Monday 23 November``; empty if the post goes on with none."""
+    if entry.earlier is None:
+        return ""
+    year = edition.frozen_at.astimezone(imprint.zone).year
+    days = span(period_days(entry.earlier.period), year, imprint, language)
+    return language.text("Update to a story of {date}", date=days)
+
+
+def update_url(entry: Entry, edition: Edition, imprint: Imprint) -> str:
+    """Where the story stands in the earlier edition; empty if the post goes on with none."""
+    if entry.earlier is None:
+        return ""
+    return f"{edition_url(imprint, edition.digest, entry.earlier.period)}#{post_anchor(entry.earlier.key)}"
 
 
 def render_mail(
@@ -289,6 +314,8 @@ def _item(
         meta=f"{source} · {when}" if source else when,
         also=_also(followers, language),
         also_url=f"{page}#{entry_anchor(entry)}",
+        update=update_line(entry, edition, imprint, language),
+        update_url=update_url(entry, edition, imprint),
         is_lead=entry.shown is Shown.LEAD,
     )
 

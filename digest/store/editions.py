@@ -150,6 +150,22 @@ class Editions(Part):
             key = save_edition(connection, edition, (), state=EditionState.FINISHED)
             return None if key is None else saved_edition(connection.execute(select_edition(key)).one())
 
+    def editions_since(self, digest: str, since: datetime, category: str = "") -> list[SavedEdition]:
+        query = _SELECT_EDITIONS.where(
+            edition.c.digest == digest,
+            edition.c.category == category,
+            edition.c.frozen_at >= to_moment(to_seconds_up(since)),
+            edition.c.state.not_in(_UNSEEN),
+        ).order_by(edition.c.frozen_at, edition.c.key)
+        with self._database.reading() as connection:
+            return [saved_edition(row) for row in connection.execute(query)]
+
+    def posts_in(self, editions: Sequence[int]) -> dict[int, KnownPost]:
+        held = select(edition_member.c.post_key).where(edition_member.c.edition_key.in_(list(editions)))
+        with self._database.reading() as connection:
+            rows = connection.execute(select_posts().where(post.c.key.in_(held)))
+            return {found.key: found for found in map(known_post, rows)}
+
     def unpublished_pages(self) -> list[SavedEdition]:
         query = _SELECT_EDITIONS.where(edition.c.page_published.is_(False), edition.c.state.not_in(_UNSEEN)).order_by(
             edition.c.key

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from digest.edition import (
     CategoryTitle,
+    Earlier,
     Edition,
     Limits,
     Reason,
@@ -200,3 +201,11 @@ def test_titles_order_sections_and_hide_none(make_post: MakePost) -> None:
         ("a", "a"),
         ("", ""),
     ]
+
+
+def test_a_story_that_goes_on_says_where_it_was_told_before(make_post: MakePost) -> None:
+    """On the post that leads it, also when another one of its posts goes on with it."""
+    before = Earlier(period="2026-11-23", key=99)
+    edition = build(told(make_post), group=True, earlier={4: before, 5: before})
+    found = {entry.key: entry.earlier for entry in edition.entries}
+    assert found == {1: None, 2: before, 3: None, 4: None, 5: before}

@@ -11,10 +11,10 @@ from typing import Any
 import lxml.html
 import pytest
 
-from digest.edition import CategoryTitle, Limits, edition_from_json
+from digest.edition import CategoryTitle, Earlier, Limits, edition_from_json
 from digest.errors import OutputError, StoreError, TemplateError
 from digest.jobs.editions import EditionsReport, Outcome
-from digest.models import EditionState
+from digest.models import Changes, EditionState
 from digest.period import weekly
 from digest.store import SqlStore
 
@@ -185,6 +185,38 @@ def test_results_carry_what_a_report_needs(begun: Any) -> None:
     assert (result.balance.arrived, result.balance.here, result.balance.page) == (5, 2, 3)
     assert result.subject == "财经早报 · 11月25日 星期三"
     assert 0 < result.html_bytes < 74_000
+
+
+def test_a_story_of_the_edition_before_is_taken_up(begun: Any) -> None:
+    """Mail and page link to where it was told; what was told two editions ago is no update."""
+    told = begun.collect("2026-11-24 18:00", "2026-11-24 17:00", title="临江化工厂仓库火灾 明火已扑灭")[0]
+    begun.collect("2026-11-24 18:00", "2026-11-24 17:00", title="猪肉价格连降三周 养殖户减栏")
+    begun.make("2026-11-25 08:00")
+    begun.collect("2026-11-25 18:00", "2026-11-25 17:00", title="临江化工厂仓库火灾原因查明")
+    begun.collect("2026-11-25 18:00", "2026-11-25 16:00", title="黄金再创新高")
+    begun.make("2026-11-26 08:00")
+    saved = begun.store.edition("daily", "2026-11-26")
+    entries = edition_from_json(saved.document).entries
+    assert [entry.earlier for entry in entries] == [Earlier(period="2026-11-25", key=told), None]
+    link = f"https://news.example.com/editions/daily/2026-11-25/#p{told}"
+    begun.publish()
+    for part in (saved.html, saved.text, begun.page("2026-11-26")):
+        assert part.count(link) == part.count("11月25日 星期三报道的后续") == 1
+    begun.collect("2026-11-26 18:00", "2026-11-26 17:00", title="猪肉价格连降三周")
+    begun.make("2026-11-27 08:00")
+    assert [
+        entry.earlier for entry in edition_from_json(begun.store.edition("daily", "2026-11-27").document).entries
+    ] == [None]
+
+
+def test_a_post_that_is_gone_is_nothing_to_go_on_from(begun: Any) -> None:
+    told = begun.collect("2026-11-24 18:00", "2026-11-24 17:00", title="临江化工厂仓库火灾 明火已扑灭")
+    begun.make("2026-11-25 08:00")
+    begun.store.record(Changes(gone=tuple(told)), begun.at("2026-11-25 09:00"))
+    begun.collect("2026-11-25 18:00", "2026-11-25 17:00", title="临江化工厂仓库火灾原因查明")
+    begun.make("2026-11-26 08:00")
+    (entry,) = edition_from_json(begun.store.edition("daily", "2026-11-26").document).entries
+    assert entry.earlier is None
 
 
 # ------------------------------------------------------------------- pages

@@ -210,3 +210,35 @@ def test_members_of_an_edition_must_be_posts(store, make) -> None:
         store.freeze(make.edition(members=(stranger,)), ())
     store.record(Changes(), make.now)
     assert store.editions("daily") == []
+
+
+def test_editions_since_a_moment_come_oldest_first(store, make) -> None:
+    """Of one digest and one choice; without what was skipped."""
+    for period, days, fields in (
+        ("2026-11-20", 4, {}),
+        ("2026-11-23", 1, {}),
+        ("2026-11-22", 2, {}),
+        ("2026-11-21", 2, {"category": "x"}),
+        ("2026-11-19", 2, {"digest": "other"}),
+    ):
+        make.freeze(store, period=period, frozen_at=make.ago(days=days), **fields)
+    store.skip("daily", "2026-11-18", make.now)
+    found = store.editions_since("daily", make.ago(days=2))
+    assert [saved.period for saved in found] == ["2026-11-22", "2026-11-23"]
+    assert [saved.period for saved in store.editions_since("daily", make.ago(days=9), "x")] == ["2026-11-21"]
+
+
+def test_posts_in_editions_are_as_they_are_now(store, make) -> None:
+    """Edited ones and those that are gone too; each once."""
+    first, second, other = make.add(store, make.arrival("a"), make.arrival("b"), make.arrival("c"))
+    one = make.freeze(store, members=(make.member(first), make.member(second)))
+    two = make.freeze(store, period="2026-11-25", members=(make.member(first),))
+    make.freeze(store, period="2026-11-26", members=(make.member(other),))
+    make.revise(store, first, make.post("a", title="改过的标题"))
+    make.withdraw(store, second)
+    found = store.posts_in([one.key, two.key])
+    assert {key: (post.title, post.gone_at) for key, post in found.items()} == {
+        first.key: ("改过的标题", None),
+        second.key: ("标题 b", make.now),
+    }
+    assert store.posts_in([]) == {}

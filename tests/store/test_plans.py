@@ -19,6 +19,8 @@ QUESTIONS = {
     "newest day": lambda store, now: store.newest_day(["x"], now),
     "span": lambda store, now: store.published_between(["x", "y"], now - REACH, now),
     "candidates": lambda store, now: store.candidates("daily", ["x"], now - REACH, now),
+    "editions since": lambda store, now: store.editions_since("daily", now - REACH),
+    "posts in": lambda store, now: store.posts_in([1, 2]),
     "posts at": lambda store, now: store.posts_at(["a"]),
     "ids taken": lambda store, now: store.ids_taken(["a"]),
     "adopted ids": lambda store, now: store.adopted_ids(["a"]),
