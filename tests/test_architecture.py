@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parent.parent / "digest"
 FLOORS = {
     0: {"errors", "models", "ports", "text"},
     1: {
-        *("posts", "changes", "filenames", "period", "stories", "edition", "outbox", "render"),
+        *("posts", "changes", "filenames", "period", "stories", "edition", "past", "ranking", "outbox", "render"),
         *("subscription", "tokens", "bounces"),
     },
     2: {"workers", "sources", "store", "templates", "languages", "publish", "mail", "secret"},
