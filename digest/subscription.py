@@ -30,7 +30,8 @@ FORGET_UNCONFIRMED = timedelta(days=14)
 FRESH = timedelta(hours=1)
 """How long the link to a reader's data can be used."""
 
-_ADDRESS_LIMIT = 254
+_ADDRESS_LIMIT, _LOCAL_LIMIT = 254, 64
+"""Octets (RFC 5321 section 4.5.3.1)."""
 
 
 class ListState(StrEnum):
@@ -101,7 +102,7 @@ class MailAddress:
 def parse_address(text: str) -> MailAddress:
     """An address from a form, a file or the command line. Spaces around it do not count.
 
-    Refused: controls, invisible characters, quoted local parts, address literals, anything over 254 octets.
+    Refused: controls, invisible characters, quoted local parts, address literals, anything over 254 octets (64 before the @).
     Raises InvalidAddress.
     """
     from email_validator import EmailNotValidError, validate_email  # late: few runs need it
@@ -116,7 +117,7 @@ def parse_address(text: str) -> MailAddress:
     except EmailNotValidError as error:
         raise InvalidAddress(str(error).rstrip(".").lower()) from error
     local, domain = typed.rpartition("@")[0], parts.ascii_domain
-    if len(local.encode()) + 1 + len(domain) > _ADDRESS_LIMIT:
+    if len(local.encode()) > _LOCAL_LIMIT or len(local.encode()) + 1 + len(domain) > _ADDRESS_LIMIT:
         raise InvalidAddress("it is too long")
     folded = unicodedata.normalize("NFC", local).casefold()
     return MailAddress(address=f"{local}@{domain}", canonical=f"{unicodedata.normalize('NFC', folded)}@{domain}")

@@ -280,6 +280,33 @@ class DigestSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         Annotated[int, Meta(ge=1, le=10_000)] | None,
         Meta(description="The mail shows at most this many posts; without it as many as fit.", examples=[60]),
     ] = None
+    minutes: Annotated[
+        Annotated[int, Meta(ge=1, le=240)] | None,
+        Meta(
+            description="The mail takes at most this many minutes to read; without it as long as it takes.",
+            examples=[5],
+        ),
+    ] = None
+    group_stories: Annotated[bool, Meta(description="Posts that tell the same story take one place in the mail.")] = (
+        True
+    )
+    weights: Annotated[
+        dict[Name, Annotated[float, Meta(ge=-100, le=100)]],
+        Meta(
+            description="Points of tags and of stock or sector codes: a point counts as much as one more medium that "
+            "tells the story, or as being a day newer.",
+            examples=[{"央行": 2, "BK1036": 1, "广告": -3}],
+        ),
+    ] = {}
+    quota: Annotated[
+        int,
+        Meta(
+            description="Percent of the mail's posts that a category may have as long as others have some to show.",
+            ge=1,
+            le=100,
+            examples=[40],
+        ),
+    ] = 40
     send_empty: Annotated[bool, Meta(description="Send it even when there is nothing new.")] = False
 
     def __post_init__(self) -> None:
@@ -398,9 +425,9 @@ class SubscriptionSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fie
     url: Annotated[
         SiteUrl | None,
         Meta(
-            description="Address of the subscription pages that digest serve shows; without it /subscribe under "
+            description="Address of the subscription pages that digest serve shows; without it /mail under "
             "site.url. Links in mails begin with it, so never change it.",
-            examples=["https://news.example.com/subscribe", "http://127.0.0.1:8000/subscribe"],
+            examples=["https://news.example.com/mail", "http://127.0.0.1:8000/mail"],
         ),
     ] = None
     sender: Annotated[
@@ -571,7 +598,7 @@ class Settings(
     @property
     def subscriptions_url(self) -> str:
         """Address of the subscription pages, without a slash at its end."""
-        return self.subscriptions.url or f"{self.site.url}/subscribe"
+        return self.subscriptions.url or f"{self.site.url}/mail"
 
     @property
     def subscriptions_sender(self) -> Mailbox:

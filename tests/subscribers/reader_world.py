@@ -1,0 +1,186 @@
+"""A site with subscribers, in this process: its clock stands where the test puts it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from email import policy
+from email.message import EmailMessage
+from email.parser import BytesParser
+from pathlib import Path
+from typing import Any
+
+from digest.app import App, Moment
+from digest.cli.report import report_to_json
+from digest.config import load
+from digest.jobs.people import People
+from digest.jobs.progress import silent
+from digest.jobs.run import RunReport
+from digest.jobs.subscribe import Asked, Desk, SignUp
+from digest.readership import Readership
+from digest.store import SqlStore, open_store
+from digest.subscription import Choice, Frequency, Wishes
+from tests.run.site_folder import Site
+
+CONFIG = """\
+site:
+  title: 财经早报
+  url: https://news.example.com
+  language: zh-CN
+  timezone: Asia/Shanghai
+  author: 财经早报
+posts:
+  folder: site
+categories: {macro: 宏观, stocks: 股票, funds: 基金}
+digests:
+  daily: {schedule: "daily 08:00"}
+  evening: {title: 晚报, schedule: "weekdays 18:00"}
+mail:
+  sender: 财经早报 <digest@news.example.com>
+  bounce_address: b@bounces.example.com
+"""
+
+NOON = datetime(2026, 11, 24, 4, tzinfo=UTC)
+"""Tuesday, 12:00 in Shanghai."""
+
+
+class World:
+    """Everything about one site. ``now`` may be moved."""
+
+    def __init__(self, folder: Path, store_url: str, config: str = CONFIG) -> None:
+        self.folder = folder
+        self.site = Site(folder, config)
+        self.settings = load(folder / "config.yaml", {"DIGEST_STORE": store_url})
+        self.store: SqlStore = open_store(store_url)
+        self.now = NOON
+        self._seen: set[str] = set()
+
+    def close(self) -> None:
+        self.store.close()
+
+    # ---------------------------------------------------------------- parts
+
+    def app(self, *, dry_run: bool = False) -> App:
+        when = Moment(now=self.now, wall=self.now)
+        return App(self.settings, self.store, when, dry_run=dry_run, progress=silent)
+
+    @property
+    def readership(self) -> Readership:
+        return self.app().readership
+
+    @property
+    def desk(self) -> Desk:
+        return self.readership.desk
+
+    @property
+    def people(self) -> People:
+        return self.readership.people
+
+    # -------------------------------------------------------------- actions
+
+    def later(self, **span: float) -> None:
+        self.now += timedelta(**span)
+
+    def ask(
+        self,
+        address: str = "ann@example.org",
+        *,
+        digest: str = "daily",
+        categories: tuple[str, ...] = (),
+        frequency: Frequency = Frequency.DAILY,
+        ip: str = "192.0.2.7",
+        **fields: Any,
+    ) -> Asked:
+        """Fill in the form."""
+        values: dict[str, Any] = {
+            "address": address,
+            "choices": (Choice(digest=digest, categories=categories),),
+            "wishes": Wishes(frequency=frequency),
+            "text": "I want mail.",
+            "stamp": self.desk.stamp(self.now - timedelta(seconds=5)),
+            "ip": ip,
+        }
+        return self.desk.ask(SignUp(**values | fields), self.now)
+
+    def join(self, address: str = "ann@example.org", **fields: Any) -> str:
+        """Sign up and confirm. Returns the address of the reader's preferences."""
+        assert self.ask(address, **fields) is Asked.NOTED
+        (mail,) = self.sent()
+        assert self.desk.confirm(token(link(mail)), self.now) is not None
+        return self.manage_link(address)
+
+    def manage_link(self, address: str) -> str:
+        reader = self.people.find(address)
+        return self.readership.links.manage(reader.key)
+
+    def sent(self) -> list[EmailMessage]:
+        """Let sign-ups be looked at and send what waits: the mails that are new in the outbox."""
+        app = self.app()
+        app.readership.desk.handle(self.now)
+        app.deliver()
+        return self.new_mails()
+
+    def run(self) -> RunReport:
+        """A whole ``digest run``."""
+        return self.app().run(None, report_to_json)
+
+    def news(self, name: str, category: str = "macro", title: str = "央行开展逆回购操作") -> None:
+        """A post that appears now."""
+        local = self.now + timedelta(hours=8)
+        self.site.post(
+            f"{local:%Y-%m-%d}-{name}.md", title=title, date=f"{local:%Y-%m-%d %H:%M:%S} +0800", categories=category
+        )
+
+    def new_mails(self) -> list[EmailMessage]:
+        found = []
+        for path in sorted((self.folder / "var" / "outbox").glob("*.eml")):
+            if path.name not in self._seen:
+                self._seen.add(path.name)
+                parsed = BytesParser(policy=policy.default).parsebytes(path.read_bytes())
+                assert isinstance(parsed, EmailMessage)
+                found.append(parsed)
+        return sorted(found, key=lambda mail: str(mail["To"]))
+
+    def begin(self) -> None:
+        """Make the first editions, which go to nobody, so that later ones have a slot."""
+        self.news("first")
+        self.run()
+        self.new_mails()
+
+
+@contextmanager
+def opened(folder: Path, store_url: str, config: str = CONFIG) -> Iterator[World]:
+    world = World(folder, store_url, config)
+    try:
+        yield world
+    finally:
+        world.close()
+
+
+def text_of(mail: EmailMessage) -> str:
+    body = mail.get_body(("plain",))
+    assert body is not None
+    return str(body.get_content())
+
+
+def html_of(mail: EmailMessage) -> str:
+    body = mail.get_body(("html",))
+    assert body is not None
+    return str(body.get_content())
+
+
+def links(mail: EmailMessage) -> list[str]:
+    """Every subscription link of a mail, in its text, its HTML and its header."""
+    told = text_of(mail) + html_of(mail) + str(mail["List-Unsubscribe"] or "")
+    return list(dict.fromkeys(re.findall(r"https?://[^/\s\"<>]+/mail/[A-Za-z0-9_-]+", told)))
+
+
+def link(mail: EmailMessage) -> str:
+    (only,) = links(mail)
+    return only
+
+
+def token(link: str) -> str:
+    return link.rpartition("/")[2]

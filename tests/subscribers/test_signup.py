@@ -1,0 +1,270 @@
+"""Signing up: double opt-in, one answer for everybody, limits."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+
+import pytest
+
+from digest.jobs.subscribe import Asked, Opened
+from digest.subscription import Choice, Frequency, ListState, Origin
+from tests.subscribers.reader_world import World, link, links, text_of, token
+
+
+def test_s1_nobody_is_subscribed_before_they_confirm(world: World) -> None:
+    """S1: a mail with a link; the reader is active only after its button; the proof says what, when, which words."""
+    assert world.ask(categories=("macro",), frequency=Frequency.WEEKLY) is Asked.NOTED
+    (mail,) = world.sent()
+    assert mail["To"] == "ann@example.org"
+    reader = world.people.find("ann@example.org")
+    assert reader.active == ()
+    assert reader.subscriptions[0].state is ListState.PENDING
+
+    world.later(hours=1)
+    page = world.desk.confirm(token(link(mail)), world.now)
+    assert page is not None
+    assert page.opened is Opened.CONFIRM
+    reader = world.people.find("ann@example.org")
+    assert [(each.digest, each.categories) for each in reader.active] == [("daily", ("macro",))]
+    assert reader.wishes.frequency is Frequency.WEEKLY
+    (proof,) = world.store.consents(reader.key)
+    assert proof.origin is Origin.FORM
+    assert proof.text == "I want mail."
+    assert proof.choices == (Choice(digest="daily", categories=("macro",)),)
+    assert proof.confirmed_at is not None
+    assert proof.confirmed_at - proof.asked_at == timedelta(hours=1)
+    assert proof.ip == ""
+
+
+def test_s1_the_ip_address_is_kept_shortened_if_configured(quick: World) -> None:
+    """S1: 24 bits of IPv4, 48 of IPv6."""
+    config = (quick.folder / "config.yaml").read_text()
+    (quick.folder / "config.yaml").write_text(config + "subscriptions: {keep_ip: true}\n")
+    from digest.config import load
+
+    quick.settings = load(quick.folder / "config.yaml", {"DIGEST_STORE": quick.settings.store.url})
+    quick.ask("a@example.org", ip="192.0.2.77")
+    quick.ask("b@example.org", ip="2001:db8:1:2:3:4:5:6")
+    quick.ask("c@example.org", ip="::ffff:192.0.2.77")
+    assert [each.ip for each in quick.store.unhandled()] == ["192.0.2.0/24", "2001:db8:1::/48", "192.0.2.0/24"]
+
+
+def test_m7_m13_the_confirmation_is_no_digest(quick: World) -> None:
+    """M7: another From; M13: auto-generated; no List fields; nothing of what a visitor typed but their address."""
+    quick.ask()
+    (mail,) = quick.sent()
+    assert mail["From"].addresses[0].addr_spec == "subscriptions@news.example.com"
+    assert mail["Auto-Submitted"] == "auto-generated"
+    assert not [name for name in mail if name.startswith("List-") or name == "Precedence"]
+    assert [part.get_content_type() for part in mail.iter_parts()] == ["text/plain", "text/html"]
+    assert "请确认" in str(mail["Subject"])
+    assert len(link(mail)) < 70
+    assert "%%" not in text_of(mail)
+
+
+def test_s2_an_active_address_is_told_so_once_a_day(world: World) -> None:
+    """S2: a mail that says so, at most one a day; its link leads to the preferences."""
+    world.join()
+    for _ in range(3):
+        assert world.ask() is Asked.NOTED
+    (mail,) = world.sent()
+    assert "已订阅" in str(mail["Subject"])
+    page = world.desk.open(token(link(mail)), world.now)
+    assert page is not None
+    assert page.opened is Opened.MANAGE
+    world.later(hours=23)
+    world.ask()
+    assert world.sent() == []
+    world.later(hours=2)
+    world.ask()
+    assert len(world.sent()) == 1
+
+
+def test_s2_a_suppressed_address_gets_nothing_and_leaves_no_trace(world: World) -> None:
+    """S2, S11: nothing is sent, and nothing about it is kept."""
+    world.people.suppress("ann@example.org", "", world.now)
+    assert world.ask("Ann@EXAMPLE.org") is Asked.NOTED
+    assert world.sent() == []
+    assert world.store.subscriber_by("ann@example.org") is None
+    assert world.store.unhandled() == []
+
+
+def test_s2_everybody_gets_the_same_answer_in_about_the_same_time(quick: World) -> None:
+    """S2: unknown, pending, active and suppressed addresses: one answer, the same work, no mail looked at yet."""
+    quick.settings = quick.settings  # limits are those of the default
+    quick.join("active@example.org")
+    quick.ask("pending@example.org")
+    quick.sent()
+    quick.people.suppress("suppressed@example.org", "", quick.now)
+    desk = quick.desk
+    times: dict[str, list[float]] = {}
+    from digest.jobs.subscribe import SignUp
+    from digest.subscription import Wishes
+
+    stamp = desk.stamp(quick.now - timedelta(seconds=5))
+    for turn in range(20):
+        for who in ("unknown", "pending", "active", "suppressed"):
+            form = SignUp(
+                address=f"{who}@example.org",
+                choices=(Choice(digest="daily"),),
+                wishes=Wishes(),
+                text="I want mail.",
+                stamp=stamp,
+                ip=f"198.51.100.{turn}",
+            )
+            start = time.perf_counter()
+            assert desk.ask(form, quick.now) is Asked.NOTED
+            times.setdefault(who, []).append(time.perf_counter() - start)
+    middle = {who: sorted(each)[len(each) // 2] for who, each in times.items()}
+    assert max(middle.values()) < 3 * min(middle.values()), middle
+
+
+def test_s8_an_address_gets_three_confirmations_a_day(world: World) -> None:
+    """S8: further sign-ups are noted, and no mail is sent until the next day."""
+    for turn in range(5):
+        assert world.ask(ip=f"192.0.2.{turn}") is Asked.NOTED
+    assert len(world.sent()) == 3
+    world.later(hours=25)
+    world.ask()
+    assert len(world.sent()) == 1
+
+
+def test_s8_a_place_may_sign_up_ten_times_an_hour(world: World) -> None:
+    """S8: by address of IPv4, by /64 of IPv6; the answer does not depend on the address typed."""
+    for turn in range(10):
+        assert world.ask(f"r{turn}@example.org") is Asked.NOTED
+    assert world.ask("r10@example.org") is Asked.TOO_MANY
+    assert world.ask("r10@example.org", ip="192.0.2.8") is Asked.NOTED
+    assert world.ask("r11@example.org", ip="") is Asked.NOTED
+    for turn in range(10):
+        assert world.ask(f"s{turn}@example.org", ip=f"2001:db8::{turn + 1}") is Asked.NOTED
+    assert world.ask("s10@example.org", ip="2001:db8::ffff:1") is Asked.TOO_MANY
+    assert world.ask("s10@example.org", ip="2001:db8:0:1::1") is Asked.NOTED
+    world.later(minutes=61)
+    assert world.ask("r10@example.org") is Asked.NOTED
+
+
+def test_s8_there_is_a_cap_over_all(quick: World) -> None:
+    """S8: a botnet fills the cap, not the mail server."""
+    desk = quick.desk
+    object.__setattr__(desk.policy, "signups_total", 5)
+    from digest.jobs.subscribe import SignUp
+    from digest.subscription import Wishes
+
+    results = [
+        desk.ask(
+            SignUp(
+                address=f"r{turn}@example.org",
+                choices=(Choice(digest="daily"),),
+                wishes=Wishes(),
+                text="",
+                stamp=desk.stamp(quick.now - timedelta(seconds=5)),
+                ip=f"192.0.2.{turn}",
+            ),
+            quick.now,
+        )
+        for turn in range(7)
+    ]
+    assert results == [Asked.NOTED] * 5 + [Asked.TOO_MANY] * 2
+
+
+@pytest.mark.parametrize(
+    ("fields", "asked"),
+    [
+        ({"trap": "x"}, Asked.NOTED),
+        ({"address": "no address"}, Asked.BAD_ADDRESS),
+        ({"address": "ann@example.org\r\nBcc: x@example.org"}, Asked.BAD_ADDRESS),
+        ({"choices": ()}, Asked.NOTHING_CHOSEN),
+        ({"stamp": ""}, Asked.TOO_FAST),
+        ({"stamp": "x" * 35}, Asked.TOO_FAST),
+    ],
+)
+def test_s8_programs_and_mistakes_come_to_nothing(quick: World, fields: dict[str, object], asked: Asked) -> None:
+    """S8: who fills in the trap is told that all went well; nothing is kept in any of these cases."""
+    assert quick.ask(**fields) is asked
+    assert quick.store.unhandled() == []
+
+
+@pytest.mark.parametrize(
+    ("age", "asked"), [(1, Asked.TOO_FAST), (2, Asked.NOTED), (86_400, Asked.NOTED), (86_401, Asked.TOO_FAST)]
+)
+def test_s8_a_form_takes_two_seconds_and_lasts_a_day(quick: World, age: int, asked: Asked) -> None:
+    """S8: nobody types faster; an old form is shown again."""
+    assert quick.ask(stamp=quick.desk.stamp(quick.now - timedelta(seconds=age))) is asked
+
+
+def test_a_token_of_another_purpose_is_no_stamp(quick: World) -> None:
+    """S6: a genuine link is not a form."""
+    manage = quick.join()
+    assert quick.ask("b@example.org", stamp=token(manage)) is Asked.TOO_FAST
+
+
+def test_one_more_digest_is_confirmed_too(world: World) -> None:
+    """Who reads one digest and asks for another confirms that one; what they wished for before stays."""
+    world.join(frequency=Frequency.WEEKLY)
+    world.ask(digest="evening")
+    (mail,) = world.sent()
+    assert [each.digest for each in world.people.find("ann@example.org").active] == ["daily"]
+    world.desk.confirm(token(link(mail)), world.now)
+    reader = world.people.find("ann@example.org")
+    assert [each.digest for each in reader.active] == ["daily", "evening"]
+    assert reader.wishes.frequency is Frequency.WEEKLY
+
+
+def test_two_spellings_are_one_reader(world: World) -> None:
+    """S9: mail goes to the address as it was confirmed."""
+    world.ask("Ann@Example.ORG")
+    (mail,) = world.sent()
+    assert mail["To"] == "Ann@example.org"
+    world.desk.confirm(token(link(mail)), world.now)
+    world.ask("aNN@example.org")
+    (again,) = world.sent()
+    assert again["To"] == "aNN@example.org"
+    assert len(list(world.people.everybody())) == 1
+    assert world.people.find("ANN@EXAMPLE.ORG").address == "Ann@example.org"
+
+
+def test_a_crash_between_answer_and_mail_loses_nothing(world: World) -> None:
+    """A sign-up is on disk before the answer; whoever comes next looks at it, and only once."""
+    world.ask()
+    app = world.app()
+    app.readership.prepare(world.now)
+    assert app.readership.desk.handle(world.now) == 0
+    assert [mail["To"] for mail in world.sent()] == ["ann@example.org"]
+    assert world.sent() == []
+
+
+def test_two_processes_handle_a_sign_up_once(world: World) -> None:
+    """Whoever comes second finds it handled, and queues no mail."""
+    world.ask()
+    (asked,) = world.store.unhandled()
+    desk = world.desk
+    desk._handle(asked, world.now)
+    desk._handle(asked, world.now)
+    assert len(world.sent()) == 1
+
+
+def test_s16_unconfirmed_sign_ups_are_forgotten(world: World) -> None:
+    """S16: after 14 days; readers who confirmed stay."""
+    world.join("ann@example.org")
+    world.ask("bob@example.org")
+    world.sent()
+    world.later(days=13)
+    world.readership.prepare(world.now)
+    assert world.store.subscriber_by("bob@example.org") is not None
+    world.later(days=2)
+    world.readership.prepare(world.now)
+    assert world.store.subscriber_by("bob@example.org") is None
+    assert world.store.subscriber_by("ann@example.org") is not None
+    assert not world.store.tidy(world.now, keep_addresses=timedelta(days=90))
+
+
+def test_links_of_the_mail_name_no_address(quick: World) -> None:
+    """S6: no address in any URL."""
+    quick.join()
+    quick.ask()
+    for mail in quick.sent():
+        for each in links(mail):
+            assert "ann" not in each
+            assert "@" not in each
