@@ -263,6 +263,7 @@ def test_scripts_may_ask_with_an_etag(server: Server) -> None:
     assert answer.status == 204
     assert answer.headers["access-control-allow-origin"] == "*"
     assert "if-none-match" in answer.headers["access-control-allow-headers"].lower()
+    assert "access-control-allow-headers" not in server.ask("feed.json").headers, "only an answer to that question"
 
 
 # -------------------------------------------------------------- validators
