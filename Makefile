@@ -28,7 +28,7 @@ types: $(VENV)/dev
 	$(BIN)/mypy
 
 bench: $(VENV)/dev
-	$(BIN)/python benchmarks/bench.py
+	$(BIN)/python benchmarks/bench.py --write docs/performance.md
 
 docs: $(VENV)/dev
 	$(BIN)/python -m digest.config > docs/config.schema.json

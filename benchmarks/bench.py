@@ -4,9 +4,10 @@
     bench.py                                    1,000 and 17,000 posts, five rounds each
     bench.py --sizes 100000 --rounds 3 --json after.json --compare before.json
 
-Each round, in turn: the floors (list; read; read and load YAML), a cold run on an empty store, a run with nothing
-new, and a run with 100 new posts. After each run the feeds and the report are checked; a wrong result ends the
-benchmark. Figures are medians; ratios are taken round by round, so that a busy machine disturbs them little.
+Each round, in turn: the floors (list; read; read and load YAML), Hugo if it is installed, a cold run on an empty
+store, a run with nothing new, and a run with 100 new posts. After each run the feeds and the report are checked; a
+wrong result ends the benchmark. Figures are medians; ratios are taken round by round, so that a busy machine disturbs
+them little.
 """
 
 from __future__ import annotations
@@ -27,12 +28,23 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import hugo
 from checks import Known, WorkNotDone, check_feeds, check_report, check_untouched, snapshot
 from make_archive import END, Made, make_archive, usual_days, write_archive
 
 HERE = Path(__file__).parent
 FLOORS = {"list": "list + stat", "read": "read every byte", "yaml": "read + CSafeLoader"}
 RUNS = {"cold": "cold", "unchanged": "nothing new", "new": "new posts"}
+PEER = "hugo"
+TARGETS = {
+    ("cold", "wall"): {17_000: (0.8, 0.5), 100_000: (0.7, 0.4)},
+    ("cold", "cpu"): {17_000: (0.8, None)},
+    ("unchanged", "wall"): {17_000: (0.12, 0.08), 100_000: (0.07, 0.04)},
+    ("new", "wall"): {17_000: (0.25, 0.12), 100_000: (0.10, 0.05)},
+    ("cold", "peak"): {17_000: (0.25, 0.15), 100_000: (0.10, 0.06)},
+}
+"""Multiples of Hugo that a run must and should stay below, by number of posts."""
+BEGIN, END_MARK = "<!-- figures: written by benchmarks/bench.py --write -->", "<!-- end of figures -->"
 PACKAGES = ("sqlalchemy", "PyYAML", "beautifulsoup4", "lxml", "feedgen", "jinja2")
 
 COLD_AT = END + timedelta(hours=6)
@@ -76,6 +88,10 @@ def cpu(cost: Cost) -> float:
     return cost.cpu
 
 
+def peak(cost: Cost) -> float:
+    return cost.peak
+
+
 @dataclass
 class Series:
     """The same run once a round."""
@@ -95,7 +111,7 @@ class Series:
             "wall_min": min(cost.wall for cost in self.costs),
             "wall_max": max(cost.wall for cost in self.costs),
             "cpu": round(self.middle(cpu), 6),
-            "peak": int(self.middle(lambda cost: cost.peak)),
+            "peak": int(self.middle(peak)),
         }
 
 
@@ -107,6 +123,8 @@ class Options:
     rounds: int
     seed: int
     python: str
+    hugo: str | None = None
+    """Its program; None: without it."""
 
 
 @dataclass
@@ -124,17 +142,26 @@ class Measured:
         """Seconds for each post that the run has to do with: all of them, or the new ones."""
         return self.series[run].middle(wall) / (self.new if run == "new" else self.posts)
 
+    @property
+    def others(self) -> list[str]:
+        """What the runs are compared with."""
+        return [*FLOORS, PEER] if PEER in self.series else list(FLOORS)
+
+    def times(self, run: str, of: Callable[[Cost], float]) -> dict[str, float]:
+        return {other: round(self.series[run].times(self.series[other], of), 4) for other in self.others}
+
     def to_json(self) -> dict[str, Any]:
         runs = {
             run: {
                 **self.series[run].to_json(),
                 "per_post": self.per_post(run),
-                "times": {floor: round(self.series[run].times(self.series[floor]), 3) for floor in FLOORS},
-                "times_cpu": {floor: round(self.series[run].times(self.series[floor], cpu), 3) for floor in FLOORS},
+                "times": self.times(run, wall),
+                "times_cpu": self.times(run, cpu),
+                "times_peak": self.times(run, peak),
             }
             for run in RUNS
         }
-        floors = {floor: self.series[floor].to_json() for floor in FLOORS}
+        floors = {other: self.series[other].to_json() for other in self.others}
         shape = {"posts": self.posts, "bytes": self.bytes, "categories": self.categories, "new": self.new}
         return {**shape, "feeds": self.feeds, "runs": runs, "floors": floors}
 
@@ -162,11 +189,15 @@ class Site:
         self._folder = folder
         self._options = options
         self._posts = folder / "site"
+        self._hugo = folder / "hugo"
         self._work = folder / "work"
         self._known: list[Known] = []
         self._days = usual_days(posts)
         _, size = write_archive(self._posts, self._remembered(self._made(posts)))
         self.measured = Measured(posts, size, options.categories, options.new)
+        if options.hugo:
+            hugo.make_site(self._hugo, self._posts / "_posts")
+            self.measured.series[PEER] = Series()
 
     def _made(self, posts: int, more: int = 0) -> Iterator[Made]:
         return make_archive(posts, self._options.categories, self._days, self._options.seed, more)
@@ -184,12 +215,21 @@ class Site:
             if int(said) != self.measured.posts:
                 raise WorkNotDone(f"floor {floor} saw {said.strip()} posts")
             self.measured.series[floor].costs.append(cost)
+        if self._options.hugo:
+            self._build_with(self._options.hugo)
         shutil.rmtree(self._work, ignore_errors=True)
         self._work.mkdir()
         (self._work / "config.yaml").write_text(CONFIG.format(posts=self._posts, work=self._work), encoding="utf-8")
         self._cold()
         self._unchanged()
         self._new()
+
+    def _build_with(self, program: str) -> None:
+        hugo.clear(self._hugo)
+        cost, _ = measure([program, "--quiet", "--source", str(self._hugo)], self._folder)
+        if (feeds := hugo.count_feeds(self._hugo)) < 2:
+            raise WorkNotDone(f"Hugo wrote {feeds} feeds")
+        self.measured.series[PEER].costs.append(cost)
 
     def _digest(self, run: str, at: datetime) -> dict[str, Any]:
         command = [self._options.python, "-m", "digest", "run", "--config", str(self._work / "config.yaml")]
@@ -263,6 +303,57 @@ def machine() -> dict[str, Any]:
     }
 
 
+def against_hugo(report: dict[str, Any]) -> list[tuple[str, ...]]:
+    """A row for each target: what, how much of Hugo's, what it must and should be, and whether it is."""
+    rows = []
+    for size in report["sizes"]:
+        for (run, what), targets in TARGETS.items():
+            key = {"wall": "times", "cpu": "times_cpu", "peak": "times_peak"}[what]
+            if size["posts"] not in targets or PEER not in size["runs"][run][key]:
+                continue
+            must, aim = targets[size["posts"]]
+            times = size["runs"][run][key][PEER]
+            verdict = "aim reached" if aim and times <= aim else "holds" if times <= must else "missed"
+            label = f"{size['posts']:,} posts, {RUNS[run]}, {'memory' if what == 'peak' else what}"
+            rows.append((label, f"{times:.3f}", f"{must:g}", f"{aim:g}" if aim else "", verdict))
+    return rows
+
+
+def markdown(report: dict[str, Any]) -> str:
+    """The figures as Markdown: machine, tables, comparison with Hugo."""
+    about = report["machine"]
+    packages = ", ".join(f"{name} {number}" for name, number in about["packages"].items())
+    lines = [
+        f"{about['date'][:10]}, {about['system']}, {about['processors']} processors, load {about['load'][0]}; "
+        f"Python {about['python']}, {packages}" + (f"; Hugo {about['hugo']}" if about.get("hugo") else "") + ".",
+        f"Medians of {report['rounds']} rounds.",
+    ]
+    for size in report["sizes"]:
+        others = list(size["floors"])
+        heads = ["run", "wall", "CPU", "per post", "peak", *(f"× {name}" for name in others)]
+        lines += ["", f"**{size['posts']:,} posts, {size['bytes'] / 1e6:.0f} MB, {size['feeds']} feeds**", ""]
+        lines += ["| " + " | ".join(heads) + " |", "|---" + "|---:" * (len(heads) - 1) + "|"]
+        for name, cost in [*size["floors"].items(), *size["runs"].items()]:
+            label = f"{size['new']} new posts" if name == "new" else RUNS.get(name, FLOORS.get(name, "Hugo"))
+            cells = [label, seconds(cost["wall"]), seconds(cost["cpu"])]
+            cells += [seconds(cost["per_post"]) if name in RUNS else "", f"{cost['peak'] / 2**20:.0f} MiB"]
+            cells += [f"{cost['times'][other]:.2f}" if name in RUNS else "" for other in others]
+            lines.append("| " + " | ".join(cells) + " |")
+    if rows := against_hugo(report):
+        lines += ["", "| of Hugo's | measured | must | aim | |", "|---|---:|---:|---:|---|"]
+        lines += ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def write_figures(path: Path, text: str) -> None:
+    """Put the figures between their marks. Raises ValueError if the file has none."""
+    before, begin, rest = path.read_text(encoding="utf-8").partition(BEGIN)
+    _, end, after = rest.partition(END_MARK)
+    if not begin or not end:
+        raise ValueError(f"{path} has no marks for the figures")
+    path.write_text(f"{before}{begin}\n\n{text}\n{end}{after}", encoding="utf-8")
+
+
 def seconds(value: float) -> str:
     """Three figures that matter, in the fitting unit."""
     for unit, factor in (("s", 1), ("ms", 1e3)):
@@ -284,13 +375,13 @@ def print_tables(report: dict[str, Any], earlier: dict[str, Any] | None) -> None
     )
     for size in report["sizes"]:
         table = Table(title=f"{size['posts']:,} posts, {size['bytes'] / 1e6:.1f} MB, {size['feeds']} feeds")
-        for heading in ("run", "wall", "from to", "CPU", "per post", "peak", *(f"× {name}" for name in FLOORS)):
+        for heading in ("run", "wall", "from to", "CPU", "per post", "peak", *(f"× {name}" for name in size["floors"])):
             table.add_column(heading, justify="left" if heading == "run" else "right", no_wrap=True)
         for name, cost in [*size["floors"].items(), *size["runs"].items()]:
             label = (
                 f"{size['new']:,} {RUNS[name]}"
                 if name == "new"
-                else RUNS.get(name, f"[dim]floor {name}: {FLOORS.get(name)}[/dim]")
+                else RUNS.get(name, f"[dim]floor {name}: {FLOORS[name]}[/dim]" if name in FLOORS else "Hugo")
             )
             table.add_row(
                 label,
@@ -302,6 +393,8 @@ def print_tables(report: dict[str, Any], earlier: dict[str, Any] | None) -> None
                 *(f"{times:.2f}" for times in cost.get("times", {}).values()),
             )
         console.print(table)
+    for label, times, must, aim, verdict in against_hugo(report):
+        console.print(f"{label}: {times} of Hugo's (must {must}, aim {aim or '-'}): {verdict}")
     if earlier is not None:
         console.print(_comparison(report, earlier))
 
@@ -347,19 +440,25 @@ def main() -> int:
     parser.add_argument("--rounds", type=positive, default=5, help="rounds for the medians (default %(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="another seed, other posts (default %(default)s)")
     parser.add_argument("--python", default=sys.executable, help="the interpreter whose digest is measured")
+    parser.add_argument("--no-hugo", action="store_true", help="do not compare with Hugo, even if it is installed")
+    parser.add_argument("--write", type=Path, metavar="FILE", help="put the figures into this Markdown file")
     parser.add_argument("--json", type=Path, metavar="FILE", help="save the figures")
     parser.add_argument("--compare", type=Path, metavar="FILE", help="show the figures beside saved ones")
     args = parser.parse_args()
     earlier = json.loads(args.compare.read_text(encoding="utf-8")) if args.compare else None
-    options = Options(tuple(args.sizes), args.categories, args.new, args.rounds, args.seed, args.python)
+    program = None if args.no_hugo else hugo.find_hugo()
+    options = Options(tuple(args.sizes), args.categories, args.new, args.rounds, args.seed, args.python, program)
     try:
         results = bench(options, say=lambda text: print(text, file=sys.stderr, flush=True))
     except WorkNotDone as error:
         print(f"bench: the work was not done: {error}", file=sys.stderr)
         return 1
-    report = {"machine": machine(), "rounds": args.rounds, "sizes": [result.to_json() for result in results]}
+    about = {**machine(), "hugo": hugo.hugo_version(program) if program else ""}
+    report = {"machine": about, "rounds": args.rounds, "sizes": [result.to_json() for result in results]}
     if args.json:
         args.json.write_text(json.dumps(report, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    if args.write:
+        write_figures(args.write, markdown(report))
     print_tables(report, earlier)
     return 0
 

@@ -6,6 +6,7 @@ import importlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -28,7 +29,7 @@ BENCHMARKS = Path(__file__).parent.parent.parent / "benchmarks"
 @pytest.fixture(scope="module")
 def modules() -> Iterator[dict[str, ModuleType]]:
     """The benchmark's modules, as its scripts find them: beside themselves."""
-    names = ("checks", "make_archive", "bench")
+    names = ("checks", "make_archive", "hugo", "bench")
     sys.path.insert(0, str(BENCHMARKS))
     yield {name: importlib.import_module(name) for name in names}
     sys.path.remove(str(BENCHMARKS))
@@ -266,7 +267,7 @@ def test_small_benchmark_does_its_work(
     figures = tmp_path / "figures.json"
     command = [sys.executable, str(BENCHMARKS / "bench.py"), "--sizes", "60", "--categories", "4", "--new", "7"]
     done = subprocess.run(
-        [*command, "--rounds", "1", "--json", str(figures)], capture_output=True, text=True, timeout=300
+        [*command, "--rounds", "1", "--no-hugo", "--json", str(figures)], capture_output=True, text=True, timeout=300
     )
     assert done.returncode == 0, done.stderr
     assert "60 posts" in done.stdout
@@ -298,3 +299,68 @@ def test_benchmark_ends_when_the_program_fails(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "the work was not done" in done.stderr
     assert "broken" in done.stderr
+
+
+# -------------------------------------------------------------------- peer
+
+
+@pytest.mark.skipif(shutil.which("hugo") is None, reason="hugo is not installed")
+def test_hugo_is_built_in_turn(modules: dict[str, ModuleType]) -> None:
+    """Its feeds of all categories are there, and every run has its multiple of them."""
+    bench = modules["bench"]
+    options = bench.Options((60,), 4, 7, 1, 1, sys.executable, shutil.which("hugo"))
+    [measured] = bench.bench(options)
+    size = measured.to_json()
+    assert size["floors"]["hugo"]["wall"] > 0
+    assert all(run["times"]["hugo"] > 0 for run in size["runs"].values())
+
+
+def figures(posts: int, times: float) -> dict[str, Any]:
+    cost = {"wall": 1.0, "cpu": 2.0, "per_post": 0.001, "peak": 50 << 20}
+    ratios = {key: {"list": 3.0, "hugo": times} for key in ("times", "times_cpu", "times_peak")}
+    runs = {run: {**cost, **ratios} for run in ("cold", "unchanged", "new")}
+    size = {"posts": posts, "bytes": 5_000_000, "feeds": 39, "new": 100, "runs": runs}
+    about = {"date": "2026-11-24T08:00:00+00:00", "system": "Linux", "processors": 2, "load": [0.5], "python": "3.11"}
+    return {
+        "machine": {**about, "packages": {"lxml": "6"}, "hugo": "v0"},
+        "rounds": 5,
+        "sizes": [{**size, "floors": {"list": cost, "hugo": cost}}],
+    }
+
+
+@pytest.mark.parametrize(
+    ("times", "verdicts"),
+    [
+        (0.01, ["aim reached", "holds", "aim reached", "aim reached", "aim reached"]),
+        (0.2, ["aim reached", "holds", "missed", "holds", "holds"]),
+        (3.0, ["missed"] * 5),
+    ],
+)
+def test_verdicts(modules: dict[str, ModuleType], times: float, verdicts: list[str]) -> None:
+    """What must hold and what is aimed at, for the sizes that have targets."""
+    rows = modules["bench"].against_hugo(figures(17_000, times))
+    assert [row[-1] for row in rows] == verdicts
+    assert modules["bench"].against_hugo(figures(60, times)) == []
+
+
+def test_figures_are_written_between_their_marks(modules: dict[str, ModuleType], tmp_path: Path) -> None:
+    """What stands around them stays; a file without marks is refused."""
+    bench = modules["bench"]
+    page = tmp_path / "performance.md"
+    page.write_text(f"before\n{bench.BEGIN}\nearlier\n{bench.END_MARK}\nafter\n")
+    bench.write_figures(page, bench.markdown(figures(17_000, 0.2)))
+    text = page.read_text()
+    assert text.startswith("before\n")
+    assert text.endswith("\nafter\n")
+    assert "earlier" not in text
+    assert "| nothing new | 1 s | 2 s | 1 ms | 50 MiB | 3.00 | 0.20 |" in text
+    assert "| 17,000 posts, nothing new, wall | 0.200 | 0.12 | 0.08 | missed |" in text
+    page.write_text("no marks")
+    with pytest.raises(ValueError, match="no marks"):
+        bench.write_figures(page, "text")
+
+
+def test_the_page_has_marks(modules: dict[str, ModuleType]) -> None:
+    """``make bench`` can write into it."""
+    text = (BENCHMARKS.parent / "docs" / "performance.md").read_text(encoding="utf-8")
+    assert text.index(modules["bench"].BEGIN) < text.index(modules["bench"].END_MARK)
