@@ -19,7 +19,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, product
-from math import log, sqrt
+from math import fsum, log, sqrt
 from typing import TypeVar
 
 ALIKE = 0.40
@@ -153,7 +153,7 @@ class Stories:
     def _compare(self, one: _Features, other: _Features) -> float:
         if one.title.isdisjoint(other.vector) or other.title.isdisjoint(one.vector):
             return 0.0  # a title that has nothing to do with the other post: a shared boilerplate
-        shared = sum(self._rarity[quantity] for quantity in one.quantities & other.quantities)
+        shared = fsum(self._rarity[quantity] for quantity in one.quantities & other.quantities)
         conflicts = _conflicts(one, other) + _conflicts(other, one)
         if one.codes and other.codes and not one.codes & other.codes:
             conflicts += 1
@@ -186,14 +186,15 @@ def _counted(telling: Telling) -> dict[str, int]:
     return counts
 
 
-def _shingles(text: str) -> set[str]:
-    """Pairs of characters of Chinese, Japanese and Korean, groups of four letters of other words."""
-    found: set[str] = set()
+def _shingles(text: str) -> dict[str, None]:
+    """Pairs of characters of Chinese, Japanese and Korean, groups of four letters of other words; each once, in the
+    order of the text and not that of a set, which differs from process to process: sums of floats depend on it."""
+    found: dict[str, None] = {}
     for word in _WORDS.findall(_folded(text)):
         size = 2
         if not _CJK_LETTER.match(word):
             word, size = f"_{word}_", 4
-        found.update(word[start : start + size] for start in range(max(len(word) - size + 1, 1)))
+        found.update(dict.fromkeys(word[start : start + size] for start in range(max(len(word) - size + 1, 1))))
     return found
 
 
