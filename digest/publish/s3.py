@@ -154,6 +154,8 @@ class S3Output:
         """What lies directly in each folder, as far as it is known."""
         self._listed: set[str] = set()
         """Folders at the top of which everything below is known; ``""`` stands for the files beside them."""
+        self._seen: set[str] = set()
+        """Objects that were asked for one by one and are there."""
         self._tops: frozenset[str] | None = None
         """The folders at the top that there are."""
         self._batching = False
@@ -205,6 +207,7 @@ class S3Output:
         self._ask("delete_object", path, {"Key": self._key(path)})
         folder, name = _split(path)
         self._folders.get(folder, {}).pop(name, None)
+        self._seen.discard(path)
         return True
 
     def read(self, path: str) -> bytes | None:
@@ -224,7 +227,9 @@ class S3Output:
             return True
         if self._is_settled(_top(path)):
             return self._known(path) is not None
-        return self._head(path) is not None
+        if path not in self._seen and self._head(path) is not None:
+            self._seen.add(path)
+        return path in self._seen
 
     def holds(self, path: str, data: bytes) -> bool:
         """Whether the file is there with these very bytes; without fetching them."""

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import json
 import logging
 import re
 import socket
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 from pathlib import Path
@@ -20,11 +23,13 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from moto.moto_server.threaded_moto_server import ThreadedMotoServer
 
 from digest.errors import ConfigError, OutputError
 from digest.publish import s3
-from digest.publish.folder import DryOutput
+from digest.publish.folder import DryOutput, FolderOutput
 from digest.publish.media import content_type
 from digest.publish.s3 import S3Output
 from tests.run.site_folder import CONFIG, Result, Site
@@ -90,20 +95,28 @@ def credentials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 _numbers = count(1)
 
 
+@cache
+def client_of(endpoint: str) -> Any:
+    """Making one takes a third of a second."""
+    return s3._client(endpoint, "us-east-1", "path")
+
+
 class Bucket:
     """A bucket of its own, and what is in it."""
 
     def __init__(self, endpoint: str, requests: Requests) -> None:
         self.endpoint, self.requests = endpoint, requests
         self.name = f"bucket-{next(_numbers)}"
-        self.client = s3._client(endpoint, "us-east-1", "path")
+        self.client = client_of(endpoint)
         self.client.create_bucket(Bucket=self.name)
         self.requests.lines.clear()
 
     def output(self, **options: Any) -> S3Output:
         """A new one, which knows nothing yet."""
         self.requests.lines.clear()
-        return S3Output(bucket=self.name, endpoint=self.endpoint, addressing="path", **options)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(s3, "_client", lambda *_: self.client)
+            return S3Output(bucket=self.name, **options)
 
     def head(self, key: str) -> dict[str, Any]:
         answer: dict[str, Any] = self.client.head_object(Bucket=self.name, Key=key)
@@ -301,7 +314,8 @@ def test_removing_needs_no_listing(bucket: Bucket) -> None:
     output = bucket.output()
     assert output.exists("archive/000001.xml")
     assert output.remove("archive/000001.xml")
-    assert bucket.requests.of("LIST") == []
+    assert bucket.requests.lines == ["HEAD archive/000001.xml", "DELETE archive/000001.xml"]
+    assert not output.exists("archive/000001.xml")
     assert bucket.names() == set()
 
 
@@ -402,6 +416,39 @@ def test_a_dry_run_only_compares(bucket: Bucket) -> None:
     assert (output.tally.written, output.tally.removed) == (["feed.xml", "feed/b.xml"], ["feed/a.xml"])
     assert not {"PUT", "GET", "DELETE"} & {line.partition(" ")[0] for line in bucket.requests.lines}
     assert bucket.bytes_of("feed.xml") == ATOM
+
+
+PATHS = st.sampled_from(
+    ["feed.xml", "feed/a.xml", "feed/by_tag/b.xml", "feeds/all/index.html", "archive/1.json", "x.png"]
+)
+ACTS = st.one_of(
+    st.tuples(st.just("write"), PATHS, st.sampled_from([ATOM, RSS, RSS.replace(b"2", b"3"), b""])),
+    st.tuples(st.sampled_from(["read", "exists", "remove"]), PATHS),
+    st.tuples(st.just("listing"), st.sampled_from(["", "feed", "feed/by_tag", "feeds", "feeds/all", "archive", "rss"])),
+    st.just(("renew",)),
+)
+
+
+@settings(max_examples=30, deadline=None)
+@given(acts=st.lists(ACTS, min_size=1, max_size=12), batch=st.booleans(), compress=st.booleans())
+def test_a_bucket_and_a_folder_say_the_same(
+    service: tuple[str, Requests], acts: list[tuple[Any, ...]], batch: bool, compress: bool
+) -> None:
+    """Whatever is done in which order, in a batch or not, by one output or several in turn."""
+    bucket = Bucket(*service)
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as batches:
+        outputs: list[Any] = []
+        for name, *values in [("renew",), *acts]:
+            if name == "renew":
+                batches.close()
+                outputs = [FolderOutput(Path(folder)), bucket.output(prefix="早报", compress=compress)]
+                for output in outputs if batch else ():
+                    batches.enter_context(output.batch())
+                continue
+            expected, found = (getattr(output, name)(*values) for output in outputs)
+            if name == "listing":
+                expected = {each for each in expected if not each.endswith((".gz", ".br"))}
+            assert found == expected
 
 
 # -------------------------------------------------------------------- faults
@@ -601,6 +648,20 @@ def test_no_boto3(monkeypatch: pytest.MonkeyPatch) -> None:
     assert str(caught.value) == (
         'output: publishing to a bucket needs boto3; install it, for example: pip install "digest[s3]"'
     )
+
+
+# ------------------------------------------------------------- documentation
+
+
+def test_documented_policies_are_taken(bucket: Bucket) -> None:
+    """What docs/deploy.md tells to set up is what the service understands, and enough."""
+    page = (Path(__file__).parents[2] / "docs/deploy.md").read_text(encoding="utf-8")
+    blocks = [json.loads(text) for text in re.findall(r"^ *```json\n(.*?)```", page, re.DOTALL | re.MULTILINE)]
+    rights, reading, cors = (json.loads(json.dumps(block).replace("news-site", bucket.name)) for block in blocks)
+    bucket.client.put_bucket_policy(Bucket=bucket.name, Policy=json.dumps(reading))
+    bucket.client.put_bucket_cors(Bucket=bucket.name, CORSConfiguration=cors)
+    asked = re.findall(r"s3:\w+", s3._RIGHTS)
+    assert re.findall(r"s3:\w+", json.dumps(rights)) == asked
 
 
 # ---------------------------------------------------------------- whole runs
