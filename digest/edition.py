@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from digest.models import EditionMember, KnownPost
+from digest.ranking import Score, in_turn, reading_time, score
 
 if TYPE_CHECKING:
     from digest.stories import Telling
@@ -25,6 +26,8 @@ HTML_BUDGET = 74_000
 before or after encoding."""
 TEXT_BUDGET = 100_000
 """Bytes of its plain text before base64."""
+SUMMARY_LIMIT = 200
+"""Characters of a summary in a mail."""
 
 
 class Shown(StrEnum):
@@ -96,8 +99,12 @@ class Entry:
     original_url: str | None = None
     lang: str | None = None
     reason: str = Reason.NEW
-    """Why it is here: a ``Reason``, then ``sources=3`` if it leads a story that three sources tell, or
-    ``story=17`` if post 17 leads its story."""
+    """Why it is here and in this place, in words for programs: a ``Reason``; then ``story=17`` if post 17 leads its
+    story, else what made up its score (``ranking.Score``), its ``turn=4`` among all, ``no-summary`` if it could not
+    lead for that, ``quota`` if it had to let other sections go first, and for what the mail does not show what stopped
+    it: ``over=bytes``, ``over=items`` or ``over=minutes``."""
+    score: int = 0
+    """How much its story matters (``ranking.Score``)."""
     story: int | None = None
     """Key of the post that leads its story; None if it leads one itself or stands alone."""
     shown: Shown = Shown.PAGE
@@ -107,8 +114,8 @@ class Entry:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Section:
-    """The posts of one category: stories that more sources tell first, then newest first; the other posts of a
-    story right after the one that leads it, whatever their own category."""
+    """The posts of one category by score; the other posts of a story right after the one that leads it, whatever
+    their own category."""
 
     name: str
     """The category as posts write it; empty for posts without one."""
@@ -179,6 +186,10 @@ class Limits:
     leads_per_section: int = 3
     items: int | None = None
     """Posts in all; None: as many as there is room for."""
+    minutes: int | None = None
+    """How long the mail may take to read, at least one post; None: as long as it takes."""
+    quota: int = 40
+    """Percent of the posts that a section may have as long as others have some to show."""
     html_bytes: int = HTML_BUDGET
     text_bytes: int = TEXT_BUDGET
 
@@ -189,6 +200,8 @@ class Pick:
 
     key: int
     shown: Shown
+    waited: bool = False
+    """Other sections went first, since its own had its share."""
 
 
 def build_edition(
@@ -203,20 +216,23 @@ def build_edition(
     titles: Sequence[CategoryTitle] = (),
     reason: str = Reason.NEW,
     group: bool = True,
+    weights: Mapping[str, float] | None = None,
     earlier: Mapping[int, Earlier] | None = None,
 ) -> Edition:
     """The posts in sections: those of ``categories`` in that order; if it is None those of every category, first in
     the order of ``titles``, then by name, posts without one last. A post of several categories is in the first of
     them that the digest has; newest first, posts of the same moment by key. Posts of no category of the digest are
     left out. With ``group`` posts that tell the same story stand together under the newest one that has a summary.
-    ``earlier`` says which posts go on with a story of an earlier edition.
+    ``weights`` are points by tag and code (``ranking.score``). ``earlier`` says which posts go on with a story of an
+    earlier edition.
     """
     title_of = {category.name: category.title for category in titles}
     chosen = {post.key: post for post in posts if _section_of(post, categories) is not None}
     newest = _newest_first(chosen.values())
-    by_section: dict[str, list[list[KnownPost]]] = {}
+    by_section: dict[str, list[tuple[list[KnownPost], Score]]] = {}
     for story in _stories(newest) if group else [[post] for post in newest]:
-        by_section.setdefault(_section_of(story[0], categories) or "", []).append(story)
+        told = (story, score(story, weights or {}, newest[0].published))
+        by_section.setdefault(_section_of(story[0], categories) or "", []).append(told)
     order = list(title_of) if categories is None else list(categories)
     sections = tuple(
         Section(
@@ -224,7 +240,7 @@ def build_edition(
             title=title_of.get(name, name),
             entries=tuple(
                 chain.from_iterable(
-                    _entries(story, reason, earlier or {}) for story in _most_told_first(by_section[name])
+                    _entries(story, points, reason, earlier or {}) for story, points in _by_score(by_section[name])
                 )
             ),
         )
@@ -249,18 +265,84 @@ def count(entries: Iterable[Entry]) -> Balance:
 
 
 def rank(edition: Edition, limits: Limits) -> tuple[Pick, ...]:
-    """Whose turn it is: first the summaries, then the headlines, each in rounds over the sections, so that a
-    section with many posts does not crowd out the others. A mail shows the first so many picks."""
+    """Whose turn it is, within the limits of number and time. A mail shows the first so many picks."""
+    picks = turns(edition, limits)[: limits.items]
+    return picks if limits.minutes is None else _in_time(edition, picks, limits.minutes)
+
+
+def turns(edition: Edition, limits: Limits) -> tuple[Pick, ...]:
+    """Every post that stands alone or leads a story, in its turn: first the summaries in rounds over the sections,
+    so that each has one, then the headlines by score under the quota of their section."""
     leads = [
         entry
         for entry in _rounds(section.heads[: limits.leads_per_section] for section in edition.sections)
         if entry.summary
     ][: limits.leads]
     chosen = {entry.key for entry in leads}
-    rest = _rounds([entry for entry in section.heads if entry.key not in chosen] for section in edition.sections)
+    rest = in_turn(
+        [[entry for entry in section.heads if entry.key not in chosen] for section in edition.sections],
+        _place_of,
+        [sum(entry.key in chosen for entry in section.heads) for section in edition.sections],
+        limits.quota,
+    )
     picks = [Pick(key=entry.key, shown=Shown.LEAD) for entry in leads]
-    picks += [Pick(key=entry.key, shown=Shown.HEADLINE) for entry in rest]
-    return tuple(picks[: limits.items])
+    picks += [Pick(key=entry.key, shown=Shown.HEADLINE, waited=waited) for entry, waited in rest]
+    return tuple(picks)
+
+
+def explain(edition: Edition, limits: Limits) -> Edition:
+    """An edition whose posts have their places, with the reasons for them."""
+    order = {pick.key: (turn, pick) for turn, pick in enumerate(turns(edition, limits), start=1)}
+    here = edition.balance.here
+    stopped = "bytes"
+    if here == limits.items:
+        stopped = "items"
+    elif limits.minutes is not None and here == len(rank(edition, limits)):
+        stopped = "minutes"
+
+    def explained(entry: Entry) -> Entry:
+        if entry.story is not None:
+            return entry
+        turn, pick = order[entry.key]
+        words = [entry.reason, f"turn={turn}"]
+        words += ["no-summary"] * (not entry.summary)
+        words += ["quota"] * pick.waited
+        words += [f"over={stopped}"] * (entry.shown is Shown.PAGE)
+        return replace(entry, reason=" ".join(words))
+
+    return replace(
+        edition,
+        sections=tuple(
+            replace(section, entries=tuple(explained(entry) for entry in section.entries))
+            for section in edition.sections
+        ),
+    )
+
+
+def reading_minutes(edition: Edition) -> int:
+    """How long what the mail shows takes to read, rounded up."""
+    return -(-sum(_time_of(entry, entry.shown) for entry in edition.entries) // 60_000)
+
+
+def _in_time(edition: Edition, picks: Sequence[Pick], minutes: int) -> tuple[Pick, ...]:
+    entry_of = {entry.key: entry for entry in edition.entries}
+    left = minutes * 60_000
+    for number, pick in enumerate(picks):
+        left -= _time_of(entry_of[pick.key], pick.shown)
+        if left < 0 and number:
+            return tuple(picks[:number])
+    return tuple(picks)
+
+
+def _time_of(entry: Entry, shown: Shown) -> int:
+    """Milliseconds to read as much of a post as the mail shows."""
+    if shown is Shown.LEAD:
+        return reading_time(entry.title) + reading_time(entry.summary[:SUMMARY_LIMIT])
+    return reading_time(entry.title) if shown is Shown.HEADLINE else 0
+
+
+def _place_of(entry: Entry) -> tuple[int, float, int]:
+    return (-entry.score, -entry.published.timestamp(), entry.key)
 
 
 def show(edition: Edition, picks: Iterable[Pick]) -> Edition:
@@ -346,21 +428,15 @@ def telling_of(post: KnownPost) -> Telling:
     )
 
 
-def _most_told_first(stories: Iterable[list[KnownPost]]) -> list[list[KnownPost]]:
-    """By how many sources tell them; equal ones stay newest first."""
-    by_date = sorted(stories, key=lambda story: (-story[0].published.timestamp(), story[0].key))
-    return sorted(by_date, key=lambda story: -_sources(story))
+def _by_score(stories: Iterable[tuple[list[KnownPost], Score]]) -> list[tuple[list[KnownPost], Score]]:
+    """Highest first; equal ones newest first, then by key."""
+    return sorted(stories, key=lambda told: (-told[1].points, -told[0][0].published.timestamp(), told[0][0].key))
 
 
-def _sources(story: Sequence[KnownPost]) -> int:
-    return len({post.source_name or post.categories[:1] for post in story})
-
-
-def _entries(story: Sequence[KnownPost], reason: str, earlier: Mapping[int, Earlier]) -> list[Entry]:
+def _entries(story: Sequence[KnownPost], told: Score, reason: str, earlier: Mapping[int, Earlier]) -> list[Entry]:
     head, *rest = story
-    told = f"{reason} sources={_sources(story)}" if rest else reason
     before = next((earlier[post.key] for post in story if post.key in earlier), None)
-    first = replace(_entry(head, told), earlier=before)
+    first = replace(_entry(head, " ".join((reason, *told.reasons))), score=told.points, earlier=before)
     return [first, *(_entry(post, f"{reason} story={head.key}", head.key) for post in rest)]
 
 
@@ -380,5 +456,8 @@ def _entry(post: KnownPost, reason: str, story: int | None = None) -> Entry:
 
 
 def _rounds(rows: Iterable[Sequence[Entry]]) -> list[Entry]:
-    """The first of each row, then the second of each, and so on."""
-    return [entry for turn in zip_longest(*rows) for entry in turn if entry is not None]
+    """The first of each row, then the second of each, and so on; by score within a round."""
+    found: list[Entry] = []
+    for turn in zip_longest(*rows):
+        found += sorted((entry for entry in turn if entry is not None), key=_place_of)
+    return found

@@ -7,7 +7,7 @@ one transaction, and a page counts as published only after it is on disk.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -70,6 +70,8 @@ class DigestPlan:
     send_empty: bool = False
     group_stories: bool = True
     """Posts that tell the same story take one place in the mail."""
+    weights: Mapping[str, float] = field(default_factory=dict)
+    """Points of tags and codes (``ranking.score``)."""
     limits: Limits = field(default_factory=Limits)
     sums_up: str = ""
     """The digest that it sums up for readers who want less mail. Such a one begins without a first edition, and goes
@@ -297,6 +299,7 @@ def build_frozen(
         titles=plan.titles,
         reason=reason,
         group=plan.group_stories,
+        weights=plan.weights,
         earlier=past.earlier,
     )
     mail = render_mail(edition, look.imprint, look.templates, look.language, plan.limits)

@@ -10,12 +10,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time
 from functools import partial
 from urllib.parse import quote, urlsplit
 
-from digest.edition import Edition, Entry, Imprint, Limits, Pick, Section, Shown, count, rank, show
+from digest.edition import (
+    SUMMARY_LIMIT,
+    Edition,
+    Entry,
+    Imprint,
+    Limits,
+    Pick,
+    Section,
+    Shown,
+    count,
+    explain,
+    rank,
+    reading_minutes,
+    show,
+)
 from digest.period import period_days
 from digest.ports import Language, Templates
 from digest.text import clean_line, cut
@@ -31,7 +45,6 @@ PREHEADER = (40, 90)
 
 _NO_ADDRESS = re.compile(r"[\s<>\"\x00-\x20\x7f]")
 _TITLE_LIMIT = 300
-_SUMMARY_LIMIT = 200
 _NAME_LIMIT = 60
 _URL_LIMIT = 1_000
 _CONTENTS_LIMIT = 16
@@ -192,7 +205,7 @@ def render_mail(
     draft = partial(_draft, edition, imprint=imprint, templates=templates, language=language)
     whole = draft(picks)
     if _fits(whole, limits):
-        return whole
+        return replace(whole, edition=explain(whole.edition, limits))
     low, high, best = 0, len(picks), draft(())
     while high - low > 1:
         middle = (low + high) // 2
@@ -201,7 +214,7 @@ def render_mail(
             low, best = middle, mail
         else:
             high = middle
-    return best
+    return replace(best, edition=explain(best.edition, limits))
 
 
 def render_again(edition: Edition, imprint: Imprint, templates: Templates, language: Language) -> Mail:
@@ -255,6 +268,7 @@ def _context(edition: Edition, imprint: Imprint, language: Language) -> Mapping[
         "hidden_parts": sum(not part.items for part in parts),
         "part_count": len(parts),
         "balance": edition.balance,
+        "minutes": reading_minutes(edition),
         "light": LIGHT,
         "dark": DARK,
         "foot": FOOT,
@@ -310,7 +324,7 @@ def _item(
         number=number,
         title=cut(clean_line(entry.title), _TITLE_LIMIT),
         url=url if url and len(url) <= _URL_LIMIT else f"{page}#{entry_anchor(entry)}",
-        summary=cut(clean_line(summary_alone(entry)), _SUMMARY_LIMIT),
+        summary=cut(clean_line(summary_alone(entry)), SUMMARY_LIMIT),
         meta=f"{source} · {when}" if source else when,
         also=_also(followers, language),
         also_url=f"{page}#{entry_anchor(entry)}",

@@ -21,11 +21,13 @@ from digest.edition import (
     build_edition,
     edition_from_json,
     edition_to_json,
+    explain,
     members,
     rank,
+    reading_minutes,
     show,
 )
-from digest.models import KnownPost
+from digest.models import Code, KnownPost
 
 MakePost = Callable[..., KnownPost]
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -81,7 +83,7 @@ def test_members_say_where_how_and_why(make_post: MakePost) -> None:
     edition = build([make_post(1), make_post(2, categories=("b",))], reason=Reason.NEWEST_DAY)
     edition = show(edition, rank(edition, Limits(items=1)))
     found = [(m.post_key, m.section, m.position, m.shown, m.reason) for m in members(edition)]
-    assert found == [(2, "b", 1, "lead", "newest-day"), (1, "要闻", 1, "page", "newest-day")]
+    assert found == [(2, "b", 1, "page", "newest-day"), (1, "要闻", 1, "lead", "newest-day")]
 
 
 def test_leads_come_in_rounds_and_only_with_a_summary(make_post: MakePost) -> None:
@@ -90,8 +92,76 @@ def test_leads_come_in_rounds_and_only_with_a_summary(make_post: MakePost) -> No
     picks = rank(build(posts), Limits(leads=3, leads_per_section=2))
     assert [(pick.key, pick.shown) for pick in picks] == [
         (1, Shown.LEAD), (2, Shown.LEAD), (11, Shown.LEAD),
-        (3, Shown.HEADLINE), (10, Shown.HEADLINE), (4, Shown.HEADLINE), (5, Shown.HEADLINE), (6, Shown.HEADLINE),
+        (10, Shown.HEADLINE), (3, Shown.HEADLINE), (4, Shown.HEADLINE), (5, Shown.HEADLINE), (6, Shown.HEADLINE),
     ]  # fmt: skip
+
+
+def test_headlines_come_by_score_under_the_quota_of_their_section(make_post: MakePost) -> None:
+    """A section that had its share waits for the others; what is left over is its own again."""
+    posts = [make_post(key, categories=("loud",), summary="") for key in range(1, 7)]
+    posts += [make_post(key, categories=("still",), summary="") for key in range(10, 13)]
+    edition = build(posts)
+    assert [pick.key for pick in rank(edition, Limits(quota=100))] == [1, 2, 3, 4, 5, 6, 10, 11, 12]
+    picks = rank(edition, Limits(quota=50))
+    assert [pick.key for pick in picks] == [1, 10, 2, 11, 3, 12, 4, 5, 6]
+    assert [pick.key for pick in picks if pick.waited] == [2, 3, 4]
+
+
+def test_weights_put_posts_first_in_all_sections(make_post: MakePost) -> None:
+    posts = [
+        make_post(1, categories=("a",)),
+        make_post(2, categories=("a",), tags=("广告",)),
+        make_post(3, categories=("a",), codes=(Code(market="90", code="BK1036", name="半导体"),)),
+        make_post(4, categories=("b",), tags=("央行",)),
+    ]
+    edition = build(posts, weights={"央行": 2, "90,BK1036": 0.5, "广告": -1})
+    assert keys(edition) == {"a": [3, 1, 2], "b": [4]}
+    assert [pick.key for pick in rank(edition, Limits())] == [4, 3, 1, 2]
+    assert [entry.reason for entry in edition.entries] == ["new weight=0.5", "new", "new weight=-1", "new weight=2"]
+
+
+def test_the_reading_budget_stops_adding(make_post: MakePost) -> None:
+    """At 400 characters a minute; one post is shown however long it is."""
+    posts = [make_post(key, title="涨" * 100, summary="跌" * 100) for key in range(1, 7)]
+    edition = build(posts)
+    assert len(rank(edition, Limits(minutes=1, leads=1))) == 3, "200 characters, then 100 each"
+    assert len(rank(edition, Limits(minutes=1, leads=2))) == 2
+    assert len(rank(edition, Limits(minutes=60))) == 6
+    long = build([make_post(1, title="涨" * 900), make_post(2)])
+    assert len(rank(long, Limits(minutes=1))) == 1
+    assert reading_minutes(show(long, rank(long, Limits(minutes=1)))) == 3
+    assert reading_minutes(show(edition, ())) == 0
+
+
+@pytest.mark.parametrize(
+    ("limits", "picked", "reasons"),
+    [
+        (Limits(items=2), 2, ["new turn=1", "new age=1h turn=2", "new age=2h turn=3 no-summary over=items"]),
+        (Limits(minutes=1), 2, ["new turn=1", "new age=1h turn=2", "new age=2h turn=3 no-summary over=minutes"]),
+        (Limits(), 2, ["new turn=1", "new age=1h turn=2", "new age=2h turn=3 no-summary over=bytes"]),
+        (Limits(), 3, ["new turn=1", "new age=1h turn=2", "new age=2h turn=3 no-summary"]),
+        (Limits(quota=1), 3, ["new turn=1", "new age=1h turn=2", "new age=2h turn=3 no-summary"]),
+    ],
+)
+def test_reasons_say_why_each_post_has_its_place(
+    make_post: MakePost, limits: Limits, picked: int, reasons: list[str]
+) -> None:
+    posts = [
+        make_post(hours, published=NOON - timedelta(hours=hours), title="涨" * 190, summary="" if hours == 2 else "跌")
+        for hours in range(3)
+    ]
+    edition = build(posts)
+    edition = explain(show(edition, rank(edition, limits)[:picked]), limits)
+    assert [entry.reason for entry in edition.entries] == reasons
+    assert [member.reason for member in members(edition)] == reasons
+
+
+def test_reasons_name_the_quota(make_post: MakePost) -> None:
+    posts = [make_post(key, categories=("loud",)) for key in (1, 2)] + [make_post(3, categories=("still",))]
+    limits = Limits(quota=50, leads=0)
+    edition = build(posts)
+    edition = explain(show(edition, rank(edition, limits)), limits)
+    assert [entry.reason for entry in edition.entries] == ["new turn=1", "new turn=3 quota", "new turn=2"]
 
 
 def told(make_post: MakePost) -> list[KnownPost]:
@@ -112,7 +182,7 @@ def test_posts_of_one_story_stand_together_and_take_one_place(make_post: MakePos
     assert [(entry.key, entry.story, entry.reason) for entry in edition.sections[1].entries] == [
         (2, None, "new sources=3"), (3, 2, "new story=2"), (4, 2, "new story=2"), (5, None, "new"),
     ]  # fmt: skip
-    assert [pick.key for pick in rank(edition, Limits())] == [1, 2, 5]
+    assert [pick.key for pick in rank(edition, Limits())] == [2, 1, 5]
 
 
 def test_grouped_posts_count_as_grouped_only_beside_a_shown_lead(make_post: MakePost) -> None:
@@ -120,7 +190,7 @@ def test_grouped_posts_count_as_grouped_only_beside_a_shown_lead(make_post: Make
     picks = rank(edition, Limits())
     balance = show(edition, picks).balance
     assert (balance.arrived, balance.here, balance.grouped, balance.page) == (5, 3, 2, 0)
-    balance = show(edition, picks[:1]).balance
+    balance = show(edition, picks[1:2]).balance
     assert (balance.arrived, balance.here, balance.grouped, balance.page) == (5, 1, 0, 4)
 
 

@@ -14,7 +14,17 @@ from zoneinfo import ZoneInfo
 import lxml.html
 import pytest
 
-from digest.edition import HTML_BUDGET, TEXT_BUDGET, Edition, Imprint, Limits, Shown, edition_from_json, edition_to_json
+from digest.edition import (
+    HTML_BUDGET,
+    TEXT_BUDGET,
+    Edition,
+    Imprint,
+    Limits,
+    Shown,
+    edition_from_json,
+    edition_to_json,
+    reading_minutes,
+)
 from digest.errors import TemplateError
 from digest.languages import CatalogueLanguage
 from digest.models import KnownPost
@@ -384,6 +394,20 @@ def test_a_story_names_who_else_tells_it(
     (line,) = tree(mail).xpath("//p[@class='balance']")
     assert [int(number) for number in re.findall(r"\d+", line.text_content())] == [7, 2, 5]
     assert line.text_content().strip() in mail.text
+
+
+@pytest.mark.parametrize("minutes", [None, 1, 3])
+def test_the_reading_budget_keeps_the_mail_short(
+    render: Render, make_edition: MakeEdition, language: CatalogueLanguage, minutes: int | None
+) -> None:
+    """Both parts say how long it takes, and the balance still adds up."""
+    mail = render(make_edition(400), Limits(minutes=minutes))
+    balance = mail.edition.balance
+    assert reading_minutes(mail.edition) == (minutes or 13)
+    assert balance.arrived == balance.here + balance.grouped + balance.page == 400
+    said = language.plural("about {count} minute", "about {count} minutes", minutes or reading_minutes(mail.edition))
+    assert said in visible(mail)
+    assert said in mail.text
 
 
 # ---------------------------------------------------------------- text part
