@@ -430,7 +430,14 @@ class App:
                     catch_up=digest.catch_up,
                     expires_after=digest.expires_after,
                     send_empty=digest.send_empty,
-                    limits=Limits(items=digest.max_items, html_bytes=int(digest.max_bytes)),
+                    group_stories=digest.group_stories,
+                    weights=digest.weights,
+                    limits=Limits(
+                        items=digest.max_items,
+                        minutes=digest.minutes,
+                        quota=digest.quota,
+                        html_bytes=int(digest.max_bytes),
+                    ),
                 )
             )
         return plans
