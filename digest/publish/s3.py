@@ -86,10 +86,7 @@ _BY_EXCEPTION = {
     "ProfileNotFound": ("there is no such profile of credentials", "correct AWS_PROFILE"),
     "EndpointConnectionError": ("{host} cannot be reached", _UNREACHED),
     "ConnectionClosedError": ("{host} broke the connection", "the next run makes up for it"),
-    "ConnectTimeoutError": (
-        "{host} cannot be reached in time",
-        "correct s3.endpoint or s3.region, or look at the network",
-    ),
+    "ConnectTimeoutError": ("{host} cannot be reached in time", _UNREACHED),
     "ReadTimeoutError": ("{host} did not answer in time", "the next run makes up for it"),
     "SSLError": ("the certificate of {host} cannot be trusted", "correct s3.endpoint, or name the CA in AWS_CA_BUNDLE"),
     "ProxyConnectionError": ("the proxy cannot be reached", "correct HTTPS_PROXY"),
@@ -128,7 +125,7 @@ class _Known:
 
 class S3Output:
     """Satisfies ``ports.Output`` and ``folder.Comparable``. Every fault becomes an ``OutputError`` that names the
-    object.
+    object. It remembers what it was told, faults included, so each run takes a new one.
 
     ``endpoint`` is the address of a service other than Amazon's. ``max_age`` in seconds is how long readers and CDNs
     may keep what is not an archive. Raises ConfigError if boto3 is not installed or cannot be set up.
@@ -195,6 +192,7 @@ class S3Output:
             raise
         except BaseException:  # somebody wants it to stop
             self._pending.clear()
+            self._held = 0
             raise
         finally:
             self._batching = False
