@@ -36,7 +36,7 @@ HERE = Path(__file__).parent
 FLOORS = {"list": "list + stat", "read": "read every byte", "yaml": "read + CSafeLoader"}
 RUNS = {"cold": "cold", "unchanged": "nothing new", "new": "new posts"}
 PEER = "hugo"
-TARGETS = {
+TARGETS: dict[tuple[str, str], dict[int, tuple[float, float | None]]] = {
     ("cold", "wall"): {17_000: (0.8, 0.5), 100_000: (0.7, 0.4)},
     ("cold", "cpu"): {17_000: (0.8, None)},
     ("unchanged", "wall"): {17_000: (0.12, 0.08), 100_000: (0.07, 0.04)},
@@ -305,7 +305,7 @@ def machine() -> dict[str, Any]:
 
 def against_hugo(report: dict[str, Any]) -> list[tuple[str, ...]]:
     """A row for each target: what, how much of Hugo's, what it must and should be, and whether it is."""
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for size in report["sizes"]:
         for (run, what), targets in TARGETS.items():
             key = {"wall": "times", "cpu": "times_cpu", "peak": "times_peak"}[what]
