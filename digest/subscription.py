@@ -102,8 +102,8 @@ class MailAddress:
 def parse_address(text: str) -> MailAddress:
     """An address from a form, a file or the command line. Spaces around it do not count.
 
-    Refused: controls, invisible characters, quoted local parts, address literals, anything over 254 octets (64 before the @).
-    Raises InvalidAddress.
+    Refused: controls, invisible characters, quoted local parts, address literals, anything over 254 octets (64 before
+    the @). Raises InvalidAddress.
     """
     from email_validator import EmailNotValidError, validate_email  # late: few runs need it
 
