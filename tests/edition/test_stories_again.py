@@ -13,9 +13,9 @@ print(group_stories([
     Telling(
         key=number,
         title=f"第{number}条快讯：{names[number % 10]}公司公布{number}号项目",
-        summary=f"项目{number}的投资额为{number}亿元，涉及{number % 7}座工厂和{number % 3}个城市。",
+        summary=f"项目{number}的投资额为{number}亿元。（第{number % 4}新闻）",
     )
-    for number in range(60)
+    for number in reversed(range(30))
 ]))
 """
 
