@@ -413,8 +413,11 @@ class Language(Protocol):
 
     tag: str
     """BCP 47, such as ``zh-CN``."""
-    direction: str
-    """``ltr`` or ``rtl``."""
+
+    @property
+    def direction(self) -> str:
+        """``ltr`` or ``rtl``."""
+        ...
 
     def text(self, message: str, **values: object) -> str:
         """The message in this language, with ``{name}`` filled in. Not escaped."""
