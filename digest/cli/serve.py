@@ -25,7 +25,8 @@ def command(config: Path, host: str, port: int) -> int:
 
     with service(config) as running:
         app = site_app(running, local=host in ("127.0.0.1", "::1", "localhost"))
-        click.echo(f"http://{host}:{port}/ shows {running.settings.output}")
+        if isinstance(running.settings.output, Path):
+            click.echo(f"http://{host}:{port}/ shows {running.settings.output}")
         if running.settings.subscriptions.enabled:
             click.echo(f"people subscribe at {running.settings.subscriptions_url}/")
         server = uvicorn.Server(

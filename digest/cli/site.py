@@ -1,10 +1,12 @@
-"""The site as one ASGI application: the subscription pages, and the output folder for everything else."""
+"""The site as one ASGI application: the subscription pages, and the output folder for everything else. What is in a
+bucket is not served from here."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
@@ -20,11 +22,10 @@ from digest.web.guard import networks
 def site_app(running: Service, *, local: bool) -> ASGIApp:
     """``local``: it is for this machine alone, and may be asked for by its name."""
     settings = running.settings
-    files = Mount("/", StaticFiles(directory=settings.output, html=True, check_dir=False), name="output")
-    if not settings.subscriptions.enabled:
-        return Starlette(routes=[files])
-    app = subscription_app(running, local=local)
-    app.router.routes.append(files)
+    app = subscription_app(running, local=local) if settings.subscriptions.enabled else Starlette()
+    if isinstance(settings.output, Path):
+        files = StaticFiles(directory=settings.output, html=True, check_dir=False)
+        app.router.routes.append(Mount("/", files, name="output"))
     return app
 
 

@@ -19,6 +19,7 @@ from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import unquote
 
@@ -27,6 +28,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from moto.moto_server.threaded_moto_server import ThreadedMotoServer
 
+from digest.config import load
 from digest.errors import ConfigError, OutputError
 from digest.publish import s3
 from digest.publish.folder import DryOutput, FolderOutput
@@ -792,3 +794,16 @@ def test_without_boto3_nothing_is_touched(bucket: Bucket, remote: Site, monkeypa
     )
     monkeypatch.delenv("PYTHONPATH")
     assert remote.run_json().report["collected"]["arrived"] == 3
+
+
+def test_a_bucket_is_not_served_from_here(bucket: Bucket, remote: Site) -> None:
+    """Whoever serves the bucket does that; a folder is served."""
+    from digest.cli.site import site_app
+
+    def routes(config: str) -> list[Any]:
+        remote.configure(f"{config}subscriptions:\n  enabled: false\n")
+        running: Any = SimpleNamespace(settings=load(remote.folder / "config.yaml", {}))
+        return [route.name for route in site_app(running, local=True).routes]  # type: ignore[attr-defined]
+
+    assert routes(configured(bucket)) == []
+    assert routes(CONFIG) == ["output"]
