@@ -7,6 +7,7 @@ room for is on the edition's page, and the counts of both always add up.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -28,6 +29,11 @@ TEXT_BUDGET = 100_000
 """Bytes of its plain text before base64."""
 SUMMARY_LIMIT = 200
 """Characters of a summary in a mail."""
+
+
+_HIGHLIGHTS = 3
+"""Of each kind at most."""
+_LEAST_MENTIONS = 3
 
 
 class Shown(StrEnum):
@@ -142,6 +148,18 @@ class Section:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Highlight:
+    """A stock or sector that many posts of an edition name."""
+
+    code: str
+    """With its market: ``90,BK1036``."""
+    name: str
+    is_sector: bool
+    posts: int
+    """How many name it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Edition:
     """One issue of a digest."""
 
@@ -154,6 +172,8 @@ class Edition:
     frozen_at: datetime
     """UTC."""
     sections: tuple[Section, ...]
+    highlights: tuple[Highlight, ...] = ()
+    """Stocks, then sectors; those that most posts name first."""
 
     @property
     def entries(self) -> tuple[Entry, ...]:
@@ -254,6 +274,7 @@ def build_edition(
         last_day=days[1],
         frozen_at=frozen_at,
         sections=sections,
+        highlights=_highlights(newest),
     )
 
 
@@ -425,6 +446,25 @@ def telling_of(post: KnownPost) -> Telling:
         title=post.title,
         summary=post.summary,
         codes=frozenset(f"{code.market},{code.code}" for code in post.codes if not code.is_sector),
+    )
+
+
+def _highlights(posts: Sequence[KnownPost]) -> tuple[Highlight, ...]:
+    """The stocks and sectors that most posts name, a few of each; none that fewer than three name."""
+    names: dict[tuple[bool, str], Counter[str]] = {}
+    for post in posts:
+        for key, name in {(code.is_sector, f"{code.market},{code.code}"): code.name for code in post.codes}.items():
+            names.setdefault(key, Counter())[name] += 1
+    found = [
+        Highlight(code=code, name=min(counts, key=lambda name: (-counts[name], name)), is_sector=kind, posts=posts_of)
+        for (kind, code), counts in names.items()
+        if (posts_of := counts.total()) >= _LEAST_MENTIONS
+    ]
+    found.sort(key=lambda highlight: (-highlight.posts, highlight.code))
+    return tuple(
+        highlight
+        for kind in (False, True)
+        for highlight in [each for each in found if each.is_sector is kind][:_HIGHLIGHTS]
     )
 
 

@@ -19,6 +19,7 @@ from digest.ports import Language, Templates
 from digest.render.feeds.digests import feed_path
 from digest.render.feeds.model import Addresses
 from digest.render.mail import (
+    charts,
     edition_date,
     edition_url,
     entry_anchor,
@@ -118,6 +119,7 @@ def render_edition_page(
             for position, section in enumerate(edition.sections, start=1)
         ),
         "balance": edition.balance,
+        "charts": charts(edition, language),
     }
     return templates.render("editions/page.html", context).encode()
 

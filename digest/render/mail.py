@@ -49,6 +49,8 @@ _NAME_LIMIT = 60
 _URL_LIMIT = 1_000
 _CONTENTS_LIMIT = 16
 _ALSO_LIMIT = 3
+_BAR_WIDTH = 240
+"""Pixels of the longest bar: fits a narrow telephone."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -105,6 +107,24 @@ class _Part:
     total: int
     more: int
     items: tuple[_Item, ...] = field(default=())
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Bar:
+    """A stock or sector with how many posts name it, ready for a template."""
+
+    name: str
+    posts: int
+    width: int
+    """Pixels, in proportion to the longest of the edition."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Chart:
+    """Stocks or sectors, ready for a template."""
+
+    title: str
+    bars: tuple[Bar, ...]
 
 
 def edition_path(digest: str, period: str) -> str:
@@ -269,12 +289,35 @@ def _context(edition: Edition, imprint: Imprint, language: Language) -> Mapping[
         "part_count": len(parts),
         "balance": edition.balance,
         "minutes": reading_minutes(edition),
+        "charts": charts(edition, language),
         "light": LIGHT,
         "dark": DARK,
         "foot": FOOT,
         "start": "right" if language.direction == "rtl" else "left",
         "fonts": fonts(language),
     }
+
+
+def charts(edition: Edition, language: Language) -> tuple[Chart, ...]:
+    """The most mentioned stocks and sectors; empty if none is mentioned often."""
+    most = max((highlight.posts for highlight in edition.highlights), default=1)
+    named = ((language.text("Stocks"), False), (language.text("Sectors"), True))
+    found = (
+        Chart(
+            title=title,
+            bars=tuple(
+                Bar(
+                    name=cut(clean_line(highlight.name), _NAME_LIMIT) or highlight.code,
+                    posts=highlight.posts,
+                    width=max(_BAR_WIDTH * highlight.posts // most, 1),
+                )
+                for highlight in edition.highlights
+                if highlight.is_sector is kind
+            ),
+        )
+        for title, kind in named
+    )
+    return tuple(chart for chart in found if chart.bars)
 
 
 def fonts(language: Language) -> str:

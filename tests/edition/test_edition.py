@@ -279,3 +279,23 @@ def test_a_story_that_goes_on_says_where_it_was_told_before(make_post: MakePost)
     edition = build(told(make_post), group=True, earlier={4: before, 5: before})
     found = {entry.key: entry.earlier for entry in edition.entries}
     assert found == {1: None, 2: before, 3: None, 4: None, 5: before}
+
+
+def test_what_many_posts_name_is_a_highlight(make_post: MakePost) -> None:
+    """Posts are counted, not mentions; the usual name is taken; three of a kind at most, none with fewer than three."""
+
+    def named(number: int, codes: list[tuple[str, str]]) -> KnownPost:
+        return make_post(
+            number, codes=tuple(Code(market="1", code=code, name=name, mentions=9) for code, name in codes)
+        )
+
+    posts = [named(number, [("BK1", "银行"), ("600001", "甲"), ("600001", "甲")]) for number in range(1, 4)]
+    posts += [named(number, [("600002", "乙" if number % 3 else "乙股份"), ("600003", "丙")]) for number in range(4, 8)]
+    posts += [named(number, [("600004", "丁"), ("600005", "戊"), ("BK2", "少")]) for number in range(8, 10)]
+    posts += [named(number, [("600004", "丁")]) for number in range(10, 13)]
+    found = [(each.code, each.name, each.is_sector, each.posts) for each in build(posts).highlights]
+    assert found == [
+        ("1,600004", "丁", False, 5), ("1,600002", "乙", False, 4), ("1,600003", "丙", False, 4),
+        ("1,BK1", "银行", True, 3),
+    ]  # fmt: skip
+    assert build(posts[7:9]).highlights == ()

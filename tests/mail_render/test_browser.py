@@ -13,7 +13,7 @@ import pytest
 
 from digest.edition import Edition, Imprint, Limits
 from digest.languages import CatalogueLanguage
-from digest.models import KnownPost
+from digest.models import Code, KnownPost
 from digest.render.editions import render_edition_page
 from digest.render.mail import render_mail
 from digest.templates import FolderTemplates
@@ -65,7 +65,8 @@ def browser() -> Iterator[Any]:
 @pytest.fixture
 def edition(make_edition: Callable[..., Edition], make_post: Callable[..., KnownPost]) -> Edition:
     """Long words, long titles, a long category, emoji."""
-    posts = [make_post(key) for key in range(1, 30)]
+    codes = (Code(market="90", code="BK1", name="名" * 60), Code(market="1", code="600001", name=LONG))
+    posts = [make_post(key, codes=codes) for key in range(1, 30)]
     posts += [
         make_post(40, title=LONG, summary=LONG, source_name=LONG, categories=(LONG,)),
         make_post(41, title="题" * 200, summary="👩‍👩‍👧" * 80, categories=("分类" * 40,)),
@@ -131,6 +132,7 @@ def test_the_page_fits_every_width_and_can_be_read(browser: Any, page_file: Path
     for view, page in views(browser, page_file):
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), view
         assert [text for text in page.evaluate(CONTRASTS) if text[0] < 4.5] == [], view
+        assert page.evaluate("document.querySelectorAll('.charts meter').length") == 2, view
 
 
 def test_the_table_of_contents_leads_to_its_sections(browser: Any, page_file: Path) -> None:

@@ -27,7 +27,7 @@ from digest.edition import (
 )
 from digest.errors import TemplateError
 from digest.languages import CatalogueLanguage
-from digest.models import KnownPost
+from digest.models import Code, KnownPost
 from digest.render.mail import (
     DARK,
     FOOT,
@@ -408,6 +408,25 @@ def test_the_reading_budget_keeps_the_mail_short(
     said = language.plural("about {count} minute", "about {count} minutes", minutes or reading_minutes(mail.edition))
     assert said in visible(mail)
     assert said in mail.text
+
+
+def test_highlights_are_bars_made_of_cells(
+    render: Render, make_edition: MakeEdition, make_post: MakePost, language: CatalogueLanguage
+) -> None:
+    """With their counts, in proportion; the same in the text part; nothing at all when nothing is named often."""
+    bank, steel = Code(market="90", code="BK1", name="<银行>"), Code(market="1", code="600001", name="钢铁股份")
+    posts = [make_post(key, codes=(bank, steel) if key < 4 else (bank,)) for key in range(1, 7)]
+    mail = render(make_edition(posts=posts))
+    counts = [language.plural("{count} post", "{count} posts", count) for count in (3, 6)]
+    lines = [" ".join(line.text_content().split()) for line in tree(mail).xpath("//p[@class='mentioned']")]
+    assert lines == [f"钢铁股份 {counts[0]}", f"<银行> {counts[1]}"]
+    assert tree(mail).xpath("//table[@class='chart']/@width") == ["120", "240"]
+    assert re.findall(r"(?m)^- (.+)$", mail.text) == [f"钢铁股份 ({counts[0]})", f"<银行> ({counts[1]})"]
+    test_h5_nothing_that_mail_programs_do_not_know(lambda _: mail, lambda _: mail.edition)
+    test_h2_one_column_of_600_pixels_in_presentation_tables(lambda _: mail, lambda: mail.edition)
+    test_h14_type_is_large_enough(lambda _: mail, lambda: mail.edition)
+    quiet = render(make_edition(posts=posts[3:5]))
+    assert language.text("Most mentioned") not in quiet.html + quiet.text
 
 
 # ---------------------------------------------------------------- text part
