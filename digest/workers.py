@@ -30,6 +30,8 @@ _BOOT = (
     "import sys, pickle; sys.path[:] = pickle.load(sys.stdin.buffer); from digest.workers import serve; serve()"
 )  # fmt: skip
 _LENGTH = 8
+_PIPE = 512 * 1024
+"""Bytes that may wait in a pipe (on Linux), so that nobody waits for the other to take what it is given."""
 
 
 def processors() -> int:
@@ -143,6 +145,7 @@ class _Helper:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
+                pipesize=_PIPE,
             )
         except OSError:
             return None
