@@ -1,13 +1,14 @@
 # make run     set everything up and digest the sample archive: feeds in public/, a mail in var/outbox/
 # make test    set everything up and run the tests (make test-all: the long ones too)
 # make check   lint and types        make bench   measure        make lock   renew the pinned versions
+# make screenshots   take the pictures in docs/images again (needs Chromium)
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip --quiet --disable-pip-version-check --no-input
 
-.PHONY: run test test-all check lint types bench docs lock clean
+.PHONY: run test test-all check lint types bench docs screenshots lock clean
 
 run: $(VENV)/run
 	$(BIN)/digest run
@@ -32,6 +33,9 @@ bench: $(VENV)/dev
 
 docs: $(VENV)/dev
 	$(BIN)/python -m digest.config > docs/config.schema.json
+
+screenshots: $(VENV)/dev
+	$(BIN)/python docs/screenshots.py
 
 $(VENV)/run: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
