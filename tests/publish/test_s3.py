@@ -10,6 +10,7 @@ import gzip
 import json
 import logging
 import re
+import shutil
 import socket
 import sys
 import tempfile
@@ -23,6 +24,7 @@ from types import SimpleNamespace
 from typing import Any
 from urllib.parse import unquote
 
+import feedparser
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -709,6 +711,27 @@ def test_a_run_publishes_everything(bucket: Bucket, remote: Site, tmp_path: Path
         assert head["ContentType"] == content_type(key.removeprefix("site/"), expected[key])
         assert head["CacheControl"] == "public, max-age=300"
     assert not (remote.folder / "public").exists()
+
+
+def test_readers_get_the_sample_site_from_a_bucket(bucket: Bucket, tmp_path: Path) -> None:
+    """The sample configuration with another output; every feed is fetched over HTTP as it was put there."""
+    root = Path(__file__).parents[2]
+    site = Site(tmp_path / "sample", "")
+    shutil.copytree(root / "examples", site.folder / "examples")
+    place = f"output: s3://{bucket.name}\ns3: {{endpoint: '{bucket.endpoint}', addressing: path, region: us-east-1}}"
+    sample = (root / "config.yaml").read_text(encoding="utf-8")
+    site.configure(re.sub("^output: .*$", place, sample, flags=re.MULTILINE))
+    result = site.run_json(as_of=None)
+    assert result.report["failures"] == []
+    assert set(result.written) == bucket.names()
+    feeds = [name for name in bucket.names() if name.endswith(".xml")]
+    assert len(feeds) > 20
+    for name in feeds:
+        where = {"Bucket": bucket.name, "Key": name}
+        feed = feedparser.parse(bucket.client.generate_presigned_url("get_object", Params=where))
+        assert not feed.bozo
+        assert feed.headers["content-type"] == content_type(name, bucket.bytes_of(name))
+        assert feed.entries
 
 
 def test_a_run_without_news_uploads_nothing(bucket: Bucket, remote: Site) -> None:
