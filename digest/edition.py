@@ -160,6 +160,23 @@ class Highlight:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Correction:
+    """What an earlier edition's mail said of a post, and what is true now."""
+
+    key: int
+    period: str
+    """The edition that had the post."""
+    url: str
+    was_title: str
+    title: str
+    was_summary: str | None
+    """None if the mail did not show it; then its change is none."""
+    summary: str | None
+    gone: bool = False
+    """The post was withdrawn; title and summary are the last known."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Edition:
     """One issue of a digest."""
 
@@ -174,6 +191,8 @@ class Edition:
     sections: tuple[Section, ...]
     highlights: tuple[Highlight, ...] = ()
     """Stocks, then sectors; those that most posts name first."""
+    corrections: tuple[Correction, ...] = ()
+    """Of earlier editions; each is told once."""
 
     @property
     def entries(self) -> tuple[Entry, ...]:
@@ -238,6 +257,7 @@ def build_edition(
     group: bool = True,
     weights: Mapping[str, float] | None = None,
     earlier: Mapping[int, Earlier] | None = None,
+    corrections: Sequence[Correction] = (),
 ) -> Edition:
     """The posts in sections: those of ``categories`` in that order; if it is None those of every category, first in
     the order of ``titles``, then by name, posts without one last. A post of several categories is in the first of
@@ -275,6 +295,7 @@ def build_edition(
         frozen_at=frozen_at,
         sections=sections,
         highlights=_highlights(newest),
+        corrections=tuple(corrections),
     )
 
 

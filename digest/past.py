@@ -5,11 +5,19 @@ Pure: from the editions that were sent and the posts that they hold as they are 
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from digest.edition import Earlier, Edition, telling_of
+from digest.edition import Correction, Earlier, Edition, Reason, Shown, telling_of
 from digest.models import KnownPost
+
+CORRECTIONS = 5
+"""In one edition at most; more wait for the next."""
+
+_IMMATERIAL = re.compile(r"[\s,;:!?\"'`，。、；：！？“”‘’「」『』《》〈〉【】()…·|]+")
+"""What may change without a reader noticing; not what may stand in a number."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -18,6 +26,7 @@ class Past:
 
     earlier: Mapping[int, Earlier] = field(default_factory=dict)
     """Posts that go on with a story, by key."""
+    corrections: tuple[Correction, ...] = ()
 
 
 def find_updates(posts: Iterable[KnownPost], before: Edition, current: Mapping[int, KnownPost]) -> dict[int, Earlier]:
@@ -30,3 +39,68 @@ def find_updates(posts: Iterable[KnownPost], before: Edition, current: Mapping[i
         [telling_of(post) for post in posts], [telling_of(post) for post in known if post.gone_at is None]
     )
     return {key: Earlier(period=before.period, key=earlier) for key, earlier in found.items()}
+
+
+def find_corrections(editions: Iterable[Edition], current: Mapping[int, KnownPost]) -> tuple[Correction, ...]:
+    """What the mails of these editions, the oldest first, said of posts that say something else by now or are gone:
+    withdrawn ones first, then changed titles, then changed summaries, in the order they were sent. What one of the
+    editions corrected already is measured by that, so nothing is told twice."""
+    told: dict[int, Correction] = {}
+    for edition in editions:
+        told |= _told(edition)
+    found = [
+        correction
+        for key, said in told.items()
+        if key in current and (correction := _correction(said, current[key])) is not None
+    ]
+    found.sort(key=lambda each: (not each.gone, is_same(each.was_title, each.title)))
+    return tuple(found[:CORRECTIONS])
+
+
+def _told(edition: Edition) -> dict[int, Correction]:
+    """The last word of an edition's mail on posts, as corrections that change nothing."""
+    if any(entry.reason.partition(" ")[0] == Reason.MADE_UP for entry in edition.entries):
+        return {}  # it was mailed to nobody
+    told = {each.key: each for each in edition.corrections}
+    for entry in edition.entries:
+        if entry.shown in (Shown.LEAD, Shown.HEADLINE):
+            summary = entry.summary if entry.shown is Shown.LEAD else None
+            told[entry.key] = Correction(
+                key=entry.key,
+                period=edition.period,
+                url=entry.url,
+                was_title=entry.title,
+                title=entry.title,
+                was_summary=summary,
+                summary=summary,
+            )
+    return told
+
+
+def _correction(said: Correction, post: KnownPost) -> Correction | None:
+    """What there is to say of a post of which this was said."""
+    if said.gone:
+        return None
+    gone = post.gone_at is not None
+    summary = None if said.summary is None else post.summary
+    if not gone and is_same(said.title, post.title) and is_same(said.summary or "", summary or ""):
+        return None
+    return Correction(
+        key=said.key,
+        period=said.period,
+        url=post.url,
+        was_title=said.title,
+        title=said.title if gone else post.title,
+        was_summary=said.summary,
+        summary=said.summary if gone else summary,
+        gone=gone,
+    )
+
+
+def is_same(one: str, other: str) -> bool:
+    """The texts say the same: width, case, spaces and punctuation between words apart."""
+    return _material(one) == _material(other)
+
+
+def _material(text: str) -> str:
+    return _IMMATERIAL.sub("", unicodedata.normalize("NFKC", text).casefold())

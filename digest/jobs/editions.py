@@ -8,7 +8,7 @@ one transaction, and a page counts as published only after it is on disk.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from functools import partial
@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 from digest.edition import (
     Balance,
     CategoryTitle,
+    Correction,
     Edition,
     Imprint,
     Limits,
@@ -28,7 +29,7 @@ from digest.edition import (
 )
 from digest.errors import DigestError, OutputError, StoreError
 from digest.models import EditionRow, FrozenEdition, KnownPost, Recipient, SavedEdition
-from digest.past import Past, find_updates
+from digest.past import Past, find_corrections, find_updates
 from digest.period import Due, Schedule, Slot, day_bounds, due_period, period_days, period_name
 from digest.ports import EditionStore, Language, Output, Templates
 from digest.render.editions import index_path, render_edition_index, render_edition_page
@@ -244,7 +245,8 @@ def _freeze(
 ) -> list[EditionResult]:
     """The edition of everything and those of some categories, with all their deliveries, in one go."""
     build = partial(build_frozen, plan, look, now, slot.period, days, reason)
-    past = _past(store, plan, slot.period, posts, now)
+    before = _mailed_before(store, plan, slot.period, now)
+    past = _past(store, before, posts)
     mail, frozen = build(posts, (), past)
     recipients = [_Counted(_recipients(plan, slot, audience, look.imprint.zone, now))]
     variants = []
@@ -253,7 +255,9 @@ def _freeze(
         if chosen or plan.send_empty:
             readers = _Counted(_readers(plan, slot, audience, selection, look.imprint.zone, now))
             recipients.append(readers)
-            variants.append((build(chosen, selection, past)[1], readers))
+            before = _mailed_before(store, plan, slot.period, now, choice_label(selection))
+            theirs = replace(past, corrections=_corrections(store, before))
+            variants.append((build(chosen, selection, theirs)[1], readers))
     if store.freeze(frozen, recipients[0], variants) is None:
         return []
     return [
@@ -301,6 +305,7 @@ def build_frozen(
         group=plan.group_stories,
         weights=plan.weights,
         earlier=past.earlier,
+        corrections=past.corrections,
     )
     mail = render_mail(edition, look.imprint, look.templates, look.language, plan.limits)
     return mail, FrozenEdition(
@@ -318,13 +323,28 @@ def build_frozen(
     )
 
 
-def _past(store: EditionStore, plan: DigestPlan, period: str, posts: Sequence[KnownPost], now: datetime) -> Past:
-    """What the edition of this period takes up from those of the last week."""
-    before = [saved for saved in store.editions_since(plan.name, now - LOOK_BACK) if saved.period < period]
+def _mailed_before(
+    store: EditionStore, plan: DigestPlan, period: str, now: datetime, category: str = ""
+) -> list[SavedEdition]:
+    """The editions of the last week, the oldest first."""
+    return [saved for saved in store.editions_since(plan.name, now - LOOK_BACK, category) if saved.period < period]
+
+
+def _past(store: EditionStore, before: Sequence[SavedEdition], posts: Sequence[KnownPost]) -> Past:
+    """What an edition of these posts takes up from those before."""
     if not before:
         return Past()
     latest = max(before, key=lambda saved: saved.period)
-    return Past(earlier=find_updates(posts, read_edition(latest), store.posts_in([latest.key])))
+    return Past(
+        earlier=find_updates(posts, read_edition(latest), store.posts_in([latest.key])),
+        corrections=_corrections(store, before),
+    )
+
+
+def _corrections(store: EditionStore, before: Sequence[SavedEdition]) -> tuple[Correction, ...]:
+    """What there is to correct of these editions."""
+    editions = [read_edition(saved) for saved in before]
+    return find_corrections(editions, store.posts_in([saved.key for saved in before]))
 
 
 class _Counted:

@@ -19,6 +19,7 @@ from digest.ports import Language, Templates
 from digest.render.feeds.digests import feed_path
 from digest.render.feeds.model import Addresses
 from digest.render.mail import (
+    amendments,
     charts,
     edition_date,
     edition_url,
@@ -120,6 +121,7 @@ def render_edition_page(
         ),
         "balance": edition.balance,
         "charts": charts(edition, language),
+        "amendments": amendments(edition, imprint, language),
     }
     return templates.render("editions/page.html", context).encode()
 

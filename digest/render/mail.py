@@ -13,10 +13,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time
 from functools import partial
+from itertools import takewhile
 from urllib.parse import quote, urlsplit
 
 from digest.edition import (
     SUMMARY_LIMIT,
+    Correction,
     Edition,
     Entry,
     Imprint,
@@ -30,6 +32,7 @@ from digest.edition import (
     reading_minutes,
     show,
 )
+from digest.past import is_same
 from digest.period import period_days
 from digest.ports import Language, Templates
 from digest.text import clean_line, cut
@@ -49,6 +52,9 @@ _NAME_LIMIT = 60
 _URL_LIMIT = 1_000
 _CONTENTS_LIMIT = 16
 _ALSO_LIMIT = 3
+_CHANGE_LIMIT = 120
+"""Characters of what was, and of what is."""
+_BEFORE_CHANGE = 24
 _BAR_WIDTH = 240
 """Pixels of the longest bar: fits a narrow telephone."""
 
@@ -125,6 +131,28 @@ class Chart:
 
     title: str
     bars: tuple[Bar, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Change:
+    """What was and what is, ready for a template."""
+
+    was: str
+    now: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Amendment:
+    """A correction, ready for a template."""
+
+    title: str
+    url: str | None
+    """None if there is nothing to lead to."""
+    edition: str
+    """The date of the edition that is corrected."""
+    edition_url: str
+    changes: tuple[Change, ...]
+    gone: bool
 
 
 def edition_path(digest: str, period: str) -> str:
@@ -290,12 +318,50 @@ def _context(edition: Edition, imprint: Imprint, language: Language) -> Mapping[
         "balance": edition.balance,
         "minutes": reading_minutes(edition),
         "charts": charts(edition, language),
+        "amendments": amendments(edition, imprint, language),
         "light": LIGHT,
         "dark": DARK,
         "foot": FOOT,
         "start": "right" if language.direction == "rtl" else "left",
         "fonts": fonts(language),
     }
+
+
+def amendments(edition: Edition, imprint: Imprint, language: Language) -> tuple[Amendment, ...]:
+    """The corrections of an edition."""
+    year = edition.frozen_at.astimezone(imprint.zone).year
+    return tuple(
+        Amendment(
+            title=cut(clean_line(each.title), _TITLE_LIMIT),
+            url=None if each.gone else web_link(each.url),
+            edition=span(period_days(each.period), year, imprint, language),
+            edition_url=f"{edition_url(imprint, edition.digest, each.period)}#{post_anchor(each.key)}",
+            changes=_changes(each),
+            gone=each.gone,
+        )
+        for each in edition.corrections
+    )
+
+
+def _changes(correction: Correction) -> tuple[Change, ...]:
+    """Of title and summary, both if both changed."""
+    pairs = [(correction.was_title, correction.title), (correction.was_summary or "", correction.summary or "")]
+    return tuple(_change(clean_line(was), clean_line(now)) for was, now in pairs if not is_same(was, now))
+
+
+def _change(was: str, now: str) -> Change:
+    """Both texts, from shortly before the first difference if they are long."""
+    if max(len(was), len(now)) <= _CHANGE_LIMIT:
+        return Change(was=was, now=now)
+    import regex  # late: only long texts need it
+
+    before, after = regex.findall(r"\X", was), regex.findall(r"\X", now)
+    same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(before, after, strict=False)))
+    start = max(same - _BEFORE_CHANGE, 0)
+    lead = "…" if start else ""
+    return Change(
+        was=lead + cut("".join(before[start:]), _CHANGE_LIMIT), now=lead + cut("".join(after[start:]), _CHANGE_LIMIT)
+    )
 
 
 def charts(edition: Edition, language: Language) -> tuple[Chart, ...]:

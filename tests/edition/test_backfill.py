@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, time, timedelta
@@ -11,11 +12,13 @@ import pytest
 
 from digest.edition import Reason, edition_from_json
 from digest.errors import ConfigError, StoreError
-from digest.jobs.back_issues import LATEST, find_issue, list_issues
+from digest.jobs.back_issues import LATEST, files_of_issue, find_issue, list_issues, split_message
 from digest.jobs.backfill import GROUP, BackfillReport, backfill
 from digest.jobs.editions import DigestPlan
 from digest.models import DeliveryState, EditionState
 from digest.period import weekdays, weekly
+from digest.render.message import EditionMessage, Letterhead, Mailbox
+from digest.store import SqlStore
 
 
 @pytest.fixture
@@ -213,6 +216,15 @@ def test_many_days_are_published_some_at_a_time(begun: Any) -> None:
     assert len([path for path in report.written if path.endswith("/daily/index.html")]) == 1
 
 
+def test_two_at_once_make_it_once(
+    begun: Any, make_up: Callable[..., BackfillReport], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever comes second finds it there."""
+    monkeypatch.setattr(SqlStore, "make_up", lambda *_: None)
+    report = make_up("2026-11-20", "2026-11-20")
+    assert (made(report), report.existing) == ([], ["2026-11-20"])
+
+
 # ------------------------------------------------------------- back issues
 
 
@@ -243,3 +255,32 @@ def test_what_is_not_there(begun: Any, digest: str, period: str, message: str) -
     with pytest.raises(StoreError) as caught:
         find_issue(begun.store, begun.look.imprint, digest, period)
     assert str(caught.value) == message
+
+
+def test_an_edition_as_files(begun: Any) -> None:
+    """The message with its parts as they are read, and everything for programs."""
+    issue = find_issue(begun.store, begun.look.imprint, "daily", LATEST)
+    letterhead = Letterhead(
+        sender=Mailbox(name="早报", address="d@news.example.com"), digest="daily", title="早报", site_host="example.com"
+    )
+    saved = issue.saved
+    message = EditionMessage(
+        subject=saved.subject,
+        html=saved.html,
+        text=saved.text,
+        period=saved.period,
+        date=saved.frozen_at,
+        archive_url=issue.page,
+        letterhead=letterhead,
+    ).to(address="reader@example.org", message_id="<1@news.example.com>")
+    parts = split_message(message)
+    assert "reader@example.org" in parts.html
+    assert "reader@example.org" in parts.text
+    assert "\r" not in parts.html + parts.text
+    files = files_of_issue(issue, parts)
+    assert (files["eml"], files["html"].decode(), files["txt"].decode()) == (message, parts.html, parts.text)
+    told = json.loads(files["json"])
+    assert (told["digest"], told["period"], told["state"]) == ("daily", "2026-11-24", "frozen")
+    assert told["frozen_at"] == "2026-11-24T04:00:00Z"
+    assert told["balance"] == {"arrived": 1, "here": 1, "grouped": 0, "page": 0}
+    assert [entry["title"] for section in told["sections"] for entry in section["entries"]] == ["标题0005"]

@@ -14,9 +14,10 @@ import pytest
 from digest.edition import CategoryTitle, Earlier, Limits, edition_from_json
 from digest.errors import OutputError, StoreError, TemplateError
 from digest.jobs.editions import EditionsReport, Outcome
-from digest.models import Changes, EditionState
+from digest.models import Changes, EditionState, Post, Revision
 from digest.period import weekly
 from digest.store import SqlStore
+from digest.subscription import choice_label
 
 
 def outcomes(report: EditionsReport) -> list[tuple[str, Outcome]]:
@@ -217,6 +218,85 @@ def test_a_post_that_is_gone_is_nothing_to_go_on_from(begun: Any) -> None:
     begun.make("2026-11-26 08:00")
     (entry,) = edition_from_json(begun.store.edition("daily", "2026-11-26").document).entries
     assert entry.earlier is None
+
+
+def corrections(desk: Any, period: str, category: str = "") -> list[tuple[str, str, bool]]:
+    document = edition_from_json(desk.store.edition("daily", period, category).document)
+    return [(each.was_title, each.title, each.gone) for each in document.corrections]
+
+
+def revise(desk: Any, key: int, now: str, **fields: Any) -> None:
+    (known,) = desk.store.posts_in([desk.store.edition("daily", "2026-11-25").key]).values()
+    assert known.key == key
+    values: dict[str, Any] = {
+        "path": known.path,
+        "title": known.title,
+        "published": known.published,
+        "url": known.url,
+        "feed_id": known.id,
+        "categories": known.categories,
+        "summary": known.summary,
+        "text_hash": "other",
+    }
+    post = Post(**values | fields)
+    revision = Revision(key=key, post=post, updated=desk.at(now), is_edit=True)
+    desk.store.record(Changes(revisions=(revision,)), desk.at(now))
+
+
+def test_a_post_that_changed_after_it_was_sent_is_corrected_once(begun: Any) -> None:
+    """In mail, text and page of the next edition, and in no other."""
+    (key,) = begun.collect("2026-11-24 18:00", "2026-11-24 17:00", title="央行降息25个基点")
+    begun.make("2026-11-25 08:00")
+    revise(begun, key, "2026-11-25 10:00", title="央行降息15个基点")
+    begun.collect("2026-11-25 18:00", "2026-11-25 17:00")
+    begun.make("2026-11-26 08:00")
+    assert corrections(begun, "2026-11-26") == [("央行降息25个基点", "央行降息15个基点", False)]
+    saved = begun.store.edition("daily", "2026-11-26")
+    begun.publish()
+    for part in (saved.html, saved.text, begun.page("2026-11-26")):
+        assert part.index("更正") < part.index("央行降息25个基点")
+        assert "央行降息15个基点" in part
+        assert f"https://news.example.com/editions/daily/2026-11-25/#p{key}" in part
+    assert "央行降息25个基点" in begun.page("2026-11-25"), "what was sent stays as it was"
+    begun.collect("2026-11-26 18:00", "2026-11-26 17:00")
+    begun.make("2026-11-27 08:00")
+    assert corrections(begun, "2026-11-27") == []
+    revise(begun, key, "2026-11-27 10:00", title="央行降息10个基点")
+    begun.collect("2026-11-27 18:00", "2026-11-27 17:00")
+    begun.make("2026-11-28 08:00")
+    assert corrections(begun, "2026-11-28") == [("央行降息15个基点", "央行降息10个基点", False)]
+
+
+def test_a_post_that_vanished_after_it_was_sent_is_told(begun: Any) -> None:
+    keys = begun.collect("2026-11-24 18:00", "2026-11-24 17:00", title="传闻一则")
+    begun.make("2026-11-25 08:00")
+    begun.store.record(Changes(gone=tuple(keys)), begun.at("2026-11-25 09:00"))
+    begun.collect("2026-11-25 18:00", "2026-11-25 17:00")
+    begun.make("2026-11-26 08:00")
+    assert corrections(begun, "2026-11-26") == [("传闻一则", "传闻一则", True)]
+    saved = begun.store.edition("daily", "2026-11-26")
+    assert "已撤下" in saved.html
+    assert "已撤下" in saved.text
+
+
+def test_what_was_sent_long_ago_is_not_corrected(begun: Any) -> None:
+    (key,) = begun.collect("2026-11-24 18:00", "2026-11-24 17:00")
+    begun.make("2026-11-25 08:00")
+    revise(begun, key, "2026-12-03 09:00", title="改了")
+    begun.collect("2026-12-03 18:00", "2026-12-03 17:00")
+    begun.make("2026-12-04 08:00")
+    assert corrections(begun, "2026-12-04") == []
+
+
+def test_readers_of_some_categories_get_the_corrections_of_what_they_got(begun: Any) -> None:
+    begun.audience = replace(begun.audience, selections=lambda digest: [("股市",)])
+    (key,) = begun.collect("2026-11-24 18:00", "2026-11-24 17:00", title="要闻一则")
+    begun.make("2026-11-25 08:00")
+    revise(begun, key, "2026-11-25 10:00", title="改了")
+    begun.collect("2026-11-25 18:00", "2026-11-25 17:00", categories=("股市",))
+    begun.make("2026-11-26 08:00")
+    assert len(corrections(begun, "2026-11-26")) == 1
+    assert corrections(begun, "2026-11-26", choice_label(("股市",))) == []
 
 
 # ------------------------------------------------------------------- pages

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from digest.edition import Edition, Imprint, Limits
+from digest.edition import Correction, Edition, Imprint, Limits
 from digest.languages import CatalogueLanguage
 from digest.models import Code, KnownPost
 from digest.render.editions import render_edition_page
@@ -71,7 +72,10 @@ def edition(make_edition: Callable[..., Edition], make_post: Callable[..., Known
         make_post(40, title=LONG, summary=LONG, source_name=LONG, categories=(LONG,)),
         make_post(41, title="题" * 200, summary="👩‍👩‍👧" * 80, categories=("分类" * 40,)),
     ]
-    return make_edition(posts=posts)
+    wrong = Correction(
+        key=1, period="2026-11-23", url=LONG, was_title=LONG, title=LONG + "x", was_summary="旧", summary="新"
+    )
+    return make_edition(posts=posts, corrections=(wrong, replace(wrong, gone=True)))
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import lxml.html
@@ -17,6 +18,7 @@ import pytest
 from digest.edition import (
     HTML_BUDGET,
     TEXT_BUDGET,
+    Correction,
     Edition,
     Imprint,
     Limits,
@@ -427,6 +429,66 @@ def test_highlights_are_bars_made_of_cells(
     test_h14_type_is_large_enough(lambda _: mail, lambda: mail.edition)
     quiet = render(make_edition(posts=posts[3:5]))
     assert language.text("Most mentioned") not in quiet.html + quiet.text
+
+
+def correction(**changes: Any) -> Correction:
+    values: dict[str, Any] = {
+        "key": 7,
+        "period": "2026-11-23",
+        "url": "https://news.example.com/7.html",
+        "was_title": "央行降息<25>个基点",
+        "title": "央行降息<15>个基点",
+        "was_summary": None,
+        "summary": None,
+    }
+    return Correction(**values | changes)
+
+
+def test_corrections_say_what_was_and_what_is(
+    render: Render, make_edition: MakeEdition, language: CatalogueLanguage
+) -> None:
+    """After the news, with a link to where it was said; long texts from shortly before they differ."""
+    long = "甲" * 200
+    edition = make_edition(
+        3,
+        corrections=(
+            correction(gone=True, title="央行降息<25>个基点", url="javascript:x"),
+            correction(was_summary=long + "涨", summary=long + "跌"),
+            correction(was_title="👩‍👩‍👧‍👦" * 30 + "涨", title="👩‍👩‍👧‍👦" * 30 + "跌"),
+        ),
+    )
+    mail = render(edition)
+    boxes = tree(mail).xpath("//p[@class='correction']")
+    assert len(boxes) == 3
+    gone, both, family = (" ".join(box.text_content().split()) for box in boxes)
+    was, now = language.text("Was:"), language.text("Now:")
+    assert gone.startswith(f"央行降息<25>个基点 {language.text('Withdrawn.')}")
+    assert was not in gone
+    assert f"{was} 央行降息<25>个基点{now} 央行降息<15>个基点" in both
+    assert f"{was} …{'甲' * 24}涨{now} …{'甲' * 24}跌" in both
+    assert f"{was} …{'👩‍👩‍👧‍👦' * 24}涨" in family
+    assert boxes[0].xpath(".//a/@href") == ["https://feeds.example.com/editions/daily/2026-11-23/#p7"]
+    assert boxes[1].xpath(".//a/@href")[0] == "https://news.example.com/7.html"
+    for box in boxes:
+        for line in ("央行降息<25>个基点", f"…{'甲' * 24}跌"):
+            assert (line in box.text_content()) <= (line in mail.text)
+    text = visible(mail)
+    assert text.index(edition.entries[0].title) < text.index(language.text("Corrections")) < text.index("%%ADDRESS%%")
+    test_h5_nothing_that_mail_programs_do_not_know(lambda _: mail, lambda _: mail.edition)
+    test_h14_type_is_large_enough(lambda _: mail, lambda: mail.edition)
+    assert "javascript:" not in mail.html + mail.text
+
+
+def test_corrections_and_highlights_leave_room_for_the_footer(
+    render: Render, make_edition: MakeEdition, make_post: MakePost
+) -> None:
+    codes = tuple(Code(market="1", code=str(number), name="名" * 80) for number in range(9))
+    posts = [make_post(key, title="题" * 200, codes=codes) for key in range(1, 501)]
+    long = [correction(key=key, was_title="是" * 300 + "旧", title="是" * 300 + "新") for key in range(5)]
+    mail = render(make_edition(posts=posts, corrections=long))
+    assert len(mail.html.encode()) <= HTML_BUDGET
+    assert "%%UNSUBSCRIBE%%" in mail.html
+    assert mail.edition.balance.here > 50
 
 
 # ---------------------------------------------------------------- text part
