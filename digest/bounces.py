@@ -171,12 +171,12 @@ def _links(parts: Sequence[Message]) -> tuple[str, ...]:
 
 
 def _embedded(parts: Sequence[Message]) -> Iterator[Message]:
-    """The messages, or headers of messages, that a report brings along."""
+    """The messages, or headers of messages (RFC 6522 section 4), that a report brings along."""
     for part in parts:
-        payload = part.get_payload()
-        if part.get_content_type() == "message/rfc822" and isinstance(payload, list):
+        kind, payload = part.get_content_type(), part.get_payload()
+        if kind in ("message/rfc822", "message/rfc822-headers") and isinstance(payload, list):
             yield from (each for each in payload if isinstance(each, Message))
-        elif part.get_content_type() in ("text/rfc822-headers", "message/rfc822-headers") and isinstance(payload, str):
+        elif kind == "text/rfc822-headers":
             decoded = part.get_payload(decode=True)
             yield message_from_bytes(decoded if isinstance(decoded, bytes) else b"", policy=policy.compat32)
 

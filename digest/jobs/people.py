@@ -247,8 +247,8 @@ class People:
             address = parse_address(cells.get("address", ""))
         except InvalidAddress as error:
             raise ValueError(f"the address cannot be used: {error}") from error
-        categories = [name.strip() for name in cells.get("categories", "").split("|")]
-        digest = cells.get("digest", "")
+        categories = [name.strip() for name in cells.get("categories", "").split("|") if name.strip()]
+        digest = cells.get("digest", "") or (default[0].digest if categories else "")
         choices = (self.choice(digest, categories),) if digest else tuple(default)
         return Row(address=address, choices=choices, wishes=_wishes(cells))
 

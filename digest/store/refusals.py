@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from importlib import import_module
 from typing import Any
 
-from sqlalchemy import String, and_, delete, literal, or_, select, update
+from sqlalchemy import String, and_, delete, func, literal, or_, select, update
 
 from digest.bounces import PROBE_COUNTS, Mark
 from digest.models import DeliveryState
@@ -29,7 +29,8 @@ class Refusals(Part):
         dialect = import_module(f"sqlalchemy.dialects.{self._dialect}")
         added = dialect.insert(suppression).values(hash=hashed, reason=reason.value, since=now, note=note)
         with self._database.writing() as connection:
-            return connection.execute(added.on_conflict_do_nothing()).rowcount == 1
+            added = added.on_conflict_do_nothing().returning(suppression.c.hash)
+            return connection.scalar(added) is not None
 
     def unsuppress(self, hashed: str) -> bool:
         """Lift it, and forget the bounces that led to it. False if there was none."""
@@ -88,8 +89,8 @@ class Refusals(Part):
             "text": text,
         }
         with self._database.writing() as connection:
-            added = dialect.insert(refusal).values(**values).on_conflict_do_nothing()
-            if connection.execute(added).rowcount == 0:
+            added = dialect.insert(refusal).values(**values).on_conflict_do_nothing().returning(refusal.c.key)
+            if connection.scalar(added) is None:
                 return False
             connection.execute(_arrived(to.delivery, now))
         return True
@@ -119,14 +120,14 @@ class Refusals(Part):
     def look_after_probes(self, now: datetime) -> None:
         """Note who has got the one mail after a hold; let go of those from whom nothing came back."""
         tried = (
-            select(delivery.c.key)
-            .join_from(delivery, edition)
+            select(func.max(edition.c.frozen_at))
+            .join_from(edition, delivery)
             .where(
                 delivery.c.subscriber_key == subscriber.c.key,
                 delivery.c.list_key.is_not(None),
                 edition.c.frozen_at >= subscriber.c.held_until,
             )
-            .exists()
+            .scalar_subquery()
         )
         due = (subscriber.c.held_until <= now, subscriber.c.probe_at.is_(None))
         quiet = subscriber.c.probe_at <= now - PROBE_COUNTS
@@ -134,8 +135,8 @@ class Refusals(Part):
             if connection.scalar(select(subscriber.c.key).where(subscriber.c.held_until.is_not(None)).limit(1)) is None:
                 return
         with self._database.writing() as connection:
+            connection.execute(update(subscriber).where(*due).values(probe_at=tried))
             connection.execute(update(subscriber).where(quiet).values(held_until=None, probe_at=None))
-            connection.execute(update(subscriber).where(*due, tried).values(probe_at=now))
 
     def refused(self, now: datetime, within: timedelta) -> Iterator[Refused]:
         """Deliveries to subscribers that a server refused in the dialogue and that were not looked at yet: for good,

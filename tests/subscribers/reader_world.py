@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from email import policy
 from email.message import EmailMessage
 from email.parser import BytesParser
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -127,10 +128,17 @@ class World:
         return self.app().run(None, report_to_json)
 
     def news(self, name: str, category: str = "macro", title: str = "央行开展逆回购操作") -> None:
-        """A post that appears now."""
+        """A post that appears now, and tells a story of its own."""
         local = self.now + timedelta(hours=8)
+        words = sha256(f"{name} {category} {local}".encode()).hexdigest()
         self.site.post(
-            f"{local:%Y-%m-%d}-{name}.md", title=title, date=f"{local:%Y-%m-%d %H:%M:%S} +0800", categories=category
+            f"{local:%Y-%m-%d}-{name}.md",
+            title=title,
+            date=f"{local:%Y-%m-%d %H:%M:%S} +0800",
+            categories=category,
+            summary=f"{words[:20]} {words[20:40]}。",
+            body=f"<p>{words[40:50]} {words[50:]}</p>",
+            link=f"http://finance.example.com/{words}.html",
         )
 
     def new_mails(self) -> list[EmailMessage]:

@@ -1,0 +1,354 @@
+"""Bounces and complaints: what they say, whether they are believed, what they lead to."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from digest.bounces import SIZE_LIMIT, Kind, Mark, Verdict, judge, parse_report
+from digest.jobs.bounces import BounceReport
+from digest.models import DeliveryState, Reply
+from digest.outbox import Blame
+from digest.subscription import Choice, Errand, Reason
+from tests.subscribers.reader_world import World, token
+from tests.subscribers.test_editions import MORNING, PROOF, morning, to
+
+TOKEN = "0123456789abcdef0123456789abcdef"
+NOW = datetime(2026, 11, 24, 4, tzinfo=UTC)
+
+
+def dsn(
+    bounce_token: str = TOKEN,
+    *,
+    status: str = "5.1.1",
+    action: str = "failed",
+    name: str = "report-1",
+    diagnostic: str = "smtp; 550 5.1.1 <ann@example.org>: no such user",
+    more: str = "",
+) -> bytes:
+    """A report in the shape of Postfix's."""
+    return (
+        f"Return-Path: <>\nFrom: MAILER-DAEMON@mx.example.net\nTo: b+{bounce_token}@bounces.example.com\n"
+        f"Subject: Undelivered Mail Returned to Sender\nMessage-ID: <{name}@mx.example.net>\nMIME-Version: 1.0\n"
+        'Content-Type: multipart/report; report-type=delivery-status; boundary="BB"\n\n'
+        "--BB\nContent-Type: text/plain\n\nI could not deliver it.\n\n"
+        "--BB\nContent-Type: message/delivery-status\n\n"
+        f"Reporting-MTA: dns; mx.example.net\nArrival-Date: Tue, 24 Nov 2026 04:00:00 +0000\n\n"
+        f"Final-Recipient: rfc822; ann@example.org\nAction: {action}\nStatus: {status}\n"
+        f"Diagnostic-Code: {diagnostic}\n{more}\n"
+        "--BB\nContent-Type: message/rfc822-headers\n\nSubject: digest\nMessage-ID: <x@news.example.com>\n\n--BB--\n"
+    ).encode()
+
+
+def arf(bounce_token: str = "", *, unsubscribe: str = "", name: str = "complaint-1", kind: str = "abuse") -> bytes:
+    """A complaint in the shape of RFC 5965; the provider took the address out."""
+    sender = f"Original-Mail-From: <b+{bounce_token}@bounces.example.com>\n" if bounce_token else ""
+    leave = f"List-Unsubscribe: <{unsubscribe}>\n" if unsubscribe else ""
+    return (
+        "From: feedback@mail.example.net\nTo: abuse@news.example.com\nSubject: complaint\n"
+        f"Message-ID: <{name}@mail.example.net>\nMIME-Version: 1.0\n"
+        'Content-Type: multipart/report; report-type=feedback-report; boundary="BB"\n\n'
+        "--BB\nContent-Type: text/plain\n\nThis is a complaint.\n\n"
+        f"--BB\nContent-Type: message/feedback-report\n\nFeedback-Type: {kind}\nUser-Agent: x/1\nVersion: 1\n{sender}\n"
+        f"--BB\nContent-Type: message/rfc822\n\nFrom: digest@news.example.com\nTo: redacted\n{leave}Subject: digest\n\n"
+        "body\n--BB--\n"
+    ).encode()
+
+
+@pytest.mark.parametrize(
+    ("data", "kind", "status"),
+    [
+        (dsn(), Kind.BOUNCE, "5.1.1"),
+        (dsn(status="4.4.7", action="delayed"), Kind.BOUNCE, "4.4.7"),
+        (dsn(status="5.0.0", action="delayed"), Kind.BOUNCE, "4.0.0"),
+        (dsn(status="2.0.0", action="delivered"), Kind.ARRIVED, "2.0.0"),
+        (dsn(status="2.0.0", action="relayed"), Kind.ARRIVED, "2.0.0"),
+        (dsn(status="5.2.2 (mailbox full)"), Kind.BOUNCE, "5.2.2"),
+        (dsn(status="", diagnostic="smtp; 550 5.7.1 no"), Kind.BOUNCE, "5.7.1"),
+        (dsn(status="", diagnostic="smtp; 550 no"), Kind.BOUNCE, "5.0.0"),
+        (dsn(status="", action="delayed", diagnostic="x"), Kind.BOUNCE, "4.0.0"),
+        (
+            dsn(
+                status="2.0.0", action="delivered", more="\nFinal-Recipient: rfc822; b\nAction: failed\nStatus: 5.1.1\n"
+            ),
+            Kind.BOUNCE,
+            "5.1.1",
+        ),
+        (dsn().replace(b"\n", b"\r\n"), Kind.BOUNCE, "5.1.1"),
+        (arf(TOKEN), Kind.COMPLAINT, ""),
+    ],
+)
+def test_s12_s13_reports_are_read(data: bytes, kind: Kind, status: str) -> None:
+    """S12: action and status of the recipient who fared worst; S13: complaints."""
+    report = parse_report(data)
+    assert report is not None
+    assert (report.kind, report.status) == (kind, status)
+    assert report.tokens == (TOKEN,)
+    assert "ann@" not in report.text
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\xff\xfe\x00",
+        b"From: a@example.org\nTo: b@example.org\nSubject: Out of office\n\nI am away.\n",
+        arf(TOKEN, kind="not-spam"),
+        dsn().replace(b"Action: failed\nStatus: 5.1.1\n", b""),
+        dsn().replace(b"message/delivery-status", b"text/plain"),
+        b"Content-Type: multipart/report; boundary=BB\n\n"
+        + b"--BB\nContent-Type: multipart/mixed; boundary=BB\n\n" * 500,
+        b"x" * (SIZE_LIMIT + 1),
+    ],
+    ids=range(8),
+)
+def test_s14_all_other_mail_is_no_report(data: bytes) -> None:
+    """S14: answers, notes of absence, rubbish, nested rubbish, over 1 MB."""
+    assert parse_report(data) is None
+
+
+@given(st.binary(max_size=2_000))
+def test_s14_nothing_makes_the_parser_stumble(data: bytes) -> None:
+    parse_report(dsn()[:400] + data)
+    parse_report(data)
+
+
+def test_the_token_is_found_in_other_places() -> None:
+    """An embedded message's Return-Path; the fields that a mail server adds at the end of the way."""
+    moved = dsn().replace(f"To: b+{TOKEN}@".encode(), b"To: postmaster@")
+    told = parse_report(moved)
+    assert told is not None
+    assert told.tokens == ()
+    embedded = moved.replace(
+        b"\n\nSubject: digest", f"\n\nReturn-Path: <b+{TOKEN}@bounces.example.com>\nSubject: digest".encode()
+    )
+    for kind in (b"text/rfc822-headers", b"message/rfc822"):
+        told = parse_report(embedded.replace(b"message/rfc822-headers", kind))
+        assert told is not None
+        assert told.tokens == (TOKEN,)
+    delivered = f"Delivered-To: b+{TOKEN}@bounces.example.com\n".encode() + moved
+    told = parse_report(delivered)
+    assert told is not None
+    assert told.tokens == (TOKEN,)
+
+
+def days(*blames: Blame, step: float = 1) -> list[Mark]:
+    return [Mark(blame=about, at=NOW + timedelta(days=step * number)) for number, about in enumerate(blames)]
+
+
+D, H, S, U = Blame.DEAD, Blame.HARD, Blame.SOFT, Blame.OURS
+
+
+@pytest.mark.parametrize(
+    ("marks", "on_probe", "verdict"),
+    [
+        ([], False, Verdict.NOTHING),
+        (days(D), False, Verdict.SUPPRESS),
+        (days(U, U, U, U, U, U), False, Verdict.NOTHING),
+        (days(H, H), False, Verdict.NOTHING),
+        (days(H, H, H), False, Verdict.SUPPRESS),
+        (days(H, H, H, step=0.1), False, Verdict.NOTHING),
+        (days(S, S, S, S), False, Verdict.NOTHING),
+        (days(S, S, S, S, S), False, Verdict.HOLD),
+        (days(S, S, S, S, S, step=0.1), False, Verdict.NOTHING),
+        (days(S, S, S, S, S, step=4), False, Verdict.NOTHING),
+        (days(S), True, Verdict.SUPPRESS),
+        (days(S, U), True, Verdict.NOTHING),
+    ],
+)
+def test_s12_the_table(marks: list[Mark], on_probe: bool, verdict: Verdict) -> None:
+    """S12: dead at once; hard on three different days; soft on five within 14 holds; our own fault never counts."""
+    now = marks[-1].at if marks else NOW
+    assert judge(marks, now=now, on_probe=on_probe) is verdict
+
+
+# --------------------------------------------------------------- what follows
+
+
+def sent_token(world: World, address: str = "ann@example.org") -> str:
+    """The bounce token of the latest mail to an address."""
+    from digest.store.schema import delivery
+
+    query = delivery.select().where(delivery.c.address == address).order_by(delivery.c.key.desc())
+    with world.store._database.reading() as connection:
+        return str(connection.execute(query).first().token)
+
+
+def ready(world: World) -> None:
+    """Ann has got a digest."""
+    world.begin()
+    world.people.add("ann@example.org", (Choice(digest="daily"),), world.now, proof=PROOF)
+    assert to(morning(world, "macro")) == ["ann@example.org"]
+
+
+def ingest(world: World, *mails: bytes) -> BounceReport:
+    return world.readership.ingest(mails, world.now)
+
+
+def next_day(world: World) -> list[str]:
+    world.later(days=1)
+    world.news(f"news{world.now:%d%H%M}")
+    world.run()
+    return to(world.new_mails())
+
+
+def test_s12_a_dead_address_is_suppressed_at_once(world: World) -> None:
+    """S12: nothing more is sent to it; the reason is kept without the address."""
+    ready(world)
+    report = ingest(world, dsn(sent_token(world)))
+    assert (report.bounces, report.suppressed, report.ignored) == (1, 1, 0)
+    assert world.people.find("ann@example.org").suppressed is Reason.BOUNCE
+    assert next_day(world) == []
+
+
+def test_s12_our_own_fault_suppresses_nobody(world: World) -> None:
+    """S12: 5.7.x is counted and told."""
+    ready(world)
+    report = ingest(
+        world, dsn(sent_token(world), status="5.7.1", diagnostic="smtp; 550 5.7.1 spam from ann@example.org")
+    )
+    assert (report.ours, report.suppressed) == (1, 0)
+    assert "a***@example.org" in report.warnings[0]
+    assert "ann@" not in report.warnings[0]
+    assert next_day(world) == ["ann@example.org"]
+
+
+def test_s12_soft_bounces_hold_an_address_then_one_mail_is_tried(world: World) -> None:
+    """S12: five days within 14 hold it for 7 days; then one mail; when nothing comes back all is well again."""
+    ready(world)
+    for number in range(5):
+        report = ingest(world, dsn(sent_token(world), status="4.2.2", action="delayed", name=f"r{number}"))
+        assert report.held == (number == 4)
+        assert next_day(world) == ([] if number == 4 else ["ann@example.org"])
+    for _ in range(5):
+        assert next_day(world) == []
+    assert next_day(world) == ["ann@example.org"], "the one mail"
+    assert next_day(world) == []
+    assert next_day(world) == []
+    assert next_day(world) == ["ann@example.org"]
+    assert world.people.find("ann@example.org").held_until is None
+
+
+def test_s12_a_bounce_of_the_one_mail_suppresses(world: World) -> None:
+    ready(world)
+    for number in range(5):
+        ingest(world, dsn(sent_token(world), status="5.2.2", name=f"r{number}"))
+        next_day(world)
+    world.later(days=6)
+    assert next_day(world) == ["ann@example.org"]
+    report = ingest(world, dsn(sent_token(world), status="4.2.2", action="delayed", name="probe"))
+    assert report.suppressed == 1
+
+
+def test_s12_refusals_in_the_dialogue_count_alike(world: World) -> None:
+    """S12: the same table for what a server says at once; each once; addresses of the operator are left alone."""
+    ready(world)
+    world.later(days=1)
+    world.news("more")
+    app = world.app()
+    app.collect()
+    app._make_editions()
+    (row,) = world.store.claim(world.now, 5, timedelta(minutes=2))
+    assert world.store.failed(row, world.now, Reply(code=550, enhanced="5.1.1", text="no such user"))
+    assert world.readership.learn(world.now).suppressed == 1
+    assert world.readership.learn(world.now).read == 0
+    assert world.people.find("ann@example.org").suppressed is Reason.BOUNCE
+
+
+def test_s12_a_full_mailbox_in_the_dialogue_is_a_point_a_day(world: World) -> None:
+    ready(world)
+    world.later(days=1)
+    world.news("more")
+    app = world.app()
+    app.collect()
+    app._make_editions()
+    (row,) = world.store.claim(world.now, 5, timedelta(minutes=2))
+    again = world.now + timedelta(minutes=1)
+    assert world.store.retry(row, again, Reply(code=452, enhanced="4.2.2", text="full"), counted=True)
+    assert world.readership.learn(world.now).bounces == 1
+    assert world.readership.learn(world.now).bounces == 0
+    assert len(world.store.marks(world.readership.keys.hashed("ann@example.org"))) == 1
+
+
+@pytest.mark.parametrize("by", ["token", "link"])
+def test_s13_a_complaint_suppresses_the_address(world: World, by: str) -> None:
+    """S13: found by our token, or by our own link, in the embedded message."""
+    ready(world)
+    reader = world.people.find("ann@example.org")
+    leave = world.readership.links.unsubscribe(reader.key, reader.active[0].list_key)
+    mail = arf(sent_token(world)) if by == "token" else arf(unsubscribe=leave)
+    report = ingest(world, mail)
+    assert (report.complaints, report.suppressed) == (1, 1)
+    assert world.people.find("ann@example.org").suppressed is Reason.COMPLAINT
+    assert next_day(world) == []
+
+
+def test_s14_what_is_forged_is_ignored(world: World) -> None:
+    """S14: a token that is none, one of another kind of link, an old delivery."""
+    ready(world)
+    manage = world.manage_link("ann@example.org")
+    report = ingest(
+        world, dsn(), dsn("f" * 32), arf(unsubscribe=manage), arf(unsubscribe="https://x/" + "A" * 35), b"spam"
+    )
+    assert (report.read, report.ignored) == (5, 5)
+    world.later(days=31)
+    assert ingest(world, dsn(sent_token(world))).ignored == 1
+    assert world.people.find("ann@example.org").suppressed is None
+
+
+def test_s14_the_same_report_counts_once(world: World) -> None:
+    """S14: fetched twice, from two mailboxes, with other fields in front; a token in capitals is known too."""
+    ready(world)
+    mail = dsn(sent_token(world), status="5.0.0")
+    again = b"Received: from x\n" + mail
+    shouting = dsn(sent_token(world).upper(), status="5.0.0", name="other")
+    report = ingest(world, mail, again, mail, shouting)
+    assert (report.bounces, report.known) == (2, 2)
+    assert "2 known already" in report.line()
+
+
+def test_a_delivery_in_doubt_arrived_if_it_bounces_or_is_confirmed(world: World) -> None:
+    """delivery.md: a report with its token ends the doubt."""
+    ready(world)
+    world.later(days=1)
+    world.news("more")
+    app = world.app()
+    app.collect()
+    app._make_editions()
+    (row,) = world.store.claim(world.now, 5, timedelta(minutes=2))
+    world.store.transmitting(row, world.now + timedelta(minutes=11))
+    world.store.in_doubt(row, world.now, "the connection broke")
+    report = ingest(world, dsn(row.token, status="2.0.0", action="delivered"))
+    assert report.arrived == 1
+    assert world.store.counts(row.edition_key)[DeliveryState.IN_DOUBT] == 0
+    assert ingest(world, dsn(row.token, status="2.0.0", action="delivered")).arrived == 0
+
+
+def test_bounces_of_notices_count_too(world: World) -> None:
+    """A confirmation to a dead address: it is never written to again."""
+    world.ask("ann@example.org")
+    world.sent()
+    assert ingest(world, dsn(sent_token(world))).suppressed == 1
+    world.ask("ann@example.org", ip="192.0.2.9")
+    assert world.sent() == []
+
+
+def test_erasing_forgets_bounces_and_keeps_suppression(world: World) -> None:
+    """S11, S16."""
+    ready(world)
+    ingest(world, dsn(sent_token(world)))
+    token_before = sent_token(world)
+    manage = token(world.manage_link("ann@example.org"))
+    world.people.erase("ann@example.org", world.now)
+    assert world.desk.request(manage, Errand.EXPORT, world.now) is None
+    hashed = world.readership.keys.hashed("ann@example.org")
+    assert world.store.marks(hashed) == []
+    assert world.store.suppressed(hashed) is not None
+    assert ingest(world, dsn(token_before, name="late")).ignored == 1
+
+
+def test_morning_is_wednesday() -> None:
+    assert MORNING.isoweekday() == 3
