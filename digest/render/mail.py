@@ -139,6 +139,8 @@ class Change:
 
     was: str
     now: str
+    url: str | None = None
+    """Where the post is, if this is about its title."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -146,6 +148,7 @@ class Amendment:
     """A correction, ready for a template."""
 
     title: str
+    """Empty if the title itself changed."""
     url: str | None
     """None if there is nothing to lead to."""
     edition: str
@@ -332,7 +335,7 @@ def amendments(edition: Edition, imprint: Imprint, language: Language) -> tuple[
     year = edition.frozen_at.astimezone(imprint.zone).year
     return tuple(
         Amendment(
-            title=cut(clean_line(each.title), _TITLE_LIMIT),
+            title=cut(clean_line(each.title), _TITLE_LIMIT) if is_same(each.was_title, each.title) else "",
             url=None if each.gone else web_link(each.url),
             edition=span(period_days(each.period), year, imprint, language),
             edition_url=f"{edition_url(imprint, edition.digest, each.period)}#{post_anchor(each.key)}",
@@ -345,8 +348,10 @@ def amendments(edition: Edition, imprint: Imprint, language: Language) -> tuple[
 
 def _changes(correction: Correction) -> tuple[Change, ...]:
     """Of title and summary, both if both changed."""
-    pairs = [(correction.was_title, correction.title), (correction.was_summary or "", correction.summary or "")]
-    return tuple(_change(clean_line(was), clean_line(now)) for was, now in pairs if not is_same(was, now))
+    titles = (clean_line(correction.was_title), clean_line(correction.title))
+    summaries = (clean_line(correction.was_summary or ""), clean_line(correction.summary or ""))
+    found = [replace(_change(*titles), url=web_link(correction.url))] if not is_same(*titles) else []
+    return (*found, *([_change(*summaries)] if not is_same(*summaries) else []))
 
 
 def _change(was: str, now: str) -> Change:

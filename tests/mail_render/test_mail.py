@@ -395,7 +395,7 @@ def test_a_story_names_who_else_tells_it(
     assert also in mail.text
     (line,) = tree(mail).xpath("//p[@class='balance']")
     assert [int(number) for number in re.findall(r"\d+", line.text_content())] == [7, 2, 5]
-    assert line.text_content().strip() in mail.text
+    assert f"\n{line.text_content().strip()}\n" in mail.text
 
 
 @pytest.mark.parametrize("minutes", [None, 1, 3])
@@ -447,7 +447,8 @@ def correction(**changes: Any) -> Correction:
 def test_corrections_say_what_was_and_what_is(
     render: Render, make_edition: MakeEdition, language: CatalogueLanguage
 ) -> None:
-    """After the news, with a link to where it was said; long texts from shortly before they differ."""
+    """After the news, with a link to where it was said; long texts from shortly before they differ. A title that
+    changed is not named a third time."""
     long = "甲" * 200
     edition = make_edition(
         3,
@@ -464,14 +465,22 @@ def test_corrections_say_what_was_and_what_is(
     was, now = language.text("Was:"), language.text("Now:")
     assert gone.startswith(f"央行降息<25>个基点 {language.text('Withdrawn.')}")
     assert was not in gone
-    assert f"{was} 央行降息<25>个基点{now} 央行降息<15>个基点" in both
-    assert f"{was} …{'甲' * 24}涨{now} …{'甲' * 24}跌" in both
+    assert f"{was} 央行降息<25>个基点 {now} 央行降息<15>个基点" in both
+    assert f"{was} …{'甲' * 24}涨 {now} …{'甲' * 24}跌" in both
     assert f"{was} …{'👩‍👩‍👧‍👦' * 24}涨" in family
+    assert family.startswith(was)
+    assert both.count("央行降息<15>个基点") == 1
     assert boxes[0].xpath(".//a/@href") == ["https://feeds.example.com/editions/daily/2026-11-23/#p7"]
     assert boxes[1].xpath(".//a/@href")[0] == "https://news.example.com/7.html"
     for box in boxes:
         for line in ("央行降息<25>个基点", f"…{'甲' * 24}跌"):
             assert (line in box.text_content()) <= (line in mail.text)
+    summary = render(
+        make_edition(3, corrections=(correction(was_title="央行", title="央行", was_summary="旧", summary="新"),))
+    )
+    (box,) = tree(summary).xpath("//p[@class='correction']")
+    assert " ".join(box.text_content().split()).startswith(f"央行 {was} 旧 {now} 新")
+    assert "\n- 央行\n" in summary.text
     text = visible(mail)
     assert text.index(edition.entries[0].title) < text.index(language.text("Corrections")) < text.index("%%ADDRESS%%")
     test_h5_nothing_that_mail_programs_do_not_know(lambda _: mail, lambda _: mail.edition)
