@@ -445,8 +445,12 @@ def _attachments(text: str) -> tuple[Attachment, ...]:
     return tuple(Attachment(url=url, mime_type=mime_type, length=length) for url, mime_type, length in json.loads(text))
 
 
+_ENCODE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+"""Made once: ``json.dumps`` makes an encoder for every call that asks for more than its defaults."""
+
+
 def _pack(values: Sequence[Any]) -> str:
-    return json.dumps(values, ensure_ascii=False, separators=(",", ":"))
+    return _ENCODE(values)
 
 
 @lru_cache(maxsize=4096)
