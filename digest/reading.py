@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
+from functools import lru_cache
+from itertools import starmap
 from operator import attrgetter
 from typing import Any
 
 from digest.jobs.collect import Parsed, parse_here
-from digest.models import Post
+from digest.models import Code, Post
 from digest.ports import Source
 from digest.posts import Rules, parse_post
 from digest.workers import processors, spread
@@ -17,8 +19,9 @@ MANY = 1_500
 """Files from which on a second process is worth its start."""
 CHUNK = 100
 
-_FIELDS = tuple(field.name for field in fields(Post) if field.name != "body")
+_FIELDS = tuple(field.name for field in fields(Post) if field.name not in ("body", "codes"))
 _values = attrgetter(*_FIELDS)
+_code_values = attrgetter("market", "code", "name", "mentions")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +38,12 @@ class FileReader:
         packed = spread(work, chunks) if len(paths) >= MANY and processors() > 1 else map(work, chunks)
         for results in packed:
             for path, sha256, outcome in results:
-                yield (
-                    path,
-                    sha256,
-                    Post(**dict(zip(_FIELDS, outcome, strict=True))) if type(outcome) is tuple else outcome,
-                )
+                yield path, sha256, _unpacked(*outcome) if type(outcome) is tuple else outcome
 
 
 @dataclass(frozen=True, slots=True)
 class _Chunk:
-    """Reads and parses some files; posts as plain tuples of ``_FIELDS``, which travel faster."""
+    """Reads and parses some files; posts as plain tuples, which travel several times faster."""
 
     source: Source
     rules: Rules
@@ -52,6 +51,20 @@ class _Chunk:
     def __call__(self, paths: Sequence[str]) -> list[tuple[str, str, Any]]:
         parsed = parse_here(self.source, lambda path, data: parse_post(path, data, self.rules))(paths)
         return [
-            (path, sha256, _values(outcome) if isinstance(outcome, Post) else outcome)
+            (path, sha256, _packed(outcome) if isinstance(outcome, Post) else outcome)
             for path, sha256, outcome in parsed
         ]
+
+
+def _packed(post: Post) -> tuple[tuple[Any, ...], tuple[tuple[str, str, str, int], ...]]:
+    return _values(post), tuple(map(_code_values, post.codes))
+
+
+def _unpacked(values: tuple[Any, ...], codes: tuple[tuple[str, str, str, int], ...]) -> Post:
+    return Post(**dict(zip(_FIELDS, values, strict=True)), codes=tuple(starmap(_code, codes)))
+
+
+@lru_cache(maxsize=16_384)
+def _code(market: str, code: str, name: str, mentions: int) -> Code:
+    """The same few come again and again."""
+    return Code(market=market, code=code, name=name, mentions=mentions)

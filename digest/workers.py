@@ -9,6 +9,7 @@ inherits no lock, connection or thread, and it ends when its standard input does
 
 from __future__ import annotations
 
+import gc
 import os
 import pickle
 import subprocess
@@ -191,6 +192,7 @@ class _Helper:
 
 def serve() -> None:
     """The helper's side: take the work, then chunks until there are none."""
+    gc.set_threshold(100_000, 20, 20)  # results go away, nearly all else stays: little is garbage
     stream = sys.stdin.buffer
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever prints does not print into the results

@@ -22,7 +22,8 @@ ODD = {
     "2026-11-01-no-date.md": "no front matter at all",
     "2026-11-01-bad.md": "---\ntitle: [\n---\n",
     "2027-01-01-later.md": "---\ntitle: later\n---\nText",
-    "2026-11-01-rich.md": '---\ntitle: "A&amp;B"\nauthor: {name: X, email: x@a.org}\n---\n> S\n\n<img src="/a.png">',
+    "2026-11-01-rich.md": '---\ntitle: "A&amp;B"\nauthor: {name: X, email: x@a.org}\n---\n'
+    '> S\n\n<img src="/a.png"> <a data-code="1,600000">A</a>',
 }
 
 
