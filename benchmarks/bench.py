@@ -31,6 +31,7 @@ from typing import Any
 import hugo
 from checks import Known, WorkNotDone, check_feeds, check_report, check_untouched, snapshot
 from make_archive import END, Made, make_archive, usual_days, write_archive
+from small import small
 
 HERE = Path(__file__).parent
 FLOORS = {"list": "list + stat", "read": "read every byte", "yaml": "read + CSafeLoader"}
@@ -44,6 +45,12 @@ TARGETS: dict[tuple[str, str], dict[int, tuple[float, float | None]]] = {
     ("cold", "peak"): {17_000: (0.25, 0.15), 100_000: (0.10, 0.06)},
 }
 """Multiples of Hugo that a run must and should stay below, by number of posts."""
+SMALL = {
+    "help": ("`digest --help`, wall", 0.15, 0.1),
+    "edition": ("one digest of 100 entries rendered, CPU", 0.020, 0.008),
+    "messages": ("recipients' messages made from it, a second", 2_500, 4_000),
+}
+"""What is measured without an archive, and what it must and should be: at most, for messages at least."""
 BEGIN, END_MARK = "<!-- figures: written by benchmarks/bench.py --write -->", "<!-- end of figures -->"
 PACKAGES = ("sqlalchemy", "PyYAML", "beautifulsoup4", "lxml", "feedgen", "jinja2")
 
@@ -313,10 +320,30 @@ def against_hugo(report: dict[str, Any]) -> list[tuple[str, ...]]:
                 continue
             must, aim = targets[size["posts"]]
             times = size["runs"][run][key][PEER]
-            verdict = "aim reached" if aim and times <= aim else "holds" if times <= must else "missed"
             label = f"{size['posts']:,} posts, {RUNS[run]}, {'memory' if what == 'peak' else what}"
-            rows.append((label, f"{times:.3f}", f"{must:g}", f"{aim:g}" if aim else "", verdict))
+            rows.append((label, f"{times:.3f}", f"{must:g}", f"{aim:g}" if aim else "", _verdict(times, must, aim)))
     return rows
+
+
+def small_rows(report: dict[str, Any]) -> list[tuple[str, ...]]:
+    """As ``against_hugo``, for what is measured without an archive."""
+    rows: list[tuple[str, ...]] = []
+    for name, value in report.get("small", {}).items():
+        label, must, aim = SMALL[name]
+        if name == "messages":
+            shown = [f"{number:,.0f}" for number in (value, must, aim)]
+            verdict = _verdict(-value, -must, -aim)
+        else:
+            shown = [seconds(number) for number in (value, must, aim)]
+            verdict = _verdict(value, must, aim)
+        rows.append((label, *shown, verdict))
+    return rows
+
+
+def _verdict(value: float, must: float, aim: float | None) -> str:
+    if aim is not None and value <= aim:
+        return "aim reached"
+    return "holds" if value <= must else "missed"
 
 
 def markdown(report: dict[str, Any]) -> str:
@@ -341,6 +368,9 @@ def markdown(report: dict[str, Any]) -> str:
             lines.append("| " + " | ".join(cells) + " |")
     if rows := against_hugo(report):
         lines += ["", "| of Hugo's | measured | must | aim | |", "|---|---:|---:|---:|---|"]
+        lines += ["| " + " | ".join(row) + " |" for row in rows]
+    if rows := small_rows(report):
+        lines += ["", "| without an archive | measured | must | aim | |", "|---|---:|---:|---:|---|"]
         lines += ["| " + " | ".join(row) + " |" for row in rows]
     return "\n".join(lines) + "\n"
 
@@ -395,6 +425,8 @@ def print_tables(report: dict[str, Any], earlier: dict[str, Any] | None) -> None
         console.print(table)
     for label, times, must, aim, verdict in against_hugo(report):
         console.print(f"{label}: {times} of Hugo's (must {must}, aim {aim or '-'}): {verdict}")
+    for label, value, must, aim, verdict in small_rows(report):
+        console.print(f"{label}: {value} (must {must}, aim {aim}): {verdict}")
     if earlier is not None:
         console.print(_comparison(report, earlier))
 
@@ -455,6 +487,7 @@ def main() -> int:
         return 1
     about = {**machine(), "hugo": hugo.hugo_version(program) if program else ""}
     report = {"machine": about, "rounds": args.rounds, "sizes": [result.to_json() for result in results]}
+    report["small"] = small(options.python)
     if args.json:
         args.json.write_text(json.dumps(report, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     if args.write:

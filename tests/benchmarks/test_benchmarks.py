@@ -29,7 +29,7 @@ BENCHMARKS = Path(__file__).parent.parent.parent / "benchmarks"
 @pytest.fixture(scope="module")
 def modules() -> Iterator[dict[str, ModuleType]]:
     """The benchmark's modules, as its scripts find them: beside themselves."""
-    names = ("checks", "make_archive", "hugo", "bench")
+    names = ("checks", "make_archive", "hugo", "small", "bench")
     sys.path.insert(0, str(BENCHMARKS))
     yield {name: importlib.import_module(name) for name in names}
     sys.path.remove(str(BENCHMARKS))
@@ -324,6 +324,7 @@ def figures(posts: int, times: float) -> dict[str, Any]:
     return {
         "machine": {**about, "packages": {"lxml": "6"}, "hugo": "v0"},
         "rounds": 5,
+        "small": {"help": 0.05, "edition": 0.012, "messages": 2000.0},
         "sizes": [{**size, "floors": {"list": cost, "hugo": cost}}],
     }
 
@@ -355,6 +356,9 @@ def test_figures_are_written_between_their_marks(modules: dict[str, ModuleType],
     assert "earlier" not in text
     assert "| nothing new | 1 s | 2 s | 1 ms | 50 MiB | 3.00 | 0.20 |" in text
     assert "| 17,000 posts, nothing new, wall | 0.200 | 0.12 | 0.08 | missed |" in text
+    assert "| `digest --help`, wall | 50 ms | 150 ms | 100 ms | aim reached |" in text
+    assert "| one digest of 100 entries rendered, CPU | 12 ms | 20 ms | 8 ms | holds |" in text
+    assert "| recipients' messages made from it, a second | 2,000 | 2,500 | 4,000 | missed |" in text
     page.write_text("no marks")
     with pytest.raises(ValueError, match="no marks"):
         bench.write_figures(page, "text")
@@ -364,3 +368,11 @@ def test_the_page_has_marks(modules: dict[str, ModuleType]) -> None:
     """``make bench`` can write into it."""
     text = (BENCHMARKS.parent / "docs" / "performance.md").read_text(encoding="utf-8")
     assert text.index(modules["bench"].BEGIN) < text.index(modules["bench"].END_MARK)
+
+
+def test_small_things_are_measured(modules: dict[str, ModuleType]) -> None:
+    """The program starts, a digest of a hundred posts is rendered, and messages are made from it."""
+    small = modules["small"]
+    assert small.bench_help(times=1) > 0
+    assert small.bench_edition(times=1) > 0
+    assert small.bench_messages(count=10) > 0
