@@ -24,7 +24,8 @@ def site_app(running: Service, *, local: bool) -> ASGIApp:
     settings = running.settings
     app = subscription_app(running, local=local) if settings.subscriptions.enabled else Starlette()
     if isinstance(settings.output, Path):
-        files = StaticFiles(directory=settings.output, html=True, check_dir=False)
+        settings.output.mkdir(parents=True, exist_ok=True)
+        files = StaticFiles(directory=settings.output, html=True)
         app.router.routes.append(Mount("/", files, name="output"))
     return app
 
@@ -45,7 +46,7 @@ def subscription_app(running: Service, *, local: bool) -> Starlette:
         ),
         running.templates,
         running.language,
-        clock=lambda: datetime.now(UTC),
+        clock=lambda: datetime.now(UTC).replace(microsecond=0),  # as whole as what is kept
         afterwards=one_at_a_time(running.send_waiting),
     )
 

@@ -1,0 +1,432 @@
+"""The subscription pages over real HTTP: what they show, what they do, what they refuse."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+import socket
+import time
+from pathlib import Path
+
+import pytest
+
+from digest.subscription import Choice, Frequency
+from digest.web import guard
+from tests.web.web_server import Served, link, links, serving
+
+ONE_CLICK = b"List-Unsubscribe=One-Click"
+
+
+def active(served: Served, address: str = "ann@example.org") -> list[str]:
+    return [each.digest for each in served.running.readership.people.find(address).active]
+
+
+def test_from_the_form_to_leaving(served: Served) -> None:
+    """Two clicks to join, one to leave."""
+    form = served.ask("/mail/")
+    assert form.status == 200
+    assert "早报" in form.text
+    answer = served.sign_up()
+    assert (answer.status, answer.heading) == (200, "请查看您的邮箱")
+    (mail,) = served.mails(1)
+    confirm = link(mail)
+    assert served.ask(confirm).heading == "确认订阅"
+    assert active(served) == []
+    assert served.ask(confirm, form={"action": "confirm"}).heading == "订阅成功"
+    assert active(served) == ["daily"]
+    assert served.ask(confirm, form={"action": "confirm"}).heading == "订阅成功"
+    leave = served.unsubscribe_link()
+    assert served.ask(leave).heading == "退订"
+    assert active(served) == ["daily"]
+    assert served.ask(leave, form={"action": "leave"}).heading == "您已退订"
+    assert active(served) == []
+
+
+def test_the_address_without_its_slash_works_too(served: Served) -> None:
+    assert served.ask("/mail").heading == served.ask("/mail/").heading != ""
+
+
+def test_what_is_chosen_is_kept(served: Served) -> None:
+    """Digests, categories and frequency of the form."""
+    answer = served.ask(
+        "/mail/",
+        form=[
+            ("email", "ann@example.org"),
+            *(("digest", name) for name in ("daily", "evening", "unknown")),
+            ("in daily", "macro"),
+            ("in daily", "unknown"),
+            ("frequency", "weekly"),
+            ("stamp", served.stamp()),
+        ],
+    )
+    assert answer.status == 200
+    (mail,) = served.mails(1)
+    assert "宏观" in served.ask(link(mail)).text
+    served.ask(link(mail), form={"action": "confirm"})
+    reader = served.running.readership.people.find("ann@example.org")
+    assert [(each.digest, each.categories) for each in reader.active] == [("daily", ("macro",)), ("evening", ())]
+    assert reader.wishes.frequency is Frequency.WEEKLY
+
+
+@pytest.mark.parametrize(
+    ("fields", "status", "says"),
+    [
+        ({"email": "no address"}, 400, "邮箱地址，请检查"),
+        ({"email": "ann@example.org\r\nBcc: eve@example.org"}, 400, "邮箱地址，请检查"),
+        ({"digest": "unknown"}, 400, "至少选择一项"),
+        ({"stamp": "x"}, 400, "再按一次"),
+        ({"stamp": ""}, 400, "再按一次"),
+    ],
+)
+def test_mistakes_are_explained_and_what_was_typed_stays(
+    served: Served, fields: dict[str, str], status: int, says: str
+) -> None:
+    answer = served.sign_up(**{"frequency": "weekly", **fields})
+    assert answer.status == status
+    assert says in answer.text
+    assert 'value="weekly" checked' in answer.text
+    assert served.running.readership.store.unhandled() == []
+
+
+def test_s2_one_answer_for_everybody(served: Served) -> None:
+    """S2: byte for byte the same for an unknown, a pending, an active and a suppressed address, and for a program."""
+    served.join("active@example.org")
+    served.sign_up("pending@example.org")
+    served.mails(2)
+    served.running.readership.people.suppress(
+        "suppressed@example.org", "", served.running.readership.store.clock(_now())
+    )
+    answers = [served.sign_up(f"{who}@example.org") for who in ("unknown", "pending", "active", "suppressed")]
+    answers.append(served.sign_up("robot@example.org", website="x"))
+    assert len({(each.status, each.body) for each in answers}) == 1
+    assert len({tuple(name for name in each.headers if name != "date") for each in answers}) == 1
+    assert [str(mail["To"]) for mail in served.mails(5)][2:] == [
+        "unknown@example.org",
+        "pending@example.org",
+        "active@example.org",
+    ]
+
+
+def _now():  # type: ignore[no-untyped-def]
+    from datetime import UTC, datetime
+
+    return datetime.now(UTC)
+
+
+def test_s3_scanners_change_nothing(served: Served) -> None:
+    """S3: GET and HEAD of every link in every mail, many times, with every kind of Accept."""
+    manage = served.join()
+    served.sign_up("bob@example.org")
+    served.sign_up("ann@example.org")
+    for errand in ("export", "erase"):
+        served.ask(manage, form={"action": errand})
+    mails = served.mails(5)
+    places = {each for mail in mails for each in links(mail)} | {served.unsubscribe_link(), manage}
+    assert len(places) >= 5
+    before = served.state()
+    for place in places:
+        for method in ("GET", "HEAD", "GET"):
+            answer = served.ask(place, method, headers={"User-Agent": "Mozilla/5.0 (gateway)", "Accept": "*/*"})
+            assert answer.status == 200
+            assert (method == "HEAD") is (answer.body == b"")
+    for place in places:
+        for method in ("PUT", "DELETE", "PATCH", "OPTIONS"):
+            assert served.ask(place, method).status == 405
+    assert served.state() == before
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("application/x-www-form-urlencoded", ONE_CLICK),
+        ("application/x-www-form-urlencoded; charset=utf-8", ONE_CLICK),
+        (
+            "multipart/form-data; boundary=BB",
+            b'--BB\r\nContent-Disposition: form-data; name="List-Unsubscribe"\r\n\r\nOne-Click\r\n--BB--\r\n',
+        ),
+        ("text/plain", b"x"),
+        ("application/x-www-form-urlencoded", b""),
+        ("multipart/form-data", b"rubbish"),
+    ],
+)
+def test_s4_one_click(served: Served, kind: str, body: bytes) -> None:
+    """S4: no cookie, no page before it, any body; 200 with no redirect, any number of times; one list ends."""
+    served.join()
+    served.sign_up("ann@example.org", digest="evening")
+    served.ask(link(served.mails(2)[-1]), form={"action": "confirm"})
+    assert active(served) == ["daily", "evening"]
+    place = served.unsubscribe_link()
+    for _ in range(3):
+        answer = served.ask(place, "POST", body=body, headers={"Content-Type": kind})
+        assert answer.status == 200
+        assert "location" not in answer.headers
+        assert "set-cookie" not in answer.headers
+    assert active(served) == ["evening"]
+
+
+def test_s4_everything(served: Served) -> None:
+    """S4: the page offers to end all of them."""
+    served.join()
+    served.sign_up("ann@example.org", digest="evening")
+    served.ask(link(served.mails(2)[-1]), form={"action": "confirm"})
+    place = served.unsubscribe_link()
+    assert "退订全部" in served.ask(place).text
+    answer = served.ask(place, form={"action": "everything"})
+    assert active(served) == []
+    assert "退订全部" not in answer.text
+
+
+def test_s4_even_another_sites_form_may_unsubscribe(served: Served) -> None:
+    """S4: whoever has the link may leave; mail programs send what they like."""
+    served.join()
+    headers = {"Origin": "https://mail.example.net", "Sec-Fetch-Site": "cross-site"}
+    assert served.ask(served.unsubscribe_link(), form={}, headers=headers).status == 200
+    assert active(served) == []
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}, {"Origin": "https://evil.example"}]
+)
+def test_forms_of_other_sites_are_refused(served: Served, headers: dict[str, str]) -> None:
+    """CSRF: sign-up, confirmation and preferences; the same without a foreign mark is fine."""
+    manage = served.join()
+    before = served.state()
+    fields = {"email": "b@example.org", "digest": "daily", "stamp": served.stamp()}
+    assert served.ask("/mail/", form=fields, headers=headers).status == 403
+    assert served.ask(manage, form={"action": "everything"}, headers=headers).status == 403
+    assert served.state() == before
+    own = {"Sec-Fetch-Site": "same-origin", "Origin": "null"}
+    assert served.ask(manage, form={"action": "everything"}, headers=own).status == 200
+    assert active(served) == []
+    assert served.ask("/mail/", form=fields, headers={"Origin": f"http://127.0.0.1:{served.port}"}).status == 200
+
+
+def test_s5_data_and_erasing_take_a_mailed_link(served: Served) -> None:
+    """S5: from the preferences a link is mailed; that link works once."""
+    manage = served.join()
+    answer = served.ask(manage, form={"action": "export"})
+    assert "链接已发往您的邮箱" in answer.text
+    place = link(served.mails(2)[-1])
+    assert served.ask(place).heading == "您的数据"
+    data = served.ask(place, form={"action": "export"})
+    assert data.headers["content-type"] == "application/json"
+    assert "attachment" in data.headers["content-disposition"]
+    assert json.loads(data.body)["subscriber"]["address"] == "ann@example.org"
+    assert served.ask(place).status == served.ask(place, form={"action": "export"}).status == 404
+
+    served.ask(manage, form={"action": "erase"})
+    place = link(served.mails(3)[-1])
+    assert served.ask(place, form={"action": "export"}).heading == "删除我的数据", "the wrong button"
+    assert served.ask(place, form={"action": "erase"}).heading == "您的数据已删除"
+    assert served.ask(manage).status == 404
+    assert served.ask(place, form={"action": "erase"}).status == 404
+    assert "ann@example.org" not in served.state()
+
+
+def test_s8_too_many_links_a_day(served: Served) -> None:
+    manage = served.join()
+    for _ in range(3):
+        assert "链接已发往您的邮箱" in served.ask(manage, form={"action": "export"}).text
+    assert "过多" in served.ask(manage, form={"action": "export"}).text
+
+
+def test_s10_preferences(served: Served) -> None:
+    """S10: saved, shown again, and read by others as they were meant; nonsense is as if it were not there."""
+    manage = served.join()
+    page = served.ask(manage).text
+    assert 'value="Europe/Berlin"' in page
+    form = [
+        ("action", "save"),
+        ("digest", "daily"),
+        ("in daily", "stocks"),
+        ("frequency", "weekly"),
+        ("hour", "7"),
+        ("zone", "Europe/Berlin"),
+        ("paused_until", "2099-12-24"),
+    ]
+    answer = served.ask(manage, form=form)
+    assert "已保存" in answer.text
+    for shown in (
+        'value="7" selected',
+        'value="Europe/Berlin" selected',
+        'value="2099-12-24"',
+        'value="weekly" checked',
+    ):
+        assert shown in answer.text
+    reader = served.running.readership.people.find("ann@example.org")
+    assert reader.active[0].categories == ("stocks",)
+    nonsense = [("action", "save"), ("digest", "daily"), ("hour", "99"), ("zone", "Mars"), ("paused_until", "x")]
+    served.ask(manage, form=nonsense)
+    wishes = served.running.readership.people.find("ann@example.org").wishes
+    assert (wishes.hour, wishes.zone, wishes.paused_until) == (None, "", None)
+    assert served.ask(manage, form={"action": "what"}).status == 200
+    served.ask(manage, form={"action": "everything"})
+    assert active(served) == []
+    assert "没有任何订阅" in served.ask(manage).text
+
+
+def test_s6_links_that_are_worth_nothing_get_one_answer(served: Served) -> None:
+    """S6: unknown, forged, cut, of another purpose: the same page and status, shown or pressed."""
+    place = served.unsubscribe_link() if served.join() else ""
+    genuine = place.rpartition("/")[2]
+    wrong = [
+        "x",
+        "A" * 35,
+        genuine[:-1],
+        genuine[:-1] + "B",
+        genuine + "A",
+        served.stamp(),
+        "%00",
+        "%F0%9F%98%80",
+    ]
+    answers = [served.ask(f"/mail/{each}") for each in wrong] + [served.ask(f"/mail/{each}", form={}) for each in wrong]
+    assert {each.status for each in answers} == {404}
+    assert len({each.body for each in answers}) == 1
+    assert active(served) == ["daily"]
+
+
+def pages(served: Served) -> dict[str, str]:
+    manage = served.join()
+    served.ask(manage, form={"action": "export"})
+    served.ask(manage, form={"action": "erase"})
+    served.sign_up("bob@example.org")
+    mails = served.mails(4)
+    return {
+        "form": "/mail/",
+        "manage": manage,
+        "unsubscribe": served.unsubscribe_link(),
+        "export": link(mails[1]),
+        "erase": link(mails[2]),
+        "confirm": link(mails[3]),
+        "nothing": "/mail/x",
+    }
+
+
+def test_s7_headers_of_every_page(served: Served) -> None:
+    """S7: not cached, no Referer, not indexed (the form may be), not framed, no script; styles by their hash only."""
+    for name, place in pages(served).items():
+        answer = served.ask(place)
+        headers = answer.headers
+        assert headers["cache-control"] == "no-store"
+        assert headers["referrer-policy"] == "no-referrer"
+        assert ("noindex" in headers.get("x-robots-tag", "")) is (name != "form")
+        assert headers["x-frame-options"] == "DENY"
+        assert headers["x-content-type-options"] == "nosniff"
+        policy = headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "frame-ancestors 'none'" in policy
+        assert "base-uri 'none'" in policy
+        assert "script-src" not in policy
+        assert "unsafe" not in policy
+        for style in re.findall(r"<style>(.*?)</style>", answer.text, re.DOTALL):
+            digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+            assert f"'sha256-{digest}'" in policy
+        assert "set-cookie" not in headers
+        assert "<script" not in answer.text
+        assert not re.search(r'(src|href)="(?!https://news\.example\.com|/mail/|http://127)', answer.text)
+
+
+def test_titles_and_categories_are_escaped(served: Served) -> None:
+    """What the operator, a post or a visitor calls something is text on every page."""
+    for place in pages(served).values():
+        text = served.ask(place).text
+        assert "<b>早报" not in text
+        assert "<script>alert" not in text
+    evil = '"><script>alert(1)</script>'
+    assert "<script>" not in served.sign_up(evil).text
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("127.0.0.1", 200),
+        ("127.0.0.1:9", 200),
+        ("LOCALHOST", 200),
+        ("news.example.com", 200),
+        ("[::1]", 200),
+        ("evil.example", 421),
+        ("", 421),
+        ("news.example.com.evil.example", 421),
+        ("[", 421),
+        ("a@127.0.0.1", 200),
+    ],
+)
+def test_hosts_that_are_not_ours_are_refused(served: Served, host: str, status: int) -> None:
+    assert served.ask("/mail/", headers={"Host": host}).status == status
+
+
+def test_large_and_endless_forms_are_refused(served: Served) -> None:
+    """Over 64 KB, by its length or by what comes; too many fields."""
+    big = b"email=" + b"x" * guard.BODY_LIMIT
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    assert served.ask("/mail/", "POST", body=big, headers=headers).status == 413
+    many = b"&".join([b"a=1"] * (guard.FIELDS_LIMIT + 1))
+    assert served.ask("/mail/", "POST", body=many, headers=headers).status == 413
+    assert served.ask(served.url + "/" + "A" * 35, "POST", body=big, headers=headers).status == 413
+
+
+def test_slow_forms_are_given_up(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A body that never ends holds nothing for long."""
+    monkeypatch.setattr(guard, "BODY_SECONDS", 0.3)
+    with socket.create_connection(("127.0.0.1", served.port), timeout=10) as slow:
+        slow.sendall(
+            b"POST /mail/ HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+            b"Content-Length: 100\r\n\r\nemail="
+        )
+        start = time.monotonic()
+        assert slow.recv(100).startswith(b"HTTP/1.1 408")
+        assert time.monotonic() - start < 5
+    assert served.ask("/mail/").status == 200
+
+
+def test_a_visitor_who_hangs_up_does_no_harm(served: Served) -> None:
+    with socket.create_connection(("127.0.0.1", served.port), timeout=10) as gone:
+        gone.sendall(b"POST /mail/ HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100\r\n\r\nemail=")
+    assert served.ask("/mail/").status == 200
+
+
+def test_s8_forwarded_addresses_count_only_from_our_proxies(served: Served, tmp_path: Path) -> None:
+    """S8: anybody can write X-Forwarded-For; it is believed as far as our own proxies wrote it."""
+
+    def refused(running: Served, *forwarded: str) -> list[int]:
+        return [
+            running.ask(
+                "/mail/",
+                form={"email": f"r{number}@example.org", "digest": "daily", "stamp": running.stamp()},
+                headers={"X-Forwarded-For": each},
+            ).status
+            for number, each in enumerate(forwarded)
+        ]
+
+    spread = [f"198.51.100.{number}" for number in range(11)]
+    assert refused(served, *spread) == [200] * 10 + [429]
+    with serving(tmp_path / "proxied", proxies='["127.0.0.0/8", "10.0.0.0/8"]') as proxied:
+        assert refused(proxied, *spread) == [200] * 11
+        one = [f"203.0.113.{number}, 192.0.2.9, 10.0.0.1" for number in range(11)]
+        assert refused(proxied, *one) == [200] * 10 + [429]
+        assert refused(proxied, "rubbish", "") == [200, 200]
+
+
+def test_the_output_folder_is_served_beside_the_pages(served: Served) -> None:
+    """The same process shows feeds and pages; nothing outside the folder."""
+    output = served.folder / "public"
+    (output / "feed.xml").write_text("<feed/>")
+    assert served.ask("/feed.xml").body == b"<feed/>"
+    assert served.ask("/../config.yaml").status == 404
+    assert served.ask("/%2e%2e/config.yaml").status == 404
+    assert served.ask("/other").status == 404
+
+
+def test_a_digest_that_is_no_longer_offered_can_be_left(served: Served) -> None:
+    """Old links work when the operator has taken the digest out."""
+    readership = served.running.readership
+    from digest.jobs.people import Proof
+
+    proof = Proof(source="x", given_at=_now())
+    readership.people.add("ann@example.org", (Choice(digest="gone"),), _now(), proof=proof)
+    manage = readership.links.manage(readership.people.find("ann@example.org").key)
+    assert "gone" in served.ask(manage).text
+    assert served.ask(served.unsubscribe_link(digest="gone"), form={}).status == 200
+    assert active(served) == []

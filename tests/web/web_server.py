@@ -1,0 +1,189 @@
+"""The subscription pages behind a real server on loopback, and a client that sends exactly what it is told."""
+
+from __future__ import annotations
+
+import http.client
+import re
+import socket
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email import policy
+from email.message import EmailMessage
+from email.parser import BytesParser
+from html import unescape
+from pathlib import Path
+from urllib.parse import urlencode, urlsplit
+
+import uvicorn
+
+from digest.app import Service, service
+from digest.cli.site import site_app
+
+CONFIG = """\
+site:
+  title: "财经<b>早报</b>"
+  url: https://news.example.com
+  language: zh-CN
+  timezone: Asia/Shanghai
+  author: 财经早报
+posts: {{folder: site}}
+categories: {{macro: 宏观, stocks: "<script>alert(1)</script>"}}
+digests:
+  daily: {{title: 早报, schedule: "daily 08:00"}}
+  evening: {{title: 晚报, schedule: "daily 18:00"}}
+mail:
+  sender: 财经早报 <digest@news.example.com>
+subscriptions:
+  url: http://127.0.0.1:{port}/mail
+  trusted_proxies: {proxies}
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What came back."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        return self.body.decode()
+
+    @property
+    def heading(self) -> str:
+        found = re.search(r"<h1>(.*?)</h1>", self.text, re.DOTALL)
+        return unescape(found[1]) if found else ""
+
+
+class Served:
+    """A running service."""
+
+    def __init__(self, folder: Path, port: int, running: Service) -> None:
+        self.folder = folder
+        self.port = port
+        self.running = running
+        self.url = f"http://127.0.0.1:{port}/mail"
+
+    # --------------------------------------------------------------- client
+
+    def ask(
+        self,
+        address: str,
+        method: str = "GET",
+        form: Mapping[str, str] | list[tuple[str, str]] | None = None,
+        *,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Send one request; a form makes it a POST."""
+        sent = dict(headers or {})
+        if form is not None:
+            method, body = "POST", urlencode(form).encode()
+            sent.setdefault("Content-Type", "application/x-www-form-urlencoded")
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        path = urlsplit(address).path if "://" in address else address
+        connection.request(method, path, body=body, headers=sent)
+        response = connection.getresponse()
+        data = response.read()
+        connection.close()
+        return Answer(status=response.status, headers={k.lower(): v for k, v in response.getheaders()}, body=data)
+
+    def stamp(self, **age: float) -> str:
+        then = datetime.now(UTC) - timedelta(**(age or {"seconds": 5}))
+        return self.running.readership.desk.stamp(then)
+
+    def sign_up(self, address: str = "ann@example.org", **fields: str) -> Answer:
+        values = {"email": address, "digest": "daily", "frequency": "daily", "stamp": self.stamp(), **fields}
+        return self.ask("/mail/", form=values)
+
+    # ------------------------------------------------------------ the inside
+
+    def mails(self, number: int, seconds: float = 10.0) -> list[EmailMessage]:
+        """Wait until so many mails are in the outbox: all of them, by recipient."""
+        deadline = time.monotonic() + seconds
+        while True:
+            files = sorted((self.folder / "var" / "outbox").glob("*.eml"), key=lambda path: path.stat().st_mtime_ns)
+            if len(files) >= number or time.monotonic() > deadline:
+                assert len(files) == number
+                return [_parsed(path) for path in files]
+            time.sleep(0.05)
+
+    def join(self, address: str = "ann@example.org") -> str:
+        """Sign up and confirm. Returns the address of the preferences."""
+        before = len(list((self.folder / "var" / "outbox").glob("*.eml")))
+        assert self.sign_up(address).status == 200
+        mail = self.mails(before + 1)[-1]
+        assert self.ask(link(mail), form={"action": "confirm"}).status == 200
+        reader = self.running.readership.people.find(address)
+        return self.running.readership.links.manage(reader.key)
+
+    def unsubscribe_link(self, address: str = "ann@example.org", digest: str = "daily") -> str:
+        reader = self.running.readership.people.find(address)
+        subscription = reader.to(digest)
+        assert subscription is not None
+        return self.running.readership.links.unsubscribe(reader.key, subscription.list_key)
+
+    def state(self) -> str:
+        """All tables, as text, once what is sent in the background is written down."""
+        known = ""
+        while (now := self._tables()) != known:
+            known = now
+            time.sleep(0.3)
+        return known
+
+    def _tables(self) -> str:
+        from digest.store.schema import metadata
+
+        with self.running.readership.store._database.reading() as connection:
+            return "\n".join(
+                f"{table.name}: {tuple(row)}"
+                for table in metadata.sorted_tables
+                for row in connection.execute(table.select())
+            )
+
+
+def _parsed(path: Path) -> EmailMessage:
+    mail = BytesParser(policy=policy.default).parsebytes(path.read_bytes())
+    assert isinstance(mail, EmailMessage)
+    return mail
+
+
+def links(mail: EmailMessage) -> list[str]:
+    """Every link of a mail, in its text, its HTML and its header."""
+    parts = [mail.get_body(("plain",)), mail.get_body(("html",))]
+    told = "".join(str(part.get_content()) for part in parts if part) + str(mail["List-Unsubscribe"] or "")
+    return list(dict.fromkeys(re.findall(r"http://127\.0\.0\.1:\d+/mail/[A-Za-z0-9_-]+", told)))
+
+
+def link(mail: EmailMessage) -> str:
+    (only,) = links(mail)
+    return only
+
+
+@contextmanager
+def serving(folder: Path, *, proxies: str = "[]") -> Iterator[Served]:
+    """``digest serve`` in a thread, on a free port."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+    (folder / "site" / "_posts").mkdir(parents=True, exist_ok=True)
+    config = folder / "config.yaml"
+    config.write_text(CONFIG.format(port=port, proxies=proxies), encoding="utf-8")
+    with service(config) as running:
+        server = uvicorn.Server(
+            uvicorn.Config(site_app(running, local=True), log_level="critical", access_log=False, proxy_headers=False)
+        )
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+        thread.start()
+        while not server.started:
+            time.sleep(0.01)
+        try:
+            yield Served(folder, port, running)
+        finally:
+            server.should_exit = True
+            thread.join(10)
