@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -137,9 +138,7 @@ class Stories:
         """All that are alike, with how much; with ``across`` only those with one post before this place and one from
         it on."""
         found = []
-        for one, other in self._candidates():
-            if across is not None and not one < across <= other:
-                continue
+        for one, other in self._candidates(across):
             likeness = self.likeness(one, other)
             if likeness >= ALIKE:
                 found.append((likeness, one, other))
@@ -163,8 +162,8 @@ class Stories:
             - _CONFLICT * min(conflicts, 2)
         )
 
-    def _candidates(self) -> list[tuple[int, int]]:
-        """Pairs of places that share rare shingles."""
+    def _candidates(self, across: int | None) -> list[tuple[int, int]]:
+        """Pairs of places that share rare shingles; with ``across`` only those on both sides of it."""
         index: dict[str, list[tuple[int, float]]] = defaultdict(list)
         for place, features in enumerate(self._features):
             for shingle, weight in features.vector.items():
@@ -173,7 +172,12 @@ class Stories:
         most = max(_MOST_POSTS, len(self._features) // 10)
         for posts in index.values():
             if 1 < len(posts) <= most:
-                for (one, weight), (other, weight_too) in combinations(posts, 2):
+                if across is None:
+                    pairs: Iterable[tuple[tuple[int, float], tuple[int, float]]] = combinations(posts, 2)
+                else:
+                    middle = bisect_left(posts, (across,))
+                    pairs = product(posts[:middle], posts[middle:])
+                for (one, weight), (other, weight_too) in pairs:
                     shared[one, other] += weight * weight_too
         return sorted(pair for pair, common in shared.items() if common >= _PROMISING)
 
