@@ -270,8 +270,11 @@ class App:
     def source(self) -> FolderSource:
         from digest.sources.folder import FolderSource
 
-        posts = self.settings.posts
-        return FolderSource(posts.folder, kind=posts.kind, exclude=posts.exclude, max_bytes=int(posts.max_bytes))
+        posts, output = self.settings.posts, self.settings.output
+        exclude = posts.exclude
+        if isinstance(output, Path) and output.is_relative_to(posts.folder) and output != posts.folder:
+            exclude += (output.relative_to(posts.folder).as_posix(),)  # what we write is nobody's post
+        return FolderSource(posts.folder, kind=posts.kind, exclude=exclude, max_bytes=int(posts.max_bytes))
 
     @cached_property
     def rules(self) -> Rules:
@@ -405,6 +408,7 @@ class App:
             ),
             full_text=feeds.full_text,
             hubs=tuple(str(hub) for hub in feeds.hubs),
+            archives=feeds.archives,
             ttl=feeds.ttl,
             category_titles={category.name: category.title for category in self.settings.categories},
             tags=feeds.tags,

@@ -110,7 +110,8 @@ def _digests(report: RunReport) -> Iterator[str]:
         for result in report.editions.results:
             yield _row("edition", _edition(result, dry_run=report.dry_run))
     if report.deliveries is not None:
-        yield _row("mail", report.deliveries.line())
+        line = report.deliveries.line()
+        yield _row("mail", line.replace(" sent", " would be sent", 1) if report.dry_run else line)
 
 
 def _edition(result: EditionResult, *, dry_run: bool) -> str:

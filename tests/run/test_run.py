@@ -93,6 +93,16 @@ def test_same_moment_on_an_empty_store_gives_the_same_bytes(tmp_path, site: Site
     assert site.bytes_of("public", "var/outbox") == other.bytes_of("public", "var/outbox")
 
 
+def test_what_is_published_is_no_post(site: Site) -> None:
+    """The output folder may lie among the posts."""
+    site.configure(CONFIG + "output: site/_posts/out\n")
+    site.some_posts()
+    site.run()
+    assert (site.posts / "out/feed.xml").is_file()
+    collected = site.run_json().report["collected"]
+    assert (collected["found"], collected["skipped"]) == (3, 0)
+
+
 # ------------------------------------------------------------ what changes
 
 
@@ -244,7 +254,8 @@ def test_dry_run_touches_nothing_and_says_what_would_happen(site: Site) -> None:
     assert "feed/stocks.xml" not in result.written
     text = site.run("--dry-run", as_of="2026-11-25 08:00").out
     assert "dry run" in text
-    assert "would be" in text
+    assert "would be written" in text
+    assert "1 would be sent" in text
 
 
 def test_only_does_one_step(site: Site) -> None:
