@@ -187,3 +187,4 @@ def serving(folder: Path, *, proxies: str = "[]") -> Iterator[Served]:
         finally:
             server.should_exit = True
             thread.join(10)
+            listener.close()
