@@ -78,7 +78,7 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except FileNotFoundError as error:
-        text = "there is no such file; let digest init write one, or name another with --config FILE"
+        text = "there is no such file; write one as README.md shows, or name another with --config FILE"
         raise _error(path, [Fault(text=text)]) from error
     except IsADirectoryError as error:
         text = f"is a folder; name the file in it, for example: --config {path / 'config.yaml'}"
