@@ -613,7 +613,7 @@ class App:
             tell=tell,
         )
         learned = self.readership.learn(clock())
-        return replace(report, warnings=(*report.warnings, *learned.warnings))
+        return report if learned is None else replace(report, warnings=(*report.warnings, *learned.warnings))
 
     def resume(self, digest: str, period: str) -> int:
         """Let a paused edition be sent. Returns how many deliveries wait now. Raises StoreError if it is not paused."""

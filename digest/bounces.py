@@ -11,13 +11,14 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from email import message_from_bytes, policy
-from email.errors import MessageError
-from email.message import Message
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from digest.outbox import Blame, blame, masked
 from digest.text import clean_line
+
+if TYPE_CHECKING:
+    from email.message import Message
 
 SIZE_LIMIT = 1_000_000
 """Octets of a report; larger ones are not read."""
@@ -71,10 +72,12 @@ class Report:
 
 def parse_report(data: bytes) -> Report | None:
     """The report in a mail; None for any other mail (an answer, an out-of-office note) and for one over 1 MB."""
+    from email.errors import MessageError  # late: the store knows this module, and most runs read no mail
+
     if len(data) > SIZE_LIMIT:
         return None
     try:
-        mail = message_from_bytes(data, policy=policy.compat32)
+        mail = _parsed(data)
         parts = list(_parts(mail))
     except (MessageError, ValueError, LookupError, RecursionError):
         return None
@@ -84,6 +87,12 @@ def parse_report(data: bytes) -> Report | None:
         return _complaint(mail, parts, told, name)
     told = next((part for part in parts if part.get_content_type() == "message/delivery-status"), None)
     return None if told is None else _bounce(mail, parts, told, name)
+
+
+def _parsed(data: bytes) -> Message:
+    from email import message_from_bytes, policy
+
+    return message_from_bytes(data, policy=policy.compat32)
 
 
 def _parts(mail: Message) -> Iterator[Message]:
@@ -145,12 +154,12 @@ def _blocks(part: Message) -> list[dict[str, str]]:
     """Groups of fields of a machine-readable part, whichever way the parser has cut it up."""
     payload = part.get_payload()
     if isinstance(payload, list):
-        groups = [block for block in payload if isinstance(block, Message)]
+        groups = [block for block in payload if not isinstance(block, str)]
         return [{key.lower(): clean_line(str(value)) for key, value in group.items()} for group in groups]
     text = payload if isinstance(payload, str) else ""
     blocks = []
     for chunk in re.split(r"\r?\n\s*\r?\n", text.strip()):
-        inner = message_from_bytes(chunk.encode("utf-8", "replace") + b"\n\n", policy=policy.compat32)
+        inner = _parsed(chunk.encode("utf-8", "replace") + b"\n\n")
         blocks.append({key.lower(): clean_line(str(value)) for key, value in inner.items()})
     return blocks
 
@@ -175,10 +184,10 @@ def _embedded(parts: Sequence[Message]) -> Iterator[Message]:
     for part in parts:
         kind, payload = part.get_content_type(), part.get_payload()
         if kind in ("message/rfc822", "message/rfc822-headers") and isinstance(payload, list):
-            yield from (each for each in payload if isinstance(each, Message))
+            yield from (each for each in payload if not isinstance(each, str))
         elif kind == "text/rfc822-headers":
             decoded = part.get_payload(decode=True)
-            yield message_from_bytes(decoded if isinstance(decoded, bytes) else b"", policy=policy.compat32)
+            yield _parsed(decoded if isinstance(decoded, bytes) else b"")
 
 
 def _tokens(values: Iterable[str]) -> tuple[str, ...]:

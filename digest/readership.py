@@ -8,16 +8,12 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from digest.jobs.bounces import BounceReport, ingest, learn_from_refusals
-from digest.jobs.people import People
-from digest.jobs.subscribe import Desk, Links, Policy
 from digest.models import Delivery, FrozenEdition, Recipient, SavedEdition
 from digest.period import Kind, weekly
 from digest.subscription import (
@@ -31,15 +27,18 @@ from digest.subscription import (
     Reader,
     canonical,
 )
-from digest.tokens import Keyring
 
 if TYPE_CHECKING:
     from digest.config import Settings
+    from digest.jobs.bounces import BounceReport
     from digest.jobs.deliver import Outgoing
     from digest.jobs.editions import DigestPlan
+    from digest.jobs.people import People
+    from digest.jobs.subscribe import Desk, Links
     from digest.ports import Language, Templates
     from digest.render.message import NoticeMessage
     from digest.store import SqlStore
+    from digest.tokens import Keyring
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _WEEKLY_AGE = timedelta(days=8)
@@ -69,11 +68,15 @@ class Readership:
 
     @cached_property
     def links(self) -> Links:
+        from digest.jobs.subscribe import Links
+
         return Links(self.keys, self.settings.subscriptions_url)
 
     @cached_property
     def desk(self) -> Desk:
         """The use cases of pages and commands."""
+        from digest.jobs.subscribe import Desk, Policy
+
         wanted = self.settings.subscriptions
         policy = Policy(
             offers=self.offers(),
@@ -88,6 +91,8 @@ class Readership:
     @cached_property
     def people(self) -> People:
         """The use cases of the operator."""
+        from digest.jobs.people import People
+
         return People(self.store, self.keys, self.offers(), self.settings.site.timezone)
 
     def offers(self) -> tuple[Offer, ...]:
@@ -154,14 +159,18 @@ class Readership:
             return ""
         return self.store.why_not(row, self.keys.hashed(canonical(row.address)), now)
 
-    def learn(self, now: datetime) -> BounceReport:
-        """After mail was sent: what the refusals say about addresses."""
+    def learn(self, now: datetime) -> BounceReport | None:
+        """After mail was sent: what the refusals say about addresses. None if there is nobody."""
         if not self.store.knows_somebody():
-            return BounceReport()
+            return None
+        from digest.jobs.bounces import learn_from_refusals
+
         return learn_from_refusals(self.store, self.keys, now)
 
     def ingest(self, mails: Iterable[bytes], now: datetime) -> BounceReport:
         """Go through mails that came back."""
+        from digest.jobs.bounces import ingest
+
         return ingest(self.store, self.keys, mails, now)
 
     def _is_at_work(self) -> bool:
@@ -231,6 +240,8 @@ class Readership:
         self, notice: Notice, address: str, now: datetime, about: dict[str, int]
     ) -> tuple[FrozenEdition, Recipient]:
         """The mail of a notice, ready for the ledger. No link is in it: it is made when the mail is sent."""
+        import secrets
+
         subject, html, text = self._words(notice)
         domain = self.settings.mail.list_domain or self.settings.sender.domain
         lasts = FRESH if notice.value in tuple(Errand) else _CONFIRM_MAIL
