@@ -180,13 +180,23 @@ def measure(command: list[str], folder: Path) -> tuple[Cost, str]:
     """Run the command; its cost and what it printed. Raises WorkNotDone if it fails."""
     result, stdout, stderr = (folder / name for name in ("cost.json", "stdout", "stderr"))
     files = [str(path) for path in (result, stdout, stderr)]
-    subprocess.run([sys.executable, "-I", "-S", str(HERE / "measure.py"), *files, *command], check=True, cwd=folder)
+    subprocess.run(
+        [sys.executable, "-I", "-S", str(HERE / "measure.py"), *files, *command],
+        check=True,
+        cwd=folder,
+        env=_environment(),
+    )
     cost = json.loads(result.read_text())
     code = cost.pop("code")
     if code != 0:
         said = (stderr.read_text(errors="replace") + stdout.read_text(errors="replace")).strip().splitlines()
         raise WorkNotDone(f"{' '.join(command)} ended with {code}: {' / '.join(said[-3:])}")
     return Cost(**cost), stdout.read_text(encoding="utf-8")
+
+
+def _environment() -> dict[str, str]:
+    """Ours, but an installed program has its modules compiled."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 class Site:
