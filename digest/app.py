@@ -290,7 +290,7 @@ class App:
             unpublished=settings.posts.unpublished,
             drafts=settings.posts.drafts,
             id_scheme=settings.feeds.id_scheme,
-            id_base=_plain(settings.feeds.id_base) or "",
+            id_base=_plain(settings.feeds.id_base) or self.store.keep_first("id base", str(settings.site.url)),
             id_authority=settings.feeds.id_authority or "",
             id_nfkc=settings.feeds.id_nfkc,
             lang=str(settings.site.language),
@@ -398,7 +398,7 @@ class App:
             favicon=_plain(site.favicon),
             zone=site.timezone,
             feeds_url=str(self.settings.feeds_url),
-            id_base=_plain(feeds.id_base) or "",
+            id_base=_plain(feeds.id_base) or self.store.keep_first("feed id base", str(self.settings.feeds_url)),
             formats=feeds.formats,
             limits=Limits(
                 window=timedelta(hours=feeds.window_hours),

@@ -77,6 +77,10 @@ class PostStore(Protocol):
 
     def set_rules(self, fingerprint: str) -> None: ...
 
+    def keep_first(self, name: str, value: str) -> str:
+        """The value that was first given under this name: what ids are made from stays when a site moves."""
+        ...
+
     def known_files(self) -> dict[str, KnownFile]:
         """Every file of earlier runs by path."""
         ...

@@ -51,6 +51,12 @@ class Posts(Part):
     def set_rules(self, fingerprint: str) -> None:
         self._set_meta("rules", fingerprint)
 
+    def keep_first(self, name: str, value: str) -> str:
+        kept = self._meta(f"first {name}")
+        if kept is None:
+            self._set_meta(f"first {name}", value)
+        return value if kept is None else kept
+
     def known_files(self) -> dict[str, KnownFile]:
         with self._database.reading() as connection:
             cursor = connection.connection.cursor()  # the driver's own: this is read whole in every run

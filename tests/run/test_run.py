@@ -178,13 +178,18 @@ def test_deleted_post_is_withdrawn_for_seven_days(site: Site) -> None:
 
 
 def test_new_address_of_the_site_keeps_ids(site: Site) -> None:
-    """site.url changes links, never ids."""
+    """site.url changes links, never ids: those of posts, of later posts, of the feed itself."""
     site.some_posts()
     site.run()
     old = entries(site)
     site.configure(CONFIG.replace("https://news.example.com", "https://new.example.org"))
     site.run(as_of="2026-11-24 10:00")
     new = entries(site)
+    site.post("2026-11-24-later.md", title="新站首条", link="http://x.example.com/12")
+    site.run(as_of="2026-11-24 11:00")
+    assert entries(site)["新站首条"].id.startswith("https://news.example.com/")
+    parsed = feedparser.parse((site.folder / "public/feed.xml").read_bytes())
+    assert (parsed.feed.id, parsed.feed.link) == ("https://news.example.com/feed.xml", "https://new.example.org")
     assert {title: entry.id for title, entry in new.items()} == {title: entry.id for title, entry in old.items()}
     assert all(entry.link.startswith("https://new.example.org/") for entry in new.values())
     assert {entry.updated for entry in new.values()} == {entry.updated for entry in old.values()}

@@ -210,3 +210,10 @@ def test_rules_and_look_are_remembered(store) -> None:
     store.set_rules("2")
     store.set_look("3")
     assert (store.rules(), store.look()) == ("2", "3")
+
+
+def test_what_was_kept_first_stays(store) -> None:
+    """Later values under the same name change nothing; names do not mix."""
+    assert store.keep_first("id base", "https://old.example.com") == "https://old.example.com"
+    assert store.keep_first("id base", "https://new.example.com") == "https://old.example.com"
+    assert store.keep_first("other", "x") == "x"
