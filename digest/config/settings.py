@@ -194,7 +194,7 @@ class FeedSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     id_base: Annotated[
         SiteUrl | None,
         Meta(
-            description="Address that ids are made from; without it the first run's site.url, also when the site moves.",
+            description="Address that ids are made from; without it the first run's site.url, also after a move.",
             examples=["https://old.example.com"],
         ),
     ] = None
