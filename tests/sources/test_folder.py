@@ -162,7 +162,7 @@ def test_shown_paths_can_be_printed() -> None:
     assert shown("a\udcff\n.md") == "a\\xff\\n.md"
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_unreadable_folders_are_blind_for_real(tmp_path: Path) -> None:
     """By permissions of the file system."""
     make(tmp_path, "_posts/a.md", "_posts/closed/b.md")
