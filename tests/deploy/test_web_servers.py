@@ -118,6 +118,7 @@ def nginx(public: Path, *, brotli: bool) -> Iterator[Server]:
         "listen 80;": f"listen 127.0.0.1:{port};",
         "    listen [::]:80;\n": "",
         "root /srv/digest/public;": f'root "{public}";',
+        "    # ~\\.(xml|json)$": "    ~\\.(xml|json)$",
         "/etc/nginx/digest-brotli.con[f]": f"{folder}/digest-brotli.con[f]",
     }.items():
         assert shipped in site
@@ -153,6 +154,8 @@ def caddy(public: Path, *, brotli: bool) -> Iterator[Server]:
     assert site.count("news.example.com {") == site.count("root * /srv/digest/public") == 1
     site = site.replace("news.example.com {", f"http://127.0.0.1:{port} {{")
     site = site.replace("root * /srv/digest/public", f'root * "{public}"')
+    assert "\t# header @json Link" in site
+    site = site.replace("\t# header @json Link", "\theader @json Link")
     (folder / "Caddyfile").write_text("{\n\tadmin off\n\tauto_https off\n}\n" + site, encoding="utf-8")
     command = [program, "run", "--adapter", "caddyfile", "--config", str(folder / "Caddyfile")]
     with running(command, port, folder):
@@ -249,6 +252,14 @@ def test_caches_and_scripts_are_told_what_they_need(server: Server, encoding: st
     assert headers["access-control-allow-origin"] == "*"
     assert headers["x-content-type-options"] == "nosniff"
     assert "set-cookie" not in headers
+
+
+def test_json_feeds_name_their_hub(server: Server) -> None:
+    """The line that an operator with a hub switches on (WebSub 4): hub and the feed's own address."""
+    link = server.ask("feed.json").headers["link"]
+    assert '<https://hub.example.com/>; rel="hub"' in link
+    assert '<https://news.example.com/feed.json>; rel="self"' in link
+    assert "link" not in server.ask("feeds/").headers
 
 
 def test_scripts_may_ask_with_an_etag(server: Server) -> None:
