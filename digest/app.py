@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from digest.jobs.backfill import BackfillReport
     from digest.jobs.collect import CollectReport, Parsed
     from digest.jobs.deliver import Compose, DeliveryReport
+    from digest.jobs.doubts import Doubts
     from digest.jobs.editions import Audience, DigestPlan, EditionsReport, Look
     from digest.jobs.feeds import FeedOptions, Ping
     from digest.languages import CatalogueLanguage
@@ -616,12 +617,29 @@ class App:
         return report if learned is None else replace(report, warnings=(*report.warnings, *learned.warnings))
 
     def resume(self, digest: str, period: str) -> int:
-        """Let a paused edition be sent. Returns how many deliveries wait now. Raises StoreError if it is not paused."""
-        edition = self.store.edition(digest, period)
-        paused = {saved.key for saved, _ in self.store.paused_editions()}
-        if edition is None or edition.key not in paused:
+        """Let a paused edition be sent, with its variants for some categories. Returns how many deliveries wait now.
+        Raises StoreError if it is not paused."""
+        paused = [
+            saved.key for saved, _ in self.store.paused_editions() if (saved.digest, saved.period) == (digest, period)
+        ]
+        if not paused:
             raise StoreError(f"{digest} {period}", "there is no paused edition of that name", "see digest run's report")
-        return self.store.resume_edition(edition.key, self.when.now)
+        return sum(self.store.resume_edition(key, self.when.now) for key in paused)
+
+    def cancel(self, digest: str, period: str) -> int:
+        """Send nothing more of an edition. Returns how many deliveries that spares. Raises StoreError if nothing of it
+        was to be sent."""
+        spared = self.store.cancel_edition(digest, period, self.when.now)
+        if spared is None:
+            raise StoreError(f"{digest} {period}", "there is nothing to be sent", "see digest editions list")
+        return spared
+
+    @property
+    def doubts(self) -> Doubts:
+        """Deliveries in doubt, and what may be said about them."""
+        from digest.jobs.doubts import Doubts
+
+        return Doubts(self.store, self.when.now)
 
     def _clock(self) -> Callable[[], datetime]:
         """The time that the run stands for, going on while it lasts."""

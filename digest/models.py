@@ -365,6 +365,23 @@ class Delivery:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Doubt:
+    """A delivery in doubt, for whoever decides about it."""
+
+    key: int
+    digest: str
+    category: str
+    period: str
+    address: str
+    message_id: str
+    attempts: int
+    reason: str
+    """What happened after the message was out."""
+    expires_at: datetime
+    """From then on it is not sent again."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class DeliveryCounts:
     """Deliveries by state."""
 

@@ -17,6 +17,7 @@ from digest.models import (
     Changes,
     Delivery,
     DeliveryCounts,
+    Doubt,
     EditionRow,
     EditionState,
     FrozenEdition,
@@ -276,6 +277,15 @@ class Ledger(Protocol):
         that a server which never answers does not get copy after copy. Returns how many."""
         ...
 
+    def doubts(self) -> list[Doubt]:
+        """Every row in doubt, by edition, then by key."""
+        ...
+
+    def settle_doubts(self, keys: Sequence[int], now: datetime, *, sent: bool) -> int:
+        """The operator's word on rows in doubt: taken as sent; or queued again, due now, and their edition goes on.
+        Rows that are in doubt no more, and those of a cancelled edition, stay as they are. Returns how many changed."""
+        ...
+
     def expire(self, now: datetime) -> int:
         """Queued rows of editions whose time is over become expired. Returns how many."""
         ...
@@ -323,13 +333,20 @@ class Ledger(Protocol):
         and not of the reader (enhanced code 5.7.x or 5.3.4). Returns how many are queued; 0 if it was not paused."""
         ...
 
+    def cancel_edition(self, digest: str, period: str, now: datetime) -> int | None:
+        """Send nothing more of an edition, nor of its variants for some categories. What waits or is in hand is skipped
+        (a worker that has it loses its lease, so no dot leaves), what is transmitting is finished. Returns how many
+        were skipped; None if nothing of that name was to be sent."""
+        ...
+
     def paused_editions(self) -> list[tuple[SavedEdition, str]]:
         """With the reason of each."""
         ...
 
     def settle(self, now: datetime) -> list[tuple[SavedEdition, EditionState]]:
         """Close editions without open rows, paused ones too; returns those that changed state: finished, or expired
-        if time ran out before anybody got it. In doubt counts as closed; ``release_doubtful`` opens it again."""
+        if time ran out before anybody got it. In doubt counts as closed; ``release_doubtful`` opens it again. What came
+        back to the queue of a cancelled edition is skipped."""
         ...
 
 

@@ -334,13 +334,8 @@ def not_before(wishes: Wishes, site: ZoneInfo, *, slot: datetime, made: datetime
     return max(times[0].at, made)
 
 
-def is_paused(wishes: Wishes, site: ZoneInfo, now: datetime) -> bool:
-    """Whether the reader wants nothing today, by their own calendar."""
-    return wishes.paused_until is not None and now.astimezone(zone_of(wishes, site)).date() < wishes.paused_until
-
-
 def pause_end(wishes: Wishes, site: ZoneInfo) -> datetime | None:
-    """The moment at which the pause is over (UTC)."""
+    """The moment at which the pause is over by the reader's own calendar (UTC)."""
     if wishes.paused_until is None:
         return None
     return datetime.combine(wishes.paused_until, time(0), zone_of(wishes, site)).astimezone(UTC)

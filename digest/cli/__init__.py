@@ -21,8 +21,9 @@ from digest.errors import AlreadyRunning, ConfigError, DigestError
 
 COMMANDS = {
     "run": "Collect posts, publish feeds, make and send what is due.",
-    "editions": "List, show and export editions; make up those of past days.",
+    "editions": "List, show, export and cancel editions; make up those of past days.",
     "deliver": "Work through the delivery ledger, beside other workers.",
+    "doubts": "See and settle deliveries that may or may not have arrived.",
     "serve": "Show pages and feeds, let people subscribe.",
     "subscribers": "See and change who gets mail.",
     "bounces": "Read mail that came back.",

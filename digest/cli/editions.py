@@ -27,7 +27,7 @@ _day = click.DateTime(formats=["%Y-%m-%d"])
 @config_option
 @click.pass_context
 def command(context: click.Context, config: Path) -> None:
-    """List, show and export editions; make up those of past days.
+    """List, show, export and cancel editions; make up those of past days.
 
     For example: digest editions show daily latest
     """
@@ -129,6 +129,24 @@ def export(config: Path, digest: str, period: str, own: Path | None, folder: Pat
             cause = f"cannot be written: {(error.strerror or str(error)).lower()}"
             raise OutputError(str(path), cause, "name another folder with --to") from error
         click.echo(str(path))
+    return 0
+
+
+@command.command("cancel")
+@click.argument("digest")
+@click.argument("period")
+@_own_config
+@click.pass_obj
+def cancel(config: Path, digest: str, period: str, own: Path | None) -> int:
+    """Mail nothing more of an edition that is being sent. What has left has left; its page stays.
+
+    For example: digest editions cancel daily 2026-11-24
+    """
+    from digest.app import reading
+
+    with reading(own or config) as app:
+        spared = app.cancel(digest, period)
+    click.echo(f"{digest} {period}: cancelled, {_count(spared, 'mail')} not sent")
     return 0
 
 

@@ -240,7 +240,7 @@ class _Shift:
             next_due=self.ledger.next_due(),
             finished=tuple(self._finished),
             paused=tuple(_name(edition) for edition, _ in paused),
-            failures=tuple(failures + ([] if self.options.resend else doubts)),
+            failures=tuple(failures + ([] if self.options.resend else [*doubts, *(_DECIDE for _ in doubts[:1])])),
             warnings=(*(doubts if self.options.resend else ()), *self._lines(Fate.RETRY)),
         )
 
@@ -512,6 +512,9 @@ _SAYS = {
     Fate.IN_DOUBT: "in doubt",
     Fate.RETRY: "tried again later",
 }
+
+
+_DECIDE = "mail: nothing in doubt is sent again without your word; see: digest doubts list"
 
 
 def _some(addresses: list[str]) -> str:

@@ -4,6 +4,8 @@
                  |           |--------> in_doubt -> sent (late answer), queued (sent again)
                  |-----------+--------> queued (retry), failed, skipped
     queued -> expired
+    queued, leased -> skipped (the edition was cancelled)
+    in_doubt -> sent, queued (the operator's word)
 
 A claim counts the row's ``lease`` up by one; that number is the claim's token, and every later change of the row is
 guarded by it and by the state. A worker that lost its row (its lease ran out, another one claimed it) changes nothing
@@ -23,7 +25,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, Update, and_, any_, case, func, or_, select, update
 
 from digest.errors import StoreError
-from digest.models import Delivery, DeliveryCounts, DeliveryState, EditionState, Reply, SavedEdition
+from digest.models import Delivery, DeliveryCounts, DeliveryState, Doubt, EditionState, Reply, SavedEdition
 from digest.store.editions import saved_edition, select_edition
 from digest.store.part import Part
 from digest.store.schema import delivery, edition
@@ -33,6 +35,7 @@ _OPEN = (DeliveryState.QUEUED, DeliveryState.LEASED, DeliveryState.TRANSMITTING)
 _UNDER_WAY = (EditionState.FROZEN, EditionState.SENDING)
 _REPEATS = 1
 """How often a message in doubt is sent again: a server that takes everything and never answers gets no third copy."""
+_KEYS_AT_ONCE = 500
 _OUR_FAULT = ("5.7.%", "5.3.4")
 """Enhanced codes (RFC 3463) of refusals that another attempt may escape when we have mended something."""
 
@@ -66,18 +69,52 @@ class Deliveries(Part):
             return connection.execute(leased).rowcount, connection.execute(unclear).rowcount
 
     def release_doubtful(self) -> int:
-        doubtful = and_(_row.state == DeliveryState.IN_DOUBT.value, _row.doubts <= _REPEATS)
-        reopened = (
-            update(edition)
-            .where(
-                edition.c.state == EditionState.FINISHED.value,
-                edition.c.key.in_(select(_row.edition_key).where(doubtful)),
-            )
-            .values(state=EditionState.SENDING.value)
-        )
+        doubtful = and_(_row.state == DeliveryState.IN_DOUBT.value, _row.doubts <= _REPEATS, _not_cancelled())
         with self._database.writing() as connection:
-            connection.execute(reopened)
+            connection.execute(_reopen(doubtful))
             return connection.execute(_change(doubtful, state=DeliveryState.QUEUED)).rowcount
+
+    def doubts(self) -> list[Doubt]:
+        columns = (edition.c.digest, edition.c.category, edition.c.period)
+        until = func.coalesce(_row.expires_at, edition.c.expires_at).label("until")
+        query = (
+            select(_row.key, *columns, _row.address, _row.message_id, _row.attempts, _row.reply_text, until)
+            .join_from(delivery, edition)
+            .where(_row.state == DeliveryState.IN_DOUBT.value)
+            .order_by(_row.edition_key, _row.key)
+        )
+        with self._database.reading() as connection:
+            return [
+                Doubt(
+                    key=row.key,
+                    digest=row.digest,
+                    category=row.category,
+                    period=row.period,
+                    address=row.address,
+                    message_id=row.message_id,
+                    attempts=row.attempts,
+                    reason=row.reply_text,
+                    expires_at=row.until,
+                )
+                for row in connection.execute(query)
+            ]
+
+    def settle_doubts(self, keys: Sequence[int], now: datetime, *, sent: bool) -> int:
+        count = 0
+        with self._database.writing() as connection:
+            for start in range(0, len(keys), _KEYS_AT_ONCE):
+                chosen = and_(
+                    _row.state == DeliveryState.IN_DOUBT.value, _row.key.in_(keys[start : start + _KEYS_AT_ONCE])
+                )
+                if sent:
+                    said = _said(Reply(text="taken as sent by the operator"))
+                    change = _change(chosen, state=DeliveryState.SENT, ended_at=now, **said)
+                else:
+                    chosen = and_(chosen, _not_cancelled())
+                    connection.execute(_reopen(chosen))
+                    change = _change(chosen, state=DeliveryState.QUEUED, not_before=now)
+                count += connection.execute(change).rowcount
+        return count
 
     def expire(self, now: datetime) -> int:
         late = (
@@ -201,6 +238,18 @@ class Deliveries(Part):
             queued = _change(_row.edition_key == key, again, state=DeliveryState.QUEUED, not_before=now, ended_at=None)
             return connection.execute(queued).rowcount
 
+    def cancel_edition(self, digest: str, period: str, now: datetime) -> int | None:
+        named = (edition.c.digest == digest, edition.c.period == period)
+        cancel = (
+            update(edition)
+            .where(*named, edition.c.state.in_((*_UNDER_WAY, EditionState.PAUSED)))
+            .values(state=EditionState.CANCELLED.value, reason="")
+        )
+        with self._database.writing() as connection:
+            if connection.execute(cancel).rowcount == 0:
+                return None
+            return connection.execute(_skip_cancelled(now, DeliveryState.QUEUED, DeliveryState.LEASED)).rowcount
+
     def paused_editions(self) -> list[tuple[SavedEdition, str]]:
         query = select(*edition.c).where(edition.c.state == EditionState.PAUSED.value).order_by(edition.c.key)
         with self._database.reading() as connection:
@@ -208,6 +257,7 @@ class Deliveries(Part):
 
     def settle(self, now: datetime) -> list[tuple[SavedEdition, EditionState]]:
         with self._database.writing() as connection:
+            connection.execute(_skip_cancelled(now, DeliveryState.QUEUED))
             closed = [_close(connection, key) for key in connection.scalars(_without_open_rows()).all()]
         return [(saved, saved.state) for saved in closed]
 
@@ -281,6 +331,24 @@ def _said(reply: Reply) -> dict[str, Any]:
 def _doubt(reason: str) -> dict[str, Any]:
     newly = case((_row.state == DeliveryState.IN_DOUBT.value, 0), else_=1)
     return {"state": DeliveryState.IN_DOUBT, "doubts": _row.doubts + newly, **_said(Reply(text=reason))}
+
+
+def _not_cancelled() -> ColumnElement[bool]:
+    cancelled = select(edition.c.key).where(edition.c.state == EditionState.CANCELLED.value)
+    return _row.edition_key.not_in(cancelled)
+
+
+def _skip_cancelled(now: datetime, *states: DeliveryState) -> Update:
+    """Rows of cancelled editions in these states are not sent."""
+    mine = (_row.state.in_([each.value for each in states]), ~_not_cancelled())
+    return _change(*mine, state=DeliveryState.SKIPPED, ended_at=now, **_said(Reply(text="the edition was cancelled")))
+
+
+def _reopen(rows: ColumnElement[bool]) -> Update:
+    """Editions that were done with, but have such rows."""
+    keys = select(_row.edition_key).where(rows)
+    finished = edition.c.state == EditionState.FINISHED.value
+    return update(edition).where(finished, edition.c.key.in_(keys)).values(state=EditionState.SENDING.value)
 
 
 def _due(now: datetime, limit: int) -> Select[Any]:

@@ -324,21 +324,45 @@ def test_a_clock_that_jumps_loses_nobody(jump: float, world: World) -> None:
 
 
 def test_cancelling_while_sending(world: World) -> None:
-    """F11: rows of an edition that is not under way any more are not claimed."""
-    from sqlalchemy import text
-
-    world.freeze(8)
+    """F11: what waits is skipped, what a worker has in hand sends no dot, what was transmitting is finished; also what
+    came back to the queue afterwards is skipped."""
+    edition = world.freeze(8)
+    world.freeze(2, "2026-11-25")
 
     def script(step: str, dialogue: Any) -> Act | None:
         if step == "data" and dialogue.messages == 2:
-            with world._engine.begin() as connection:
-                connection.execute(text("UPDATE edition SET state = 'cancelled'"))
+            assert world.store.cancel_edition("daily", "2026-11-24", world.clock.now()) == 6
         return None
 
     with serving(script) as server:
         report = world.deliver(world.smtp(server))
-    assert report.sent <= 4
-    assert len(server.accepted) == report.sent
+        check_invariants(world.rows(), server, audience=10, hold=True, doubts_allowed=0)
+    reached = {each.recipient for each in server.accepted}
+    assert report.sent == len(server.accepted)
+    mine = [row for row in world.rows() if row.edition_key == edition.key]
+    assert {row.state for row in mine} == {"sent", "skipped"}
+    assert {row.reply_text for row in mine if row.state == "skipped"} == {"the edition was cancelled"}
+    assert ("2026-11-24", "cancelled") in world.edition_states()
+    assert ("2026-11-25", "finished") in world.edition_states(), "another one goes on"
+    assert reached >= {row.address for row in mine if row.state == "sent"}
+
+
+def test_unsubscribing_while_sending(world: World) -> None:
+    """F11: whoever left is looked up right before each message; the row says why."""
+    world.freeze(6)
+    gone: set[str] = set()
+
+    def script(step: str, dialogue: Any) -> Act | None:
+        if step == "data" and dialogue.messages == 1:
+            gone.update(("reader3@example.com", "reader5@example.com"))
+        return None
+
+    with serving(script) as server:
+        report = world.deliver(world.smtp(server), left=lambda row: "unsubscribed" if row.address in gone else "")
+        check_invariants(world.rows(), server, audience=6, hold=True, doubts_allowed=0)
+    assert (report.sent, report.skipped) == (4, 2)
+    assert {each.recipient for each in server.accepted}.isdisjoint(gone), "I5"
+    assert {(row.state, row.reply_text) for row in world.rows() if row.address in gone} == {("skipped", "unsubscribed")}
 
 
 def test_a_hundred_rows_and_two_workers_at_once(world: World) -> None:

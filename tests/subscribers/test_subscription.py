@@ -25,7 +25,6 @@ from digest.subscription import (
     answer,
     canonical,
     choice_label,
-    is_paused,
     not_before,
     parse_address,
     pause_end,
@@ -151,10 +150,7 @@ def test_s10_a_pause_ends_by_the_readers_calendar() -> None:
     wishes = Wishes(paused_until=date(2026, 11, 25), zone="America/New_York")
     end = datetime(2026, 11, 25, 5, tzinfo=UTC)
     assert pause_end(wishes, SHANGHAI) == end
-    assert is_paused(wishes, SHANGHAI, datetime(2026, 11, 25, 4, 59, tzinfo=UTC))
-    assert not is_paused(wishes, SHANGHAI, end)
     assert pause_end(Wishes(), SHANGHAI) is None
-    assert not is_paused(Wishes(), SHANGHAI, NOW)
 
 
 def reader(state: ListState) -> Subscriber:
