@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from digest.jobs.doubts import Doubts
     from digest.jobs.editions import Audience, DigestPlan, EditionsReport, Look
     from digest.jobs.feeds import FeedOptions, Ping
+    from digest.jobs.preview import Preview, SentTest, TestMessage
     from digest.languages import CatalogueLanguage
     from digest.models import EditionRow, SavedEdition
     from digest.posts import Rules
@@ -148,6 +149,42 @@ def make_up(
     settings = load(config, os.environ)
     with opened(settings, moment(as_of, settings.site.timezone), dry_run=dry_run, progress=progress) as app:
         return app.backfill(digest, first, last)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Previewed:
+    """The next edition, ready to be looked at."""
+
+    preview: Preview
+    zone: ZoneInfo
+    files: dict[str, tuple[str, bytes]]
+    """Names and contents, by what they are: ``html``, ``txt``, ``eml`` of the mail, ``page`` of the web."""
+    send: Callable[[], SentTest] | None
+    """Sends the mail as a test. Raises TransportError. None if nobody is to get one."""
+
+
+def preview(
+    config: Path,
+    digest: str | None = None,
+    *,
+    as_of: str | None = None,
+    to: str | None = None,
+    progress: Progress = silent,
+) -> Previewed:
+    """``digest preview``: on a copy of the store, so nothing is marked or published, whatever run is at work beside
+    it; posts that no run has seen yet are in it. Raises ConfigError, StoreError, SourceError, TemplateError."""
+    from digest.jobs.preview import files_of_preview
+
+    settings = load(config, os.environ)
+    with opened(settings, moment(as_of, settings.site.timezone), dry_run=True, progress=progress) as app:
+        app.collect()
+        found = app.preview(digest)
+        return Previewed(
+            preview=found,
+            zone=settings.site.timezone,
+            files=files_of_preview(found, app.preview_mail(found)),
+            send=None if to is None else partial(app.test_message(found, to).send, app.real_transport()),
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -529,11 +566,18 @@ class App:
     def mail_of(self, issue: Issue) -> Parts:
         """The mail of an edition as the first address of ``mail.to`` gets it, or else the sender's own."""
         from digest.jobs.back_issues import split_message
+
+        row = self._row_for(self._first_address(), issue.saved)
+        return split_message(self._composer()(row, issue.saved).message)
+
+    def _first_address(self) -> str:
+        return next((mailbox.address for mailbox in self.settings.mail.to), self.settings.sender.address)
+
+    def _row_for(self, address: str, saved: SavedEdition) -> Delivery:
+        """A delivery as an address of ``mail.to`` would have it, in no ledger."""
         from digest.render.message import message_id
 
-        saved = issue.saved
-        address = next((mailbox.address for mailbox in self.settings.mail.to), self.settings.sender.address)
-        row = Delivery(
+        return Delivery(
             key=0,
             edition_key=saved.key,
             address=address,
@@ -548,21 +592,66 @@ class App:
             attempts=0,
             lease="",
         )
-        return split_message(self._composer()(row, saved).message)
 
-    def backfill(self, digest: str | None, first: date, last: date) -> BackfillReport:
-        """Make up the editions of past days; without a name those of the only digest. Raises ConfigError."""
-        from digest.jobs.backfill import backfill
+    # ------------------------------------------------------------- preview
 
+    def preview(self, digest: str | None) -> Preview:
+        """The edition that a run would make next, as it would be if it were made now. Raises ConfigError."""
+        from digest.jobs.preview import preview_edition
+
+        return preview_edition(self.store, self._plan_named(digest), self._look(), self.when.now)
+
+    def preview_mail(self, preview: Preview) -> Parts:
+        """The mail of a preview as the first address of ``mail.to`` would get it, or else the sender's own."""
+        from digest.jobs.back_issues import split_message
+
+        saved = preview.saved
+        return split_message(self._composer()(self._row_for(self._first_address(), saved), saved).message)
+
+    def test_message(self, preview: Preview, address: str) -> TestMessage:
+        """The very message that the address would get, but for its own Message-ID, so that the real one is not taken
+        for a copy of it. Where people subscribe it is a subscriber's, with links that are nobody's. Raises
+        ConfigError for what is no address or must not get mail."""
+        from digest.jobs.preview import TestMessage
+        from digest.render.message import is_address, message_id
+
+        if not is_address(address):
+            raise ConfigError("--to", f"{address!r} is not a mail address", "for example you@example.com")
+        row = self._row_for(address, preview.saved)
+        if reason := self.readership.left(row, self.when.now):
+            raise ConfigError("--to", f"{address} must not get mail: {reason}", "send the test to another address")
+        listed = address in {mailbox.address for mailbox in self.settings.mail.to}
+        nobody = None if listed or not self.settings.subscriptions.enabled else 0
+        own_id = message_id(
+            digest=row.message_id,
+            category="test",
+            period=self.when.wall.isoformat(),
+            address=address,
+            domain=self._audience().domain,
+        )
+        row = replace(row, message_id=own_id, token=secrets.token_hex(16), subscriber=nobody, list_key=nobody)
+        outgoing = self._composer()(row, preview.saved)
+        return TestMessage(
+            address=address, message_id=own_id, message=outgoing.message, envelope_from=outgoing.envelope_from
+        )
+
+    def _plan_named(self, digest: str | None) -> DigestPlan:
+        """Without a name the only digest. Raises ConfigError."""
         plans = {plan.name: plan for plan in self._plans()}
         if digest is None and len(plans) > 1:
             raise ConfigError("--digest", "there are several digests", f"name one of {', '.join(plans)}")
         plan = plans.get(digest) if digest is not None else next(iter(plans.values()), None)
         if plan is None:
             raise ConfigError("--digest", f"there is no digest {digest or ''!r}", f"name one of {', '.join(plans)}")
+        return plan
+
+    def backfill(self, digest: str | None, first: date, last: date) -> BackfillReport:
+        """Make up the editions of past days; without a name those of the only digest. Raises ConfigError."""
+        from digest.jobs.backfill import backfill
+
         return backfill(
             self.store,
-            plan,
+            self._plan_named(digest),
             self._look(),
             first,
             last,
@@ -647,11 +736,15 @@ class App:
         return lambda: self.when.now + timedelta(seconds=int(time.monotonic() - began))
 
     def _transport(self) -> Transport:
-        mail = self.settings.mail
         if self.dry_run:
             from digest.mail.rehearsal import RehearsalTransport
 
             return RehearsalTransport()
+        return self.real_transport()
+
+    def real_transport(self) -> Transport:
+        """The one of the configuration, in a rehearsal too."""
+        mail = self.settings.mail
         if mail.transport == "folder":
             from digest.mail.folder import FolderTransport
 

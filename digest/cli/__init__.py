@@ -21,6 +21,7 @@ from digest.errors import AlreadyRunning, ConfigError, DigestError
 
 COMMANDS = {
     "run": "Collect posts, publish feeds, make and send what is due.",
+    "preview": "Show the next edition before anybody gets it; send it as a test.",
     "editions": "List, show, export and cancel editions; make up those of past days.",
     "deliver": "Work through the delivery ledger, beside other workers.",
     "doubts": "See and settle deliveries that may or may not have arrived.",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from digest.cli import config_option
-from digest.errors import OutputError
+from digest.cli.files import write_file
 
 if TYPE_CHECKING:
     from digest.jobs.back_issues import Issue
@@ -122,12 +122,7 @@ def export(config: Path, digest: str, period: str, own: Path | None, folder: Pat
         files = files_of_issue(issue, app.mail_of(issue))
     for ending in formats or FORMATS:
         path = folder / f"{issue.saved.digest}-{issue.saved.period}.{ending}"
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(files[ending])
-        except OSError as error:
-            cause = f"cannot be written: {(error.strerror or str(error)).lower()}"
-            raise OutputError(str(path), cause, "name another folder with --to") from error
+        write_file(path, files[ending], "name another folder with --to")
         click.echo(str(path))
     return 0
 

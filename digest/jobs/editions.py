@@ -218,18 +218,26 @@ def _make_first(
 ) -> list[EditionResult]:
     """The archive's newest day, so that a newcomer sees a real mail at once. The digest begins after it is frozen:
     a crash in between repeats this step and finds its period taken."""
-    zone = look.imprint.zone
-    newest = store.newest_day(plan.categories, now)
     results: list[EditionResult] = []
-    if newest is not None:
-        day = newest.astimezone(zone).date()
-        start, end = day_bounds(day, zone)
-        posts = store.published_between(plan.categories, start, min(end, now + timedelta(microseconds=1)))
-        period = period_name(plan.schedule.kind, day)
-        slot = Slot(period=period, day=day, at=now)
-        results = _freeze(store, plan, look, audience, now, slot, (day, day), posts, Reason.NEWEST_DAY)
+    first = newest_day(store, plan, look.imprint.zone, now)
+    if first is not None:
+        slot, posts = first
+        results = _freeze(store, plan, look, audience, now, slot, (slot.day, slot.day), posts, Reason.NEWEST_DAY)
     store.begin(plan.name, now)
     return results
+
+
+def newest_day(
+    store: EditionStore, plan: DigestPlan, zone: ZoneInfo, now: datetime
+) -> tuple[Slot, list[KnownPost]] | None:
+    """What a digest's first edition is about: the archive's newest day, and its posts; None without any post."""
+    newest = store.newest_day(plan.categories, now)
+    if newest is None:
+        return None
+    day = newest.astimezone(zone).date()
+    start, end = day_bounds(day, zone)
+    posts = store.published_between(plan.categories, start, min(end, now + timedelta(microseconds=1)))
+    return Slot(period=period_name(plan.schedule.kind, day), day=day, at=now), posts
 
 
 def _freeze(
@@ -245,8 +253,8 @@ def _freeze(
 ) -> list[EditionResult]:
     """The edition of everything and those of some categories, with all their deliveries, in one go."""
     build = partial(build_frozen, plan, look, now, slot.period, days, reason)
-    before = _mailed_before(store, plan, slot.period, now)
-    past = _past(store, before, posts)
+    before = mailed_before(store, plan, slot.period, now)
+    past = past_of(store, before, posts)
     mail, frozen = build(posts, (), past)
     recipients = [_Counted(_recipients(plan, slot, audience, look.imprint.zone, now))]
     variants = []
@@ -255,7 +263,7 @@ def _freeze(
         if chosen or plan.send_empty:
             readers = _Counted(_readers(plan, slot, audience, selection, look.imprint.zone, now))
             recipients.append(readers)
-            before = _mailed_before(store, plan, slot.period, now, choice_label(selection))
+            before = mailed_before(store, plan, slot.period, now, choice_label(selection))
             theirs = replace(past, corrections=_corrections(store, before))
             variants.append((build(chosen, selection, theirs)[1], readers))
     if store.freeze(frozen, recipients[0], variants) is None:
@@ -323,14 +331,14 @@ def build_frozen(
     )
 
 
-def _mailed_before(
+def mailed_before(
     store: EditionStore, plan: DigestPlan, period: str, now: datetime, category: str = ""
 ) -> list[SavedEdition]:
     """The editions of the last week, the oldest first."""
     return [saved for saved in store.editions_since(plan.name, now - LOOK_BACK, category) if saved.period < period]
 
 
-def _past(store: EditionStore, before: Sequence[SavedEdition], posts: Sequence[KnownPost]) -> Past:
+def past_of(store: EditionStore, before: Sequence[SavedEdition], posts: Sequence[KnownPost]) -> Past:
     """What an edition of these posts takes up from those before."""
     if not before:
         return Past()
