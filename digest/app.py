@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property, lru_cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 from zoneinfo import ZoneInfo
 
 from digest.config import S3Url, Settings, load
@@ -23,7 +23,7 @@ from digest.errors import ConfigError, SourceError, StoreError
 from digest.jobs.progress import Progress, silent
 from digest.jobs.run import RunReport, Step, Steps, run
 from digest.models import Delivery, KnownPost, Post
-from digest.ports import Output, Transport
+from digest.ports import FeedRow, Output, Transport
 from digest.subscription import NOTICES, WEEKLY
 
 if TYPE_CHECKING:
@@ -60,6 +60,11 @@ class Moment:
     wall: datetime
 
 
+def uptime() -> float:
+    """Seconds that never go back and go on while the machine sleeps, where the system counts them so."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
+
+
 def moment(as_of: str | None, zone: ZoneInfo) -> Moment:
     """Ask the clock, once. ``as_of`` is ISO 8601; without an offset it is in ``zone``. Raises ConfigError."""
     wall = datetime.now(UTC).replace(microsecond=0)
@@ -74,6 +79,31 @@ def moment(as_of: str | None, zone: ZoneInfo) -> Moment:
     if then.tzinfo is None:
         then = then.replace(tzinfo=zone)
     return Moment(now=then.astimezone(UTC).replace(microsecond=0), wall=wall)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunOrder:
+    """What a service wants a run to do: everything but sending mail, which a worker beside it does. A feed whose time
+    has not come is left as it is."""
+
+    everything: bool = True
+    """``posts.schedule`` is due: every feed that has no schedule of its own."""
+    due: frozenset[str] = frozenset()
+    """Categories with a schedule of their own that are due."""
+    waiting: frozenset[str] = frozenset()
+    """Categories with a schedule of their own that are not."""
+
+    def wants(self, row: FeedRow) -> bool:
+        """Whether a feed is published now."""
+        if row.kind == "category" and row.name in self.due | self.waiting:
+            return row.name in self.due
+        return self.everything
+
+
+def run_order(settings: Settings, order: RunOrder, to_json: Callable[[RunReport], str]) -> RunReport:
+    """One run of a service. Raises ConfigError, StoreError, and AlreadyRunning when another run is at work."""
+    with opened(settings, moment(None, settings.site.timezone), dry_run=False) as app:
+        return app.run(None, to_json, order=order)
 
 
 def run_once(
@@ -151,6 +181,16 @@ def make_up(
         return app.backfill(digest, first, last)
 
 
+class Work(Protocol):
+    """Works through the ledger beside other workers."""
+
+    def __call__(
+        self, *, stop: Callable[[], bool], hurry: Callable[[], bool], tell: Callable[[str], None]
+    ) -> DeliveryReport:
+        """Until ``stop`` says so; looks again at once when ``hurry`` does. Raises StoreError."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Previewed:
     """The next edition, ready to be looked at."""
@@ -189,13 +229,17 @@ def preview(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Service:
-    """What a process needs that goes on: the settings, the use cases of subscribers, and a way to send what waits."""
+    """What a process needs that goes on: the settings, the store, the use cases of subscribers, and ways to send."""
 
     settings: Settings
+    store: SqlStore
     readership: Readership
     templates: FolderTemplates
     language: CatalogueLanguage
-    send_waiting: Callable[[], DeliveryReport]
+    send_waiting: Callable[[], object]
+    """What people asked for, and whatever else is due; returns when nothing is."""
+    work: Work
+    """Send until told to stop."""
 
 
 @contextmanager
@@ -214,9 +258,14 @@ def service(config: Path) -> Iterator[Service]:
             present.readership.desk.handle(present.when.now)
             return present.deliver()
 
+        def work(*, stop: Callable[[], bool], hurry: Callable[[], bool], tell: Callable[[str], None]) -> DeliveryReport:
+            return app().deliver(once=False, stop=stop, hurry=hurry, tell=tell)
+
         first = app()
         yield Service(
             settings=settings,
+            store=store,
+            work=work,
             readership=first.readership,
             templates=first.templates,
             language=first.language,
@@ -276,8 +325,10 @@ class App:
         self.dry_run = dry_run
         self.progress = progress
 
-    def run(self, only: Step | None, to_json: Callable[[RunReport], str]) -> RunReport:
-        """All steps of ``digest run``, or one."""
+    def run(
+        self, only: Step | None, to_json: Callable[[RunReport], str], *, order: RunOrder | None = None
+    ) -> RunReport:
+        """All steps of ``digest run``, or one; or what a service wants done at this time."""
         from digest.jobs.feeds import publish_feeds
 
         _ = self.output  # what it lacks stops the run before anything is touched
@@ -295,10 +346,11 @@ class App:
                 ping=self._ping(),
                 digests=self._digest_feeds(),
                 has_editions=lambda digest: bool(self.store.edition_rows(digest)),
+                is_due=(order or RunOrder()).wants,
             ),
             make_editions=self._make_editions,
             publish_editions=self._publish_editions,
-            deliver=self.deliver,
+            deliver=self.deliver if order is None else None,
         )
         return run(self.store, steps, now=self.when.now, only=only, dry_run=self.dry_run, to_json=to_json)
 
@@ -679,8 +731,10 @@ class App:
         once: bool = True,
         stop: Callable[[], bool] = lambda: False,
         tell: Callable[[str], None] = lambda alarm: None,
+        hurry: Callable[[], bool] = lambda: False,
     ) -> DeliveryReport:
-        """Send what is due now and leave later retries to the next run; or work on until ``stop`` says so."""
+        """Send what is due now and leave later retries to the next run; or work on until ``stop`` says so, looking
+        again at once when ``hurry`` does."""
         from digest.jobs.deliver import DeliverOptions, deliver
 
         mail = self.settings.mail
@@ -701,6 +755,7 @@ class App:
             stop=stop,
             progress=self.progress,
             tell=tell,
+            hurry=hurry,
         )
         learned = self.readership.learn(clock())
         return report if learned is None else replace(report, warnings=(*report.warnings, *learned.warnings))
@@ -731,9 +786,15 @@ class App:
         return Doubts(self.store, self.when.now)
 
     def _clock(self) -> Callable[[], datetime]:
-        """The time that the run stands for, going on while it lasts."""
-        began = time.monotonic()
-        return lambda: self.when.now + timedelta(seconds=int(time.monotonic() - began))
+        """The time that the run stands for, going on while it lasts, also while the machine sleeps; a clock that is
+        set meanwhile changes nothing. Where several machines work on one database, its own clock, unless the run stands
+        for another time than the present."""
+        began = uptime()
+
+        def steady() -> datetime:
+            return self.when.now + timedelta(seconds=int(uptime() - began))
+
+        return steady if self.when.now != self.when.wall else lambda: self.store.clock(steady())
 
     def _transport(self) -> Transport:
         if self.dry_run:

@@ -1,20 +1,31 @@
-"""When a digest is due, and what its editions are called.
+"""When something is due, and what a digest's editions are called.
 
 A schedule is read in the site's zone, by date: every local date that it names has exactly one slot, whatever the
 clocks do. A time that does not exist that day (spring) moves to the first minute after the gap; a time that occurs
-twice (autumn) counts once, the first time. No clock is asked here: ``now`` is handed in.
+twice (autumn) counts once, the first time. Whatever runs more often than that (``Every``, ``Cron``) has moments
+instead of slots. No clock is asked here: ``now`` is handed in.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 LOOKBACK = timedelta(days=31)
 """How far back slots are looked for after a downtime; older ones are not even reported as missed."""
+
+
+DAY_NAMES = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+MONTH_NAMES = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_ALL_MONTHS = tuple(range(1, 13))
+_ALL_DATES = tuple(range(1, 32))
+_HORIZON = timedelta(days=366 * 9)
+"""A 29 February comes after eight years at the latest."""
 
 
 class Kind(StrEnum):
@@ -38,12 +49,19 @@ class Schedule:
     """Local time of day, to the minute, without a zone."""
     kind: Kind = Kind.DAILY
     days: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 7)
+    dates: tuple[int, ...] = _ALL_DATES
+    """Days of the month."""
+    months: tuple[int, ...] = _ALL_MONTHS
 
     def __post_init__(self) -> None:
         if not self.days or not all(1 <= day <= 7 for day in self.days):
             raise ValueError(f"days of the week are 1 (Monday) to 7 (Sunday), not {self.days}")
         if self.kind is Kind.WEEKLY and len(self.days) != 1:
             raise ValueError("a weekly schedule has one day")
+
+    def names(self, day: date) -> bool:
+        """Whether it names a date."""
+        return day.isoweekday() in self.days and day.day in self.dates and day.month in self.months
 
 
 def daily(at: time) -> Schedule:
@@ -57,6 +75,52 @@ def weekdays(at: time, days: tuple[int, ...] = (1, 2, 3, 4, 5)) -> Schedule:
 
 def weekly(day: int, at: time) -> Schedule:
     return Schedule(at=at, kind=Kind.WEEKLY, days=(day,))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Every:
+    """Again and again, counted from midnight: every 7 minutes is 00:00, 00:07 … 23:55, 00:00. Real minutes pass
+    between two moments, also on a day on which the clocks change.
+
+    Raises ValueError for less than a minute or more than a day.
+    """
+
+    minutes: int
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.minutes <= 1440:
+            raise ValueError("is not between a minute and a day")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cron:
+    """Several times a day, as crontab has them. With every hour named, the minutes go on through an hour that occurs
+    twice; else each time of a date counts once, as in ``Schedule``."""
+
+    minutes: tuple[int, ...]
+    hours: tuple[int, ...]
+    dates: tuple[int, ...] = _ALL_DATES
+    months: tuple[int, ...] = _ALL_MONTHS
+    days: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 7)
+
+    def names(self, day: date) -> bool:
+        """Whether it names a date."""
+        return day.isoweekday() in self.days and day.day in self.dates and day.month in self.months
+
+    def once_a_day(self) -> Schedule | None:
+        """The same as a schedule of a digest; None if it names several times of a day."""
+        if len(self.minutes) != 1 or len(self.hours) != 1:
+            return None
+        plain = self.dates == _ALL_DATES and self.months == _ALL_MONTHS
+        kind = Kind.WEEKDAYS
+        if plain and len(self.days) in (1, 7):
+            kind = Kind.WEEKLY if len(self.days) == 1 else Kind.DAILY
+        at = time(self.hours[0], self.minutes[0])
+        return Schedule(at=at, kind=kind, days=self.days, dates=self.dates, months=self.months)
+
+
+Rule = Schedule | Every | Cron
+"""When something is done again."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -105,7 +169,7 @@ def day_bounds(day: date, zone: ZoneInfo) -> tuple[datetime, datetime]:
 def slot_on(schedule: Schedule, zone: ZoneInfo, day: date) -> Slot | None:
     """The slot of a local date; None if the schedule does not name it, or if the zone has no such date
     (Samoa skipped 30 December 2011)."""
-    if day.isoweekday() not in schedule.days:
+    if not schedule.names(day):
         return None
     start, end = day_bounds(day, zone)
     if start >= end:
@@ -133,13 +197,62 @@ def latest_slot(schedule: Schedule, zone: ZoneInfo, now: datetime) -> Slot | Non
 
 
 def next_slot(schedule: Schedule, zone: ZoneInfo, now: datetime) -> Slot:
-    """The first slot that is in the future."""
+    """The first slot that is in the future. Raises ValueError if there will be none (a 31 February)."""
     day = now.astimezone(zone).date()
-    while True:
+    end = day + _HORIZON
+    while day < end:
         slot = slot_on(schedule, zone, day)
         if slot is not None and slot.at > now:
             return slot
         day += timedelta(days=1)
+    raise ValueError("names a date that never comes")
+
+
+def next_moment(rule: Rule, zone: ZoneInfo, after: datetime) -> datetime:
+    """The first moment of a rule later than ``after``, in UTC. Raises ValueError if there is none."""
+    if isinstance(rule, Schedule):
+        return next_slot(rule, zone, after).at
+    day = after.astimezone(zone).date()
+    end = day + _HORIZON
+    while day < end:
+        moment = next((each for each in _moments_on(rule, zone, day, after) if each > after), None)
+        if moment is not None:
+            return moment
+        day += timedelta(days=1)
+    raise ValueError("names a date that never comes")
+
+
+def is_time(rule: Rule, zone: ZoneInfo, *, last: datetime | None, now: datetime) -> bool:
+    """Whether something that was done at ``last`` (None: never) is to be done again. If the clock went back since, it
+    is: nobody knows what time it was."""
+    return last is None or last > now or next_moment(rule, zone, last) <= now
+
+
+def _moments_on(rule: Every | Cron, zone: ZoneInfo, day: date, after: datetime) -> Iterator[datetime]:
+    """The moments of a local date, in order; those before ``after`` may be left out."""
+    start, end = day_bounds(day, zone)
+    if isinstance(rule, Every):
+        step = timedelta(minutes=rule.minutes)
+        moment = start + step * max(0, (after - start) // step)
+        while moment < end:
+            yield moment
+            moment += step
+    elif rule.names(day) and start < end:
+        if len(rule.hours) == 24:
+            yield from _minutes_between(rule.minutes, zone, max(start, after.replace(second=0, microsecond=0)), end)
+        else:
+            yield from sorted(
+                {_moment(day, time(hour, minute), zone) for hour in rule.hours for minute in rule.minutes}
+            )
+
+
+def _minutes_between(minutes: tuple[int, ...], zone: ZoneInfo, start: datetime, end: datetime) -> Iterator[datetime]:
+    """Every moment at which clocks show one of these minutes, whichever hour it is."""
+    moment = start
+    while moment < end:
+        if moment.astimezone(zone).minute in minutes:
+            yield moment
+        moment += timedelta(minutes=1)
 
 
 def due_period(
@@ -164,6 +277,82 @@ def due_period(
     if open_slots and now - open_slots[-1].at <= catch_up:
         return Due(slot=open_slots[-1], missed=tuple(open_slots[:-1]))
     return Due(missed=tuple(open_slots))
+
+
+def longest_gap(schedule: Schedule) -> int:
+    """Days between two dates that a schedule names, at the most. Raises ValueError if it names none."""
+    first = date(2024, 1, 1)
+    named = [day for shift in range(_HORIZON.days) if schedule.names(day := first + timedelta(days=shift))]
+    if len(named) < 2:
+        raise ValueError("names a date that never comes")
+    return max((later - earlier).days for earlier, later in pairwise(named))
+
+
+# ---------------------------------------------------------------- crontab
+
+_LENGTHS = {2: 29, 4: 30, 6: 30, 9: 30, 11: 30}
+"""Days of the months that have less than 31, at the most."""
+_FIELDS = (("minute", 0, 59), ("hour", 0, 23), ("day of the month", 1, 31), ("month", 1, 12))
+
+
+def parse_cron(text: str) -> Cron:
+    """The five fields of a crontab line. Days of the week have names, since programs disagree about their numbers
+    (Sunday is 0, 7 or 6). Raises ValueError with a message that continues a sentence about the text."""
+    words = text.lower().split()
+    if len(words) != 5:
+        raise ValueError("has not the five fields minute, hour, day, month, day of the week")
+    fields = [
+        _cron_field(word, name, low, high, MONTH_NAMES if name == "month" else ())
+        for word, (name, low, high) in zip(words[:4], _FIELDS, strict=True)
+    ]
+    days = _cron_days(words[4])
+    rule = Cron(minutes=fields[0], hours=fields[1], dates=fields[2], months=fields[3], days=days)
+    if words[2] != "*" and len(days) != 7:
+        raise ValueError("names days of the month and of the week, which programs understand differently; name one")
+    if not any(min(rule.dates) <= _LENGTHS.get(month, 31) for month in rule.months):
+        raise ValueError("names a date that never comes")
+    return rule
+
+
+def _cron_field(word: str, name: str, low: int, high: int, names: tuple[str, ...]) -> tuple[int, ...]:
+    """``*``, ``5``, ``1-5``, ``*/10``, ``0-30/10``, and lists of these."""
+    found: set[int] = set()
+    for part in word.split(","):
+        match = re.fullmatch(r"(?:(\*)|([0-9a-z]+)(?:-([0-9a-z]+))?)(?:/([0-9]+))?", part, re.ASCII)
+        if match is None:
+            raise ValueError(f"has a {name} that cannot be read")
+        star, first, last, step = match.groups()
+        start = low if star else _cron_number(first, name, low, high, names)
+        end = high if star or (step and not last) else start
+        end = _cron_number(last, name, low, high, names) if last else end
+        if end < start or (step and int(step) == 0):
+            raise ValueError(f"has a {name} that is an empty range")
+        found.update(range(start, end + 1, int(step) if step else 1))
+    return tuple(sorted(found))
+
+
+def _cron_number(word: str, name: str, low: int, high: int, names: tuple[str, ...]) -> int:
+    if word in names:
+        return names.index(word) + low
+    if not word.isdecimal() or not low <= int(word) <= high:
+        raise ValueError(f"has a {name} that is not between {low} and {high}")
+    return int(word)
+
+
+def _cron_days(word: str) -> tuple[int, ...]:
+    """``*``, ``sat``, ``mon-fri``, ``fri-mon``, and lists of these."""
+    if word == "*":
+        return (1, 2, 3, 4, 5, 6, 7)
+    found: set[int] = set()
+    for part in word.split(","):
+        first, dash, last = part.partition("-")
+        if first.isdecimal() or last.isdecimal() or "/" in part:
+            raise ValueError("has a number for a day of the week, which programs count differently")
+        if first not in DAY_NAMES or (dash and last not in DAY_NAMES):
+            raise ValueError("has a day of the week that is none of mon, tue, wed, thu, fri, sat, sun")
+        start, end = DAY_NAMES.index(first), DAY_NAMES.index(last) if dash else DAY_NAMES.index(first)
+        found.update(number % 7 + 1 for number in range(start, end + 1 if end >= start else end + 8))
+    return tuple(sorted(found))
 
 
 def _moment(day: date, at: time, zone: ZoneInfo) -> datetime:

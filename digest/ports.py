@@ -358,6 +358,19 @@ class RunStore(Protocol):
         operating system or database lets go of it when the process dies."""
         ...
 
+    def leading(self, purpose: str) -> AbstractContextManager[Callable[[], bool]]:
+        """As ``exclusive``, for the right to be the one service that starts runs by the clock; gives a question that
+        tells whether it is still held (a server that was restarted has forgotten it)."""
+        ...
+
+    def recall(self, name: str) -> str | None:
+        """What ``remember`` kept under this name."""
+        ...
+
+    def remember(self, name: str, value: str) -> None:
+        """Keep a small fact from run to run."""
+        ...
+
     def started(self, now: datetime) -> int: ...
 
     def ended(self, run: int, now: datetime, report: str) -> None:

@@ -18,7 +18,7 @@ FLOORS = {
     2: {"workers", "sources", "store", "templates", "languages", "publish", "mail", "secret"},
     3: {"jobs"},
     4: {"reading", "config", "app", "readership"},
-    5: {"cli", "web", "__main__"},
+    5: {"cli", "web", "scheduler", "serving", "child", "supervisor", "__main__"},
 }
 FLOOR_OF = {name: floor for floor, names in FLOORS.items() for name in names}
 OUTSIDE = {

@@ -28,6 +28,7 @@ from digest.config.values import (
     MailSize,
     Network,
     Permalink,
+    Rhythm,
     S3Url,
     Schedule,
     SiteUrl,
@@ -155,6 +156,16 @@ class PostSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     max_bytes: Annotated[
         Size, Meta(description="Larger files are skipped, and reported.", examples=["2 MB", 500000])
     ] = _default(Size, "2 MB")
+    schedule: Annotated[
+        Rhythm,
+        Meta(
+            description="When digest serve looks at the folder and publishes the feeds, in the site's time zone.",
+            examples=["every 5 minutes", "hourly", "daily 07:30", "cron 0 7-19 * * mon-fri"],
+        ),
+    ] = _default(Rhythm, "every 5 minutes")
+    watch: Annotated[
+        bool, Meta(description="digest serve watches the folder, and publishes a new post within seconds.")
+    ] = True
 
 
 class CategorySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -162,6 +173,14 @@ class CategorySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     name: Annotated[Name, Meta(description="The category as posts name it.", examples=["emnews"])]
     title: Annotated[str, Meta(description="What readers see; without it the name.", examples=["东财滚动新闻"])] = ""
+    schedule: Annotated[
+        Rhythm | None,
+        Meta(
+            description="When digest serve publishes its feed, in the site's time zone; without it as posts.schedule "
+            "says.",
+            examples=["hourly", "daily 07:30"],
+        ),
+    ] = None
 
 
 class FeedSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -581,7 +600,7 @@ class Settings(
         return tuple(
             CategorySettings(name=item, title=item)
             if isinstance(item, str)
-            else CategorySettings(name=item.name, title=item.title or item.name)
+            else CategorySettings(name=item.name, title=item.title or item.name, schedule=item.schedule)
             for item in written
         )
 

@@ -399,22 +399,51 @@ DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _DAY_NAMES = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
-class Schedule(str):
-    """When a digest is due, in the site's zone, in one spelling: ``daily 08:00``, ``weekdays 07:30``,
-    ``weekends 09:00``, ``weekly sat 08:00``, ``mon wed fri 18:00``."""
+class Rhythm(str):
+    """When something is done again, in the site's zone, in one spelling: ``every 5 minutes``, ``daily 07:30``,
+    ``weekdays 07:30``, ``weekends 09:00``, ``weekly sat 08:00``, ``mon wed fri 18:00``,
+    ``cron 0 7-19 * * mon-fri``."""
 
     __slots__ = ()
-    schema_format: ClassVar[str] = "schedule"
-    example: ClassVar[str] = "daily 08:00"
+    schema_format: ClassVar[str] = "rhythm"
+    example: ClassVar[str] = "every 5 minutes"
+    _examples: ClassVar[str] = "every 5 minutes, daily 07:30 or weekly sat 08:00"
 
     @classmethod
     def parse(cls, value: object) -> Self:
         text = as_text(value, cls.example).lower().replace("：", ":")
         words = re.split(r"[\s,]+", text)
+        if words[0] in ("cron", "cron:"):
+            return cls(f"cron {' '.join(text.split()[1:])}")._checked()
+        if words[0] in ("hourly", "every") and not re.fullmatch(r".*:.*", words[-1]):
+            return cls(_spell_interval(text, cls._examples))._checked()
         match = re.fullmatch(r"([01]?\d|2[0-3]):([0-5]\d)", words[-1], re.ASCII)
         if match is None:
-            _refuse("is not a schedule", "daily 08:00, weekdays 07:30 or weekly sat 08:00")
-        return cls(f"{_spell_days(words[:-1])} {int(match[1]):02}:{match[2]}")
+            _refuse("is not a schedule", cls._examples)
+        return cls(f"{_spell_days(words[:-1], cls._examples)} {int(match[1]):02}:{match[2]}")
+
+    def _checked(self) -> Self:
+        """Raises ValueError if a crontab line cannot be read."""
+        if self.startswith("cron "):
+            try:
+                _ = self.rule
+            except ValueError as error:
+                _refuse(str(error), "cron 30 7 * * mon-fri")
+        return self
+
+    @property
+    def rule(self) -> period.Rule:
+        """What ``period`` computes with."""
+        from digest import period  # late: reading a configuration needs none of it
+
+        if self.startswith("cron "):
+            return period.parse_cron(self.removeprefix("cron "))
+        if self.startswith("every "):
+            return period.Every(minutes=int(self.split()[1]))
+        days, at = self.days, self.at
+        if len(days) == 1:
+            return period.weekly(days[0], at)
+        return period.daily(at) if len(days) == 7 else period.weekdays(at, days)
 
     @property
     def days(self) -> tuple[int, ...]:
@@ -424,28 +453,64 @@ class Schedule(str):
         return tuple(named if named is not None else (DAYS.index(word) + 1 for word in words if word != "weekly"))
 
     @property
-    def longest_gap(self) -> int:
-        """Days between two slots, at the most."""
-        days = self.days
-        return max(later - earlier for earlier, later in zip(days, (*days[1:], days[0] + 7), strict=True))
-
-    @property
     def at(self) -> time:
         """Local time, without a zone."""
         hour, _, minute = self.rpartition(" ")[2].partition(":")
         return time(int(hour), int(minute))
 
+
+class Schedule(Rhythm):
+    """When a digest is due: at most once a day. Written as ``Rhythm``, without intervals."""
+
+    __slots__ = ()
+    schema_format: ClassVar[str] = "schedule"
+    example: ClassVar[str] = "daily 08:00"
+    _examples: ClassVar[str] = "daily 08:00, weekdays 07:30 or weekly sat 08:00"
+
+    def _checked(self) -> Self:
+        checked = super()._checked()
+        if checked.startswith("every "):
+            _refuse("is more than once a day, and editions are named by their day", self._examples)
+        return checked
+
     @property
     def rule(self) -> period.Schedule:
         """What ``period`` computes with. Once a week makes a weekly digest, whose editions are named by week."""
-        from digest import period  # late: reading a configuration needs none of it
+        from digest import period
 
-        if len(self.days) == 1:
-            return period.weekly(self.days[0], self.at)
-        return period.daily(self.at) if len(self.days) == 7 else period.weekdays(self.at, self.days)
+        rule = super().rule
+        found = rule.once_a_day() if isinstance(rule, period.Cron) else rule
+        if not isinstance(found, period.Schedule):
+            raise ValueError("is more than once a day, and editions are named by their day")
+        return found
+
+    @property
+    def longest_gap(self) -> int:
+        """Days between two slots, at the most."""
+        if self.startswith("cron "):
+            from digest import period
+
+            return period.longest_gap(self.rule)
+        days = self.days
+        return max(later - earlier for earlier, later in zip(days, (*days[1:], days[0] + 7), strict=True))
 
 
-def _spell_days(words: list[str]) -> str:
+def _spell_interval(text: str, examples: str) -> str:
+    """``every 5 minutes``, ``every hour``, ``hourly``: in minutes."""
+    amount = "1 hour" if text == "hourly" else text.removeprefix("every").strip()
+    if re.fullmatch(r"[a-z]+", amount):
+        amount = f"1 {amount}"
+    try:
+        length = Duration.parse(amount)
+    except ValueError:
+        _refuse("is not a schedule", examples)
+    minutes, rest = divmod(int(length.total_seconds()), 60)
+    if rest or not 1 <= minutes <= 1440:
+        _refuse("is not a number of minutes up to a day", examples)
+    return f"every {minutes} minutes"
+
+
+def _spell_days(words: list[str], examples: str) -> str:
     """The days in one spelling, from what stands before the time."""
     if words in ([], ["daily"], ["every", "day"]):
         return "daily"
@@ -454,7 +519,7 @@ def _spell_days(words: list[str]) -> str:
     weekly, names = words[0] in ("weekly", "every"), words[1:] if words[0] in ("weekly", "every") else words
     numbers = [_day_number(name) for name in names]
     if None in numbers or not numbers or (weekly and len(numbers) != 1):
-        _refuse("is not a schedule", "daily 08:00, weekdays 07:30 or weekly sat 08:00")
+        _refuse("is not a schedule", examples)
     if len(set(numbers)) != len(numbers):
         _refuse("names a day twice", "mon wed fri 18:00")
     if len(numbers) == 7:
@@ -667,6 +732,7 @@ _KINDS: tuple[type[Kind], ...] = (
     StoreUrl,
     Destination,
     Duration,
+    Rhythm,
     Schedule,
     Mailbox,
     Mailboxes,

@@ -134,6 +134,7 @@ def deliver(
     ticks: Callable[[], float] = time.monotonic,
     progress: Progress = silent,
     tell: Callable[[str], None] = lambda alarm: None,
+    hurry: Callable[[], bool] = lambda: False,
 ) -> DeliveryReport:
     """Send what is due.
 
@@ -142,8 +143,9 @@ def deliver(
     other is begun.
 
     ``clock`` gives the time that leases are measured by (``Ledger.clock``), ``ticks`` seconds that never go back;
-    ``sleep`` is not cut short by a stop; ``left`` is asked before each attempt; ``tell`` gets each alarm at once.
-    Raises StoreError if the ledger cannot be used, and whatever ``compose`` raises besides TransportError.
+    ``sleep`` is not cut short by a stop; ``left`` is asked before each attempt; ``tell`` gets each alarm at once;
+    ``hurry`` is asked while nothing is due, and says that there may be something now. Raises StoreError if the ledger
+    cannot be used, and whatever ``compose`` raises besides TransportError.
     """
     shift = _Shift(
         ledger=ledger,
@@ -158,6 +160,7 @@ def deliver(
         ticks=ticks,
         progress=progress,
         tell=tell,
+        hurry=hurry,
     )
     try:
         shift.run()
@@ -182,6 +185,7 @@ class _Shift:
     ticks: Callable[[], float]
     progress: Progress
     tell: Callable[[str], None]
+    hurry: Callable[[], bool]
 
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _counts: Counter[str] = field(default_factory=Counter)
@@ -310,7 +314,7 @@ class _Shift:
                 if self.once:
                     return
                 self.transport.close()
-                self._wait(self.options.idle)
+                self._wait(self.options.idle, self.hurry)
                 continue
             with self._holding(rows):
                 for row in rows:
@@ -494,9 +498,9 @@ class _Shift:
         self._wait(seconds)
         return not self._ends()
 
-    def _wait(self, seconds: float) -> None:
-        """Sleep in slices, so that a stop is noticed."""
-        while seconds > 0 and not self._ends():
+    def _wait(self, seconds: float, hurry: Callable[[], bool] = lambda: False) -> None:
+        """Sleep in slices, so that a stop is noticed, and that there is a reason to hurry."""
+        while seconds > 0 and not self._ends() and not hurry():
             self.sleep(min(seconds, _SLICE))
             seconds -= _SLICE
 

@@ -70,14 +70,16 @@ def publish_feeds(
     ping: Ping | None = None,
     digests: Sequence[DigestFeed] = (),
     has_editions: Callable[[str], bool] = lambda digest: False,
+    is_due: Callable[[FeedRow], bool] = lambda row: True,
 ) -> FeedReport:
     """Bring the published feeds and their pages up to what the store knows, then tell the hubs.
 
-    ``look`` is the fingerprint of the templates. ``body_html`` is only asked if the feeds carry full text. Raises
+    ``look`` is the fingerprint of the templates. ``body_html`` is only asked if the feeds carry full text. A feed that
+    is not ``is_due`` keeps its files as they are, and what is new waits. Raises
     StoreError, TemplateError, and OutputError if the folders cannot even be listed; what cannot be written is among
     the report's failures.
     """
-    publisher = _Publisher(store, output, templates, language, options, body_html)
+    publisher = _Publisher(store, output, templates, language, options, body_html, is_due)
     publisher.list_digests(digests, has_editions)
     publisher.renew_if_looks_changed(look)
     store.retire_withdrawn(now - WITHDRAWN_STAYS)
@@ -95,7 +97,9 @@ class _Publisher:
         language: Language,
         options: FeedOptions,
         body_html: BodyHtml | None,
+        is_due: Callable[[FeedRow], bool],
     ) -> None:
+        self.is_due = is_due
         self.store = store
         self.output = output
         self.templates = templates
@@ -144,7 +148,9 @@ class _Publisher:
         everything = rows[0]
         wanted = [row for row in rows if self.catalogue.is_wanted(row)]
         present = self._present()
-        due = [row for row in wanted if row.dirty or not self.catalogue.files(row).within(present)]
+        due = [
+            row for row in wanted if (row.dirty and self.is_due(row)) or not self.catalogue.files(row).within(present)
+        ]
         if self.options.archives:
             self._publish_archives(everything, changed=everything in due)
         for start in range(0, len(due), _GROUP):

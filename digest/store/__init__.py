@@ -17,7 +17,7 @@ from digest.store.connect import Database, open_postgres, open_sqlite, parse_url
 from digest.store.editions import Editions
 from digest.store.feeds import Feeds
 from digest.store.ledger import Deliveries
-from digest.store.locks import advisory_lock, file_lock
+from digest.store.locks import ENDINGS, Right, advisory_lock, file_lock
 from digest.store.posts import Posts
 from digest.store.refusals import Refusals
 from digest.store.rehearsal import copied, no_lock, rolled_back
@@ -55,7 +55,7 @@ def open_store(url: str, *, busy_timeout: float = BUSY_TIMEOUT) -> SqlStore:
     parsed = parse_url(url)
     if parsed.get_backend_name() == "sqlite":
         path = sqlite_path(parsed)
-        return _ready(open_sqlite(path, busy_timeout=busy_timeout), partial(file_lock, lock_path(path), str(path)))
+        return _ready(open_sqlite(path, busy_timeout=busy_timeout), partial(file_lock, path, str(path)))
     database = open_postgres(parsed)
     return _ready(database, partial(advisory_lock, database))
 
@@ -79,7 +79,7 @@ def open_rehearsal(url: str) -> Iterator[SqlStore]:
 
 def lock_path(path: Path) -> Path:
     """The file whose lock is the right to run on a SQLite database."""
-    return path.with_name(f"{path.name}.lock")
+    return path.with_name(f"{path.name}{ENDINGS[Right.RUN]}")
 
 
 def _ready(database: Database, lock: Lock) -> SqlStore:

@@ -1,10 +1,11 @@
-"""The right to run: one process at a time, let go of by the operating system or the database when it dies."""
+"""Rights that one process has at a time: let go of by the operating system or the database when it dies."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from enum import IntEnum
 from pathlib import Path
 
 from sqlalchemy import Connection, text
@@ -14,8 +15,22 @@ from digest.errors import AlreadyRunning, StoreError
 from digest.store.connect import Database
 from digest.store.faults import told
 
+
+class Right(IntEnum):
+    """What only one process at a time may do; the number names it among the locks of a PostgreSQL server."""
+
+    RUN = 1684629349
+    """Make changes: a run."""
+    LEAD = 1684629350
+    """Start runs by the clock: the service that leads."""
+
+
 _held: set[int] = set()
 """Descriptors of lock files that this process holds."""
+
+
+ENDINGS = {Right.RUN: ".lock", Right.LEAD: ".lead"}
+"""The lock files of a SQLite database lie beside it."""
 
 
 def _let_go_in_child() -> None:
@@ -29,14 +44,14 @@ os.register_at_fork(after_in_child=_let_go_in_child)
 
 
 @contextmanager
-def file_lock(path: Path, subject: str, purpose: str) -> Iterator[None]:
+def file_lock(database: Path, subject: str, purpose: str, *, of: Right) -> Iterator[Callable[[], bool]]:
     """Hold a lock file (flock). It stays when the lock is gone; removing it would let two processes in."""
-    descriptor = _take(path, subject)
+    descriptor = _take(database.with_name(f"{database.name}{ENDINGS[of]}"), subject)
     _held.add(descriptor)
     try:
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{purpose}, process {os.getpid()}\n".encode(), 0)
-        yield
+        yield lambda: True
     finally:
         if descriptor in _held:
             _held.discard(descriptor)
@@ -60,37 +75,42 @@ def _take(path: Path, subject: str) -> int:
 
 
 @contextmanager
-def advisory_lock(database: Database, purpose: str) -> Iterator[None]:
+def advisory_lock(database: Database, purpose: str, *, of: Right) -> Iterator[Callable[[], bool]]:
     """Hold an advisory lock on a connection of its own; the server lets go of it with the connection."""
+    name = f"{of.value}, hashtext(current_schema())"  # two numbers; the second tells stores in different schemas apart
     with told(database.subject):
         connection = database.connect().execution_options(isolation_level="AUTOCOMMIT")
     with connection:
         with told(database.subject):
-            if not connection.scalar(text(f"SELECT pg_try_advisory_lock({_NAME})")):
-                raise _busy(database.subject, _holder(connection))
+            if not connection.scalar(text(f"SELECT pg_try_advisory_lock({name})")):
+                raise _busy(database.subject, _holder(connection, of))
             connection.execute(text("SELECT set_config('application_name', :name, false)"), {"name": purpose[:60]})
+
+        def is_held() -> bool:
+            try:
+                connection.scalar(text("SELECT 1"))
+            except SQLAlchemyError:
+                return False
+            return not connection.invalidated
+
         try:
-            yield
+            yield is_held
         finally:
             with suppress(SQLAlchemyError):  # the server may be gone, and the lock with it
-                connection.execute(text(f"SELECT pg_advisory_unlock({_NAME})"))
+                connection.execute(text(f"SELECT pg_advisory_unlock({name})"))
             connection.invalidate()  # closed, not back to the pool
 
 
-_NAME = "1684629349, hashtext(current_schema())"
-"""Advisory locks are named by two numbers; the second tells stores in different schemas apart."""
-
-
-def _holder(connection: Connection) -> str:
+def _holder(connection: Connection, of: Right) -> str:
     """Who has the lock, as far as this user may see."""
     question = """
         SELECT a.application_name || ', ' || coalesce('on ' || host(a.client_addr), 'on the same machine')
         FROM pg_locks l JOIN pg_stat_activity a USING (pid)
-        WHERE l.locktype = 'advisory' AND l.granted AND l.classid = 1684629349
+        WHERE l.locktype = 'advisory' AND l.granted AND l.classid = :right
         AND l.objid = (hashtext(current_schema())::bigint & 4294967295)::oid
         AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
     """
-    return connection.scalar(text(question)) or ""
+    return connection.scalar(text(question), {"right": of.value}) or ""
 
 
 def _busy(subject: str, holder: str) -> AlreadyRunning:

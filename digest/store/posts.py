@@ -57,6 +57,12 @@ class Posts(Part):
             self._set_meta(f"first {name}", value)
         return value if kept is None else kept
 
+    def recall(self, name: str) -> str | None:
+        return self._meta(f"kept {name}")
+
+    def remember(self, name: str, value: str) -> None:
+        self._set_meta(f"kept {name}", value)
+
     def known_files(self) -> dict[str, KnownFile]:
         with self._database.reading() as connection:
             cursor = connection.connection.cursor()  # the driver's own: this is read whole in every run

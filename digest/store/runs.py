@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
+from typing import Protocol
 
 from sqlalchemy import insert, update
 
 from digest.store.connect import Database
+from digest.store.locks import Right
 from digest.store.part import Part
 from digest.store.schema import run as run_table
 
-Lock = Callable[[str], AbstractContextManager[None]]
-"""Takes a purpose, gives the right to run or raises AlreadyRunning."""
+
+class Lock(Protocol):
+    """Gives a right that only one process has, or raises AlreadyRunning."""
+
+    def __call__(self, purpose: str, *, of: Right) -> AbstractContextManager[Callable[[], bool]]:
+        """``purpose`` is told to whoever is refused. The value tells whether the right is still held."""
+        ...
 
 
 class Runs(Part):
@@ -23,8 +30,13 @@ class Runs(Part):
         super().__init__(database)
         self._lock = lock
 
-    def exclusive(self, purpose: str) -> AbstractContextManager[None]:
-        return self._lock(purpose)
+    @contextmanager
+    def exclusive(self, purpose: str) -> Iterator[None]:
+        with self._lock(purpose, of=Right.RUN):
+            yield
+
+    def leading(self, purpose: str) -> AbstractContextManager[Callable[[], bool]]:
+        return self._lock(purpose, of=Right.LEAD)
 
     def started(self, now: datetime) -> int:
         statement = insert(run_table).values(started_at=now, report="").returning(run_table.c.key)
