@@ -352,7 +352,15 @@ class App:
             publish_editions=self._publish_editions,
             deliver=self.deliver if order is None else None,
         )
-        return run(self.store, steps, now=self.when.now, only=only, dry_run=self.dry_run, to_json=to_json)
+        return run(
+            self.store,
+            steps,
+            now=self.when.now,
+            only=only,
+            dry_run=self.dry_run,
+            to_json=to_json,
+            clock=self._clock(),
+        )
 
     # ------------------------------------------------------------- collect
 

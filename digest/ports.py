@@ -373,8 +373,10 @@ class RunStore(Protocol):
 
     def started(self, now: datetime) -> int: ...
 
-    def ended(self, run: int, now: datetime, report: str) -> None:
-        """``report`` is the run's report as JSON."""
+    def ended(
+        self, run: int, now: datetime, report: str, *, ok: bool = True, arrived: int = 0, written: int = 0
+    ) -> None:
+        """``report`` is the run's report as JSON; ``arrived`` posts were new, ``written`` files put in place."""
         ...
 
 

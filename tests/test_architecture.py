@@ -13,7 +13,7 @@ FLOORS = {
     0: {"errors", "models", "ports", "text"},
     1: {
         *("posts", "changes", "filenames", "period", "stories", "edition", "past", "ranking", "outbox", "render"),
-        *("subscription", "tokens", "bounces"),
+        *("subscription", "tokens", "bounces", "watching", "silence"),
     },
     2: {"workers", "sources", "store", "templates", "languages", "publish", "mail", "secret"},
     3: {"jobs"},

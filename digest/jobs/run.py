@@ -50,6 +50,11 @@ class RunReport:
     def ok(self) -> bool:
         return not self.failures
 
+    @property
+    def written(self) -> int:
+        """Files that were put in place."""
+        return sum(len(part.written) for part in (self.feeds, self.editions) if part is not None)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Steps:
@@ -71,8 +76,10 @@ def run(
     only: Step | None = None,
     dry_run: bool = False,
     to_json: Callable[[RunReport], str],
+    clock: Callable[[], datetime] | None = None,
 ) -> RunReport:
-    """Run the steps (all, or ``only`` one) on a store that is held exclusively. Raises StoreError alone."""
+    """Run the steps (all, or ``only`` one) on a store that is held exclusively. ``clock`` goes on from ``now`` and
+    tells when it is over. Raises StoreError alone."""
     report = RunReport(now=now, dry_run=dry_run)
     number = store.started(now)
     if only in (None, Step.COLLECT):
@@ -88,7 +95,14 @@ def run(
         if steps.deliver is not None:
             report.deliveries = _attempt(report, steps.deliver)
     _gather(report)
-    store.ended(number, now, to_json(report))
+    store.ended(
+        number,
+        clock() if clock is not None else now,
+        to_json(report),
+        ok=report.ok,
+        arrived=report.collected.arrived if report.collected is not None else 0,
+        written=report.written,
+    )
     return report
 
 

@@ -24,6 +24,7 @@ from digest.store.rehearsal import copied, no_lock, rolled_back
 from digest.store.runs import Lock, Runs
 from digest.store.subscribers import Subscribers
 from digest.store.versions import bring_up_to_date
+from digest.store.watch import Watch
 
 __all__ = ["SqlStore", "open_rehearsal", "open_store"]
 
@@ -31,7 +32,7 @@ BUSY_TIMEOUT = 30.0
 """Seconds to wait for another program's transaction (SQLite)."""
 
 
-class SqlStore(Posts, Feeds, Editions, Deliveries, Subscribers, Refusals, Runs):
+class SqlStore(Posts, Feeds, Editions, Deliveries, Subscribers, Refusals, Runs, Watch):
     """Everything that is kept, in one database. Satisfies ``ports.Store``; may be used by several threads. Close it,
     or use it as a context manager."""
 

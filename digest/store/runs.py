@@ -44,7 +44,10 @@ class Runs(Part):
             key: int = connection.execute(statement).scalar_one()
         return key
 
-    def ended(self, run: int, now: datetime, report: str) -> None:
-        statement = update(run_table).where(run_table.c.key == run).values(ended_at=now, report=report)
+    def ended(
+        self, run: int, now: datetime, report: str, *, ok: bool = True, arrived: int = 0, written: int = 0
+    ) -> None:
+        result = {"ended_at": now, "report": report, "ok": ok, "arrived": arrived, "written": written}
+        statement = update(run_table).where(run_table.c.key == run).values(result)
         with self._database.writing() as connection:
             connection.execute(statement)

@@ -21,10 +21,11 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.types import TypeDecorator
 
-HEAD = "0003"
+HEAD = "0004"
 """The schema's version: the newest migration."""
 
 VERSION_TABLE = "digest_schema"
@@ -276,8 +277,36 @@ run = Table(
     Column("started_at", Moment, nullable=False),
     Column("ended_at", Moment),
     Column("report", Text, nullable=False),
+    Column("ok", Boolean),
+    Column("arrived", Integer),
+    Column("written", Integer),
+    Index("run_log", "started_at", "ended_at", "ok", "arrived", "written"),
 )
-"""The log of runs, each with its report as JSON."""
+"""The log of runs, each with its report as JSON; ``arrived`` posts were new, ``written`` files were put in place."""
+
+alarm = Table(
+    "alarm",
+    metadata,
+    Column("key", Key, primary_key=True),
+    Column("name", Words, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("raised_at", Moment, nullable=False),
+    Column("ended_at", Moment),
+    Column("end_text", Text, nullable=False),
+    Column("told", Boolean, nullable=False),
+    Column("held_until", Moment),
+    Index(
+        "alarm_open",
+        "name",
+        unique=True,
+        sqlite_where=text("ended_at IS NULL"),
+        postgresql_where=text("ended_at IS NULL"),
+    ),
+    Index("alarm_told", "told"),
+    sqlite_autoincrement=True,
+)
+"""What the operator is told. An alarm of a name is open once; ``told`` is false as long as there is something to say
+about it (that it was raised, then that it is over), which ``held_until`` some process is about to say."""
 
 # ------------------------------------------------------------- subscribers
 

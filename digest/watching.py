@@ -1,0 +1,309 @@
+"""What the operator is told: runs, what is due and what waits, and alarms. Only nouns and decisions.
+
+An alarm is a state, not an event: it is raised when it begins to be true, told once, and ended when it is true no
+longer. The store keeps which ones are open, so that neither a run every five minutes nor a restart repeats them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+
+from digest.models import DeliveryCounts, DeliveryState, EditionState
+from digest.period import LOOKBACK, Schedule, Slot, next_slot, slots_between
+from digest.text import clean_line, cut
+
+RUN = "run"
+STORE = "store"
+DOUBT = "doubt"
+"""Names of alarms; those of which there may be several go on with ``:`` and what they are about."""
+
+_NAMED = 3
+_TEXT_LIMIT = 400
+_SUBJECT_LIMIT = 120
+
+# ------------------------------------------------------------------- facts
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunRow:
+    """One line in the log of runs."""
+
+    key: int
+    started_at: datetime
+    ended_at: datetime | None
+    """None: it is at work, or was cut off."""
+    ok: bool | None
+    arrived: int = 0
+    """Posts that were new."""
+    written: int = 0
+    """Files put in place."""
+    failures: tuple[str, ...] = ()
+
+    @property
+    def seconds(self) -> int | None:
+        return None if self.ended_at is None else int((self.ended_at - self.started_at).total_seconds())
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunTotals:
+    """All runs that the log still has."""
+
+    ok: int = 0
+    failed: int = 0
+    cut_off: int = 0
+    """Begun, and not ended."""
+    seconds: int = 0
+    arrived: int = 0
+    written: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EditionMail:
+    """What became of an edition's mail."""
+
+    digest: str
+    category: str
+    period: str
+    state: EditionState
+    reason: str
+    frozen_at: datetime
+    send_after: datetime
+    counts: DeliveryCounts
+
+    @property
+    def name(self) -> str:
+        return " ".join(part for part in (self.digest, self.category, self.period) if part)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Freshness:
+    """How new a category is; the empty name stands for all posts."""
+
+    category: str
+    published: datetime | None
+    """Date of its newest post."""
+    arrived: datetime | None
+    """When a post last came in."""
+    recent: int
+    """Posts that came in lately."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Planned:
+    """A digest and its schedule."""
+
+    digest: str
+    schedule: Schedule
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Appointment:
+    """A slot that is still to come."""
+
+    digest: str
+    period: str
+    at: datetime
+
+
+def appointments(plans: Sequence[Planned], zone: object, now: datetime) -> list[Appointment]:
+    """The next slot of each digest, the earliest first."""
+    found = []
+    for plan in plans:
+        slot = next_slot(plan.schedule, zone, now)  # type: ignore[arg-type]
+        found.append(Appointment(digest=plan.digest, period=slot.period, at=slot.at))
+    return sorted(found, key=lambda each: (each.at, each.digest))
+
+
+# ------------------------------------------------------------------ alarms
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Alarm:
+    """Something that the operator should know and mend. ``name`` is what makes two of them the same."""
+
+    name: str
+    text: str
+
+    @classmethod
+    def of(cls, name: str, text: str) -> Alarm:
+        return cls(name=clean_line(name), text=cut(clean_line(text), _TEXT_LIMIT))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KeptAlarm:
+    """An alarm as the store keeps it."""
+
+    key: int
+    name: str
+    text: str
+    raised_at: datetime
+    ended_at: datetime | None = None
+    end_text: str = ""
+
+    @property
+    def told(self) -> str:
+        """What there is to say about it now."""
+        return self.end_text if self.ended_at is not None else self.text
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ending:
+    """An alarm that is over, and what is said about that; nothing to say if the text is empty."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Change:
+    """What is new since the last look."""
+
+    raised: tuple[Alarm, ...] = ()
+    ended: tuple[Ending, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Look:
+    """What is wrong now. ``judged`` are the kinds of alarms that were looked at: an open alarm of another kind stays
+    as it is. ``endings`` says how some of them ended, by name; the others end with a plain word."""
+
+    alarms: tuple[Alarm, ...] = ()
+    judged: frozenset[str] = frozenset()
+    endings: Mapping[str, str] = field(default_factory=dict)
+
+
+def kind_of(name: str) -> str:
+    """``silence`` for ``silence:emnews``."""
+    return name.partition(":")[0]
+
+
+def compare(open_alarms: Iterable[KeptAlarm], look: Look) -> Change:
+    """Which alarms begin and which end. One that stays true is neither, whatever its text says by now."""
+    known = {alarm.name: alarm for alarm in open_alarms}
+    present = {alarm.name for alarm in look.alarms}
+    raised = tuple(alarm for alarm in dict.fromkeys(look.alarms) if alarm.name not in known)
+    ended = tuple(
+        Ending(name=name, text=look.endings.get(name, f"over: {alarm.text}"))
+        for name, alarm in known.items()
+        if name not in present and kind_of(name) in look.judged
+    )
+    return Change(raised=raised, ended=ended)
+
+
+def subject_of(alarms: Sequence[KeptAlarm], site: str) -> str:
+    """One line for the head of a mail: new alarms before those that are over."""
+    first = sorted(alarms, key=lambda alarm: (alarm.ended_at is not None, alarm.key))[0]
+    more = f" (and {len(alarms) - 1} more)" if len(alarms) > 1 else ""
+    verb = "over" if first.ended_at is not None else "alarm"
+    text = first.told.removeprefix("over: ")
+    return f"[digest] {verb}: {cut(text, _SUBJECT_LIMIT - len(more))}{more} - {cut(clean_line(site), 40)}"
+
+
+# ---------------------------------------------------------- what is wrong
+
+
+def run_alarm(failures: Sequence[str]) -> Alarm | None:
+    """A run that failed, with its first failures."""
+    if not failures:
+        return None
+    more = f" (and {len(failures) - _NAMED} more)" if len(failures) > _NAMED else ""
+    return Alarm.of(RUN, f"the run failed: {' | '.join(failures[:_NAMED])}{more}")
+
+
+def paused_alarm(name: str, reason: str) -> Alarm:
+    return Alarm.of(f"paused:{name}", f"{name}: sending is paused: {reason}")
+
+
+def doubt_alarm(counts: DeliveryCounts, *, hold: bool) -> Alarm | None:
+    """With ``hold`` nobody but the operator decides what becomes of a delivery in doubt."""
+    number = counts[DeliveryState.IN_DOUBT]
+    if not number or not hold:
+        return None
+    waits = "delivery is" if number == 1 else "deliveries are"
+    return Alarm.of(DOUBT, f"{number} {waits} in doubt and held; nothing is sent again until you decide")
+
+
+def slot_to_judge(
+    plan: Planned, zone: object, *, now: datetime, began: datetime | None, grace: timedelta
+) -> Slot | None:
+    """The latest slot that should have its edition by now; None before the digest began."""
+    if began is None:
+        return None
+    due = slots_between(plan.schedule, zone, max(began, now - LOOKBACK), now - grace)  # type: ignore[arg-type]
+    return due[-1] if due else None
+
+
+def slot_alarm(
+    digest: str, slot: Slot, state: EditionState | None, reason: str, *, at: str, now: datetime
+) -> Alarm | None:
+    """A slot without an edition is late, one that was given up is missed. ``at`` is its local time in words."""
+    if state is None:
+        minutes = int((now - slot.at).total_seconds() // 60)
+        return Alarm.of(f"slot:{digest}", f"{digest} {slot.period}: late; it was due {at}, {_span(minutes)} ago")
+    if state is EditionState.SKIPPED and reason == "missed":
+        return Alarm.of(f"slot:{digest}", f"{digest} {slot.period}: missed; it was due {at} and no run took place")
+    return None
+
+
+def disk_alarm(what: str, place: str, free: int, total: int, least: int) -> Alarm | None:
+    """``least``: bytes that must be free. On a small disk a twentieth of it is enough."""
+    if free >= min(least, total // 20) or total == 0:
+        return None
+    return Alarm.of(f"disk:{what}", f"{place}: only {free // 1_000_000} MB are free for the {what}; make room")
+
+
+def store_alarm(cause: str) -> Alarm:
+    return Alarm.of(STORE, f"the store cannot be used: {cause}")
+
+
+def _span(minutes: int) -> str:
+    if minutes < 120:
+        return f"{minutes} min"
+    return f"{minutes // 60} h" if minutes < 48 * 60 else f"{minutes // 1440} days"
+
+
+# ---------------------------------------------------------------- holidays
+
+_RANGE = re.compile(r"(\d{4}-\d\d-\d\d)(?:\s*(?:\.\.|to)\s*(\d{4}-\d\d-\d\d))?")
+
+
+def parse_days(text: str) -> tuple[date, date]:
+    """``2026-10-01`` or ``2026-10-01 to 2026-10-07``. Raises ValueError."""
+    found = _RANGE.fullmatch(text.strip())
+    if found is None:
+        raise ValueError("is no day")
+    first = date.fromisoformat(found[1])
+    last = date.fromisoformat(found[2]) if found[2] else first
+    if last < first or (last - first).days > 366:
+        raise ValueError("ends before it begins, or lasts longer than a year")
+    return first, last
+
+
+# ------------------------------------------------------------------- words
+
+
+def counted(counts: Mapping[DeliveryState, int] | DeliveryCounts) -> str:
+    """``3 sent, 1 waiting``; in the order in which a reader asks."""
+    by_state = counts.by_state if isinstance(counts, DeliveryCounts) else counts
+    words = [f"{by_state[state]} {_WORDS[state]}" for state in _WORDS if by_state.get(state)]
+    return ", ".join(words) or "none"
+
+
+_WORDS = {
+    DeliveryState.SENT: "sent",
+    DeliveryState.QUEUED: "waiting",
+    DeliveryState.LEASED: "in hand",
+    DeliveryState.TRANSMITTING: "under way",
+    DeliveryState.IN_DOUBT: "in doubt",
+    DeliveryState.FAILED: "failed",
+    DeliveryState.EXPIRED: "expired",
+    DeliveryState.SKIPPED: "not wanted any more",
+}
+
+
+def by_kind(alarms: Iterable[KeptAlarm]) -> Counter[str]:
+    return Counter(kind_of(alarm.name) for alarm in alarms)
