@@ -53,9 +53,9 @@ $(VENV)/dev: requirements-dev.lock $(VENV)/run
 lock:
 	rm -rf build/lock && $(PYTHON) -m venv build/lock/all && $(PYTHON) -m venv build/lock/run
 	build/lock/all/bin/pip --quiet install --upgrade pip
-	build/lock/all/bin/pip --quiet install hatchling editables ".[postgres,s3]" --group dev
+	build/lock/all/bin/pip --quiet install hatchling editables ".[dkim,postgres,s3]" --group dev
 	build/lock/all/bin/pip freeze --exclude digest > requirements-dev.lock
-	build/lock/run/bin/pip --quiet install --constraint requirements-dev.lock hatchling editables ".[postgres]"
+	build/lock/run/bin/pip --quiet install --constraint requirements-dev.lock hatchling editables ".[dkim,postgres]"
 	build/lock/run/bin/pip freeze --exclude digest > requirements.lock
 	rm -rf build/lock
 

@@ -31,12 +31,13 @@ if TYPE_CHECKING:
     from digest.jobs.back_issues import Issue, Parts
     from digest.jobs.backfill import BackfillReport
     from digest.jobs.collect import CollectReport, Parsed
-    from digest.jobs.deliver import Compose, DeliveryReport
+    from digest.jobs.deliver import Compose, DeliveryReport, Outgoing
     from digest.jobs.doubts import Doubts
     from digest.jobs.editions import Audience, DigestPlan, EditionsReport, Look
     from digest.jobs.feeds import FeedOptions, Ping
     from digest.jobs.preview import Preview, SentTest, TestMessage
     from digest.languages import CatalogueLanguage
+    from digest.mail.dkim import Signer
     from digest.models import EditionRow, SavedEdition
     from digest.posts import Rules
     from digest.publish.s3 import S3Output
@@ -628,7 +629,7 @@ class App:
         from digest.jobs.back_issues import split_message
 
         row = self._row_for(self._first_address(), issue.saved)
-        return split_message(self._composer()(row, issue.saved).message)
+        return split_message(self._composer(signs=False)(row, issue.saved).message)
 
     def _first_address(self) -> str:
         return next((mailbox.address for mailbox in self.settings.mail.to), self.settings.sender.address)
@@ -666,7 +667,7 @@ class App:
         from digest.jobs.back_issues import split_message
 
         saved = preview.saved
-        return split_message(self._composer()(self._row_for(self._first_address(), saved), saved).message)
+        return split_message(self._composer(signs=False)(self._row_for(self._first_address(), saved), saved).message)
 
     def test_message(self, preview: Preview, address: str) -> TestMessage:
         """The very message that the address would get, but for its own Message-ID, so that the real one is not taken
@@ -832,7 +833,23 @@ class App:
             connections=mail.connections,
         )
 
-    def _composer(self) -> Compose:
+    @cached_property
+    def _signer(self) -> Signer | None:
+        """Signs messages, if there are keys for it. Raises ConfigError."""
+        dkim = self.settings.mail.dkim
+        if dkim is None:
+            return None
+        from digest.mail.dkim import Signer
+
+        return Signer(self.settings.dkim_domain, dkim.keys)
+
+    def dkim_records(self) -> dict[str, str]:
+        """What DNS must say about the keys that sign: text by name. Raises ConfigError if there are none."""
+        if self._signer is None:
+            raise ConfigError("mail.dkim", "there are no keys", "see mail.dkim in docs/configuration.md")
+        return self._signer.records()
+
+    def _composer(self, *, signs: bool = True) -> Compose:
         """Makes the message of a delivery; what an edition's recipients share is made once."""
         from digest.jobs.deliver import Outgoing
         from digest.render.mail import edition_url
@@ -854,14 +871,18 @@ class App:
                 letterhead=self._letterhead(edition.digest),
             )
 
+        def signed(outgoing: Outgoing) -> Outgoing:
+            signer = self._signer if signs else None
+            return outgoing if signer is None else replace(outgoing, message=signer.sign(outgoing.message))
+
         def compose(delivery: Delivery, edition: SavedEdition) -> Outgoing:
             if edition.digest == NOTICES:
-                return readership.notice(delivery, edition)
+                return signed(readership.notice(delivery, edition))
             unsubscribe, values = readership.fields(delivery)
             message = message_of(edition).to(
                 address=delivery.address, message_id=delivery.message_id, values=values, unsubscribe=unsubscribe
             )
-            return Outgoing(message=message, envelope_from=readership.envelope_from(delivery.token))
+            return signed(Outgoing(message=message, envelope_from=readership.envelope_from(delivery.token)))
 
         return compose
 

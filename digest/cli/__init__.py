@@ -28,6 +28,7 @@ COMMANDS = {
     "serve": "Show pages and feeds, let people subscribe.",
     "subscribers": "See and change who gets mail.",
     "bounces": "Read mail that came back.",
+    "dkim": "Print the DNS records of the keys that sign mail.",
     "adopt-ids": "Take over the ids of an earlier feed, before the first run.",
 }
 """Command to its help line; the module is imported when the command is called, so that ``--help`` is quick."""

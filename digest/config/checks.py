@@ -53,6 +53,7 @@ def check_settings(settings: Settings, document: Document) -> list[Fault]:
         *check_digests(settings.digests, names),
         *check_mail(settings.mail),
         *check_subscriptions(settings),
+        *check_dkim(settings),
         *check_s3(settings.s3),
         *check_privacy(settings),
     ]
@@ -164,6 +165,17 @@ def check_subscriptions(settings: Settings) -> Found:
         yield ("subscriptions", "sender"), text
 
 
+def check_dkim(settings: Settings) -> Found:
+    """A signature of another domain is worth nothing to DMARC."""
+    if settings.mail.dkim is None:
+        return
+    domain = settings.dkim_domain
+    for sender in dict.fromkeys((settings.sender.domain, settings.subscriptions_sender.domain)):
+        if sender != domain and not sender.endswith(f".{domain}"):
+            text = f"mail from {sender} cannot be signed by {domain}; name {sender} or a domain above it"
+            yield ("mail", "dkim", "domain"), text
+
+
 def check_s3(s3: S3Settings) -> Found:
     if s3.max_age > timedelta(minutes=15):
         yield (
@@ -177,12 +189,14 @@ def check_privacy(settings: Settings) -> Found:
     output = settings.output
     if not isinstance(output, FilePath):
         return
-    private = {
+    private: dict[Path, FilePath | None] = {
         ("store",): settings.store.path,
         ("mail", "folder"): settings.mail.folder,
         ("mail", "password_file"): settings.mail.password_file,
         ("subscriptions", "secret_file"): settings.subscriptions.secret_file,
     }
+    for selector, key in settings.mail.dkim.keys.items() if settings.mail.dkim else ():
+        private["mail", "dkim", "keys", selector] = key
     for path, place in private.items():
         if place is not None and _is_inside(place, output):
             yield path, "lies inside the output folder, where everybody could read it; choose another place"

@@ -125,6 +125,8 @@ def _resolved(value: _S, folder: Path) -> _S:
         item = getattr(value, name)
         if isinstance(item, Path):
             changed[name] = folder / item
+        elif isinstance(item, dict) and any(isinstance(each, Path) for each in item.values()):
+            changed[name] = {key: folder / each for key, each in item.items()}
         elif isinstance(item, StoreUrl | Destination):
             changed[name] = item.below(folder)
         elif isinstance(item, msgspec.Struct):

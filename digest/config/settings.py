@@ -333,6 +333,26 @@ class DigestSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             force_setattr(self, "max_age", Duration(days=max(3, self.schedule.longest_gap + 1)))
 
 
+class DkimSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How mail is signed (RFC 6376)."""
+
+    keys: Annotated[
+        dict[str, Path],
+        Meta(
+            description="Files with the private keys (PEM, RSA or Ed25519) by selector: the name in DNS. Each signs.",
+            min_length=1,
+            examples=[{"s2026": "/etc/digest/dkim-rsa.pem", "e2026": "/etc/digest/dkim-ed25519.pem"}],
+        ),
+    ]
+    domain: Annotated[
+        Host | None,
+        Meta(
+            description="The domain that signs; without it the sender's. The sender's domain is this one or below it.",
+            examples=["news.example.com", "example.com"],
+        ),
+    ] = None
+
+
 class MailSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How mail leaves, from whom and to whom. The password is never kept here."""
 
@@ -420,6 +440,13 @@ class MailSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         Meta(
             description="Envelope sender: where reports of undeliverable mail go. Without it the sender's address.",
             examples=["bounces@news.example.com"],
+        ),
+    ] = None
+    dkim: Annotated[
+        DkimSettings | None,
+        Meta(
+            description="Sign mail with keys of your own. Without it the server signs, or nobody.",
+            examples=[{"keys": {"s2026": "/etc/digest/dkim-rsa.pem"}}],
         ),
     ] = None
     list_domain: Annotated[
@@ -626,6 +653,12 @@ class Settings(
             return self.subscriptions.sender
         name = f"{self.sender.name} " if self.sender.name else ""
         return Mailbox(f"{name}<subscriptions@{self.sender.domain}>" if name else f"subscriptions@{self.sender.domain}")
+
+    @property
+    def dkim_domain(self) -> str:
+        """The domain that signs mail, as an A-label."""
+        named = self.mail.dkim.domain if self.mail.dkim is not None else None
+        return str(named or self.sender.domain)
 
     @property
     def sender(self) -> Mailbox:
