@@ -6,13 +6,14 @@ new starts quickly.
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -23,6 +24,7 @@ from digest.errors import ConfigError, SourceError, StoreError
 from digest.jobs.progress import Progress, silent
 from digest.jobs.run import RunReport, Step, Steps, run
 from digest.models import Delivery, KnownPost, Post
+from digest.moment import Moment, moment
 from digest.ports import FeedRow, Output, Transport
 from digest.subscription import NOTICES, WEEKLY
 
@@ -49,37 +51,9 @@ if TYPE_CHECKING:
     from digest.templates import FolderTemplates
 
 
-LAST_YEAR = 9000
-"""Latest year of ``--as-of``: what is reckoned from it stays far from the end of all dates."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Moment:
-    """When a run takes place: ``now`` is what it stands for (``--as-of``), ``wall`` is the real clock."""
-
-    now: datetime
-    wall: datetime
-
-
 def uptime() -> float:
     """Seconds that never go back and go on while the machine sleeps, where the system counts them so."""
     return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
-
-
-def moment(as_of: str | None, zone: ZoneInfo) -> Moment:
-    """Ask the clock, once. ``as_of`` is ISO 8601; without an offset it is in ``zone``. Raises ConfigError."""
-    wall = datetime.now(UTC).replace(microsecond=0)
-    if as_of is None:
-        return Moment(now=wall, wall=wall)
-    try:
-        then = datetime.fromisoformat(as_of.strip())
-    except ValueError as error:
-        raise ConfigError("--as-of", f"{as_of!r} is not a time", 'write for example "2026-11-24 08:00"') from error
-    if not 1970 <= then.year <= LAST_YEAR:
-        raise ConfigError("--as-of", f"the year {then.year} is out of range", f"name one from 1970 to {LAST_YEAR}")
-    if then.tzinfo is None:
-        then = then.replace(tzinfo=zone)
-    return Moment(now=then.astimezone(UTC).replace(microsecond=0), wall=wall)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -115,13 +89,26 @@ def run_once(
     dry_run: bool = False,
     progress: Progress = silent,
     to_json: Callable[[RunReport], str],
+    to_lines: Callable[[RunReport], Sequence[str]] = lambda report: (),
 ) -> tuple[RunReport, ZoneInfo]:
-    """One ``digest run``. Returns its report and the site's zone. Raises ConfigError, StoreError, and
-    AlreadyRunning when another run is at work."""
+    """One ``digest run``. Returns its report and the site's zone. ``to_lines`` is what a report says to people, after
+    its headline. Raises ConfigError, StoreError, and AlreadyRunning when another run is at work."""
+    text = _bytes_of(config)
     settings = load(config, os.environ)
     when = moment(as_of, settings.site.timezone)
     with opened(settings, when, dry_run=dry_run, progress=progress) as app:
-        return app.run(only, to_json), settings.site.timezone
+        report = app.run(only, to_json)
+        if only is None and not dry_run and text and text == _bytes_of(config):
+            app.note_quiet(report, config, text, to_json=to_json, to_lines=to_lines)
+        return report, settings.site.timezone
+
+
+def _bytes_of(config: Path) -> bytes:
+    """Empty if it cannot be read, which ``load`` will explain."""
+    try:
+        return config.read_bytes()
+    except (OSError, ValueError):
+        return b""
 
 
 def work(
@@ -363,17 +350,105 @@ class App:
             clock=self._clock(),
         )
 
+    def note_quiet(
+        self,
+        report: RunReport,
+        config: Path,
+        text: bytes,
+        *,
+        to_json: Callable[[RunReport], str],
+        to_lines: Callable[[RunReport], Sequence[str]],
+    ) -> None:
+        """After a whole run: note until when there is nothing to do (``quiet``), or that there is something.
+
+        Other programs may write into the store meanwhile; what they wrote after it was asked shows in its file."""
+        from digest import quiet
+        from digest.jobs.feeds import FOLDERS
+        from digest.jobs.rest import quiet_report, quiet_until
+
+        database, output = self.settings.store.path, self.settings.output
+        said = quiet_report(report)
+        if database is None:
+            return
+        if said is None or not isinstance(output, Path):
+            quiet.forget(database)
+            return
+        self.store.save_all()
+        seen = quiet.settled_database(database)
+        plans = self._all_plans()
+        until = quiet_until(
+            self.store,
+            [plan.schedule for plan in plans],
+            self.settings.site.timezone,
+            self.when.now,
+            resend=self.settings.mail.in_doubt == "resend",
+            readers=self.store.knows_somebody(),
+        )
+        places = quiet.Places(
+            database=database,
+            posts=self.settings.posts.folder,
+            kind=self.settings.posts.kind,
+            exclude=self.excluded,
+            templates=self.settings.templates,
+            output=output,
+            folders=FOLDERS,
+            files=tuple(self._looked_for(plans)),
+        )
+        published = quiet.output_seen(places)
+        if until <= self.when.now or not self._is_settled(plans) or quiet.database_seen(database) != seen:
+            quiet.forget(database)
+            return
+        quiet.note(
+            places,
+            config=config,
+            text=text,
+            env=os.environ,
+            zone=self.settings.site.timezone,
+            made=self.when.now,
+            until=until,
+            posts=self.source.seen(),
+            templates=self.templates.fingerprint(),
+            database=seen,
+            output=published,
+            lines=to_lines(said),
+            report=json.loads(to_json(said)),
+        )
+
+    def _looked_for(self, plans: Sequence[DigestPlan]) -> Iterator[str]:
+        """Files whose absence a run notices, besides those of feeds."""
+        from digest.jobs.editions import lists_of
+        from digest.jobs.feeds import looked_for
+
+        yield from looked_for(self.store, self._feed_options())
+        for plan in plans:
+            yield from lists_of(plan.name)
+
+    def _is_settled(self, plans: Sequence[DigestPlan]) -> bool:
+        """Whether everything that a run publishes is there."""
+        from digest.jobs.editions import lists_of
+        from digest.jobs.feeds import is_settled
+
+        return is_settled(self.store, self.output, self._feed_options(), self.language) and all(
+            all(self.output.exists(path) for path in lists_of(plan.name)) or not self.store.edition_rows(plan.name)
+            for plan in plans
+        )
+
     # ------------------------------------------------------------- collect
 
     @cached_property
     def source(self) -> FolderSource:
         from digest.sources.folder import FolderSource
 
+        posts = self.settings.posts
+        return FolderSource(posts.folder, kind=posts.kind, exclude=self.excluded, max_bytes=int(posts.max_bytes))
+
+    @property
+    def excluded(self) -> tuple[str, ...]:
+        """Patterns of what is no post."""
         posts, output = self.settings.posts, self.settings.output
-        exclude = posts.exclude
         if isinstance(output, Path) and output.is_relative_to(posts.folder) and output != posts.folder:
-            exclude += (output.relative_to(posts.folder).as_posix(),)  # what we write is nobody's post
-        return FolderSource(posts.folder, kind=posts.kind, exclude=exclude, max_bytes=int(posts.max_bytes))
+            return (*posts.exclude, output.relative_to(posts.folder).as_posix())  # what we write is nobody's post
+        return posts.exclude
 
     @cached_property
     def rules(self) -> Rules:

@@ -8,16 +8,17 @@ the program's objects for settings or store.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from digest.errors import TemplateError
-from digest.ports import Language
 
 if TYPE_CHECKING:
     import jinja2
+
+    from digest.ports import Language
 
 
 def packaged_templates() -> Path:
@@ -26,11 +27,26 @@ def packaged_templates() -> Path:
     return inside if inside.is_dir() else Path(__file__).parent.parent / "templates"
 
 
+def folders(override: Path | None) -> list[Path]:
+    """Where templates are looked for, in this order."""
+    return [folder for folder in (override, packaged_templates()) if folder is not None]
+
+
+def fingerprint(folders: Iterable[Path]) -> str:
+    """Changes when any template file in these folders does."""
+    digest = hashlib.sha256()
+    for folder in folders:
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                digest.update(f"{path.relative_to(folder)}\0".encode() + path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
 class FolderTemplates:
     """Templates from folders, the first one that has a file wins. Satisfies ``ports.Templates``."""
 
     def __init__(self, language: Language, override: Path | None = None) -> None:
-        self._folders = [folder for folder in (override, packaged_templates()) if folder is not None]
+        self._folders = folders(override)
         self._language = language
 
     @cached_property
@@ -68,12 +84,7 @@ class FolderTemplates:
 
     def fingerprint(self) -> str:
         """Changes when any template file does."""
-        digest = hashlib.sha256()
-        for folder in self._folders:
-            for path in sorted(folder.rglob("*")):
-                if path.is_file():
-                    digest.update(f"{path.relative_to(folder)}\0".encode() + path.read_bytes() + b"\0")
-        return digest.hexdigest()
+        return fingerprint(self._folders)
 
     def _place(self, name: str, error: Exception) -> str:
         """File and line of the template that failed, from the traceback that Jinja2 rewrote."""

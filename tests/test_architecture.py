@@ -15,9 +15,9 @@ FLOORS = {
         *("posts", "changes", "filenames", "period", "stories", "edition", "past", "ranking", "outbox", "render"),
         *("subscription", "tokens", "bounces", "watching", "silence"),
     },
-    2: {"workers", "sources", "store", "templates", "languages", "publish", "mail", "secret"},
+    2: {"workers", "sources", "store", "templates", "languages", "publish", "mail", "secret", "moment"},
     3: {"jobs"},
-    4: {"reading", "config", "app", "readership"},
+    4: {"reading", "config", "app", "readership", "quiet"},
     5: {"cli", "web", "scheduler", "serving", "child", "supervisor", "__main__"},
 }
 FLOOR_OF = {name: floor for floor, names in FLOORS.items() for name in names}

@@ -29,6 +29,11 @@ def report_to_json(report: RunReport) -> str:
     value = {"ok": report.ok, **dataclasses.asdict(report)}
     if report.collected is not None:
         value["collected"]["skipped"] = report.collected.skipped
+    return dump_json(value)
+
+
+def dump_json(value: object) -> str:
+    """As programs get it."""
     return json.dumps(value, ensure_ascii=False, indent=2, default=_plain)
 
 
@@ -51,10 +56,18 @@ def print_report(report: RunReport, zone: ZoneInfo, *, verbose: bool) -> None:
 
 
 def _lines(report: RunReport, zone: ZoneInfo, *, verbose: bool) -> Iterator[str]:
-    moment = report.now.astimezone(zone)
-    yield f"digest run, {moment:%Y-%m-%d %H:%M} {zone.key}" + (
-        " (dry run, nothing was touched)" if report.dry_run else ""
-    )
+    yield headline(report.now, zone, dry_run=report.dry_run)
+    yield from report_lines(report, verbose=verbose)
+
+
+def headline(now: datetime, zone: ZoneInfo, *, dry_run: bool = False) -> str:
+    """The first line of a report."""
+    moment = now.astimezone(zone)
+    return f"digest run, {moment:%Y-%m-%d %H:%M} {zone.key}" + (" (dry run, nothing was touched)" if dry_run else "")
+
+
+def report_lines(report: RunReport, *, verbose: bool = False) -> Iterator[str]:
+    """What a report says to people, after its headline."""
     if report.collected is not None:
         yield from _collected(report.collected, verbose=verbose)
     yield from _published(report, verbose=verbose)

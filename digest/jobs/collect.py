@@ -44,6 +44,8 @@ class CollectReport:
     edited: int = 0
     renamed: int = 0
     gone: int = 0
+    unread: int = 0
+    """Files that could not be read; the next run tries again."""
     problems: tuple[Problem, ...] = ()
     """Everything wrong with files now, also with those that did not have to be opened again."""
 
@@ -138,6 +140,7 @@ def collect(
         edited=tally.edited,
         renamed=tally.renamed,
         gone=tally.gone,
+        unread=len(tally.unread),
         problems=problems,
     )
 

@@ -178,13 +178,18 @@ def publish_editions(
     titles = {plan.name: plan.title for plan in plans}
     for digest in {**dict.fromkeys(titles), **dict.fromkeys(waiting)}:
         new = waiting.get(digest, [])
-        lists = [index_path(digest), *([feed_path(digest)] if feed else ())]
+        lists = lists_of(digest) if feed else [index_path(digest)]
         if new or everything or not all(output.exists(path) for path in lists):
             try:
                 _publish(store, output, digest, titles.get(digest, ""), new, look, report, everything or not new, feed)
             except OutputError as error:
                 report.failures.append(str(error))
     return report
+
+
+def lists_of(digest: str) -> list[str]:
+    """Files of a digest that are made again when they are missing."""
+    return [index_path(digest), feed_path(digest)]
 
 
 def _make(store: EditionStore, plan: DigestPlan, look: Look, audience: Audience, now: datetime) -> list[EditionResult]:

@@ -31,6 +31,8 @@ __all__ = ["BodyHtml", "FeedOptions", "FeedReport", "Ping", "publish_feeds"]
 WITHDRAWN_STAYS = timedelta(days=7)
 """How long a feed says that a post was withdrawn before it is dropped."""
 ARCHIVE_SIZE = 200
+FOLDERS = ("", "feed", "rss", "feeds", "feeds/all", "feed/by_tag", "rss/by_tag", "feeds/by_tag")
+"""Where files of feeds may lie; what is missing there is made again."""
 
 BodyHtml = Callable[[KnownPost], str | None]
 """The post's whole text as sanitised HTML with absolute links; None if it cannot be had."""
@@ -84,6 +86,30 @@ def publish_feeds(
     publisher.renew_if_looks_changed(look)
     store.retire_withdrawn(now - WITHDRAWN_STAYS)
     return publisher.publish(ping)
+
+
+def looked_for(store: FeedStore, options: FeedOptions) -> tuple[str, ...]:
+    """Files outside of ``FOLDERS`` whose absence a pass notices."""
+    last = store.archives().last if options.archives else 0
+    return tuple(archive_files(last, options.formats))[:1] if last else ()
+
+
+def is_settled(store: FeedStore, output: Output, options: FeedOptions, language: Language) -> bool:
+    """After a pass: whether the next one would have nothing to do."""
+    catalogue = Catalogue(options, language)
+    present = _present(output)
+    rows = [row for row in store.feeds() if catalogue.is_wanted(row)]
+    return (
+        {pages.OPML, pages.INDEX} <= present
+        and all(not row.dirty and catalogue.files(row).within(present) for row in rows)
+        and not (options.archives and store.archives().dirty)
+        and all(output.exists(path) for path in looked_for(store, options))
+    )
+
+
+def _present(output: Output) -> set[str]:
+    """Every file that lies where files of feeds may lie."""
+    return {f"{folder}/{name}".lstrip("/") for folder in FOLDERS for name in output.listing(folder)}
 
 
 class _Publisher:
@@ -147,7 +173,7 @@ class _Publisher:
         rows = self.rows = self.store.feeds()
         everything = rows[0]
         wanted = [row for row in rows if self.catalogue.is_wanted(row)]
-        present = self._present()
+        present = _present(self.output)
         due = [
             row for row in wanted if (row.dirty and self.is_due(row)) or not self.catalogue.files(row).within(present)
         ]
@@ -166,11 +192,6 @@ class _Publisher:
             warnings=tuple(self.warnings),
             failures=tuple(self.failures),
         )
-
-    def _present(self) -> set[str]:
-        """Every file that lies where files of feeds may lie."""
-        folders = ("", "feed", "rss", "feeds", "feeds/all", "feed/by_tag", "rss/by_tag", "feeds/by_tag")
-        return {f"{folder}/{name}".lstrip("/") for folder in folders for name in self.output.listing(folder)}
 
     def _publish_group(self, rows: Sequence[FeedRow]) -> None:
         """Put the files of some feeds in place together, then mark these feeds clean."""

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import errno
 import fnmatch
+import hashlib
 import os
 import re
 import stat
 import unicodedata
+from array import array
 from collections.abc import Iterator
+from itertools import chain
 from operator import attrgetter
 from pathlib import Path
 
@@ -68,6 +71,7 @@ class FolderSource:
         self._max_bytes = max_bytes
         self._drafts = drafts
         self._linked: set[str] = set()
+        self._listing: Listing | None = None
         self._real_root = os.path.realpath(root)
 
     def scan(self) -> Listing:
@@ -79,7 +83,13 @@ class FolderSource:
         walk.follow_links()
         self._linked = walk.linked
         files = dict(sorted(walk.files.items())) if walk.linked else walk.files
-        return Listing(files=files, blind=tuple(walk.blind), problems=tuple(walk.problems))
+        self._listing = Listing(files=files, blind=tuple(walk.blind), problems=tuple(walk.problems))
+        return self._listing
+
+    def seen(self) -> str:
+        """Fingerprint of what ``scan`` saw last: every file with its size, time and inode, and every problem. Empty if
+        it has none."""
+        return "" if self._listing is None else fingerprint(self._listing)
 
     def read(self, path: str) -> bytes:
         """The bytes of a listed file. Raises SourceError if it is gone, not readable, or too large."""
@@ -275,6 +285,18 @@ class _Walk:
 
     def _skip(self, path: str, reason: str, remedy: str) -> None:
         self.problems.append(Problem(path=shown(path), reason=reason, remedy=remedy, severity=Severity.SKIPPED))
+
+
+def fingerprint(listing: Listing) -> str:
+    """Differs when anything in the listing does."""
+    digest = hashlib.sha256()
+    digest.update("\0".join(listing.files).encode("utf-8", "surrogatepass"))
+    digest.update(repr((listing.blind, listing.problems)).encode("utf-8", "surrogatepass"))
+    try:
+        digest.update(array("q", chain.from_iterable(listing.files.values())))
+    except OverflowError:  # a file system that counts with 64 bits and no sign
+        digest.update(repr(list(listing.files.values())).encode())
+    return digest.hexdigest()
 
 
 def shown(path: str) -> str:

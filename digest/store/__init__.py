@@ -21,6 +21,7 @@ from digest.store.locks import ENDINGS, Right, advisory_lock, file_lock
 from digest.store.posts import Posts
 from digest.store.refusals import Refusals
 from digest.store.rehearsal import copied, no_lock, rolled_back
+from digest.store.rest import Rest
 from digest.store.runs import Lock, Runs
 from digest.store.subscribers import Subscribers
 from digest.store.versions import bring_up_to_date
@@ -32,7 +33,7 @@ BUSY_TIMEOUT = 30.0
 """Seconds to wait for another program's transaction (SQLite)."""
 
 
-class SqlStore(Posts, Feeds, Editions, Deliveries, Subscribers, Refusals, Runs, Watch):
+class SqlStore(Posts, Feeds, Editions, Deliveries, Subscribers, Refusals, Runs, Rest, Watch):
     """Everything that is kept, in one database. Satisfies ``ports.Store``; may be used by several threads. Close it,
     or use it as a context manager."""
 

@@ -33,7 +33,7 @@ from digest.text import clean_line
 
 _OPEN = (DeliveryState.QUEUED, DeliveryState.LEASED, DeliveryState.TRANSMITTING)
 _UNDER_WAY = (EditionState.FROZEN, EditionState.SENDING)
-_REPEATS = 1
+REPEATS = 1
 """How often a message in doubt is sent again: a server that takes everything and never answers gets no third copy."""
 _KEYS_AT_ONCE = 500
 _OUR_FAULT = ("5.7.%", "5.3.4")
@@ -69,7 +69,7 @@ class Deliveries(Part):
             return connection.execute(leased).rowcount, connection.execute(unclear).rowcount
 
     def release_doubtful(self) -> int:
-        doubtful = and_(_row.state == DeliveryState.IN_DOUBT.value, _row.doubts <= _REPEATS, _not_cancelled())
+        doubtful = and_(_row.state == DeliveryState.IN_DOUBT.value, _row.doubts <= REPEATS, _not_cancelled())
         with self._database.writing() as connection:
             connection.execute(_reopen(doubtful))
             return connection.execute(_change(doubtful, state=DeliveryState.QUEUED)).rowcount
