@@ -228,6 +228,8 @@ class Service:
     """What people asked for, and whatever else is due; returns when nothing is."""
     work: Work
     """Send until told to stop."""
+    source: Callable[[], FolderSource]
+    """The posts folder, looked at afresh."""
 
 
 @contextmanager
@@ -254,6 +256,7 @@ def service(config: Path) -> Iterator[Service]:
             settings=settings,
             store=store,
             work=work,
+            source=lambda: app().source,
             readership=first.readership,
             templates=first.templates,
             language=first.language,

@@ -119,6 +119,8 @@ class Serving:
             )
             scheduler = self.scheduler
             self._threads.append(self._thread("schedule", lambda: scheduler.work(self.stop)))
+            if settings.posts.watch:
+                self._threads.append(self._thread("folder", self._watch_folder))
         if self.options.web:
             self._server = self._make_server(replace(self.service, send_waiting=self._answer_people))
 
@@ -193,6 +195,17 @@ class Serving:
                 told = str(error)
                 self.stop.wait(_STORE_RETRIES[min(failures, len(_STORE_RETRIES) - 1)])
                 failures += 1
+
+    def _watch_folder(self) -> None:
+        from digest.sources.watch import watch
+
+        assert self.scheduler is not None
+        watch(
+            self.service.source,
+            self.scheduler.posts_changed,
+            stop=self.stop,
+            tell=lambda line: log.warning("%s", line),
+        )
 
     def _has_mail(self) -> bool:
         if not self._mail.is_set():

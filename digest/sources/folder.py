@@ -91,6 +91,19 @@ class FolderSource:
         it has none."""
         return "" if self._listing is None else fingerprint(self._listing)
 
+    def folders(self) -> list[str]:
+        """The real path of every folder that posts are looked for in, the root first. Raises SourceError without it."""
+        self._check_root()
+        walk = _Walk(self)
+        for start, wanted in self._starts():
+            walk.folder(start, wanted=wanted, depth=0)
+        walk.follow_links()
+        return list(dict.fromkeys([self._real_root, *(os.path.realpath(folder) for folder in walk.entered)]))
+
+    def concerns(self, real: str) -> bool:
+        """Whether a file at a real path may be a post, by its name."""
+        return self.is_post(os.path.basename(real), real.removeprefix(f"{self._real_root}/"))  # noqa: PTH119
+
     def read(self, path: str) -> bytes:
         """The bytes of a listed file. Raises SourceError if it is gone, not readable, or too large."""
         full = f"{self._real_root}/{path}"
@@ -185,6 +198,7 @@ class _Walk:
         self.blind: list[str] = []
         self.problems: list[Problem] = []
         self.linked: set[str] = set()
+        self.entered: list[str] = []
         self._links: list[tuple[str, str, bool, int]] = []
         self._seen: set[tuple[int, int, bool]] = set()
 
@@ -212,6 +226,7 @@ class _Walk:
                 )
             )
             return
+        self.entered.append(full)
         prefix = f"{path}/" if path else ""
         folders: list[tuple[str, bool]] = []
         files, is_post = self.files, self._source.is_post
