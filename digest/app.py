@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from digest.render.feeds.digests import DigestFeed
     from digest.render.message import EditionMessage, Letterhead
     from digest.sources.folder import FolderSource
+    from digest.starting import Draft
     from digest.store import SqlStore
     from digest.templates import FolderTemplates
 
@@ -130,6 +131,14 @@ def work(
         if resume is not None:
             tell(f"{' '.join(resume)}: resumed, {app.resume(*resume)} wait")
         return app.deliver(once=once, stop=stop, tell=tell), settings.site.timezone
+
+
+def draft_configuration(site: Path, config: Path, progress: Progress = silent) -> Draft:
+    """``digest init``: a configuration at ``config`` for the site in a folder; nothing is written. Raises SourceError,
+    ConfigError."""
+    from digest.starting import draft
+
+    return draft(site, config, now=moment(None, ZoneInfo("UTC")).now, progress=progress)
 
 
 @contextmanager

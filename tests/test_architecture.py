@@ -13,11 +13,11 @@ FLOORS = {
     0: {"errors", "models", "ports", "text"},
     1: {
         *("posts", "changes", "filenames", "period", "stories", "edition", "past", "ranking", "outbox", "render"),
-        *("subscription", "tokens", "bounces", "watching", "silence"),
+        *("subscription", "tokens", "bounces", "generators", "watching", "silence"),
     },
     2: {"workers", "sources", "store", "templates", "languages", "publish", "mail", "secret", "moment"},
     3: {"jobs"},
-    4: {"reading", "config", "app", "readership", "quiet"},
+    4: {"reading", "config", "app", "readership", "starting", "quiet"},
     5: {"cli", "web", "scheduler", "serving", "child", "supervisor", "__main__"},
 }
 FLOOR_OF = {name: floor for floor, names in FLOORS.items() for name in names}

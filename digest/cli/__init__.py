@@ -20,6 +20,7 @@ import digest
 from digest.errors import AlreadyRunning, ConfigError, DigestError
 
 COMMANDS = {
+    "init": "Write a configuration for an existing Jekyll, Hugo or Hexo site.",
     "run": "Collect posts, publish feeds, make and send what is due.",
     "preview": "Show the next edition before anybody gets it; send it as a test.",
     "editions": "List, show, export and cancel editions; make up those of past days.",

@@ -25,8 +25,13 @@ def load(path: Path, env: Mapping[str, str]) -> Settings:
     ``env`` is the environment; DIGEST_STORE in it wins over ``store``. Raises ConfigError with every problem,
     one line each; nothing was touched then.
     """
+    return parse(_read(path), path, env)
+
+
+def parse(raw: bytes, path: Path, env: Mapping[str, str]) -> Settings:
+    """The settings in the text of a configuration that is, or will be, at ``path``. As ``load`` otherwise."""
     try:
-        document = read_document(_read(path))
+        document = read_document(raw)
     except Unreadable as error:
         raise _error(path, error.faults) from error
     data = without_empty(document.data)
@@ -78,7 +83,7 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except FileNotFoundError as error:
-        text = "there is no such file; write one as README.md shows, or name another with --config FILE"
+        text = "there is no such file; digest init writes one for an existing site, --config FILE names another"
         raise _error(path, [Fault(text=text)]) from error
     except IsADirectoryError as error:
         text = f"is a folder; name the file in it, for example: --config {path / 'config.yaml'}"

@@ -174,8 +174,8 @@ def test_missing_file(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load(tmp_path / "config.yaml", {})
     assert str(caught.value) == (
-        f"{tmp_path / 'config.yaml'}: there is no such file; write one as README.md shows, "
-        "or name another with --config FILE"
+        f"{tmp_path / 'config.yaml'}: there is no such file; digest init writes one for an existing site, "
+        "--config FILE names another"
     )
 
 

@@ -1,0 +1,134 @@
+"""``digest init``: a configuration for an existing site, from its own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from digest.cli import config_option
+
+if TYPE_CHECKING:
+    from digest.starting import Draft
+
+_NAMES = {"jekyll": "Jekyll", "hugo": "Hugo", "hexo": "Hexo"}
+_FIELDS = ("title", "url", "language", "timezone", "author", "description", "permalink")
+
+
+@click.command("init")
+@click.argument("site", type=click.Path(path_type=Path), default=Path())
+@config_option
+@click.option("--force", is_flag=True, help="Replace a configuration that is there.")
+@click.option("--dry-run", is_flag=True, help="Write nothing; show what would be written.")
+@click.option("--stdout", "to_stdout", is_flag=True, help="Write nothing; print the configuration alone.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was found as JSON, for programs.")
+def command(site: Path, config: Path, force: bool, dry_run: bool, to_stdout: bool, as_json: bool) -> int:
+    """Write a config.yaml for the Jekyll, Hugo or Hexo site in SITE (default: here), from its own configuration.
+
+    For example: digest init ../my-site
+    """
+    from digest.app import draft_configuration
+    from digest.cli.progress import terminal_progress
+    from digest.starting import refuse_taken, write
+
+    writes = not (dry_run or to_stdout)
+    if writes:
+        refuse_taken(config, force=force)
+    with terminal_progress(enabled=not as_json) as progress:
+        draft = draft_configuration(site, config, progress)
+    if writes:
+        write(draft, force=force)
+    if to_stdout:
+        click.echo(draft.text, nl=False)
+    elif as_json:
+        click.echo(json.dumps(_facts(draft, written=writes), ensure_ascii=False, indent=2))
+    else:
+        _report(draft, written=writes)
+    return 0
+
+
+def _report(draft: Draft, *, written: bool) -> None:
+    for line in _lines(draft):
+        click.echo(line)
+    if not written:
+        click.echo("\nNothing was written. It would be:\n")
+        click.echo(draft.text, nl=False)
+        return
+    option = "" if draft.path == Path("config.yaml") else f" --config {draft.path}"
+    click.echo(f"\nWritten: {draft.path}; nothing else was touched. Next:")
+    click.echo(f"  digest run --dry-run{option}".ljust(36) + " says what would happen")
+    click.echo(f"  digest preview{option}".ljust(36) + " shows the first mail")
+
+
+def _lines(draft: Draft) -> list[str]:
+    site, census = draft.site, draft.census
+    what = f"{_NAMES[site.generator]} site in {draft.root}" + (f", by {draft.source}" if draft.source else "")
+    lines = [what, ""]
+    for name in _FIELDS:
+        value = getattr(site, name)
+        if value is not None:
+            lines.append(f"  {name:12} {value}" + _from(site.origins.get(name)))
+    files = f"{census.left_out:,} {'file' if census.left_out == 1 else 'files'}"
+    left = f" ({files} left out: digest run --dry-run --verbose lists them)" if census.left_out else ""
+    lines.append(f"  {'posts':12} {census.posts:,}{left}")
+    if census.matching is not None:
+        lines.append(f"  {'':12} {census.matching:,} of their addresses are in {site.built}/")
+    lines.append(f"  {'categories':12} {_categories(draft)}")
+    if site.feed is not None:
+        lines.append(f"  {'feed':12} {', '.join(site.feed.paths)}, made by {site.feed.maker}")
+    lines += _section("Look at these", [*_missing(draft), *site.remarks])
+    lines += _section("To switch from the present feed", draft.switch, numbered=True)
+    return lines + _section("Take care", draft.cautions)
+
+
+def _from(origin: str | None) -> str:
+    return f"   ({origin})" if origin else ""
+
+
+def _categories(draft: Draft) -> str:
+    found = draft.census.categories
+    shown = ", ".join(f"{name} {count:,}" for name, count in found[:8])
+    return (shown + (f" and {len(found) - 8:,} more" if len(found) > 8 else "")) or "none"
+
+
+def _missing(draft: Draft) -> list[str]:
+    site, census = draft.site, draft.census
+    lines = []
+    if site.url is None:
+        lines.append("the site's address was not found: write it into site.url, all addresses begin with it")
+    if census.matching is not None and census.matching * 10 < census.posts * 9:
+        lines.append(
+            f"only {census.matching:,} of {census.posts:,} addresses are in {site.built}/: is it built from these "
+            "posts? if so, look at posts.permalink and site.timezone"
+        )
+    return lines
+
+
+def _section(title: str, items: list[str] | tuple[str, ...], *, numbered: bool = False) -> list[str]:
+    if not items:
+        return []
+    marks = [f"{number}." if numbered else "-" for number in range(1, len(items) + 1)]
+    return ["", f"{title}:", *(f"  {mark} {item}" for mark, item in zip(marks, items, strict=True))]
+
+
+def _facts(draft: Draft, *, written: bool) -> dict[str, object]:
+    site, census = draft.site, draft.census
+    return {
+        "config": str(draft.path),
+        "written": written,
+        "generator": site.generator,
+        "source": draft.source,
+        "values": {name: getattr(site, name) for name in _FIELDS},
+        "origins": dict(site.origins),
+        "posts": census.posts,
+        "left_out": census.left_out,
+        "addresses_found": census.matching,
+        "categories": dict(census.categories),
+        "feed": None if site.feed is None else {"maker": site.feed.maker, "paths": list(site.feed.paths)},
+        "remarks": [*_missing(draft), *site.remarks],
+        "switch": list(draft.switch),
+        "cautions": list(draft.cautions),
+        "text": draft.text,
+    }

@@ -1,0 +1,564 @@
+"""``digest init``: from the folder of an existing site to a configuration for it.
+
+Reads the generator's configuration and the posts, writes at most the one file it is asked for. What cannot be taken
+over is said, never guessed in silence.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tomllib
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import yaml
+
+from digest.config import Settings
+from digest.config.checks import check_posts
+from digest.config.loading import parse
+from digest.config.settings import PostSettings
+from digest.config.values import LanguageTag, Mailbox, Permalink, SiteUrl, Url, parse_zone
+from digest.errors import ConfigError, SourceError
+from digest.generators import Site
+from digest.generators.draft import Census, Place, cautions, draft_config, switch_steps
+from digest.jobs.progress import Progress, silent
+from digest.models import Post
+from digest.posts import Rules
+from digest.sources.folder import FolderSource
+from digest.text import clean_line
+
+_ENDINGS = ("toml", "yaml", "yml", "json")
+_HUGO_FILES = tuple(f"{stem}.{ending}" for stem in ("hugo", "config") for ending in _ENDINGS)
+_JEKYLL_FILES = ("_config.yml", "_config.yaml", "_config.toml")
+_CONTENT = ("_posts", "_drafts", "content", "source")
+_LARGEST = 4_000_000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Draft:
+    """A configuration that may be written, and everything to be said about it."""
+
+    path: Path
+    """Where it belongs."""
+    text: str
+    settings: Settings
+    """What it means."""
+    site: Site
+    census: Census
+    root: Path
+    source: str
+    """The generator's configuration that was read; empty if there is none."""
+    switch: tuple[str, ...]
+    cautions: tuple[str, ...]
+
+
+def draft(folder: Path, config: Path, *, now: datetime, progress: Progress = silent) -> Draft:
+    """A configuration at ``config`` for the site in ``folder``. Writes nothing. ``now`` decides which posts are future
+    ones. Raises SourceError (no site there), ConfigError (its own configuration is broken)."""
+    if not config.absolute().parent.is_dir():
+        raise ConfigError(str(config), "cannot be written: its folder does not exist", "make the folder first")
+    root = _root(folder)
+    own = _own_configuration(root)
+    source = FolderSource(root, kind="auto" if own is None else own.generator)
+    site = _checked(_read(root, own, source), source.kind)
+    place = _place(root, config, site, own, source.kind)
+    settings = _settings(site, Census(), place, config)
+    posts, left_out = _posts(settings, now, progress)
+    if not posts and own is None:
+        raise SourceError(
+            str(folder),
+            "no Jekyll, Hugo or Hexo site and no posts are here",
+            "name the site's folder: digest init ../my-site",
+        )
+    site, posts = _zoned(
+        site,
+        posts,
+        root,
+        settings.posts.folder,
+        read_again=lambda zoned: _posts(_settings(zoned, Census(), place, config), now, progress)[0],
+    )
+    if site.language is None:
+        site = _with(site, "language", _spoken(posts), "by the script of the titles")
+    if site.title is None:
+        site = _with(site, "title", clean_line(root.resolve().name) or "My site", "the folder's name")
+    census = _census(posts, left_out, root, site)
+    text = draft_config(site, census, place)
+    return Draft(
+        path=config,
+        text=text,
+        settings=parse(text.encode(), config, {}),
+        site=site,
+        census=census,
+        root=root,
+        source=own.shown if own else "",
+        switch=switch_steps(site, place),
+        cautions=cautions(site, place, own is not None and config.name in _texts(own.data.get("exclude"))),
+    )
+
+
+def write(draft: Draft, *, force: bool = False) -> None:
+    """Put the file in place, whole or not at all. Raises ConfigError if there is one and ``force`` does not say that
+    it may go, and always if it is the generator's own."""
+    refuse_taken(draft.path, force=force)
+    temporary = draft.path.with_name(f".{draft.path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_text(draft.text, encoding="utf-8")
+        temporary.replace(draft.path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        reason = (error.strerror or str(error)).lower()
+        raise ConfigError(str(draft.path), f"cannot be written: {reason}", "name another: --config FILE") from error
+
+
+def refuse_taken(path: Path, *, force: bool) -> None:
+    """Raises ConfigError if a configuration is there already."""
+    if path.is_dir():
+        raise ConfigError(str(path), "is a folder", f"name the file in it: --config {path / 'config.yaml'}")
+    if _looks_like_hugo(path):
+        raise ConfigError(str(path), "is Hugo's own configuration", "name another file: --config digest.yaml")
+    if path.exists() and not force:
+        raise ConfigError(
+            str(path), "is there already", "look at what would be written with --dry-run, or replace it with --force"
+        )
+
+
+# ---------------------------------------------------- the generator's files
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Own:
+    """The generator's own configuration."""
+
+    generator: str
+    shown: str
+    """Its name, or names."""
+    data: Mapping[str, Any]
+
+
+def _root(folder: Path) -> Path:
+    """The site's folder, if its folder of posts was named instead."""
+    if not folder.is_dir():
+        what = "is not a folder" if folder.exists() else "does not exist"
+        raise SourceError(str(folder), what, "name the folder of a Jekyll, Hugo or Hexo site")
+    above = folder
+    for _ in range(2):
+        if _configuration_files(above):
+            return above
+        if above.resolve().name not in _CONTENT:
+            break
+        above = above.resolve().parent
+    return folder
+
+
+def _configuration_files(root: Path) -> list[Path]:
+    names = (*_JEKYLL_FILES, *_HUGO_FILES)
+    found = [root / name for name in names if (root / name).is_file()]
+    found = [path for path in found if path.name != "config.yaml" or _looks_like_hugo(path)]
+    default = root / "config" / "_default"
+    if default.is_dir():
+        found += sorted(path for path in default.iterdir() if path.suffix.lstrip(".") in _ENDINGS and path.is_file())
+    return found
+
+
+def _looks_like_hugo(path: Path) -> bool:
+    """Whether a ``config.yaml`` is Hugo's and not ours (or anybody else's)."""
+    if path.name != "config.yaml" or not path.is_file():
+        return False
+    try:
+        found = _parsed(path)
+    except ConfigError:
+        return False
+    keys = {str(key).lower() for key in found}
+    return "baseurl" in keys and "site" not in keys
+
+
+def _own_configuration(root: Path) -> _Own | None:
+    files = _configuration_files(root)
+    if not files:
+        return None
+    first = files[0]
+    if first.name in _JEKYLL_FILES:
+        found = _parsed(first)
+        return _Own(generator="hexo" if _is_hexo(root, found) else "jekyll", shown=first.name, data=found)
+    data: Mapping[str, Any] = {}
+    names: list[str] = []
+    for path in files:
+        if path.parent != root or not names:  # of several in the root Hugo takes the first
+            data = _merged(data, _hugo_part(path))
+            names.append(path.relative_to(root).as_posix())
+    shown = names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
+    return _Own(generator="hugo", shown=shown, data=data)
+
+
+def _hugo_part(path: Path) -> Mapping[str, Any]:
+    """A file of ``config/_default`` holds the section of its name: ``params.toml``, ``languages.en.toml``."""
+    data: Mapping[str, Any] = _parsed(path)
+    stem, _, language = path.stem.partition(".")
+    if stem in ("hugo", "config"):
+        return data
+    if stem in data and len(data) == 1 and isinstance(data[stem], Mapping):
+        data = data[stem]
+    return {"languages": {language: {stem: data}}} if language else {stem: data}
+
+
+def _merged(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
+    """Both; the first one's values win."""
+    merged = {**second, **first}
+    for key in first.keys() & second.keys():
+        if isinstance(first[key], Mapping) and isinstance(second[key], Mapping):
+            merged[key] = _merged(first[key], second[key])
+    return merged
+
+
+def _is_hexo(root: Path, data: Mapping[str, Any]) -> bool:
+    if (root / "source" / "_posts").is_dir() or "source_dir" in data or (root / "scaffolds").is_dir():
+        return True
+    return "hexo" in _packages(root)
+
+
+class _Tolerant(yaml.SafeLoader):
+    """Reads what a generator's own library would: a tag that only it knows does no harm here."""
+
+
+def _untagged(loader: yaml.SafeLoader, _suffix: str, node: yaml.Node) -> object:
+    if isinstance(node, yaml.MappingNode):
+        return loader.construct_mapping(node)
+    return loader.construct_sequence(node) if isinstance(node, yaml.SequenceNode) else node.value
+
+
+_Tolerant.add_multi_constructor("", _untagged)
+
+
+def _parsed(path: Path) -> Mapping[str, Any]:
+    """A configuration as a mapping. Raises ConfigError with the line, if it cannot be read."""
+    raw = _bytes(path)
+    try:
+        text = raw.decode("utf-8-sig")
+        found: object
+        if path.suffix == ".toml":
+            found = tomllib.loads(text.replace("\r\n", "\n"))
+        elif path.suffix == ".json":
+            found = json.loads(text)
+        else:
+            found = yaml.load(text, _Tolerant)  # noqa: S506 - a SafeLoader
+    except UnicodeDecodeError as error:
+        raise ConfigError(str(path), "is not UTF-8 text", "save it as UTF-8") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ConfigError(f"{path}{_line(error)}", f"cannot be read: {_reason(error)}", "mend it first") from error
+    if found is None:
+        return {}
+    if not isinstance(found, Mapping):
+        raise ConfigError(str(path), "holds no keys", "it should have lines such as: title: My site")
+    return found
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        if path.stat().st_size > _LARGEST:
+            raise ConfigError(str(path), f"has more than {_LARGEST:,} bytes", "is it a configuration?")
+        return path.read_bytes()
+    except OSError as error:
+        raise ConfigError(
+            str(path), f"cannot be read: {(error.strerror or str(error)).lower()}", "check its permissions"
+        ) from error
+
+
+def _line(error: Exception) -> str:
+    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    if mark is not None:
+        return f":{mark.line + 1}"
+    number = getattr(error, "lineno", None) or next(iter(re.findall(r"at line (\d+)", str(error))), None)
+    return f":{number}" if number else ""
+
+
+def _reason(error: Exception) -> str:
+    words = getattr(error, "problem", None) or getattr(error, "msg", None) or str(error) or type(error).__name__
+    return clean_line(re.sub(r" \(at line.*", "", str(words)))[:120].lower()
+
+
+def _read(root: Path, own: _Own | None, source: FolderSource) -> Site:
+    """The facts, by the generator's reader."""
+    domain = _domain(root)
+    if own is None:
+        url = f"https://{domain}" if domain else None
+        return Site(generator=source.kind, url=url, origins={"url": "CNAME"} if url else {})
+    if own.generator == "jekyll":
+        from digest.generators.jekyll import read_jekyll
+
+        below = root / str(own.data.get("source") or ".")
+        names = ("feed.xml", "atom.xml", "rss.xml", "feed/index.xml", "feed.atom", "index.xml")
+        files = [name for name in names if (below / name).is_file()]
+        return read_jekyll(own.data, name=own.shown, domain=domain, plugins=_gems(root), files=files)
+    if own.generator == "hexo":
+        from digest.generators.hexo import read_hexo
+
+        return read_hexo(own.data, name=own.shown, domain=domain, plugins=_packages(root))
+    from digest.generators.hugo import read_hugo
+    from digest.posts.permalinks import hugo_sections
+
+    sections = Counter(next(iter(hugo_sections(path)), "") for path in source.scan().files if not _is_list(path))
+    return read_hugo(own.data, name=own.shown, domain=domain, sections=sections)
+
+
+def _is_list(path: str) -> bool:
+    return path.rpartition("/")[2].startswith("_index.")
+
+
+def _domain(root: Path) -> str | None:
+    """The domain that a file CNAME gives the site (GitHub Pages and others)."""
+    for folder in (".", "static", "source", "docs"):
+        try:
+            line = (root / folder / "CNAME").read_text(encoding="utf-8").strip()
+        except (OSError, ValueError):
+            continue
+        if re.fullmatch(r"[A-Za-z0-9.-]+", line):
+            return line.lower()
+    return None
+
+
+def _gems(root: Path) -> tuple[str, ...]:
+    try:
+        text = (root / "Gemfile").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ()
+    return tuple(re.findall(r"^\s*gem\s+[\"']([\w-]+)[\"']", text, re.MULTILINE))
+
+
+def _packages(root: Path) -> tuple[str, ...]:
+    try:
+        found = json.loads((root / "package.json").read_text(encoding="utf-8"))
+        return tuple(name for key in ("dependencies", "devDependencies") for name in found.get(key, {}))
+    except (OSError, ValueError, AttributeError, TypeError):
+        return ()
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    return tuple(str(item).strip("/") for item in value) if isinstance(value, list) else ()
+
+
+# ------------------------------------------------------------------ checks
+
+_PARSERS: dict[str, Callable[[object], object]] = {
+    "url": SiteUrl.parse,
+    "language": LanguageTag.parse,
+    "timezone": parse_zone,
+    "author_email": Mailbox.parse,
+    "author_url": Url.parse,
+    "permalink": Permalink.parse,
+}
+_NEEDED = {"url", "language", "timezone"}
+
+
+def _checked(site: Site, kind: str) -> Site:
+    """Without the values that digest does not take, each of which is said."""
+    for name, parse_value in _PARSERS.items():
+        value = getattr(site, name)
+        if value is None:
+            continue
+        try:
+            parse_value(value)
+        except ValueError as error:
+            site = _without(site, name, str(error))
+    if site.permalink is not None:
+        posts = PostSettings(permalink=Permalink.parse(site.permalink), kind=kind)  # type: ignore[arg-type]
+        faults = [text for _, text in check_posts(posts)]
+        if faults:
+            site = _without(site, "permalink", faults[0])
+    if site.url and (urlsplit(site.url).hostname or "") in ("localhost", "127.0.0.1", "0.0.0.0"):  # noqa: S104
+        site = _without(site, "url", "is this machine, and readers are elsewhere")
+    return site
+
+
+def _without(site: Site, name: str, why: str) -> Site:
+    origin, value = site.origins.get(name, name), getattr(site, name)
+    remark = f"{origin} was not taken over: {json.dumps(value, ensure_ascii=False)} {why}"
+    origins = {key: item for key, item in site.origins.items() if key != name}
+    changed: dict[str, Any] = {name: None, "origins": origins, "remarks": (*site.remarks, remark)}
+    return replace(site, **changed)
+
+
+def _with(site: Site, name: str, value: str, origin: str) -> Site:
+    changed: dict[str, Any] = {name: value, "origins": {**site.origins, name: origin}}
+    return replace(site, **changed)
+
+
+# ------------------------------------------------------------------- posts
+
+
+def _place(root: Path, config: Path, site: Site, own: _Own | None, kind: str) -> Place:
+    here = config.absolute().parent.resolve()
+    base = root.resolve()
+    inside = here == base
+    state = ".digest" if inside else "var"
+    posts = base / site.posts if site.posts and (base / site.posts).is_dir() else base
+    old = next((path for path in _built_feeds(base, site)), None)
+    return Place(
+        name=config.name if config.parent == Path() else str(config),
+        posts=_relative(posts, here),
+        kind=kind,
+        state=state,
+        output=f"{state}/public" if inside else "public",
+        inside=inside,
+        source=own.shown if own else "",
+        old_feed=_relative(old, Path.cwd()) if old else "",
+    )
+
+
+def _built_feeds(root: Path, site: Site) -> Iterable[Path]:
+    if site.feed is None or not site.built:
+        return ()
+    return (path for path in (root / site.built / name for name in site.feed.paths) if path.is_file())
+
+
+def _relative(path: Path, start: Path) -> str:
+    return Path(os.path.relpath(path, start)).as_posix()
+
+
+def _settings(site: Site, census: Census, place: Place, config: Path) -> Settings:
+    return parse(draft_config(site, census, place).encode(), config, {})
+
+
+def _posts(settings: Settings, now: datetime, progress: Progress) -> tuple[list[Post], int]:
+    """The posts as these settings read them, and how many files give none."""
+    from digest.reading import FileReader
+
+    posts = settings.posts
+    source = FolderSource(posts.folder, kind=posts.kind, exclude=posts.exclude, max_bytes=int(posts.max_bytes))
+    rules = Rules(
+        site_url=str(settings.site.url),
+        timezone=settings.site.timezone,
+        kind=source.kind,
+        permalink=posts.permalink,
+        future=posts.future,
+        unpublished=posts.unpublished,
+        drafts=posts.drafts,
+        lang=str(settings.site.language),
+        now=now,
+    )
+    paths = list(source.scan().files)
+    found: list[Post] = []
+    for done, (_, _, outcome) in enumerate(FileReader(source, rules)(paths), 1):
+        if isinstance(outcome, Post):
+            found.append(outcome)
+        progress("reading posts", done, len(paths))
+    return found, len(paths) - len(found)
+
+
+def _zoned(
+    site: Site, posts: list[Post], root: Path, folder: Path, read_again: Callable[[Site], list[Post]]
+) -> tuple[Site, list[Post]]:
+    """A site that names no zone is built in that of its builder: UTC on a server, mostly. What the built site has
+    decides; without it UTC, and a word if most posts are dated otherwise."""
+    if site.timezone is not None:
+        return site, posts
+    if site.generator == "hugo":
+        return _with(site, "timezone", "UTC", "Hugo's default"), posts
+    guess = _zone_of_dates(folder, posts)
+    fallback = _with(site, "timezone", "UTC", "CHECK THIS: not set, and builders mostly run in UTC")
+    if guess is None:
+        remark = "no time zone is set, UTC is assumed; it decides the day in addresses and when a digest is due"
+        return replace(fallback, remarks=(*site.remarks, f"{remark} (site.timezone)")), posts
+    zone, offset = guess
+    local = _with(site, "timezone", zone, f"not set; the built site's addresses and the posts' dates ({offset}) say so")
+    built = root / (site.built or "_site")
+    if built.is_dir():
+        there = read_again(local)
+        if _matching(there, built, site) > _matching(posts, built, site):
+            return local, there
+    remark = (
+        f"no time zone is set, and most posts are dated {offset}: if the site is built in that zone, write "
+        f"site.timezone: {zone}, or posts' addresses name another day"
+    )
+    return replace(fallback, remarks=(*site.remarks, remark)), posts
+
+
+_ZONES = {
+    8.0: "Asia/Shanghai",
+    9.0: "Asia/Tokyo",
+    5.5: "Asia/Kolkata",
+    1.0: "Europe/Berlin",
+    2.0: "Europe/Berlin",
+    3.0: "Europe/Moscow",
+    -5.0: "America/New_York",
+    -4.0: "America/New_York",
+    -6.0: "America/Chicago",
+    -7.0: "America/Los_Angeles",
+    -8.0: "America/Los_Angeles",
+}
+"""A large zone of each usual offset in hours."""
+
+
+_SAMPLE = 300
+_WRITTEN_OFFSET = re.compile(rb"^[\"' ]*date[\"' ]*[:=][^\n]*\d\d:\d\d[^\n]*?([+-])(\d\d):?(\d\d)\b", re.MULTILINE)
+
+
+def _zone_of_dates(folder: Path, posts: Sequence[Post]) -> tuple[str, str] | None:
+    """The zone that most of the newest posts are dated in, and how its offset is written; None if it is UTC or cannot
+    be told."""
+    newest = sorted(posts, key=lambda post: post.published, reverse=True)[:_SAMPLE]
+    offsets = Counter(found for found in (_offset(folder / post.path) for post in newest) if found)
+    if not offsets:
+        return None
+    (sign, hours, minutes), count = offsets.most_common(1)[0]
+    zone = _ZONES.get((int(hours) + int(minutes) / 60) * (-1 if sign == "-" else 1))
+    if zone is None or count * 2 <= len(newest):
+        return None
+    return zone, f"{sign}{hours}{minutes}"
+
+
+def _offset(path: Path) -> tuple[str, str, str] | None:
+    """Sign, hours and minutes of the offset that a post's date is written with."""
+    try:
+        with path.open("rb") as file:
+            found = _WRITTEN_OFFSET.search(file.read(4096))
+    except OSError:
+        return None
+    return None if found is None else (found[1].decode(), found[2].decode(), found[3].decode())
+
+
+def _census(posts: Sequence[Post], left_out: int, root: Path, site: Site) -> Census:
+    counted = Counter(name for post in posts for name in dict.fromkeys(post.categories))
+    built = root / site.built if site.built else None
+    return Census(
+        posts=len(posts),
+        left_out=left_out,
+        categories=tuple(sorted(counted.items(), key=lambda item: (-item[1], item[0]))),
+        matching=_matching(posts, built, site) if built is not None and built.is_dir() and posts else None,
+    )
+
+
+def _matching(posts: Sequence[Post], built: Path, site: Site) -> int:
+    """How many posts have their page in the built site."""
+    base = urlsplit(site.url or "").path.strip("/")
+    return sum(
+        _is_built(built, unquote(urlsplit(post.url).path).strip("/").removeprefix(base).strip("/"), post.url)
+        for post in posts
+    )
+
+
+def _is_built(built: Path, path: str, url: str) -> bool:
+    names = [f"{path}/index.html"] if url.endswith("/") else [path, f"{path}.html", f"{path}/index.html"]
+    try:
+        return any((built / name).is_file() for name in names)
+    except (OSError, ValueError):  # a name too long or odd for a file
+        return False
+
+
+_SCRIPTS = (("ja", "[぀-ヿ]"), ("ko", "[가-힣]"), ("zh-CN", "[一-鿿]"))
+
+
+def _spoken(posts: Sequence[Post]) -> str:
+    """A language, by the script that at least a third of the titles use; English without a clue."""
+    titles = [post.title for post in posts[:2000]]
+    for language, script in _SCRIPTS:
+        pattern = re.compile(script)
+        if sum(pattern.search(title) is not None for title in titles) * 3 > len(titles):
+            return language
+    return "en"

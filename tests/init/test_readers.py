@@ -1,0 +1,318 @@
+"""What is read from each generator's configuration, key by key."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from digest.generators.draft import Census, Place, cautions, draft_config, scalar, switch_steps
+from digest.generators.hexo import read_hexo
+from digest.generators.hugo import read_hugo
+from digest.generators.jekyll import read_jekyll
+from digest.generators.site import PresentFeed, Site, language_tag
+
+PLACE = Place(name="config.yaml", posts=".", kind="jekyll", state=".digest", output=".digest/public", inside=True)
+
+
+@pytest.mark.parametrize(
+    ("data", "field", "value"),
+    [
+        ({"title": " A  site "}, "title", "A site"),
+        ({"name": "Named"}, "title", "Named"),
+        ({"title": 42}, "title", "42"),
+        ({"title": ["no", "text"]}, "title", None),
+        ({"title": True}, "title", None),
+        ({"url": "https://e.com/"}, "url", "https://e.com"),
+        ({"url": "https://e.com", "baseurl": "/blog/"}, "url", "https://e.com/blog"),
+        ({"url": "https://e.com", "baseurl": ""}, "url", "https://e.com"),
+        ({"repository": "ann/ann.github.io"}, "url", "https://ann.github.io"),
+        ({"repository": "Ann/news"}, "url", "https://ann.github.io/news"),
+        ({"repository": "https://github.com/ann/news", "baseurl": "/n"}, "url", "https://ann.github.io/n"),
+        ({"lang": "zh_CN"}, "language", "zh-CN"),
+        ({"locale": "en_US.UTF-8"}, "language", "en-US"),
+        ({"timezone": "Asia/Shanghai"}, "timezone", "Asia/Shanghai"),
+        ({"author": "Ann"}, "author", "Ann"),
+        ({"author": ["Ann", "Bob"]}, "author", "Ann"),
+        ({"author": {"name": "Ann", "email": "a@e.com", "uri": "https://e.com/a"}}, "author_url", "https://e.com/a"),
+        ({"tagline": "All of it"}, "description", "All of it"),
+        ({"copyright": "© Ann"}, "rights", "© Ann"),
+        ({"permalink": "pretty"}, "permalink", "pretty"),
+        ({"permalink": "date", "collections": {"posts": {"permalink": "/p/:title/"}}}, "permalink", "/p/:title/"),
+        (
+            {"permalink": "date", "defaults": [{"scope": {"type": "posts"}, "values": {"permalink": "/d/:title"}}]},
+            "permalink",
+            "/d/:title",
+        ),
+        ({"defaults": [{"scope": {"type": "pages"}, "values": {"permalink": "/x/"}}]}, "permalink", None),
+        ({"defaults": "nonsense"}, "permalink", None),
+        ({"future": True}, "future", True),
+        ({"future": "yes"}, "future", False),
+        ({"show_drafts": True}, "drafts", True),
+        ({"source": "./src/"}, "posts", "src"),
+        ({"source": ".", "collections_dir": "collections"}, "posts", "collections"),
+        ({"exclude": ["vendor", "old/_posts/"]}, "exclude", ("old/_posts",)),
+    ],
+)
+def test_jekyll(data: dict[str, Any], field: str, value: object) -> None:
+    """Each key, its other spellings, and values that are none."""
+    assert getattr(read_jekyll(data), field) == value
+
+
+def test_jekyll_says_what_it_cannot_take() -> None:
+    """Permalinks for a part of the posts, and categories that posts do not name themselves."""
+    rules = [
+        {"scope": {"path": "_posts/old"}, "values": {"permalink": "/old/:title"}},
+        {"scope": {"path": "", "type": "posts"}, "values": {"category": "news"}},
+    ]
+    site = read_jekyll({"defaults": rules})
+    assert site.permalink is None
+    assert [remark.partition(" gives")[0] for remark in site.remarks] == [
+        "_config.yml: defaults[1]",
+        "_config.yml: defaults[2]",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("data", "feed"),
+    [
+        ({}, None),
+        ({"plugins": ["jekyll-feed"]}, ("feed.xml", "", 10, True, False)),
+        ({"gems": ["jekyll-feed"], "feed": {"path": "/atom.xml"}}, ("atom.xml", "", 10, True, False)),
+        (
+            {"plugins": ["jekyll-feed"], "feed": {"posts_limit": 80, "categories": ["a"], "excerpt_only": True}},
+            ("feed.xml", "feed/*.xml", 80, False, False),
+        ),
+        (
+            {"plugins": ["jekyll-feed"], "feed": {"tags": {"only": ["x", "y"]}}},
+            ("feed.xml", "", 10, True, ("x", "y")),
+        ),
+        ({"plugins": ["jekyll-feed"], "feed": {"tags": True}}, ("feed.xml", "", 10, True, True)),
+        (
+            {"plugins": ["jekyll-feed"], "feed": {"collections": {"posts": {"path": "/p.xml"}}}},
+            ("p.xml", "", 10, True, False),
+        ),
+    ],
+)
+def test_jekyll_feed(data: dict[str, Any], feed: tuple[object, ...] | None) -> None:
+    """The plugin's own settings, wherever the plugin is named."""
+    found = read_jekyll(data).feed
+    assert (found and (found.paths[0], found.categories, found.limit, found.full_text, found.tags)) == feed
+
+
+def test_jekyll_feed_named_in_the_gemfile_or_written_by_hand() -> None:
+    """Neither stands in the configuration."""
+    by_gemfile = read_jekyll({}, plugins=("jekyll", "jekyll-feed")).feed
+    by_hand = read_jekyll({}, files=("atom.xml",)).feed
+    assert by_gemfile is not None
+    assert by_gemfile.maker == "jekyll-feed"
+    assert by_hand is not None
+    assert by_hand.paths == ("atom.xml",)
+
+
+def test_a_domain_of_its_own_comes_after_what_is_written() -> None:
+    """CNAME helps out where no address is configured."""
+    assert read_jekyll({}, domain="n.example").url == "https://n.example"
+    assert read_jekyll({"url": "https://e.com"}, domain="n.example").url == "https://e.com"
+    assert read_hugo({"baseURL": "/"}, domain="n.example").url == "https://n.example"
+    assert read_hexo({"root": "/b/"}, domain="n.example").url == "https://n.example/b"
+
+
+@pytest.mark.parametrize(
+    ("data", "field", "value"),
+    [
+        ({"baseURL": "https://e.com/x/"}, "url", "https://e.com/x"),
+        ({"baseurl": "/"}, "url", None),
+        ({"languageCode": "zh-cn"}, "language", "zh-cn"),
+        ({"locale": "de_AT"}, "language", "de-AT"),
+        ({"defaultContentLanguage": "fr"}, "language", "fr"),
+        ({"defaultContentLanguage": "zh", "languages": {"zh": {"title": "新闻"}}, "title": "News"}, "title", "新闻"),
+        ({"languages": {"en": {"params": {"description": "In English"}}}}, "description", "In English"),
+        ({"timeZone": "Europe/Vienna"}, "timezone", "Europe/Vienna"),
+        ({"params": {"author": {"name": "Ann"}}}, "author", "Ann"),
+        ({"params": {"Author": "Ann"}}, "author", "Ann"),
+        ({"author": {"name": "Old"}}, "author", "Old"),
+        ({"params": {"description": "What"}}, "description", "What"),
+        ({"copyright": "© Ann"}, "rights", "© Ann"),
+        ({"permalinks": {"posts": "/:year/:slug/"}}, "permalink", "/:year/:slug/"),
+        ({"permalinks": {"page": {"posts": "/:year/:slug/"}}}, "permalink", "/:year/:slug/"),
+        ({"permalinks": {"posts": "/:year/:slug/"}, "uglyURLs": True}, "permalink", "/:year/:slug.html"),
+        ({"uglyURLs": True}, "permalink", "/:sections/:slugorcontentbasename.html"),
+        ({"buildFuture": True}, "future", True),
+        ({"buildDrafts": True}, "drafts", True),
+        ({"contentDir": "text/"}, "posts", "text"),
+        ({"contentDir": "content"}, "posts", ""),
+        ({"publishDir": "out"}, "built", "out"),
+    ],
+)
+def test_hugo(data: dict[str, Any], field: str, value: object) -> None:
+    """Keys count in any case; the main language's values win."""
+    assert getattr(read_hugo(data), field) == value
+
+
+def test_hugo_takes_the_permalink_of_the_largest_section() -> None:
+    """And says that the others' addresses differ."""
+    links = {"permalinks": {"posts": "/:year/:slug/", "notes": "/n/:slug/"}}
+    site = read_hugo(links, sections={"posts": 9, "notes": 2, "about": 1})
+    assert site.permalink == "/:year/:slug/"
+    assert "about, notes" in site.remarks[0]
+    assert read_hugo(links, sections={"posts": 9}).remarks == ()
+    assert read_hugo(links, sections={"about": 3}).permalink is None
+
+
+def test_hugo_with_several_languages_says_so() -> None:
+    """Their posts would come into one feed."""
+    site = read_hugo({"languages": {"en": {}, "zh": {}}})
+    assert "several languages (en, zh)" in site.remarks[0]
+
+
+@pytest.mark.parametrize(
+    ("data", "feed"),
+    [
+        ({}, ("index.xml", "categories/*/index.xml", None)),
+        ({"disableKinds": ["RSS"]}, None),
+        ({"outputs": {"home": ["HTML"]}}, None),
+        ({"outputs": {"home": ["html", "rss"], "term": ["html"]}}, ("index.xml", "", None)),
+        ({"outputFormats": {"RSS": {"baseName": "feed"}}}, ("feed.xml", "categories/*/feed.xml", None)),
+        ({"services": {"rss": {"limit": 20}}}, ("index.xml", "categories/*/index.xml", 20)),
+        ({"rssLimit": 30, "taxonomies": {"tag": "tags"}}, ("index.xml", "", 30)),
+        ({"services": {"rss": {"limit": -1}}, "disableKinds": ["taxonomy", "term"]}, ("index.xml", "", None)),
+    ],
+)
+def test_hugo_feed(data: dict[str, Any], feed: tuple[object, ...] | None) -> None:
+    """Hugo makes RSS unless told not to."""
+    found = read_hugo(data).feed
+    assert (found and (found.paths[0], found.categories, found.limit)) == feed
+
+
+@pytest.mark.parametrize(
+    ("data", "field", "value"),
+    [
+        ({"url": "http://e.com/child", "root": "/child/"}, "url", "http://e.com/child"),
+        ({"url": "http://e.com", "root": "/child/"}, "url", "http://e.com/child"),
+        ({"url": "http://e.com", "root": "/"}, "url", "http://e.com"),
+        ({"url": "e.com"}, "url", None),
+        ({"language": ["zh-CN", "en"]}, "language", "zh-CN"),
+        ({"language": ["default", "en"]}, "language", "en"),
+        ({"timezone": ""}, "timezone", None),
+        ({"subtitle": "Sub"}, "description", "Sub"),
+        ({"permalink": ":year/:title/"}, "permalink", ":year/:title/"),
+        ({"permalink": ":title.html", "pretty_urls": {"trailing_html": False}}, "permalink", ":title"),
+        ({"permalink": ":title/index.html", "pretty_urls": {"trailing_index": False}}, "permalink", ":title/"),
+        ({}, "future", True),
+        ({"future": False}, "future", False),
+        ({"render_drafts": True}, "drafts", True),
+        ({"source_dir": "src"}, "posts", "src/_posts"),
+        ({"source_dir": "source"}, "posts", ""),
+    ],
+)
+def test_hexo(data: dict[str, Any], field: str, value: object) -> None:
+    """Each key, and Hexo's own habits."""
+    assert getattr(read_hexo(data), field) == value
+
+
+def test_hexo_permalink_defaults_are_told() -> None:
+    """Posts without the key have no address here."""
+    assert "lang" in read_hexo({"permalink_defaults": {"lang": "en"}}).remarks[0]
+
+
+@pytest.mark.parametrize(
+    ("data", "plugins", "feed"),
+    [
+        ({}, (), None),
+        ({}, ("hexo-generator-feed",), (("atom.xml",), 20, False)),
+        ({"feed": {"enable": False}}, ("hexo-generator-feed",), None),
+        (
+            {"feed": {"type": ["atom", "rss2"], "path": ["a.xml", "r"], "limit": 0}},
+            (),
+            (("a.xml", "r.xml"), None, False),
+        ),
+        ({"feed": {"type": "rss2", "content": True, "limit": 5}}, (), (("rss2.xml",), 5, True)),
+    ],
+)
+def test_hexo_feed(data: dict[str, Any], plugins: tuple[str, ...], feed: tuple[object, ...] | None) -> None:
+    """By its settings, or by the package alone."""
+    found = read_hexo(data, plugins=plugins).feed
+    assert (found and (found.paths, found.limit, found.full_text)) == feed
+
+
+# ------------------------------------------------------------------- draft
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Zl", "Zp")), min_size=1).map(str.strip))
+def test_any_text_survives_as_yaml(text: str) -> None:
+    """Whatever a title holds, the file gives it back."""
+    from digest.text import clean_line
+
+    text = clean_line(text)
+    if text:
+        assert yaml.safe_load(f"key: {scalar(text)} # comment\n") == {"key": text}
+
+
+@pytest.mark.parametrize("text", ["https://e.com/blog", ".digest/public", ".", "../site", "zh-CN", "财经早报", "a b"])
+def test_harmless_texts_are_plain(text: str) -> None:
+    """No quotes where nobody would write any."""
+    assert scalar(text) == text
+
+
+def test_long_lists_of_categories_are_cut() -> None:
+    """And the rest is counted."""
+    census = Census(posts=100, categories=tuple((f"c{number}", 1) for number in range(100)))
+    text = draft_config(Site(generator="jekyll"), census, PLACE)
+    assert "#   and 60 more" in text
+    assert "c39" in text
+    assert "c40" not in text
+
+
+def test_limits_of_the_present_feed_are_kept() -> None:
+    """Where it has more than ours have by default."""
+    feed = PresentFeed(maker="x", paths=("feed.xml",), limit=800, tags=("a b", "c"), full_text=True)
+    written = yaml.safe_load(draft_config(Site(generator="jekyll", feed=feed), Census(), PLACE))
+    assert written["feeds"] == {
+        "min_items": 800,
+        "max_items": 800,
+        "full_text": True,
+        "tags": ["a b", "c"],
+        "id_scheme": "permalink",
+    }
+
+
+@pytest.mark.parametrize(
+    ("feed", "words"),
+    [
+        (PresentFeed(maker="jekyll-feed", paths=("feed.xml",), switch_off="x"), []),
+        (PresentFeed(maker="jekyll-feed", paths=("atom.xml",), switch_off="x"), ["/atom.xml", "/feed.xml"]),
+        (PresentFeed(maker="Hugo's RSS", paths=("index.xml",), switch_off="x"), ["/index.xml", "/rss.xml"]),
+        (PresentFeed(maker="h", paths=("atom.xml", "rss2.xml"), switch_off="x"), ["/rss2.xml", "/rss.xml"]),
+        (PresentFeed(maker="h", paths=("feed.xml",), categories="c/*/i.xml", switch_off="x"), ["c/NAME/i.xml"]),
+        (PresentFeed(maker="h", paths=("feed.xml",), categories="feed/*.xml", switch_off="x"), ["--category NAME"]),
+        (PresentFeed(maker="h", paths=("feed.xml",), tags=True, switch_off="x"), ["feed/by_tag"]),
+    ],
+)
+def test_a_switch_tells_which_addresses_move(feed: PresentFeed, words: list[str]) -> None:
+    """A feed that keeps its address needs no redirect."""
+    steps = " ".join(switch_steps(Site(generator="jekyll", feed=feed, built="_site"), PLACE))
+    assert "adopt-ids" in steps
+    assert all(word in steps for word in words)
+    assert ("redirect" in steps) is bool(words and "--category" not in words[0] and "by_tag" not in words[0])
+
+
+def test_no_feed_needs_no_switch() -> None:
+    """Nothing to say is not said."""
+    assert switch_steps(Site(generator="hugo"), PLACE) == ()
+
+
+def test_files_that_a_generator_would_publish_are_warned_of() -> None:
+    """Only where the configuration lies inside the site."""
+    assert len(cautions(Site(generator="jekyll"), PLACE, False)) == 2
+    assert len(cautions(Site(generator="jekyll"), PLACE, True)) == 1
+    assert len(cautions(Site(generator="hexo"), PLACE, False)) == 1
+
+
+@pytest.mark.parametrize(("written", "tag"), [("zh_TW", "zh-TW"), ("de_DE@euro", "de-DE"), (None, None), (3, "3")])
+def test_language_tags(written: object, tag: str | None) -> None:
+    """Locales of an operating system are spelled as tags."""
+    assert language_tag(written) == tag
