@@ -11,6 +11,7 @@ import click
 
 from digest.cli import config_option
 from digest.cli.files import write_file
+from digest.cli.report import told_balance
 
 if TYPE_CHECKING:
     from digest.jobs.back_issues import Issue
@@ -190,13 +191,9 @@ def _count(number: int, thing: str) -> str:
 
 
 def _print_reasons(issue: Issue) -> None:
-    balance = issue.edition.balance
     click.echo(f"{issue.saved.digest} {issue.saved.period}, {issue.saved.state.value}: {issue.saved.subject}")
     click.echo(issue.page)
-    click.echo(
-        f"{_posts(balance.arrived)} = {balance.here} in the mail + {balance.grouped} grouped with them"
-        f" + {balance.page} more on its page"
-    )
+    click.echo(told_balance(issue.edition.balance))
     for section in issue.edition.sections:
         click.echo(f"\n{section.title or '(no category)'}: {len(section.entries)}")
         for entry in section.entries:
@@ -206,12 +203,8 @@ def _print_reasons(issue: Issue) -> None:
 
 def _print_backfill(report: BackfillReport, *, dry_run: bool) -> None:
     for result in report.made:
-        balance = result.balance
-        assert balance is not None, "made"
-        click.echo(
-            f"{result.digest} {result.period}: {_posts(balance.arrived)} = {balance.here} in the mail"
-            f" + {balance.grouped} grouped with them + {balance.page} more on its page"
-        )
+        assert result.balance is not None, "made"
+        click.echo(f"{result.digest} {result.period}: {told_balance(result.balance)}")
     would = "would be made" if dry_run else "made"
     counts = [f"{_count(len(report.made), 'edition')} {would}, not mailed"]
     counts += [f"{_count(len(report.existing), 'edition')} there already"] if report.existing else []

@@ -16,6 +16,7 @@ import click
 
 from digest.cli import config_option
 from digest.cli.files import write_file
+from digest.cli.report import told_balance
 
 if TYPE_CHECKING:
     from digest.jobs.preview import Preview, SentTest
@@ -87,11 +88,7 @@ def _lines(
     yield _row("due", f"now, since {due}" if preview.is_due else due)
     if preview.waits:
         yield _row("waits", f"{preview.waits}: a run would not send it")
-    yield _row(
-        "posts",
-        f"{balance.arrived} = {balance.here} in the mail + {balance.grouped} grouped with them"
-        f" + {balance.page} on its page only",
-    )
+    yield _row("balance", told_balance(balance))
     yield _row("HTML", _share(preview.html_bytes, limits.html_bytes))
     yield _row("text", _share(preview.text_bytes, limits.text_bytes))
     minutes = f"about {preview.minutes} minute{'' if preview.minutes == 1 else 's'}"

@@ -16,6 +16,7 @@ import click
 from digest.models import Problem, Severity
 
 if TYPE_CHECKING:
+    from digest.edition import Balance
     from digest.jobs.collect import CollectReport
     from digest.jobs.editions import EditionResult
     from digest.jobs.run import RunReport
@@ -128,12 +129,17 @@ def _digests(report: RunReport) -> Iterator[str]:
 
 
 def _edition(result: EditionResult, *, dry_run: bool) -> str:
-    """``daily 2026-11-24: 312 posts = 98 in the mail + 214 more on its page; to 3 addresses``."""
+    """``daily 2026-11-24: 312 posts = 98 in the mail + 41 grouped with them + 173 on its page only; goes to 3
+    addresses; https://…/editions/daily/2026-11-24/``."""
     name = f"{result.digest} {result.period}: "
     if result.balance is None:
         return name + result.outcome.value
-    balance = result.balance
-    grouped = f" + {balance.grouped} grouped with them" if balance.grouped else ""
-    told = f"{balance.arrived} posts = {balance.here} in the mail{grouped} + {balance.page} more on its page"
     addresses = f"{result.recipients} address" + ("" if result.recipients == 1 else "es")
-    return f"{name}{told}; {'would go' if dry_run else 'goes'} to {addresses}"
+    return f"{name}{told_balance(result.balance)}; {'would go' if dry_run else 'goes'} to {addresses}; {result.page}"
+
+
+def told_balance(balance: Balance) -> str:
+    """``312 posts = 98 in the mail + 41 grouped with them + 173 on its page only``: it adds up, always."""
+    grouped = f" + {balance.grouped} grouped with them" if balance.grouped else ""
+    arrived = f"{balance.arrived} post" + ("" if balance.arrived == 1 else "s")
+    return f"{arrived} = {balance.here} in the mail{grouped} + {balance.page} on its page only"

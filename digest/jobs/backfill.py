@@ -18,7 +18,7 @@ from digest.jobs.progress import Progress, silent
 from digest.models import EditionState
 from digest.period import Kind, day_bounds, due_period, period_days, period_name
 from digest.ports import EditionStore
-from digest.render.mail import sent_size
+from digest.render.mail import edition_url, sent_size
 
 GROUP = 31
 """Editions whose pages are put in place together."""
@@ -131,5 +131,6 @@ def _make_up(
             balance=mail.edition.balance,
             subject=mail.subject,
             html_bytes=sent_size(mail.html),
+            page=edition_url(look.imprint, plan.name, period),
         )
     )

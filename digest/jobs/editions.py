@@ -34,7 +34,7 @@ from digest.period import Due, Schedule, Slot, day_bounds, due_period, period_da
 from digest.ports import EditionStore, Language, Output, Templates
 from digest.render.editions import index_path, render_edition_index, render_edition_page
 from digest.render.feeds.digests import feed_path
-from digest.render.mail import Mail, edition_path, render_mail, sent_size
+from digest.render.mail import Mail, edition_path, edition_url, render_mail, sent_size
 from digest.subscription import Reader, choice_label, not_before
 
 LOOK_BACK = timedelta(days=8)
@@ -115,6 +115,8 @@ class EditionResult:
     recipients: int = 0
     subject: str = ""
     html_bytes: int = 0
+    page: str = ""
+    """Address of its page."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -282,6 +284,7 @@ def _freeze(
             recipients=sum(each.count for each in recipients),
             subject=mail.subject,
             html_bytes=sent_size(mail.html),
+            page=edition_url(look.imprint, plan.name, slot.period),
         )
     ]
 

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
-from digest.edition import Balance, Edition, Entry, Imprint, Section, Shown
+from digest.edition import Edition, Entry, Imprint, Section, Shown
 from digest.models import Author
 from digest.ports import Language, Templates
+from digest.render.balance import balance_line
 from digest.render.editions import feed_url, index_url
 from digest.render.feeds.digests import feed_description, feed_path, feed_title
 from digest.render.feeds.model import Addresses, Feed, Item
@@ -90,21 +91,6 @@ def render_edition_feed(
     return render_atom(feed)
 
 
-def balance_line(balance: Balance, language: Language) -> str:
-    """``312 new = 98 here + 41 grouped with them + 173 on the full page``: as the mail has it, and it adds up."""
-    number = language.number
-    if not balance.arrived:
-        return language.text("Nothing new.")
-    if not balance.grouped and not balance.page:
-        return language.plural("{count} new, and it is here", "{count} new, all of them here", balance.arrived)
-    told = language.text("{arrived} new = {here} here", arrived=number(balance.arrived), here=number(balance.here))
-    if balance.grouped:
-        told += " + " + language.text("{grouped} grouped with them", grouped=number(balance.grouped))
-    if balance.page:
-        told += " + " + language.text("{page} on the full page", page=number(balance.page))
-    return told
-
-
 def _that_fit(items: Sequence[Item], limit: int) -> list[Item]:
     """The first of them, at least one."""
     kept: list[Item] = []
@@ -125,17 +111,17 @@ def _id(imprint: Imprint, frame: FeedFrame, path: str) -> str:
 def _item(edition: Edition, imprint: Imprint, frame: FeedFrame, templates: Templates, language: Language) -> Item:
     page = edition_url(imprint, edition.digest, edition.period)
     frozen = edition.frozen_at.astimezone(imprint.zone).replace(microsecond=0)
-    balance = edition.balance
+    balance = balance_line(edition.balance, language).text
     context = {
         "parts": tuple(_part(section, language) for section in edition.sections if section.entries),
         "page": page,
-        "balance": balance_line(balance, language),
+        "balance": balance,
     }
     return Item(
         id=_id(imprint, frame, edition_path(edition.digest, edition.period)),
         url=page,
         title=subject_of(edition, imprint, language),
-        summary=" · ".join((balance_line(balance, language), *_headlines(edition))),
+        summary=" · ".join((balance, *_headlines(edition))),
         content_html=templates.render("editions/feed.html", context),
         published=frozen,
         updated=frozen,

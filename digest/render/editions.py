@@ -12,10 +12,11 @@ from datetime import datetime, time
 from itertools import groupby
 from urllib.parse import quote
 
-from digest.edition import Edition, Entry, Imprint, Section
+from digest.edition import Edition, Entry, Imprint, Section, Shown
 from digest.models import EditionRow
 from digest.period import period_days
 from digest.ports import Language, Templates
+from digest.render.balance import first_of, page_balance_line
 from digest.render.feeds.digests import feed_path
 from digest.render.feeds.model import Addresses
 from digest.render.mail import (
@@ -120,6 +121,9 @@ def render_edition_page(
             for position, section in enumerate(edition.sections, start=1)
         ),
         "balance": edition.balance,
+        "sum": page_balance_line(edition.balance, language),
+        "first_grouped": first_of(edition.entries, Shown.GROUPED),
+        "first_here_only": first_of(edition.entries, Shown.PAGE),
         "charts": charts(edition, language),
         "amendments": amendments(edition, imprint, language),
     }

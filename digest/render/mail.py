@@ -35,6 +35,7 @@ from digest.edition import (
 from digest.past import is_same
 from digest.period import period_days
 from digest.ports import Language, Templates
+from digest.render.balance import balance_line, first_of
 from digest.text import clean_line, cut
 
 FOOT = "%%FOOT%%"
@@ -122,7 +123,9 @@ class Bar:
     name: str
     posts: int
     width: int
-    """Pixels, in proportion to the longest of the edition."""
+    """Pixels in a mail, in proportion to the longest of the edition."""
+    percent: int
+    """Of the longest."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -319,6 +322,9 @@ def _context(edition: Edition, imprint: Imprint, language: Language) -> Mapping[
         "hidden_parts": sum(not part.items for part in parts),
         "part_count": len(parts),
         "balance": edition.balance,
+        "sum": balance_line(edition.balance, language),
+        "grouped_url": _first_url(edition, Shown.GROUPED, page),
+        "page_url": _first_url(edition, Shown.PAGE, page),
         "minutes": reading_minutes(edition),
         "charts": charts(edition, language),
         "amendments": amendments(edition, imprint, language),
@@ -328,6 +334,12 @@ def _context(edition: Edition, imprint: Imprint, language: Language) -> Mapping[
         "start": "right" if language.direction == "rtl" else "left",
         "fonts": fonts(language),
     }
+
+
+def _first_url(edition: Edition, shown: Shown, page: str) -> str:
+    """The first post on the page that is shown so; the page itself if there is none."""
+    first = first_of(edition.entries, shown)
+    return page if first is None else f"{page}#{entry_anchor(first)}"
 
 
 def amendments(edition: Edition, imprint: Imprint, language: Language) -> tuple[Amendment, ...]:
@@ -381,6 +393,7 @@ def charts(edition: Edition, language: Language) -> tuple[Chart, ...]:
                     name=cut(clean_line(highlight.name), _NAME_LIMIT) or highlight.code,
                     posts=highlight.posts,
                     width=max(_BAR_WIDTH * highlight.posts // most, 1),
+                    percent=max(100 * highlight.posts // most, 1),
                 )
                 for highlight in edition.highlights
                 if highlight.is_sector is kind

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -12,13 +11,12 @@ import lxml.etree
 import lxml.html
 import pytest
 
-from digest.edition import Balance, Limits
+from digest.edition import Limits
 from digest.errors import StoreError
 from digest.jobs.edition_feeds import EDITIONS, feed_of_editions
 from digest.jobs.editions import EditionsReport, Look, publish_editions
-from digest.languages import CatalogueLanguage
 from digest.models import Author
-from digest.render.edition_feed import FeedFrame, balance_line
+from digest.render.edition_feed import FeedFrame
 from digest.store import SqlStore
 
 FRAME = FeedFrame(author=Author(name="编辑部"))
@@ -186,22 +184,3 @@ def test_a_site_with_the_digests_title_has_two_feeds_that_differ(desk: Any, look
     same = replace(look, imprint=replace(look.imprint, site_title="财经早报"))
     data = feed_of_editions(desk.store, "daily", "财经早报", same, FRAME)
     assert feedparser.parse(data).feed.title == "每期摘要 · 财经早报"
-
-
-@pytest.mark.parametrize(
-    ("balance", "line"),
-    [
-        ((312, 24, 41, 247), "312 new = 24 here + 41 grouped with them + 247 on the full page"),
-        ((12, 10, 0, 2), "12 new = 10 here + 2 on the full page"),
-        ((12, 10, 2, 0), "12 new = 10 here + 2 grouped with them"),
-        ((1, 1, 0, 0), "1 new, and it is here"),
-        ((3, 3, 0, 0), "3 new, all of them here"),
-        ((0, 0, 0, 0), "Nothing new."),
-    ],
-)
-def test_the_balance_adds_up(balance: tuple[int, int, int, int], line: str) -> None:
-    arrived, here, grouped, page = balance
-    told = balance_line(Balance(arrived=arrived, here=here, grouped=grouped, page=page), CatalogueLanguage("en"))
-    assert told == line
-    total, *parts = (int(number) for number in re.findall(r"\d+", line)) if arrived > 3 else (0,)
-    assert total == sum(parts)

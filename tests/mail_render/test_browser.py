@@ -136,7 +136,7 @@ def test_the_page_fits_every_width_and_can_be_read(browser: Any, page_file: Path
     for view, page in views(browser, page_file):
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), view
         assert [text for text in page.evaluate(CONTRASTS) if text[0] < 4.5] == [], view
-        assert page.evaluate("document.querySelectorAll('.charts meter').length") == 2, view
+        assert page.evaluate("document.querySelectorAll('.charts .track').length") == 2, view
 
 
 def test_the_table_of_contents_leads_to_its_sections(browser: Any, page_file: Path) -> None:

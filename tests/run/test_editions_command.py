@@ -68,7 +68,7 @@ def test_show_prints_the_text_that_was_mailed(issued: Site) -> None:
 def test_show_reasons(issued: Site) -> None:
     """The balance, and every post's place and reason."""
     out = issued.command("editions", "show", "daily", "latest", "--reasons").out
-    assert "2 posts = 2 in the mail + 0 grouped with them + 0 more on its page" in out
+    assert "2 posts = 2 in the mail + 0 on its page only" in out
     assert "https://news.example.com/editions/daily/2026-11-24/" in out
     (line,) = [line for line in out.splitlines() if line.endswith("半导体板块走强 (第一新闻)")]
     assert line.split()[1:3] == ["lead", "newest-day"]
@@ -127,8 +127,8 @@ def backfill(site: Site, *words: str, first: str = "2026-11-19", last: str = "20
 def test_backfill_publishes_and_mails_nothing(issued: Site) -> None:
     """Pages with their neighbours, list and feed; a second time nothing happens."""
     assert backfill(issued).out.splitlines() == [
-        "daily 2026-11-20: 1 post = 1 in the mail + 0 grouped with them + 0 more on its page",
-        "daily 2026-11-23: 1 post = 1 in the mail + 0 grouped with them + 0 more on its page",
+        "daily 2026-11-20: 1 post = 1 in the mail + 0 on its page only",
+        "daily 2026-11-23: 1 post = 1 in the mail + 0 on its page only",
         "2 editions made, not mailed; 3 periods without posts",
     ]
     assert len(issued.mails()) == 1
