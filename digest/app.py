@@ -6,6 +6,7 @@ new starts quickly.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import secrets
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 from zoneinfo import ZoneInfo
 
+from digest import __version__
 from digest.config import S3Url, Settings, load
 from digest.errors import ConfigError, SourceError, StoreError
 from digest.jobs.progress import Progress, silent
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from digest.posts import Rules
     from digest.publish.s3 import S3Output
     from digest.readership import Readership
+    from digest.render.edition_feed import FeedFrame
     from digest.render.feeds.digests import DigestFeed
     from digest.render.message import EditionMessage, Letterhead
     from digest.sources.folder import FolderSource
@@ -545,7 +548,11 @@ class App:
         has other files, so everything is compared with it once."""
         place, s3 = self.settings.output, self.settings.s3
         stored = "" if isinstance(place, Path) else f" {place} {s3.endpoint} {s3.compress} {s3.max_age}"
-        return self.templates.fingerprint() + stored
+        return self._templates_look + stored
+
+    @cached_property
+    def _templates_look(self) -> str:
+        return self.templates.fingerprint()
 
     @cached_property
     def language(self) -> CatalogueLanguage:
@@ -620,6 +627,7 @@ class App:
                     catch_up=digest.catch_up,
                     expires_after=digest.expires_after,
                     send_empty=digest.send_empty,
+                    min_items=digest.min_items,
                     group_stories=digest.group_stories,
                     weights=digest.weights,
                     limits=Limits(
@@ -673,9 +681,21 @@ class App:
     def _publish_editions(self, report: EditionsReport) -> EditionsReport:
         from digest.jobs.editions import publish_editions
 
+        plans = self._all_plans()
         return publish_editions(
-            self.store, self.output, self._all_plans(), self._look(), report, feed=self._edition_feed
+            self.store,
+            self.output,
+            plans,
+            self._look(),
+            report,
+            feed=self._edition_feed,
+            fingerprint=self._editions_look([plan.title for plan in plans]),
         )
+
+    def _editions_look(self, titles: Sequence[str]) -> str:
+        """Fingerprint of what pages, lists and feeds of editions are made with, besides what was frozen."""
+        made_with = (self._look().imprint, self._feed_frame(), self.language.tag, tuple(titles), __version__)
+        return hashlib.sha256(f"{self._feeds_look()} {made_with!r}".encode()).hexdigest()
 
     def _digest_feeds(self) -> list[DigestFeed]:
         from digest.render.feeds.digests import DigestFeed
@@ -685,11 +705,15 @@ class App:
     def _edition_feed(self, digest: str, title: str) -> bytes:
         """The feed of a digest's editions."""
         from digest.jobs.edition_feeds import feed_of_editions  # late: most runs make no edition
+
+        return feed_of_editions(self.store, digest, title, self._look(), self._feed_frame())
+
+    def _feed_frame(self) -> FeedFrame:
         from digest.models import Author
         from digest.render.edition_feed import FeedFrame
 
         options = self._feed_options()
-        frame = FeedFrame(
+        return FeedFrame(
             author=Author(name=options.author or options.site_title, email=options.author_email),
             id_base=options.id_base,
             rights=options.rights,
@@ -697,7 +721,6 @@ class App:
             logo=options.logo,
             max_bytes=options.limits.max_bytes,
         )
-        return feed_of_editions(self.store, digest, title, self._look(), frame)
 
     def editions_of(self, digest: str | None = None) -> list[tuple[str, EditionRow]]:
         """The editions of one digest, or of all in the configuration; newest first within each."""

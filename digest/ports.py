@@ -256,6 +256,12 @@ class EditionStore(Protocol):
 
     def mark_page_published(self, key: int) -> None: ...
 
+    def pages_look(self) -> str:
+        """Fingerprint of what the pages of editions were made with when all were last in place; empty at first."""
+        ...
+
+    def set_pages_look(self, fingerprint: str) -> None: ...
+
 
 class Ledger(Protocol):
     """The deliveries of all editions: who has what, and what is known about it. Every change of a claimed row

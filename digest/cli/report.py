@@ -130,10 +130,11 @@ def _digests(report: RunReport) -> Iterator[str]:
 
 def _edition(result: EditionResult, *, dry_run: bool) -> str:
     """``daily 2026-11-24: 312 posts = 98 in the mail + 41 grouped with them + 173 on its page only; goes to 3
-    addresses; https://…/editions/daily/2026-11-24/``."""
+    addresses; https://…/editions/daily/2026-11-24/``, or why there is none."""
     name = f"{result.digest} {result.period}: "
     if result.balance is None:
-        return name + result.outcome.value
+        left = f", {result.waiting} left to the next edition" if result.waiting else ""
+        return name + result.outcome.value + left
     addresses = f"{result.recipients} address" + ("" if result.recipients == 1 else "es")
     return f"{name}{told_balance(result.balance)}; {'would go' if dry_run else 'goes'} to {addresses}; {result.page}"
 

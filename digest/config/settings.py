@@ -327,6 +327,16 @@ class DigestSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         ),
     ] = 40
     send_empty: Annotated[bool, Meta(description="Send it even when there is nothing new.")] = False
+    min_items: Annotated[
+        int,
+        Meta(
+            description="With fewer new posts nothing is sent, and they wait for the next edition, as long as none of "
+            "them gets older than max_age.",
+            ge=1,
+            le=1000,
+            examples=[5],
+        ),
+    ] = 1
 
     def __post_init__(self) -> None:
         if not self.max_age:

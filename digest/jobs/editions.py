@@ -30,7 +30,7 @@ from digest.edition import (
 from digest.errors import DigestError, OutputError, StoreError
 from digest.models import EditionRow, FrozenEdition, KnownPost, Recipient, SavedEdition
 from digest.past import Past, find_corrections, find_updates
-from digest.period import Due, Schedule, Slot, day_bounds, due_period, period_days, period_name
+from digest.period import Due, Schedule, Slot, day_bounds, due_period, next_slot, period_days, period_name
 from digest.ports import EditionStore, Language, Output, Templates
 from digest.render.editions import index_path, render_edition_index, render_edition_page
 from digest.render.feeds.digests import feed_path
@@ -46,6 +46,8 @@ class Outcome(StrEnum):
 
     MADE = "made"
     NOTHING_NEW = "nothing new"
+    TOO_FEW = "too few"
+    """Fewer posts than it needs; they are left to the next edition."""
     MISSED = "missed"
     """Its time passed while no run took place."""
 
@@ -69,6 +71,9 @@ class DigestPlan:
     expires_after: timedelta = timedelta(hours=18)
     """How long after freezing it is still sent."""
     send_empty: bool = False
+    min_items: int = 1
+    """With fewer posts nothing is sent, and they are left to the next edition, but never for longer than one of them
+    may wait (``max_age``)."""
     group_stories: bool = True
     """Posts that tell the same story take one place in the mail."""
     weights: Mapping[str, float] = field(default_factory=dict)
@@ -117,6 +122,8 @@ class EditionResult:
     html_bytes: int = 0
     page: str = ""
     """Address of its page."""
+    waiting: int = 0
+    """Posts that are left to the next edition."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -169,11 +176,14 @@ def publish_editions(
     report: EditionsReport,
     *,
     feed: FeedOfEditions | None = None,
-    everything: bool = False,
+    fingerprint: str = "",
 ) -> EditionsReport:
     """Put the pages of new editions in place, renew the links of their neighbours and the lists of editions.
-    With ``everything`` (the look changed) or when a digest's list is missing, all of its pages. ``feed`` makes the feed
-    of a digest's editions, which is renewed with its list. Adds to ``report``."""
+    When ``fingerprint`` (of what they are made with) is another than the last time all were in place, or a digest's
+    list is missing, all of its pages. ``feed`` makes the feed of a digest's editions, which is renewed with its list.
+    Adds to ``report``."""
+    everything = store.pages_look() != fingerprint
+    before = len(report.failures)
     waiting: dict[str, list[SavedEdition]] = {}
     for saved in store.unpublished_pages():
         waiting.setdefault(saved.digest, []).append(saved)
@@ -186,6 +196,8 @@ def publish_editions(
                 _publish(store, output, digest, titles.get(digest, ""), new, look, report, everything or not new, feed)
             except OutputError as error:
                 report.failures.append(str(error))
+    if everything and len(report.failures) == before:
+        store.set_pages_look(fingerprint)
     return report
 
 
@@ -213,10 +225,11 @@ def _make(store: EditionStore, plan: DigestPlan, look: Look, audience: Audience,
     if due.slot is not None:
         posts = store.candidates(plan.name, plan.categories, now - plan.max_age, now)
         days = period_days(due.slot.period)
-        if posts or plan.send_empty:
+        quiet = why_quiet(plan, look.imprint.zone, posts, now)
+        if quiet is None:
             results += _freeze(store, plan, look, audience, now, due.slot, days, posts, Reason.NEW)
-        elif store.skip(plan.name, due.slot.period, now, reason=Outcome.NOTHING_NEW):
-            results.append(EditionResult(digest=plan.name, period=due.slot.period, outcome=Outcome.NOTHING_NEW))
+        elif store.skip(plan.name, due.slot.period, now, reason=quiet):
+            results.append(EditionResult(digest=plan.name, period=due.slot.period, outcome=quiet, waiting=len(posts)))
     return results
 
 
@@ -232,6 +245,17 @@ def _make_first(
         results = _freeze(store, plan, look, audience, now, slot, (slot.day, slot.day), posts, Reason.NEWEST_DAY)
     store.begin(plan.name, now)
     return results
+
+
+def why_quiet(plan: DigestPlan, zone: ZoneInfo, posts: Sequence[KnownPost], now: datetime) -> Outcome | None:
+    """Why an edition of these posts is not made; None if it is. Few posts wait for the next slot, unless one of them
+    would be too old by then, the time that a late run may take included."""
+    if plan.send_empty or len(posts) >= max(plan.min_items, 1):
+        return None
+    if not posts:
+        return Outcome.NOTHING_NEW
+    too_old = next_slot(plan.schedule, zone, now).at + plan.catch_up - plan.max_age
+    return None if min(post.published for post in posts) < too_old else Outcome.TOO_FEW
 
 
 def newest_day(

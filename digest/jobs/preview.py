@@ -17,11 +17,11 @@ from digest.edition import Entry, Reason, Shown, reading_minutes
 from digest.jobs.editions import (
     DigestPlan,
     Look,
-    Outcome,
     build_frozen,
     mailed_before,
     newest_day,
     past_of,
+    why_quiet,
 )
 from digest.models import EditionState, FrozenEdition, KnownPost, Reply, SavedEdition
 from digest.period import Slot, due_period, next_slot, period_days
@@ -58,7 +58,7 @@ class Preview:
     """When a run makes it: when its time comes, or at once if that is past."""
     is_due: bool
     waits: str
-    """Why no run would send it as it is (``nothing new``); empty if one would."""
+    """Why no run would send it as it is (``nothing new``, ``too few``); empty if one would."""
 
     @property
     def html_bytes(self) -> int:
@@ -101,7 +101,7 @@ def preview_edition(store: EditionStore, plan: DigestPlan, look: Look, now: date
         page=page,
         due_at=slot.at,
         is_due=is_due,
-        waits="" if posts or plan.send_empty else Outcome.NOTHING_NEW,
+        waits="" if reason is Reason.NEWEST_DAY else why_quiet(plan, look.imprint.zone, posts, max(now, slot.at)) or "",
     )
 
 

@@ -177,6 +177,12 @@ class Editions(Part):
         with self._database.writing() as connection:
             connection.execute(update(edition).where(edition.c.key == key).values(page_published=True))
 
+    def pages_look(self) -> str:
+        return self._meta("pages look") or ""
+
+    def set_pages_look(self, fingerprint: str) -> None:
+        self._set_meta("pages look", fingerprint)
+
 
 # ------------------------------------------------------------------ posts
 

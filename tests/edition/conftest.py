@@ -89,7 +89,7 @@ class Desk:
     def make(self, now: str, *plans: DigestPlan) -> EditionsReport:
         return make_editions(self.store, plans or (self.plan,), self.look, self.audience, self.at(now))
 
-    def publish(self, report: EditionsReport | None = None, **options: bool) -> EditionsReport:
+    def publish(self, report: EditionsReport | None = None, **options: Any) -> EditionsReport:
         return publish_editions(self.store, self.output, (self.plan,), self.look, report or EditionsReport(), **options)
 
     def page(self, period: str) -> str:

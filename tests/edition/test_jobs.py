@@ -124,6 +124,34 @@ def test_a_quiet_day_sends_nothing_unless_wanted(begun: Any) -> None:
     assert outcomes(begun.make("2026-11-26 08:00")) == [("2026-11-26", Outcome.MADE)]
 
 
+def test_few_posts_wait_for_the_next_edition(begun: Any) -> None:
+    """The period is recorded as skipped, with the reason; the posts come with those of the next one, once."""
+    begun.plan = replace(begun.plan, min_items=3)
+    begun.collect("2026-11-24 18:00", "2026-11-24 17:00", "2026-11-24 17:30")
+    (result,) = begun.make("2026-11-25 08:00").results
+    assert (result.outcome, result.waiting) == (Outcome.TOO_FEW, 2)
+    assert begun.store.edition("daily", "2026-11-25").state is EditionState.SKIPPED
+    assert outcomes(begun.make("2026-11-25 09:00")) == []
+    begun.collect("2026-11-25 18:00", "2026-11-25 17:00")
+    assert outcomes(begun.make("2026-11-26 08:00")) == [("2026-11-26", Outcome.MADE)]
+    assert titles(begun, "2026-11-26") == ["标题0006", "标题0005", "标题0004"]
+    assert outcomes(begun.make("2026-11-27 08:00")) == [("2026-11-27", Outcome.NOTHING_NEW)]
+
+
+def test_few_posts_wait_no_longer_than_they_may(begun: Any) -> None:
+    """One that would be too old for the next edition is sent now, and with it the others."""
+    begun.plan = replace(begun.plan, min_items=10)
+    begun.collect("2026-11-24 18:00", "2026-11-23 17:00", "2026-11-24 17:00")
+    assert outcomes(begun.make("2026-11-25 08:00")) == [("2026-11-25", Outcome.TOO_FEW)]
+    assert outcomes(begun.make("2026-11-26 08:00")) == [("2026-11-26", Outcome.MADE)]
+    assert titles(begun, "2026-11-26") == ["标题0005", "标题0004"]
+
+
+def test_an_edition_that_is_sent_even_when_empty_waits_for_nothing(begun: Any) -> None:
+    begun.plan = replace(begun.plan, min_items=10, send_empty=True)
+    assert outcomes(begun.make("2026-11-25 08:00")) == [("2026-11-25", Outcome.MADE)]
+
+
 def test_a_weekly_digest_names_weeks_and_spans_their_days(begun: Any) -> None:
     plan = replace(begun.plan, name="weekly", schedule=weekly(6, time(8)), max_age=timedelta(days=8))
     assert outcomes(begun.make("2026-11-24 12:00", plan)) == [("2026-W48", Outcome.MADE)]
@@ -328,12 +356,28 @@ def test_a_second_publishing_touches_nothing(begun: Any) -> None:
     assert (len(report.written), report.unchanged) == (0, 0)
 
 
-def test_everything_again_writes_the_same_bytes(begun: Any) -> None:
+def test_another_look_makes_everything_again_once(begun: Any) -> None:
+    """Old pages too; what comes out the same is not written."""
     begun.collect("2026-11-24 18:00", "2026-11-24 17:00")
     begun.make("2026-11-25 08:00")
     begun.publish()
-    report = begun.publish(everything=True)
+    report = begun.publish(fingerprint="other")
     assert (len(report.written), report.unchanged) == (0, 3)
+    report = begun.publish(fingerprint="other")
+    assert (len(report.written), report.unchanged) == (0, 0)
+
+
+def test_another_look_waits_until_every_page_has_it(begun: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun.publish()
+
+    def full(self: object, path: str, data: bytes) -> bool:
+        raise OutputError(path, "cannot be written")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(begun.output), "write", full)
+        assert begun.publish(fingerprint="other").failures
+    assert begun.publish(fingerprint="other").unchanged == 2
+    assert begun.publish(fingerprint="other").unchanged == 0
 
 
 def test_a_lost_output_folder_is_filled_again(begun: Any) -> None:

@@ -250,3 +250,27 @@ def test_a_digest_without_editions_is_not_listed(site: Site) -> None:
     site.run(as_of="2026-11-24 09:30")
     site.run(as_of="2026-11-25 08:00")
     assert b"editions" in (site.folder / "public" / "feeds.opml").read_bytes()
+
+
+# ---------------------------------------------------------------- the look
+
+
+def test_old_pages_follow_a_changed_look(issued: Site) -> None:
+    """A template of one's own, or another name for the site: pages, list and feed of editions are made again."""
+    page, index = (issued.folder / "public/editions/daily" / name for name in ("2026-11-24/index.html", "index.html"))
+    (issued.folder / "own" / "editions").mkdir(parents=True)
+    (issued.folder / "own" / "editions" / "style.css").write_text("h1 { color: teal; }", encoding="utf-8")
+    issued.configure(CONFIG + "templates: own\n")
+    issued.run()
+    assert "teal" in page.read_text(encoding="utf-8")
+    issued.configure(CONFIG.replace("title: 财经早报", "title: 新名字") + "templates: own\n")
+    issued.run()
+    for path in (page, index, issued.folder / "public/editions/daily.xml"):
+        assert "新名字" in path.read_text(encoding="utf-8")
+
+
+def test_pages_stay_untouched_as_long_as_the_look_does(issued: Site) -> None:
+    issued.run()
+    before = issued.tree("public")
+    assert issued.run_json().report["editions"]["unchanged"] == 0
+    assert issued.tree("public") == before

@@ -141,6 +141,13 @@ def test_an_edition_that_no_run_would_send_says_so(quiet: Site) -> None:
     assert shown(quiet, "--as-of", "2026-11-25 08:00").report["waits"] == ""
 
 
+def test_an_edition_with_too_few_posts_waits(busy: Site) -> None:
+    """As the run will say, too."""
+    busy.configure(CONFIG + "digests:\n  daily:\n    min_items: 2\n")
+    assert shown(busy, "--as-of", "2026-11-24 18:00").report["waits"] == "too few"
+    assert "daily 2026-11-25: too few, 1 left to the next edition" in busy.run(as_of="2026-11-25 08:00").out
+
+
 def test_an_archive_without_posts_has_a_preview(site: Site) -> None:
     report = shown(site, *THEN).report
     assert (report["period"], report["waits"], report["is_due"]) == ("2026-11-25", "nothing new", False)
@@ -162,7 +169,7 @@ def test_nothing_is_marked_or_published(busy: Site) -> None:
     before = busy.tree("public", "var")
     assert preview(busy, "--as-of", "2026-11-25 08:00", "--out", str(busy.folder / "out")).code == 0
     assert busy.tree("public", "var") == before
-    assert "daily 2026-11-25: 1 posts" in busy.run(as_of="2026-11-25 08:00").out
+    assert "daily 2026-11-25: 1 post = 1 in the mail" in busy.run(as_of="2026-11-25 08:00").out
 
 
 def test_it_works_beside_a_run(busy: Site) -> None:
