@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Select, Table, delete, func, s
 
 from digest.models import DeliveryState, EditionRow, EditionState, FrozenEdition, KnownPost, Recipient, SavedEdition
 from digest.store.part import Part
-from digest.store.posts import known_post, select_posts
+from digest.store.posts import read_posts, select_posts
 from digest.store.schema import (
     begun,
     delivery,
@@ -163,8 +163,7 @@ class Editions(Part):
     def posts_in(self, editions: Sequence[int]) -> dict[int, KnownPost]:
         held = select(edition_member.c.post_key).where(edition_member.c.edition_key.in_(list(editions)))
         with self._database.reading() as connection:
-            rows = connection.execute(select_posts().where(post.c.key.in_(held)))
-            return {found.key: found for found in map(known_post, rows)}
+            return {found.key: found for found in read_posts(connection, select_posts().where(post.c.key.in_(held)))}
 
     def unpublished_pages(self) -> list[SavedEdition]:
         query = _SELECT_EDITIONS.where(edition.c.page_published.is_(False), edition.c.state.not_in(_UNSEEN)).order_by(
@@ -215,8 +214,7 @@ def _is_in_one_of(digest: str) -> ColumnElement[bool]:
 
 
 def _posts(connection: Connection, query: Select[Any]) -> list[KnownPost]:
-    rows = connection.execute(query.order_by(post.c.published.desc(), post.c.key))
-    return [known_post(row) for row in rows]
+    return read_posts(connection, query.order_by(post.c.published.desc(), post.c.key))
 
 
 # --------------------------------------------------------------- editions

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Select, func, insert, select, update
 from digest.models import KnownPost
 from digest.ports import Archives, FeedRow
 from digest.store.part import Part, write_meta
-from digest.store.posts import Touched, known_post, select_posts, unpack_names
+from digest.store.posts import Touched, read_posts, select_posts, unpack_names
 from digest.store.schema import archive, feed, post, post_category, post_tag, to_moment, to_seconds
 from digest.store.sql import among, run_many
 
@@ -73,7 +73,7 @@ class Feeds(Part):
                 .order_by(label.first_seen.desc(), label.published.desc(), label.post_key.desc())
             )
         with self._database.reading() as connection:
-            return [known_post(row) for row in connection.execute(query.limit(limit))]
+            return read_posts(connection, query.limit(limit))
 
     def mark_clean(self, feeds: Iterable[FeedRow]) -> None:
         keys = [(row.kind, row.name) for row in feeds]
@@ -123,7 +123,7 @@ class Feeds(Part):
             post.c.retired.is_(False),
         ).order_by(post.c.first_seen, post.c.key)
         with self._database.reading() as connection:
-            return [known_post(row) for row in connection.execute(query)]
+            return read_posts(connection, query)
 
 
 def _leave_archives(connection: Connection, rows: Iterable[Any]) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
+from functools import lru_cache
 from html import escape
 
 from digest.models import Author
 from digest.render.feeds import feedgen_writer
-from digest.render.feeds.feedgen_writer import XML, Element, Entry, Head, name
+from digest.render.feeds.elements import attribute, element, escaped, parent
+from digest.render.feeds.feedgen_writer import Head
 from digest.render.feeds.model import Feed, Item
 
 MEDIA_TYPE = "application/atom+xml"
@@ -28,8 +30,7 @@ def render_atom(feed: Feed) -> bytes:
         logo=feed.logo,
         prefixes=tuple(_prefixes(feed)),
     )
-    entries = [_entry(item) for item in feed.items]
-    return feedgen_writer.atom_document(head, list(_feed_elements(feed)), entries)
+    return feedgen_writer.atom_document(head, _feed_elements(feed), map(_entry, feed.items))
 
 
 def timestamp(moment: datetime) -> str:
@@ -46,7 +47,7 @@ def _prefixes(feed: Feed) -> Iterator[str]:
         yield "media"
 
 
-def _feed_elements(feed: Feed) -> Iterator[Element]:
+def _feed_elements(feed: Feed) -> Iterator[str]:
     yield _person(feed.author)
     if feed.addresses.atom:
         yield _link("self", feed.addresses.atom, MEDIA_TYPE)
@@ -60,29 +61,30 @@ def _feed_elements(feed: Feed) -> Iterator[Element]:
         if address:
             yield _link(rel, address, MEDIA_TYPE)
     if feed.paging.closed:
-        yield Element(name("fh", "archive"))
+        yield element("fh:archive")
     for item in feed.items:
         if item.withdrawn:
-            yield Element(name("at", "deleted-entry"), None, {"ref": item.id, "when": timestamp(item.withdrawn)})
+            yield element("at:deleted-entry", None, {"ref": item.id, "when": timestamp(item.withdrawn)})
 
 
-def _entry(item: Item) -> Entry:
+def _entry(item: Item) -> str:
+    """In feedgen's order."""
     title_type, title = _unmistakable(item.title)
     summary_type, summary = _unmistakable(item.summary)
-    return Entry(
-        id=item.id,
-        url=item.url,
-        title=title,
-        title_type=title_type,
-        updated=item.updated,
-        published=item.published,
-        summary=summary,
-        summary_type=summary_type,
-        content=item.content_html,
-        additions=list(_entry_elements(item)),
-        attributes={f"{{{XML}}}lang": item.lang} if item.lang else None,
-        content_attributes={f"{{{XML}}}base": item.url} if item.content_html else None,
+    lang = f' xml:lang="{attribute(item.lang)}"' if item.lang else ""
+    content = element("content", item.content_html, _CONTENT | {"xml:base": item.url}) if item.content_html else ""
+    return (
+        f"<entry{lang}><id>{escaped(item.id)}</id>"
+        f'<title type="{title_type}">{escaped(title)}</title>'
+        f"<updated>{timestamp(item.updated)}</updated>{content}"
+        f'<link href="{attribute(item.url)}" rel="alternate" type="text/html"/>'
+        f"{element('summary', summary or None, {'type': summary_type})}"
+        f"<published>{timestamp(item.published)}</published>"
+        f"{''.join(_entry_elements(item))}</entry>\n"
     )
+
+
+_CONTENT = {"type": "html"}
 
 
 def _unmistakable(text: str) -> tuple[str, str]:
@@ -96,27 +98,29 @@ def as_html(text: str) -> str:
     return escape(text, quote=False).replace("\n", "<br>")
 
 
-def _entry_elements(item: Item) -> Iterator[Element]:
+def _entry_elements(item: Item) -> Iterator[str]:
     if item.original_url:
         yield _link("via", item.original_url, "text/html")
     for media in item.attachments:
         attributes = {"rel": "enclosure", "href": media.url, "type": media.mime_type, "length": str(media.length)}
-        yield Element("link", None, attributes)
+        yield element("link", None, attributes)
     for author in item.creators:
         yield _person(author)
     for category in item.categories:
-        attributes = {"term": category.term, "scheme": category.scheme, "label": category.label}
-        yield Element("category", None, attributes)
+        yield element("category", None, {"term": category.term, "scheme": category.scheme, "label": category.label})
     for tag in item.tags:
-        yield Element("category", None, {"term": tag})
+        yield element("category", None, {"term": tag})
     if item.image:
-        yield Element(name("media", "content"), None, {"url": item.image, "medium": "image"})
+        yield element("media:content", None, {"url": item.image, "medium": "image"})
 
 
-def _person(author: Author) -> Element:
+@lru_cache(maxsize=1024)
+def _person(author: Author) -> str:
+    """The same few come again and again."""
     details = (("name", author.name), ("email", author.email), ("uri", author.url))
-    return Element("author", None, None, [Element(detail, text) for detail, text in details if text])
+    return parent("author", *(element(detail, text) for detail, text in details if text))
 
 
-def _link(rel: str, address: str, media_type: str | None = None) -> Element:
-    return Element("link", None, {"rel": rel, "href": address} | ({"type": media_type} if media_type else {}))
+def _link(rel: str, address: str, media_type: str | None = None) -> str:
+    media = f' type="{media_type}"' if media_type else ""
+    return f'<link rel="{rel}" href="{attribute(address)}"{media}/>'

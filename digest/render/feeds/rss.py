@@ -7,7 +7,8 @@ from email.utils import format_datetime
 
 from digest.models import Author
 from digest.render.feeds import atom, feedgen_writer
-from digest.render.feeds.feedgen_writer import ATOM, Element, Entry, Head, name
+from digest.render.feeds.elements import attribute, element, escaped
+from digest.render.feeds.feedgen_writer import Head, hexadecimal
 from digest.render.feeds.model import Addresses, Feed, Item
 
 MEDIA_TYPE = "application/rss+xml"
@@ -28,8 +29,7 @@ def render_rss(feed: Feed) -> bytes:
         managing_editor=_mailbox(feed.author),
         prefixes=tuple(_prefixes(feed)),
     )
-    entries = [_entry(item) for item in feed.items]
-    return feedgen_writer.rss_document(head, list(_channel_elements(feed)), entries)
+    return feedgen_writer.rss_document(head, _channel_elements(feed), map(_item, feed.items))
 
 
 def _prefixes(feed: Feed) -> Iterator[str]:
@@ -42,7 +42,7 @@ def _prefixes(feed: Feed) -> Iterator[str]:
         yield "media"
 
 
-def _channel_elements(feed: Feed) -> Iterator[Element]:
+def _channel_elements(feed: Feed) -> Iterator[str]:
     for rel, address, media_type in (
         ("self", feed.addresses.rss, MEDIA_TYPE),
         *(("hub", hub, None) for hub in feed.hubs),
@@ -53,10 +53,10 @@ def _channel_elements(feed: Feed) -> Iterator[Element]:
         if address:
             yield _link(rel, address, media_type)
     if feed.ttl:
-        yield Element(name("sy", "updatePeriod"), "hourly")
-        yield Element(name("sy", "updateFrequency"), str(max(1, round(60 / feed.ttl))))
+        yield element("sy:updatePeriod", "hourly")
+        yield element("sy:updateFrequency", str(max(1, round(60 / feed.ttl))))
     if feed.paging.closed:
-        yield Element(name("fh", "archive"))
+        yield element("fh:archive")
 
 
 def _archive(addresses: Addresses) -> tuple[str | None, str]:
@@ -64,37 +64,33 @@ def _archive(addresses: Addresses) -> tuple[str | None, str]:
     return (addresses.rss, MEDIA_TYPE) if addresses.rss else (addresses.atom, atom.MEDIA_TYPE)
 
 
-def _entry(item: Item) -> Entry:
-    return Entry(
-        id=item.id,
-        url=item.url,
-        title=item.title,
-        updated=item.updated,
-        published=item.published,
-        summary=atom.as_html(item.summary),
-        content=item.content_html,
-        additions=list(_item_elements(item)),
+def _item(item: Item) -> str:
+    """In feedgen's order."""
+    content = element("content:encoded", item.content_html) if item.content_html else ""
+    return (
+        f"<item>{hexadecimal('title', item.title)}<link>{escaped(item.url)}</link>"
+        f"<description>{escaped(atom.as_html(item.summary))}</description>{content}"
+        f"{''.join(_item_elements(item))}</item>\n"
     )
 
 
-def _item_elements(item: Item) -> Iterator[Element]:
+def _item_elements(item: Item) -> Iterator[str]:
     for creator in item.creators:  # not author, which would need an address, and says the same again
-        yield Element(name("dc", "creator"), creator.name)
-    yield Element("guid", item.id, {"isPermaLink": "false"})
+        yield element("dc:creator", creator.name)
+    yield f'<guid isPermaLink="false">{escaped(item.id)}</guid>'
     for category in item.categories:
-        yield Element("category", category.label, {"domain": category.scheme})
+        yield hexadecimal("category", category.label, domain=category.scheme)
     for tag in item.tags:
-        yield Element("category", tag)
+        yield hexadecimal("category", tag)
     for media in item.attachments[:1]:  # RSS allows one enclosure
-        attributes = {"url": media.url, "length": str(media.length), "type": media.mime_type}
-        yield Element("enclosure", None, attributes)
-    yield Element("pubDate", format_datetime(item.published))
+        yield element("enclosure", None, {"url": media.url, "length": str(media.length), "type": media.mime_type})
+    yield f"<pubDate>{format_datetime(item.published)}</pubDate>"
     if item.original_url:
         yield _link("via", item.original_url, "text/html")
     if item.updated != item.published:
-        yield Element(f"{{{ATOM}}}updated", atom.timestamp(item.updated))
+        yield element("atom:updated", atom.timestamp(item.updated))
     if item.image:
-        yield Element(name("media", "content"), None, {"url": item.image, "medium": "image"})
+        yield element("media:content", None, {"url": item.image, "medium": "image"})
 
 
 def _mailbox(author: Author) -> str | None:
@@ -102,7 +98,6 @@ def _mailbox(author: Author) -> str | None:
     return f"{author.email} ({author.name})" if author.email else None
 
 
-def _link(rel: str, address: str, media_type: str | None = None) -> Element:
-    return Element(
-        f"{{{ATOM}}}link", None, {"rel": rel, "href": address} | ({"type": media_type} if media_type else {})
-    )
+def _link(rel: str, address: str, media_type: str | None = None) -> str:
+    media = f' type="{media_type}"' if media_type else ""
+    return f'<atom:link rel="{rel}" href="{attribute(address)}"{media}/>'
