@@ -612,6 +612,7 @@ class App:
     def _plans(self) -> list[DigestPlan]:
         from digest.edition import CategoryTitle, Limits
         from digest.jobs.editions import DigestPlan
+        from digest.period import Late
 
         titles = tuple(CategoryTitle(name=each.name, title=each.title) for each in self.settings.categories)
         plans = []
@@ -624,7 +625,9 @@ class App:
                     categories=digest.categories,
                     titles=titles,
                     max_age=digest.max_age,
-                    catch_up=digest.catch_up,
+                    late=Late(digest.late),
+                    max_lateness=digest.max_lateness,
+                    holidays=digest.days_off,
                     expires_after=digest.expires_after,
                     send_empty=digest.send_empty,
                     min_items=digest.min_items,

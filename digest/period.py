@@ -9,7 +9,7 @@ instead of slots. No clock is asked here: ``now`` is handed in.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
@@ -134,6 +134,21 @@ class Slot:
     """UTC."""
 
 
+class Late(StrEnum):
+    """What becomes of an edition whose time passed while nothing ran."""
+
+    SEND = "send"
+    """It is made late, within reason; later than that, its posts enter the next one."""
+    MERGE = "merge"
+    """It is not made late; its posts enter the next one."""
+    SKIP = "skip"
+    """It is not made late; its posts are mailed in none."""
+
+
+LATENESS = {Late.SEND: timedelta(hours=6), Late.MERGE: timedelta(minutes=30), Late.SKIP: timedelta(minutes=30)}
+"""How late an edition may be made, if nobody says otherwise."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Due:
     """What is to be done about a schedule now."""
@@ -142,6 +157,8 @@ class Due:
     """The one slot that should have an edition and has none; late or on time."""
     missed: tuple[Slot, ...] = ()
     """Earlier slots without an edition, oldest first: too late for them."""
+    holidays: tuple[Slot, ...] = ()
+    """Slots on days that shall have no edition, oldest first, that are not written down yet."""
 
 
 def period_name(kind: Kind, day: date) -> str:
@@ -196,13 +213,13 @@ def latest_slot(schedule: Schedule, zone: ZoneInfo, now: datetime) -> Slot | Non
     return found[-1] if found else None
 
 
-def next_slot(schedule: Schedule, zone: ZoneInfo, now: datetime) -> Slot:
-    """The first slot that is in the future. Raises ValueError if there will be none (a 31 February)."""
+def next_slot(schedule: Schedule, zone: ZoneInfo, now: datetime, holidays: Container[date] = ()) -> Slot:
+    """The first slot that is in the future and on no holiday. Raises ValueError if there is none (a 31 February)."""
     day = now.astimezone(zone).date()
     end = day + _HORIZON
     while day < end:
         slot = slot_on(schedule, zone, day)
-        if slot is not None and slot.at > now:
+        if slot is not None and slot.at > now and day not in holidays:
             return slot
         day += timedelta(days=1)
     raise ValueError("names a date that never comes")
@@ -262,11 +279,12 @@ def due_period(
     now: datetime,
     began: datetime,
     is_taken: Callable[[str], bool],
-    catch_up: timedelta,
+    max_lateness: timedelta,
+    holidays: Container[date] = (),
 ) -> Due:
-    """Which slot is due at ``now``: the latest one since the digest ``began`` that is not older than ``catch_up``
-    and whose period is not taken yet. After a downtime that is one edition at most: slots before it, back to the
-    last taken one, are missed.
+    """Which slot is due at ``now``: the latest one since the digest ``began`` that is not older than ``max_lateness``,
+    on no holiday, and whose period is not taken yet. After a downtime that is one edition at most: slots before it,
+    back to the last taken one, are missed.
     """
     open_slots: list[Slot] = []
     for slot in reversed(slots_between(schedule, zone, max(began, now - LOOKBACK), now)):
@@ -274,9 +292,11 @@ def due_period(
             break
         open_slots.append(slot)
     open_slots.reverse()
-    if open_slots and now - open_slots[-1].at <= catch_up:
-        return Due(slot=open_slots[-1], missed=tuple(open_slots[:-1]))
-    return Due(missed=tuple(open_slots))
+    free = tuple(slot for slot in open_slots if slot.day in holidays)
+    open_slots = [slot for slot in open_slots if slot.day not in holidays]
+    if open_slots and now - open_slots[-1].at <= max_lateness:
+        return Due(slot=open_slots[-1], missed=tuple(open_slots[:-1]), holidays=free)
+    return Due(missed=tuple(open_slots), holidays=free)
 
 
 def longest_gap(schedule: Schedule) -> int:

@@ -233,8 +233,12 @@ class EditionStore(Protocol):
         ...
 
     def skip(self, digest: str, period: str, now: datetime, category: str = "", reason: str = "nothing new") -> bool:
-        """Record that this period has no edition, and why (``nothing new``, ``missed``). From then on
+        """Record that this period has no edition, and why (``nothing new``, ``missed``, ``holiday``). From then on
         ``edition`` finds it, in state skipped. False if the period is taken already."""
+        ...
+
+    def skipped_periods(self, digest: str, reason: str) -> set[str]:
+        """The periods that ``skip`` recorded for this reason."""
         ...
 
     def make_up(self, edition: FrozenEdition) -> SavedEdition | None:

@@ -128,9 +128,9 @@ def _check_one(here: tuple[str, str], digest: DigestSettings, categories: list[s
             yield (*here, "categories", position), _unknown_category(category, categories)
     if digest.max_bytes < _LEAST_MAIL_BYTES:
         yield (*here, "max_bytes"), f"{digest.max_bytes} is too small for a mail; write at least 8000"
-    if digest.catch_up > digest.expires_after:
+    if digest.max_lateness > digest.expires_after:
         text = "is longer than expires_after, so a late digest would never be sent; lower it or raise the other"
-        yield (*here, "catch_up"), text
+        yield (*here, "max_lateness"), text
 
 
 def _unknown_category(category: str, known: list[str]) -> str:

@@ -9,9 +9,9 @@ from typing import TypeVar
 import msgspec
 
 from digest.config.checks import check_settings
-from digest.config.document import Fault, Unreadable, read_document, without_empty
+from digest.config.document import Document, Fault, Unreadable, read_document, without_empty
 from digest.config.settings import MailSettings, Settings
-from digest.config.values import Destination, StoreUrl, decode
+from digest.config.values import Dates, Destination, StoreUrl, decode
 from digest.errors import ConfigError
 
 STORE_VARIABLE = "DIGEST_STORE"
@@ -45,7 +45,8 @@ def parse(raw: bytes, path: Path, env: Mapping[str, str]) -> Settings:
     if store is not None:
         settings = msgspec.structs.replace(settings, store=store)
     settings = _resolved(settings, path.absolute().parent)
-    faults = [*document.faults, *check_settings(settings, document)]
+    settings, unread = _with_holidays(settings, path.absolute().parent, document)
+    faults = [*document.faults, *unread, *check_settings(settings, document)]
     if faults or other:
         raise _error(path, faults, other)
     return settings
@@ -121,6 +122,39 @@ def _store_from(env: Mapping[str, str]) -> tuple[StoreUrl | None, tuple[str, ...
         return StoreUrl.parse(text), ()
     except ValueError as error:
         return None, (f"environment: {STORE_VARIABLE} {error}",)
+
+
+def _with_holidays(settings: Settings, folder: Path, document: Document) -> tuple[Settings, list[Fault]]:
+    """Settings with the days of every ``holidays_file`` among the holidays, and what is wrong with these files."""
+    digests, faults = dict(settings.digests), []
+    for name, digest in settings.digests.items():
+        if digest.holidays_file is not None:
+            try:
+                days = _read_dates(folder / digest.holidays_file)
+            except ValueError as error:
+                place = ("digests", name, "holidays_file")
+                faults.append(Fault(path=place, line=document.line(place), text=f"{digest.holidays_file} {error}"))
+            else:
+                digests[name] = msgspec.structs.replace(digest, holidays=(*digest.holidays, *days))
+    return (settings if digests == settings.digests else msgspec.structs.replace(settings, digests=digests)), faults
+
+
+def _read_dates(path: Path) -> list[Dates]:
+    """The dates of a file. Raises ValueError, which continues a sentence about the file."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise ValueError(f"cannot be read: {_lower(str(reason))}; check the name and its permissions") from error
+    found = []
+    for number, line in enumerate(lines, 1):
+        text = line.partition("#")[0].strip()
+        if text:
+            try:
+                found.append(Dates.parse(text))
+            except ValueError as error:
+                raise ValueError(f"has in line {number} what {error}") from error
+    return found
 
 
 def _resolved(value: _S, folder: Path) -> _S:

@@ -8,6 +8,7 @@ property for its meaning (``author``).
 """
 
 # No postponed annotations: msgspec would have to evaluate them one by one at every start.
+from datetime import date
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -19,6 +20,7 @@ from msgspec.structs import force_setattr
 
 from digest.config.values import (
     PARSERS,
+    Dates,
     Destination,
     Duration,
     Host,
@@ -285,9 +287,34 @@ class DigestSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             examples=["3 days", "36 h"],
         ),
     ] = msgspec.field(default_factory=Duration)
-    catch_up: Annotated[
-        Duration, Meta(description="How late it may still be made after a downtime.", examples=["6 h"])
-    ] = _default(Duration, "6 h")
+    late: Annotated[
+        Literal["send", "merge", "skip"],
+        Meta(
+            description="What becomes of an edition whose time passed while nothing ran: send makes it late, up to "
+            "max_lateness; merge puts its posts into the next one; skip mails them in none."
+        ),
+    ] = "send"
+    max_lateness: Annotated[
+        Duration,
+        Meta(
+            description="How late it may still be made. Without it 6 hours with late: send, else half an hour.",
+            examples=["6 h"],
+        ),
+    ] = msgspec.field(default_factory=Duration)
+    holidays: Annotated[
+        tuple[Dates, ...],
+        Meta(
+            description="Days without an edition, by the site's calendar; their posts enter the next one.",
+            examples=[["2026-10-01..2026-10-08"]],
+        ),
+    ] = ()
+    holidays_file: Annotated[
+        Path | None,
+        Meta(
+            description="File with more of them: a date, or first..last, in each line; # begins a remark.",
+            examples=["holidays.txt"],
+        ),
+    ] = None
     expires_after: Annotated[
         Duration, Meta(description="After this time it is no longer sent to anybody.", examples=["18 h"])
     ] = _default(Duration, "18 h")
@@ -341,6 +368,13 @@ class DigestSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     def __post_init__(self) -> None:
         if not self.max_age:
             force_setattr(self, "max_age", Duration(days=max(3, self.schedule.longest_gap + 1)))
+        if not self.max_lateness:
+            force_setattr(self, "max_lateness", Duration(hours=6) if self.late == "send" else Duration(minutes=30))
+
+    @property
+    def days_off(self) -> frozenset[date]:
+        """Every day without an edition."""
+        return frozenset(day for dates in self.holidays for day in dates.days)
 
 
 class DkimSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import time, timedelta
+from datetime import date, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, NoReturn, Protocol, Self
 from urllib.parse import SplitResult, quote, urlsplit
@@ -395,6 +395,36 @@ _SECONDS = {
     **dict.fromkeys(("w", "week", "weeks"), 7 * 86400),
 }
 
+
+class Dates(str):
+    """A date, or the first and the last of several: ``2026-10-01``, ``2026-10-01..2026-10-08``."""
+
+    __slots__ = ()
+    schema_format: ClassVar[str] = "dates"
+    example: ClassVar[str] = "2026-10-01..2026-10-08"
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        text = value.isoformat() if isinstance(value, date) else as_text(value, cls.example)
+        first, dots, last = text.partition("..")
+        found = cls(f"{first.strip()}..{last.strip()}" if dots else text)
+        try:
+            days = found.days
+        except ValueError:
+            _refuse("is not a date", f"2026-10-01 or {cls.example}")
+        if not days:
+            _refuse("ends before it begins, or lasts longer than a year", cls.example)
+        return found
+
+    @property
+    def days(self) -> tuple[date, ...]:
+        """Every one of them."""
+        first, dots, last = self.partition("..")
+        start = date.fromisoformat(first)
+        count = (date.fromisoformat(last) - start).days + 1 if dots else 1
+        return tuple(start + timedelta(days=number) for number in range(count)) if count <= 366 else ()
+
+
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _DAY_NAMES = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
@@ -732,6 +762,7 @@ _KINDS: tuple[type[Kind], ...] = (
     StoreUrl,
     Destination,
     Duration,
+    Dates,
     Rhythm,
     Schedule,
     Mailbox,

@@ -13,10 +13,19 @@ from datetime import date, datetime, timedelta
 
 from digest.edition import Reason
 from digest.errors import ConfigError, StoreError
-from digest.jobs.editions import DigestPlan, EditionResult, EditionsReport, Look, Outcome, build_frozen
+from digest.jobs.editions import (
+    DigestPlan,
+    EditionResult,
+    EditionsReport,
+    Look,
+    Outcome,
+    build_frozen,
+    due_of,
+    waiting_posts,
+)
 from digest.jobs.progress import Progress, silent
 from digest.models import EditionState
-from digest.period import Kind, day_bounds, due_period, period_days, period_name
+from digest.period import Kind, day_bounds, period_days, period_name
 from digest.ports import EditionStore
 from digest.render.mail import edition_url, sent_size
 
@@ -67,15 +76,8 @@ def backfill(
     began = store.began(plan.name)
     if began is None:
         raise StoreError(f"digest {plan.name}", "it has not begun", "run digest run first")
-    due = due_period(
-        plan.schedule,
-        zone,
-        now=now,
-        began=began,
-        is_taken=lambda period: store.edition(plan.name, period) is not None,
-        catch_up=plan.catch_up,
-    ).slot
-    waiting = {post.key for post in store.candidates(plan.name, plan.categories, now - plan.max_age, now)}
+    due = due_of(store, plan, zone, began, now).slot
+    waiting = {post.key for post in waiting_posts(store, plan, zone, now)}
     report = BackfillReport(digest=plan.name)
     for done, period in enumerate(periods):
         progress("making editions", done, len(periods))

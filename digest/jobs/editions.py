@@ -30,7 +30,19 @@ from digest.edition import (
 from digest.errors import DigestError, OutputError, StoreError
 from digest.models import EditionRow, FrozenEdition, KnownPost, Recipient, SavedEdition
 from digest.past import Past, find_corrections, find_updates
-from digest.period import Due, Schedule, Slot, day_bounds, due_period, next_slot, period_days, period_name
+from digest.period import (
+    LATENESS,
+    Due,
+    Late,
+    Schedule,
+    Slot,
+    day_bounds,
+    due_period,
+    next_slot,
+    period_days,
+    period_name,
+    slots_between,
+)
 from digest.ports import EditionStore, Language, Output, Templates
 from digest.render.editions import index_path, render_edition_index, render_edition_page
 from digest.render.feeds.digests import feed_path
@@ -50,6 +62,8 @@ class Outcome(StrEnum):
     """Fewer posts than it needs; they are left to the next edition."""
     MISSED = "missed"
     """Its time passed while no run took place."""
+    HOLIDAY = "holiday"
+    """The operator wants none on that day."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,8 +80,12 @@ class DigestPlan:
     """What readers see instead of a category's name, in the order to show them."""
     max_age: timedelta = timedelta(days=3)
     """Posts older than this never enter it (its first edition apart)."""
-    catch_up: timedelta = timedelta(hours=6)
+    late: Late = Late.SEND
+    """What becomes of an edition whose time passed while nothing ran."""
+    max_lateness: timedelta = LATENESS[Late.SEND]
     """How late an edition may be made."""
+    holidays: frozenset[date] = frozenset()
+    """Local dates without an edition."""
     expires_after: timedelta = timedelta(hours=18)
     """How long after freezing it is still sent."""
     send_empty: bool = False
@@ -213,17 +231,10 @@ def _make(store: EditionStore, plan: DigestPlan, look: Look, audience: Audience,
         return []
     if began is None:
         return _make_first(store, plan, look, audience, now)
-    due = due_period(
-        plan.schedule,
-        look.imprint.zone,
-        now=now,
-        began=began,
-        is_taken=lambda period: store.edition(plan.name, period) is not None,
-        catch_up=plan.catch_up,
-    )
+    due = due_of(store, plan, look.imprint.zone, began, now)
     results = _record_missed(store, plan, due, now)
     if due.slot is not None:
-        posts = store.candidates(plan.name, plan.categories, now - plan.max_age, now)
+        posts = waiting_posts(store, plan, look.imprint.zone, now)
         days = period_days(due.slot.period)
         quiet = why_quiet(plan, look.imprint.zone, posts, now)
         if quiet is None:
@@ -254,7 +265,7 @@ def why_quiet(plan: DigestPlan, zone: ZoneInfo, posts: Sequence[KnownPost], now:
         return None
     if not posts:
         return Outcome.NOTHING_NEW
-    too_old = next_slot(plan.schedule, zone, now).at + plan.catch_up - plan.max_age
+    too_old = next_slot(plan.schedule, zone, now, plan.holidays).at + plan.max_lateness - plan.max_age
     return None if min(post.published for post in posts) < too_old else Outcome.TOO_FEW
 
 
@@ -436,11 +447,36 @@ def _readers(
         )
 
 
+def due_of(store: EditionStore, plan: DigestPlan, zone: ZoneInfo, began: datetime, now: datetime) -> Due:
+    """What is to be done about a digest at ``now``, by its schedule and what the store has of it."""
+    return due_period(
+        plan.schedule,
+        zone,
+        now=now,
+        began=began,
+        is_taken=lambda period: store.edition(plan.name, period) is not None,
+        max_lateness=plan.max_lateness,
+        holidays=plan.holidays,
+    )
+
+
+def waiting_posts(store: EditionStore, plan: DigestPlan, zone: ZoneInfo, now: datetime) -> list[KnownPost]:
+    """The posts that an edition made at ``now`` has. With ``late: skip`` those of a missed one are not among them."""
+    oldest = now - plan.max_age
+    if plan.late is Late.SKIP:
+        missed = store.skipped_periods(plan.name, Outcome.MISSED)
+        slots = slots_between(plan.schedule, zone, oldest, now) if missed else []
+        oldest = max([oldest, *(slot.at for slot in slots if slot.period in missed)])
+    return store.candidates(plan.name, plan.categories, oldest, now)
+
+
 def _record_missed(store: EditionStore, plan: DigestPlan, due: Due, now: datetime) -> list[EditionResult]:
+    """Write down, in their order, the slots that get no edition."""
+    without = [(slot, Outcome.MISSED) for slot in due.missed] + [(slot, Outcome.HOLIDAY) for slot in due.holidays]
     return [
-        EditionResult(digest=plan.name, period=slot.period, outcome=Outcome.MISSED)
-        for slot in due.missed
-        if store.skip(plan.name, slot.period, now, reason=Outcome.MISSED)
+        EditionResult(digest=plan.name, period=slot.period, outcome=outcome)
+        for slot, outcome in sorted(without, key=lambda each: each[0].at)
+        if store.skip(plan.name, slot.period, now, reason=outcome)
     ]
 
 

@@ -18,13 +18,15 @@ from digest.jobs.editions import (
     DigestPlan,
     Look,
     build_frozen,
+    due_of,
     mailed_before,
     newest_day,
     past_of,
+    waiting_posts,
     why_quiet,
 )
 from digest.models import EditionState, FrozenEdition, KnownPost, Reply, SavedEdition
-from digest.period import Slot, due_period, next_slot, period_days
+from digest.period import Slot, next_slot, period_days
 from digest.ports import EditionStore, Transport
 from digest.render.editions import render_edition_page
 from digest.render.mail import Mail, sent_size
@@ -117,16 +119,9 @@ def _draft(
             return slot, (slot.day, slot.day), posts, Reason.NEWEST_DAY, True
         slot = next_slot(plan.schedule, zone, now)
         return slot, period_days(slot.period), [], Reason.NEW, False
-    due = due_period(
-        plan.schedule,
-        zone,
-        now=now,
-        began=began,
-        is_taken=lambda period: store.edition(plan.name, period) is not None,
-        catch_up=plan.catch_up,
-    ).slot
-    slot = due or next_slot(plan.schedule, zone, now)
-    posts = store.candidates(plan.name, plan.categories, now - plan.max_age, now)
+    due = due_of(store, plan, zone, began, now).slot
+    slot = due or next_slot(plan.schedule, zone, now, plan.holidays)
+    posts = waiting_posts(store, plan, zone, now)
     return slot, period_days(slot.period), posts, Reason.NEW, due is not None
 
 

@@ -144,6 +144,16 @@ class Editions(Part):
         with self._database.writing() as connection:
             return _insert_new(connection, edition, values) is not None
 
+    def skipped_periods(self, digest: str, reason: str) -> set[str]:
+        query = select(edition.c.period).where(
+            edition.c.digest == digest,
+            edition.c.category == "",
+            edition.c.state == EditionState.SKIPPED.value,
+            edition.c.reason == reason,
+        )
+        with self._database.reading() as connection:
+            return set(connection.execute(query).scalars())
+
     def make_up(self, edition: FrozenEdition) -> SavedEdition | None:
         with self._database.writing() as connection:
             _drop_skipped(connection, edition)

@@ -87,6 +87,7 @@ def merged(one: Any, other: Any) -> Any:
 @pytest.mark.parametrize("example", [text for text in EXAMPLES if "Shangai" not in text])
 def test_example_loads(example: str, tmp_path: Path) -> None:
     """Each example does what it should in the smallest configuration."""
+    (tmp_path / "holidays.txt").write_text("2026-10-01..2026-10-08  # golden week\n", encoding="utf-8")
     path = tmp_path / "config.yaml"
     path.write_text(yaml.safe_dump(merged(SITE, yaml.safe_load(example)), allow_unicode=True), encoding="utf-8")
     load(path, {})

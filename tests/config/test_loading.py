@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -60,11 +60,43 @@ def test_default_digest(tmp_path: Path) -> None:
     assert daily.categories is None
     assert daily.schedule == "daily 08:00"
     assert daily.max_age == timedelta(days=3)
-    assert daily.catch_up == timedelta(hours=6)
+    assert daily.max_lateness == timedelta(hours=6)
     assert daily.expires_after == timedelta(hours=18)
     assert daily.max_bytes == 74_000
     assert daily.max_items is None
     assert daily.send_empty is False
+
+
+def test_lateness_depends_on_what_becomes_of_late_editions(tmp_path: Path) -> None:
+    text = "digests:\n  a: {late: merge, title: A}\n  b: {late: skip, max_lateness: 1 h, title: B}\n"
+    digests = loaded(tmp_path, text).digests
+    assert digests["a"].max_lateness == timedelta(minutes=30)
+    assert digests["b"].max_lateness == timedelta(hours=1)
+
+
+def test_holidays_come_from_the_file_and_beside_it(tmp_path: Path) -> None:
+    """The file's path is counted from the configuration; remarks and empty lines are nothing."""
+    (tmp_path / "free.txt").write_text(
+        "# golden week\n\n2026-10-01..2026-10-03 # three\n2026-12-25\n", encoding="utf-8"
+    )
+    digest = loaded(tmp_path, "digests:\n  daily: {holidays: [2027-01-01], holidays_file: free.txt}\n").digests["daily"]
+    assert digest.days_off == {
+        *(date(2026, 10, day) for day in (1, 2, 3)), date(2026, 12, 25), date(2027, 1, 1)
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(None, "cannot be read: no such file"), (b"2026-10-01\nsoon\n", "has in line 2 what is not a date"),
+     (b"\xff\xfe\xfa", "it is not UTF-8 text")],
+)  # fmt: skip
+def test_a_file_of_holidays_that_cannot_be_used_is_told_with_its_key(
+    content: bytes | None, reason: str, tmp_path: Path
+) -> None:
+    if content is not None:
+        (tmp_path / "free.txt").write_bytes(content)
+    with pytest.raises(ConfigError, match=rf"digests\.daily\.holidays_file: free\.txt .*{reason}"):
+        loaded(tmp_path, "digests:\n  daily: {holidays_file: free.txt}\n")
 
 
 def test_empty_sections_are_as_good_as_none(tmp_path: Path) -> None:
@@ -77,13 +109,13 @@ def test_empty_sections_are_as_good_as_none(tmp_path: Path) -> None:
 def test_sections_of_merged_keys(tmp_path: Path) -> None:
     """YAML's anchors and merge keys work; the first to bring a key wins, the mapping's own before all."""
     text = (
-        "digests:\n  morning: &base\n    title: M\n    max_age: 2 days\n    catch_up: 1 h\n"
-        "  noon: &other\n    title: O\n    max_items: 7\n    catch_up: 2 h\n"
+        "digests:\n  morning: &base\n    title: M\n    max_age: 2 days\n    max_lateness: 1 h\n"
+        "  noon: &other\n    title: O\n    max_items: 7\n    max_lateness: 2 h\n"
         "  evening:\n    <<: [*base, *other]\n    title: E\n"
     )
     evening = loaded(tmp_path, text).digests["evening"]
     assert (evening.title, evening.max_items) == ("E", 7)
-    assert (evening.max_age, evening.catch_up) == (timedelta(days=2), timedelta(hours=1))
+    assert (evening.max_age, evening.max_lateness) == (timedelta(days=2), timedelta(hours=1))
 
 
 def test_block_texts_become_one_line(tmp_path: Path) -> None:

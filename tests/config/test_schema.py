@@ -75,6 +75,6 @@ def test_defaults_stand_as_they_are_written() -> None:
     """An editor shows ``2 MB`` and not the number of bytes."""
     definitions = editor_schema()["$defs"]
     assert definitions["PostSettings"]["properties"]["max_bytes"]["default"] == "2 MB"
-    assert definitions["DigestSettings"]["properties"]["catch_up"]["default"] == "6 h"
+    assert definitions["DigestSettings"]["properties"]["expires_after"]["default"] == "18 h"
     assert definitions["FeedSettings"]["properties"]["full_text"]["default"] is False
     assert "default" not in definitions["MailSettings"]["properties"]["port"]

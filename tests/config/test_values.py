@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import pickle
-from datetime import time, timedelta
+from datetime import date, time, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -13,6 +13,7 @@ import pytest
 from digest import period
 from digest.config.values import (
     PARSERS,
+    Dates,
     Destination,
     Duration,
     Host,
@@ -22,6 +23,7 @@ from digest.config.values import (
     MailSize,
     Network,
     Permalink,
+    Rhythm,
     S3Url,
     Schedule,
     SiteUrl,
@@ -265,6 +267,67 @@ def test_schedule_has_days_and_time(written: str, days: tuple[int, ...], at: tim
 def test_schedule_is_what_period_computes_with(written: str, rule: period.Schedule) -> None:
     """Once a week is weekly, every day is daily, all else is by the days."""
     assert Schedule.parse(written).rule == rule
+
+
+@pytest.mark.parametrize(
+    ("written", "spelled", "rule"),
+    [
+        ("every 5 minutes", "every 5 minutes", period.Every(minutes=5)),
+        ("Every 90 min", "every 90 minutes", period.Every(minutes=90)),
+        ("every minute", "every 1 minutes", period.Every(minutes=1)),
+        ("every hour", "every 60 minutes", period.Every(minutes=60)),
+        ("hourly", "every 60 minutes", period.Every(minutes=60)),
+        ("every 2 h", "every 120 minutes", period.Every(minutes=120)),
+        ("every day 7:30", "daily 07:30", period.daily(time(7, 30))),
+        ("every sat 08:00", "weekly sat 08:00", period.weekly(6, time(8))),
+        ("cron: 30  7 * * MON-FRI", "cron 30 7 * * mon-fri", period.parse_cron("30 7 * * mon-fri")),
+        ("cron */10 7-19 * * *", "cron */10 7-19 * * *", period.parse_cron("*/10 7-19 * * *")),
+    ],
+)
+def test_rhythm_has_one_spelling_and_a_rule(written: str, spelled: str, rule: period.Rule) -> None:
+    rhythm = Rhythm.parse(written)
+    assert rhythm == spelled
+    assert rhythm.rule == rule
+    assert Rhythm.parse(spelled) == spelled
+
+
+@pytest.mark.parametrize(
+    ("kind", "written", "reason"),
+    [
+        (Rhythm, "every 0 minutes", "is not a schedule"),
+        (Rhythm, "every 90 s", "not a number of minutes"),
+        (Rhythm, "every 2 days", "not a number of minutes"),
+        (Rhythm, "every now and then", "is not a schedule"),
+        (Rhythm, "cron: 0 8 * * 1-5", "count differently; write for example: cron 30 7"),
+        (Rhythm, "cron", "five fields"),
+        (Schedule, "every 5 minutes", "is more than once a day"),
+        (Schedule, "hourly", "is more than once a day"),
+        (Schedule, "cron 0 8,20 * * *", "is more than once a day"),
+        (Schedule, "cron 0 8 31 2 *", "never comes"),
+        (Dates, "tomorrow", "is not a date; write for example: 2026-10-01 or"),
+        (Dates, "2026-10-08..2026-10-01", "ends before it begins"),
+        (Dates, "2026-10-01..2027-12-31", "longer than a year"),
+        (Dates, "2026-10-01..", "is not a date"),
+    ],
+)
+def test_schedules_and_dates_that_mean_nothing_are_refused(kind: type, written: str, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        PARSERS[kind](written)
+
+
+def test_schedule_of_a_crontab_line() -> None:
+    """Once a month is named by its day, and waits as long as a month for its posts."""
+    schedule = Schedule.parse("cron: 0 8 1 * *")
+    assert schedule.longest_gap == 31
+    assert schedule.rule.kind is period.Kind.WEEKDAYS
+    assert Schedule.parse("cron: 0 8 * * sat").rule == period.weekly(6, time(8))
+
+
+def test_dates_are_one_or_several() -> None:
+    """As YAML gives a date, as text, or the first and the last."""
+    assert Dates.parse(date(2026, 10, 1)) == "2026-10-01"
+    assert Dates.parse("2026-10-01").days == (date(2026, 10, 1),)
+    assert Dates.parse("2026-12-31 .. 2027-01-02").days == (date(2026, 12, 31), date(2027, 1, 1), date(2027, 1, 2))
 
 
 def test_mailbox_has_name_and_address() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import time, timedelta
+from datetime import date, time, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from digest.edition import CategoryTitle, Earlier, Limits, edition_from_json
 from digest.errors import OutputError, StoreError, TemplateError
 from digest.jobs.editions import EditionsReport, Outcome
 from digest.models import Changes, EditionState, Post, Revision
-from digest.period import weekly
+from digest.period import Late, weekly
 from digest.store import SqlStore
 from digest.subscription import choice_label
 
@@ -113,6 +113,41 @@ def test_too_late_is_missed_and_said_once(begun: Any) -> None:
     assert outcomes(begun.make("2026-11-25 14:06")) == []
     begun.make("2026-11-26 08:00")
     assert titles(begun, "2026-11-26") == ["标题0004"], "nothing is lost, it comes a day later"
+
+
+def test_late_merge_puts_the_posts_of_a_late_edition_into_the_next(begun: Any) -> None:
+    """Half an hour is no lateness; later than that nothing goes out."""
+    begun.plan = replace(begun.plan, late=Late.MERGE, max_lateness=timedelta(minutes=30))
+    begun.collect("2026-11-25 07:00", "2026-11-25 06:00")
+    assert outcomes(begun.make("2026-11-25 08:31")) == [("2026-11-25", Outcome.MISSED)]
+    begun.collect("2026-11-26 07:00", "2026-11-26 06:00")
+    assert outcomes(begun.make("2026-11-26 08:30")) == [("2026-11-26", Outcome.MADE)]
+    assert titles(begun, "2026-11-26") == ["标题0005", "标题0004"]
+
+
+def test_late_skip_mails_the_posts_of_a_late_edition_never(begun: Any) -> None:
+    """Also when the edition after it was made in time; what came after the missed time is news."""
+    begun.plan = replace(begun.plan, late=Late.SKIP, max_lateness=timedelta(minutes=30))
+    begun.collect("2026-11-25 12:00", "2026-11-24 20:00", "2026-11-25 07:59", "2026-11-25 09:00")
+    assert outcomes(begun.make("2026-11-25 12:00")) == [("2026-11-25", Outcome.MISSED)]
+    assert outcomes(begun.make("2026-11-26 08:00")) == [("2026-11-26", Outcome.MADE)]
+    assert titles(begun, "2026-11-26") == ["标题0006"]
+    begun.collect("2026-11-26 20:00", "2026-11-26 19:00")
+    assert outcomes(begun.make("2026-11-27 08:00")) == [("2026-11-27", Outcome.MADE)]
+    assert titles(begun, "2026-11-27") == ["标题0007"]
+
+
+def test_a_holiday_has_no_edition_and_its_posts_wait(begun: Any) -> None:
+    """It is written down as such, once; a downtime that ends on one makes nothing late."""
+    begun.plan = replace(begun.plan, holidays=frozenset({date(2026, 11, 25), date(2026, 11, 26)}))
+    begun.collect("2026-11-25 07:00", "2026-11-25 06:00")
+    report = begun.make("2026-11-25 08:00")
+    assert outcomes(report) == [("2026-11-25", Outcome.HOLIDAY)]
+    assert not report.warnings
+    assert outcomes(begun.make("2026-11-25 08:01")) == []
+    assert outcomes(begun.make("2026-11-27 08:00")) == [("2026-11-26", Outcome.HOLIDAY), ("2026-11-27", Outcome.MADE)]
+    assert titles(begun, "2026-11-27") == ["标题0004"]
+    assert begun.store.skipped_periods("daily", Outcome.HOLIDAY) == {"2026-11-25", "2026-11-26"}
 
 
 def test_a_quiet_day_sends_nothing_unless_wanted(begun: Any) -> None:
