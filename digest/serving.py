@@ -125,22 +125,12 @@ class Serving:
             self._server = self._make_server(replace(self.service, send_waiting=self._answer_people))
 
     def _make_server(self, running: Service) -> uvicorn.Server:
-        import uvicorn
-
         from digest.cli.site import site_app
+        from digest.web.server import make_server
 
         host = self.options.host
-        app = site_app(running, local=host in ("127.0.0.1", "::1", "localhost"))
-        server = uvicorn.Server(
-            uvicorn.Config(
-                app,
-                log_level="warning",
-                access_log=False,  # paths hold tokens
-                server_header=False,
-                proxy_headers=False,
-                timeout_keep_alive=5,
-                timeout_graceful_shutdown=3,
-            )
+        server = make_server(
+            site_app(running, local=host in ("127.0.0.1", "::1", "localhost")), host, self.options.port
         )
         server.capture_signals = nullcontext  # type: ignore[method-assign, assignment] # they are ours
         return server

@@ -1,33 +1,98 @@
-"""The site as one ASGI application: the subscription pages, and the output folder for everything else. What is in a
-bucket is not served from here."""
+"""The site as one ASGI application: routes of the service itself, the subscription pages, and the output folder for
+everything else. What is in a bucket is not served from here."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
-from starlette.routing import Mount
-from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import BaseRoute
 
 from digest.app import Service
+from digest.config import Settings
 from digest.web import Site, create_app
-from digest.web.guard import networks
+from digest.web.files import Files, Options
+from digest.web.front import Front
+from digest.web.guard import networks, secured
+
+LONGEST_MAX_AGE = 900
+"""Seconds; readers take a larger value as the pause they should make."""
+_RETIRED_FOR = 60.0
+"""Seconds for which is known which feeds are no longer made."""
 
 
-def site_app(running: Service, *, local: bool) -> ASGIApp:
-    """``local``: it is for this machine alone, and may be asked for by its name."""
+def site_app(running: Service, *, local: bool, routes: Sequence[BaseRoute] = ()) -> Front:
+    """``local``: it is for this machine alone, and may be asked for by its name. ``routes`` are asked before anything
+    else, and under any name."""
     settings = running.settings
-    app = subscription_app(running, local=local) if settings.subscriptions.enabled else Starlette()
-    if isinstance(settings.output, Path):
-        settings.output.mkdir(parents=True, exist_ok=True)
-        files = StaticFiles(directory=settings.output, html=True)
-        app.router.routes.append(Mount("/", files, name="output"))
-    return app
+    output = settings.output if isinstance(settings.output, Path) else None
+    if output is not None:
+        output.mkdir(parents=True, exist_ok=True)
+    files = Files(
+        root=output,
+        options=Options(
+            max_age=max_age(settings), address=str(settings.feeds_url), hubs=tuple(map(str, settings.feeds.hubs))
+        ),
+        nothing=lambda status: _missing(running, status),
+        is_gone=Retired(running),
+    )
+    pages = subscription_app(running, local=local) if settings.subscriptions.enabled else None
+    return Front(files, routes=routes, pages=pages, prefix=urlsplit(settings.subscriptions_url).path.rstrip("/"))
+
+
+def max_age(settings: Settings) -> int:
+    """Seconds for which a feed may be kept: as long as the shortest interval between runs, if there is one."""
+    rhythms = [settings.posts.schedule, *(each.schedule for each in settings.categories if each.schedule)]
+    minutes = [int(rhythm.split()[1]) for rhythm in rhythms if rhythm.startswith("every ")]
+    return min([LONGEST_MAX_AGE, *(60 * each for each in minutes)])
+
+
+def _missing(running: Service, status: int) -> Response:
+    """The page for what is not there, in the site's language."""
+    settings = running.settings
+    frame = {
+        "site_title": settings.site.title,
+        "site_url": str(settings.site.url),
+        "description": "",
+        "canonical": f"{settings.feeds_url}/",
+        "discover": (),
+        "feeds_page": f"{settings.feeds_url}/feeds/",
+        "gone": status == 410,
+    }
+    return secured(HTMLResponse(running.templates.render("web/missing.html", frame), status))
+
+
+class Retired:
+    """Knows the files of feeds and formats that the settings no longer ask for: whoever still polls them may stop."""
+
+    def __init__(self, running: Service, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._running = running
+        self._clock = clock
+        self._until = 0.0
+        self._paths: frozenset[str] = frozenset()
+
+    def __call__(self, path: str) -> bool:
+        if self._clock() >= self._until:
+            self._paths = self._look()
+            self._until = self._clock() + _RETIRED_FOR
+        return path in self._paths
+
+    def _look(self) -> frozenset[str]:
+        from digest.render.feeds.catalogue import TAG, files_of
+
+        feeds = self._running.settings.feeds
+        paths: set[str] = set()
+        for row in self._running.store.feeds():
+            wanted = row.kind != TAG or feeds.tags is True or (feeds.tags is not False and row.name in feeds.tags)
+            kept = files_of(row.kind, row.stem, feeds.formats) if wanted else ()
+            paths |= {path for path in files_of(row.kind, row.stem) if path} - set(kept)
+        return frozenset(paths)
 
 
 def subscription_app(running: Service, *, local: bool) -> Starlette:

@@ -18,10 +18,9 @@ from html import unescape
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
-import uvicorn
-
 from digest.app import Service, service
 from digest.cli.site import site_app
+from digest.web.server import make_server
 
 CONFIG = """\
 site:
@@ -175,9 +174,7 @@ def serving(folder: Path, *, proxies: str = "[]") -> Iterator[Served]:
     config = folder / "config.yaml"
     config.write_text(CONFIG.format(port=port, proxies=proxies), encoding="utf-8")
     with service(config) as running:
-        server = uvicorn.Server(
-            uvicorn.Config(site_app(running, local=True), log_level="critical", access_log=False, proxy_headers=False)
-        )
+        server = make_server(site_app(running, local=True))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
         while not server.started:
