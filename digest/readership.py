@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from digest.jobs.bounces import BounceReport
     from digest.jobs.deliver import Outgoing
     from digest.jobs.editions import DigestPlan
+    from digest.jobs.moving import Moving
     from digest.jobs.people import People
     from digest.jobs.subscribe import Desk, Links
     from digest.ports import Language, Templates
@@ -86,7 +87,15 @@ class Readership:
             signups_total=wanted.signups_total,
             keep_ip=wanted.keep_ip,
         )
-        return Desk(self.store, self.keys, policy, self._write)
+        return Desk(self.store, self.keys, policy, self._write, self.moving)
+
+    @cached_property
+    def moving(self) -> Moving:
+        """New addresses."""
+        from digest.jobs.moving import Moving
+
+        most = self.settings.subscriptions.mails_per_address
+        return Moving(self.store, self.keys, self._write, mails_per_address=most)
 
     @cached_property
     def people(self) -> People:
@@ -219,7 +228,7 @@ class Readership:
         kind = Notice(str(about["kind"]))
         if kind is Notice.CONFIRM:
             return self.links.confirm(int(str(about["consent"])))
-        if kind is Notice.ALREADY:
+        if kind in (Notice.ALREADY, Notice.MOVED):
             return self.links.manage(row.subscriber or 0)
         return self.links.errand(int(str(about["errand"])))
 

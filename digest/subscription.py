@@ -64,6 +64,8 @@ class Origin(StrEnum):
     FORM = "form"
     IMPORT = "import"
     OPERATOR = "operator"
+    MOVE = "move"
+    """A new address for what was read before."""
 
 
 class Errand(StrEnum):
@@ -71,6 +73,14 @@ class Errand(StrEnum):
 
     EXPORT = "export"
     ERASE = "erase"
+    MOVE = "move"
+    """To name a new address."""
+    ARRIVE = "arrive"
+    """To confirm a new address; mailed to that one."""
+
+
+ASKABLE = (Errand.EXPORT, Errand.ERASE, Errand.MOVE)
+"""What the preference page offers."""
 
 
 class Notice(StrEnum):
@@ -80,6 +90,10 @@ class Notice(StrEnum):
     ALREADY = "already"
     EXPORT = "export"
     ERASE = "erase"
+    MOVE = "move"
+    ARRIVE = "arrive"
+    MOVED = "moved"
+    """Told to the old address."""
 
 
 # ---------------------------------------------------------------- addresses
@@ -209,6 +223,11 @@ class Subscriber:
     def active(self) -> tuple[Subscription, ...]:
         return tuple(each for each in self.subscriptions if each.state is ListState.ACTIVE)
 
+    @property
+    def choices(self) -> tuple[Choice, ...]:
+        """What is read now."""
+        return tuple(Choice(digest=each.digest, categories=each.categories) for each in self.active)
+
     def to(self, digest: str) -> Subscription | None:
         return next((each for each in self.subscriptions if each.digest == digest), None)
 
@@ -230,6 +249,18 @@ class Consent:
     ip: str = ""
     """Shortened; empty unless the operator keeps it."""
     confirmed_at: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Request:
+    """A fresh link that was asked for."""
+
+    subscriber: int
+    errand: Errand
+    asked_at: datetime
+    used: bool
+    address: str = ""
+    """The new address (``Errand.ARRIVE``)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -107,6 +107,30 @@ def remove(address: str, digest: str | None, config: Path) -> int:
     return 0
 
 
+@command.command("move")
+@click.argument("address")
+@click.argument("new")
+@_SOURCE
+@_DATE
+@config_option
+def move(address: str, new: str, consent: str | None, consent_date: str | None, config: Path) -> int:
+    """Send the mail of ADDRESS to NEW. Without --consent it is asked to confirm by mail first; the old one is told.
+
+    For example: digest subscribers move reader@example.com reader@example.org
+    """
+    from digest.jobs.moving import Moved
+
+    proof = _proof(consent, consent_date)
+    with _people(config) as (people, readership, now):
+        reader, to = people.find(address), people.parse(new)
+        if proof is None:
+            result = readership.moving.ask(reader, to, now)
+        else:
+            result = readership.moving.vouch(reader, to, now, text=proof.source, given_at=proof.given_at)
+    click.echo(f"{address.strip()} to {to.address}: {result.value}")
+    return 0 if result in (Moved.MOVED, Moved.ASKED) else 1
+
+
 @command.command("erase")
 @click.argument("address")
 @click.option("--yes", is_flag=True, help="Do not ask.")

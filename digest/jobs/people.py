@@ -174,6 +174,10 @@ class People:
                 self._store.change(reader.key, row.wishes, ends, (), now)
         return verdict
 
+    def parse(self, address: str) -> MailAddress:
+        """Raises DigestError for what mail cannot be sent to."""
+        return _parsed(address)
+
     def find(self, address: str) -> Subscriber:
         """Raises DigestError if nobody has it."""
         found = self._store.subscriber_by(canonical(address.strip()))

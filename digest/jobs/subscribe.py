@@ -7,7 +7,7 @@ None, whatever is wrong with it. Mails are queued in the ledger in the same tran
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -15,8 +15,10 @@ from ipaddress import ip_address
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
+from digest.jobs.moving import Moving, WriteNotice
 from digest.models import FrozenEdition, Recipient
 from digest.subscription import (
+    ASKABLE,
     CONFIRM_WITHIN,
     FRESH,
     Answer,
@@ -28,6 +30,7 @@ from digest.subscription import (
     Notice,
     Offer,
     Origin,
+    Request,
     Standing,
     Subscriber,
     Wishes,
@@ -76,14 +79,10 @@ class SubscriberStore(Protocol):
         notice: Notice,
         mail: tuple[FrozenEdition, Recipient],
     ) -> bool: ...
-    def errand(self, key: int) -> tuple[int, Errand, datetime, bool] | None: ...
+    def errand(self, key: int) -> Request | None: ...
     def use_errand(self, key: int, now: datetime) -> bool: ...
     def dossier(self, key: int) -> dict[str, Any] | None: ...
     def erase(self, key: int, now: datetime) -> bool: ...
-
-
-WriteNotice = Callable[[Notice, str, datetime, dict[str, int]], tuple[FrozenEdition, Recipient]]
-"""Makes the mail of a notice to an address, not yet queued; the numbers become part of its document."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -137,6 +136,8 @@ class Opened(StrEnum):
     MANAGE = "manage"
     EXPORT = "export"
     ERASE = "erase"
+    MOVE = "move"
+    ARRIVE = "arrive"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -149,13 +150,17 @@ class Page:
     digest: str = ""
     """The list of an unsubscribe link; empty if nobody offers it any more."""
     consent: Consent | None = None
+    request: Request | None = None
 
 
 class Desk:
     """The use cases, bound to a store and its keys."""
 
-    def __init__(self, store: SubscriberStore, keys: Keyring, policy: Policy, write: WriteNotice) -> None:
+    def __init__(
+        self, store: SubscriberStore, keys: Keyring, policy: Policy, write: WriteNotice, moving: Moving
+    ) -> None:
         self.policy = policy
+        self._moving = moving
         self._store = store
         self._keys = keys
         self._write = write
@@ -272,7 +277,7 @@ class Desk:
     def request(self, text: str, errand: Errand, now: datetime) -> bool | None:
         """Have a fresh link mailed to the reader's own address. False if that was done too often today."""
         page = self._managing(text, now)
-        if page is None or page.subscriber is None:
+        if page is None or page.subscriber is None or errand not in ASKABLE:
             return None
         notice = Notice(errand.value)
         hashed = self._keys.hashed(canonical(page.subscriber.address))
@@ -290,6 +295,29 @@ class Desk:
         """Forget one person. False for a link that is worth nothing."""
         reader = self._used(text, Opened.ERASE, now)
         return reader is not None and self._store.erase(reader.key, now)
+
+    def move(self, text: str, address: str, now: datetime) -> Asked | None:
+        """Name a new address: a link is mailed to it, if it may get mail. The answer depends on what was written, never
+        on whose address it is. None for a link that is worth nothing. Raises nothing that depends on who asks."""
+        page = self.open(text, now)
+        if page is None or page.opened is not Opened.MOVE:
+            return None
+        try:
+            new = parse_address(address)
+        except InvalidAddress:
+            return Asked.BAD_ADDRESS
+        reader = self._used(text, Opened.MOVE, now)
+        if reader is None:
+            return None
+        self._moving.ask(reader, new, now)
+        return Asked.NOTED
+
+    def arrive(self, text: str, now: datetime) -> bool:
+        """Confirm a new address. False for a link that is worth nothing."""
+        token, page = self._keys.read(text), self.open(text, now)
+        if token is None or page is None or page.request is None or page.opened is not Opened.ARRIVE:
+            return False
+        return page.subscriber is not None and self._moving.arrive(page.subscriber, token.subject, page.request, now)
 
     def _used(self, text: str, opened: Opened, now: datetime) -> Subscriber | None:
         token, page = self._keys.read(text), self.open(text, now)
@@ -323,14 +351,11 @@ class Desk:
         return None if reader is None else Page(opened=Opened.MANAGE, subscriber=reader)
 
     def _open_errand(self, token: Token, now: datetime) -> Page | None:
-        found = self._store.errand(token.subject)
-        if found is None:
+        request = self._store.errand(token.subject)
+        if request is None or request.used or now - request.asked_at > FRESH:
             return None
-        key, errand, asked_at, used = found
-        reader = self._store.subscriber(key)
-        if reader is None or used or now - asked_at > FRESH:
-            return None
-        return Page(opened=Opened(errand.value), subscriber=reader)
+        reader = self._store.subscriber(request.subscriber)
+        return None if reader is None else Page(opened=Opened(request.errand.value), subscriber=reader, request=request)
 
 
 def shortened(ip: str, bits4: int, bits6: int) -> str:

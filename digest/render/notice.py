@@ -69,6 +69,39 @@ def _words(notice: Notice, site: str, language: Language) -> tuple[str, str, str
             _("Change what you get, and when"),
             _("If it was not you, do nothing: nothing was changed."),
         )
+    if notice is Notice.MOVE:
+        return (
+            _("Your new address at {site}", site=site),
+            _(
+                "Here is the link to have your mail from {site} sent to another address than {address}.",
+                site=site,
+                address=address,
+            ),
+            _("Name a new address"),
+            once,
+        )
+    if notice is Notice.ARRIVE:
+        return (
+            _("Please confirm your new address at {site}", site=site),
+            _(
+                "Somebody, probably you, wants their mail from {site} to be sent to {address} from now on.",
+                site=site,
+                address=address,
+            ),
+            _("Yes, send it here"),
+            once,
+        )
+    if notice is Notice.MOVED:
+        return (
+            _("Your mail from {site} goes to another address now", site=site),
+            _(
+                "As somebody, probably you, asked for, mail from {site} is no longer sent to {address}.",
+                site=site,
+                address=address,
+            ),
+            _("Change what you get, and when"),
+            _("If it was not you, open the link and unsubscribe, then subscribe again."),
+        )
     if notice is Notice.EXPORT:
         return (
             _("Your data at {site}", site=site),

@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeDecorator
 
-HEAD = "0004"
+HEAD = "0005"
 """The schema's version: the newest migration."""
 
 VERSION_TABLE = "digest_schema"
@@ -383,10 +383,11 @@ errand = Table(
     Column("kind", Text, nullable=False),
     Column("asked_at", Moment, nullable=False),
     Column("used_at", Moment),
+    Column("address", Words),
     Index("errand_subscriber", "subscriber_key"),
     sqlite_autoincrement=True,
 )
-"""Fresh links to a reader's data, each good for once."""
+"""Fresh links to a reader's data, each good for once; ``address`` is a new one that is not confirmed yet."""
 
 suppression = Table(
     "suppression",

@@ -45,6 +45,7 @@ from digest.subscription import (
     Origin,
     Reader,
     Reason,
+    Request,
     Standing,
     Subscriber,
     Subscription,
@@ -226,30 +227,77 @@ class Subscribers(Part):
         most: int,
         notice: Notice,
         mail: tuple[FrozenEdition, Recipient],
+        address: str | None = None,
     ) -> bool:
         """Note that a reader wants a fresh link, and queue the mail with it. False if there were too many of these
-        within a day. The mail's document gets the errand's key."""
+        within a day, to whom ``hashed`` is. The mail's document gets the errand's key. ``address`` is the new one that
+        the link confirms."""
         with self._database.writing() as connection:
             if _count(connection, _kind(notice), hashed, now - _DAY) >= most:
                 return False
-            opened = insert(errand).values(subscriber_key=key, kind=kind.value, asked_at=now).returning(errand.c.key)
+            values = {"subscriber_key": key, "kind": kind.value, "asked_at": now, "address": address}
+            opened = insert(errand).values(**values).returning(errand.c.key)
             number = connection.execute(opened).scalar_one()
             _queue_notice(
                 connection, notice, *mail, subscriber_key=key, hashed=hashed, now=now, extra={"errand": number}
             )
         return True
 
-    def errand(self, key: int) -> tuple[int, Errand, datetime, bool] | None:
-        """Reader, what for, when, and whether it is used up."""
+    def errand(self, key: int) -> Request | None:
         with self._database.reading() as connection:
             row = connection.execute(select(errand).where(errand.c.key == key)).first()
-        return None if row is None else (row.subscriber_key, Errand(row.kind), row.asked_at, row.used_at is not None)
+        if row is None:
+            return None
+        return Request(
+            subscriber=row.subscriber_key,
+            errand=Errand(row.kind),
+            asked_at=row.asked_at,
+            used=row.used_at is not None,
+            address=row.address or "",
+        )
 
     def use_errand(self, key: int, now: datetime) -> bool:
         """False if somebody was first."""
-        used = update(errand).where(errand.c.key == key, errand.c.used_at.is_(None)).values(used_at=now)
         with self._database.writing() as connection:
-            return connection.execute(used).rowcount == 1
+            return _use_errand(connection, key, now)
+
+    def tell(self, key: int, notice: Notice, hashed: str, now: datetime, mail: tuple[FrozenEdition, Recipient]) -> None:
+        """Queue a mail to one reader."""
+        with self._database.writing() as connection:
+            _queue_notice(connection, notice, *mail, subscriber_key=key, hashed=hashed, now=now)
+
+    def move(
+        self,
+        key: int,
+        given: Consent,
+        hashed: str,
+        now: datetime,
+        *,
+        farewell: tuple[Notice, FrozenEdition, Recipient],
+        request: int | None = None,
+    ) -> bool:
+        """Give a reader another address (``given``'s, whose keyed hash is ``hashed``), use up the request for it, keep
+        the proof, and queue the mail that tells the old one. Whoever had that address and reads nothing is taken over.
+        Bounces of the old mailbox say nothing about the new one. False if the request is used up, or somebody who
+        reads has the address."""
+        with self._database.writing() as connection:
+            if request is not None and not _use_errand(connection, request, now):
+                return False
+            row = connection.execute(select(subscriber).where(subscriber.c.key == key)).first()
+            other = connection.scalar(
+                select(subscriber.c.key).where(subscriber.c.canonical == given.canonical, subscriber.c.key != key)
+            )
+            if row is None or (other is not None and not _take_over(connection, int(other), key)):
+                return False
+            values = {"address": given.address, "canonical": given.canonical, "hash": hashed}
+            fresh = {"held_until": None, "probe_at": None}
+            connection.execute(update(subscriber).where(subscriber.c.key == key).values(**values, **fresh))
+            found_by = update(consent).where(consent.c.subscriber_key == key).values(canonical=given.canonical)
+            connection.execute(found_by)  # links of earlier confirmations lead to the reader still
+            connection.execute(insert(consent).values(**_consent_values(given), subscriber_key=key, handled=True))
+            connection.execute(delete(refusal).where(refusal.c.hash == row.hash))
+            _queue_notice(connection, *farewell, subscriber_key=key, hashed=row.hash, now=now)
+        return True
 
     # ------------------------------------------------- data of one person
 
@@ -437,6 +485,27 @@ class Subscribers(Part):
         if found.state != ListState.ACTIVE.value:
             return "unsubscribed"
         return "paused" if found.pause_ends is not None and found.pause_ends > now else ""
+
+
+# ------------------------------------------------------------ fresh links
+
+
+def _use_errand(connection: Connection, key: int, now: datetime) -> bool:
+    used = update(errand).where(errand.c.key == key, errand.c.used_at.is_(None)).values(used_at=now)
+    return connection.execute(used).rowcount == 1
+
+
+def _take_over(connection: Connection, other: int, key: int) -> bool:
+    """Make what is kept about ``other``, who reads nothing, part of what is kept about ``key``. False if they read
+    something."""
+    reads = (subscription.c.subscriber_key == other, subscription.c.state == ListState.ACTIVE.value)
+    if connection.scalar(select(literal(1)).where(*reads).limit(1)) is not None:
+        return False
+    for table in (consent, delivery, errand):
+        connection.execute(update(table).where(table.c.subscriber_key == other).values(subscriber_key=key))
+    connection.execute(delete(subscription).where(subscription.c.subscriber_key == other))
+    connection.execute(delete(subscriber).where(subscriber.c.key == other))
+    return True
 
 
 # ---------------------------------------------------------------- sign-ups

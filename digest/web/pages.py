@@ -26,7 +26,7 @@ from starlette.routing import Route
 
 from digest.jobs.subscribe import Asked, Desk, Opened, Page, SignUp
 from digest.ports import Language, Templates
-from digest.subscription import Choice, Errand, Frequency, Offer, Subscriber, Wishes, is_zone
+from digest.subscription import ASKABLE, Choice, Errand, Frequency, Offer, Subscriber, Wishes, is_zone
 from digest.web.guard import Form, HostGuard, Network, TooMuch, is_foreign, read_form, secured, visitor
 
 _STATUS = {Asked.NOTED: 200, Asked.TOO_MANY: 429}
@@ -108,9 +108,7 @@ class _Pages:
         result = await run_in_threadpool(self._desk.ask, asked, self._clock())
         if result is not Asked.NOTED:
             return self._form(status=_STATUS.get(result, 400), result=result, form=form)
-        answer = self._show("web/sent.html", {})
-        answer.background = BackgroundTask(self._afterwards)
-        return answer
+        return self._later("web/sent.html")
 
     def _sign_up(self, form: Form, ip: str) -> SignUp:
         return SignUp(
@@ -178,6 +176,11 @@ class _Pages:
             return self._exported(self._desk.export(token, now))
         if page.opened is Opened.ERASE and action == "erase":
             return self._show("web/erased.html", {}) if self._desk.erase(token, now) else self._nothing(404)
+        if page.opened is Opened.MOVE and action == "move":
+            return self._moved(page, self._desk.move(token, _first(form, "email"), now), _first(form, "email"))
+        if page.opened is Opened.ARRIVE and action == "arrive":
+            arrived = self._desk.arrive(token, now)
+            return self._later("web/arrived.html") if arrived else self._nothing(404)
         return self._page(page)
 
     def _manage(self, token: str, form: Form, action: str, now: datetime) -> Response:
@@ -188,12 +191,25 @@ class _Pages:
             )
         if action == "everything":
             return self._page(self._desk.unsubscribe(token, now, everything=True), done="left")
-        if action in tuple(Errand):
+        if action in ASKABLE:
             queued = self._desk.request(token, Errand(action), now)
             answer = self._page(self._desk.open(token, now), done="mailed" if queued else "too many")
             answer.background = BackgroundTask(self._afterwards)
             return answer
         return self._page(self._desk.open(token, now))
+
+    def _moved(self, page: Page, asked: Asked | None, typed: str) -> Response:
+        if asked is None:
+            return self._nothing(404)
+        if asked is Asked.NOTED:
+            return self._later("web/sent.html")
+        return self._show("web/move.html", {"problem": asked.value, "email": typed[:254]}, status=400)
+
+    def _later(self, template: str) -> Response:
+        """A page whose request left mail to be sent."""
+        answer = self._show(template, {})
+        answer.background = BackgroundTask(self._afterwards)
+        return answer
 
     def _exported(self, data: dict[str, Any] | None) -> Response:
         if data is None:
@@ -210,6 +226,8 @@ class _Pages:
             context |= self._leaving(page)
         elif page.opened is Opened.MANAGE and page.subscriber is not None:
             context |= self._preferences(page.subscriber)
+        elif page.opened is Opened.MOVE:
+            context |= {"problem": "", "email": ""}
         elif page.opened is Opened.CONFIRM and page.consent is not None:
             context["confirmed"] = page.consent.confirmed_at is not None
         return self._show(f"web/{page.opened.value}.html", context)

@@ -28,7 +28,7 @@ from scripted_smtp import serving as smtp_serving
 from digest.errors import ConfigError
 from digest.mail.dkim import OVERSIGNED, SIGNED, Signer, relaxed_body, relaxed_field
 from digest.mail.smtp import SmtpTransport
-from digest.subscription import Errand
+from digest.subscription import ASKABLE
 from tests.subscribers.reader_world import CONFIG, World, opened, token
 
 DOMAIN = "news.example.com"
@@ -273,7 +273,7 @@ def test_every_mail_is_signed(signing: World) -> None:
     """Digests, confirmations, links to one's data: as they lie in the outbox."""
     signing.begin()
     manage = token(signing.join())
-    for errand in Errand:
+    for errand in ASKABLE:
         signing.desk.request(manage, errand, signing.now)
     signing.sent()
     signing.later(days=1)

@@ -18,8 +18,11 @@ from html import unescape
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
-from digest.app import Service, service
+from digest.app import App, Moment, Service, service
+from digest.cli.report import report_to_json
 from digest.cli.site import site_app
+from digest.jobs.progress import silent
+from digest.subscription import Notice
 from digest.web.server import make_server
 
 CONFIG = """\
@@ -107,7 +110,7 @@ class Served:
         """Wait until so many mails are in the outbox: all of them, by recipient."""
         deadline = time.monotonic() + seconds
         while True:
-            files = sorted((self.folder / "var" / "outbox").glob("*.eml"), key=lambda path: path.stat().st_mtime_ns)
+            files = self.outbox()
             if len(files) >= number or time.monotonic() > deadline:
                 assert len(files) == number
                 return [_parsed(path) for path in files]
@@ -115,7 +118,7 @@ class Served:
 
     def join(self, address: str = "ann@example.org") -> str:
         """Sign up and confirm. Returns the address of the preferences."""
-        before = len(list((self.folder / "var" / "outbox").glob("*.eml")))
+        before = len(self.outbox())
         assert self.sign_up(address).status == 200
         mail = self.mails(before + 1)[-1]
         assert self.ask(link(mail), form={"action": "confirm"}).status == 200
@@ -127,6 +130,47 @@ class Served:
         subscription = reader.to(digest)
         assert subscription is not None
         return self.running.readership.links.unsubscribe(reader.key, subscription.list_key)
+
+    def move_to(self, manage: str, address: str) -> None:
+        """Ask for a new address, as far as the mail to it."""
+        before = len(self.outbox())
+        self.ask(manage, form={"action": "move"})
+        form = link(self.mails(before + 1)[-1])
+        self.ask(form, form={"action": "move", "email": address})
+        self.mails(before + 2)
+
+    def outbox(self) -> list[Path]:
+        files = (self.folder / "var" / "outbox").glob("*.eml")
+        return sorted(files, key=lambda path: path.stat().st_mtime_ns)
+
+    def every_mail(self) -> list[EmailMessage]:
+        """Readers in every state, and at least one mail of each kind that is ever sent."""
+        manage = self.join()
+        self.sign_up("bob@example.org")
+        self.sign_up("ann@example.org")
+        self.mails(3)
+        cid = self.join("cid@example.org")
+        self.move_to(cid, "dan@example.org")
+        self.ask(link(self.mails(6)[-1]), form={"action": "arrive"})
+        for errand in ("export", "erase", "move"):
+            self.ask(manage, form={"action": errand})
+        self.mails(10)
+        self.move_to(manage, "eve@example.org")
+        self.edition()
+        found = [_parsed(path) for path in self.outbox()]
+        assert {kind(mail) for mail in found} == {*(each.value for each in Notice), "digest"}
+        return found
+
+    def edition(self) -> None:
+        """A day's edition, mailed to whoever reads."""
+        post = self.folder / "site" / "_posts" / "2026-11-24-news.md"
+        post.write_text(
+            "---\ntitle: 要闻\ndate: 2026-11-24 07:00:00 +0800\ncategories: macro\n---\n> 今日要闻。\n", "utf-8"
+        )
+        now = datetime(2026, 11, 24, 1, tzinfo=UTC)
+        when = Moment(now=now, wall=datetime.now(UTC))
+        app = App(self.running.settings, self.running.readership.store, when, dry_run=False, progress=silent)
+        app.run(None, report_to_json)
 
     def state(self) -> str:
         """All tables, as text, once what is sent in the background is written down."""
@@ -151,6 +195,11 @@ def _parsed(path: Path) -> EmailMessage:
     mail = BytesParser(policy=policy.default).parsebytes(path.read_bytes())
     assert isinstance(mail, EmailMessage)
     return mail
+
+
+def kind(mail: EmailMessage) -> str:
+    """Of a notice; or ``digest``."""
+    return "digest" if mail["List-Id"] else str(mail["Feedback-ID"]).partition(":")[0]
 
 
 def links(mail: EmailMessage) -> list[str]:
