@@ -22,7 +22,7 @@ from zoneinfo import ZoneInfo
 
 from digest import __version__
 from digest.config import S3Url, Settings, load
-from digest.errors import ConfigError, SourceError, StoreError
+from digest.errors import AlreadyRunning, ConfigError, DigestError, SourceError, StoreError
 from digest.jobs.progress import Progress, silent
 from digest.jobs.run import RunReport, Step, Steps, run
 from digest.models import Delivery, KnownPost, Post
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from digest.jobs.feeds import FeedOptions, Ping
     from digest.jobs.preview import Preview, SentTest, TestMessage
     from digest.languages import CatalogueLanguage
+    from digest.lookout import Lookout
     from digest.mail.dkim import Signer
     from digest.models import EditionRow, SavedEdition
     from digest.posts import Rules
@@ -53,6 +54,10 @@ if TYPE_CHECKING:
     from digest.starting import Draft
     from digest.store import SqlStore
     from digest.templates import FolderTemplates
+
+
+LOOK_EVERY = timedelta(minutes=15)
+"""Where alarms are mailed, what is wrong is looked for at least this often, however quiet it is."""
 
 
 def uptime() -> float:
@@ -100,11 +105,55 @@ def run_once(
     text = _bytes_of(config)
     settings = load(config, os.environ)
     when = moment(as_of, settings.site.timezone)
-    with opened(settings, when, dry_run=dry_run, progress=progress) as app:
+    lookout = None if dry_run or as_of is not None else lookout_of(settings)
+    with _watched(lookout, when.now), opened(settings, when, dry_run=dry_run, progress=progress) as app:
+        if lookout is not None:
+            lookout.run_begins()
         report = app.run(only, to_json)
+        if lookout is not None:
+            report.warnings += lookout.after_run(app.store, report, when.now)
         if only is None and not dry_run and text and text == _bytes_of(config):
             app.note_quiet(report, config, text, to_json=to_json, to_lines=to_lines)
         return report, settings.site.timezone
+
+
+def lookout_of(settings: Settings) -> Lookout:
+    """Whoever tells the operator. Opens nothing until there is something to tell."""
+    from digest.languages import CatalogueLanguage
+    from digest.lookout import Lookout
+    from digest.templates import FolderTemplates
+
+    language = CatalogueLanguage(str(settings.site.language))
+
+    def sign(message: bytes) -> bytes:
+        signer = signer_of(settings)
+        return message if signer is None else signer.sign(message)
+
+    return Lookout(
+        settings,
+        transport=lambda: transport_of(settings),
+        templates=lambda: FolderTemplates(language, settings.templates),
+        language=lambda: language,
+        sign=sign,
+    )
+
+
+@contextmanager
+def _watched(lookout: Lookout | None, now: datetime) -> Iterator[None]:
+    """A run that breaks off is told of all the same."""
+    if lookout is None:
+        yield
+        return
+    try:
+        yield
+    except AlreadyRunning:
+        raise  # the one at work tells about itself
+    except StoreError as error:
+        lookout.run_broke(error, now)
+        raise
+    except DigestError:
+        lookout.run_ended(ok=False)
+        raise
 
 
 def _bytes_of(config: Path) -> bytes:
@@ -242,6 +291,7 @@ class Service:
     """Send until told to stop."""
     source: Callable[[], FolderSource]
     """The posts folder, looked at afresh."""
+    lookout: Lookout
 
 
 @contextmanager
@@ -269,6 +319,7 @@ def service(config: Path) -> Iterator[Service]:
             store=store,
             work=work,
             source=lambda: app().source,
+            lookout=lookout_of(settings),
             readership=first.readership,
             templates=first.templates,
             language=first.language,
@@ -385,6 +436,8 @@ class App:
         said = quiet_report(report)
         if database is None:
             return
+        if self.settings.watch.pings:  # a service waits for a word about every run
+            said = None
         if said is None or not isinstance(output, Path):
             quiet.forget(database)
             return
@@ -399,6 +452,8 @@ class App:
             resend=self.settings.mail.in_doubt == "resend",
             readers=self.store.knows_somebody(),
         )
+        if self.settings.watch.mail is not None:
+            until = min(until, self.when.now + LOOK_EVERY)
         places = quiet.Places(
             database=database,
             posts=self.settings.posts.folder,
@@ -927,34 +982,11 @@ class App:
 
     def real_transport(self) -> Transport:
         """The one of the configuration, in a rehearsal too."""
-        mail = self.settings.mail
-        if mail.transport == "folder":
-            from digest.mail.folder import FolderTransport
-
-            return FolderTransport(mail.folder)
-        from digest.config import password
-        from digest.mail.smtp import SmtpTransport
-
-        assert mail.host is not None, "checked when the configuration was read"
-        return SmtpTransport(
-            host=str(mail.host),
-            port=mail.port,
-            security=mail.security,
-            user=mail.user,
-            password=password(mail, os.environ),
-            ca_file=mail.ca_file,
-            connections=mail.connections,
-        )
+        return transport_of(self.settings)
 
     @cached_property
     def _signer(self) -> Signer | None:
-        """Signs messages, if there are keys for it. Raises ConfigError."""
-        dkim = self.settings.mail.dkim
-        if dkim is None:
-            return None
-        from digest.mail.dkim import Signer
-
-        return Signer(self.settings.dkim_domain, dkim.keys)
+        return signer_of(self.settings)
 
     def dkim_records(self) -> dict[str, str]:
         """What DNS must say about the keys that sign: text by name. Raises ConfigError if there are none."""
@@ -1013,6 +1045,38 @@ class App:
             site_host=str(settings.mail.list_domain or settings.site.url.host),
             reply_to=Mailbox(name=reply_to.name, address=reply_to.address) if reply_to else None,
         )
+
+
+def transport_of(settings: Settings) -> Transport:
+    """The way out that the configuration names. Raises ConfigError if its password cannot be read."""
+    mail = settings.mail
+    if mail.transport == "folder":
+        from digest.mail.folder import FolderTransport
+
+        return FolderTransport(mail.folder)
+    from digest.config import password
+    from digest.mail.smtp import SmtpTransport
+
+    assert mail.host is not None, "checked when the configuration was read"
+    return SmtpTransport(
+        host=str(mail.host),
+        port=mail.port,
+        security=mail.security,
+        user=mail.user,
+        password=password(mail, os.environ),
+        ca_file=mail.ca_file,
+        connections=mail.connections,
+    )
+
+
+def signer_of(settings: Settings) -> Signer | None:
+    """Signs messages, if there are keys for it. Raises ConfigError."""
+    dkim = settings.mail.dkim
+    if dkim is None:
+        return None
+    from digest.mail.dkim import Signer
+
+    return Signer(settings.dkim_domain, dkim.keys)
 
 
 def _plain(text: str | None) -> str | None:

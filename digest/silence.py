@@ -15,7 +15,6 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from statistics import median
 from zoneinfo import ZoneInfo
 
 QUARTER = timedelta(minutes=15)
@@ -172,7 +171,8 @@ def _usual(past: Mapping[int, int], first: int, newest: int, window: range, free
     if len(found) < LEAST_WEEKS - 1:
         return None
     found.sort()
-    usual = round(median(found))
+    middle = len(found) // 2
+    usual = found[middle] if len(found) % 2 else (found[middle - 1] + found[middle]) // 2
     return usual if found[len(found) // 4] and usual >= LEAST_POSTS else None
 
 

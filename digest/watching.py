@@ -6,11 +6,11 @@ longer. The store keeps which ones are open, so that neither a run every five mi
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from digest.models import DeliveryCounts, DeliveryState, EditionState
 from digest.period import LOOKBACK, Schedule, Slot, next_slot, slots_between
@@ -98,6 +98,8 @@ class Planned:
 
     digest: str
     schedule: Schedule
+    holidays: frozenset[date] = frozenset()
+    """Local dates without an edition."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -109,11 +111,11 @@ class Appointment:
     at: datetime
 
 
-def appointments(plans: Sequence[Planned], zone: object, now: datetime) -> list[Appointment]:
+def appointments(plans: Sequence[Planned], zone: ZoneInfo, now: datetime) -> list[Appointment]:
     """The next slot of each digest, the earliest first."""
     found = []
     for plan in plans:
-        slot = next_slot(plan.schedule, zone, now)  # type: ignore[arg-type]
+        slot = next_slot(plan.schedule, zone, now, plan.holidays)
         found.append(Appointment(digest=plan.digest, period=slot.period, at=slot.at))
     return sorted(found, key=lambda each: (each.at, each.digest))
 
@@ -195,12 +197,12 @@ def compare(open_alarms: Iterable[KeptAlarm], look: Look) -> Change:
 
 
 def subject_of(alarms: Sequence[KeptAlarm], site: str) -> str:
-    """One line for the head of a mail: new alarms before those that are over."""
+    """One line for the head of a mail, the site first: new alarms before those that are over."""
     first = sorted(alarms, key=lambda alarm: (alarm.ended_at is not None, alarm.key))[0]
     more = f" (and {len(alarms) - 1} more)" if len(alarms) > 1 else ""
     verb = "over" if first.ended_at is not None else "alarm"
     text = first.told.removeprefix("over: ")
-    return f"[digest] {verb}: {cut(text, _SUBJECT_LIMIT - len(more))}{more} - {cut(clean_line(site), 40)}"
+    return f"[{cut(clean_line(site), 40)}] {verb}: {cut(text, _SUBJECT_LIMIT - len(more))}{more}"
 
 
 # ---------------------------------------------------------- what is wrong
@@ -228,12 +230,13 @@ def doubt_alarm(counts: DeliveryCounts, *, hold: bool) -> Alarm | None:
 
 
 def slot_to_judge(
-    plan: Planned, zone: object, *, now: datetime, began: datetime | None, grace: timedelta
+    plan: Planned, zone: ZoneInfo, *, now: datetime, began: datetime | None, grace: timedelta
 ) -> Slot | None:
     """The latest slot that should have its edition by now; None before the digest began."""
     if began is None:
         return None
-    due = slots_between(plan.schedule, zone, max(began, now - LOOKBACK), now - grace)  # type: ignore[arg-type]
+    slots = slots_between(plan.schedule, zone, max(began, now - LOOKBACK), now - grace)
+    due = [slot for slot in slots if slot.day not in plan.holidays]
     return due[-1] if due else None
 
 
@@ -264,23 +267,6 @@ def _span(minutes: int) -> str:
     if minutes < 120:
         return f"{minutes} min"
     return f"{minutes // 60} h" if minutes < 48 * 60 else f"{minutes // 1440} days"
-
-
-# ---------------------------------------------------------------- holidays
-
-_RANGE = re.compile(r"(\d{4}-\d\d-\d\d)(?:\s*(?:\.\.|to)\s*(\d{4}-\d\d-\d\d))?")
-
-
-def parse_days(text: str) -> tuple[date, date]:
-    """``2026-10-01`` or ``2026-10-01 to 2026-10-07``. Raises ValueError."""
-    found = _RANGE.fullmatch(text.strip())
-    if found is None:
-        raise ValueError("is no day")
-    first = date.fromisoformat(found[1])
-    last = date.fromisoformat(found[2]) if found[2] else first
-    if last < first or (last - first).days > 366:
-        raise ValueError("ends before it begins, or lasts longer than a year")
-    return first, last
 
 
 # ------------------------------------------------------------------- words

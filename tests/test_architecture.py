@@ -15,9 +15,21 @@ FLOORS = {
         *("posts", "changes", "filenames", "period", "stories", "edition", "past", "ranking", "outbox", "render"),
         *("subscription", "tokens", "bounces", "generators", "watching", "silence"),
     },
-    2: {"workers", "sources", "store", "templates", "languages", "publish", "mail", "secret", "moment"},
+    2: {
+        "workers",
+        "sources",
+        "store",
+        "templates",
+        "languages",
+        "publish",
+        "mail",
+        "secret",
+        "pings",
+        "logs",
+        "moment",
+    },
     3: {"jobs"},
-    4: {"reading", "config", "app", "readership", "starting", "quiet"},
+    4: {"reading", "config", "app", "readership", "lookout", "starting", "quiet"},
     5: {"cli", "web", "scheduler", "serving", "child", "supervisor", "__main__"},
 }
 FLOOR_OF = {name: floor for floor, names in FLOORS.items() for name in names}

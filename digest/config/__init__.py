@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from digest.config.loading import load, password
+from digest.config.loading import load, password, watch_token
 from digest.config.settings import (
     AuthorSettings,
     CategorySettings,
@@ -15,6 +15,7 @@ from digest.config.settings import (
     Settings,
     SiteSettings,
     SubscriptionSettings,
+    WatchSettings,
 )
 from digest.config.values import S3Url
 
@@ -31,6 +32,8 @@ __all__ = [
     "Settings",
     "SiteSettings",
     "SubscriptionSettings",
+    "WatchSettings",
     "load",
     "password",
+    "watch_token",
 ]

@@ -9,7 +9,14 @@ from os.path import normpath
 from pathlib import Path as FilePath
 
 from digest.config.document import Document, Fault, Path, quoted
-from digest.config.settings import DigestSettings, FeedSettings, MailSettings, PostSettings, S3Settings, Settings
+from digest.config.settings import (
+    DigestSettings,
+    FeedSettings,
+    MailSettings,
+    PostSettings,
+    S3Settings,
+    Settings,
+)
 from digest.config.values import PERMALINK_STYLES
 
 _SAFE_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -194,6 +201,7 @@ def check_privacy(settings: Settings) -> Found:
         ("mail", "folder"): settings.mail.folder,
         ("mail", "password_file"): settings.mail.password_file,
         ("subscriptions", "secret_file"): settings.subscriptions.secret_file,
+        ("watch", "token_file"): settings.watch.token_file,
     }
     for selector, key in settings.mail.dkim.keys.items() if settings.mail.dkim else ():
         private["mail", "dkim", "keys", selector] = key

@@ -10,11 +10,13 @@ import msgspec
 
 from digest.config.checks import check_settings
 from digest.config.document import Document, Fault, Unreadable, read_document, without_empty
-from digest.config.settings import MailSettings, Settings
+from digest.config.settings import MailSettings, Settings, WatchSettings
 from digest.config.values import Dates, Destination, StoreUrl, decode
 from digest.errors import ConfigError
 
 STORE_VARIABLE = "DIGEST_STORE"
+TOKEN_VARIABLE = "DIGEST_WATCH_TOKEN"  # noqa: S105 - the name of a variable
+SHORTEST_TOKEN = 16
 
 _S = TypeVar("_S", bound=msgspec.Struct)
 
@@ -69,6 +71,32 @@ def password(mail: MailSettings, env: Mapping[str, str]) -> str | None:
     if not text:
         raise _password_error(mail, "is empty")
     return text
+
+
+def watch_token(watch: WatchSettings, env: Mapping[str, str]) -> str | None:
+    """The token of the status page and the metrics, read now. None if there is none.
+
+    Raises ConfigError if the file cannot be read, or if the token is too short to be one.
+    """
+    text, place = env.get(TOKEN_VARIABLE, ""), f"environment: {TOKEN_VARIABLE}"
+    if not text:
+        if watch.token_file is None:
+            return None
+        place = f"watch.token_file: {watch.token_file}"
+        try:
+            text = watch.token_file.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+            raise _token_error(place, f"cannot be read: {_lower(str(reason))}") from error
+    text = text.strip()
+    if len(text) < SHORTEST_TOKEN or not text.isascii() or not text.isprintable():
+        raise _token_error(place, f"is no token of {SHORTEST_TOKEN} letters and digits or more")
+    return text
+
+
+def _token_error(place: str, cause: str) -> ConfigError:
+    remedy = "make one, for example with: openssl rand -hex 24"
+    return ConfigError(place, cause, remedy, (f"{place} {cause}; {remedy}",))
 
 
 def _password_error(mail: MailSettings, cause: str) -> ConfigError:

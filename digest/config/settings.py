@@ -569,6 +569,79 @@ class SubscriptionSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fie
     ] = _default(Path, "var/secret")
 
 
+class WatchSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How the program watches itself and whom it tells. The token of the status page is never kept here."""
+
+    mail: Annotated[
+        Mailbox | None,
+        Meta(
+            description="Address that alarms are mailed to, by the configured transport.", examples=["ops@example.com"]
+        ),
+    ] = None
+    mails_per_hour: Annotated[
+        int, Meta(description="Mails about alarms an hour, at the most; what waits is put into one.", ge=1, le=60)
+    ] = 4
+    ping_start: Annotated[
+        Url | None,
+        Meta(
+            description="Address that is asked for when a run begins.",
+            examples=["https://hc-ping.com/0b1f6a52-0000-4000-8000-000000000000/start"],
+        ),
+    ] = None
+    ping_success: Annotated[
+        Url | None,
+        Meta(
+            description="Address that is asked for when a run went well. A service that expects it raises the alarm "
+            "that this program cannot raise: that it does not run.",
+            examples=["https://hc-ping.com/0b1f6a52-0000-4000-8000-000000000000"],
+        ),
+    ] = None
+    ping_fail: Annotated[
+        Url | None,
+        Meta(
+            description="Address that is asked for when a run failed.",
+            examples=["https://hc-ping.com/0b1f6a52-0000-4000-8000-000000000000/fail"],
+        ),
+    ] = None
+    silence: Annotated[
+        bool, Meta(description="Raise an alarm when a category has no posts at a time at which it usually has some.")
+    ] = True
+    silence_except: Annotated[
+        tuple[Name, ...],
+        Meta(description="Categories that may be silent.", examples=[["seasonal", "announcements"]]),
+    ] = ()
+    holidays: Annotated[
+        tuple[Dates, ...],
+        Meta(
+            description="Days on which no category is missed, in the site's time zone.",
+            examples=[["2026-10-01..2026-10-08"]],
+        ),
+    ] = ()
+    late_after: Annotated[
+        Duration, Meta(description="An edition is late when this long after its time there is none.", examples=["1 h"])
+    ] = _default(Duration, "30 min")
+    min_free: Annotated[
+        Size,
+        Meta(
+            description="Raise an alarm when less is free on the disk of the store or of the output.",
+            examples=["500 MB", "2000 MB"],
+        ),
+    ] = _default(Size, "500 MB")
+    token_file: Annotated[
+        Path | None,
+        Meta(
+            description="File with the token that opens the status page and the metrics. The environment variable "
+            "DIGEST_WATCH_TOKEN wins over it. Without either there is no status page.",
+            examples=["/run/secrets/digest-watch-token"],
+        ),
+    ] = None
+
+    @property
+    def pings(self) -> bool:
+        """Whether a service is told of runs."""
+        return any((self.ping_start, self.ping_success, self.ping_fail))
+
+
 class S3Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How the bucket is reached that ``output`` names. Credentials are never kept here."""
 
@@ -654,6 +727,7 @@ class Settings(
         ),
     ] = _default(Destination, "public")
     s3: S3Settings = msgspec.field(default_factory=S3Settings)
+    watch: WatchSettings = msgspec.field(default_factory=WatchSettings)
     templates: Annotated[
         Path | None,
         Meta(description="Folder of your own templates; each file replaces the one of that name.", examples=["looks"]),

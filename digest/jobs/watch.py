@@ -1,0 +1,248 @@
+"""Watch over the program: look what is wrong, keep it, tell the operator once, and once more when it is over.
+
+    look (store, disks, last run) -> compare with the open alarms -> keep -> tell
+
+Everything that is looked at is in the store, so any process may do it: ``digest run`` after its run, ``digest serve``
+every minute.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Protocol
+from zoneinfo import ZoneInfo
+
+from digest.errors import DigestError
+from digest.models import DeliveryCounts, EditionState, SavedEdition
+from digest.silence import HISTORY, Silence, find_silences, recovery, wording
+from digest.watching import (
+    DOUBT,
+    RUN,
+    Alarm,
+    Change,
+    Ending,
+    KeptAlarm,
+    Look,
+    Planned,
+    compare,
+    disk_alarm,
+    doubt_alarm,
+    kind_of,
+    paused_alarm,
+    run_alarm,
+    slot_alarm,
+    slot_to_judge,
+)
+
+SILENCE_EVERY = timedelta(minutes=10)
+"""Habits are looked at no more often: it takes a hundredth of a second for each thousand posts."""
+KEEP_RUNS = timedelta(days=400)
+_TIDY_EVERY = timedelta(days=1)
+_CLAIM = timedelta(minutes=10)
+"""Longer than it takes to hand over a mail."""
+_HOUR = timedelta(hours=1)
+
+
+class WatchStore(Protocol):
+    """What is needed of the store."""
+
+    def volumes(self, since: datetime) -> dict[str, dict[int, int]]: ...
+
+    def counts(self, edition_key: int | None = None) -> DeliveryCounts: ...
+
+    def paused_editions(self) -> list[tuple[SavedEdition, str]]: ...
+
+    def began(self, digest: str) -> datetime | None: ...
+
+    def slot_state(self, digest: str, period: str) -> tuple[EditionState | None, str]: ...
+
+    def open_alarms(self) -> list[KeptAlarm]: ...
+
+    def note_alarms(self, raised: Iterable[Alarm], ended: Iterable[Ending], now: datetime) -> None: ...
+
+    def claim_alarms(self, now: datetime, until: datetime) -> list[KeptAlarm]: ...
+
+    def release_alarms(self, alarms: Sequence[KeptAlarm], *, told: bool) -> None: ...
+
+    def alarm_mails(self) -> list[datetime]: ...
+
+    def set_alarm_mails(self, moments: Iterable[datetime]) -> None: ...
+
+    def looked_at(self, what: str) -> datetime | None: ...
+
+    def set_looked_at(self, what: str, now: datetime) -> None: ...
+
+    def forget_runs(self, before: datetime) -> int: ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Disk:
+    """Room on the disk of something."""
+
+    what: str
+    """``store`` or ``output``."""
+    place: str
+    free: int
+    total: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WatchRules:
+    """What the operator wants to be told."""
+
+    zone: ZoneInfo
+    plans: tuple[Planned, ...] = ()
+    hold: bool = False
+    """What is in doubt waits for a decision."""
+    silence: bool = True
+    silence_except: tuple[str, ...] = ()
+    holidays: tuple[tuple[date, date], ...] = ()
+    late_after: timedelta = timedelta(minutes=30)
+    min_free: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunEnd:
+    """What is judged about a run that just ended."""
+
+    failures: tuple[str, ...] = ()
+    collected: bool = True
+    """The posts folder was looked at, so that what is not there is missing."""
+
+
+@dataclass(kw_only=True, slots=True)
+class _Found:
+    alarms: list[Alarm] = field(default_factory=list)
+    judged: set[str] = field(default_factory=set)
+    endings: dict[str, str] = field(default_factory=dict)
+
+
+def watch(
+    store: WatchStore,
+    rules: WatchRules,
+    now: datetime,
+    *,
+    run: RunEnd | None = None,
+    disks: Sequence[Disk] = (),
+) -> Change:
+    """Look at everything, and keep what changed. ``run`` is one that just ended. Raises StoreError."""
+    look = _look(store, rules, now, run, disks)
+    change = compare(store.open_alarms(), look)
+    if change.raised or change.ended:
+        store.note_alarms(change.raised, change.ended, now)
+    _tidy(store, now)
+    return change
+
+
+def tell(
+    store: WatchStore,
+    send: Callable[[Sequence[KeptAlarm]], None],
+    now: datetime,
+    *,
+    per_hour: int,
+) -> list[str]:
+    """Send what there is to say in one mail, ``per_hour`` at most; what cannot be sent is for the next time. Returns
+    what went wrong, one line each. Raises StoreError."""
+    mails = [moment for moment in store.alarm_mails() if now - _HOUR < moment <= now]
+    if len(mails) >= per_hour:
+        return []
+    alarms = store.claim_alarms(now, now + _CLAIM)
+    if not alarms:
+        return []
+    told = False
+    try:
+        send(alarms)
+        told = True
+    except DigestError as error:
+        return [f"alarm mail: {error}"]
+    finally:
+        store.release_alarms(alarms, told=told)
+    store.set_alarm_mails([*mails, now])
+    return []
+
+
+# ----------------------------------------------------------------- looking
+
+
+def _look(store: WatchStore, rules: WatchRules, now: datetime, run: RunEnd | None, disks: Sequence[Disk]) -> Look:
+    found = _Found(judged={"paused", DOUBT, "slot"})
+    found.alarms += [
+        paused_alarm(" ".join(part for part in (saved.digest, saved.category, saved.period) if part), reason)
+        for saved, reason in store.paused_editions()
+    ]
+    doubt = doubt_alarm(store.counts(), hold=rules.hold) if rules.hold else None
+    found.alarms += [doubt] if doubt is not None else []
+    found.alarms += _late(store, rules, now)
+    if disks:
+        found.judged.add("disk")
+        tight = (disk_alarm(each.what, each.place, each.free, each.total, rules.min_free) for each in disks)
+        found.alarms += [alarm for alarm in tight if alarm is not None]
+    if run is not None:
+        found.judged.add(RUN)
+        failed = run_alarm(run.failures)
+        found.alarms += [failed] if failed is not None else []
+        found.endings[RUN] = "runs go well again"
+        if run.collected:
+            _listen(store, rules, now, found)
+    return Look(alarms=tuple(found.alarms), judged=frozenset(found.judged), endings=found.endings)
+
+
+def _late(store: WatchStore, rules: WatchRules, now: datetime) -> Iterable[Alarm]:
+    for plan in rules.plans:
+        slot = slot_to_judge(plan, rules.zone, now=now, began=store.began(plan.digest), grace=rules.late_after)
+        if slot is None:
+            continue
+        state, reason = store.slot_state(plan.digest, slot.period)
+        at = f"{slot.at.astimezone(rules.zone):%Y-%m-%d %H:%M}"
+        alarm = slot_alarm(plan.digest, slot, state, reason, at=at, now=now)
+        if alarm is not None:
+            yield alarm
+
+
+def _listen(store: WatchStore, rules: WatchRules, now: datetime, found: _Found) -> None:
+    """Whether categories are silent, once in a while."""
+    known = {alarm.name: alarm.raised_at for alarm in store.open_alarms() if kind_of(alarm.name) == "silence"}
+    if not rules.silence:
+        found.judged.add("silence")
+        found.endings |= dict.fromkeys(known, "")
+        return
+    last = store.looked_at("silence")
+    if last is not None and timedelta() <= now - last < SILENCE_EVERY:
+        return
+    found.judged.add("silence")
+    silences, volumes = silent_categories(store, rules, now)
+    found.alarms += [Alarm.of(_silence(each.category), wording(each, rules.zone, now)) for each in silences]
+    arrived = {_silence(name): max(counts) for name, counts in volumes.items() if counts}
+    for name, raised_at in known.items():
+        found.endings[name] = _ending(name, arrived.get(name), raised_at, rules.zone, now)
+    store.set_looked_at("silence", now)
+
+
+def silent_categories(
+    store: WatchStore, rules: WatchRules, now: datetime
+) -> tuple[list[Silence], dict[str, dict[int, int]]]:
+    """Those that are silent now, and the volumes that tell. Raises StoreError."""
+    volumes = store.volumes(now - HISTORY)
+    heard = {name: counts for name, counts in volumes.items() if name not in rules.silence_except}
+    return find_silences(heard, rules.zone, now, holidays=rules.holidays), volumes
+
+
+def _silence(category: str) -> str:
+    return Alarm.of(f"silence:{category}", "").name
+
+
+def _ending(name: str, quarter: int | None, raised_at: datetime, zone: ZoneInfo, now: datetime) -> str:
+    """Posts are back; or nobody waits for them any more, which is no news."""
+    if quarter is None or (quarter + 1) * 900 <= raised_at.timestamp():
+        return ""
+    arrived = min(now, datetime.fromtimestamp((quarter + 1) * 900, now.tzinfo))
+    return recovery(name.partition(":")[2], arrived, zone, now)
+
+
+def _tidy(store: WatchStore, now: datetime) -> None:
+    last = store.looked_at("old runs")
+    if last is None or not timedelta() <= now - last < _TIDY_EVERY:
+        store.forget_runs(now - KEEP_RUNS)
+        store.set_looked_at("old runs", now)

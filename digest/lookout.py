@@ -1,0 +1,238 @@
+"""The joining for whoever looks after the program: binds alarms, pings and figures to the settings and the store.
+
+Nothing here may harm what it watches: whatever fails is a line, and the run is as it was.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import shutil
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from digest.errors import DigestError, OutputError, StoreError
+from digest.jobs.watch import Disk, RunEnd, WatchRules, tell, watch
+from digest.watching import KeptAlarm, Planned, store_alarm, subject_of
+
+if TYPE_CHECKING:
+    from digest.config import Settings
+    from digest.jobs.run import RunReport
+    from digest.ports import Language, Templates, Transport
+    from digest.store import SqlStore
+
+log = logging.getLogger("digest.watch")
+
+_STORE_AGAIN = timedelta(hours=6)
+"""A store that cannot be used keeps no alarms; this is told again after so long."""
+
+
+class Lookout:
+    """Watches one site. ``transport`` and ``templates`` are asked for only when there is a mail to send."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        transport: Callable[[], Transport],
+        templates: Callable[[], Templates],
+        language: Callable[[], Language],
+        sign: Callable[[bytes], bytes] = lambda message: message,
+    ) -> None:
+        self.settings = settings
+        self._transport = transport
+        self._templates = templates
+        self._language = language
+        self._sign = sign
+        self._pinged: threading.Thread | None = None
+        self._ping_lines: list[str] = []
+
+    # ----------------------------------------------------------------- pings
+
+    def run_begins(self) -> None:
+        """Ping that a run begins; does not wait for the answer."""
+        address = self.settings.watch.ping_start
+        if address is not None:
+            self._pinged = threading.Thread(target=self._ping, args=(str(address),), name="ping", daemon=True)
+            self._pinged.start()
+
+    def run_ended(self, *, ok: bool) -> list[str]:
+        """Ping how it went, after the ping of its beginning. Returns what went wrong with either."""
+        watching = self.settings.watch
+        if self._pinged is not None:
+            self._pinged.join()
+            self._pinged = None
+        address = watching.ping_success if ok else watching.ping_fail
+        if address is not None:
+            self._ping(str(address))
+        lines, self._ping_lines = self._ping_lines, []
+        return lines
+
+    def _ping(self, address: str) -> None:
+        from digest.pings import ping
+
+        line = ping(address)
+        if line is not None:
+            self._ping_lines.append(line)
+
+    # ---------------------------------------------------------------- alarms
+
+    def look(self, store: SqlStore, now: datetime, *, run: RunEnd | None = None) -> list[str]:
+        """Look what is wrong, keep it, and tell the operator what is new. Returns what could not be told. Raises
+        StoreError."""
+        watch(store, self.rules(), now, run=run, disks=tuple(self.disks()))
+        if self.settings.watch.mail is None:
+            self._tell_nobody(store, now)
+            return []
+        return tell(
+            store,
+            lambda alarms: self._mail(alarms, now),
+            now,
+            per_hour=self.settings.watch.mails_per_hour,
+        )
+
+    def after_run(self, store: SqlStore, report: RunReport, now: datetime) -> list[str]:
+        """After a run: alarms and the ping. Returns what could not be told; raises nothing."""
+        lines: list[str] = []
+        try:
+            lines += self.look(store, now, run=run_end(report))
+            lines += self.store_works(now)
+        except DigestError as error:
+            lines.append(f"watch: {error}")
+        return lines + self.run_ended(ok=report.ok)
+
+    def run_broke(self, error: StoreError, now: datetime) -> None:
+        """A run that could not use the store: what else goes wrong is only logged."""
+        for line in [*self.store_failed(error, now), *self.run_ended(ok=False)]:
+            log.warning("%s", line)
+
+    def store_failed(self, error: StoreError, now: datetime) -> list[str]:
+        """The store cannot be used, so the alarm is kept beside it: told once, and again after some hours."""
+        marker = self._marker
+        with suppress(OSError):
+            if now.timestamp() - marker.stat().st_mtime < _STORE_AGAIN.total_seconds():
+                return []
+        alarm = store_alarm(f"{error.subject}: {error.cause}")
+        lines = self._mail_now(KeptAlarm(key=0, name=alarm.name, text=alarm.text, raised_at=now), now)
+        if not lines:
+            with suppress(OSError):
+                marker.parent.mkdir(parents=True, exist_ok=True)
+                marker.write_text(f"{now.isoformat()}\n", encoding="ascii")
+        return lines
+
+    def store_works(self, now: datetime) -> list[str]:
+        """It can be used again: told if the alarm was."""
+        marker = self._marker
+        if not marker.exists():
+            return []
+        alarm = store_alarm("")
+        over = KeptAlarm(
+            key=0, name=alarm.name, text=alarm.text, raised_at=now, ended_at=now, end_text="the store can be used again"
+        )
+        lines = self._mail_now(over, now)
+        if not lines:
+            with suppress(OSError):
+                marker.unlink()
+        return lines
+
+    @property
+    def _marker(self) -> Path:
+        return self.settings.subscriptions.secret_file.parent / "store-alarm"
+
+    def _mail_now(self, alarm: KeptAlarm, now: datetime) -> list[str]:
+        if self.settings.watch.mail is None:
+            return []
+        try:
+            self._mail((alarm,), now)
+        except DigestError as error:
+            return [f"alarm mail: {error}"]
+        return []
+
+    def _tell_nobody(self, store: SqlStore, now: datetime) -> None:
+        """Without an address alarms are shown and not told; an address that is set later gets no old ones."""
+        store.release_alarms(store.claim_alarms(now, now), told=True)
+
+    def rules(self) -> WatchRules:
+        """What the operator wants to be told."""
+        settings, wanted = self.settings, self.settings.watch
+        return WatchRules(
+            zone=settings.site.timezone,
+            plans=self.planned(),
+            hold=settings.mail.in_doubt == "hold",
+            silence=wanted.silence,
+            silence_except=tuple(wanted.silence_except),
+            holidays=tuple((each.days[0], each.days[-1]) for each in wanted.holidays),
+            late_after=wanted.late_after,
+            min_free=int(wanted.min_free),
+        )
+
+    def planned(self) -> tuple[Planned, ...]:
+        """The digests and their schedules."""
+        return tuple(
+            Planned(digest=name, schedule=digest.schedule.rule, holidays=digest.days_off)
+            for name, digest in self.settings.digests.items()
+        )
+
+    def disks(self) -> Iterator[Disk]:
+        """Room for the store and for the output, as far as they are files here."""
+        places = {"store": self.settings.store.path, "output": self.settings.output}
+        for what, place in places.items():
+            if not isinstance(place, Path):
+                continue
+            with suppress(OSError):
+                usage = shutil.disk_usage(_existing(place))
+                yield Disk(what=what, place=str(place), free=usage.free, total=usage.total)
+
+    # ------------------------------------------------------------------ mail
+
+    def _mail(self, alarms: Sequence[KeptAlarm], now: datetime) -> None:
+        """Hand over one mail. Raises DigestError. The same alarms give the same Message-ID, so that a mail that was
+        sent twice is one for many mailboxes."""
+        from digest.render.alarm import alarm_message
+
+        address = self.settings.watch.mail
+        assert address is not None
+        sender = self.settings.sender
+        told = " ".join(f"{alarm.name} {alarm.raised_at} {alarm.ended_at}" for alarm in alarms)
+        name = hashlib.sha256(f"{self.settings.site.url} {told}".encode()).hexdigest()[:32]
+        message = alarm_message(
+            alarms,
+            subject=subject_of(alarms, self.settings.site.title),
+            site_title=self.settings.site.title,
+            site_url=str(self.settings.site.url),
+            sender=(sender.name, sender.address),
+            to=address.address,
+            message_id=f"<{name}@{sender.domain}>",
+            zone=self.settings.site.timezone,
+            now=now,
+            templates=self._templates(),
+            language=self._language(),
+        )
+        transport = self._transport()
+        try:
+            transport.send(
+                envelope_from=sender.address,
+                recipient=address.address,
+                name=f"alarm-{name}",
+                message=self._sign(message),
+                before_dot=lambda: True,
+            )
+        finally:
+            transport.close()
+
+
+def run_end(report: RunReport) -> RunEnd:
+    """What is judged of a run."""
+    return RunEnd(failures=tuple(report.failures), collected=report.collected is not None)
+
+
+def _existing(place: Path) -> Path:
+    """The place, or the nearest folder above it that is there. Raises OutputError if there is none."""
+    for each in (place, *place.parents):
+        if each.exists():
+            return each
+    raise OutputError(str(place), "no folder above it exists")

@@ -1,0 +1,62 @@
+"""The mail to the operator about alarms: one line of subject, a line for each alarm. In English, as all that is for
+the operator."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from digest.ports import Language, Templates
+from digest.render.mail import FOOT, LIGHT, fonts, inlined
+from digest.render.message import Mailbox, NoticeMessage
+from digest.watching import KeptAlarm
+
+
+def alarm_message(
+    alarms: Sequence[KeptAlarm],
+    *,
+    subject: str,
+    site_title: str,
+    site_url: str,
+    sender: tuple[str, str],
+    to: str,
+    message_id: str,
+    zone: ZoneInfo,
+    now: datetime,
+    templates: Templates,
+    language: Language,
+) -> bytes:
+    """The message. ``sender`` is a name and an address; times are shown in ``zone``. Raises PermanentFailure for an
+    address that cannot be one, TemplateError."""
+    values = {
+        "subject": subject,
+        "site_title": site_title,
+        "site_url": site_url,
+        "new": [_line(alarm, zone) for alarm in alarms if alarm.ended_at is None],
+        "over": [_line(alarm, zone) for alarm in alarms if alarm.ended_at is not None],
+        "now": _time(now, zone),
+        "foot": FOOT,
+        "light": LIGHT,
+        "fonts": fonts(language),
+    }
+    return NoticeMessage(
+        subject=subject,
+        html=inlined(templates.render("status/alarm.html", values)),
+        text=templates.render("status/alarm.txt", values),
+        kind="alarm",
+        date=now,
+        sender=Mailbox(name=sender[0], address=sender[1]),
+    ).to(address=to, message_id=message_id)
+
+
+def _line(alarm: KeptAlarm, zone: ZoneInfo) -> dict[str, str]:
+    return {
+        "text": alarm.told,
+        "since": _time(alarm.raised_at, zone),
+        "until": "" if alarm.ended_at is None else _time(alarm.ended_at, zone),
+    }
+
+
+def _time(moment: datetime, zone: ZoneInfo) -> str:
+    return f"{moment.astimezone(zone):%Y-%m-%d %H:%M}"

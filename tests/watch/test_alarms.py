@@ -1,0 +1,366 @@
+"""Alarms: raised when something begins to be wrong, told once, over once; by mail, on each kind of database."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from digest.config import load
+from digest.errors import StoreError, TemporaryFailure
+from digest.jobs.watch import Disk, RunEnd, watch
+from digest.models import DeliveryCounts, DeliveryState
+from digest.store import open_store
+from digest.watching import (
+    Alarm,
+    KeptAlarm,
+    Look,
+    compare,
+    counted,
+    disk_alarm,
+    doubt_alarm,
+    run_alarm,
+    subject_of,
+)
+from tests.subscribers.reader_world import NOON, World
+from tests.watch.watched import CONFIG, alarm_mails, lookout, world_of
+
+MB = 1_000_000
+
+
+def look(world: World, run: RunEnd | None = None) -> list[str]:
+    return lookout(world).look(world.store, world.now, run=run)
+
+
+def open_names(world: World) -> list[str]:
+    return [alarm.name for alarm in world.store.open_alarms()]
+
+
+# --------------------------------------------------------------- decisions
+
+
+def kept(name: str, key: int = 1, **fields) -> KeptAlarm:
+    return KeptAlarm(key=key, name=name, text=f"{name} is bad", raised_at=NOON, **fields)
+
+
+OVER = kept("a", 1, ended_at=NOON, end_text="over: a")
+
+
+def test_what_stays_wrong_is_no_news() -> None:
+    """Whatever its text says by now; what was not looked at stays as it is."""
+    change = compare([kept("run"), kept("disk:store"), kept("silence:x")], Look(
+        alarms=(Alarm(name="run", text="other words"), Alarm(name="slot:daily", text="late")),
+        judged=frozenset({"run", "disk", "slot"}),
+    ))  # fmt: skip
+    assert [alarm.name for alarm in change.raised] == ["slot:daily"]
+    assert [(ending.name, ending.text) for ending in change.ended] == [("disk:store", "over: disk:store is bad")]
+
+
+@pytest.mark.parametrize(
+    ("alarms", "subject"),
+    [
+        ([kept("run")], "[财经早报] alarm: run is bad"),
+        ([kept("run", 1), kept("disk", 2)], "[财经早报] alarm: run is bad (and 1 more)"),
+        ([OVER, kept("b", 2)], "[财经早报] alarm: b is bad (and 1 more)"),
+        ([OVER], "[财经早报] over: a"),
+    ],
+)  # fmt: skip
+def test_subjects(alarms: list[KeptAlarm], subject: str) -> None:
+    """One line; what is new comes before what is over."""
+    assert subject_of(alarms, "财经早报") == subject
+
+
+def test_a_subject_is_never_long() -> None:
+    subject = subject_of([replace(kept("x"), text="很" * 400)], "名" * 100)
+    assert len(subject) < 200
+    assert "\n" not in subject
+
+
+def test_alarms_hold_one_line_of_bounded_length() -> None:
+    """Whatever a server or a file name says."""
+    alarm = Alarm.of("paused:a\r\nBcc: x", "one\ntwo\x00" + "三" * 999)
+    assert "\n" not in alarm.name
+    assert "\r" not in alarm.name
+    assert len(alarm.text) <= 400
+    assert alarm.text.startswith("one two三")
+
+
+def test_a_failed_run_names_its_first_failures() -> None:
+    assert run_alarm([]) is None
+    alarm = run_alarm(["a", "b", "c", "d", "e"])
+    assert alarm is not None
+    assert alarm.text == "the run failed: a | b | c (and 2 more)"
+
+
+@pytest.mark.parametrize(
+    ("free", "total", "alarms"),
+    [(600, 100_000, False), (499, 100_000, True), (60, 1_000, False), (40, 1_000, True), (0, 0, False)],
+)
+def test_disks(free: int, total: int, alarms: bool) -> None:
+    """500 MB; of a small disk a twentieth."""
+    alarm = disk_alarm("store", "/var", free * MB, total * MB, 500 * MB)
+    assert (alarm is not None) is alarms
+    if alarm is not None:
+        assert alarm.text == f"/var: only {free} MB are free for the store; make room"
+
+
+def test_doubt_is_an_alarm_where_it_waits_for_a_decision() -> None:
+    counts = DeliveryCounts(by_state={DeliveryState.IN_DOUBT: 2, DeliveryState.SENT: 5})
+    assert doubt_alarm(counts, hold=False) is None
+    alarm = doubt_alarm(counts, hold=True)
+    assert alarm is not None
+    assert alarm.text.startswith("2 deliveries are in doubt and held")
+    one = doubt_alarm(DeliveryCounts(by_state={DeliveryState.IN_DOUBT: 1}), hold=True)
+    assert one is not None
+    assert one.text.startswith("1 delivery is in doubt")
+    assert counted(counts) == "5 sent, 2 in doubt"
+    assert counted(DeliveryCounts()) == "none"
+
+
+# ------------------------------------------------------------ whole alarms
+
+
+def test_a_failed_run_is_told_once_and_its_end_once(world: World) -> None:
+    """Also over a restart: what was told is in the store."""
+    assert look(world, RunEnd(failures=("site: cannot be read",))) == []
+    (mail,) = alarm_mails(world)
+    assert mail["Subject"] == "[财经早报] alarm: the run failed: site: cannot be read"
+    assert mail["From"].addresses[0].addr_spec == "digest@news.example.com"
+    assert mail["Auto-Submitted"] == "auto-generated"
+    assert mail["List-Id"] is None
+    plain, html = mail.get_body(("plain",)), mail.get_body(("html",))
+    assert plain is not None
+    assert html is not None
+    assert "the run failed: site: cannot be read\r\nsince 2026-11-24 12:00" in plain.get_content()
+    assert "the run failed: site: cannot be read" in html.get_content()
+    world.later(minutes=5)
+    look(world, RunEnd(failures=("something else",)))
+    look(world)
+    assert alarm_mails(world) == []
+    assert open_names(world) == ["run"]
+    world.later(minutes=5)
+    look(world, RunEnd())
+    (mail,) = alarm_mails(world)
+    assert mail["Subject"] == "[财经早报] over: runs go well again"
+    plain = mail.get_body(("plain",))
+    assert plain is not None
+    assert "2026-11-24 12:00 to 2026-11-24 12:10" in plain.get_content()
+    assert open_names(world) == []
+
+
+def test_at_most_so_many_mails_an_hour(quick: World) -> None:
+    """What waits is put into one mail when there is room again."""
+    for number in range(9):
+        quick.store.note_alarms([Alarm(name=f"paused:{number}", text=f"no {number}")], [], quick.now)
+        lookout(quick).look(quick.store, quick.now)
+        quick.later(minutes=1)
+    assert len(alarm_mails(quick)) == 4
+    quick.later(hours=1)
+    look(quick)
+    (mail,) = alarm_mails(quick)
+    assert "more)" in mail["Subject"]
+
+
+def test_a_mail_that_cannot_be_sent_is_tried_again(quick: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And says why; the alarm is not lost."""
+    from digest.mail.folder import FolderTransport
+
+    def refuse(self: FolderTransport, **values: object) -> None:
+        raise TemporaryFailure("smtp.example.com", "cannot be reached")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FolderTransport, "send", refuse)
+        assert look(quick, RunEnd(failures=("x",))) == ["alarm mail: smtp.example.com: cannot be reached"]
+    assert alarm_mails(quick) == []
+    assert look(quick) == []
+    assert len(alarm_mails(quick)) == 1
+
+
+def test_without_an_address_alarms_are_shown_and_not_told(tmp_path: Path, sqlite_url: str) -> None:
+    """And an address that is set later gets no old ones."""
+    with world_of(tmp_path, sqlite_url, CONFIG.partition("watch:")[0]) as world:
+        look(world, RunEnd(failures=("x",)))
+        assert open_names(world) == ["run"]
+        assert world.store.claim_alarms(world.now, world.now) == []
+        assert world.new_mails() == []
+
+
+def test_a_paused_edition(world: World) -> None:
+    """Named with its reason; over when it goes on."""
+    world.news("a")
+    world.run()
+    saved = world.store.edition("daily", "2026-11-24")
+    assert saved is not None
+    with world.store._database.writing() as connection:
+        connection.exec_driver_sql("UPDATE edition SET state = 'sending'")
+    assert world.store.pause_edition(saved.key, "five equal refusals in a row: 550 5.7.1 no")
+    look(world)
+    (mail,) = alarm_mails(world)
+    assert "daily 2026-11-24: sending is paused: five equal refusals" in mail["Subject"]
+    world.store.resume_edition(saved.key, world.now)
+    look(world)
+    (mail,) = alarm_mails(world)
+    assert "over: daily 2026-11-24: sending is paused" in mail["Subject"]
+
+
+def test_what_is_in_doubt_and_held(tmp_path: Path, store_url: str) -> None:
+    with world_of(tmp_path, store_url, CONFIG.replace("mail:\n", "mail:\n  in_doubt: hold\n", 1)) as world:
+        world.news("a")
+        world.run()
+        with world.store._database.writing() as connection:
+            connection.exec_driver_sql("UPDATE delivery SET state = 'in_doubt'")
+        look(world)
+        assert open_names(world) == ["doubt"]
+
+
+def test_a_slot_without_an_edition_is_late_then_missed_then_forgotten(world: World) -> None:
+    """Nothing is late before the digest began; a quarter of an hour is not late."""
+    look(world)
+    assert open_names(world) == []
+    world.news("a")
+    world.run()
+    world.new_mails()
+    world.now = NOON + timedelta(hours=20, minutes=15)  # 08:15 the next day
+    look(world)
+    assert open_names(world) == []
+    world.later(minutes=30)
+    look(world)
+    (mail,) = alarm_mails(world)
+    assert "daily 2026-11-25: late; it was due 2026-11-25 08:00, 45 min ago" in mail["Subject"]
+    world.later(hours=24)
+    world.run()
+    assert world.store.slot_state("daily", "2026-11-25")[1] == "missed"
+    look(world)
+    assert open_names(world) == []
+
+
+def test_a_missed_slot_is_an_alarm_until_the_next_edition(quick: World) -> None:
+    quick.news("a")
+    quick.run()
+    quick.now = NOON + timedelta(hours=30)  # 18:00, later than an edition may be
+    quick.run()
+    look(quick)
+    (alarm,) = quick.store.open_alarms()
+    assert alarm.text == "daily 2026-11-25: missed; it was due 2026-11-25 08:00 and no run took place"
+    quick.now = NOON + timedelta(hours=45)
+    quick.news("b")
+    quick.run()
+    look(quick)
+    assert open_names(quick) == []
+
+
+def test_a_full_disk(quick: World) -> None:
+    rules = replace(lookout(quick).rules(), min_free=500 * MB)
+    full = Disk(what="output", place="/srv/www", free=3 * MB, total=10**12)
+    watch(quick.store, rules, quick.now, disks=[full])
+    assert open_names(quick) == ["disk:output"]
+    watch(quick.store, rules, quick.now)
+    assert open_names(quick) == ["disk:output"], "nobody looked"
+    watch(quick.store, rules, quick.now, disks=[replace(full, free=10**11)])
+    assert open_names(quick) == []
+
+
+def test_disks_are_looked_at_where_things_are(quick: World) -> None:
+    """Also before the folders are made."""
+    quick.settings = load(quick.folder / "config.yaml", {"DIGEST_STORE": f"sqlite:///{quick.folder}/not/yet/digest.db"})
+    disks = {disk.what: disk for disk in lookout(quick).disks()}
+    assert set(disks) == {"store", "output"}
+    assert all(disk.total >= disk.free > 0 for disk in disks.values())
+
+
+def test_a_silent_category(world: World) -> None:
+    """Learnt from five weeks; told when posts stop, looked at once in ten minutes, over when posts are back."""
+    habit(world, weeks=5)
+    assert look(world, RunEnd(collected=False)) == []
+    assert open_names(world) == []
+    look(world, RunEnd())
+    (mail,) = alarm_mails(world)
+    assert mail["Subject"] == "[财经早报] alarm: macro: 0 posts since 09:15, usually 11"
+    world.news("back")
+    world.run()
+    world.new_mails()
+    world.later(minutes=5)
+    look(world, RunEnd())
+    assert open_names(world) == ["silence:macro"], "it is not looked at that often"
+    world.later(minutes=6)
+    look(world, RunEnd())
+    (mail,) = alarm_mails(world)
+    assert mail["Subject"] == "[财经早报] over: macro: posts come in again, the newest at 12:11"
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["silence: false", "silence_except: [macro]", "holidays: [2026-11-24]", "holidays: [2026-11-20..2026-11-24]"],
+)
+def test_a_silence_that_is_no_alarm(said: str, tmp_path: Path, sqlite_url: str) -> None:
+    """It ends without a word where the operator says so."""
+    with world_of(tmp_path, sqlite_url, CONFIG) as world:
+        habit(world, weeks=5)
+        look(world, RunEnd())
+        assert open_names(world) == ["silence:macro"]
+        world.new_mails()
+        (world.folder / "config.yaml").write_text(f"{CONFIG}  {said}\n", encoding="utf-8")
+        world.settings = load(world.folder / "config.yaml", {"DIGEST_STORE": sqlite_url})
+        world.later(minutes=11)
+        look(world, RunEnd())
+        assert open_names(world) == []
+        assert world.new_mails() == []
+
+
+def habit(world: World, weeks: int) -> None:
+    """Four posts an hour on weekdays from nine to twelve, the last today at nine."""
+    number = 0
+    day = world.now - timedelta(hours=3)
+    for back in range(weeks * 7, -1, -1):
+        for quarter in range(12 if back else 1):
+            moment = day - timedelta(days=back) + timedelta(minutes=15 * quarter)
+            if (moment + timedelta(hours=8)).weekday() < 5:
+                world.site.post(
+                    f"{moment + timedelta(hours=8):%Y-%m-%d}-{number}.md",
+                    date=f"{moment + timedelta(hours=8):%Y-%m-%d %H:%M:%S} +0800",
+                    link=f"http://finance.example.com/{number}.html",
+                )
+                number += 1
+    world.app().collect()
+
+
+# --------------------------------------------------------- a broken store
+
+
+def test_a_store_that_cannot_be_used(quick: World) -> None:
+    """Told without the store, once in some hours, and when it is back."""
+    error = StoreError("var/digest.db", "the disk is full", "make room")
+    assert lookout(quick).store_failed(error, quick.now) == []
+    (mail,) = alarm_mails(quick)
+    assert mail["Subject"] == "[财经早报] alarm: the store cannot be used: var/digest.db: the disk is full"
+    marker = quick.folder / "var" / "store-alarm"
+    os.utime(marker, (quick.now.timestamp(),) * 2)
+    quick.later(hours=5)
+    lookout(quick).store_failed(error, quick.now)
+    assert alarm_mails(quick) == []
+    quick.later(hours=2)
+    lookout(quick).store_failed(error, quick.now)
+    assert len(alarm_mails(quick)) == 1
+    assert lookout(quick).store_works(quick.now) == []
+    assert [mail["Subject"] for mail in alarm_mails(quick)] == ["[财经早报] over: the store can be used again"]
+    assert lookout(quick).store_works(quick.now) == []
+    assert alarm_mails(quick) == []
+
+
+def test_old_runs_are_forgotten_once_a_day(quick: World) -> None:
+    """More than a year is kept."""
+    quick.store.started(quick.now - timedelta(days=500))
+    quick.store.started(quick.now - timedelta(days=300))
+    quick.store.started(quick.now)
+    look(quick)
+    assert len(quick.store.runs(9)) == 2
+
+
+def test_it_is_quick(quick: World) -> None:
+    """Looking opens no second store and leaves the first in order."""
+    look(quick, RunEnd())
+    with open_store(f"sqlite:///{quick.folder}/var/digest.db") as again:
+        assert again.looked_at("silence") == quick.now

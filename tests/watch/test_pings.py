@@ -1,0 +1,96 @@
+"""Pings: asked for at the right moments, never for long, and never to the harm of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from digest.pings import ping
+from tests.run.site_folder import CONFIG, Site
+from tests.watch.watched import Pinged
+
+
+def watched(folder: Path, pings: Pinged, more: str = "") -> Site:
+    keys = "".join(f"  ping_{kind}: {pings.url}/{kind}\n" for kind in ("start", "success", "fail"))
+    return Site(folder, f"{CONFIG}watch:\n{keys}{more}")
+
+
+def test_a_run_that_goes_well(tmp_path: Path, pings: Pinged) -> None:
+    """Its beginning, then its success; each run anew, also one that finds nothing."""
+    site = watched(tmp_path, pings)
+    site.post()
+    assert site.run(as_of=None).code == 0
+    assert pings.asked == ["/start", "/success"]
+    assert site.run(as_of=None).code == 0
+    assert pings.asked == ["/start", "/success"] * 2
+
+
+def test_a_run_that_fails(tmp_path: Path, pings: Pinged) -> None:
+    site = watched(tmp_path, pings)
+    site.posts.rmdir()
+    site.posts.parent.rmdir()
+    result = site.run(as_of=None)
+    assert result.code == 1
+    assert pings.asked == ["/start", "/fail"]
+
+
+def test_rehearsals_and_other_times_are_no_runs(tmp_path: Path, pings: Pinged) -> None:
+    site = watched(tmp_path, pings)
+    site.post()
+    assert site.run("--dry-run", as_of=None).code == 0
+    assert site.run().code == 0
+    assert pings.asked == []
+
+
+def test_a_store_that_cannot_be_opened_is_a_failed_run(tmp_path: Path, pings: Pinged) -> None:
+    """Also told by mail, once."""
+    site = watched(tmp_path, pings, "  mail: ops@example.com\n")
+    (tmp_path / "var" / "digest.db").mkdir(parents=True)
+    for _ in range(2):
+        result = site.run(as_of=None)
+        assert result.code == 1
+        assert "digest.db" in result.err
+    assert pings.asked == ["/fail"] * 2
+    (mail,) = site.mails()
+    assert mail["To"] == "ops@example.com"
+    assert "the store cannot be used" in mail["Subject"]
+    (tmp_path / "var" / "digest.db").rmdir()
+    assert site.run(as_of=None).code == 0
+    assert {mail["Subject"].partition("] ")[2] for mail in site.mails() if mail["To"] == "ops@example.com"} >= {
+        "over: the store can be used again"
+    }
+
+
+def test_a_service_that_answers_badly_harms_nothing(tmp_path: Path, pings: Pinged) -> None:
+    """A line in the report names the host and not the address, which is a secret of a kind."""
+    pings.status = 500
+    site = watched(tmp_path, pings)
+    site.post()
+    result = site.run(as_of=None)
+    assert result.code == 0
+    assert "ping 127.0.0.1: answered 500" in result.out + result.err
+    assert "/success" not in result.out + result.err
+
+
+@pytest.mark.parametrize(
+    ("address", "says"),
+    [
+        ("http://127.0.0.1:1/secret", "ping 127.0.0.1: cannot be reached ([errno 111] connection refused)"),
+        ("http://name.invalid/secret", "ping name.invalid: cannot be reached"),
+        ("http://127.0.0.1:99999/secret", "ping 127.0.0.1: cannot be reached"),
+    ],
+)
+def test_what_cannot_be_reached(address: str, says: str) -> None:
+    line = ping(address)
+    assert line is not None
+    assert line.startswith(says)
+    assert "secret" not in line
+
+
+def test_an_answer_that_does_not_come_is_not_waited_for(pings: Pinged) -> None:
+    pings.silent.set()
+    assert ping(f"{pings.url}/x", timeout=0.2) == "ping 127.0.0.1: no answer within 0.2 s"
+    pings.over.set()
+    pings.silent.clear()
+    assert ping(f"{pings.url}/x") is None
