@@ -26,11 +26,12 @@ from digest.errors import AlreadyRunning, ConfigError, DigestError, SourceError,
 from digest.jobs.progress import Progress, silent
 from digest.jobs.run import RunReport, Step, Steps, run
 from digest.models import Delivery, KnownPost, Post
-from digest.moment import Moment, moment
+from digest.moment import Moment, moment, time_option
 from digest.ports import FeedRow, Output, Transport
 from digest.subscription import NOTICES, WEEKLY
 
 if TYPE_CHECKING:
+    from digest.backup import BackupReport, Manifest, RestoreReport
     from digest.jobs.adopt import AdoptReport
     from digest.jobs.back_issues import Issue, Parts
     from digest.jobs.backfill import BackfillReport
@@ -191,6 +192,34 @@ def draft_configuration(site: Path, config: Path, progress: Progress = silent) -
     from digest.starting import draft
 
     return draft(site, config, now=moment(None, ZoneInfo("UTC")).now, progress=progress)
+
+
+def save_backup(config: Path, path: Path) -> BackupReport:
+    """``digest backup``, beside any run. Raises ConfigError, StoreError, OutputError."""
+    from digest.backup import back_up
+
+    settings = load(config, os.environ)
+    return back_up(settings, path, os.environ, moment(None, settings.site.timezone).now)
+
+
+def check_backup(path: Path) -> Manifest:
+    """What a backup holds, if it is whole. Raises StoreError."""
+    from digest.backup import inspect
+
+    return inspect(path)
+
+
+def restore_backup(
+    config: Path, path: Path, *, force: bool, sent_until: str | None, nothing_sent: bool
+) -> tuple[RestoreReport, ZoneInfo]:
+    """``digest restore``; the report and the site's zone. Raises ConfigError, StoreError."""
+    from digest.backup import restore
+
+    settings = load(config, os.environ)
+    zone = settings.site.timezone
+    now = moment(None, zone).now
+    until = None if nothing_sent else time_option("--sent-until", sent_until, zone) if sent_until else now
+    return restore(settings, path, os.environ, now, sent_until=until, force=force), zone
 
 
 @contextmanager

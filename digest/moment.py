@@ -25,12 +25,18 @@ def moment(as_of: str | None, zone: ZoneInfo) -> Moment:
     wall = datetime.now(UTC).replace(microsecond=0)
     if as_of is None:
         return Moment(now=wall, wall=wall)
+    return Moment(now=time_option("--as-of", as_of, zone), wall=wall)
+
+
+def time_option(option: str, text: str, zone: ZoneInfo) -> datetime:
+    """A moment given to an option: ISO 8601, without an offset in ``zone``; in UTC and whole seconds. Raises
+    ConfigError."""
     try:
-        then = datetime.fromisoformat(as_of.strip())
+        then = datetime.fromisoformat(text.strip())
     except ValueError as error:
-        raise ConfigError("--as-of", f"{as_of!r} is not a time", 'write for example "2026-11-24 08:00"') from error
+        raise ConfigError(option, f"{text!r} is not a time", 'write for example "2026-11-24 08:00"') from error
     if not 1970 <= then.year <= LAST_YEAR:
-        raise ConfigError("--as-of", f"the year {then.year} is out of range", f"name one from 1970 to {LAST_YEAR}")
+        raise ConfigError(option, f"the year {then.year} is out of range", f"name one from 1970 to {LAST_YEAR}")
     if then.tzinfo is None:
         then = then.replace(tzinfo=zone)
-    return Moment(now=then.astimezone(UTC).replace(microsecond=0), wall=wall)
+    return then.astimezone(UTC).replace(microsecond=0)

@@ -226,10 +226,13 @@ class EditionStore(Protocol):
         edition: FrozenEdition,
         recipients: Iterable[Recipient],
         variants: Sequence[tuple[FrozenEdition, Iterable[Recipient]]] = (),
+        *,
+        due: datetime | None = None,
     ) -> SavedEdition | None:
         """Save edition, members and deliveries in ONE transaction, and with them its ``variants`` for readers of
         some of its categories, which have no page of their own. An address that comes twice gets one. None if another
-        process was first."""
+        process was first. ``due`` is when it should have gone out: in a store that was restored, what the lost one may
+        have sent by then is in doubt from the beginning."""
         ...
 
     def skip(self, digest: str, period: str, now: datetime, category: str = "", reason: str = "nothing new") -> bool:

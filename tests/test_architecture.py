@@ -29,7 +29,7 @@ FLOORS = {
         "moment",
     },
     3: {"jobs"},
-    4: {"reading", "config", "app", "readership", "lookout", "starting", "quiet"},
+    4: {"reading", "config", "app", "readership", "lookout", "starting", "backup", "quiet"},
     5: {"cli", "web", "scheduler", "serving", "child", "supervisor", "__main__"},
 }
 FLOOR_OF = {name: floor for floor, names in FLOORS.items() for name in names}

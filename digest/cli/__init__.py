@@ -30,6 +30,8 @@ COMMANDS = {
     "subscribers": "See and change who gets mail.",
     "bounces": "Read mail that came back.",
     "dkim": "Print the DNS records of the keys that sign mail.",
+    "backup": "Save everything that cannot be made again, into one file.",
+    "restore": "Put a backup in the place of the store.",
     "adopt-ids": "Take over the ids of an earlier feed, before the first run.",
 }
 """Command to its help line; the module is imported when the command is called, so that ``--help`` is quick."""

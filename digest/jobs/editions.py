@@ -308,7 +308,8 @@ def _freeze(
             before = mailed_before(store, plan, slot.period, now, choice_label(selection))
             theirs = replace(past, corrections=_corrections(store, before))
             variants.append((build(chosen, selection, theirs)[1], readers))
-    if store.freeze(frozen, recipients[0], variants) is None:
+    due = slot.at if reason is Reason.NEW else max((post.published for post in posts), default=slot.at)
+    if store.freeze(frozen, recipients[0], variants, due=due) is None:
         return []
     return [
         EditionResult(

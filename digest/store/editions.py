@@ -18,6 +18,7 @@ from digest.store.schema import (
     delivery,
     edition,
     edition_member,
+    meta,
     post,
     post_category,
     to_moment,
@@ -25,6 +26,13 @@ from digest.store.schema import (
     to_seconds_up,
 )
 from digest.store.sql import insert_many
+
+REPEATS = 1
+"""How often a message in doubt is sent again: a server that takes everything and never answers gets no third copy."""
+
+SENT_UNTIL = "sent until"
+"""Of a restored store: name of the value that says until when its successor may have sent."""
+HELD = "the store was restored from a backup; it may have gone out since that was made"
 
 _UNSEEN = (EditionState.SKIPPED, EditionState.CANCELLED)
 
@@ -113,13 +121,16 @@ class Editions(Part):
         edition: FrozenEdition,
         recipients: Iterable[Recipient],
         variants: Sequence[tuple[FrozenEdition, Iterable[Recipient]]] = (),
+        *,
+        due: datetime | None = None,
     ) -> SavedEdition | None:
         with self._database.writing() as connection:
-            key = save_edition(connection, edition, recipients)
+            held = due is not None and _may_be_sent(connection, due)
+            key = save_edition(connection, edition, recipients, held=held)
             if key is None:
                 return None
             for variant, readers in variants:
-                save_edition(connection, variant, readers, page_published=True)
+                save_edition(connection, variant, readers, page_published=True, held=held)
             if self._database.is_postgres:
                 # Claims start at once; without counts the planner would sort the whole queue for each of them.
                 connection.exec_driver_sql("ANALYZE edition, delivery")
@@ -275,13 +286,21 @@ def save_edition(
     *,
     page_published: bool = False,
     state: EditionState = EditionState.FROZEN,
+    held: bool = False,
 ) -> int | None:
-    """An edition with its members and deliveries; its key, or None if the slot is taken."""
+    """An edition with its members and deliveries; its key, or None if the slot is taken. ``held``: its deliveries are
+    in doubt from the beginning, and wait for the operator's word."""
     key = _save(connection, frozen, page_published=page_published, state=state)
     if key is not None:
         _save_members(connection, key, frozen)
-        _queue(connection, key, frozen, recipients)
+        _queue(connection, key, frozen, recipients, held=held)
     return key
+
+
+def _may_be_sent(connection: Connection, due: datetime) -> bool:
+    """Whether this store was restored, and the one that was lost may have sent what was due then."""
+    until = connection.scalar(select(meta.c.value).where(meta.c.name == SENT_UNTIL))
+    return until is not None and to_seconds(due) <= int(until)
 
 
 def _save(connection: Connection, frozen: FrozenEdition, *, page_published: bool, state: EditionState) -> int | None:
@@ -320,7 +339,9 @@ def _save_members(connection: Connection, key: int, frozen: FrozenEdition) -> No
     )
 
 
-def _queue(connection: Connection, key: int, frozen: FrozenEdition, recipients: Iterable[Recipient]) -> None:
+def _queue(
+    connection: Connection, key: int, frozen: FrozenEdition, recipients: Iterable[Recipient], *, held: bool
+) -> None:
     """A row for each recipient, some at a time: memory does not grow with their number. Each address once."""
     rows = iter(recipients)
     while chunk := list(islice(rows, _CHUNK)):
@@ -328,7 +349,7 @@ def _queue(connection: Connection, key: int, frozen: FrozenEdition, recipients: 
             connection,
             delivery,
             _QUEUED_COLUMNS,
-            [_queued_row(key, frozen, recipient) for recipient in chunk],
+            [_queued_row(key, frozen, recipient, held=held) for recipient in chunk],
             or_ignore=True,
         )
 
@@ -340,12 +361,15 @@ _QUEUED_COLUMNS = (
 )
 
 
-def _queued_row(key: int, frozen: FrozenEdition, recipient: Recipient) -> tuple[Any, ...]:
+def _queued_row(key: int, frozen: FrozenEdition, recipient: Recipient, *, held: bool) -> tuple[Any, ...]:
     not_before = recipient.not_before or frozen.send_after
     expires_at = None if recipient.expires_at is None else to_seconds(recipient.expires_at)
+    held = held and not_before <= frozen.send_after  # a reader whose hour is still to come has got nothing yet
+    state, doubts = (DeliveryState.IN_DOUBT, REPEATS + 1) if held else (DeliveryState.QUEUED, 0)
     return (
-        *(key, recipient.address, recipient.message_id, recipient.token, DeliveryState.QUEUED.value, 0, 0),
-        *(to_seconds_up(not_before), 0, "", "", "", recipient.subscriber, recipient.list_key, expires_at),
+        *(key, recipient.address, recipient.message_id, recipient.token, state.value, 0, doubts),
+        *(to_seconds_up(not_before), 0, "", HELD if held else "", "", recipient.subscriber, recipient.list_key),
+        expires_at,
     )
 
 

@@ -26,15 +26,13 @@ from sqlalchemy import ColumnElement, Connection, Select, Update, and_, any_, ca
 
 from digest.errors import StoreError
 from digest.models import Delivery, DeliveryCounts, DeliveryState, Doubt, EditionState, Reply, SavedEdition
-from digest.store.editions import saved_edition, select_edition
+from digest.store.editions import REPEATS, saved_edition, select_edition
 from digest.store.part import Part
 from digest.store.schema import delivery, edition
 from digest.text import clean_line
 
 _OPEN = (DeliveryState.QUEUED, DeliveryState.LEASED, DeliveryState.TRANSMITTING)
 _UNDER_WAY = (EditionState.FROZEN, EditionState.SENDING)
-REPEATS = 1
-"""How often a message in doubt is sent again: a server that takes everything and never answers gets no third copy."""
 _KEYS_AT_ONCE = 500
 _OUR_FAULT = ("5.7.%", "5.3.4")
 """Enhanced codes (RFC 3463) of refusals that another attempt may escape when we have mended something."""

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from digest.bounces import PROBE_COUNTS
 from digest.models import DeliveryState, EditionState
-from digest.store.ledger import REPEATS
+from digest.store.editions import REPEATS
 from digest.store.part import Part
 from digest.store.schema import to_moment
 

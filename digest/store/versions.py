@@ -24,12 +24,12 @@ def bring_up_to_date(database: Database) -> None:
         version = _version(connection)
     if version == HEAD:
         return
-    _refuse_newer(database.subject, version)
+    refuse_newer(database.subject, version)
     with database.writing() as connection:
         if database.is_postgres:
             connection.exec_driver_sql(_LOCK)  # as BEGIN IMMEDIATE does in SQLite: one process migrates
         version = _version(connection)
-        _refuse_newer(database.subject, version)
+        refuse_newer(database.subject, version)
         if version is None:
             _refuse_foreign(database.subject, connection)
         if version != HEAD:
@@ -69,7 +69,7 @@ def _exists(connection: Connection, table: str) -> bool:
     return bool(connection.execute(question, {"name": table}).scalar())
 
 
-def _refuse_newer(subject: str, version: str | None) -> None:
+def refuse_newer(subject: str, version: str | None) -> None:
     if version is not None and version > HEAD:
         raise StoreTooNew(
             subject,

@@ -199,7 +199,7 @@ def test_a_weekly_digest_names_weeks_and_spans_their_days(begun: Any) -> None:
 def test_two_processes_make_one_edition(begun: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The other one was faster between our look and our freezing."""
     begun.collect("2026-11-24 18:00", "2026-11-24 17:00")
-    monkeypatch.setattr(SqlStore, "freeze", lambda *_: None)
+    monkeypatch.setattr(SqlStore, "freeze", lambda *_, **__: None)
     assert outcomes(begun.make("2026-11-25 08:00")) == []
 
 
