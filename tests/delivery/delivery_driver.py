@@ -77,8 +77,9 @@ class KillingStore:
         "sent": "after-final",
     }
 
-    def __init__(self, store: Any, killer: Killer) -> None:
+    def __init__(self, store: Any, killer: Killer, announce: bool = False) -> None:
         self._store, self._killer = store, killer
+        self._to_announce = announce
 
     def __getattr__(self, name: str) -> Any:
         real = getattr(self._store, name)
@@ -91,9 +92,15 @@ class KillingStore:
             result = real(*args, **kwargs)
             if name in self._AFTER and result:
                 self._killer.at(self._AFTER[name])
+                self._announce(name)
             return result
 
         return wrapped
+
+    def _announce(self, name: str) -> None:
+        if name == "claim" and self._to_announce:
+            self._to_announce = False
+            print("claimed", flush=True)
 
 
 def arm_session(killer: Killer) -> None:
@@ -148,13 +155,14 @@ def main(
     once: bool = True,
     lease: float = 120.0,
     dot_lease: float = 660.0,
+    announce: bool = False,
 ) -> None:
-    """``ahead``: the ledger's clock stands at so many seconds after START; None: it is the real one."""
+    """``announce``: say so when there is work in hand. ``ahead``: the ledger's clock stands at so many seconds after START; None: it is the real one."""
     killer = Killer(point, nth)
     stopping = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stopping.set())
     with open_store(url) as real:
-        store = KillingStore(real, killer)
+        store = KillingStore(real, killer, announce)
         if audience:
             freeze(store, killer, [f"reader{number}@example.com" for number in range(audience)])
         arm_session(killer)
