@@ -157,7 +157,8 @@ def main(
     dot_lease: float = 660.0,
     announce: bool = False,
 ) -> None:
-    """``announce``: say so when there is work in hand. ``ahead``: the ledger's clock stands at so many seconds after START; None: it is the real one."""
+    """``announce``: say when there is work in hand. ``ahead``: the ledger's clock stands at so many seconds after
+    START; None: it is the real one."""
     killer = Killer(point, nth)
     stopping = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stopping.set())

@@ -13,12 +13,13 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from delivery_driver import POINTS
-from delivery_world import START, World, check_invariants, fault_line
+from delivery_world import START, Row, World, check_invariants, fault_line
 from scripted_smtp import Act, Close, Dawdle, Reset, Say, ScriptedServer, always, both, serving
 
 DRIVER = Path(__file__).parent / "delivery_driver.py"
@@ -256,6 +257,75 @@ def test_a_full_disk_at_freezing_undoes_everything(sqlite_url: str) -> None:
         assert len(world.rows()) == 500
 
 
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of one megabyte."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", place], capture_output=True, text=True)
+    if mounted.returncode:
+        pytest.skip(f"only root may mount a small disk: {mounted.stderr.strip()}")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", place], check=True)
+
+
+def test_a_full_disk_at_each_commit(small_disk: Path, record_property: Any) -> None:
+    """F5: the disk is full from the nth commit on, whichever it is: of the freezing, of a claim, before a dot, after an
+    answer. The run ends with one clear error; when there is room again, the next one makes up for it."""
+    counted: list[int] = []
+    for nth in range(1, 100):
+        if not (story := run_on_full_disk(small_disk, nth)):
+            break
+        rows, server = story
+        record_property("faults", fault_line(f"disk full at commit {nth:2}", 1, rows, server))
+        counted.append(nth)
+    assert len(counted) >= 10, "freezing, and two or three commits a message"
+
+
+def run_on_full_disk(disk: Path, nth: int) -> tuple[list[Row], ScriptedServer] | None:
+    """What became of four messages; None if there were fewer commits than ``nth``."""
+    from sqlalchemy import event
+
+    from digest.errors import StoreError
+
+    filler, audience, commits = disk / "filler", 4, 0
+
+    def fill(_connection: Any) -> None:
+        nonlocal commits
+        commits += 1
+        if commits == nth:
+            fill_up(filler)
+
+    with World(f"sqlite:///{disk}/digest.db") as world, serving() as server:
+        event.listen(world.store._database._engine, "commit", fill)
+        with suppress(StoreError):
+            world.freeze(audience)
+            world.deliver(world.smtp(server), resend=False)
+        was_full = filler.exists()
+        event.remove(world.store._database._engine, "commit", fill)
+        filler.unlink(missing_ok=True)
+        if not world.rows():
+            world.freeze(audience)
+        world.clock.sleep(661)
+        world.drain(world.smtp(server), resend=False)
+        rows = world.rows()
+        check_invariants(rows, server, audience=audience, hold=True, doubts_allowed=1)
+    for file in disk.iterdir():
+        file.unlink()
+    return (rows, server) if was_full else None
+
+
+def fill_up(file: Path) -> None:
+    """Until not a byte more fits."""
+    with file.open("wb", buffering=0) as target, suppress(OSError):
+        for size in (4096, 1):
+            with suppress(OSError):
+                while target.write(bytes(size)):
+                    pass
+
+
 def test_a_locked_database_only_takes_time(sqlite_url: str) -> None:
     """F6: another writer holds the database for a while, right after the server's yes."""
     import sqlite3
@@ -283,6 +353,38 @@ def test_a_locked_database_only_takes_time(sqlite_url: str) -> None:
         locker.close()
         assert report.sent == 3
         check_invariants(world.rows(), server, audience=3, hold=True, doubts_allowed=0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("step", ["rcpt", "accepted"])
+def test_a_database_locked_for_a_minute(step: str, sqlite_url: str, record_property: Any) -> None:
+    """F6 with the real patience of 30 s: before the dot the message is not sent and goes out later; after the answer,
+    what cannot be written down in time is in doubt. Never lost, never twice."""
+    import sqlite3
+
+    from digest.errors import StoreError
+
+    with World(sqlite_url) as world:
+        world.freeze(3)
+        locker = sqlite3.connect(sqlite_url.removeprefix("sqlite:///"), isolation_level=None, check_same_thread=False)
+        release = threading.Timer(60, lambda: locker.execute("ROLLBACK"))
+
+        def script(reached: str, dialogue: Any) -> Act | None:
+            if reached == step and dialogue.messages == 1 and not release.ident:
+                locker.execute("BEGIN IMMEDIATE")
+                release.start()
+            return None
+
+        with serving(script) as server:
+            with suppress(StoreError):
+                world.deliver(world.smtp(server), resend=False)
+            release.join()
+            world.clock.sleep(661)
+            world.drain(world.smtp(server), resend=False)
+            locker.close()
+            rows = world.rows()
+            record_property("faults", fault_line(f"locked for a minute, {step}", 1, rows, server))
+            check_invariants(rows, server, audience=3, hold=True, doubts_allowed=step == "accepted")
 
 
 @pytest.mark.postgres
