@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -995,12 +995,14 @@ class App:
         """The time that the run stands for, going on while it lasts, also while the machine sleeps; a clock that is
         set meanwhile changes nothing. Where several machines work on one database, its own clock, unless the run stands
         for another time than the present."""
+        is_present = self.when.now == self.when.wall
         began = uptime()
+        anchor = datetime.now(UTC) if is_present else self.when.now
 
         def steady() -> datetime:
-            return self.when.now + timedelta(seconds=int(uptime() - began))
+            return (anchor + timedelta(seconds=uptime() - began)).replace(microsecond=0)
 
-        return steady if self.when.now != self.when.wall else lambda: self.store.clock(steady())
+        return (lambda: self.store.clock(steady())) if is_present else steady
 
     def _transport(self) -> Transport:
         if self.dry_run:

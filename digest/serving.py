@@ -312,7 +312,7 @@ def _listener(options: ServeOptions, inherited: str) -> socket.socket:
         family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
         return socket.create_server((options.host, options.port), family=family, backlog=2048)
     except (OSError, OverflowError) as error:
-        reason = (getattr(error, "strerror", None) or str(error)).lower()
+        reason = (getattr(error, "strerror", None) or str(error)).lower().partition(" (")[0]
         raise ConfigError(
             f"{options.host}:{options.port}", f"cannot listen there: {reason}", "choose another --host or --port"
         ) from error
