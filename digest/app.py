@@ -32,6 +32,7 @@ from digest.subscription import NOTICES, WEEKLY
 
 if TYPE_CHECKING:
     from digest.backup import BackupReport, Manifest, RestoreReport
+    from digest.config import MailSettings
     from digest.jobs.adopt import AdoptReport
     from digest.jobs.back_issues import Issue, Parts
     from digest.jobs.backfill import BackfillReport
@@ -39,11 +40,12 @@ if TYPE_CHECKING:
     from digest.jobs.deliver import Compose, DeliveryReport, Outgoing
     from digest.jobs.doubts import Doubts
     from digest.jobs.editions import Audience, DigestPlan, EditionsReport, Look
-    from digest.jobs.feeds import FeedOptions, Ping
+    from digest.jobs.feeds import FeedOptions, FeedReport, Ping
     from digest.jobs.preview import Preview, SentTest, TestMessage
     from digest.languages import CatalogueLanguage
     from digest.lookout import Lookout
     from digest.mail.dkim import Signer
+    from digest.mail.smtp import SmtpTransport, TimeLimits
     from digest.models import EditionRow, SavedEdition
     from digest.posts import Rules
     from digest.publish.s3 import S3Output
@@ -412,25 +414,10 @@ class App:
         self, only: Step | None, to_json: Callable[[RunReport], str], *, order: RunOrder | None = None
     ) -> RunReport:
         """All steps of ``digest run``, or one; or what a service wants done at this time."""
-        from digest.jobs.feeds import publish_feeds
-
         _ = self.output  # what it lacks stops the run before anything is touched
         steps = Steps(
             collect=self.collect,
-            publish_feeds=lambda: publish_feeds(
-                self.store,
-                self.output,
-                self.templates,
-                self.language,
-                self._feed_options(),
-                now=self.when.now,
-                look=self._feeds_look(),
-                body_html=self._body_html,
-                ping=self._ping(),
-                digests=self._digest_feeds(),
-                has_editions=lambda digest: bool(self.store.edition_rows(digest)),
-                is_due=(order or RunOrder()).wants,
-            ),
+            publish_feeds=lambda: self.publish_feeds(self.output, self._ping(), is_due=(order or RunOrder()).wants),
             make_editions=self._make_editions,
             publish_editions=self._publish_editions,
             deliver=self.deliver if order is None else None,
@@ -531,6 +518,45 @@ class App:
             all(self.output.exists(path) for path in lists_of(plan.name)) or not self.store.edition_rows(plan.name)
             for plan in plans
         )
+
+    # ------------------------------------- what is asked without doing it
+
+    def publish_feeds(
+        self, output: Output, ping: Ping | None = None, *, is_due: Callable[[FeedRow], bool] = lambda row: True
+    ) -> FeedReport:
+        """Bring the feeds in ``output`` up to date with the store, those that are due."""
+        from digest.jobs.feeds import publish_feeds
+
+        return publish_feeds(
+            self.store,
+            output,
+            self.templates,
+            self.language,
+            self.feed_options(),
+            now=self.when.now,
+            look=self._feeds_look(),
+            body_html=self._body_html,
+            ping=ping,
+            digests=self._digest_feeds(),
+            has_editions=lambda digest: bool(self.store.edition_rows(digest)),
+            is_due=is_due,
+        )
+
+    def feed_options(self) -> FeedOptions:
+        """What feeds are made by."""
+        return self._feed_options()
+
+    def plans(self) -> list[DigestPlan]:
+        """The digests of the configuration, then those that sum them up."""
+        return self._all_plans()
+
+    def edition_look(self) -> Look:
+        """What editions are rendered with."""
+        return self._look()
+
+    def message_for(self, delivery: Delivery, edition: SavedEdition, *, signs: bool) -> bytes:
+        """The message of a delivery, as it would be sent; signed if there are keys and it is to be."""
+        return self._composer(signs=signs)(delivery, edition).message
 
     # ------------------------------------------------------------- collect
 
@@ -1085,6 +1111,11 @@ def transport_of(settings: Settings) -> Transport:
         from digest.mail.folder import FolderTransport
 
         return FolderTransport(mail.folder)
+    return smtp_transport(mail)
+
+
+def smtp_transport(mail: MailSettings, limits: TimeLimits | None = None) -> SmtpTransport:
+    """The way to the mail server of the configuration. Raises ConfigError."""
     from digest.config import password
     from digest.mail.smtp import SmtpTransport
 
@@ -1097,6 +1128,7 @@ def transport_of(settings: Settings) -> Transport:
         password=password(mail, os.environ),
         ca_file=mail.ca_file,
         connections=mail.connections,
+        limits=limits,
     )
 
 

@@ -9,6 +9,7 @@
     │   └── AlreadyRunning  another run is at work; harmless (exit code 0)
     ├── TemplateError       a template is missing, broken, or asks for a name it is not given
     ├── OutputError         a file or page cannot be written
+    ├── ProbeError          something outside gives no answer, or none that can be understood (digest check)
     └── TransportError      mail cannot be handed over; says at which step and for how long
         ├── TemporaryFailure   certainly not sent, trying again may help
         ├── PermanentFailure   certainly not sent, trying again will not help
@@ -79,6 +80,10 @@ class TemplateError(DigestError):
 
 class OutputError(DigestError):
     """A page or feed cannot be written."""
+
+
+class ProbeError(DigestError):
+    """A server that is only asked something gives no answer, or none that can be understood."""
 
 
 class TransportError(DigestError):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Literal, Protocol
 
 from digest.models import (
     Changes,
@@ -510,4 +510,46 @@ class Templates(Protocol):
 
     def render(self, name: str, context: Mapping[str, object]) -> str:
         """Raises TemplateError with file, line and the missing name."""
+        ...
+
+
+# ------------------------------------------------------------------ probes
+
+
+class Names(Protocol):
+    """The DNS. Names are ASCII (A-labels). What does not exist is empty; every method raises ProbeError if there is
+    no answer, which is something else."""
+
+    def txt(self, name: str) -> tuple[str, ...]:
+        """The texts of a name, the strings of each joined."""
+        ...
+
+    def mx(self, name: str) -> tuple[tuple[int, str], ...]:
+        """Preference and host; the host is empty for "no mail here" (RFC 7505)."""
+        ...
+
+    def addresses(self, name: str, *, version: Literal[4, 6] | None = None) -> tuple[str, ...]: ...
+
+    def pointers(self, address: str) -> tuple[str, ...]:
+        """The names of an IP address."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WebAnswer:
+    """What a web server answered."""
+
+    status: int
+    headers: Mapping[str, str]
+    """By name in lower case."""
+    body: bytes
+
+
+class Fetch(Protocol):
+    """One request over HTTP; redirects are not followed."""
+
+    def __call__(
+        self, url: str, *, method: str = "GET", headers: Mapping[str, str] | None = None, body: bytes | None = None
+    ) -> WebAnswer:
+        """Raises ProbeError."""
         ...

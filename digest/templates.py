@@ -8,7 +8,7 @@ the program's objects for settings or store.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -48,14 +48,16 @@ class FolderTemplates:
     def __init__(self, language: Language, override: Path | None = None) -> None:
         self._folders = folders(override)
         self._language = language
+        self._loaded: set[str] = set()
 
     @cached_property
     def _environment(self) -> jinja2.Environment:
         import jinja2  # late: most runs have nothing to render
 
         language = self._language
+        files = jinja2.FileSystemLoader([str(folder) for folder in self._folders])
         environment = jinja2.Environment(
-            loader=jinja2.FileSystemLoader([str(folder) for folder in self._folders]),
+            loader=jinja2.FunctionLoader(lambda name: self._source(files, name)),
             autoescape=lambda name: name is None or not name.endswith(".txt"),  # noqa: S701 - plain text is not escaped
             undefined=jinja2.StrictUndefined,
             trim_blocks=True,
@@ -82,6 +84,40 @@ class FolderTemplates:
         except jinja2.TemplateError as error:
             raise TemplateError(self._place(name, error), str(error.message)) from error
 
+    def _source(self, files: jinja2.FileSystemLoader, name: str) -> tuple[str, str | None, Callable[[], bool] | None]:
+        self._loaded.add(name)
+        return files.get_source(self._environment, name)
+
+    def overrides(self) -> list[str]:
+        """Names of the files in the user's own folder; hidden ones are none."""
+        return _names(self._folders[0]) if len(self._folders) > 1 else []
+
+    def packaged(self) -> list[str]:
+        """Names of the templates that come with the program."""
+        return _names(self._folders[-1])
+
+    def used(self) -> set[str]:
+        """Names of the templates that were loaded so far."""
+        return set(self._loaded)
+
+    def syntax_faults(self) -> list[TemplateError]:
+        """What cannot be read of the user's own templates; one fault for each."""
+        import jinja2
+
+        faults = []
+        for name in self.overrides():
+            path = self._folders[0] / name
+            try:
+                self._environment.parse(path.read_text(encoding="utf-8"), name, str(path))
+            except jinja2.TemplateSyntaxError as error:
+                faults.append(TemplateError(f"{path}:{error.lineno}", str(error.message)))
+            except UnicodeDecodeError:
+                if name in self.packaged():
+                    faults.append(TemplateError(f"{path}:1", "it is not UTF-8 text"))
+            except OSError as error:
+                faults.append(TemplateError(f"{path}:1", f"it cannot be read: {str(error.strerror).lower()}"))
+        return faults
+
     def fingerprint(self) -> str:
         """Changes when any template file does."""
         return fingerprint(self._folders)
@@ -95,3 +131,9 @@ class FolderTemplates:
                 place = f"{file}:{frame.tb_lineno}"
             frame = frame.tb_next
         return place
+
+
+def _names(folder: Path) -> list[str]:
+    """Files below a folder, with ``/``."""
+    paths = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    return sorted(path.as_posix() for path in paths if not any(part.startswith(".") for part in path.parts))

@@ -13,7 +13,7 @@ FLOORS = {
     0: {"errors", "models", "ports", "text"},
     1: {
         *("posts", "changes", "filenames", "period", "stories", "edition", "past", "ranking", "outbox", "render"),
-        *("subscription", "tokens", "bounces", "generators", "watching", "silence"),
+        *("subscription", "tokens", "bounces", "generators", "watching", "silence", "mailauth"),
     },
     2: {
         "workers",
@@ -27,9 +27,10 @@ FLOORS = {
         "pings",
         "logs",
         "moment",
+        "probes",
     },
     3: {"jobs"},
-    4: {"reading", "config", "app", "readership", "lookout", "starting", "backup", "quiet"},
+    4: {"reading", "config", "app", "readership", "lookout", "starting", "backup", "quiet", "checkup"},
     5: {"cli", "web", "scheduler", "serving", "child", "supervisor", "__main__"},
 }
 FLOOR_OF = {name: floor for floor, names in FLOORS.items() for name in names}

@@ -22,6 +22,7 @@ from digest.errors import AlreadyRunning, ConfigError, DigestError
 COMMANDS = {
     "init": "Write a configuration for an existing Jekyll, Hugo or Hexo site.",
     "run": "Collect posts, publish feeds, make and send what is due.",
+    "check": "Look for everything that is wrong; changes nothing.",
     "preview": "Show the next edition before anybody gets it; send it as a test.",
     "editions": "List, show, export and cancel editions; make up those of past days.",
     "deliver": "Work through the delivery ledger, beside other workers.",

@@ -166,6 +166,13 @@ class SmtpTransport:
             self._keep(session)
         return reply
 
+    def knock(self) -> tuple[Mapping[str, str], str]:
+        """Connect, encrypt, log in, and leave without sending anything. Returns what the server offers (keywords of
+        EHLO with their parameters) and the address that it was reached at. Raises TransportError."""
+        session = Session.open(self._server, self._limits, self._clock, self._tls_context)
+        session.quit()
+        return session.features, session.there
+
     def close(self) -> None:
         """Say goodbye on every idle connection."""
         with self._lock:
@@ -288,6 +295,16 @@ class Session:
             self._ehlo()  # what was said before encryption is forgotten (RFC 3207 4.2)
         if self._server.user is not None:
             self._login(self._server.user, self._server.password or "")
+
+    @property
+    def features(self) -> Mapping[str, str]:
+        """What the server offers, by its last word."""
+        return self._features
+
+    @property
+    def there(self) -> str:
+        """The server's address."""
+        return self._wire.there
 
     # --------------------------------------------------------------- steps
 

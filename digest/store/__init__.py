@@ -37,6 +37,26 @@ class SqlStore(Posts, Feeds, Editions, Deliveries, Subscribers, Refusals, Runs, 
     """Everything that is kept, in one database. Satisfies ``ports.Store``; may be used by several threads. Close it,
     or use it as a context manager."""
 
+    schema_found: str | None = None
+    """The version that its tables had when it was opened; None if there were none."""
+
+    @property
+    def subject(self) -> str:
+        """How messages name it: without a password."""
+        return self._database.subject
+
+    def faults(self) -> list[str]:
+        """What the database finds when it checks itself (SQLite: pages, indexes, references); nothing if it is
+        sound. May take a while."""
+        if self._database.is_postgres:
+            return []
+        with self._database.reading() as connection:
+            found = [str(row[0]) for row in connection.exec_driver_sql("PRAGMA integrity_check(20)")]
+            broken = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchmany(20)
+        return [line for line in found if line != "ok"] + [
+            f"table {table}, row {row}: refers to what is not in {parent}" for table, row, parent, _ in broken
+        ]
+
     def close(self) -> None:
         self._database.close()
 
@@ -75,8 +95,10 @@ def open_rehearsal(url: str) -> Iterator[SqlStore]:
             yield store
         return
     with closing(open_postgres(parsed)) as original, rolled_back(original) as database:
-        bring_up_to_date(database)
-        yield SqlStore(database, no_lock)
+        found = bring_up_to_date(database)
+        store = SqlStore(database, no_lock)
+        store.schema_found = found
+        yield store
 
 
 def lock_path(path: Path) -> Path:
@@ -86,8 +108,10 @@ def lock_path(path: Path) -> Path:
 
 def _ready(database: Database, lock: Lock) -> SqlStore:
     try:
-        bring_up_to_date(database)
+        found = bring_up_to_date(database)
     except BaseException:
         database.close()
         raise
-    return SqlStore(database, lock)
+    store = SqlStore(database, lock)
+    store.schema_found = found
+    return store

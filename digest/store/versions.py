@@ -15,15 +15,17 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 _LOCK = "SELECT pg_advisory_xact_lock(1684629349, -1)"
 
 
-def bring_up_to_date(database: Database) -> None:
-    """Create or upgrade the tables, in one transaction; does nothing if they are current.
+def bring_up_to_date(database: Database) -> str | None:
+    """Create or upgrade the tables, in one transaction; does nothing if they are current. Returns the version that was
+    found, None if there were no tables.
 
     Raises StoreTooNew for a database of a newer program, StoreError for one that holds something else.
     """
     with database.reading() as connection:
         version = _version(connection)
     if version == HEAD:
-        return
+        return version
+    found = version
     refuse_newer(database.subject, version)
     with database.writing() as connection:
         if database.is_postgres:
@@ -34,6 +36,7 @@ def bring_up_to_date(database: Database) -> None:
             _refuse_foreign(database.subject, connection)
         if version != HEAD:
             upgrade(connection, database.subject)
+    return found
 
 
 def upgrade(connection: Connection, subject: str) -> None:

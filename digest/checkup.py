@@ -1,0 +1,411 @@
+"""The joining for ``digest check``: binds every question to the settings, to a rehearsal of the store and to probes.
+
+Nothing lasts: posts are collected, feeds and mails made on a copy of the store that is thrown away. A store that
+cannot be opened costs the questions that need it, and no other.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, fields, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from digest.app import App, opened, smtp_transport
+from digest.config import Settings, load
+from digest.errors import ConfigError, ProbeError, StoreError
+from digest.jobs.check import (
+    Check,
+    CheckReport,
+    Finding,
+    TimeLimits,
+    Verdict,
+    from_error,
+    ok,
+    problem,
+    run_checks,
+    skipped,
+)
+from digest.jobs.progress import Progress, silent
+from digest.models import Delivery
+from digest.moment import moment
+from digest.ports import Fetch
+from digest.probes.machine import is_readable, look_at, open_to_others
+from digest.probes.names import Dns
+from digest.secret import VARIABLE
+
+if TYPE_CHECKING:
+    from digest.jobs.check_local import Secret
+    from digest.jobs.check_network import Sender, SigningKey
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wanted:
+    """How to check."""
+
+    offline: bool = False
+    seconds: float = 15.0
+    """What each question to the network may take."""
+    resolver: str | None = None
+    """A name server (``ADDRESS`` or ``ADDRESS:PORT``) instead of this machine's."""
+    time_server: str | None = None
+
+
+def check_up(config: Path, wanted: Wanted, *, progress: Progress = silent) -> CheckReport:
+    """``digest check``. Raises ConfigError if the configuration cannot be used."""
+    settings = load(config, os.environ)
+    with ExitStack() as stack:
+        checks = _Checkup(config, settings, wanted, stack).checks()
+        return run_checks(
+            checks,
+            offline=wanted.offline,
+            clock=time.monotonic,
+            limits=TimeLimits(each=wanted.seconds, all=wanted.seconds),
+            progress=progress,
+        )
+
+
+class _Checkup:
+    """The questions about one site."""
+
+    def __init__(self, config: Path, settings: Settings, wanted: Wanted, stack: ExitStack) -> None:
+        self._config = config
+        self._settings = settings
+        self._wanted = wanted
+        self._stack = stack
+        self._opened: App | StoreError | None = None
+        self._facts = _Facts()
+        self._keys, self._keys_fault = _signing_keys(settings)
+
+    def checks(self) -> list[Check]:
+        """In the order to show them."""
+        digests = [
+            Check(group="mail", name=f"digest {name}", ask=partial(self._budget, name))
+            for name in self._settings.digests
+        ]
+        return [
+            Check(group="configuration", name=self._config.name, ask=self._configuration),
+            Check(group="store", name="store", ask=self._store),
+            Check(group="posts", name="files", ask=self._needs_store("files", self._posts)),
+            Check(group="templates", name="templates", ask=self._needs_store("templates", self._templates)),
+            Check(group="feeds", name="read back", ask=self._needs_store("read back", self._feeds)),
+            *digests,
+            Check(group="mail", name="List-Unsubscribe", ask=self._needs_store("List-Unsubscribe", self._headers)),
+            Check(group="mail", name="DKIM keys", ask=self._signatures),
+            Check(group="machine", name="folders", ask=self._rooms),
+            Check(group="machine", name="secrets", ask=self._secrets),
+            *self._remote(),
+        ]
+
+    # -------------------------------------------------------------- the store
+
+    def _app(self) -> App:
+        """The application on a rehearsal of the store, opened once. Raises StoreError, every time."""
+        if self._opened is None:
+            when = moment(None, self._settings.site.timezone)
+            try:
+                self._opened = self._stack.enter_context(opened(self._settings, when, dry_run=True))
+            except StoreError as error:
+                self._opened = error
+        if isinstance(self._opened, StoreError):
+            raise self._opened
+        return self._opened
+
+    def _needs_store(self, name: str, ask: Callable[[App], Iterable[Finding]]) -> Callable[[], Iterable[Finding]]:
+        def asked() -> Iterable[Finding]:
+            try:
+                app = self._app()
+            except StoreError:
+                return [skipped(name, "the store cannot be opened")]
+            return ask(app)
+
+        return asked
+
+    def _store(self) -> Iterator[Finding]:
+        from digest.jobs.check_local import Health, judge_store
+        from digest.store.schema import HEAD
+
+        store, path = self._app().store, self._settings.store.path
+        yield from judge_store(
+            Health(
+                subject=store.subject,
+                found=store.schema_found,
+                wanted=HEAD,
+                faults=tuple(store.faults()) if store.schema_found is not None else (),
+                size=path.stat().st_size if path is not None and path.exists() else None,
+            )
+        )
+
+    # ------------------------------------------------------------ what we make
+
+    def _configuration(self) -> Finding:
+        settings = self._settings
+        digests = ", ".join(f"{name} ({digest.schedule})" for name, digest in settings.digests.items())
+        return ok(self._config.name, f"{self._config}: no faults; {settings.site.url}, digests: {digests}")
+
+    def _posts(self, app: App) -> Iterable[Finding]:
+        from digest.jobs.check_local import judge_posts
+
+        return judge_posts(app.collect())
+
+    def _templates(self, app: App) -> Iterable[Finding]:
+        from digest.jobs.check_templates import judge_templates, make_trials
+
+        folder = self._settings.templates
+        if folder is not None and not folder.is_dir():
+            return [problem("templates", f"{folder}: there is no such folder", "make it, or take templates out")]
+        look = app.edition_look()
+        return judge_templates(
+            app.templates,
+            lambda: make_trials(app.templates, app.language, look.imprint, app.feed_options()),
+            folder=None if folder is None else str(folder),
+        )
+
+    def _feeds(self, app: App) -> Iterable[Finding]:
+        from digest.jobs.check_feeds import ReadBack, judge_feeds
+
+        read = ReadBack(base=app.feed_options().base)
+        return judge_feeds(read, app.publish_feeds(read))
+
+    def _budget(self, name: str) -> Iterable[Finding]:
+        from digest.jobs.check_mail import judge_budget
+
+        def judged(app: App) -> Iterable[Finding]:
+            return [judge_budget(app.preview(name), self._settings.site.timezone)]
+
+        return self._needs_store(f"digest {name}", judged)()
+
+    def _headers(self, app: App) -> Iterable[Finding]:
+        from digest.jobs.check_mail import judge_headers
+
+        if not self._settings.subscriptions.enabled:
+            return [skipped("List-Unsubscribe", "nobody can subscribe (subscriptions.enabled)")]
+        saved = app.preview(next(iter(self._settings.digests))).saved
+        return judge_headers(app.message_for(_nobody(), saved, signs=self._keys_fault is None))
+
+    def _signatures(self) -> Finding:
+        if self._settings.mail.dkim is None:
+            return skipped("DKIM keys", "there are none (mail.dkim); your relay may sign")
+        if self._keys_fault is not None:
+            return from_error("DKIM keys", self._keys_fault)
+        return ok("DKIM keys", ", ".join(key.selector for key in self._keys))
+
+    # ------------------------------------------------------------ this machine
+
+    def _rooms(self) -> Iterator[Finding]:
+        from digest.jobs.check_local import Room, judge_room
+
+        settings = self._settings
+        places: list[tuple[str, Path | None]] = [
+            ("output", settings.output if isinstance(settings.output, Path) else None),
+            ("mail.folder", settings.mail.folder if settings.mail.transport == "folder" else None),
+            ("store", settings.store.path.parent if settings.store.path is not None else None),
+        ]
+        for key, path in places:
+            if path is not None:
+                place = look_at(path)
+                yield judge_room(
+                    Room(
+                        key=key,
+                        path=str(path),
+                        exists=place.exists,
+                        is_folder=place.is_folder,
+                        is_writable=place.is_writable,
+                        free=place.free,
+                    )
+                )
+
+    def _secrets(self) -> Iterable[Finding]:
+        from digest.jobs.check_local import judge_secrets
+
+        return judge_secrets(list(self._secret_files()))
+
+    def _secret_files(self) -> Iterator[Secret]:
+        from digest.jobs.check_local import Secret
+
+        settings, mail = self._settings, self._settings.mail
+        needed = mail.transport == "smtp" and mail.user is not None and not os.environ.get(mail.password_env)
+        files = [
+            ("mail.password_file", mail.password_file, needed, "send mail in your name", True),
+            (
+                "subscriptions.secret_file",
+                None
+                if os.environ.get(VARIABLE) or not settings.subscriptions.enabled
+                else settings.subscriptions.secret_file,
+                False,
+                "forge links in mails",
+                True,
+            ),
+            ("store", settings.store.path, False, "read addresses", False),
+        ]
+        for key, path, must_exist, why, is_grave in files:
+            if path is not None:
+                yield Secret(
+                    key=key,
+                    path=str(path),
+                    readers=open_to_others(path),
+                    is_readable=is_readable(path),
+                    must_exist=must_exist,
+                    why=why,
+                    is_grave=is_grave,
+                )
+
+    # ------------------------------------------------------------ the network
+
+    def _remote(self) -> Iterator[Check]:
+        from digest.jobs import check_network
+
+        settings = self._settings
+        self._facts = self._look_up()
+        names = Dns(self._wanted.resolver, seconds=self._wanted.seconds)
+        if not isinstance(settings.output, Path):
+            yield self._check("network", "bucket", self._bucket)
+        if settings.mail.transport == "smtp":
+            sender, keys = self._sender(), self._keys
+            signers = tuple(dict.fromkeys(key.domain for key in keys))
+            yield self._check("network", "SMTP", self._smtp)
+            yield self._check("network", "SPF", partial(check_network.judge_spf, sender, names))
+            yield self._check("network", "DKIM", partial(check_network.judge_dkim, keys, names))
+            yield self._check("network", "DMARC", partial(check_network.judge_dmarc, sender, signers, names))
+            yield self._check("network", "MX", partial(check_network.judge_mailboxes, sender, names))
+        else:
+            for name in ("SMTP", "SPF", "DKIM", "DMARC", "MX"):
+                asked = partial(skipped, name, "mail.transport is folder: nothing is sent")
+                yield Check(group="network", name=name, ask=asked)
+        yield self._check("public pages", "one click", self._one_click)
+        yield self._check("public pages", "feeds", self._served)
+        yield self._check(
+            "time",
+            "clock",
+            partial(check_network.judge_clock, self._offset, self._fetch, f"{settings.site.url}/", time.time),
+        )
+
+    def _look_up(self) -> _Facts:
+        settings = self._settings
+        published = not isinstance(settings.output, Path) or (settings.output / "feeds.opml").is_file()
+        try:
+            app = self._app()
+        except StoreError:
+            return _Facts(has_published=published)
+        has_secret = bool(os.environ.get(VARIABLE)) or settings.subscriptions.secret_file.is_file()
+        return _Facts(
+            has_readers=app.store.knows_somebody(),
+            has_published=published,
+            stranger=app.readership.links.unsubscribe(0, 0) if has_secret else None,
+        )
+
+    def _check(self, group: str, name: str, ask: Callable[[], Finding | Iterable[Finding]]) -> Check:
+        return Check(group=group, name=name, ask=ask, network=True)
+
+    @property
+    def _fetch(self) -> Fetch:
+        from digest.probes.web import fetch
+
+        return partial(fetch, seconds=self._wanted.seconds)
+
+    def _offset(self) -> float:
+        from digest.probes.clock import SERVER, clock_offset
+
+        return clock_offset(self._wanted.time_server or SERVER, seconds=min(self._wanted.seconds / 2, 5.0))
+
+    def _bucket(self) -> Finding:
+        output = self._app().output
+        output.listing("")
+        return ok("bucket", f"{self._settings.output} answers")
+
+    def _smtp(self) -> Finding:
+        from digest.jobs.check_network import judge_smtp
+        from digest.mail.smtp import TimeLimits as SmtpLimits
+
+        mail = self._settings.mail
+        limits = SmtpLimits(**{field.name: self._wanted.seconds for field in fields(SmtpLimits)})
+        return judge_smtp(
+            smtp_transport(mail, limits).knock, f"{mail.host}:{mail.port}", security=mail.security, user=mail.user or ""
+        )
+
+    def _sender(self) -> Sender:
+        from digest.jobs.check_network import Sender
+
+        mail = self._settings.mail
+        return Sender(
+            author=self._settings.sender.domain,
+            envelope=(mail.bounce_address or self._settings.sender).address,
+            relay=str(mail.host),
+        )
+
+    def _one_click(self) -> Iterator[Finding]:
+        from digest.jobs.check_network import judge_one_click
+
+        if not self._settings.subscriptions.enabled:
+            yield skipped("one click", "nobody can subscribe (subscriptions.enabled)")
+            return
+        asked = _told("one click", judge_one_click(self._fetch, self._settings.subscriptions_url, self._facts.stranger))
+        for finding in asked:
+            if finding.verdict is Verdict.PROBLEM and not self._facts.has_readers:
+                says = f"{finding.says} (nobody has subscribed yet)"
+                yield replace(finding, verdict=Verdict.WARNING, says=says)
+            else:
+                yield finding
+
+    def _served(self) -> Iterable[Finding]:
+        from digest.jobs.check_network import judge_served
+
+        if not self._facts.has_published:
+            return [skipped("feeds", "nothing is published yet", "digest run does it")]
+        feeds = self._settings.feeds
+        named = (("atom", "feed.xml"), ("rss", "rss.xml"), ("json", "feed.json"))
+        paths = [path for format, path in named if format in feeds.formats]
+        return judge_served(self._fetch, f"{self._settings.feeds_url}/", [*paths, "feeds.opml"])
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Facts:
+    """What the network is asked about, looked up beforehand."""
+
+    has_readers: bool = False
+    has_published: bool = False
+    stranger: str | None = None
+    """A link to leave by, genuine, of nobody; None if there is no secret to sign it with yet."""
+
+
+def _signing_keys(settings: Settings) -> tuple[tuple[SigningKey, ...], ConfigError | None]:
+    """Our keys as the DNS should have them; or why they are of no use."""
+    from digest.jobs.check_network import SigningKey
+
+    dkim = settings.mail.dkim
+    if dkim is None:
+        return (), None
+    from digest.mail.dkim import Signer
+
+    try:
+        records = Signer(settings.dkim_domain, dkim.keys).records()
+    except ConfigError as error:
+        return (), error
+    return tuple(SigningKey(place=place, record=record) for place, record in records.items()), None
+
+
+def _told(name: str, findings: Iterator[Finding]) -> Iterator[Finding]:
+    """The same findings; if no answer comes at all, that as one of them."""
+    try:
+        yield from findings
+    except ProbeError as error:
+        yield from_error(name, error)
+
+
+def _nobody() -> Delivery:
+    """A delivery to a reader who does not exist: keys of readers and lists begin with 1."""
+    return Delivery(
+        key=0,
+        edition_key=0,
+        address="reader@example.com",
+        message_id="<0@example.com>",
+        token="0" * 32,
+        attempts=0,
+        lease="",
+        subscriber=0,
+        list_key=0,
+    )
