@@ -14,7 +14,8 @@ ARCHIVE_MAX_AGE = 86400
 FEED_TYPES = frozenset({"application/atom+xml", "application/rss+xml", "application/feed+json"})
 
 _XML_BY_ROOT = {b"feed": "application/atom+xml", b"rss": "application/rss+xml", b"opml": "text/x-opml"}
-_ROOT = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:<\?.*?\?>\s*|<!--.*?-->\s*)*<([A-Za-z]+)", re.DOTALL)
+# Atomic: tried in one way only, or a file of nothing but comments would take for ever.
+_ROOT = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?>(?>(?:<\?.*?\?>|<!--.*?-->)\s*)*)<([A-Za-z]+)", re.DOTALL)
 _TEXT = {
     ".xml": "application/xml",
     ".atom": "application/atom+xml",

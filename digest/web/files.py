@@ -290,7 +290,12 @@ class Files:
         body = self._bodies.get(variant.name, file.stamp)
         if body is not None:
             return _Found(file=file, body=body)
-        descriptor = os.open(variant.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            descriptor = os.open(variant.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError as error:
+            if variant.name == name:
+                raise
+            raise _Changed from error
         try:
             status = os.fstat(descriptor)
             if status.st_mtime_ns != file.stamp[2] or status.st_size != variant.size:

@@ -24,14 +24,14 @@ class Front:
     def __init__(
         self, files: Files, *, routes: Sequence[BaseRoute] = (), pages: ASGIApp | None = None, prefix: str = ""
     ) -> None:
-        self._files = files
+        self.files = files
         self._pages = pages
         self._prefix = prefix
         self._router = Router(routes, default=self._rest, redirect_slashes=False)
 
     def at_once(self, method: bytes, target: bytes, headers: Headers) -> Quick | None:
         """What was asked for before came through ``__call__``, so no route is passed by."""
-        return self._files.at_once(method, target, headers)
+        return self.files.at_once(method, target, headers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._router(scope, receive, send)
@@ -40,9 +40,9 @@ class Front:
         if self._pages is not None and self._is_page(scope["path"]):
             await self._pages(scope, receive, send)
         else:
-            await self._files(scope, receive, send)
+            await self.files(scope, receive, send)
 
     def _is_page(self, path: str) -> bool:
         if self._prefix:
             return path == self._prefix or path.startswith(f"{self._prefix}/")
-        return bool(_TOKEN.match(path)) and not self._files.holds(path)
+        return bool(_TOKEN.match(path)) and not self.files.holds(path)

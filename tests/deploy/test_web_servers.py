@@ -1,4 +1,5 @@
-"""nginx and Caddy with the shipped configurations, serving files that digest published: types, encodings, caching."""
+"""nginx and Caddy with the shipped configurations, and digest serve, serving files that digest published: types,
+encodings, caching."""
 
 from __future__ import annotations
 
@@ -20,6 +21,7 @@ import brotli
 import pytest
 
 from digest.publish.folder import FolderOutput
+from tests.web.files_server import serving_files
 
 DEPLOY = Path(__file__).parent.parent.parent / "deploy"
 BROTLI_MODULE = Path("/usr/lib/nginx/modules/ngx_http_brotli_static_module.so")
@@ -83,11 +85,16 @@ def public(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def content(path: str) -> bytes:
-    return f"<!-- {path}: 摘要 -->\n".encode() * 50
+    root = "rss" if path.startswith("rss") else "feed"
+    return f"<{root}>{path}: 摘要</{root}>\n".encode() * 50
 
 
-@pytest.fixture(scope="module", params=["nginx", "nginx with brotli", "caddy"])
+@pytest.fixture(scope="module", params=["digest", "nginx", "nginx with brotli", "caddy"])
 def server(request: pytest.FixtureRequest, public: Path) -> Iterator[Server]:
+    if request.param == "digest":
+        with serving_files(public) as own:
+            yield Server(own.port, ("br", "gzip"))
+        return
     start = caddy if request.param == "caddy" else nginx
     with start(public, brotli=request.param == "nginx with brotli") as running:
         yield running

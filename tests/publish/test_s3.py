@@ -823,10 +823,10 @@ def test_a_bucket_is_not_served_from_here(bucket: Bucket, remote: Site) -> None:
     """Whoever serves the bucket does that; a folder is served."""
     from digest.cli.site import site_app
 
-    def routes(config: str) -> list[Any]:
+    def root(config: str) -> Path | None:
         remote.configure(f"{config}subscriptions:\n  enabled: false\n")
         running: Any = SimpleNamespace(settings=load(remote.folder / "config.yaml", {}))
-        return [route.name for route in site_app(running, local=True).routes]  # type: ignore[attr-defined]
+        return site_app(running, local=True).files.root
 
-    assert routes(configured(bucket)) == []
-    assert routes(CONFIG) == ["output"]
+    assert root(configured(bucket)) is None
+    assert root(CONFIG) == remote.folder / "public"
