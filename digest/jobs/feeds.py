@@ -268,7 +268,7 @@ class _Publisher:
     def _fitting(self, row: FeedRow, files: Files) -> tuple[Feed, dict[str, bytes]]:
         """The feed and its documents by path, with as many posts as its limits allow."""
         limits = self.options.limits
-        posts = [post for post in self.store.newest(row.kind, row.name, limits.max_items + 1) if self._is_live(post)]
+        posts = [post for post in self._newest(row) if self._is_live(post)]
         chosen = posts[: window.count_in_window(posts, limits)]
         pending = self.store.unarchived(self.archive_size) if row.kind == ALL and self.options.archives else []
         chosen = window.with_pending(chosen, pending, limits.max_items)
@@ -288,6 +288,17 @@ class _Publisher:
             if self._archive_what_does_not_fit(row, chosen[: len(items)], pending):
                 documents = _documents(self._feed(row, items), files)
         return feed, documents
+
+    def _newest(self, row: FeedRow) -> list[KnownPost]:
+        """As many of a feed's latest posts as may matter: those in its window and one more, or its least number and one
+        more. Most categories have few of so many."""
+        limits = self.options.limits
+        limit = limits.max_items + 1 if row.kind == ALL else limits.min_items + 1
+        while True:
+            posts = self.store.newest(row.kind, row.name, limit)
+            if len(posts) < limit or limit > limits.max_items or window.goes_beyond(posts, limits):
+                return posts
+            limit = min(limit * 3, limits.max_items + 1)
 
     def _items(self, posts: Sequence[KnownPost]) -> list[Item]:
         """Items of the posts, in their order, and no more than can possibly fit."""

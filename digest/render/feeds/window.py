@@ -38,6 +38,11 @@ def count_in_window(posts: Sequence[KnownPost], limits: Limits) -> int:
     return min(max(recent, limits.min_items), limits.max_items, len(posts))
 
 
+def goes_beyond(posts: Sequence[KnownPost], limits: Limits) -> bool:
+    """Whether the last of ``posts`` (latest ``first_seen`` first) is older than the feed's window."""
+    return posts[-1].first_seen < posts[0].first_seen - limits.window
+
+
 def shrink(count: int, size: int, max_bytes: int) -> int:
     """How many items to keep after ``count`` items took ``size`` bytes: as many as should fit, at least one
     less than before and at least one."""
