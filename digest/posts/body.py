@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import html
 import re
-from collections import Counter
 from dataclasses import dataclass
 from functools import cache, lru_cache
 
@@ -56,8 +55,7 @@ def trim(body: str, *, site_url: str) -> Trimmed:
     if not text or (text[-1] not in ")>" and "://" not in text[text.rfind("\n") + 1 :]):
         return Trimmed(text, None)
     without, names, internal = text, list[str](), True
-    while (line := _last_line(without)) and (line[-1] == ")") and _NAVIGATION.match(line):
-        links = _LINK.findall(line)
+    while (line := _last_line(without)) and (line[-1] == ")") and (links := _navigation(line)):
         names += [name for name, _ in links]
         internal = internal and all(_is_internal(target, site_url) for _, target in links)
         without = without[: without.rfind(line)].rstrip()
@@ -68,6 +66,13 @@ def trim(body: str, *, site_url: str) -> Trimmed:
         return Trimmed(without if is_tail else text, None)
     url = found[1] or found[2]
     return Trimmed(without[: without.rfind(line)].rstrip(), absolute(url, url) if url else None)
+
+
+@lru_cache(maxsize=4096)
+def _navigation(line: str) -> list[tuple[str, str]] | None:
+    """Names and targets of the links that a line consists of; None if it has anything else. The posts of a category
+    all end alike."""
+    return _LINK.findall(line) if _NAVIGATION.match(line) else None
 
 
 def text_hash(title: str, summary: str, body: str) -> str:
@@ -97,25 +102,35 @@ def codes(body: str) -> tuple[Code, ...]:
     """Stocks and sectors that the body links, in order of appearance, with how often each is named."""
     if "data-code=" not in body:
         return ()
-    text = _MEDIA.sub("", body) if "em_media" in body else body
+    if "em_media" in body:
+        start = _media_start(body)
+        body = body[:start] + _MEDIA.sub("", body[start:])
     names: dict[tuple[str, str], str] = {}
-    mentions: Counter[tuple[str, str]] = Counter()
-    for market, code, name in _CODE.findall(text):
-        key = (name_line(market), name_line(code))
-        label = name_line(name)
-        if key[0] and key[1] and label:
+    mentions: dict[tuple[str, str], int] = {}
+    for linked in _CODE.findall(body):
+        market, code, label = _linked(linked)
+        if market and code and label:
+            key = (market, code)
             names.setdefault(key, label)
-            mentions[key] += 1
-    return tuple(
-        Code(market=market, code=code, name=name, mentions=mentions[market, code])
-        for (market, code), name in names.items()
-    )
+            mentions[key] = mentions.get(key, 0) + 1
+    return tuple([_code(*key, name, mentions[key]) for key, name in names.items()])
 
 
 @lru_cache(maxsize=16_384)
-def name_line(text: str) -> str:
-    """A name of the body, such as a stock's, as one clean line; the same few come again and again."""
-    return clean_line(html.unescape(text))
+def _linked(words: tuple[str, str, str]) -> tuple[str, ...]:
+    """Market, code and name, each one clean line; the same few come again and again."""
+    return tuple([clean_line(html.unescape(word)) for word in words])
+
+
+@lru_cache(maxsize=16_384)
+def _code(market: str, code: str, name: str, mentions: int) -> Code:
+    return Code(market=market, code=code, name=name, mentions=mentions)
+
+
+def _media_start(body: str) -> int:
+    """Where the first paragraph that may name the medium begins: its tag holds the first ``em_media`` or a later one,
+    and no other tag."""
+    return max(body.rfind("<p", 0, body.find("em_media")), 0)
 
 
 def source_name(summary: str, body: str) -> str | None:
@@ -125,7 +140,7 @@ def source_name(summary: str, body: str) -> str | None:
         if found is not None:
             return found[1].strip() or None
     if "em_media" in body:
-        media = _MEDIA.search(body)
+        media = _MEDIA.search(body, _media_start(body))
         if media is not None:
             text = clean_line(html.unescape(re.sub(r"<[^<>]*>", "", media[1])))
             named = _MEDIA_SOURCE.search(text)

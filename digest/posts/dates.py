@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta, timezone
 from datetime import tzinfo as tzinfo_type
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 _ISO = re.compile(
@@ -78,18 +79,27 @@ def _zone(tail: str, text: str) -> timezone | None:
     tail = tail.strip()
     if not tail:
         return None
-    if tail in _ZULU:
-        return UTC
-    found = _OFFSET.match(tail)
-    if found is not None:
-        delta = timedelta(hours=int(found[2]), minutes=int(found[3] or 0))
-        return timezone(-delta if found[1] == "-" else delta)
+    offset = _offset(tail)
+    if offset is not None:
+        return offset
     if _NAMED.match(tail):
         raise BadDate(
             f"the zone name '{tail}' means different zones to different people",
             f"write the offset, for example {text[: len(text) - len(tail)].strip()} +0800",
         )
     raise _bad(text)
+
+
+@lru_cache(maxsize=64)
+def _offset(tail: str) -> timezone | None:
+    """``Z``, ``+0800`` and the like; None for anything else. Raises ValueError for more than a day."""
+    if tail in _ZULU:
+        return UTC
+    found = _OFFSET.match(tail)
+    if found is None:
+        return None
+    delta = timedelta(hours=int(found[2]), minutes=int(found[3] or 0))
+    return timezone(-delta if found[1] == "-" else delta)
 
 
 def _other(text: str, zone: ZoneInfo) -> datetime:

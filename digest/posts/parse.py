@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from typing import NamedTuple
 
 from digest.models import Post, Problem, Refusal, Severity
 from digest.posts import body as bodies
@@ -41,11 +41,11 @@ _OTHER_DATES = (
 )  # fmt: skip
 _EXPIRES = ("expiryDate", "expirydate", "unpublishdate")
 _PUBLISH = ("publishDate", "publishdate", "pubdate")
+_NO_FRONT = FrontMatter(values={})
 _PATHS: dict[str, Callable[[str, Place], str]] = {"jekyll": jekyll_path, "hugo": hugo_path, "hexo": hexo_path}
 
 
-@dataclass(frozen=True, slots=True)
-class _Name:
+class _Name(NamedTuple):
     """What a file's name says."""
 
     base: str
@@ -84,7 +84,7 @@ class _Reader:
         self._path = path
         self._rules = rules
         self._remarks = remarks
-        self._front = FrontMatter(values={})
+        self._front = _NO_FRONT
         self._name = file_name(path, rules.kind, rules.lang)
 
     def read(self, data: bytes) -> Post:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import yaml
 
@@ -40,8 +41,8 @@ _PLAIN_LINE = re.compile(
     r"([A-Za-z_][A-Za-z0-9_-]{0,99}):(?: +(?:"
     rf'"((?:[^"\\{_BAD}]|\\["\\])*)"'
     rf"|'((?:[^'{_BAD}]|'')*)'"
-    rf"|([^ \-?:,\[\]{{}}#&*!|>'\"%@`{_BAD}](?:[^:#{_BAD}]|:(?![ \n]|\Z)|(?<! )#)*)"
-    r")?)? *(?:\n|\Z)"
+    rf"|([^ \-?:,\[\]{{}}#&*!|>'\"%@`{_BAD}](?:[^:#{_BAD}]|:(?! |\Z)|(?<! )#)*)"
+    r")?)? *\Z"
 )
 
 
@@ -53,30 +54,36 @@ def read_plain(block: str, first_line: int) -> FrontMatter | None:
     values: dict[str, Value] = {}
     lines: dict[str, int] = {}
     quoted = []
-    position, end, line = 0, len(block), first_line
-    match = _PLAIN_LINE.match
-    while position < end:
-        found = match(block, position)
-        if found is None:
+    rows = block.split("\n")
+    if not rows[-1]:
+        rows.pop()
+    for line, row in enumerate(rows, first_line):
+        read = _plain_line(row)
+        if read is None:
             return None
-        key, double, single, plain = found.groups()
+        key, value, in_quotes = read
         if key in values:
             return None
-        if plain is not None:
-            plain = plain.rstrip(" ")
-            values[key] = None if plain in _NULLS else plain
-        elif double is not None:
-            quoted.append(key)
-            values[key] = re.sub(r"\\(.)", r"\1", double) if "\\" in double else double
-        elif single is not None:
-            quoted.append(key)
-            values[key] = single.replace("''", "'")
-        else:
-            values[key] = None
+        values[key] = value
         lines[key] = line
-        line += 1
-        position = found.end()
+        if in_quotes:
+            quoted.append(key)
     return FrontMatter(values=values, lines=lines, quoted=frozenset(quoted))
+
+
+@lru_cache(maxsize=4096)
+def _plain_line(row: str) -> tuple[str, str | None, bool] | None:
+    """Key, value and whether it was quoted. Layouts, categories and tags come again and again."""
+    found = _PLAIN_LINE.match(row)
+    if found is None:
+        return None
+    key, double, single, plain = found.groups()
+    if plain is not None:
+        plain = plain.rstrip(" ")
+        return key, None if plain in _NULLS else plain, False
+    if double is not None:
+        return key, re.sub(r"\\(.)", r"\1", double) if "\\" in double else double, True
+    return key, None if single is None else single.replace("''", "'"), single is not None
 
 
 def read_yaml(block: str, first_line: int, remarks: Remarks) -> FrontMatter:
