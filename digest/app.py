@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from digest.jobs.editions import Audience, DigestPlan, EditionsReport, Look
     from digest.jobs.feeds import FeedOptions, FeedReport, Ping
     from digest.jobs.preview import Preview, SentTest, TestMessage
+    from digest.jobs.status import Overview
     from digest.languages import CatalogueLanguage
     from digest.lookout import Lookout
     from digest.mail.dkim import Signer
@@ -138,6 +139,47 @@ def lookout_of(settings: Settings) -> Lookout:
         templates=lambda: FolderTemplates(language, settings.templates),
         language=lambda: language,
         sign=sign,
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Status:
+    """What ``digest status`` shows."""
+
+    title: str
+    store: str
+    """Where the store is, without a password."""
+    exists: bool
+    looked_at: datetime | None
+    """When a run last found nothing new at a glance; such runs are not in the log."""
+    overview: Overview
+
+
+def status_of(config: Path) -> Status:
+    """``digest status``: only looks, beside whatever is at work; a store that does not exist is not made. Raises
+    ConfigError, StoreError."""
+    from digest.config.values import hide_password
+    from digest.jobs.status import nothing_yet, overview
+    from digest.quiet import last_look
+
+    settings = load(config, os.environ)
+    now = moment(None, settings.site.timezone).now
+    lookout = lookout_of(settings)
+    path = settings.store.path
+    exists = path is None or path.exists()
+    if exists:
+        from digest.store import open_store
+
+        with open_store(settings.store.url) as store:
+            seen = overview(store, lookout.rules(), now, names=lookout.names(), disks=tuple(lookout.disks()))
+    else:
+        seen = nothing_yet(lookout.rules(), now)
+    return Status(
+        title=settings.site.title,
+        store=hide_password(settings.store.url) if path is None else str(path),
+        exists=exists,
+        looked_at=last_look(path) if path is not None else None,
+        overview=seen,
     )
 
 

@@ -177,6 +177,10 @@ class Lookout:
             for name, digest in self.settings.digests.items()
         )
 
+    def names(self) -> tuple[str, ...]:
+        """The categories of the configuration."""
+        return tuple(category.name for category in self.settings.categories)
+
     def disks(self) -> Iterator[Disk]:
         """Room for the store and for the output, as far as they are files here."""
         places = {"store": self.settings.store.path, "output": self.settings.output}

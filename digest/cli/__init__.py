@@ -28,6 +28,7 @@ COMMANDS = {
     "deliver": "Work through the delivery ledger, beside other workers.",
     "doubts": "See and settle deliveries that may or may not have arrived.",
     "serve": "Show pages and feeds, let people subscribe.",
+    "status": "Show what ran, what is due next, what waits, what is wrong.",
     "subscribers": "See and change who gets mail.",
     "bounces": "Read mail that came back.",
     "dkim": "Print the DNS records of the keys that sign mail.",

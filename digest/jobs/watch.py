@@ -167,26 +167,29 @@ def tell(
 
 
 def _look(store: WatchStore, rules: WatchRules, now: datetime, run: RunEnd | None, disks: Sequence[Disk]) -> Look:
-    found = _Found(judged={"paused", DOUBT, "slot"})
-    found.alarms += [
+    look = whats_wrong(store, rules, now, disks=disks)
+    if run is None:
+        return look
+    found = _Found(alarms=list(look.alarms), judged={*look.judged, RUN}, endings={RUN: "runs go well again"})
+    failed = run_alarm(run.failures)
+    found.alarms += [failed] if failed is not None else []
+    if run.collected:
+        _listen(store, rules, now, found)
+    return Look(alarms=tuple(found.alarms), judged=frozenset(found.judged), endings=found.endings)
+
+
+def whats_wrong(store: WatchStore, rules: WatchRules, now: datetime, *, disks: Sequence[Disk] = ()) -> Look:
+    """What can be seen at any time, without a run that just ended. Raises StoreError."""
+    alarms = [
         paused_alarm(" ".join(part for part in (saved.digest, saved.category, saved.period) if part), reason)
         for saved, reason in store.paused_editions()
     ]
     doubt = doubt_alarm(store.counts(), hold=rules.hold) if rules.hold else None
-    found.alarms += [doubt] if doubt is not None else []
-    found.alarms += _late(store, rules, now)
-    if disks:
-        found.judged.add("disk")
-        tight = (disk_alarm(each.what, each.place, each.free, each.total, rules.min_free) for each in disks)
-        found.alarms += [alarm for alarm in tight if alarm is not None]
-    if run is not None:
-        found.judged.add(RUN)
-        failed = run_alarm(run.failures)
-        found.alarms += [failed] if failed is not None else []
-        found.endings[RUN] = "runs go well again"
-        if run.collected:
-            _listen(store, rules, now, found)
-    return Look(alarms=tuple(found.alarms), judged=frozenset(found.judged), endings=found.endings)
+    tight = [disk_alarm(each.what, each.place, each.free, each.total, rules.min_free) for each in disks]
+    alarms += [alarm for alarm in (doubt, *tight) if alarm is not None]
+    alarms += _late(store, rules, now)
+    judged = {"paused", DOUBT, "slot", *({"disk"} if disks else ())}
+    return Look(alarms=tuple(alarms), judged=frozenset(judged))
 
 
 def _late(store: WatchStore, rules: WatchRules, now: datetime) -> Iterable[Alarm]:
@@ -213,8 +216,8 @@ def _listen(store: WatchStore, rules: WatchRules, now: datetime, found: _Found) 
         return
     found.judged.add("silence")
     silences, volumes = silent_categories(store, rules, now)
-    found.alarms += [Alarm.of(_silence(each.category), wording(each, rules.zone, now)) for each in silences]
-    arrived = {_silence(name): max(counts) for name, counts in volumes.items() if counts}
+    found.alarms += [Alarm.of(silence_name(each.category), wording(each, rules.zone, now)) for each in silences]
+    arrived = {silence_name(name): max(counts) for name, counts in volumes.items() if counts}
     for name, raised_at in known.items():
         found.endings[name] = _ending(name, arrived.get(name), raised_at, rules.zone, now)
     store.set_looked_at("silence", now)
@@ -229,7 +232,8 @@ def silent_categories(
     return find_silences(heard, rules.zone, now, holidays=rules.holidays), volumes
 
 
-def _silence(category: str) -> str:
+def silence_name(category: str) -> str:
+    """The alarm's name."""
     return Alarm.of(f"silence:{category}", "").name
 
 

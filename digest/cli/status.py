@@ -1,0 +1,161 @@
+"""``digest status``: what ran, what is due next, what waits, what failed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from digest.cli import config_option
+
+if TYPE_CHECKING:
+    from digest.app import Status
+    from digest.watching import EditionMail, KeptAlarm, RunRow
+
+_RUNS = 5
+_EDITIONS = 5
+_CATEGORIES = 5
+
+
+@click.command("status")
+@config_option
+@click.option("--json", "as_json", is_flag=True, help="Print all of it as JSON, for programs; times in UTC.")
+def command(config: Path, as_json: bool) -> int:
+    """Show what ran, what is due next, what waits and what is wrong; exit code 1 if something is.
+
+    For example: digest status --json
+    """
+    from digest.app import status_of
+
+    status = status_of(config)
+    if as_json:
+        click.echo(json.dumps(_plain(status), ensure_ascii=False, indent=2))
+    else:
+        for line in _lines(status):
+            click.echo(line)
+    return 1 if status.overview.alarms else 0
+
+
+def _lines(status: Status) -> Iterator[str]:
+    """For people; times are in the site's zone."""
+    seen = status.overview
+    local = _Local(seen.now, seen.zone.key)
+    yield f"{status.title} at {local.full(seen.now)} ({seen.zone.key})"
+    if not status.exists:
+        yield ""
+        yield f"{status.store}: there is no store yet; the first digest run makes it"
+    yield from _section("wrong now", [_alarm(alarm, local) for alarm in seen.alarms])
+    if status.exists:
+        looked = status.looked_at
+        quiet = [f"{local.time(looked)}  looked, and found nothing new"] if looked else []
+        yield from _section("runs", quiet + [_run(run, local) for run in seen.runs[:_RUNS]], "none yet")
+        yield from _section("editions", [_edition(each) for each in seen.editions[:_EDITIONS]], "none yet")
+        waits = "" if seen.next_due is None else f"; the next one is tried {local.time(seen.next_due)}"
+        yield from _section("mail, all editions", [f"{_counted(status)}{waits}"])
+        posts = [
+            f"{local.time(each.arrived)}  {each.category or 'all posts'}: {each.recent} in seven days"
+            + ("; silent" if each.category in seen.silent else "")
+            for each in seen.categories[: _CATEGORIES + 1]
+            if each.arrived is not None
+        ]
+        yield from _section("newest posts", posts, "none yet")
+    yield from _section("next", [f"{local.time(each.at)}  {each.digest} {each.period}" for each in seen.next])
+
+
+def _section(title: str, lines: list[str], nothing: str = "") -> Iterator[str]:
+    if lines or nothing:
+        yield ""
+        yield f"{title}:"
+        for line in lines or [nothing]:
+            yield f"  {line}"
+
+
+def _run(run: RunRow, local: _Local) -> str:
+    began = local.time(run.started_at)
+    if run.ended_at is None:
+        return f"{began}  at work, or cut off"
+    did = f"{run.arrived} new, {run.written} files written, {run.seconds} s"
+    if run.ok:
+        return f"{began}  went well: {did}"
+    return "\n      ".join([f"{began}  failed: {did}", *run.failures])
+
+
+def _edition(edition: EditionMail) -> str:
+    from digest.watching import counted
+
+    state = edition.state.value + (f", {edition.reason}" if edition.reason else "")
+    return f"{edition.name}: {state}" + (f"; {counted(edition.counts)}" if edition.counts.total else "")
+
+
+def _counted(status: Status) -> str:
+    from digest.watching import counted
+
+    return counted(status.overview.counts)
+
+
+def _alarm(alarm: KeptAlarm, local: _Local) -> str:
+    return f"{local.time(alarm.raised_at)}  {alarm.text}"
+
+
+class _Local:
+    """Times as people read them: without the date where it is today's."""
+
+    def __init__(self, now: datetime, zone: str) -> None:
+        from zoneinfo import ZoneInfo
+
+        self._zone = ZoneInfo(zone)
+        self._today = now.astimezone(self._zone).date()
+
+    def full(self, moment: datetime) -> str:
+        return f"{moment.astimezone(self._zone):%Y-%m-%d %H:%M}"
+
+    def time(self, moment: datetime) -> str:
+        local = moment.astimezone(self._zone)
+        return f"{local:%H:%M}" if local.date() == self._today else f"{local:%Y-%m-%d %H:%M}"
+
+
+def _plain(status: Status) -> dict[str, object]:
+    """Plain data: names as in the dataclasses, times in ISO 8601."""
+    seen = status.overview
+    return {
+        "site": status.title,
+        "now": seen.now.isoformat(),
+        "zone": seen.zone.key,
+        "store": {"place": status.store, "exists": status.exists},
+        "looked_at": status.looked_at.isoformat() if status.looked_at else None,
+        "alarms": [_values(each, "name", "text", "raised_at") for each in seen.alarms],
+        "past_alarms": [
+            _values(each, "name", "text", "raised_at", "ended_at", "end_text") for each in seen.past_alarms
+        ],
+        "runs": [
+            _values(each, "started_at", "ended_at", "seconds", "ok", "arrived", "written", "failures")
+            for each in seen.runs
+        ],
+        "editions": [
+            {
+                **_values(each, "digest", "category", "period", "state", "reason", "frozen_at", "send_after"),
+                "deliveries": {state.value: number for state, number in each.counts.by_state.items()},
+            }
+            for each in seen.editions
+        ],
+        "deliveries": {state.value: number for state, number in seen.counts.by_state.items()},
+        "next_delivery": seen.next_due.isoformat() if seen.next_due else None,
+        "next": [_values(each, "digest", "period", "at") for each in seen.next],
+        "categories": [
+            {**_values(each, "category", "published", "arrived", "recent"), "silent": each.category in seen.silent}
+            for each in seen.categories
+        ],
+        "subscriptions": [
+            {"digest": digest, "state": state, "number": number}
+            for (digest, state), number in sorted((seen.readers or {}).items())
+        ],
+    }
+
+
+def _values(thing: object, *names: str) -> dict[str, object]:
+    found = {name: getattr(thing, name) for name in names}
+    return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in found.items()}
