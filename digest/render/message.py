@@ -212,12 +212,13 @@ class _Part:
         ).encode() + _base64_lines(fixed[:whole])
 
     def filled(self, values: Mapping[str, str], *, subscribed: bool = False) -> bytes:
-        foot = self._feet[subscribed]
-        for name, value in values.items():
-            foot = foot.replace(f"%%{name}%%", escape(value) if self._escape else value)
+        told = {f"%%{name}%%": escape(value) if self._escape else value for name, value in values.items()}
+        # All at once: an address may look like a placeholder.
+        foot = _PLACEHOLDER.sub(lambda found: told.get(found[0], found[0]), self._feet[subscribed])
         return self._head + _base64_lines(self._rest + _crlf(foot).encode())
 
 
+_PLACEHOLDER = re.compile(r"%%[A-Z]+%%")
 _FOOT_PART = re.compile(r"(?:<!--)?%%(LISTED|SUBSCRIBED)%%(?:-->)?\n?(.*?)(?:<!--)?%%END%%(?:-->)?\n?", re.DOTALL)
 
 

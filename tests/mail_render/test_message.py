@@ -299,6 +299,17 @@ def test_values_are_filled_in_after_the_mark_only_and_escaped(make_message: Make
     assert text.get_content().splitlines() == ["%%ADDRESS%%", "%%FOOT%%", "%%ADDRESS%%", "a&b@example.org <i>"]
 
 
+def test_an_address_that_looks_like_a_placeholder_is_an_address(make_message: Make) -> None:
+    """``%`` is allowed in one: it is not filled in again."""
+    message = make_message(html="<!--%%FOOT%%--><p>%%ADDRESS%% %%UNSUBSCRIBE%%</p>")
+    body = parsed(
+        message.to(address="x%%UNSUBSCRIBE%%@example.com", message_id="<1@x>", unsubscribe="https://a.example/b")
+    )
+    told = body.get_body(("html",))
+    assert told is not None
+    assert "<p>x%%UNSUBSCRIBE%%@example.com https://a.example/b</p>" in told.get_content()
+
+
 def test_a_body_without_a_mark_is_sent_as_it_is(make_message: Make) -> None:
     made = parsed(make_message(html="<p>a</p>", text="a\n").to(address="a@example.org", message_id=ID))
     html = made.get_body(("html",))

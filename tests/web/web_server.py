@@ -215,13 +215,14 @@ def link(mail: EmailMessage) -> str:
 
 
 @contextmanager
-def serving(folder: Path, *, proxies: str = "[]") -> Iterator[Served]:
-    """``digest serve`` in a thread, on a free port."""
+def serving(folder: Path, *, proxies: str = "[]", own_config: str | None = None) -> Iterator[Served]:
+    """``digest serve`` in a thread, on a free port. In a configuration of one's own ``PORT`` stands for it."""
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
     (folder / "site" / "_posts").mkdir(parents=True, exist_ok=True)
     config = folder / "config.yaml"
-    config.write_text(CONFIG.format(port=port, proxies=proxies), encoding="utf-8")
+    text = CONFIG.format(port=port, proxies=proxies) if own_config is None else own_config.replace("PORT", str(port))
+    config.write_text(text, encoding="utf-8")
     with service(config) as running:
         server = make_server(site_app(running, local=True))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
