@@ -2,9 +2,10 @@
 
 Posts are compared by the pairs of characters that they share, so it works for Chinese, where a title is one or two
 words, as well as for other scripts (there by groups of four letters). What many posts have (收盘, 今日) says little,
-what few have (a company's name) says much: the likeness of two posts is the cosine of their shingles weighted by
-inverse document frequency. News that looks alike differs in its numbers, so quantities count on their own: the same
-one in both (320亿) speaks for the same story, different ones of the same unit in a title (3200亿 and 1500亿)
+what few have (a company's name) says much: two posts are as alike as the one has the other's title in it, each
+shingle weighted by inverse document frequency; what no other post has is a way of putting it, and counts less. News
+that looks alike differs in its numbers, so quantities count on their own: the same one in both (320亿), like the same
+name in quotes (“白鹭”), speaks for the same story, different ones of the same unit in a title (3200亿 and 1500亿)
 against it, and so do different stocks.
 
 Only posts that share a rare shingle are compared, through an inverted index. Pure and deterministic: every post
@@ -23,18 +24,22 @@ from itertools import combinations, product
 from math import fsum, log, sqrt
 from typing import TypeVar
 
-ALIKE = 0.40
+ALIKE = 0.45
 """From this likeness on two posts tell the same story. Set, like the shares below, by the labelled sample in
-``tests/edition/stories``."""
+``tests/edition/stories``; what that is worth is measured on another one beside it."""
 
+_ALONE = 0.35
+"""What a shingle counts that is in one post only."""
+_OTHER_WAY = 0.4
+"""How much of the likeness is how far the title is found that is found less: one of the two may say more."""
 _QUANTITIES = 0.4
-"""What shared quantities add at most."""
+"""What shared quantities and names add at most."""
 _ENOUGH = 10.0
-"""This much weight of shared quantities adds all of it."""
-_CONFLICT = 0.3
+"""This much weight of them adds all of it."""
+_CONFLICT = 0.5
 """What a conflict takes away; two at most are counted."""
-_COHESION = 0.9
-"""Two groups become one if their posts are on average this share of ``ALIKE`` alike."""
+_TELLING_DIGITS = 3
+"""A number of so many digits is the same number whatever it counts (412班, 412个航班)."""
 _MOST_POSTS = 100
 """A shingle of more posts, and of more than a tenth of them, makes none of them candidates."""
 _PROMISING = 0.08
@@ -45,8 +50,11 @@ _CJK = "\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\uac00-\ud7af"
 _WORDS = re.compile(rf"[{_CJK}]+|[^\W\d_{_CJK}]+")
 _CJK_LETTER = re.compile(f"[{_CJK}]")
 _QUANTITY = re.compile(
-    r"(\d+(?:[.,]\d+)*|[零一二两三四五六七八九十百千]+(?=[个只家成座亿万天年轮次名人位款项股倍点分克吨]))\s*(%|[^\W\d_])?"
+    r"(\d+(?:[.,]\d+)*|[零一二两三四五六七八九十百千]+(?=[个只家成座亿万天年轮次名人位款项股倍点分克吨辆户套件米里条起]))\s*个?(%|[^\W\d_])?"
 )
+_ABOUT = re.compile(r"(?:约|近|超|超过|逾|不足|破|过|about|nearly|almost|over|than) ?$")
+"""Before a quantity: another one may mean the same."""
+_QUOTED = re.compile(r"[“「『《\"]([^”」』》\"\s]{2,12})[”」』》\"]")
 _DIGITS = {digit: value for value, digit in enumerate("零一二三四五六七八九")} | {"两": 2}
 _POWERS = {"十": 10, "百": 100, "千": 1000}
 
@@ -67,17 +75,20 @@ class Telling:
     """Stocks that it names."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class _Features:
     vector: Mapping[str, float]
     """Weights of shingles; of length 1."""
-    title: frozenset[str]
+    title: tuple[str, ...]
     """Shingles of the title alone."""
     stated: Mapping[str, frozenset[str]]
-    """Values in the title by unit."""
+    """Exact values in the title by unit."""
     known: Mapping[str, frozenset[str]]
     """Values anywhere by unit."""
-    quantities: frozenset[Quantity]
+    marks: frozenset[Quantity]
+    """Quantities and quoted names: what tells it from others that look alike."""
+    weight: float
+    """Of the title's shingles."""
     codes: frozenset[str]
 
 
@@ -88,7 +99,7 @@ def group_stories(tellings: Sequence[Telling]) -> tuple[tuple[int, ...], ...]:
     home = list(range(len(tellings)))
     for _, one, other in sorted(stories.pairs(), key=lambda pair: (-pair[0], pair[1], pair[2])):
         first, second = sorted((home[one], home[other]))
-        if first != second and stories.cohesion(groups[first], groups[second]) >= ALIKE * _COHESION:
+        if first != second and stories.cohesion(groups[first], groups[second]) >= ALIKE:
             for place in groups[second]:
                 home[place] = first
             groups[first] += groups.pop(second)
@@ -110,25 +121,30 @@ class Stories:
 
     def __init__(self, tellings: Sequence[Telling]) -> None:
         shingles = [_counted(telling) for telling in tellings]
-        quantities = [
-            (_quantities(telling.title), _quantities(f"{telling.title} | {telling.summary[:_SUMMARY_LIMIT]}"))
-            for telling in tellings
-        ]
-        flat = [
-            frozenset((unit, value) for unit, values in known.items() for value in values) for _, known in quantities
-        ]
-        self._weights = _rarity(shingles)
-        self._rarity = _rarity(flat)
+        texts = [f"{telling.title} | {telling.summary[:_SUMMARY_LIMIT]}" for telling in tellings]
+        known = [_quantities(text) for text in texts]
+        marks = [_marks(quantities, text) for quantities, text in zip(known, texts, strict=True)]
+        titles = [tuple(_shingles(telling.title)) for telling in tellings]
+        self._weights = {
+            shingle: weight if count > 1 else weight * _ALONE for shingle, (weight, count) in _weighed(shingles).items()
+        }
+        self._rarity = _rarity(marks)
         self._features = [
             _Features(
-                _unit(counts, self._weights), frozenset(_shingles(telling.title)), stated, known, pairs, telling.codes
+                vector=_unit(counts, self._weights),
+                title=title,
+                stated=_quantities(telling.title, exact=True),
+                known=quantities,
+                marks=theirs,
+                weight=fsum(self._weights[shingle] for shingle in title),
+                codes=telling.codes,
             )
-            for counts, (stated, known), pairs, telling in zip(shingles, quantities, flat, tellings, strict=True)
+            for counts, title, quantities, theirs, telling in zip(shingles, titles, known, marks, tellings, strict=True)
         ]
         self._known: dict[tuple[int, int], float] = {}
 
     def likeness(self, one: int, other: int) -> float:
-        """From below 0 (nothing in common) to 1.4 (the same text with many numbers), by places."""
+        """From -1 (the same title with other numbers) to 1.5 (the same text with many numbers), by places."""
         pair = (one, other) if one < other else (other, one)
         if pair not in self._known:
             self._known[pair] = self._compare(self._features[one], self._features[other])
@@ -150,17 +166,25 @@ class Stories:
         return sum(values) / len(values)
 
     def _compare(self, one: _Features, other: _Features) -> float:
-        if one.title.isdisjoint(other.vector) or other.title.isdisjoint(one.vector):
+        there, back = self._found(one, other), self._found(other, one)
+        if not there or not back:
             return 0.0  # a title that has nothing to do with the other post: a shared boilerplate
-        shared = fsum(self._rarity[quantity] for quantity in one.quantities & other.quantities)
+        shared = fsum(self._rarity[mark] for mark in one.marks & other.marks)
         conflicts = _conflicts(one, other) + _conflicts(other, one)
         if one.codes and other.codes and not one.codes & other.codes:
             conflicts += 1
         return (
-            _dot(one.vector, other.vector)
+            (1 - _OTHER_WAY) * max(there, back)
+            + _OTHER_WAY * min(there, back)
             + _QUANTITIES * min(shared, _ENOUGH) / _ENOUGH
             - _CONFLICT * min(conflicts, 2)
         )
+
+    def _found(self, one: _Features, other: _Features) -> float:
+        """How much of a title another post has in it, from 0 to 1."""
+        if not one.weight:
+            return 0.0
+        return fsum(self._weights[shingle] for shingle in one.title if shingle in other.vector) / one.weight
 
     def _candidates(self, across: int | None) -> list[tuple[int, int]]:
         """Pairs of places that share rare shingles; with ``across`` only those on both sides of it."""
@@ -202,10 +226,15 @@ def _shingles(text: str) -> dict[str, None]:
     return found
 
 
-def _quantities(text: str) -> dict[str, frozenset[str]]:
-    """Values by unit: ``净投放1800亿元，两座铜矿`` has 1800 of 亿 and 2 of 座. 七成 is 70 of %."""
+def _quantities(text: str, *, exact: bool = False) -> dict[str, frozenset[str]]:
+    """Values by unit: ``净投放1800亿元，两座铜矿`` has 1800 of 亿 and 2 of 座. 七成 is 70 of %, 一家 is an article.
+    With ``exact`` without those that the text itself calls no more than near (超1.6万亿)."""
     found: dict[str, set[str]] = defaultdict(set)
-    for digits, unit in _QUANTITY.findall(_folded(text)):
+    folded = _folded(text)
+    for match in _QUANTITY.finditer(folded):
+        digits, unit = match[1], match[2] or ""
+        if (digits == "一" and unit != "成") or (exact and _ABOUT.search(folded[: match.start()])):
+            continue
         value = (
             float(digits.replace(",", "") if digits.count(".") < 2 else 0) if digits[0].isdigit() else _spelt(digits)
         )
@@ -213,6 +242,16 @@ def _quantities(text: str) -> dict[str, frozenset[str]]:
             value, unit = value * 10, "%"
         found[unit].add(f"{value:g}")
     return {unit: frozenset(values) for unit, values in found.items()}
+
+
+def _marks(quantities: Mapping[str, frozenset[str]], text: str) -> frozenset[Quantity]:
+    """Quantities, telling ones without their unit, and names in quotes."""
+    found = {
+        ("" if len(value.replace(".", "")) >= _TELLING_DIGITS else unit, value)
+        for unit, values in quantities.items()
+        for value in values
+    }
+    return frozenset(found | {("“”", name) for name in _QUOTED.findall(_folded(text))})
 
 
 def _spelt(numeral: str) -> float:
@@ -226,27 +265,31 @@ def _spelt(numeral: str) -> float:
     return total + digit
 
 
-def _conflicts(one: _Features, other: _Features) -> int:
-    """Units for which a title states values that the other post, which has some, does not have."""
-    return sum(unit in other.known and not values & other.known[unit] for unit, values in one.stated.items())
+def _conflicts(one: _Features, other: _Features) -> float:
+    """Units for which a title states values that the other post, which has some, does not have; half each where only
+    its summary has them: that may speak of something else."""
+    return sum(
+        1 if unit in other.stated else 0.5
+        for unit, values in one.stated.items()
+        if unit in other.known and not values & other.known[unit]
+    )
 
 
 def _rarity(rows: Sequence[Iterable[T]]) -> dict[T, float]:
     """Inverse document frequency."""
+    return {item: weight for item, (weight, _) in _weighed(rows).items()}
+
+
+def _weighed(rows: Sequence[Iterable[T]]) -> dict[T, tuple[float, int]]:
+    """Inverse document frequency, and in how many rows an item is."""
     frequency = Counter(item for row in rows for item in row)
-    return {item: log(1 + len(rows) / count) for item, count in frequency.items()}
+    return {item: (log(1 + len(rows) / count), count) for item, count in frequency.items()}
 
 
 def _unit(counts: Mapping[str, int], weights: Mapping[str, float]) -> dict[str, float]:
     vector = {shingle: count * weights[shingle] for shingle, count in counts.items()}
     length = sqrt(sum(weight * weight for weight in vector.values()))
     return {shingle: weight / length for shingle, weight in vector.items()}
-
-
-def _dot(one: Mapping[str, float], other: Mapping[str, float]) -> float:
-    if len(one) > len(other):
-        one, other = other, one
-    return sum(weight * other[shingle] for shingle, weight in one.items() if shingle in other)
 
 
 def _folded(text: str) -> str:
