@@ -117,7 +117,7 @@ def _draft(
         if first is not None:
             slot, posts = first
             return slot, (slot.day, slot.day), posts, Reason.NEWEST_DAY, True
-        slot = next_slot(plan.schedule, zone, now)
+        slot = next_slot(plan.schedule, zone, now, plan.holidays)
         return slot, period_days(slot.period), [], Reason.NEW, False
     due = due_of(store, plan, zone, began, now).slot
     slot = due or next_slot(plan.schedule, zone, now, plan.holidays)
