@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import textwrap
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,9 +18,13 @@ import pytest
 from digest.config import load
 
 ROOT = Path(__file__).parent.parent.parent
-DEPLOY = ROOT / "deploy"
-SERVICE = (DEPLOY / "digest.service").read_text(encoding="utf-8")
-DOCS = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
+DEPLOY = ROOT / "deploy" / "systemd"
+SERVICES = ("digest", "digest-run")
+DOCS = (ROOT / "docs" / "deploy" / "systemd.md").read_text(encoding="utf-8")
+
+
+def unit(name: str) -> str:
+    return (DEPLOY / f"{name}.service").read_text(encoding="utf-8")
 
 
 def program(name: str) -> str:
@@ -37,21 +44,24 @@ def units(tmp_path: Path) -> Path:
     program = tmp_path / "digest"
     program.write_text(f'#!/bin/sh\nexec {sys.executable} -m digest "$@"\n')
     program.chmod(0o755)
-    (tmp_path / "digest.service").write_text(SERVICE.replace("/opt/digest/bin/digest", str(program)))
-    shutil.copy(DEPLOY / "digest.timer", tmp_path)
+    for name in SERVICES:
+        (tmp_path / f"{name}.service").write_text(unit(name).replace("/opt/digest/bin/digest", str(program)))
+    shutil.copy(DEPLOY / "digest-run.timer", tmp_path)
     return tmp_path
 
 
 def test_units_verify(units: Path) -> None:
     """systemd has no word against them."""
-    done = run(program("systemd-analyze"), "verify", *(str(units / f"digest.{kind}") for kind in ("service", "timer")))
+    files = sorted(str(path) for path in units.glob("digest*.*"))
+    done = run(program("systemd-analyze"), "verify", *files)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_service_is_as_hardened_as_documented(units: Path) -> None:
-    """The exposure that docs/deploy.md quotes is the measured one, and low."""
-    done = run(program("systemd-analyze"), "security", "--offline=true", "--no-pager", str(units / "digest.service"))
-    found = re.search(r"Overall exposure level for digest\.service: ([\d.]+) OK", done.stdout)
+@pytest.mark.parametrize("name", SERVICES)
+def test_service_is_as_hardened_as_documented(units: Path, name: str) -> None:
+    """The exposure that the page quotes is the measured one, and low."""
+    done = run(program("systemd-analyze"), "security", "--offline=true", "--no-pager", str(units / f"{name}.service"))
+    found = re.search(rf"Overall exposure level for {name}\.service: ([\d.]+) OK", done.stdout)
     assert found, done.stdout + done.stderr
     assert float(found[1]) <= 1.5
     documented = re.search(r"exposure of ([\d.]+) of 10", DOCS)
@@ -61,7 +71,7 @@ def test_service_is_as_hardened_as_documented(units: Path) -> None:
 
 def test_timer_fires_every_five_minutes() -> None:
     """By systemd's own reading of the line."""
-    timer = (DEPLOY / "digest.timer").read_text(encoding="utf-8")
+    timer = (DEPLOY / "digest-run.timer").read_text(encoding="utf-8")
     [calendar] = re.findall(r"^OnCalendar=(.+)$", timer, re.MULTILINE)
     done = run(
         program("systemd-analyze"), "calendar", "--iterations=3", "--base-time=2026-11-24 07:58:00 UTC", calendar
@@ -69,6 +79,7 @@ def test_timer_fires_every_five_minutes() -> None:
     assert re.findall(r"\b(\d\d:\d\d:\d\d) UTC", done.stdout)[:3] == ["08:00:00", "08:05:00", "08:10:00"]
 
 
+@pytest.mark.parametrize("name", SERVICES)
 @pytest.mark.parametrize(
     "line",
     [
@@ -86,9 +97,9 @@ def test_timer_fires_every_five_minutes() -> None:
         "RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX",
     ],
 )
-def test_service_keeps_its_limits(line: str) -> None:
+def test_service_keeps_its_limits(line: str, name: str) -> None:
     """What protects subscribers' addresses and the machine is not lost in a later edit."""
-    assert line in SERVICE.splitlines()
+    assert line in unit(name).splitlines()
 
 
 @pytest.fixture
@@ -156,15 +167,76 @@ def test_documented_configuration_is_valid_and_fits_the_service(tmp_path: Path) 
     path = tmp_path / "config.yaml"
     path.write_text(textwrap.dedent(block[1].rpartition("\n")[0]), encoding="utf-8")
     settings = load(path, env={})
-    assert str(settings.output) in SERVICE
-    state = Path("/var/lib") / re.findall(r"^StateDirectory=(.+)$", SERVICE, re.MULTILINE)[0]
-    assert settings.mail.folder.is_relative_to(state)
-    assert str(state) in str(settings.store)
-    [credential] = re.findall(r"^LoadCredential=(.+)$", SERVICE, re.MULTILINE)
+    for name in SERVICES:
+        assert str(settings.output) in unit(name)
+        [state] = re.findall(r"^StateDirectory=(.+)$", unit(name), re.MULTILINE)
+        assert settings.mail.folder.is_relative_to(Path("/var/lib") / state)
+        assert settings.subscriptions.secret_file.is_relative_to(Path("/var/lib") / state)
+        assert str(Path("/var/lib") / state) in str(settings.store)
+    [credential] = re.findall(r"^LoadCredential=(.+)$", unit("digest"), re.MULTILINE)
     assert settings.mail.password_file == Path("/run/credentials/digest.service") / credential
+    assert f"/run/credentials/digest-run.service/{credential}" in DOCS
 
 
-def test_documentation_names_every_file() -> None:
+def test_documentation_installs_every_file() -> None:
     """And no file that is not there."""
-    named = set(re.findall(r"`((?:deploy/)?(?:digest|nginx|Caddyfile|Dockerfile|every)[\w.-]*)`", DOCS.split("##")[0]))
-    assert named == {path.name for path in DEPLOY.iterdir()}
+    words = [word for line in DOCS.splitlines() if "install -" in line for word in line.split()]
+    named = {path for word in words if word.startswith("deploy/systemd/") for path in ROOT.glob(word)}
+    assert named == set(DEPLOY.iterdir())
+
+
+# ----------------------------------------------------------------- running
+
+
+@pytest.fixture
+def notify(tmp_path: Path) -> Iterator[socket.socket]:
+    """The socket that systemd would listen at."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(str(tmp_path / "notify"))
+        listener.settimeout(60)
+        yield listener
+
+
+def said(notify: socket.socket, word: str) -> str:
+    """The first message with this word in it."""
+    while True:
+        message = notify.recv(4096).decode()
+        if word in message:
+            return message
+
+
+def test_service_runs_as_its_unit_says(tmp_path: Path, notify: socket.socket) -> None:
+    """Started with the unit's command line and variables it says that it is ready, publishes, sends what is due, and
+    ends in order when it is told to."""
+    (tmp_path / "_posts").mkdir()
+    shutil.copy(ROOT / "examples/archive/_posts/2026-11-21-markdown-body.md", tmp_path / "_posts")
+    (tmp_path / "config.yaml").write_text(
+        "site: {title: T, url: https://t.example.com, language: zh-CN, timezone: Asia/Shanghai, author: A}\n"
+        "mail: {to: [reader@example.com]}\n",
+        encoding="utf-8",
+    )
+    [line] = re.findall(r"^ExecStart=(.+)$", unit("digest"), re.MULTILINE)
+    words = line.replace("/etc/digest/config.yaml", "config.yaml").replace("8000", "0").split()
+    assert words[0] == "/opt/digest/bin/digest"
+    variables = dict(word.split("=") for word in re.findall(r"^Environment=(.+)$", unit("digest"), re.MULTILINE))
+    env = {**variables, "PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "NOTIFY_SOCKET": str(tmp_path / "notify")}
+    process = subprocess.Popen([sys.executable, "-m", "digest", *words[1:]], cwd=tmp_path, env=env)
+    try:
+        assert "READY=1" in said(notify, "READY")
+        wait_for(lambda: bool(list((tmp_path / "var/outbox").glob("*.eml"))), process)
+        assert (tmp_path / "public/feed.xml").exists()
+        process.terminate()
+        assert "STOPPING=1" in said(notify, "STOPPING")
+        assert process.wait(timeout=30) == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
+def wait_for(met: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:
+    for _ in range(600):
+        if met():
+            return
+        assert process.poll() is None, "the service ended by itself"
+        time.sleep(0.1)
+    raise AssertionError("nothing happened in time")

@@ -658,8 +658,8 @@ def test_no_boto3(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_documented_policies_are_taken(bucket: Bucket) -> None:
-    """What docs/deploy.md tells to set up is what the service understands, and enough."""
-    page = (Path(__file__).parents[2] / "docs/deploy.md").read_text(encoding="utf-8")
+    """What docs/deploy/bucket.md tells to set up is what the service understands, and enough."""
+    page = (Path(__file__).parents[2] / "docs/deploy/bucket.md").read_text(encoding="utf-8")
     blocks = [json.loads(text) for text in re.findall(r"^ *```json\n(.*?)```", page, re.DOTALL | re.MULTILINE)]
     rights, reading, cors = (json.loads(json.dumps(block).replace("news-site", bucket.name)) for block in blocks)
     bucket.client.put_bucket_policy(Bucket=bucket.name, Policy=json.dumps(reading))
