@@ -93,7 +93,8 @@ class Serving:
         try:
             if self._server is not None:
                 assert listener is not None
-                asyncio.run(self._serve(self._server, listener))
+                with asyncio.Runner(loop_factory=self._server.config.get_loop_factory()) as runner:  # uvloop, if there
+                    runner.run(self._serve(self._server, listener))
             else:
                 self._watch_over()
         finally:

@@ -376,3 +376,18 @@ def test_small_things_are_measured(modules: dict[str, ModuleType]) -> None:
     assert small.bench_help(times=1) > 0
     assert small.bench_edition(times=1) > 0
     assert small.bench_messages(count=10) > 0
+
+
+def test_web_benchmark_does_its_work(tmp_path: Path) -> None:
+    """Ours, and nginx if it is there, answer; a day of few readers is counted."""
+    figures = tmp_path / "figures.json"
+    command = [sys.executable, str(BENCHMARKS / "web.py"), "--rounds", "1", "--seconds", "0.2", "--readers", "5"]
+    done = subprocess.run(
+        [*command, "--hours", "6", "--json", str(figures)], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert "| nothing new |" in done.stdout
+    saved = json.loads(figures.read_text())
+    assert all(rate > 0 for rates in saved["rates"].values() for rate, _ in rates["ours"])
+    often, seldom = saved["readers"]
+    assert 0 < often["share_304"] < seldom["share_304"] < 1
