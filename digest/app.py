@@ -12,7 +12,7 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property, lru_cache, partial
@@ -1144,6 +1144,25 @@ class App:
             site_host=str(settings.mail.list_domain or settings.site.url.host),
             reply_to=Mailbox(name=reply_to.name, address=reply_to.address) if reply_to else None,
         )
+
+
+def secrets_of(settings: Settings) -> tuple[str, ...]:
+    """What no log may hold, as far as it can be read."""
+    from urllib.parse import unquote, urlsplit
+
+    from digest.config import password, watch_token
+    from digest.config.loading import TOKEN_VARIABLE
+    from digest.secret import VARIABLE
+
+    found = [os.environ.get(VARIABLE), os.environ.get(TOKEN_VARIABLE), urlsplit(settings.store.url).password]
+    found += [unquote(word) for word in found[-1:] if word]
+    with suppress(ConfigError):
+        found.append(password(settings.mail, os.environ))
+    with suppress(ConfigError):
+        found.append(watch_token(settings.watch, os.environ))
+    with suppress(OSError, UnicodeError):
+        found.append(settings.subscriptions.secret_file.read_text(encoding="utf-8").strip())
+    return tuple(secret for secret in found if secret)
 
 
 def transport_of(settings: Settings) -> Transport:

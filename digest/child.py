@@ -123,9 +123,11 @@ def main() -> None:
     settings, order = pickle.load(sys.stdin.buffer)  # noqa: S301 - from our own process
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever prints does not print into the answer
-    from digest.app import run_order
+    from digest import logs
+    from digest.app import run_order, secrets_of
     from digest.cli.report import report_to_json
 
+    logs.set_up(os.environ, secrets_of(settings))
     answer: object
     try:
         answer = run_order(settings, order, report_to_json)

@@ -27,11 +27,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from digest.app import RunOrder, Service, service, uptime
+from digest import logs
+from digest.app import RunOrder, Service, secrets_of, service, uptime
 from digest.child import run_in_child
 from digest.errors import ConfigError, DigestError, StoreError
 from digest.scheduler import Scheduler, jobs_of
 from digest.supervisor import Supervisor
+from digest.watchman import Watchman
 
 if TYPE_CHECKING:
     import uvicorn
@@ -73,6 +75,7 @@ class Serving:
     stop: threading.Event = field(default_factory=threading.Event)
     reload: bool = False
     scheduler: Scheduler | None = None
+    watchman: Watchman = field(init=False)
     _mail: threading.Event = field(default_factory=threading.Event)
     """There may be something to send."""
     _fatal: list[str] = field(default_factory=list)
@@ -107,6 +110,8 @@ class Serving:
 
     def _make(self) -> None:
         settings = self.service.settings
+        self.watchman = watchman = Watchman(service=self.service, clock=_now, ticks=uptime)
+        self._threads.append(self._thread("watch", lambda: watchman.work(self.stop)))
         self._threads.append(self._thread("mail", self._send_mail))
         if self.options.schedule:
             self.scheduler = Scheduler(
@@ -116,8 +121,9 @@ class Serving:
                 self._run,
                 clock=_now,
                 ticks=uptime,
-                observers=(_tell_run, lambda report, began, ended: self._mail.set()),
+                observers=(_tell_run, lambda report, began, ended: self._mail.set(), watchman.run_is_over),
             )
+            watchman.scheduler = self.scheduler
             scheduler = self.scheduler
             self._threads.append(self._thread("schedule", lambda: scheduler.work(self.stop)))
             if settings.posts.watch:
@@ -131,7 +137,9 @@ class Serving:
 
         host = self.options.host
         server = make_server(
-            site_app(running, local=host in ("127.0.0.1", "::1", "localhost")), host, self.options.port
+            site_app(running, local=host in ("127.0.0.1", "::1", "localhost"), routes=self.watchman.routes()),
+            host,
+            self.options.port,
         )
         server.capture_signals = nullcontext  # type: ignore[method-assign, assignment] # they are ours
         return server
@@ -154,6 +162,7 @@ class Serving:
 
     def _run(self, order: RunOrder) -> RunReport:
         assert self.scheduler is not None
+        self.watchman.run_begins()
         return run_in_child(self.service.settings, order, stop=self.stop, alive=self.scheduler.lives)
 
     def _answer_people(self) -> None:
@@ -168,7 +177,7 @@ class Serving:
             try:
                 ends = time.monotonic() + _SHIFT
                 report = self.service.work(
-                    stop=lambda ends=ends: self.stop.is_set() or time.monotonic() > ends,  # type: ignore[misc]
+                    stop=lambda ends=ends: self._ends_mail(ends),  # type: ignore[misc]
                     hurry=self._has_mail,
                     tell=lambda line: log.warning("%s", line),
                 )
@@ -186,6 +195,11 @@ class Serving:
                 told = str(error)
                 self.stop.wait(_STORE_RETRIES[min(failures, len(_STORE_RETRIES) - 1)])
                 failures += 1
+
+    def _ends_mail(self, until: float) -> bool:
+        """Asked by the mail worker all the time, which is how it is known to live."""
+        self.watchman.mail_lives()
+        return self.stop.is_set() or time.monotonic() > until
 
     def _watch_folder(self) -> None:
         from digest.sources.watch import watch
@@ -255,6 +269,7 @@ class Serving:
         self.stop.set()
         if self.scheduler is not None:
             self.scheduler.wake()
+        self.watchman.wake()
         if self._server is not None:
             self._server.should_exit = True
 
@@ -292,6 +307,7 @@ def serve(config: Path, options: ServeOptions, *, say: Callable[[str], None]) ->
     words as ConfigError if the address cannot be listened at."""
     inherited = os.environ.pop(_SOCKET_VARIABLE, "")
     with service(config) as running:
+        logs.set_up(os.environ, secrets_of(running.settings))
         listener = _listener(options, inherited) if options.web else None
         serving = Serving(config=config, options=options, service=running, supervisor=Supervisor(os.environ))
         if listener is not None:

@@ -31,7 +31,7 @@ FLOORS = {
     },
     3: {"jobs"},
     4: {"reading", "config", "app", "readership", "lookout", "starting", "backup", "quiet", "checkup"},
-    5: {"cli", "web", "scheduler", "serving", "child", "supervisor", "__main__"},
+    5: {"cli", "web", "scheduler", "serving", "watchman", "child", "supervisor", "__main__"},
 }
 FLOOR_OF = {name: floor for floor, names in FLOORS.items() for name in names}
 OUTSIDE = {

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -22,13 +24,14 @@ def command(config: Path, once: bool, resume: tuple[str, str] | None) -> int:
     """
     from digest.app import work
 
+    say = _echo if once else _logged()
     stopped = threading.Event()
 
     def stop(number: int, frame: object) -> None:
         if stopped.is_set():
             raise KeyboardInterrupt
         stopped.set()
-        click.echo("digest: finishing the message in hand; once more to leave at once", err=True)
+        say("finishing the message in hand; once more to leave at once")
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
@@ -37,9 +40,24 @@ def command(config: Path, once: bool, resume: tuple[str, str] | None) -> int:
         once=once,
         resume=resume,
         stop=stopped.is_set,
-        tell=lambda line: click.echo(f"digest: {line}", err=True),
+        tell=say,
     )
     click.echo(report.line())
     for line in report.failures:
-        click.echo(f"digest: {line}", err=True)
+        say(line)
     return 1 if report.failures else 0
+
+
+def _echo(line: str) -> None:
+    click.echo(f"digest: {line}", err=True)
+
+
+def _logged() -> Callable[[str], None]:
+    """A worker that goes on says things to its log."""
+    import logging
+
+    from digest import logs
+
+    logs.set_up(os.environ)
+    log = logging.getLogger("digest.deliver")
+    return lambda line: log.warning("%s", line)

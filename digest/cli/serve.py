@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-import sys
+import os
 from pathlib import Path
 
 import click
@@ -22,10 +21,8 @@ def command(config: Path, host: str, port: int, no_web: bool, no_schedule: bool)
 
     For example: digest serve --port 8000
     """
+    from digest import logs
     from digest.serving import ServeOptions, serve
 
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("digest: %(message)s"))
-    logging.getLogger().addHandler(handler)
-    logging.getLogger("digest").setLevel(logging.INFO)
+    logs.set_up(os.environ)
     return serve(config, ServeOptions(host=host, port=port, web=not no_web, schedule=not no_schedule), say=click.echo)

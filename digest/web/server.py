@@ -81,6 +81,7 @@ def make_server(
         http=type("Connection", (_Connection,), attributes),
         ws="none",
         lifespan="off",
+        log_config=None,  # what it has to say goes where everything goes
         log_level="error",
         access_log=False,
         server_header=False,

@@ -1,0 +1,172 @@
+"""Watches over ``digest serve`` from inside: alarms and pings in a thread of its own, and pages that show how it is.
+
+Neither waits for the other: a ping or a mail server that does not answer keeps no run and no reader waiting.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from digest.errors import DigestError, StoreError
+from digest.jobs.watch import RunEnd
+from digest.lookout import run_end
+
+if TYPE_CHECKING:
+    from starlette.routing import BaseRoute
+
+    from digest.app import Service
+    from digest.jobs.run import RunReport
+    from digest.scheduler import Scheduler
+    from digest.web.metrics import Live
+
+log = logging.getLogger("digest.watch")
+
+LOOK_EVERY = 60.0
+SCHEDULE_HUNG = 300.0
+MAIL_HUNG = 1200.0
+"""Seconds without a sign of a part after which it is taken to hang. A mail server may take ten minutes to answer."""
+
+
+@dataclass(kw_only=True, eq=False)
+class Watchman:
+    """``clock`` gives the time, ``ticks`` seconds that never go back."""
+
+    service: Service
+    clock: Callable[[], datetime]
+    ticks: Callable[[], float]
+    scheduler: Scheduler | None = None
+    mail_beat: float | None = None
+    """When the mail worker was last seen at work, in ticks."""
+    _ends: queue.SimpleQueue[RunReport] = field(default_factory=queue.SimpleQueue)
+    _woken: threading.Event = field(default_factory=threading.Event)
+    _told: str = ""
+
+    # ---------------------------------------------------------------- others
+
+    def run_begins(self) -> None:
+        """A run is about to begin."""
+        self.service.lookout.run_begins()
+
+    def run_is_over(self, report: RunReport, began: datetime, ended: datetime) -> None:
+        """Observes the scheduler."""
+        self._ends.put(report)
+        self._woken.set()
+
+    def mail_lives(self) -> None:
+        """A sign of life of the mail worker."""
+        self.mail_beat = self.ticks()
+
+    def wake(self) -> None:
+        """Look now, and whether to stop."""
+        self._woken.set()
+
+    # ------------------------------------------------------------- the thread
+
+    def work(self, stop: threading.Event) -> None:
+        """Look after every run and every minute until told to stop (call ``wake`` then)."""
+        while not stop.is_set():
+            self._woken.clear()
+            reports = []
+            while not self._ends.empty():
+                reports.append(self._ends.get())
+            for report in reports:
+                self._look(run_end(report))
+                self._say(self.service.lookout.run_ended(ok=report.ok))
+            if not reports:
+                self._look(None)
+            self._woken.wait(LOOK_EVERY)
+
+    def _look(self, run: RunEnd | None) -> None:
+        lookout, now = self.service.lookout, self.clock()
+        try:
+            lines = lookout.look(self.service.store, now, run=run)
+            self._say([*lines, *lookout.store_works(now)])
+        except StoreError as error:
+            self._say([str(error), *lookout.store_failed(error, now)])
+        except DigestError as error:
+            self._say([str(error)])
+
+    def _say(self, lines: list[str]) -> None:
+        """What is said again and again is said once."""
+        told = "; ".join(lines)
+        if told and told != self._told:
+            log.warning("%s", told)
+        self._told = told
+
+    # -------------------------------------------------------------- the pages
+
+    def routes(self) -> list[BaseRoute]:
+        """``/healthz``, ``/readyz``, ``/metrics``. Raises ConfigError if the token cannot be read."""
+        from digest.config import watch_token
+        from digest.web.access import Access
+        from digest.web.guard import networks
+        from digest.web.health import Checks, health_routes
+
+        settings = self.service.settings
+        access = Access(
+            watch_token(settings.watch, os.environ), proxies=networks(settings.subscriptions.trusted_proxies)
+        )
+        return health_routes(Checks(lives=self.hanging, ready=self.not_ready, figures=self.figures), access)
+
+    def hanging(self) -> list[str]:
+        """Parts that were not seen at work for too long."""
+        wrong = []
+        if self.scheduler is not None and self.ticks() - self.scheduler.beat > SCHEDULE_HUNG:
+            wrong.append("the scheduler hangs")
+        if self.mail_beat is not None and self.ticks() - self.mail_beat > MAIL_HUNG:
+            wrong.append("the mail worker hangs")
+        return wrong
+
+    def not_ready(self) -> list[str]:
+        """Why readers should not be sent here."""
+        wrong = self.hanging()
+        try:
+            if self.service.store.is_importing():
+                wrong.append("no run has collected everything yet")
+        except DigestError as error:
+            wrong.append(str(error))
+        output = self.service.settings.output
+        if isinstance(output, Path) and not os.access(output, os.W_OK | os.X_OK):
+            wrong.append(f"{output}: cannot be written")
+        return wrong
+
+    def figures(self) -> bytes:
+        """The metrics. Raises StoreError."""
+        return self._figures()
+
+    @cached_property
+    def _figures(self) -> Callable[[], bytes]:
+        from digest.web.metrics import figures  # late: the library is wanted only where somebody asks
+
+        service, lookout = self.service, self.service.lookout
+        output = service.settings.output
+        return figures(
+            service.store,
+            lookout.rules(),
+            names=lookout.names(),
+            disks=lambda: tuple(lookout.disks()),
+            clock=self.clock,
+            live=self._live,
+            output=output if isinstance(output, Path) else None,
+        )
+
+    def _live(self) -> Live:
+        from digest.web.metrics import Live
+
+        now = self.ticks()
+        state = None if self.scheduler is None else self.scheduler.state()
+        return Live(
+            schedule=None if self.scheduler is None else now - self.scheduler.beat,
+            mail=None if self.mail_beat is None else now - self.mail_beat,
+            runs_failed_in_a_row=0 if state is None else state.failures_in_a_row,
+            leading=None if state is None else state.leading,
+        )
