@@ -535,6 +535,7 @@ class App:
             made=self.when.now,
             until=until,
             posts=self.source.seen(),
+            times=self.source.times,
             templates=self.templates.fingerprint(),
             database=seen,
             output=published,

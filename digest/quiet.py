@@ -21,6 +21,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -38,6 +39,8 @@ _FORMAT = 1
 _STORE_LINE = re.compile(rb"^store:[ \t]*[\"']?(sqlite:///[^\s\"'#]+)", re.MULTILINE)
 _DEFAULT_STORE = "sqlite:///var/digest.db"
 _SQLITE = "sqlite:///"
+_FOLDERS = 100
+"""Folders of posts whose times a note holds."""
 _GRAIN = 20_000_000
 """Nanoseconds: file times are no finer than the system's tick. A change later than that shows in the time."""
 
@@ -119,7 +122,9 @@ def _checked(
     )
     if note["database"] != database_seen(places.database) or note["output"] != output_seen(places):
         return None
-    if note["templates"] != fingerprint(folders(places.templates)) or note["posts"] != _posts_seen(places):
+    if note["templates"] != fingerprint(folders(places.templates)) or _something_came(note["folders"]):
+        return None
+    if note["posts"] != _posts_seen(places):
         return None
     os.utime(_note_path(places.database))
     return Quiet(
@@ -153,14 +158,15 @@ def note(
     made: datetime,
     until: datetime,
     posts: str,
+    times: Mapping[str, int],
     templates: str,
     database: list[list[int] | None],
     output: str,
     lines: Sequence[str],
     report: dict[str, Any],
 ) -> None:
-    """Keep what a run went by: ``posts``, ``templates``, ``database``, ``output`` as it saw them, ``text`` the bytes
-    of its configuration. A note that cannot be written is none."""
+    """Keep what a run went by: ``posts``, ``templates``, ``database``, ``output`` as it saw them, ``times`` of the
+    folders of posts, ``text`` the bytes of its configuration. A note that cannot be written is none."""
     kept = {
         "program": _program(),
         "config": _config_seen(config, text, env),
@@ -178,6 +184,7 @@ def note(
             "files": places.files,
         },
         "posts": posts,
+        "folders": dict(islice(times.items(), _FOLDERS)),
         "templates": templates,
         "database": database,
         "output": output,
@@ -240,6 +247,12 @@ def output_seen(places: Places) -> str:
     present = [(places.output / name).is_file() for name in places.files]
     hashed.update(repr(present).encode())
     return hashed.hexdigest()
+
+
+def _something_came(times: Mapping[str, int]) -> bool:
+    """Whether a folder of posts has another time than it had. If so it need not be listed to know that the run has
+    something to do; if not, files in it may be other ones all the same."""
+    return any(Path(folder).stat().st_mtime_ns != mtime_ns for folder, mtime_ns in times.items())
 
 
 def _posts_seen(places: Places) -> str:

@@ -72,6 +72,9 @@ class FolderSource:
         self._drafts = drafts
         self._linked: set[str] = set()
         self._listing: Listing | None = None
+        self.times: dict[str, int] = {}
+        """Folders that ``scan`` listed last, and their times in nanoseconds before it did: what comes, goes or is
+        renamed changes the time of its folder."""
         self._real_root = os.path.realpath(root)
 
     def scan(self) -> Listing:
@@ -81,7 +84,7 @@ class FolderSource:
         for start, wanted in self._starts():
             walk.folder(start, wanted=wanted, depth=0)
         walk.follow_links()
-        self._linked = walk.linked
+        self._linked, self.times = walk.linked, walk.times
         files = dict(sorted(walk.files.items())) if walk.linked else walk.files
         self._listing = Listing(files=files, blind=tuple(walk.blind), problems=tuple(walk.problems))
         return self._listing
@@ -198,6 +201,7 @@ class _Walk:
         self.blind: list[str] = []
         self.problems: list[Problem] = []
         self.linked: set[str] = set()
+        self.times: dict[str, int] = {}
         self.entered: list[str] = []
         self._links: list[tuple[str, str, bool, int]] = []
         self._seen: set[tuple[int, int, bool]] = set()
@@ -214,6 +218,7 @@ class _Walk:
             if place in self._seen:
                 return
             self._seen.add(place)
+            self.times[full] = status.st_mtime_ns
             with os.scandir(full) as entries:
                 listed = sorted(entries, key=_NAME)
         except OSError as error:
