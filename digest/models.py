@@ -6,6 +6,7 @@ only where a day is decided (``period``) and where a person reads a time (``rend
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -73,7 +74,7 @@ class Listing:
     """One look at the posts folder. ``blind`` are folders that could not be read: what is known to be in them
     is unknown now, not gone. ``problems`` says why, and names entries that were passed over."""
 
-    files: dict[str, FileStat]
+    files: Mapping[str, FileStat]
     blind: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
 

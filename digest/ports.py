@@ -82,8 +82,8 @@ class PostStore(Protocol):
         """The value that was first given under this name: what ids are made from stays when a site moves."""
         ...
 
-    def known_files(self) -> dict[str, KnownFile]:
-        """Every file of earlier runs by path."""
+    def known_files(self) -> Iterator[tuple[str, KnownFile]]:
+        """Every file of earlier runs, by path (code points). Nothing else may be asked of the store before the last."""
         ...
 
     def posts_at(self, paths: Sequence[str]) -> dict[str, KnownPost]:

@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "digest"
 
 FLOORS = {
-    0: {"errors", "models", "ports", "text"},
+    0: {"errors", "models", "ports", "text", "filetable"},
     1: {
         *("posts", "changes", "filenames", "period", "stories", "edition", "past", "ranking", "outbox", "render"),
         *("subscription", "tokens", "bounces", "generators", "watching", "silence", "mailauth"),

@@ -7,13 +7,15 @@ transaction, so a run that dies half-way is continued by the next one.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import islice
 
 from digest.changes import ParsedFile, decide, next_missing
 from digest.errors import SourceError
+from digest.filetable import FileTable
 from digest.jobs.progress import Progress, silent
 from digest.models import Changes, FileStat, KnownFile, KnownPost, Listing, Post, Problem, Refusal, Severity
 from digest.ports import PostStore, Source
@@ -87,32 +89,33 @@ def collect(
     SourceError if the folder is missing, or if every known post vanished at once (nothing is withdrawn then).
     """
     listing = source.scan()
-    known = store.known_files()
-    if known and not listing.files:
-        raise SourceError(
-            "posts.folder",
-            f"no post file is left, {len(known)} were known; nothing was withdrawn",
-            "check that the folder is mounted and the right one; delete the store to start afresh",
-        )
+    table = FileTable.of(listing.files)
     importing = store.is_importing()
     same_rules = store.rules() == rules
-    todo = sorted(_to_read(listing.files, known, now) if same_rules else listing.files)
-    vanished = [path for path in known if path not in listing.files and not _is_blind(path, listing)]
+    found = compare(table, store.known_files(), now, everything=not same_rules)
+    if found.known and not table:
+        raise SourceError(
+            "posts.folder",
+            f"no post file is left, {found.known} were known; nothing was withdrawn",
+            "check that the folder is mounted and the right one; delete the store to start afresh",
+        )
+    vanished = [path for path in found.vanished if not _is_blind(path, listing)]
     missing = [post for post in store.posts_at(vanished).values() if post.gone_at is None]
     tally = _Tally()
     done = 0
-    stream = iter(parse_many(todo))
+    stats = map(table.at, found.todo)
+    stream = iter(parse_many([table.paths[place] for place in found.todo]))
     while parsed := list(islice(stream, BATCH)):
         files = [
             ParsedFile(
                 path=path,
-                stat=listing.files[path],
+                stat=stat,
                 sha256=sha256,
                 outcome=outcome,
-                in_doubt=_is_in_doubt(listing.files[path], wall),
-                unchanged=same_rules and path in known and known[path].sha256 == sha256,
+                in_doubt=_is_in_doubt(stat, wall),
+                unchanged=found.known_as.get(path) == sha256,
             )
-            for path, sha256, outcome in parsed
+            for (path, sha256, outcome), stat in zip(parsed, stats, strict=False)
             if not isinstance(outcome, SourceError)
         ]
         changes = _decide(store, files, missing, now=now, importing=importing)
@@ -122,20 +125,19 @@ def collect(
         tally.taken += sum(isinstance(outcome, Post) for _, _, outcome in parsed)
         tally.unread += [_unread(path, outcome) for path, _, outcome in parsed if isinstance(outcome, SourceError)]
         done += len(parsed)
-        progress("reading posts", done, len(todo))
+        progress("reading posts", done, len(found.todo))
     if vanished:
-        store.record(Changes(gone=tuple(post.key for post in missing), forgotten=tuple(sorted(vanished))), now)
+        store.record(Changes(gone=tuple(post.key for post in missing), forgotten=tuple(vanished)), now)
         tally.gone += len(missing)
     if not same_rules and not tally.unread:
         store.set_rules(rules)
     if importing:
         store.finish_import(now)
-    opened = set(todo)
     problems = (*listing.problems, *tally.unread, *store.problems())
     return CollectReport(
-        found=len(listing.files) + sum(problem.path not in listing.blind for problem in listing.problems),
-        opened=len(todo),
-        taken=tally.taken + sum(known[path].taken for path in listing.files if path not in opened),
+        found=len(table) + sum(problem.path not in listing.blind for problem in listing.problems),
+        opened=len(found.todo),
+        taken=tally.taken + found.taken,
         arrived=tally.arrived,
         edited=tally.edited,
         renamed=tally.renamed,
@@ -159,15 +161,46 @@ class _Tally:
         self.gone += len(changes.gone)
 
 
-def _to_read(files: Mapping[str, FileStat], known: Mapping[str, KnownFile], now: datetime) -> list[str]:
-    """Files that are new, changed, or due to be looked at again."""
-    return [
-        path
-        for path, stat in files.items()
-        if (before := known.get(path)) is None
-        or before.stat != stat
-        or (before.recheck_at is not None and before.recheck_at <= now)
-    ]
+@dataclass(kw_only=True, slots=True)
+class Compared:
+    """What differs between a folder and what is known of it."""
+
+    todo: array[int] = field(default_factory=lambda: array("q"))
+    """Places in the table of files that are new, changed, or due to be looked at again."""
+    known_as: dict[str, str] = field(default_factory=dict)
+    """SHA-256 at their last reading of those that are known, unless all are read by new rules."""
+    vanished: list[str] = field(default_factory=list)
+    """Known files that are not there."""
+    taken: int = 0
+    """Files that need not be read and gave a post."""
+    known: int = 0
+
+
+def compare(
+    files: FileTable, known: Iterable[tuple[str, KnownFile]], now: datetime, *, everything: bool = False
+) -> Compared:
+    """Walk along the files and what is ``known``, both by path, holding neither of them twice. With ``everything`` all
+    files are to be read."""
+    result = Compared()
+    paths, place, end = files.paths, 0, len(files)
+    for path, before in known:
+        result.known += 1
+        while place < end and paths[place] < path:
+            result.todo.append(place)
+            place += 1
+        if place == end or paths[place] != path:
+            result.vanished.append(path)
+            continue
+        if everything:
+            result.todo.append(place)
+        elif before.stat != files.at(place) or (before.recheck_at is not None and before.recheck_at <= now):
+            result.todo.append(place)
+            result.known_as[path] = before.sha256
+        else:
+            result.taken += before.taken
+        place += 1
+    result.todo.extend(range(place, end))
+    return result
 
 
 def _is_blind(path: str, listing: Listing) -> bool:

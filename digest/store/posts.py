@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -34,6 +32,7 @@ from digest.store.sql import among, insert_many, run_many, upsert_many
 
 _WRAP = 1 << 64
 _HALF = 1 << 63
+_FILES_AT_ONCE = 2_000
 
 
 class Posts(Part):
@@ -63,20 +62,21 @@ class Posts(Part):
     def remember(self, name: str, value: str) -> None:
         self._set_meta(f"kept {name}", value)
 
-    def known_files(self) -> dict[str, KnownFile]:
+    def known_files(self) -> Iterator[tuple[str, KnownFile]]:
         with self._database.reading() as connection:
             cursor = connection.connection.cursor()  # the driver's own: this is read whole in every run
-            with _without_collector():
-                cursor.execute("SELECT path, size, mtime_ns, inode, sha256, recheck_at, taken FROM file")
-                return {
-                    path: KnownFile(
-                        FileStat(size, mtime_ns, inode if inode >= 0 else inode + _WRAP),
-                        sha256,
-                        None if recheck_at is None else to_moment(recheck_at),
-                        taken == 1,
+            cursor.execute("SELECT path, size, mtime_ns, inode, sha256, recheck_at, taken FROM file ORDER BY path")
+            while rows := cursor.fetchmany(_FILES_AT_ONCE):
+                for path, size, mtime_ns, inode, sha256, recheck_at, taken in rows:
+                    yield (
+                        path,
+                        KnownFile(
+                            FileStat(size, mtime_ns, inode if inode >= 0 else inode + _WRAP),
+                            sha256,
+                            None if recheck_at is None else to_moment(recheck_at),
+                            taken == 1,
+                        ),
                     )
-                    for path, size, mtime_ns, inode, sha256, recheck_at, taken in cursor.fetchall()
-                }
 
     def posts_at(self, paths: Sequence[str]) -> dict[str, KnownPost]:
         if not paths:
@@ -128,19 +128,6 @@ class Posts(Part):
         with self._database.reading() as connection:
             count = select(func.count()).select_from(post).where(post.c.retired.is_(False), post.c.gone_at.is_(None))
             return connection.scalar(count) or 0
-
-
-@contextmanager
-def _without_collector() -> Iterator[None]:
-    """No search for garbage while so many things are made at once, none of which is any: it would take longer than
-    making them."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 # ----------------------------------------------------------------- feeds

@@ -176,15 +176,15 @@ def test_unreadable_folders_are_blind_for_real(tmp_path: Path) -> None:
 def test_unreadable_folders_are_blind_not_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Known posts below are then unknown, and the reason is said."""
     make(tmp_path, "_posts/a.md", "_posts/closed/b.md")
-    real = os.scandir
+    real = os.listdir
 
-    def scandir(path: str | os.PathLike[str]) -> object:
+    def listdir(path: str | os.PathLike[str]) -> list[str]:
         if os.fspath(path).endswith("/closed"):
             raise PermissionError(13, "Permission denied")
         return real(path)
 
     source = FolderSource(tmp_path)
-    monkeypatch.setattr(os, "scandir", scandir)
+    monkeypatch.setattr(os, "listdir", listdir)
     listing = source.scan()
     assert listing.blind == ("_posts/closed",)
     assert paths(listing) == ["_posts/a.md"]
