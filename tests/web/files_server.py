@@ -14,6 +14,7 @@ from pathlib import Path
 import uvicorn
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute
+from starlette.types import ASGIApp
 
 from digest.web.files import Files, Options
 from digest.web.front import Front
@@ -64,12 +65,14 @@ def serving_files(
     limits: Limits | None = None,
     is_gone: Callable[[str], bool] = lambda path: False,
     routes: Sequence[BaseRoute] = (),
+    pages: ASGIApp | None = None,
+    prefix: str = "",
 ) -> Iterator[FileServer]:
     """As digest serve does."""
     files = Files(root=root, options=options, nothing=page, is_gone=is_gone)
     listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
     port = listener.getsockname()[1]
-    server = make_server(Front(files, routes=routes), limits=limits)
+    server = make_server(Front(files, routes=routes, pages=pages, prefix=prefix), limits=limits)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     while not server.started:
