@@ -1,22 +1,23 @@
-"""The container image, as far as it can be tested without an engine; and its loop, really run."""
+"""The container images, as far as they can be tested without an engine; and what runs in them, really run."""
 
 from __future__ import annotations
 
 import fnmatch
+import json
 import os
 import re
 import shlex
-import signal
 import subprocess
-import time
-from collections.abc import Callable
+import sys
 from pathlib import Path
 
 import pytest
 
+from tests.deploy.commands import understood
+
 ROOT = Path(__file__).parent.parent.parent
 DEPLOY = ROOT / "deploy"
-EVERY = DEPLOY / "every.sh"
+ENTRYPOINT = DEPLOY / "entrypoint.sh"
 
 
 def instructions() -> list[tuple[str, str]]:
@@ -65,7 +66,7 @@ def test_image_runs_without_root() -> None:
     assert all(re.fullmatch(r"[1-9]\d+:[1-9]\d+", user) for user in users)
     after = [word for word, _ in final[max(i for i, (word, _) in enumerate(final) if word == "USER") :]]
     assert "RUN" not in after
-    assert {"HEALTHCHECK", "CMD", "VOLUME"} <= set(after)
+    assert {"HEALTHCHECK", "ENTRYPOINT", "CMD", "VOLUME"} <= set(after)
 
 
 def test_what_is_copied_exists_and_is_not_ignored() -> None:
@@ -87,95 +88,94 @@ def test_what_the_build_needs_is_copied() -> None:
         assert name in copied_from_checkout()
 
 
-# -------------------------------------------------------------------- loop
+def test_image_runs_a_command_that_exists() -> None:
+    """With options that it has."""
+    final = dict(stages()[-1])
+    assert json.loads(final["ENTRYPOINT"]) == ["digest-entrypoint", "digest"]
+    assert understood(json.loads(final["CMD"]))["host"] == "0.0.0.0"
 
 
-@pytest.fixture
-def stage(tmp_path: Path) -> dict[str, str]:
-    """An environment with a ``digest`` that notes how it was called and ends as the file ``code`` says."""
-    (tmp_path / "bin").mkdir()
-    program = tmp_path / "bin" / "digest"
-    program.write_text(
-        f'#!/bin/sh\necho "$@" >> {tmp_path}/calls\n[ -e {tmp_path}/slow ] && exec sh {tmp_path}/slow\n'
-        f"exit $(cat {tmp_path}/code)\n"
-    )
-    program.chmod(0o755)
-    (tmp_path / "code").write_text("0")
-    return {
-        "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}",
-        "DIGEST_EVERY": "1",
-        "DIGEST_ALIVE": str(tmp_path / "alive"),
-    }
+def test_health_check_is_a_program() -> None:
+    """It asks the port that is exposed."""
+    final = dict(stages()[-1])
+    program = json.loads(final["HEALTHCHECK"].partition("CMD ")[2])
+    assert f"127.0.0.1:{final['EXPOSE']}/healthz" in program[2]
+    compile(program[2], "healthcheck", "exec")
 
 
-def start(stage: dict[str, str], *arguments: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(["sh", str(EVERY), *arguments], env=stage, stdout=subprocess.DEVNULL)
+# -------------------------------------------------------------- entrypoint
 
 
-def calls(tmp_path: Path) -> list[str]:
-    path = tmp_path / "calls"
-    return path.read_text().splitlines() if path.exists() else []
+def start(env: dict[str, str], *command: str) -> subprocess.CompletedProcess[str]:
+    env = {"PATH": os.environ["PATH"], **env}
+    return subprocess.run(["sh", str(ENTRYPOINT), *command], env=env, capture_output=True, text=True, timeout=60)
 
 
-def wait_for(met: Callable[[], bool], seconds: float = 15) -> None:
-    end = time.monotonic() + seconds
-    while not met():
-        assert time.monotonic() < end, "nothing happened in time"
-        time.sleep(0.05)
+SHOW = (sys.executable, "-c", "import json, os; print(json.dumps(dict(os.environ)))")
 
 
-def healthy(stage: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["sh", str(EVERY), "--healthy"], env=stage, capture_output=True, text=True, timeout=20)
-
-
-def test_loop_is_executable() -> None:
+def test_entrypoint_is_executable() -> None:
     """Git keeps the bit; the image sets it anyway."""
-    assert os.access(EVERY, os.X_OK)
+    assert os.access(ENTRYPOINT, os.X_OK)
+    assert os.access(DEPLOY / "relay" / "start.sh", os.X_OK)
 
 
-@pytest.mark.parametrize("code", ["0", "1"])
-def test_loop_runs_again_and_again(stage: dict[str, str], tmp_path: Path, code: str) -> None:
-    """With its arguments, also after a run with failures; and it is healthy meanwhile."""
-    (tmp_path / "code").write_text(code)
-    process = start(stage, "--config", "/data/config.yaml")
-    try:
-        wait_for(lambda: len(calls(tmp_path)) >= 3)
-        assert set(calls(tmp_path)) == {"run --config /data/config.yaml"}
-        assert healthy(stage).returncode == 0
-    finally:
-        process.terminate()
-    assert process.wait(timeout=10) == 0
-
-
-def test_loop_ends_with_a_bad_configuration(stage: dict[str, str], tmp_path: Path) -> None:
-    """Nothing would change by trying again; the engine shows the code."""
-    (tmp_path / "code").write_text("2")
-    process = start(stage)
-    assert process.wait(timeout=10) == 2
-    assert len(calls(tmp_path)) == 1
-
-
-def test_loop_hands_on_the_signal_and_waits(stage: dict[str, str], tmp_path: Path) -> None:
-    """The run in hand ends in its own time and way; no other one starts."""
-    (tmp_path / "slow").write_text(
-        f"trap 'sleep 0.5; echo ended > {tmp_path}/ended; exit 0' TERM\n"
-        f"touch {tmp_path}/going\nwhile :; do sleep 0.1; done\n"
+def test_secrets_come_from_files(tmp_path: Path) -> None:
+    """Each becomes its variable; odd characters and all; what is given plainly stays."""
+    (tmp_path / "a").write_text("p$w 'x\" \\\n")
+    (tmp_path / "b").write_text("postgresql://digest@db/digest")
+    done = start(
+        {
+            "PGPASSWORD_FILE": str(tmp_path / "a"),
+            "DIGEST_STORE_FILE": str(tmp_path / "b"),
+            "DIGEST_SECRET": "plain",
+        },
+        *SHOW,
     )
-    process = start(stage)
-    wait_for((tmp_path / "going").exists)
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=10) == 0
-    assert (tmp_path / "ended").exists()
-    assert len(calls(tmp_path)) == 1
+    env = json.loads(done.stdout)
+    assert env["PGPASSWORD"] == "p$w 'x\" \\"
+    assert env["DIGEST_STORE"] == "postgresql://digest@db/digest"
+    assert env["DIGEST_SECRET"] == "plain"
+    assert not [name for name in env if name.endswith("_FILE")]
 
 
-@pytest.mark.parametrize(
-    ("ago", "word"), [(None, "no run has ended yet"), (10_000, "the last run ended")], ids=["never", "long ago"]
-)
-def test_loop_that_hangs_is_not_healthy(stage: dict[str, str], tmp_path: Path, ago: int | None, word: str) -> None:
-    """No run yet, or none for three intervals."""
-    if ago is not None:
-        (tmp_path / "alive").write_text(str(int(time.time()) - ago))
-    answer = healthy(stage)
-    assert answer.returncode == 1
-    assert word in answer.stdout
+def test_a_secret_that_is_not_there_stops_the_start(tmp_path: Path) -> None:
+    """With one line that names the variable."""
+    done = start({"DIGEST_SMTP_PASSWORD_FILE": str(tmp_path / "missing")}, *SHOW)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "DIGEST_SMTP_PASSWORD_FILE" in done.stderr
+
+
+def test_the_command_takes_the_place_of_the_script() -> None:
+    """Signals reach it: there is no shell between."""
+    done = start({}, sys.executable, "-c", "import os, sys; print(os.getpid()); sys.exit(7)")
+    assert done.returncode == 7
+
+
+# -------------------------------------------------------------------- lint
+
+
+@pytest.mark.parametrize("folder", ["", "relay"])
+def test_dockerfiles_keep_good_habits(folder: str) -> None:
+    """Fixed bases, no files that packages leave behind, commands as lists."""
+    text = (DEPLOY / folder / "Dockerfile").read_text(encoding="utf-8")
+    joined = re.sub(r"\\\n\s*", " ", text)
+    for line in joined.splitlines():
+        if line.startswith("FROM"):
+            assert ":latest" not in line
+            assert ":" in line
+        if line.startswith(("CMD", "ENTRYPOINT")):
+            json.loads(line.partition(" ")[2])
+        if "apt-get install" in line:
+            assert "--no-install-recommends" in line
+            assert "rm -rf /var/lib/apt/lists/*" in line
+        assert not line.startswith(("ADD", "MAINTAINER"))
+        assert "sudo" not in line
+
+
+@pytest.mark.parametrize("script", ["entrypoint.sh", "relay/start.sh"])
+def test_scripts_are_plain_shell(script: str) -> None:
+    """They parse in the shell of the images, and stop at the first mistake."""
+    path = DEPLOY / script
+    subprocess.run(["sh", "-n", str(path)], check=True, timeout=20)
+    assert "\nset -eu\n" in path.read_text(encoding="utf-8")

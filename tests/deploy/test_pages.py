@@ -18,7 +18,7 @@ def test_index_names_every_file() -> None:
         if "](" in line
         for name in re.findall(r"`([\w./-]+)`", line.rpartition("](")[2])
     }
-    assert named == {path.name for path in (ROOT / "deploy").iterdir()}
+    assert named == {path.name for path in (ROOT / "deploy").iterdir()} - {".env"}
 
 
 def test_every_page_is_linked() -> None:
@@ -32,6 +32,9 @@ def test_every_page_is_linked() -> None:
 
 def test_files_named_in_the_pages_exist() -> None:
     """Commands in the pages can be typed as they stand."""
+    written = {"deploy/compose/db-password", "deploy/compose/relay-login"}
     for page in (ROOT / "docs" / "deploy").glob("*.md"):
-        for path in re.findall(r"\bdeploy/[\w./*-]*[\w*]", page.read_text(encoding="utf-8")):
+        for path in (
+            set(re.findall(r"\bdeploy/[\w./*-]*[\w*]", page.read_text(encoding="utf-8"))) - written - {"deploy/.env"}
+        ):
             assert list(ROOT.glob(path)), f"{page.name}: {path}"
