@@ -6,6 +6,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -16,6 +17,7 @@ from starlette.routing import BaseRoute
 
 from digest.app import Service
 from digest.config import Settings
+from digest.errors import StoreError
 from digest.web import Site, create_app
 from digest.web.files import Files, Options
 from digest.web.front import Front
@@ -79,7 +81,8 @@ class Retired:
 
     def __call__(self, path: str) -> bool:
         if self._clock() >= self._until:
-            self._paths = self._look()
+            with suppress(StoreError):  # what was known must do until the store can be asked again
+                self._paths = self._look()
             self._until = self._clock() + _RETIRED_FOR
         return path in self._paths
 

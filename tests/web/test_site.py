@@ -13,6 +13,7 @@ from starlette.routing import Route
 
 from digest.cli.site import Retired, max_age
 from digest.config import load
+from digest.errors import StoreError
 from digest.ports import FeedRow
 from digest.publish.folder import FolderOutput
 from tests.web.files_server import serving_files
@@ -80,6 +81,16 @@ def test_ended_feeds_are_known(tags: Any, formats: tuple[str, ...], retired: set
     now[0] += 61
     ended("feed.xml")
     assert len(looks) == 2
+
+
+def test_without_its_store_nothing_has_ended() -> None:
+    """A page that is missing is missing, whatever ails the store."""
+
+    def feeds() -> list[FeedRow]:
+        raise StoreError("store", "is away")
+
+    running: Any = SimpleNamespace(settings=SimpleNamespace(feeds=None), store=SimpleNamespace(feeds=feeds))
+    assert not Retired(running)("feed/old.xml")
 
 
 async def hello(request: Request) -> Response:
