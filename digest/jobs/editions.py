@@ -49,6 +49,8 @@ from digest.render.feeds.digests import feed_path
 from digest.render.mail import Mail, edition_path, edition_url, render_mail, sent_size
 from digest.subscription import Reader, choice_label, not_before
 
+_SECOND = timedelta(seconds=1)
+"""What times are kept to."""
 LOOK_BACK = timedelta(days=8)
 """How far back an edition looks: a week, and a day for a run that was late."""
 
@@ -467,7 +469,7 @@ def waiting_posts(store: EditionStore, plan: DigestPlan, zone: ZoneInfo, now: da
     if plan.late is Late.SKIP:
         missed = store.skipped_periods(plan.name, Outcome.MISSED)
         slots = slots_between(plan.schedule, zone, oldest, now) if missed else []
-        oldest = max([oldest, *(slot.at for slot in slots if slot.period in missed)])
+        oldest = max([oldest, *(slot.at + _SECOND for slot in slots if slot.period in missed)])
     return store.candidates(plan.name, plan.categories, oldest, now)
 
 
