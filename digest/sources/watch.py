@@ -83,7 +83,8 @@ def _listen(folder: Folder, folders: list[str], changed: Callable[[], None], sto
     nothing."""
     import watchfiles
 
-    known = set(folders)
+    known, root = set(folders), folders[0]
+    identity = _identity(root)
 
     def counts(change: Change, path: str) -> bool:
         return folder.concerns(path) or path in known or os.path.isdir(path)  # noqa: PTH112
@@ -107,13 +108,22 @@ def _listen(folder: Folder, folders: list[str], changed: Callable[[], None], sto
                 return ""
             if changes:
                 changed()
-            if time.monotonic() > until:
+            if time.monotonic() > until or _identity(root) != identity:  # nobody tells that a drive was unmounted
                 return ""
     except FileNotFoundError:  # a folder went away between listing and watching
         return ""
     except (OSError, RuntimeError, ValueError) as error:
         return str(error).lower().partition(" about ")[0].rstrip(". ")
     return ""
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    """What tells a folder from another one of its name; None if there is none."""
+    try:
+        found = os.stat(path)  # noqa: PTH116
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _poll(folders: Iterable[str], stop: threading.Event) -> None:
