@@ -28,11 +28,12 @@ from digest.jobs.run import RunReport, Step, Steps, run
 from digest.models import Delivery, KnownPost, Post
 from digest.moment import Moment, moment, time_option
 from digest.ports import FeedRow, Output, Transport
-from digest.subscription import NOTICES, WEEKLY
+from digest.subscription import NOTICES, WEEKLY, canonical
 
 if TYPE_CHECKING:
     from digest.backup import BackupReport, Manifest, RestoreReport
     from digest.config import MailSettings
+    from digest.inquiry import Candidates
     from digest.jobs.adopt import AdoptReport
     from digest.jobs.back_issues import Issue, Parts
     from digest.jobs.backfill import BackfillReport
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from digest.jobs.deliver import Compose, DeliveryReport, Outgoing
     from digest.jobs.doubts import Doubts
     from digest.jobs.editions import Audience, DigestPlan, EditionsReport, Look
+    from digest.jobs.explain import Explanation, View
     from digest.jobs.feeds import FeedOptions, FeedReport, Ping
     from digest.jobs.preview import Preview, SentTest, TestMessage
     from digest.jobs.status import Overview
@@ -600,6 +602,61 @@ class App:
     def message_for(self, delivery: Delivery, edition: SavedEdition, *, signs: bool) -> bytes:
         """The message of a delivery, as it would be sent; signed if there are keys and it is to be."""
         return self._composer(signs=signs)(delivery, edition).message
+
+    def explain_post(self, words: str, digest: str | None) -> Explanation | Candidates:
+        """Why a post is where it is; or what the words may mean, if that is several things. Raises StoreError if it is
+        nothing, ConfigError for a digest that there is not."""
+        from digest.errors import SourceError
+        from digest.jobs.explain import explain_file, explain_new_file, explain_post
+
+        words = self._below_posts(words)
+        found, view = self.store.look_for(words), self._view(digest, None)
+        if len(found.posts) + len(found.files) > 1:
+            return found
+        if found.posts:
+            return explain_post(self.store, self._all_plans(), found.posts[0], view)
+        if found.files:
+            return explain_file(found.files[0], view)
+        try:
+            seen = self.source.scan().files
+        except SourceError:
+            seen = {}
+        new = [path for path in seen if words and words in path]
+        if len(new) == 1:
+            return explain_new_file(new[0])
+        raise StoreError(
+            words or "post", "no post is known by that", "name a path, an id, an address or a part of the title"
+        )
+
+    def explain_reader(self, address: str, digest: str | None, date: str | None) -> Explanation:
+        """What an address got and did not get, and why. Raises ConfigError for a digest that there is not."""
+        from digest.jobs.explain_reader import Address, explain_reader
+
+        of = canonical(address.strip())
+        listed = {canonical(mailbox.address) for mailbox in self.settings.mail.to}
+        about = Address(
+            typed=address.strip(), canonical=of, hashed=self.readership.keys.hashed(of), is_listed=of in listed
+        )
+        return explain_reader(self.store, self._all_plans(), about, self._view(digest, date))
+
+    def _view(self, digest: str | None, date: str | None) -> View:
+        from digest.jobs.explain import View
+
+        names = [plan.name for plan in self._all_plans()]
+        if digest is not None and digest not in names:
+            raise ConfigError("--digest", f"there is no digest {digest!r}", f"name one of {', '.join(names)}")
+        return View(zone=self.settings.site.timezone, now=self.when.now, digest=digest, date=date)
+
+    def _below_posts(self, words: str) -> str:
+        """A path of this machine as one below the posts folder; other words as they are."""
+        folder = self.settings.posts.folder
+        try:
+            path = Path(words).absolute()
+            if path.is_relative_to(folder) and path.exists():
+                return path.relative_to(folder).as_posix()
+        except (OSError, ValueError):
+            pass
+        return words.strip()
 
     # ------------------------------------------------------------- collect
 

@@ -22,6 +22,7 @@ from digest.errors import AlreadyRunning, ConfigError, DigestError
 COMMANDS = {
     "init": "Write a configuration for an existing Jekyll, Hugo or Hexo site.",
     "run": "Collect posts, publish feeds, make and send what is due.",
+    "explain": "Say why a post or a mail is where it is, or is not.",
     "check": "Look for everything that is wrong; changes nothing.",
     "preview": "Show the next edition before anybody gets it; send it as a test.",
     "editions": "List, show, export and cancel editions; make up those of past days.",

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, Table, delete, func, select, update
 
 from digest.models import DeliveryState, EditionRow, EditionState, FrozenEdition, KnownPost, Recipient, SavedEdition
+from digest.store.inquiry import note_omissions
 from digest.store.part import Part
 from digest.store.posts import read_posts, select_posts
 from digest.store.schema import (
@@ -131,6 +132,7 @@ class Editions(Part):
                 return None
             for variant, readers in variants:
                 save_edition(connection, variant, readers, page_published=True, held=held)
+            note_omissions(connection, key, edition.digest, edition.frozen_at)
             if self._database.is_postgres:
                 # Claims start at once; without counts the planner would sort the whole queue for each of them.
                 connection.exec_driver_sql("ANALYZE edition, delivery")

@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeDecorator
 
-HEAD = "0005"
+HEAD = "0006"
 """The schema's version: the newest migration."""
 
 VERSION_TABLE = "digest_schema"
@@ -407,6 +407,17 @@ refusal = Table(
     Index("refusal_hash", "hash", "at"),
 )
 """Bounces and complaints, each report once."""
+
+omission = Table(
+    "omission",
+    metadata,
+    Column("edition_key", Key, ForeignKey("edition.key"), primary_key=True, autoincrement=False),
+    Column("subscriber_key", Key, primary_key=True, autoincrement=False),
+    Column("reason", Words, nullable=False),
+    Index("omission_subscriber", "subscriber_key"),
+    sqlite_with_rowid=False,
+)
+"""Whom an edition left out although they asked for it, and why: a pause may be over tomorrow."""
 
 attempt = Table(
     "attempt",

@@ -26,6 +26,7 @@ from digest.store.schema import (
     edition,
     errand,
     meta,
+    omission,
     reader_list,
     refusal,
     subscriber,
@@ -371,6 +372,7 @@ class Subscribers(Part):
             connection.execute(delete(consent).where(theirs))
             connection.execute(delete(refusal).where(refusal.c.hash == row.hash))
             connection.execute(delete(attempt).where(attempt.c.who == row.hash))
+            connection.execute(delete(omission).where(omission.c.subscriber_key == key))
             connection.execute(delete(subscriber).where(subscriber.c.key == key))
         return True
 

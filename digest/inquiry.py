@@ -1,0 +1,89 @@
+"""What is kept that explains something: why a post is where it is, why a reader got what they got. Only nouns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from digest.models import DeliveryState, EditionState, KnownPost, Problem
+
+
+class Omission(StrEnum):
+    """Why an edition left out somebody who asked for it, as it was when the edition was frozen."""
+
+    SUPPRESSED = "suppressed"
+    PENDING = "pending"
+    """The subscription was not confirmed yet."""
+    PAUSED = "paused"
+    HELD = "held"
+    """The mailbox had refused mail for days."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EditionNote:
+    """An edition without its contents, those included that were not made."""
+
+    key: int
+    digest: str
+    category: str
+    """Label of the categories that it is for; empty for everything."""
+    period: str
+    state: EditionState
+    reason: str
+    """Why it was not made, or stopped."""
+    frozen_at: datetime
+    """When it was made, or when it was found that it would not be."""
+    subject: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Membership:
+    """A post's place in an edition."""
+
+    edition: EditionNote
+    section: str
+    position: int
+    shown: str
+    reason: str
+    """As ``edition.Entry`` has it."""
+    members: int
+    """How many posts the edition has."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FoundFile:
+    """A file of the posts folder as the last look at it found it."""
+
+    path: str
+    taken: bool
+    """It gave a post."""
+    recheck_at: datetime | None
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Candidates:
+    """What words may mean: posts, and files that gave none."""
+
+    posts: tuple[KnownPost, ...] = ()
+    files: tuple[FoundFile, ...] = ()
+    more: bool = False
+    """There are others."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DeliveryNote:
+    """What became of one mail."""
+
+    edition: EditionNote
+    state: DeliveryState
+    attempts: int
+    doubts: int
+    not_before: datetime
+    expires_at: datetime
+    ended_at: datetime | None
+    reply_code: int | None
+    reply_enhanced: str
+    reply_text: str
+    queue_id: str
