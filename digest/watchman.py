@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from digest.jobs.run import RunReport
     from digest.scheduler import Scheduler
     from digest.web.metrics import Live
+    from digest.web.status import Seen
 
 log = logging.getLogger("digest.watch")
 
@@ -48,6 +49,7 @@ class Watchman:
     """When the mail worker was last seen at work, in ticks."""
     _ends: queue.SimpleQueue[RunReport] = field(default_factory=queue.SimpleQueue)
     _woken: threading.Event = field(default_factory=threading.Event)
+    _turn: threading.Lock = field(default_factory=threading.Lock)
     _told: str = ""
 
     # ---------------------------------------------------------------- others
@@ -105,17 +107,39 @@ class Watchman:
     # -------------------------------------------------------------- the pages
 
     def routes(self) -> list[BaseRoute]:
-        """``/healthz``, ``/readyz``, ``/metrics``. Raises ConfigError if the token cannot be read."""
+        """``/healthz``, ``/readyz``, ``/metrics``, and with a token ``/status``. Raises ConfigError if the token cannot
+        be read."""
         from digest.config import watch_token
         from digest.web.access import Access
         from digest.web.guard import networks
         from digest.web.health import Checks, health_routes
+        from digest.web.status import status_routes
 
         settings = self.service.settings
         access = Access(
             watch_token(settings.watch, os.environ), proxies=networks(settings.subscriptions.trusted_proxies)
         )
-        return health_routes(Checks(lives=self.hanging, ready=self.not_ready, figures=self.figures), access)
+        checks = Checks(lives=self.hanging, ready=self.not_ready, figures=self.figures)
+        return health_routes(checks, access) + status_routes(
+            self.seen,
+            access,
+            self.service.templates,
+            site_title=settings.site.title,
+            site_url=str(settings.site.url),
+        )
+
+    def seen(self) -> Seen:
+        """What the status page shows. Raises StoreError."""
+        from digest.jobs.status import overview, plots
+        from digest.web.status import Seen
+
+        store, lookout, now = self.service.store, self.service.lookout, self.clock()
+        rules = lookout.rules()
+        with self._turn:  # it reads weeks of counts: one after the other
+            return Seen(
+                overview=overview(store, rules, now, names=lookout.names(), disks=tuple(lookout.disks())),
+                plots=plots(store, rules.zone, now),
+            )
 
     def hanging(self) -> list[str]:
         """Parts that were not seen at work for too long."""

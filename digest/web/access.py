@@ -24,8 +24,8 @@ from digest.web.guard import Network, visitor
 SESSION = 12 * 3600
 """Seconds that a login lasts."""
 COOKIE = "__Host-digest-status"
-PLAIN_COOKIE = "digest-status"
-"""Where there is no TLS, which is this machine alone: browsers take the other name only with TLS."""
+"""The name's beginning binds it to this host and to TLS (RFC 6265bis 4.1.3.2); for browsers this machine itself is as
+good as TLS."""
 
 _WINDOW = 900.0
 _TRIES_EACH = 10
@@ -75,16 +75,12 @@ class Access:
 
     def is_in(self, request: Request) -> bool:
         """Whether the request has a session that is still good."""
-        value = request.cookies.get(self.cookie_of(request), "")
+        value = request.cookies.get(COOKIE, "")
         found = _COOKIE.fullmatch(value)
         if found is None or not self.has_token:
             return False
         told = hmac.compare_digest(found[3], self._signature(f"{found[1]}.{found[2]}"))
         return told and self._clock() < int(found[1]) <= self._clock() + SESSION
-
-    def cookie_of(self, request: Request) -> str:
-        """The cookie's name."""
-        return PLAIN_COOKIE if is_own(request) else COOKIE
 
     # ------------------------------------------------------------------- inside
 
