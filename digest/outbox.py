@@ -24,6 +24,8 @@ CONNECTING = frozenset({"connect", "greeting", "ehlo", "tls", "login"})
 _DEAD = frozenset({"5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1"})
 _ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?:\s|$)")
 _ADDRESS = re.compile(r"([^\s<>@,;:\"()\[\]])[^\s<>@,;:\"()\[\]]*@([^\s<>@,;:\"()]+)")
+_TOKEN = re.compile(r"(?<![A-Za-z0-9_-])A[A-Za-z0-9_-]{34}(?![A-Za-z0-9_-])")
+"""Of a link in a mail (``tokens``): some servers quote what they do not like."""
 _TEXT_LIMIT = 300
 """Characters of a server's words that are kept."""
 
@@ -54,8 +56,8 @@ def split_reply(code: int, text: str) -> Reply:
 
 
 def masked(text: str) -> str:
-    """The text with every mail address as ``a***@example.com``."""
-    return _ADDRESS.sub(r"\1***@\2", text)
+    """The text with every mail address as ``a***@example.com``, and no token of a link."""
+    return _TOKEN.sub("***", _ADDRESS.sub(r"\1***@\2", text))
 
 
 def is_permanent(step: str, code: int, enhanced: str) -> bool:

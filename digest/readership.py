@@ -86,6 +86,7 @@ class Readership:
             signups_per_ip=wanted.signups_per_ip,
             signups_total=wanted.signups_total,
             keep_ip=wanted.keep_ip,
+            form_seconds=wanted.form_seconds,
         )
         return Desk(self.store, self.keys, policy, self._write, self.moving)
 

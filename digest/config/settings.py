@@ -545,6 +545,10 @@ class SubscriptionSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fie
     signups_total: Annotated[
         int, Meta(description="Sign-ups an hour from everybody together, at the most.", ge=1, le=1_000_000)
     ] = 500
+    form_seconds: Annotated[
+        int,
+        Meta(description="A form that comes back faster was filled in by a program.", ge=0, le=60, examples=[2]),
+    ] = 2
     trusted_proxies: Annotated[
         tuple[Network, ...],
         Meta(

@@ -101,6 +101,7 @@ def open_sqlite(path: Path, *, busy_timeout: float, subject: str | None = None) 
         connect_args={"timeout": busy_timeout, "isolation_level": None},
         pool_size=8,
         max_overflow=-1,
+        hide_parameters=True,  # they hold addresses
     )
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
@@ -112,7 +113,7 @@ def open_postgres(url: URL) -> Database:
     name = url.set(drivername="postgresql", query={}).render_as_string(hide_password=True)
     arguments = {key: value for key, value in _POSTGRES_ARGUMENTS.items() if key not in url.query}
     try:
-        engine = create_engine(url, pool_pre_ping=True, connect_args=arguments)
+        engine = create_engine(url, pool_pre_ping=True, connect_args=arguments, hide_parameters=True)
     except ImportError as error:
         raise StoreError(name, "the PostgreSQL driver is missing", "pip install 'digest[postgres]'") from error
     return Database(engine, name)

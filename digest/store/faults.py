@@ -49,11 +49,16 @@ def told(subject: str) -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        raise store_error(subject, error.orig or error) from error
+        raise store_error(subject, error.orig or error) from (None if _quotes_values(error.orig) else error)
     except StatementError as error:
         raise (error.orig or error) from error  # a value of the wrong type: our fault, not the database's
     except (PoolTimeout, sqlite3.Error) as error:
         raise store_error(subject, error) from error
+
+
+def _quotes_values(error: BaseException | None) -> bool:
+    """PostgreSQL repeats a row that it refuses, with the address in it: that belongs into no log."""
+    return bool(getattr(getattr(error, "diag", None), "message_detail", None))
 
 
 def store_error(subject: str, error: BaseException) -> StoreError:

@@ -552,8 +552,9 @@ def _queue_notice(
 
 
 def _reader(connection: Connection, asked: Consent, hashed: str, now: datetime) -> int:
-    """The key of a sign-up's reader, who may be new. One who has no subscription is written as they were typed now."""
-    known = connection.scalar(select(subscriber.c.key).where(subscriber.c.canonical == asked.canonical))
+    """The key of a sign-up's reader, who may be new, and may be made by another process at this very moment."""
+    query = select(subscriber.c.key).where(subscriber.c.canonical == asked.canonical)
+    known = connection.scalar(query)
     if known is not None:
         return int(known)
     values = {
@@ -563,7 +564,9 @@ def _reader(connection: Connection, asked: Consent, hashed: str, now: datetime) 
         "created_at": now,
         **_wish_columns(Wishes()),
     }
-    return int(connection.execute(insert(subscriber).values(**values).returning(subscriber.c.key)).scalar_one())
+    dialect = import_module(f"sqlalchemy.dialects.{connection.dialect.name}")
+    connection.execute(dialect.insert(subscriber).values(**values).on_conflict_do_nothing())
+    return int(connection.execute(query).scalar_one())
 
 
 def _activate(connection: Connection, key: int, given: Consent, now: datetime) -> None:

@@ -23,6 +23,7 @@ from digest.outbox import (
     rest_seconds,
     split_reply,
 )
+from digest.tokens import Keyring, Purpose, Token
 
 NOW = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
 PLAN = RetryPlan()
@@ -40,6 +41,9 @@ def permanent(step: str, code: int | None = None, enhanced: str = "", text: str 
 
 RETRY = {"fate": Fate.RETRY}
 UNCOUNTED = {"fate": Fate.RETRY, "counted": False, "rests": True}
+
+
+TOKEN = Keyring({1: "x" * 43}).sign(Token(purpose=Purpose.MANAGE, subject=7))
 
 
 @pytest.mark.parametrize(
@@ -159,9 +163,11 @@ def test_an_answer_becomes_a_value(code: int, text: str, enhanced: str, rest: st
         ("安娜@例子.中国 and 'bob@x.test'", "安***@例子.中国 and '***@x.test'"),
         ("mail.host:25: no address", "mail.host:25: no address"),
         ("a@b@c.test", "a***@b@c.test"),
+        (f"blocked: https://news.test/mail/{TOKEN}?", "blocked: https://news.test/mail/***?"),
     ],
 )
-def test_addresses_are_masked(text: str, expected: str) -> None:
+def test_addresses_and_links_are_masked(text: str, expected: str) -> None:
+    """S16: whatever a server quotes."""
     assert masked(text) == expected
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -9,8 +11,12 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import event
 
+from digest.errors import StoreError
+from digest.jobs.people import Added, Proof
 from digest.jobs.subscribe import Asked, Opened
-from digest.subscription import Choice, Frequency, ListState, Origin
+from digest.models import DeliveryState
+from digest.store.schema import subscriber
+from digest.subscription import Choice, Consent, Frequency, ListState, Origin
 from tests.subscribers.reader_world import World, link, links, text_of, token
 
 
@@ -248,6 +254,71 @@ def test_two_processes_handle_a_sign_up_once(world: World) -> None:
     desk._handle(asked, world.now)
     desk._handle(asked, world.now)
     assert len(world.sent()) == 1
+
+
+def test_two_processes_and_two_sign_ups_make_one_reader(world: World) -> None:
+    """The same address twice, each looked at by another process at the same time."""
+    for turn in range(2):
+        world.ask(digest=("daily", "evening")[turn])
+    first, second = world.store.unhandled()
+    ready, ended = threading.Barrier(2, timeout=20), []
+
+    def enrol(asked: Consent) -> None:
+        ready.wait()
+        ended.append(world.store.enrol(asked, world.readership.keys.hashed(asked.canonical), world.now))
+
+    threads = [threading.Thread(target=enrol, args=(asked,)) for asked in (first, second)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert ended == [True, True]
+    assert [each.digest for each in world.people.find("ann@example.org").subscriptions] == ["daily", "evening"]
+
+
+@pytest.mark.parametrize("place", ["sign-up", "import", "freezing", "sending"])
+def test_s11_suppression_is_looked_up_at_four_places(world: World, place: str) -> None:
+    """S11: by any spelling; whatever came before, nothing is mailed."""
+    world.begin()
+    proof = Proof(source="paper", given_at=world.now)
+    if place in ("freezing", "sending"):
+        world.people.add("ann@example.org", (Choice(digest="daily"),), world.now, proof=proof)
+    if place != "sending":
+        world.people.suppress("Ann@EXAMPLE.org", "", world.now)
+    if place == "sign-up":
+        world.ask()
+        assert world.sent() == []
+    if place == "import":
+        report = world.people.import_csv(
+            b"address\nANN@example.org\n", world.now, default=(Choice(digest="daily"),), proof=proof, rehearse=False
+        )
+        assert report.counts == {Added.SUPPRESSED: 1}
+    world.later(days=1)
+    world.news("more")
+    app = world.app()
+    app.collect()
+    frozen = app._make_editions()
+    if place == "sending":
+        assert any(made.recipients for made in frozen.made)
+        world.people.suppress("Ann@EXAMPLE.org", "", world.now)
+    app.deliver()
+    assert world.new_mails() == []
+    if place == "sending":
+        assert world.store.counts()[DeliveryState.SKIPPED] == 1
+
+
+def test_s16_a_failing_database_tells_no_address(world: World) -> None:
+    """S16: neither in our message nor in what it comes from, which a log may hold."""
+
+    def write() -> None:
+        values = dict.fromkeys(("address", "canonical", "hash", "frequency", "zone"), "ann@example.org")
+        with world.store._database.writing() as connection:
+            connection.execute(subscriber.insert().values(**values, created_at=None))
+
+    with pytest.raises(StoreError, match="the database failed") as caught:
+        write()
+    told = "".join(traceback.format_exception(caught.value))
+    assert "ann@" not in told
 
 
 def test_s16_unconfirmed_sign_ups_are_forgotten(world: World) -> None:

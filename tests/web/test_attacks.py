@@ -8,6 +8,8 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from email import message_from_bytes
+from email.policy import default
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -81,7 +83,7 @@ def config() -> str:
         f"  language: en, timezone: Asia/Shanghai, author: {quoted(POLYGLOT)}}}",
         "posts: {folder: site}",
         "feeds: {full_text: true}",
-        "mail: {sender: digest@news.example.com, to: [desk@example.com]}",
+        "mail: {to: [desk@example.com]}",
         "subscriptions: {url: 'http://127.0.0.1:PORT/mail', signups_per_ip: 10000, signups_total: 100000}",
         "digests:",
         *(
@@ -104,6 +106,7 @@ class Shown:
     pages: dict[str, str] = field(default_factory=dict)
     forms: dict[str, str] = field(default_factory=dict)
     feeds: dict[str, str] = field(default_factory=dict)
+    messages: list[bytes] = field(default_factory=list)
     report: str = ""
 
 
@@ -150,7 +153,8 @@ def collected(served: Served) -> Shown:
         assert served.ask(f"/mail/{place}").body in (nothing, served.ask("/mail/%2F").body)
         assert attack not in served.ask(f"/mail/?{place}={place}").text or attack in found.forms["form"]
     found.forms["nothing"], found.forms["missing"] = nothing.decode(), served.ask("/x").text
-    for mail in served.mails(len(served.outbox())):
+    found.messages = [path.read_bytes() for path in served.outbox()]
+    for mail in served.mails(len(found.messages)):
         body = mail.get_body(("html",))
         assert body is not None
         found.mails[f"{mail['To']} {mail['Message-ID']}"] = body.get_content()
@@ -238,6 +242,24 @@ def test_every_attack_is_there(shown: Shown) -> None:
 
 def test_mails(shown: Shown, trap: Trap) -> None:
     check(trap, shown.mails)
+
+
+def test_headers_of_mails(shown: Shown) -> None:
+    """Nobody adds a field, a recipient or a part by a title, a category or a name."""
+    expected = {"From", "To", "Subject", "Date", "Message-ID", "MIME-Version", "Content-Type", "Auto-Submitted"}
+    expected |= {"Feedback-ID", "Precedence", "List-Id", "List-Archive", "List-Post", "List-Unsubscribe"}
+    for message in shown.messages:
+        head, _, _ = message.partition(b"\r\n\r\n")
+        assert not re.search(rb"(?<!\r)\n|\r(?!\n)|\0", message)
+        assert max(map(len, message.split(b"\r\n"))) <= 998
+        parsed = message_from_bytes(message, policy=default)
+        names = list(parsed.keys())
+        assert len(set(names)) == len(names)
+        assert set(names) <= expected
+        assert len(parsed["From"].addresses) == len(parsed["To"].addresses) == 1
+        assert parsed["To"].addresses[0].addr_spec in (ADDRESS, "desk@example.com")
+        assert [part.get_content_type() for part in parsed.iter_parts()] == ["text/plain", "text/html"]
+        assert b"evil.example" not in head.partition(b"\r\nSubject")[2].partition(b"\r\nDate")[2]
 
 
 def test_pages_of_feeds_and_editions(shown: Shown, trap: Trap) -> None:
