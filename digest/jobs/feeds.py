@@ -25,6 +25,7 @@ from digest.render.feeds.catalogue import ALL, Catalogue, FeedOptions, Files, ar
 from digest.render.feeds.digests import DigestFeed, feed_path
 from digest.render.feeds.items import local, make_item
 from digest.render.feeds.model import Feed, Item
+from digest.render.feeds.shared import NOTHING, Shared
 
 __all__ = ["BodyHtml", "FeedOptions", "FeedReport", "Ping", "publish_feeds"]
 
@@ -140,6 +141,7 @@ class _Publisher:
         self.rows: list[FeedRow] = []
         self.cache: dict[int, Item] = {}
         """Items of the overall feed by key: most of them are in other feeds of this pass too."""
+        self.shared = NOTHING
         self.closed: dict[int, list[Item]] = {}
         """Items of the archives that were closed but not written yet, by number."""
         self.written: dict[str, None] = {}
@@ -275,7 +277,7 @@ class _Publisher:
         items = self._items(chosen)
         while True:
             feed = self._feed(row, items)
-            documents = _documents(feed, files)
+            documents = _documents(feed, files, self.shared)
             size = max((len(document) for document in documents.values()), default=0)
             if size <= limits.max_bytes or len(items) <= 1:
                 break
@@ -285,8 +287,9 @@ class _Publisher:
             self.warnings[catalogue.cover_warning(feed.title, len(items), reach)] = None
         if row.kind == ALL:
             self.cache = {post.key: item for post, item in zip(chosen, items, strict=False)}
+            self.shared = Shared(self.cache.values())
             if self._archive_what_does_not_fit(row, chosen[: len(items)], pending):
-                documents = _documents(self._feed(row, items), files)
+                documents = _documents(self._feed(row, items), files, self.shared)
         return feed, documents
 
     def _newest(self, row: FeedRow) -> list[KnownPost]:
@@ -407,7 +410,7 @@ class _Publisher:
         for path in sorted(set(archive_files(number, ("atom", "json"))) - set(files)):
             if self.output.exists(path):
                 self._attempt(self._remove, path)
-        return self._write_all(_documents(feed, files))
+        return self._write_all(_documents(feed, files, self.shared))
 
     # ------------------------------------------------------------ the files
 
@@ -437,13 +440,13 @@ class _Publisher:
         return True
 
 
-def _documents(feed: Feed, files: Files) -> dict[str, bytes]:
+def _documents(feed: Feed, files: Files, shared: Shared) -> dict[str, bytes]:
     from digest.render.feeds.atom import render_atom  # late: most runs have no feed to write
     from digest.render.feeds.json_feed import render_json
     from digest.render.feeds.rss import render_rss
 
     renderers = ((files.atom, render_atom), (files.rss, render_rss), (files.json, render_json))
-    return {path: render(feed) for path, render in renderers if path}
+    return {path: render(feed, shared) for path, render in renderers if path}
 
 
 def _name(row: FeedRow) -> str:

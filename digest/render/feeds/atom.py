@@ -12,11 +12,12 @@ from digest.render.feeds import feedgen_writer
 from digest.render.feeds.elements import attribute, element, escaped, parent
 from digest.render.feeds.feedgen_writer import Head
 from digest.render.feeds.model import Feed, Item
+from digest.render.feeds.shared import NOTHING, Shared
 
 MEDIA_TYPE = "application/atom+xml"
 
 
-def render_atom(feed: Feed) -> bytes:
+def render_atom(feed: Feed, shared: Shared = NOTHING) -> bytes:
     """The feed as an Atom document. Same feed, same bytes."""
     head = Head(
         id=feed.id,
@@ -30,7 +31,8 @@ def render_atom(feed: Feed) -> bytes:
         logo=feed.logo,
         prefixes=tuple(_prefixes(feed)),
     )
-    return feedgen_writer.atom_document(head, _feed_elements(feed), map(_entry, feed.items))
+    entries = [shared.entry(MEDIA_TYPE, item, _entry) for item in feed.items]
+    return feedgen_writer.atom_document(head, _feed_elements(feed), entries)
 
 
 def timestamp(moment: datetime) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -9,12 +10,13 @@ import msgspec
 from digest.models import Author
 from digest.render.feeds.atom import timestamp
 from digest.render.feeds.model import Feed, Item
+from digest.render.feeds.shared import NOTHING, Shared
 
 MEDIA_TYPE = "application/feed+json"
 VERSION = "https://jsonfeed.org/version/1.1"
 
 
-def render_json(feed: Feed) -> bytes:
+def render_json(feed: Feed, shared: Shared = NOTHING) -> bytes:
     """The feed as a JSON Feed document. Same feed, same bytes."""
     document = _present(
         version=VERSION,
@@ -30,15 +32,16 @@ def render_json(feed: Feed) -> bytes:
         hubs=[{"type": "WebSub", "url": hub} for hub in feed.hubs],
         _digest=_present(rights=feed.rights),
     )
-    document["items"] = [_item(feed, item) for item in feed.items]
+    write = partial(_item, feed.external_urls)
+    document["items"] = [shared.entry(MEDIA_TYPE, item, write) for item in feed.items]
     return msgspec.json.format(msgspec.json.encode(document), indent=1) + b"\n"
 
 
-def _item(feed: Feed, item: Item) -> dict[str, Any]:
+def _item(external_urls: bool, item: Item) -> dict[str, Any]:
     return _present(
         id=item.id,
         url=item.url,
-        external_url=item.original_url if feed.external_urls else None,
+        external_url=item.original_url if external_urls else None,
         title=item.title,
         content_html=item.content_html,
         content_text=None if item.content_html else item.summary,

@@ -10,11 +10,12 @@ from digest.render.feeds import atom, feedgen_writer
 from digest.render.feeds.elements import attribute, element, escaped
 from digest.render.feeds.feedgen_writer import Head, hexadecimal
 from digest.render.feeds.model import Addresses, Feed, Item
+from digest.render.feeds.shared import NOTHING, Shared
 
 MEDIA_TYPE = "application/rss+xml"
 
 
-def render_rss(feed: Feed) -> bytes:
+def render_rss(feed: Feed, shared: Shared = NOTHING) -> bytes:
     """The feed as an RSS document. Same feed, same bytes."""
     head = Head(
         id=feed.id,
@@ -29,7 +30,8 @@ def render_rss(feed: Feed) -> bytes:
         managing_editor=_mailbox(feed.author),
         prefixes=tuple(_prefixes(feed)),
     )
-    return feedgen_writer.rss_document(head, _channel_elements(feed), map(_item, feed.items))
+    items = [shared.entry(MEDIA_TYPE, item, _item) for item in feed.items]
+    return feedgen_writer.rss_document(head, _channel_elements(feed), items)
 
 
 def _prefixes(feed: Feed) -> Iterator[str]:
