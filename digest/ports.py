@@ -171,8 +171,8 @@ class FeedStore(Protocol):
         """Listed posts that are neither gone nor in a closed archive, by ``first_seen``, then key."""
         ...
 
-    def close_archive(self, keys: Sequence[int]) -> int:
-        """Put these posts into the next archive, for good; it is dirty. Returns its number."""
+    def close_archives(self, groups: Sequence[Sequence[int]]) -> list[int]:
+        """Put each group of posts (keys) into the next archive, for good; it is dirty. Returns their numbers."""
         ...
 
     def archived(self, number: int) -> list[KnownPost]:

@@ -9,7 +9,7 @@ next one. A feed that cannot be written does not stop the others.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -360,30 +360,34 @@ class _Publisher:
         for start in range(0, len(due), _ARCHIVE_GROUP):
             self._write_archives(everything, due[start : start + _ARCHIVE_GROUP])
         if changed:
-            while len(posts := self.store.unarchived(self.archive_size)) == self.archive_size:
-                self._close(everything, posts)
-            self._close(everything, [post for post in posts if not self._is_live(post)])
-            self._write_closed(everything)
+            size, full = self.archive_size, self.archive_size * _ARCHIVE_GROUP
+            while posts := self.store.unarchived(full):
+                whole = len(posts) // size * size
+                self._close(everything, [posts[start : start + size] for start in range(0, whole, size)])
+                if len(posts) < full:
+                    self._close(everything, [[post for post in posts[whole:] if not self._is_live(post)]])
+                    break
 
     def _archive_paths(self, number: int) -> list[str]:
         return list(archive_files(number, self.options.formats))
 
-    def _close(self, everything: FeedRow, posts: Sequence[KnownPost]) -> None:
-        """Put these posts into archives, as many as their size asks for. They are written in groups; the last one by
-        ``_write_closed``."""
-        items = [(post, self._item(post)) for post in posts]
-        while items:
-            fitting = window.count_that_fit([item for _, item in items], self.options.limits.max_bytes // 2)
-            closed, items = items[:fitting], items[fitting:]
-            self.last_archive = self.store.close_archive([post.key for post, _ in closed])
-            self.closed[self.last_archive] = [item for _, item in closed]
-            if len(self.closed) >= _ARCHIVE_GROUP:
-                self._write_closed(everything)
-
-    def _write_closed(self, everything: FeedRow) -> None:
-        if self.closed:
-            self._write_archives(everything, list(self.closed))
-            self.closed.clear()
+    def _close(self, everything: FeedRow, groups: Iterable[Sequence[KnownPost]]) -> None:
+        """Put each group of posts into an archive, or into as many as their size asks for, and write these."""
+        closing: list[list[tuple[KnownPost, Item]]] = []
+        for posts in groups:
+            items = [(post, self._item(post)) for post in posts]
+            while items:
+                fitting = window.count_that_fit([item for _, item in items], self.options.limits.max_bytes // 2)
+                closing.append(items[:fitting])
+                items = items[fitting:]
+        if closing:
+            numbers = self.store.close_archives([[post.key for post, _ in closed] for closed in closing])
+            self.last_archive = numbers[-1]
+            self.closed = {
+                number: [item for _, item in closed] for number, closed in zip(numbers, closing, strict=True)
+            }
+            self._write_archives(everything, numbers)
+            self.closed = {}
 
     def _archive_what_does_not_fit(self, row: FeedRow, kept: Sequence[KnownPost], pending: Sequence[KnownPost]) -> bool:
         """The live feed and the archives together hold everything: what has no room in the one goes into the
@@ -393,8 +397,7 @@ class _Publisher:
         if len(held) == len(pending):
             return False
         early = {post.key for post in held[: len(held) // 2]}
-        self._close(row, [post for post in pending if post.key not in keys or post.key in early])
-        self._write_closed(row)
+        self._close(row, [[post for post in pending if post.key not in keys or post.key in early]])
         return True
 
     def _write_archives(self, everything: FeedRow, numbers: Sequence[int]) -> None:

@@ -6,14 +6,14 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, insert, select, update
+from sqlalchemy import Connection, Select, func, select, update
 
 from digest.models import KnownPost
 from digest.ports import Archives, FeedRow
 from digest.store.part import Part, write_meta
 from digest.store.posts import Touched, read_posts, select_posts, unpack_names
 from digest.store.schema import archive, feed, post, post_category, post_tag, to_moment, to_seconds
-from digest.store.sql import among, run_many
+from digest.store.sql import among, insert_many, run_many
 
 _LABELS = {"category": post_category, "tag": post_tag}
 
@@ -99,12 +99,14 @@ class Feeds(Part):
     def unarchived(self, limit: int) -> list[KnownPost]:
         return self._in_archive(None, select_posts().where(post.c.gone_at.is_(None)).limit(limit))
 
-    def close_archive(self, keys: Sequence[int]) -> int:
+    def close_archives(self, groups: Sequence[Sequence[int]]) -> list[int]:
         with self._database.writing() as connection:
-            number = (connection.scalar(select(func.max(archive.c.number))) or 0) + 1
-            connection.execute(insert(archive).values(number=number, dirty=True))
-            run_many(connection, "UPDATE post SET archive = ? WHERE key = ?", [(number, key) for key in keys])
-        return number
+            first = (connection.scalar(select(func.max(archive.c.number))) or 0) + 1
+            numbers = list(range(first, first + len(groups)))
+            insert_many(connection, archive, ("number", "dirty"), [(number, True) for number in numbers])
+            closed = [(number, key) for number, keys in zip(numbers, groups, strict=True) for key in keys]
+            run_many(connection, "UPDATE post SET archive = ? WHERE key = ?", closed)
+        return numbers
 
     def archived(self, number: int) -> list[KnownPost]:
         return self._in_archive(number, select_posts())

@@ -104,11 +104,13 @@ class FakeFeedStore:
         posts = [post for post in self._in_archive(None) if post.gone_at is None]
         return posts[:limit]
 
-    def close_archive(self, keys: Sequence[int]) -> int:
-        self.closed += 1
-        self.dirty_archives.add(self.closed)
-        self.in_archive.update(dict.fromkeys(keys, self.closed))
-        return self.closed
+    def close_archives(self, groups: Sequence[Sequence[int]]) -> list[int]:
+        first = self.closed + 1
+        for keys in groups:
+            self.closed += 1
+            self.dirty_archives.add(self.closed)
+            self.in_archive.update(dict.fromkeys(keys, self.closed))
+        return list(range(first, self.closed + 1))
 
     def archived(self, number: int) -> list[KnownPost]:
         self.asked.append(("archive", str(number)))
