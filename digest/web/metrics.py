@@ -171,13 +171,13 @@ class _Figures(Collector):
             ("state",),
             {(state.value,): counts[state] for state in DeliveryState},
         )
-        errors: Counter[tuple[str]] = Counter({(each,): 0 for each in ("dead", "hard", "soft", "ours", "connection")})
+        errors: Counter[tuple[str]] = Counter({(each,): 0 for each in ("dead", "hard", "soft", "ours", "none")})
         for (code, enhanced), number in self._store.refusals_since(now - _DAY).items():
-            kind = "connection" if code is None and not enhanced else blame(code, enhanced).value
+            kind = "none" if code is None and not enhanced else blame(code, enhanced).value
             errors[(kind,)] += number
         yield _many(
             "digest_send_errors_recent",
-            "Deliveries that failed within a day or wait for another attempt, by whose fault it is.",
+            "Deliveries that failed within a day or wait for a retry, by whose fault it is (none: nobody answered).",
             ("class",),
             errors,
         )

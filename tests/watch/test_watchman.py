@@ -1,0 +1,180 @@
+"""The watchman of a service: what hangs, what is not ready, what is told once."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from digest.app import Service, service
+from digest.errors import ConfigError, OutputError, StoreError
+from digest.jobs.run import RunReport
+from digest.models import Reply
+from digest.watchman import LOOK_EVERY, MAIL_HUNG, SCHEDULE_HUNG, Watchman
+from digest.web.access import Access, _Tries
+from digest.web.health import _Kept, _Recent
+from tests.run.site_folder import Site
+
+NOW = datetime(2026, 11, 24, 4, tzinfo=UTC)
+
+
+class Clock:
+    seconds = 1000.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[Service]:
+    site = Site(tmp_path)
+    site.some_posts()
+    with service(tmp_path / "config.yaml") as made:
+        yield made
+
+
+@pytest.fixture
+def watchman(running: Service) -> Watchman:
+    return Watchman(service=running, clock=lambda: NOW, ticks=Clock())
+
+
+def test_a_part_that_hangs_is_not_well(watchman: Watchman) -> None:
+    """A part that was never begun does not hang."""
+    assert watchman.hanging() == []
+    assert isinstance(watchman.ticks, Clock)
+    watchman.scheduler = SimpleNamespace(beat=watchman.ticks())  # type: ignore[assignment]
+    watchman.mail_lives()
+    watchman.ticks.seconds += SCHEDULE_HUNG + 1
+    assert watchman.hanging() == ["the scheduler hangs"]
+    watchman.ticks.seconds += MAIL_HUNG
+    assert watchman.hanging() == ["the scheduler hangs", "the mail worker hangs"]
+    watchman.mail_lives()
+    assert watchman.hanging() == ["the scheduler hangs"]
+
+
+def test_it_is_ready_after_the_first_run(watchman: Watchman, monkeypatch: pytest.MonkeyPatch) -> None:
+    (watchman.service.settings.output).mkdir(parents=True)  # type: ignore[union-attr]
+    assert watchman.not_ready() == ["no run has collected everything yet"]
+    watchman.service.store.finish_import(NOW)
+    assert watchman.not_ready() == []
+
+    def broken(self: object) -> bool:
+        raise StoreError("var/digest.db", "disk I/O error")
+
+    monkeypatch.setattr(type(watchman.service.store), "is_importing", broken)
+    assert watchman.not_ready() == ["var/digest.db: disk I/O error"]
+    (watchman.service.settings.output).rmdir()  # type: ignore[union-attr]
+    assert len(watchman.not_ready()) == 2
+
+
+def test_the_thread_tells_each_run_and_the_same_trouble_once(
+    watchman: Watchman, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A run's alarms come before its ping; a store that cannot be used, or a mail that cannot be sent, is one line."""
+    lookout, looked = watchman.service.lookout, []
+    stop = threading.Event()
+    errors = [StoreError("db", "locked"), StoreError("db", "locked"), OutputError("x", "cannot be read"), None]
+
+    def look(store: object, now: datetime, *, run: object = None) -> list[str]:
+        looked.append(run)
+        error = errors.pop(0)
+        if not errors:
+            stop.set()
+        if error is not None:
+            raise error
+        return []
+
+    monkeypatch.setattr(lookout, "look", look)
+    monkeypatch.setattr(lookout, "run_ended", lambda *, ok: looked.append(ok) or [])
+    monkeypatch.setattr("digest.watchman.LOOK_EVERY", 0.01)
+    watchman.run_is_over(RunReport(now=NOW), NOW, NOW)
+    watchman.run_is_over(RunReport(now=NOW, failures=["x"]), NOW, NOW)
+    with caplog.at_level("WARNING", "digest.watch"):
+        watchman.work(stop)
+    assert looked[1] is True
+    assert looked[3] is False
+    assert [record.message for record in caplog.records].count("db: locked") <= 2
+    assert any("cannot be read" in record.message for record in caplog.records)
+    assert LOOK_EVERY == 60
+
+
+def test_a_broken_token_stops_the_start(watchman: Watchman, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("DIGEST_WATCH_TOKEN", "short")
+    with pytest.raises(ConfigError, match="DIGEST_WATCH_TOKEN: is no token"):
+        watchman.routes()
+    monkeypatch.setenv("DIGEST_WATCH_TOKEN", "a-token-of-the-operator")
+    assert [route.path for route in watchman.routes()] == ["/healthz", "/readyz", "/metrics", "/status"]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("written", "says"),
+    [(None, "cannot be read: no such file"), (b"\xff" * 20, "it is not UTF-8 text"), (b" short \n", "is no token")],
+)
+def test_a_token_file_that_cannot_be_used(
+    tmp_path: Path, written: bytes | None, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from digest.config import WatchSettings, watch_token
+
+    path = tmp_path / "token"
+    if written is not None:
+        path.write_bytes(written)
+    with pytest.raises(ConfigError, match=says):
+        watch_token(WatchSettings(token_file=path), {})
+    path.write_text("  a-token-of-the-operator\n", encoding="utf-8")
+    assert watch_token(WatchSettings(token_file=path), {}) == "a-token-of-the-operator"
+    assert watch_token(WatchSettings(), {}) is None
+
+
+def test_figures_hold_what_was_refused(watchman: Watchman) -> None:
+    """By whose fault it is; slots that are late; and of a part that was seen, for how long not."""
+    from tests.store.conftest import Maker
+
+    store, make = watchman.service.store, Maker()
+    make.freeze(store, 5)
+    replies = [Reply(code=550, enhanced="5.1.1"), Reply(code=554, enhanced="5.7.1"), Reply(code=None)]
+    for row, reply in zip(store.claim(make.now, 5, make.now - make.ago(hours=1)), replies, strict=False):
+        store.failed(row, NOW, reply)
+    store.begin("daily", make.ago(days=3))
+    watchman.mail_lives()
+    samples = {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(watchman.figures().decode())
+        for sample in family.samples
+    }
+    assert samples["digest_send_errors_recent", "dead"] == 1
+    assert samples["digest_send_errors_recent", "none"] == 1
+    assert samples["digest_deliveries", "leased"] >= 2
+    assert samples["digest_beat_age_seconds", "mail"] == 0
+    assert ("digest_leading",) not in samples
+    assert samples["digest_slot_late", "daily"] == 0
+    assert len(samples) < 200
+
+
+def test_whoever_asks_all_day_learns_nothing_sooner(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Checks and figures are made once in a while, however many ask."""
+    asked: list[int] = []
+    well = _Kept(lambda: asked.append(1) or ["bad"] * (len(asked) == 1), 100.0, "x")  # type: ignore[func-returns-value]
+    assert [well(), well()] == [False, False]
+    figures = _Recent(lambda: asked.append(2) or b"x", 100.0)  # type: ignore[func-returns-value, arg-type]
+    assert [figures(), figures()] == [b"x", b"x"]
+    assert asked == [1, 2]
+
+
+def test_attempts_are_counted_by_place_and_in_all() -> None:
+    """A quarter of an hour; another place is another count, but only a hundred in all."""
+    clock = Clock()
+    tries = _Tries(clock)
+    for _ in range(10):
+        tries.note("a")
+    assert (tries.are_too_many("a"), tries.are_too_many("b")) == (True, False)
+    for number in range(90):
+        tries.note(f"c{number}")
+    assert tries.are_too_many("b")
+    clock.seconds += 901
+    assert not tries.are_too_many("a")
+    assert not Access(None).has_token
