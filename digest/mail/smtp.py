@@ -54,7 +54,6 @@ _REMEDIES = {
     "login": "check mail.user and the password",
     "mail": "the server must allow mail.sender (mail.bounce_address, if set) as sender",
 }
-_BARE_LINE_END = re.compile(rb"\r(?!\n)|(?<!\r)\n|\0")
 _DOT_LINE = re.compile(rb"^\.", re.MULTILINE)
 
 
@@ -339,7 +338,9 @@ class Session:
 
     def body(self, letter: Letter) -> None:
         """The message without its end; lines that begin with a dot get another one (RFC 5321 4.5.2)."""
-        stuffed = _DOT_LINE.sub(b"..", letter.message)
+        stuffed = letter.message
+        if stuffed.startswith(b".") or b"\n." in stuffed:
+            stuffed = _DOT_LINE.sub(b"..", stuffed)
         try:
             self._write_body(stuffed if stuffed.endswith(b"\r\n") else stuffed + b"\r\n")
         except ConnectionLost as lost:
@@ -476,7 +477,7 @@ def address_letter(envelope_from: str, recipient: str, message: bytes) -> Letter
     for role, address in (("sender", envelope_from), ("recipient", recipient)):
         if (address or role == "recipient") and not is_address(address):
             raise PermanentFailure(role, f"{address!r} is not a mail address", step="rcpt")
-    if _BARE_LINE_END.search(message):
+    if not _is_lines(message):
         raise PermanentFailure("message", "it has a line end that is not CRLF, or a NUL", step="data")
     sender = ascii_address(envelope_from) if envelope_from else ""
     to = ascii_address(recipient)
@@ -488,6 +489,12 @@ def address_letter(envelope_from: str, recipient: str, message: bytes) -> Letter
         needs_utf8=not (sender.isascii() and to.isascii() and head.isascii()),
         is_8bit=not message.isascii(),
     )
+
+
+def _is_lines(message: bytes) -> bool:
+    """Whether every line ends with CRLF and there is no NUL. Counting is far quicker than a regular expression."""
+    ends = message.count(b"\r\n")
+    return ends == message.count(b"\r") == message.count(b"\n") and b"\0" not in message
 
 
 def parse_features(text: str) -> dict[str, str]:

@@ -20,6 +20,7 @@ from sqlalchemy.exc import ArgumentError
 
 from digest.errors import StoreError
 from digest.store.faults import told
+from digest.store.together import Together
 
 OLDEST_SQLITE = (3, 35, 0)
 """The first with UPDATE ... RETURNING."""
@@ -44,6 +45,8 @@ class Database:
         self._writer = engine.execution_options(digest_writes=True)
         self.subject = subject
         self.is_postgres = engine.dialect.name == "postgresql"
+        self.together = Together(self.writing)
+        """For small changes that many threads make at the same time."""
 
     def reading(self) -> AbstractContextManager[Connection]:
         """A transaction that only reads; in SQLite it sees one moment of the database."""

@@ -18,17 +18,33 @@ machines ask ``clock``, which gives the PostgreSQL server's. No transaction is o
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, Update, and_, any_, case, func, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Integer,
+    Select,
+    Update,
+    and_,
+    any_,
+    bindparam,
+    case,
+    func,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from digest.errors import StoreError
 from digest.models import Delivery, DeliveryCounts, DeliveryState, Doubt, EditionState, Reply, SavedEdition
 from digest.store.editions import REPEATS, saved_edition, select_edition
 from digest.store.part import Part
-from digest.store.schema import delivery, edition
+from digest.store.schema import Moment, delivery, edition
 from digest.text import clean_line
 
 _OPEN = (DeliveryState.QUEUED, DeliveryState.LEASED, DeliveryState.TRANSMITTING)
@@ -46,7 +62,7 @@ _row = delivery.c
 
 
 class Deliveries(Part):
-    """Satisfies ``ports.Ledger``."""
+    """Satisfies ``ports.Ledger``. What is changed for each message shares its commits with other threads."""
 
     def clock(self, now: datetime) -> datetime:
         if not self._database.is_postgres:
@@ -129,18 +145,16 @@ class Deliveries(Part):
             return connection.execute(_change(*late, state=DeliveryState.EXPIRED, ended_at=now)).rowcount
 
     def claim(self, now: datetime, limit: int, lease: timedelta) -> list[Delivery]:
-        with self._database.writing() as connection:
-            claimed = connection.execute(
-                _change(
-                    self._chosen(now, limit),
-                    state=DeliveryState.LEASED,
-                    lease=_row.lease + 1,
-                    lease_until=now + lease,
-                    attempts=_row.attempts + 1,
-                ).returning(*_CLAIMED)
-            ).all()
-            if claimed:
-                connection.execute(_start_sending({row.edition_key for row in claimed}))
+        claiming = _claiming(self._database.is_postgres)
+        given = {"now": now, "limit": limit, "until": now + lease}
+
+        def change(connection: Connection) -> Sequence[Any]:
+            claimed = connection.execute(claiming, given).all()
+            for key in {row.edition_key for row in claimed}:
+                connection.execute(_START_SENDING, {"its_key": key})
+            return claimed
+
+        claimed = self._database.together.write(change)
         return [_claimed(row) for row in sorted(claimed, key=lambda row: row.key)]
 
     def renew(self, delivery: Delivery, until: datetime) -> bool:
@@ -161,7 +175,13 @@ class Deliveries(Part):
         )
 
     def in_doubt(self, delivery: Delivery, now: datetime, reason: str) -> bool:
-        return self._advance(delivery, (DeliveryState.TRANSMITTING, DeliveryState.IN_DOUBT), **_doubt(reason))
+        change = _change(
+            _row.key == delivery.key,
+            _row.lease == int(delivery.lease),
+            _row.state.in_((DeliveryState.TRANSMITTING, DeliveryState.IN_DOUBT)),
+            **_doubt(reason),
+        )
+        return self._database.together.write(lambda connection: connection.execute(change).rowcount == 1)
 
     def retry(self, delivery: Delivery, not_before: datetime, reply: Reply, *, counted: bool) -> bool:
         return self._advance(
@@ -169,7 +189,7 @@ class Deliveries(Part):
             (DeliveryState.LEASED, DeliveryState.TRANSMITTING),
             state=DeliveryState.QUEUED,
             not_before=not_before,
-            attempts=_row.attempts if counted else _row.attempts - 1,
+            refunded=not counted,
             **_said(reply),
         )
 
@@ -259,22 +279,16 @@ class Deliveries(Part):
             closed = [_close(connection, key) for key in connection.scalars(_without_open_rows()).all()]
         return [(saved, saved.state) for saved in closed]
 
-    def _chosen(self, now: datetime, limit: int) -> ColumnElement[bool]:
-        """The rows to claim; with several workers on a server, none that another one is just claiming.
-
-        They are queued and stay so until they are leased: in SQLite nobody else writes meanwhile, on a server they are
-        locked. Their state is therefore not asked for again; it would lead the update through the index of all queued
-        rows instead of to the few chosen ones."""
-        due = _due(now, limit)
-        if not self._database.is_postgres:
-            return _row.key.in_(due)
-        return _row.key == any_(func.array(due.with_for_update(of=delivery, skip_locked=True).scalar_subquery()))
-
-    def _advance(self, delivery: Delivery, states: Sequence[DeliveryState], **values: Any) -> bool:
-        """Change a claimed row if the claim still holds."""
-        change = _change(_row.key == delivery.key, _row.lease == int(delivery.lease), _row.state.in_(states), **values)
-        with self._database.writing() as connection:
-            return connection.execute(change).rowcount == 1
+    def _advance(
+        self, delivery: Delivery, states: tuple[DeliveryState, ...], *, refunded: bool = False, **values: Any
+    ) -> bool:
+        """Change a claimed row if the claim still holds. ``refunded``: the attempt is not counted."""
+        if "state" in values:
+            values["state"] = values["state"].value
+        change = _advancing(states, tuple(values), refunded)
+        given = {f"new_{name}": value for name, value in values.items()}
+        given |= {"its_key": delivery.key, "its_claim": int(delivery.lease)}
+        return self._database.together.write(lambda connection: connection.execute(change, given).rowcount == 1)
 
 
 def queue_id(answer: str) -> str:
@@ -349,7 +363,9 @@ def _reopen(rows: ColumnElement[bool]) -> Update:
     return update(edition).where(finished, edition.c.key.in_(keys)).values(state=EditionState.SENDING.value)
 
 
-def _due(now: datetime, limit: int) -> Select[Any]:
+def _due() -> Select[Any]:
+    """Keys of the first ``limit`` rows to send at ``now``."""
+    now = bindparam("now", type_=Moment)
     return (
         select(_row.key)
         .join_from(delivery, edition)
@@ -361,13 +377,53 @@ def _due(now: datetime, limit: int) -> Select[Any]:
             func.coalesce(_row.expires_at, edition.c.expires_at) > now,
         )
         .order_by(_row.not_before, _row.key)
-        .limit(limit)
+        .limit(bindparam("limit", type_=Integer))
     )
 
 
-def _start_sending(keys: Collection[int]) -> Update:
-    frozen = edition.c.state == EditionState.FROZEN.value
-    return update(edition).where(edition.c.key.in_(keys), frozen).values(state=EditionState.SENDING.value)
+# Statements that are run for each message are built once: building one takes as long as running it.
+
+
+@cache
+def _claiming(is_postgres: bool) -> ReturningUpdate[Any]:
+    """Lease the rows that are due to ``until``; with several workers on a server, none that another one is just
+    claiming.
+
+    They are queued and stay so until they are leased: in SQLite nobody else writes meanwhile, on a server they are
+    locked. Their state is therefore not asked for again; it would lead the update through the index of all queued
+    rows instead of to the few chosen ones."""
+    if is_postgres:
+        chosen = _row.key == any_(func.array(_due().with_for_update(of=delivery, skip_locked=True).scalar_subquery()))
+    else:
+        chosen = _row.key.in_(_due())
+    return _change(
+        chosen,
+        state=DeliveryState.LEASED,
+        lease=_row.lease + 1,
+        lease_until=bindparam("until", type_=Moment),
+        attempts=_row.attempts + 1,
+    ).returning(*_CLAIMED)
+
+
+@cache
+def _advancing(states: tuple[DeliveryState, ...], columns: tuple[str, ...], refunded: bool) -> Update:
+    """Change these columns of a row, whose claim is a token, if it is in one of the states."""
+    values: dict[str, Any] = {name: bindparam(f"new_{name}", type_=_row[name].type) for name in columns}
+    if refunded:
+        values["attempts"] = _row.attempts - 1
+    held = or_(*(_row.state == state.value for state in states))
+    return (
+        update(delivery)
+        .where(_row.key == bindparam("its_key"), _row.lease == bindparam("its_claim"), held)
+        .values(**values)
+    )
+
+
+_START_SENDING = (
+    update(edition)
+    .where(edition.c.key == bindparam("its_key"), edition.c.state == EditionState.FROZEN.value)
+    .values(state=EditionState.SENDING.value)
+)
 
 
 def _without_open_rows() -> Select[Any]:

@@ -10,10 +10,25 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
+from functools import cache
 from importlib import import_module
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, delete, func, insert, literal, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Integer,
+    Select,
+    and_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy import Text as SqlText
 
 from digest.models import Delivery, DeliveryState, EditionState, FrozenEdition, Recipient
@@ -464,29 +479,38 @@ class Subscribers(Part):
     def why_not(self, row: Delivery, hashed: str, now: datetime) -> str:
         """Why a delivery must not be sent any more; empty if it must."""
         with self._database.reading() as connection:
-            if (reason := _suppressed(connection, hashed)) is not None:
-                return f"suppressed ({reason})"
             if row.subscriber is None:
-                return ""
-            found = connection.execute(
-                select(subscriber.c.pause_ends, subscription.c.state)
-                .select_from(subscriber)
-                .outerjoin(
-                    subscription,
-                    and_(
-                        subscription.c.subscriber_key == subscriber.c.key,
-                        subscription.c.list_key == (row.list_key or 0),
-                    ),
-                )
-                .where(subscriber.c.key == row.subscriber)
-            ).first()
-        if found is None:
+                reason = _suppressed(connection, hashed)
+                return "" if reason is None else f"suppressed ({reason})"
+            given = {"its_hash": hashed, "its_key": row.subscriber, "its_list": row.list_key or 0}
+            found = connection.execute(_standing(), given).one()
+        if found.reason is not None:
+            return f"suppressed ({found.reason})"
+        if found.key is None:
             return "erased"
         if row.list_key is None:
             return ""
         if found.state != ListState.ACTIVE.value:
             return "unsubscribed"
         return "paused" if found.pause_ends is not None and found.pause_ends > now else ""
+
+
+@cache
+def _standing() -> Select[Any]:
+    """One row on one reader and one of their subscriptions; nothing in it where there is none. Asked for each message,
+    so it is built once."""
+    asked = select(bindparam("its_hash", type_=SqlText).label("hash")).subquery()
+    its_list = (
+        subscription.c.subscriber_key == subscriber.c.key,
+        subscription.c.list_key == bindparam("its_list", type_=Integer),
+    )
+    return (
+        select(suppression.c.reason, subscriber.c.key, subscriber.c.pause_ends, subscription.c.state)
+        .select_from(asked)
+        .outerjoin(suppression, suppression.c.hash == asked.c.hash)
+        .outerjoin(subscriber, subscriber.c.key == bindparam("its_key", type_=Integer))
+        .outerjoin(subscription, and_(*its_list))
+    )
 
 
 # ------------------------------------------------------------ fresh links

@@ -1,0 +1,107 @@
+"""Threads that write at the same time share commits, and each gets its own answer."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from digest.errors import StoreError
+from digest.store.together import Together
+
+
+class Disk:
+    """Transactions that wait until ``open``ed, and are counted. ``connection`` is a number."""
+
+    def __init__(self) -> None:
+        self.begun = threading.Semaphore(0)
+        self.gate = threading.Semaphore(0)
+        self.commits = 0
+        self.error: BaseException | None = None
+
+    @contextmanager
+    def transaction(self) -> Iterator[Any]:
+        yield self.commits
+        self.begun.release()
+        assert self.gate.acquire(timeout=10)
+        if self.error is not None:
+            raise self.error
+        self.commits += 1
+
+
+class Writers:
+    """Threads that write, and what they were told."""
+
+    def __init__(self, together: Together) -> None:
+        self.together = together
+        self.threads: list[threading.Thread] = []
+        self.answers: dict[int, Any] = {}
+
+    def start(self, number: int) -> None:
+        def write() -> None:
+            try:
+                self.answers[number] = self.together.write(lambda connection: (number, connection))
+            except BaseException as error:
+                self.answers[number] = error
+
+        self.threads.append(threading.Thread(target=write))
+        self.threads[-1].start()
+
+    def join(self) -> None:
+        for thread in self.threads:
+            thread.join(10)
+
+
+def gathered(together: Together, count: int) -> None:
+    """Wait until so many changes wait for the next transaction."""
+    for _ in range(1_000):
+        if len(together._waiting) == count:
+            return
+        threading.Event().wait(0.01)
+    raise AssertionError(f"{len(together._waiting)} wait")
+
+
+@pytest.fixture
+def disk() -> Disk:
+    return Disk()
+
+
+def test_what_gathers_during_a_commit_shares_the_next(disk: Disk) -> None:
+    writers = Writers(Together(disk.transaction))
+    writers.start(0)
+    assert disk.begun.acquire(timeout=10)
+    for number in range(1, 6):
+        writers.start(number)
+    gathered(writers.together, 5)
+    disk.gate.release(2)
+    writers.join()
+    assert disk.commits == 2
+    assert writers.answers == {0: (0, 0), **{number: (number, 1) for number in range(1, 6)}}
+
+
+def test_a_transaction_that_fails_is_told_to_all_in_it_and_to_no_other(disk: Disk) -> None:
+    writers = Writers(Together(disk.transaction))
+    disk.error = StoreError("digest.db", "the disk is full", "make room")
+    for number in range(2):
+        writers.start(number)
+    assert disk.begun.acquire(timeout=10)
+    gathered(writers.together, 1)
+    disk.gate.release(2)
+    writers.join()
+    told = list(writers.answers.values())
+    assert [str(error) for error in told] == ["digest.db: the disk is full; make room"] * 2
+    assert told[0] is not told[1], "each has its own traceback"
+    disk.error = None
+    disk.gate.release()
+    assert writers.together.write(lambda connection: "written") == "written"
+
+
+def test_other_errors_come_through_as_they_are(disk: Disk) -> None:
+    def fail(connection: Any) -> None:
+        raise ValueError("not a number")
+
+    with pytest.raises(ValueError, match="not a number"):
+        Together(disk.transaction).write(fail)
