@@ -468,7 +468,7 @@ class MailSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             examples=["/etc/ssl/certs/company-ca.pem"],
         ),
     ] = None
-    rate: Annotated[float, Meta(description="Mails per second at the most.", gt=0, le=100_000, examples=[2, 0.5])] = 2.0
+    rate: Annotated[float, Meta(description="Mails per second at the most.", gt=0, le=100000, examples=[2, 0.5])] = 2.0
     connections: Annotated[
         int, Meta(description="Connections to the server at the same time, at the most.", ge=1, le=50)
     ] = 2
