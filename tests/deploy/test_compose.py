@@ -261,12 +261,23 @@ def test_services_publish_and_send(folder: Path, postgres_url: str) -> None:
         web = free_port()
         processes = [stack.enter_context(started(name, folder, config, postgres_url, web)) for name in OURS]
         wait_for(lambda: box.mails and shown(web), lambda: (folder / "relay" / "log").read_text()[-2000:])
+        assert healthy(web)
         for process in reversed(processes):
             process.terminate()
             assert process.wait(timeout=40) == 0
     [(recipients, mail)] = box.mails
     assert recipients == ["reader@example.com"]
     assert mail["From"] == "Daily News <digest@news.example.com>"
+
+
+def healthy(port: int) -> bool:
+    """What the image's health check says of the service."""
+    text = (DEPLOY / "Dockerfile").read_text(encoding="utf-8")
+    found = re.search(r"^HEALTHCHECK [^\[]*(\[.*\])$", text, re.MULTILINE)
+    assert found
+    words = json.loads(found[1])
+    check = [sys.executable, words[1], words[2].replace(":8000/", f":{port}/")]
+    return subprocess.run(check, capture_output=True, timeout=60).returncode == 0
 
 
 def configured(folder: Path, port: int) -> Path:
