@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.argument("post", required=False)
 @config_option
 @click.option("--subscriber", metavar="ADDRESS", help="Explain what this address got and did not get.")
-@click.option("--date", metavar="DAY", help="Only editions of this day (2026-11-24), or of a period (2026-W48).")
+@click.option("--date", metavar="DAY", help="Only editions of this day (2026-11-24), or of this week (2026-W48).")
 @click.option("--digest", metavar="NAME", help="Only this digest.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 @click.pass_context

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import Protocol
 
 from digest.inquiry import DeliveryNote, EditionNote, Omission
@@ -154,8 +154,14 @@ def _notices(mails: Iterable[DeliveryNote], view: View) -> Iterator[Fact]:
     if view.digest is not None:
         return
     for each in mails:
-        if each.edition.digest == NOTICES and (view.date is None or _day_of(each.edition, view) == view.date):
+        if each.edition.digest == NOTICES and (view.date is None or _overlap(view.date, _day_of(each.edition, view))):
             yield _mail(each, f"mail “{each.edition.subject}”", view)
+
+
+def _overlap(asked: str, period: str) -> bool:
+    """Whether two periods have a day in common, by their names."""
+    (first, last), (begins, ends) = period_days(asked), period_days(period)
+    return first <= ends and begins <= last
 
 
 def _day_of(edition: EditionNote, view: View) -> str:
@@ -195,14 +201,7 @@ class _Editions:
             yield from self._next()
 
     def _is_asked(self, period: str) -> bool:
-        asked = self._view.date
-        if asked is None or asked == period:
-            return True
-        try:
-            first, last = period_days(period)
-            return first <= date.fromisoformat(asked) <= last
-        except ValueError:
-            return False
+        return self._view.date is None or _overlap(self._view.date, period)
 
     def _edition(self, edition: EditionNote) -> Fact:
         name = f"{edition.digest} {edition.period}"

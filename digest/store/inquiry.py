@@ -124,10 +124,9 @@ class Inquiries(Part):
             return connection.scalar(query) is not None
 
     def mails_to(self, address: str, subscriber_key: int | None) -> list[DeliveryNote]:
-        """Every mail to a reader, or to an address without one, newest first."""
-        mine: ColumnElement[bool] = func.lower(delivery.c.address) == address.lower()
-        if subscriber_key is not None:
-            mine = or_(mine, delivery.c.subscriber_key == subscriber_key)
+        """Every mail to a reader, or to an address of the configuration, newest first."""
+        by_address = and_(delivery.c.subscriber_key.is_(None), func.lower(delivery.c.address) == address.lower())
+        mine = by_address if subscriber_key is None else or_(delivery.c.subscriber_key == subscriber_key, by_address)
         query = (
             select(*_NOTE, *_DELIVERY)
             .join_from(delivery, edition)
