@@ -380,4 +380,57 @@ def web_contexts(imprint: Imprint) -> Mapping[str, Sequence[Mapping[str, object]
     framed = {name: [{**frame, **each} for each in contexts] for name, contexts in varied.items()}
     elsewhere = {name: value for name, value in frame.items() if name != "form_url"}
     elsewhere["feeds_page"] = f"{imprint.pages_url}feeds/"
-    return {**framed, "web/missing.html": [{**elsewhere, "gone": gone} for gone in (False, True)]}
+    return {
+        **framed,
+        "web/missing.html": [{**elsewhere, "gone": gone} for gone in (False, True)],
+        **status_contexts(imprint),
+    }
+
+
+def status_contexts(imprint: Imprint) -> dict[str, list[dict[str, object]]]:
+    """What the operator's page is given, likewise."""
+    frame: dict[str, object] = {"site_title": imprint.site_title, "site_url": imprint.site_url}
+    alarm = {"text": "it began", "since": "08:00", "until": ""}
+    run = {
+        "began": "08:00",
+        "result": "failed",
+        "bad": True,
+        "took": "1 s",
+        "arrived": "1",
+        "written": "2",
+        "failures": ["why"],
+    }
+    edition = {"name": "daily 2026-11-24", "made": "08:00", "state": "paused: why", "bad": True, "mail": "1 sent"}
+    category = {"name": "sample", "published": "08:00", "arrived": "08:00", "recent": "7"}
+    rows = [{"day": "2026-11-24", "value": "3"}]
+    nothing: dict[str, object] = {
+        "now": "2026-11-24 08:30",
+        "zone": "Asia/Shanghai",
+        "alarms": [],
+        "past_alarms": [],
+        "next": [],
+        "runs": [],
+        "editions": [],
+        "mail": "none",
+        "next_mail": "",
+        "categories": [],
+        "readers": [],
+        "plots": [],
+    }
+    everything: dict[str, object] = {
+        **nothing,
+        "alarms": [alarm],
+        "past_alarms": [{**alarm, "until": "09:00"}],
+        "next": [{"at": "08:00", "name": "daily 2026-11-25"}],
+        "runs": [run, {**run, "bad": False, "failures": []}],
+        "editions": [edition, {**edition, "bad": False}],
+        "next_mail": "09:00",
+        "categories": [{**category, "silent": silent} for silent in (False, True)],
+        "readers": [{"digest": "daily", "state": "active", "number": "3"}],
+        "plots": [{"title": "Posts a day", "unit": "posts", "svg": "<svg></svg>", "says": "three", "rows": rows}],
+    }
+    return {
+        "status/login.html": [{**frame, "says": says} for says in ("", "That is not the token.")],
+        "status/broken.html": [{**frame, "says": "the store cannot be opened"}],
+        "status/page.html": [{**frame, **nothing}, {**frame, **everything}],
+    }

@@ -11,10 +11,14 @@ import pytest
 
 from digest.edition import Imprint
 from digest.jobs.check import Finding
-from digest.jobs.check_templates import judge_templates, make_trials, web_contexts
+from digest.jobs.check_templates import judge_templates, make_trials, status_contexts, web_contexts
 from digest.languages import CatalogueLanguage
 from digest.render.feeds.catalogue import FeedOptions
 from digest.templates import FolderTemplates, packaged_templates
+from tests.watch.status_page import furnish
+from tests.watch.status_page import served as operators_page
+from tests.watch.watched import CONFIG as WATCHED
+from tests.watch.watched import world_of
 from tests.web.web_server import serving
 
 IMPRINT = Imprint(
@@ -79,6 +83,35 @@ def test_made_up_values_are_what_pages_are_given(tmp_path: Path, monkeypatch: py
     made_up = {name: {frozenset(context) for context in contexts} for name, contexts in web_contexts(IMPRINT).items()}
     assert len(given) > 10
     assert not {name: contexts - made_up[name] for name, contexts in given.items() if contexts - made_up[name]}
+
+
+def test_made_up_values_are_what_the_operators_page_is_given(
+    tmp_path: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The names, and the names inside of lists."""
+    given: dict[str, list[Mapping[str, object]]] = {}
+    render = FolderTemplates.render
+
+    def noting(self: FolderTemplates, name: str, context: Mapping[str, object]) -> str:
+        if name in ("status/login.html", "status/page.html"):
+            given.setdefault(name, []).append(context)
+        return render(self, name, context)
+
+    monkeypatch.setattr(FolderTemplates, "render", noting)
+    with world_of(tmp_path, sqlite_url, WATCHED) as world:
+        furnish(world)
+        with operators_page(world) as page:
+            page.ask()
+            page.ask(headers={"Cookie": page.cookie()})
+    made_up = status_contexts(IMPRINT)
+    assert len(given) == 2
+    for name, contexts in given.items():
+        for context in contexts:
+            assert set(context) == set(made_up[name][-1])
+            for key, value in context.items():
+                theirs = made_up[name][-1][key]
+                if isinstance(value, list) and value and isinstance(theirs, list):
+                    assert set(value[0]) == set(theirs[0]), key
 
 
 def test_without_templates_of_ones_own(tmp_path: Path) -> None:
