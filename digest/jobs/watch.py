@@ -37,8 +37,10 @@ from digest.watching import (
 )
 
 SILENCE_EVERY = timedelta(minutes=10)
-"""Habits are looked at no more often: it takes a hundredth of a second for each thousand posts."""
+"""Habits are looked at no more often: it takes five thousandths of a second for each thousand posts."""
 KEEP_RUNS = timedelta(days=400)
+KEEP_REPORTS = timedelta(days=30)
+"""Of runs that went well: a hundred thousand reports a year would be most of the store."""
 _TIDY_EVERY = timedelta(days=1)
 _CLAIM = timedelta(minutes=10)
 """Longer than it takes to hand over a mail."""
@@ -74,7 +76,7 @@ class WatchStore(Protocol):
 
     def set_looked_at(self, what: str, now: datetime) -> None: ...
 
-    def forget_runs(self, before: datetime) -> int: ...
+    def forget_runs(self, before: datetime, reports_before: datetime) -> int: ...
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -248,5 +250,5 @@ def _ending(name: str, quarter: int | None, raised_at: datetime, zone: ZoneInfo,
 def _tidy(store: WatchStore, now: datetime) -> None:
     last = store.looked_at("old runs")
     if last is None or not timedelta() <= now - last < _TIDY_EVERY:
-        store.forget_runs(now - KEEP_RUNS)
+        store.forget_runs(now - KEEP_RUNS, now - KEEP_REPORTS)
         store.set_looked_at("old runs", now)

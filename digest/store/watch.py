@@ -85,10 +85,13 @@ class Watch(Part):
                 for row in _all(connection, query)
             ]
 
-    def forget_runs(self, before: datetime) -> int:
-        """Drop the log of runs that began earlier; the latest one stays. Returns how many."""
+    def forget_runs(self, before: datetime, reports_before: datetime) -> int:
+        """Drop the log of runs that began before ``before``, and the reports of those that went well before
+        ``reports_before``; the latest run stays. Returns how many were dropped."""
         newest = select(func.max(run.c.key)).scalar_subquery()
+        done = (run.c.started_at < reports_before, run.c.ok.is_(True), run.c.report != "", run.c.key != newest)
         with self._database.writing() as connection:
+            connection.execute(update(run).where(*done).values(report=""))
             return connection.execute(delete(run).where(run.c.started_at < before, run.c.key != newest)).rowcount
 
     # ---------------------------------------------------------------- posts

@@ -43,9 +43,25 @@ def test_old_runs_are_forgotten_but_for_the_latest(store, make) -> None:
     """Something must tell when the last run was, however long ago."""
     for days in (9, 8, 7):
         store.started(make.ago(days=days))
-    assert store.forget_runs(make.ago(days=8)) == 1
-    assert store.forget_runs(make.now) == 1
+    assert store.forget_runs(make.ago(days=8), make.ago(days=8)) == 1
+    assert store.forget_runs(make.now, make.now) == 1
     assert [row.started_at for row in store.runs(9)] == [make.ago(days=7)]
+
+
+def test_reports_of_old_runs_are_dropped_unless_they_failed(store, make) -> None:
+    """They would be most of the store after a year; why a run failed is wanted longer."""
+    for days, ok in ((9, True), (8, False), (1, True), (0, True)):
+        run = store.started(make.ago(days=days))
+        store.ended(run, make.ago(days=days), json.dumps({"failures": [f"{days}"]}), ok=ok)
+    assert store.forget_runs(make.ago(days=99), make.ago(days=2)) == 0
+    with store._database.reading() as connection:
+        assert [bool(report) for report in connection.scalars(text("SELECT report FROM run ORDER BY key"))] == [
+            False,
+            True,
+            True,
+            True,
+        ]
+    assert [row.ok for row in store.runs(9)] == [True, True, False, True]
 
 
 def test_runs_of_an_earlier_version_keep_their_result(bare_url: str, make, monkeypatch) -> None:

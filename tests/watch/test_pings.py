@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from digest.app import lookout_of
+from digest.config import load
+from digest.errors import StoreError
+from digest.jobs.run import RunReport
 from digest.pings import ping
+from digest.store import open_store
 from tests.run.site_folder import CONFIG, Site
 from tests.watch.watched import Pinged
 
@@ -94,3 +100,37 @@ def test_an_answer_that_does_not_come_is_not_waited_for(pings: Pinged) -> None:
     pings.over.set()
     pings.silent.clear()
     assert ping(f"{pings.url}/x") is None
+
+
+def test_a_runs_end_waits_for_the_ping_of_its_beginning(tmp_path: Path, pings: Pinged) -> None:
+    """So that a service never hears of an end before the beginning; what went wrong with either is told."""
+    site = watched(tmp_path, pings)
+    watching = lookout_of(load(site.folder / "config.yaml", {}))
+    pings.status = 503
+    watching.run_begins()
+    assert watching.run_ended(ok=True) == ["ping 127.0.0.1: answered 503"] * 2
+    assert watching.run_ended(ok=False) == ["ping 127.0.0.1: answered 503"]
+    assert pings.asked == ["/start", "/success", "/fail"]
+
+
+def test_whatever_fails_after_a_run_is_a_line(
+    tmp_path: Path, pings: Pinged, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The run is as it was."""
+    site = watched(tmp_path, pings, "  mail: ops@example.com\n")
+    (tmp_path / "var").mkdir()
+    (tmp_path / "var" / "outbox").write_text("a file is in the way", encoding="utf-8")
+    settings = load(site.folder / "config.yaml", {})
+    watching, now = lookout_of(settings), datetime(2026, 11, 24, tzinfo=UTC)
+    with open_store(settings.store.url) as store:
+        (line,) = watching.after_run(store, RunReport(now=now, failures=["x"]), now)
+        assert line.startswith("alarm mail: ")
+
+        def broken() -> None:
+            raise StoreError("db", "locked")
+
+        monkeypatch.setattr(store, "open_alarms", broken)
+        assert watching.after_run(store, RunReport(now=now), now) == ["watch: db: locked"]
+    watching.run_broke(StoreError("db", "gone"), now)
+    assert "alarm mail: " in caplog.text
+    assert pings.asked == ["/fail", "/success", "/fail"]
