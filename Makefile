@@ -29,7 +29,7 @@ types: $(VENV)/dev
 	$(BIN)/mypy
 
 bench: $(VENV)/dev
-	$(BIN)/python benchmarks/bench.py --write docs/performance.md
+	$(BIN)/python benchmarks/bench.py --wide --write docs/performance.md
 
 docs: $(VENV)/dev
 	$(BIN)/python -m digest.config > docs/config.schema.json

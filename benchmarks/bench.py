@@ -3,11 +3,12 @@
 
     bench.py                                    1,000 and 17,000 posts, five rounds each
     bench.py --sizes 100000 --rounds 3 --json after.json --compare before.json
+    bench.py --wide                             besides, 17,000 posts in 2,000 categories, 500 new ones
 
 Each round, in turn: the floors (list; read; read and load YAML), Hugo if it is installed, a cold run on an empty
-store, a run with nothing new, and a run with 100 new posts. After each run the feeds and the report are checked; a
-wrong result ends the benchmark. Figures are medians; ratios are taken round by round, so that a busy machine disturbs
-them little.
+store, a run with nothing new, one that has to look for itself, and a run with 100 new posts. After each run the feeds
+and the report are checked; a wrong result ends the benchmark. Figures are medians; ratios are taken round by round, so
+that a busy machine disturbs them little. At the end of a large archive `digest serve` is given new posts.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -29,13 +31,14 @@ from statistics import median
 from typing import Any
 
 import hugo
-from checks import Known, WorkNotDone, check_feeds, check_report, check_untouched, snapshot
+from checks import Known, WorkNotDone, check_feeds, check_report, check_untouched, check_written, snapshot
+from latency import NoAnswer, serve_latency
 from make_archive import END, Made, make_archive, usual_days, write_archive
 from small import small
 
 HERE = Path(__file__).parent
 FLOORS = {"list": "list + stat", "read": "read every byte", "yaml": "read + CSafeLoader"}
-RUNS = {"cold": "cold", "unchanged": "nothing new", "new": "new posts"}
+RUNS = {"cold": "cold", "unchanged": "nothing new", "full": "nothing new, no note", "new": "new posts"}
 PEER = "hugo"
 TARGETS: dict[tuple[str, str], dict[int, tuple[float, float | None]]] = {
     ("cold", "wall"): {17_000: (0.8, 0.5), 100_000: (0.7, 0.4)},
@@ -45,6 +48,14 @@ TARGETS: dict[tuple[str, str], dict[int, tuple[float, float | None]]] = {
     ("cold", "peak"): {17_000: (0.25, 0.15), 100_000: (0.10, 0.06)},
 }
 """Multiples of Hugo that a run must and should stay below, by number of posts."""
+YOUNG = 2.5
+"""Seconds after which a file is old enough not to be read twice."""
+WIDE = (17_000, 2_000, 500)
+"""Posts, categories and new posts of the archive with many categories."""
+SERVED = 10_000
+"""Posts from which on an archive is given to ``digest serve``."""
+SERVE_TARGET = (2.0, 0.3)
+"""Seconds that a new post must and should take from the folder into the feed, among 17,000."""
 SMALL = {
     "help": ("`digest --help`, wall", 0.15, 0.1),
     "edition": ("one digest of 100 entries rendered, CPU", 0.020, 0.008),
@@ -57,6 +68,7 @@ PACKAGES = ("sqlalchemy", "PyYAML", "beautifulsoup4", "lxml", "feedgen", "jinja2
 COLD_AT = END + timedelta(hours=6)
 """What the runs take for the present: between two digests, so that only the first run makes an edition."""
 UNCHANGED_AT = COLD_AT + timedelta(minutes=5)
+FULL_AT = COLD_AT + timedelta(minutes=10)
 NEW_AT = COLD_AT + timedelta(days=1)
 
 CONFIG = """\
@@ -132,6 +144,12 @@ class Options:
     python: str
     hugo: str | None = None
     """Its program; None: without it."""
+    serve: bool = False
+    wide: bool = False
+
+    def shapes(self) -> list[tuple[int, int, int]]:
+        """Posts, categories and new posts of each archive."""
+        return [(posts, self.categories, self.new) for posts in self.sizes] + [WIDE] * self.wide
 
 
 @dataclass
@@ -143,6 +161,8 @@ class Measured:
     categories: int
     new: int
     feeds: int = 0
+    served: float | None = None
+    """Seconds from a new post to the feed on disk."""
     series: dict[str, Series] = field(default_factory=lambda: {name: Series() for name in (*FLOORS, *RUNS)})
 
     def per_post(self, run: str) -> float:
@@ -170,7 +190,7 @@ class Measured:
         }
         floors = {other: self.series[other].to_json() for other in self.others}
         shape = {"posts": self.posts, "bytes": self.bytes, "categories": self.categories, "new": self.new}
-        return {**shape, "feeds": self.feeds, "runs": runs, "floors": floors}
+        return {**shape, "feeds": self.feeds, "served": self.served, "runs": runs, "floors": floors}
 
 
 # --------------------------------------------------------------- measuring
@@ -202,22 +222,24 @@ def _environment() -> dict[str, str]:
 class Site:
     """One archive on disk, with an empty store and output for each round."""
 
-    def __init__(self, folder: Path, posts: int, options: Options) -> None:
+    def __init__(self, folder: Path, posts: int, options: Options, categories: int, new: int) -> None:
         self._folder = folder
         self._options = options
+        self._categories = categories
         self._posts = folder / "site"
         self._hugo = folder / "hugo"
         self._work = folder / "work"
         self._known: list[Known] = []
         self._days = usual_days(posts)
         _, size = write_archive(self._posts, self._remembered(self._made(posts)))
-        self.measured = Measured(posts, size, options.categories, options.new)
+        self.measured = Measured(posts, size, categories, new)
+        time.sleep(YOUNG)
         if options.hugo:
             hugo.make_site(self._hugo, self._posts / "_posts")
             self.measured.series[PEER] = Series()
 
     def _made(self, posts: int, more: int = 0) -> Iterator[Made]:
-        return make_archive(posts, self._options.categories, self._days, self._options.seed, more)
+        return make_archive(posts, self._categories, self._days, self._options.seed, more)
 
     def _remembered(self, made: Iterator[Made]) -> Iterator[Made]:
         for post in made:
@@ -238,7 +260,12 @@ class Site:
         self._work.mkdir()
         (self._work / "config.yaml").write_text(CONFIG.format(posts=self._posts, work=self._work), encoding="utf-8")
         self._cold()
-        self._unchanged()
+        self._unchanged("unchanged", UNCHANGED_AT)
+        note = self._work / "digest.db.quiet"
+        if not note.exists():
+            raise WorkNotDone("the runs left no note that there is nothing to do")
+        note.unlink()
+        self._unchanged("full", FULL_AT)
         self._new()
 
     def _build_with(self, program: str) -> None:
@@ -262,10 +289,10 @@ class Site:
         if len(list((self._work / "outbox").glob("*.eml"))) != 1:
             raise WorkNotDone("the first run wrote no digest mail")
 
-    def _unchanged(self) -> None:
+    def _unchanged(self, run: str, at: datetime) -> None:
         watched = [self._work / "public", self._work / "outbox"]
         before = snapshot(watched)
-        report = self._digest("unchanged", UNCHANGED_AT)
+        report = self._digest(run, at)
         check_report(report, found=self.measured.posts, arrived=0)
         check_untouched(before, snapshot(watched), report)
 
@@ -277,24 +304,46 @@ class Site:
             report = self._digest("new", NEW_AT)
             check_report(report, found=self.measured.posts + len(made), arrived=len(made))
             check_feeds(self._work / "public", [*self._known, *new], new)
+            check_written(report, new)
         finally:
             for post in made:
                 (self._posts / "_posts" / post.name).unlink()
+
+    def serve(self) -> None:
+        """Give new posts to a service, on the store of the last round."""
+        folder = self._posts / "_posts"
+        command = [self._options.python, "-m", "digest", "run", "--config", str(self._work / "config.yaml"), "--json"]
+        _, said = measure(command, self._folder)
+        if json.loads(said)["collected"]["found"] != self.measured.posts:
+            raise WorkNotDone("the posts of the last round are still there")
+        try:
+            self.measured.served = serve_latency(
+                self._options.python,
+                self._work / "config.yaml",
+                folder,
+                self._work / "public" / "feed.xml",
+                category=self._known[-1].category,
+            )
+        except NoAnswer as error:
+            raise WorkNotDone(str(error)) from error
 
 
 def bench(options: Options, say: Callable[[str], None] = lambda text: None) -> list[Measured]:
     """Measure all sizes. Raises WorkNotDone when a run did not do its work."""
     results = []
-    for posts in options.sizes:
+    for posts, categories, new in options.shapes():
         with tempfile.TemporaryDirectory(prefix="digest-bench-") as folder:
             say(f"{posts:,} posts: writing them")
-            site = Site(Path(folder), posts, options)
+            site = Site(Path(folder), posts, options, categories, new)
             for number in range(options.rounds):
                 say(f"{posts:,} posts: round {number + 1} of {options.rounds}")
                 try:
                     site.round()
                 except WorkNotDone as error:
                     raise WorkNotDone(f"{posts:,} posts, round {number + 1}: {error}") from error
+            if options.serve and posts >= SERVED and categories == options.categories:
+                say(f"{posts:,} posts: digest serve")
+                site.serve()
             results.append(site.measured)
     return results
 
@@ -326,12 +375,28 @@ def against_hugo(report: dict[str, Any]) -> list[tuple[str, ...]]:
     for size in report["sizes"]:
         for (run, what), targets in TARGETS.items():
             key = {"wall": "times", "cpu": "times_cpu", "peak": "times_peak"}[what]
-            if size["posts"] not in targets or PEER not in size["runs"][run][key]:
+            if size["posts"] not in targets or size["categories"] == WIDE[1] or PEER not in size["runs"][run][key]:
                 continue
             must, aim = targets[size["posts"]]
             times = size["runs"][run][key][PEER]
             label = f"{size['posts']:,} posts, {RUNS[run]}, {'memory' if what == 'peak' else what}"
             rows.append((label, f"{times:.3f}", f"{must:g}", f"{aim:g}" if aim else "", _verdict(times, must, aim)))
+    return rows
+
+
+def served_rows(report: dict[str, Any]) -> list[tuple[str, ...]]:
+    """As ``against_hugo``, for what ``digest serve`` was given."""
+    must, aim = SERVE_TARGET
+    rows: list[tuple[str, ...]] = []
+    for size in report["sizes"]:
+        if (taken := size.get("served")) is not None:
+            label = f"a new post among {size['posts']:,}, from the folder of `digest serve` to the feed on disk"
+            known = size["posts"] == 17_000
+            rows.append(
+                (label, seconds(taken), seconds(must), seconds(aim), _verdict(taken, must, aim))
+                if known
+                else (label, seconds(taken), "", "", "")
+            )
     return rows
 
 
@@ -368,7 +433,7 @@ def markdown(report: dict[str, Any]) -> str:
     for size in report["sizes"]:
         others = list(size["floors"])
         heads = ["run", "wall", "CPU", "per post", "peak", *(f"× {name}" for name in others)]
-        lines += ["", f"**{size['posts']:,} posts, {size['bytes'] / 1e6:.0f} MB, {size['feeds']} feeds**", ""]
+        lines += ["", f"**{title(size)}**", ""]
         lines += ["| " + " | ".join(heads) + " |", "|---" + "|---:" * (len(heads) - 1) + "|"]
         for name, cost in [*size["floors"].items(), *size["runs"].items()]:
             label = f"{size['new']} new posts" if name == "new" else RUNS.get(name, FLOORS.get(name, "Hugo"))
@@ -379,10 +444,16 @@ def markdown(report: dict[str, Any]) -> str:
     if rows := against_hugo(report):
         lines += ["", "| of Hugo's | measured | must | aim | |", "|---|---:|---:|---:|---|"]
         lines += ["| " + " | ".join(row) + " |" for row in rows]
-    if rows := small_rows(report):
-        lines += ["", "| without an archive | measured | must | aim | |", "|---|---:|---:|---:|---|"]
+    if rows := [*served_rows(report), *small_rows(report)]:
+        lines += ["", "| by itself | measured | must | aim | |", "|---|---:|---:|---:|---|"]
         lines += ["| " + " | ".join(row) + " |" for row in rows]
     return "\n".join(lines) + "\n"
+
+
+def title(size: dict[str, Any]) -> str:
+    """What an archive is."""
+    many = f", {size['categories']:,} categories" if size["categories"] > 100 else ""
+    return f"{size['posts']:,} posts{many}, {size['bytes'] / 1e6:.0f} MB, {size['feeds']:,} feeds"
 
 
 def write_figures(path: Path, text: str) -> None:
@@ -414,7 +485,7 @@ def print_tables(report: dict[str, Any], earlier: dict[str, Any] | None) -> None
         f"{about['system']}, {about['processors']} processors, load {about['load'][0]}, Python {about['python']}"
     )
     for size in report["sizes"]:
-        table = Table(title=f"{size['posts']:,} posts, {size['bytes'] / 1e6:.1f} MB, {size['feeds']} feeds")
+        table = Table(title=title(size))
         for heading in ("run", "wall", "from to", "CPU", "per post", "peak", *(f"× {name}" for name in size["floors"])):
             table.add_column(heading, justify="left" if heading == "run" else "right", no_wrap=True)
         for name, cost in [*size["floors"].items(), *size["runs"].items()]:
@@ -435,7 +506,7 @@ def print_tables(report: dict[str, Any], earlier: dict[str, Any] | None) -> None
         console.print(table)
     for label, times, must, aim, verdict in against_hugo(report):
         console.print(f"{label}: {times} of Hugo's (must {must}, aim {aim or '-'}): {verdict}")
-    for label, value, must, aim, verdict in small_rows(report):
+    for label, value, must, aim, verdict in [*served_rows(report), *small_rows(report)]:
         console.print(f"{label}: {value} (must {must}, aim {aim}): {verdict}")
     if earlier is not None:
         console.print(_comparison(report, earlier))
@@ -482,6 +553,8 @@ def main() -> int:
     parser.add_argument("--rounds", type=positive, default=5, help="rounds for the medians (default %(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="another seed, other posts (default %(default)s)")
     parser.add_argument("--python", default=sys.executable, help="the interpreter whose digest is measured")
+    parser.add_argument("--wide", action="store_true", help="measure an archive with 2,000 categories too")
+    parser.add_argument("--no-serve", action="store_true", help="do not measure digest serve")
     parser.add_argument("--no-hugo", action="store_true", help="do not compare with Hugo, even if it is installed")
     parser.add_argument("--write", type=Path, metavar="FILE", help="put the figures into this Markdown file")
     parser.add_argument("--json", type=Path, metavar="FILE", help="save the figures")
@@ -490,6 +563,7 @@ def main() -> int:
     earlier = json.loads(args.compare.read_text(encoding="utf-8")) if args.compare else None
     program = None if args.no_hugo else hugo.find_hugo()
     options = Options(tuple(args.sizes), args.categories, args.new, args.rounds, args.seed, args.python, program)
+    options = replace(options, serve=not args.no_serve, wide=args.wide)
     try:
         results = bench(options, say=lambda text: print(text, file=sys.stderr, flush=True))
     except WorkNotDone as error:

@@ -8,13 +8,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 from xml.etree import ElementTree
 
 MIN_ITEMS, MAX_ITEMS = 50, 500
 """The program's defaults, which the benchmark does not change."""
 
+FOLDERS = ("feed", "rss", "feeds")
+"""Where the feeds and pages of categories lie."""
 ATOM = "{http://www.w3.org/2005/Atom}"
 _NUMBER = re.compile(r"(\d{18})\.html$")
 
@@ -65,6 +67,15 @@ def check_untouched(before: Snapshot, after: Snapshot, report: Mapping[str, Any]
     if before != after:
         differ = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
         raise WorkNotDone(f"nothing was new, yet {len(differ)} files were touched: {', '.join(differ[:5])}")
+
+
+def check_written(report: Mapping[str, Any], new: Iterable[Known]) -> None:
+    """A run writes only the feeds of categories that ``new`` posts are in."""
+    touched = {post.category for post in new} | {"index"}
+    paths = [PurePosixPath(path) for path in report["feeds"]["written"]]
+    others = [path for path in paths if len(path.parts) == 2 and path.parts[0] in FOLDERS and path.stem not in touched]
+    if others:
+        raise WorkNotDone(f"{others[0]} and {len(others) - 1} others of untouched categories were written")
 
 
 def check_feeds(output: Path, posts: Iterable[Known], new: Iterable[Known] = ()) -> int:

@@ -29,7 +29,7 @@ BENCHMARKS = Path(__file__).parent.parent.parent / "benchmarks"
 @pytest.fixture(scope="module")
 def modules() -> Iterator[dict[str, ModuleType]]:
     """The benchmark's modules, as its scripts find them: beside themselves."""
-    names = ("checks", "make_archive", "hugo", "small", "bench")
+    names = ("checks", "make_archive", "hugo", "small", "latency", "bench")
     sys.path.insert(0, str(BENCHMARKS))
     yield {name: importlib.import_module(name) for name in names}
     sys.path.remove(str(BENCHMARKS))
@@ -214,6 +214,38 @@ def test_touched_files_are_found(modules: dict[str, ModuleType], tmp_path: Path)
         checks.check_untouched(before, before, {"feeds": {"written": ["feed.xml"]}})
 
 
+def test_feeds_of_untouched_categories_are_found(modules: dict[str, ModuleType], known: list[Any]) -> None:
+    """Written although none of the new posts is in them."""
+    check_written, wrong = modules["checks"].check_written, modules["checks"].WorkNotDone
+    right = ["feed.xml", "feed/news.xml", "rss/news.xml", "feeds/news.html", "feeds/index.html", "feeds/all/index.html"]
+    check_written({"feeds": {"written": right}}, known)
+    with pytest.raises(wrong, match=r"feed/other\.json and 0 others"):
+        check_written({"feeds": {"written": [*right, "feed/other.json"]}}, known)
+
+
+def test_a_new_post_reaches_the_feed_of_a_service(modules: dict[str, ModuleType], tmp_path: Path) -> None:
+    """The time is taken until its title is in the file; its own posts are taken away again."""
+    archive, posts = modules["make_archive"], tmp_path / "site"
+    archive.write_archive(posts, archive.make_archive(5, 1, 1, 1))
+    config = tmp_path / "config.yaml"
+    config.write_text(modules["bench"].CONFIG.format(posts=posts, work=tmp_path), encoding="utf-8")
+    feed = tmp_path / "public" / "feed.xml"
+    subprocess.run([sys.executable, "-m", "digest", "run", "--config", str(config)], check=True, capture_output=True)
+    before = sorted(posts.rglob("*"))
+    latency = modules["latency"].serve_latency(sys.executable, config, posts / "_posts", feed, category="news", times=1)
+    assert latency > 0
+    assert sorted(posts.rglob("*")) == before
+
+
+def test_a_service_that_ends_is_reported(modules: dict[str, ModuleType], tmp_path: Path) -> None:
+    """With its last words."""
+    (tmp_path / "feed.xml").write_text("")
+    with pytest.raises(modules["latency"].NoAnswer, match="no such file"):
+        modules["latency"].serve_latency(
+            sys.executable, tmp_path / "none.yaml", tmp_path, tmp_path / "feed.xml", category="x", times=1
+        )
+
+
 def test_wrong_report_is_found(modules: dict[str, ModuleType]) -> None:
     """Other counts than expected, or failures."""
     checks = modules["checks"]
@@ -274,7 +306,7 @@ def test_small_benchmark_does_its_work(
     saved = json.loads(figures.read_text())
     [size] = saved["sizes"]
     assert (size["posts"], size["new"], size["feeds"]) == (60, 7, 15)
-    assert set(size["runs"]) == {"cold", "unchanged", "new"}
+    assert set(size["runs"]) == {"cold", "unchanged", "full", "new"}
     for run in size["runs"].values():
         assert run["wall"] > 0
         assert run["cpu"] > 0
@@ -318,8 +350,8 @@ def test_hugo_is_built_in_turn(modules: dict[str, ModuleType]) -> None:
 def figures(posts: int, times: float) -> dict[str, Any]:
     cost = {"wall": 1.0, "cpu": 2.0, "per_post": 0.001, "peak": 50 << 20}
     ratios = {key: {"list": 3.0, "hugo": times} for key in ("times", "times_cpu", "times_peak")}
-    runs = {run: {**cost, **ratios} for run in ("cold", "unchanged", "new")}
-    size = {"posts": posts, "bytes": 5_000_000, "feeds": 39, "new": 100, "runs": runs}
+    runs = {run: {**cost, **ratios} for run in ("cold", "unchanged", "full", "new")}
+    size = {"posts": posts, "bytes": 5_000_000, "categories": 12, "feeds": 39, "new": 100, "served": 1.5, "runs": runs}
     about = {"date": "2026-11-24T08:00:00+00:00", "system": "Linux", "processors": 2, "load": [0.5], "python": "3.11"}
     return {
         "machine": {**about, "packages": {"lxml": "6"}, "hugo": "v0"},
@@ -356,6 +388,7 @@ def test_figures_are_written_between_their_marks(modules: dict[str, ModuleType],
     assert "earlier" not in text
     assert "| nothing new | 1 s | 2 s | 1 ms | 50 MiB | 3.00 | 0.20 |" in text
     assert "| 17,000 posts, nothing new, wall | 0.200 | 0.12 | 0.08 | missed |" in text
+    assert "a new post among 17,000, from the folder of `digest serve` to the feed on disk | 1.5 s | 2 s" in text
     assert "| `digest --help`, wall | 50 ms | 150 ms | 100 ms | aim reached |" in text
     assert "| one digest of 100 entries rendered, CPU | 12 ms | 20 ms | 8 ms | holds |" in text
     assert "| recipients' messages made from it, a second | 2,000 | 2,500 | 4,000 | missed |" in text
