@@ -529,7 +529,8 @@ def _take_over(connection: Connection, other: int, key: int) -> bool:
         return False
     for table in (consent, delivery, errand):
         connection.execute(update(table).where(table.c.subscriber_key == other).values(subscriber_key=key))
-    connection.execute(delete(subscription).where(subscription.c.subscriber_key == other))
+    for table in (omission, subscription):
+        connection.execute(delete(table).where(table.c.subscriber_key == other))
     connection.execute(delete(subscriber).where(subscriber.c.key == other))
     return True
 

@@ -233,6 +233,19 @@ def test_m11_m12_list_fields_stand_once_and_no_unsubscribing_is_promised_without
     assert len(message.keys()) == len({name.lower() for name in message})
 
 
+@pytest.mark.parametrize("length", [60, 80, 220, 900])
+def test_m6_m11_a_long_link_to_leave_by_is_one_plain_line(make_message: Make, length: int) -> None:
+    """RFC 8058, RFC 2047 section 5: neither folded nor encoded, however long; each field once; what is too long for a
+    line is a fault of the caller."""
+    link = "https://news.example.com/mail/" + "x" * (length - 30)
+    data = header(make_message().to(address="reader@example.org", message_id=ID, unsubscribe=link))
+    assert data.count(b"\r\nList-Unsubscribe: <" + link.encode() + b">\r\n") == 1
+    assert data.count(b"\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n") == 1
+    assert data.lower().count(b"list-unsubscribe:") == 1
+    with pytest.raises(ValueError, match="not fit for a header field"):
+        make_message().to(address="reader@example.org", message_id=ID, unsubscribe=link + "x" * 1_000)
+
+
 def test_m13_machines_are_told_not_to_answer(make_message: Make) -> None:
     message = parsed(make_message().to(address="a@example.org", message_id=ID))
     assert message["Auto-Submitted"] == "auto-generated"
