@@ -93,9 +93,8 @@ class FolderTransport:
     @contextmanager
     def _written(self, message: bytes) -> Iterator[str]:
         """A temporary file with the message, safely on disk; gone afterwards unless it was renamed."""
-        descriptor, temporary = tempfile.mkstemp(_SUFFIX, _PREFIX, self._folder)
+        descriptor, temporary = self._locked_file()
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)  # as long as it is held, nobody takes the file for a leftover
             os.fchmod(descriptor, 0o644)
             rest = memoryview(message)
             while rest:
@@ -106,6 +105,15 @@ class FolderTransport:
             os.close(descriptor)
             with suppress(OSError):
                 Path(temporary).unlink()
+
+    def _locked_file(self) -> tuple[int, str]:
+        """A new file that nobody takes for a leftover as long as it is open."""
+        while True:
+            descriptor, temporary = tempfile.mkstemp(_SUFFIX, _PREFIX, self._folder)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if os.fstat(descriptor).st_nlink:
+                return descriptor, temporary
+            os.close(descriptor)  # somebody swept it away before it was locked
 
     @contextmanager
     def _explained(self) -> Iterator[None]:

@@ -189,6 +189,23 @@ def test_what_a_killed_process_left_is_removed_and_what_a_living_one_writes_is_n
         assert listing(tmp_path) == [".digest-alive.tmp", "1@news.test.eml", "note.tmp"]
 
 
+def test_a_file_swept_away_before_it_was_locked_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process starts, and sweeps, in between making and locking."""
+    lock, swept = fcntl.flock, []
+
+    def late(descriptor: int, operation: int) -> None:
+        if operation == fcntl.LOCK_EX and len(swept) < 3:
+            [leftover] = (tmp_path / "outbox").glob(".digest-*")
+            leftover.unlink()
+            swept.append(leftover)
+        lock(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    assert send(FolderTransport(tmp_path / "outbox")).text
+    assert len(swept) == 3
+    assert [path.suffix for path in (tmp_path / "outbox").iterdir()] == [".eml"]
+
+
 def test_threads_may_share_it(tmp_path: Path) -> None:
     transport = FolderTransport(tmp_path / "outbox")
     threads = [
