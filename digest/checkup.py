@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from digest.app import App, opened, smtp_transport
 from digest.config import Settings, load
+from digest.config.loading import TOKEN_VARIABLE
 from digest.errors import ConfigError, ProbeError, StoreError
 from digest.jobs.check import (
     Check,
@@ -216,6 +217,7 @@ class _Checkup:
                         is_folder=place.is_folder,
                         is_writable=place.is_writable,
                         free=place.free,
+                        little=int(settings.watch.min_free),
                     )
                 )
 
@@ -238,6 +240,13 @@ class _Checkup:
                 else settings.subscriptions.secret_file,
                 False,
                 "forge links in mails",
+                True,
+            ),
+            (
+                "watch.token_file",
+                None if os.environ.get(TOKEN_VARIABLE) else settings.watch.token_file,
+                True,
+                "see the status page",
                 True,
             ),
             ("store", settings.store.path, False, "read addresses", False),
@@ -270,7 +279,9 @@ class _Checkup:
             yield self._check("network", "SMTP", self._smtp)
             yield self._check("network", "SPF", partial(check_network.judge_spf, sender, names))
             yield self._check("network", "DKIM", partial(check_network.judge_dkim, keys, names))
-            yield self._check("network", "DMARC", partial(check_network.judge_dmarc, sender, signers, names))
+            for domain in self._authors():  # mails about subscriptions may come from a domain of their own
+                author = replace(sender, author=domain)
+                yield self._check("network", "DMARC", partial(check_network.judge_dmarc, author, signers, names))
             yield self._check("network", "MX", partial(check_network.judge_mailboxes, sender, names))
         else:
             for name in ("SMTP", "SPF", "DKIM", "DMARC", "MX"):
@@ -291,12 +302,16 @@ class _Checkup:
             app = self._app()
         except StoreError:
             return _Facts(has_published=published)
-        has_secret = bool(os.environ.get(VARIABLE)) or settings.subscriptions.secret_file.is_file()
-        return _Facts(
-            has_readers=app.store.knows_somebody(),
-            has_published=published,
-            stranger=app.readership.links.unsubscribe(0, 0) if has_secret else None,
-        )
+        return _Facts(has_readers=app.store.knows_somebody(), has_published=published, stranger=self._stranger(app))
+
+    def _stranger(self, app: App) -> str | None:
+        """A secret that cannot be read is told of by what needs it."""
+        if not os.environ.get(VARIABLE) and not self._settings.subscriptions.secret_file.is_file():
+            return None
+        try:
+            return app.readership.links.unsubscribe(0, 0)
+        except ConfigError:
+            return None
 
     def _check(self, group: str, name: str, ask: Callable[[], Finding | Iterable[Finding]]) -> Check:
         return Check(group=group, name=name, ask=ask, network=True)
@@ -336,6 +351,12 @@ class _Checkup:
             envelope=(mail.bounce_address or self._settings.sender).address,
             relay=str(mail.host),
         )
+
+    def _authors(self) -> tuple[str, ...]:
+        """Domains of From addresses."""
+        settings = self._settings
+        others = (settings.subscriptions_sender.domain,) if settings.subscriptions.enabled else ()
+        return tuple(dict.fromkeys((settings.sender.domain, *others)))
 
     def _one_click(self) -> Iterator[Finding]:
         from digest.jobs.check_network import judge_one_click

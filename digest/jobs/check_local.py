@@ -25,6 +25,9 @@ class Room:
     is_folder: bool
     is_writable: bool
     free: int
+    """Octets."""
+    little: int = LITTLE_ROOM
+    """Octets below which it is worth a warning."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -113,7 +116,7 @@ def judge_room(room: Room) -> Finding:
         return problem(name, f"{where} cannot be written by this user", "change its owner or its permissions")
     if room.free < NO_ROOM:
         return problem(name, f"{where}: the disk is full, {megabytes(room.free)} are free", "make room")
-    if room.free < LITTLE_ROOM:
+    if room.free < room.little:
         return warning(name, f"{where}: only {megabytes(room.free)} are free", "make room soon")
     made = "writable" if room.exists else "made when it is needed"
     return ok(name, f"{where}: {made}, {megabytes(room.free)} free")

@@ -212,6 +212,27 @@ def test_the_network(site: Site, certificate: Path, monkeypatch: pytest.MonkeyPa
     assert (verdicts["DKIM keys"], verdicts["DKIM"], verdicts["clock"]) == ("skipped", "skipped", "warning")
 
 
+def test_mails_about_subscriptions_have_a_sender_too(site: Site, certificate: Path) -> None:
+    """Whose domain needs a policy of its own, if it is another."""
+    config = SMTP.format(web="https://localhost:1", port=closed_port(), ca=certificate)
+    site.configure(config + "subscriptions: {sender: s@other.test}\n")
+    with name_server(ZONE) as resolver, time_server() as clock:
+        report = check_up(site.folder / "config.yaml", Wanted(seconds=20.0, resolver=resolver, time_server=clock))
+    verdicts = [finding.verdict.value for finding in report.findings if finding.name == "DMARC"]
+    assert verdicts == ["ok", "problem"]
+
+
+def test_secrets_of_no_use(site: Site) -> None:
+    """One that cannot be understood costs what is signed with it; a token that is not there is named."""
+    site.configure(CONFIG + "watch: {token_file: none}\n")
+    (site.folder / "var").mkdir()
+    (site.folder / "var" / "secret").write_text("short")
+    found = check(site, offline=True)
+    assert found["List-Unsubscribe"].verdict.value == "problem"
+    assert found["files"].verdict.value == "ok"
+    assert "there is no such file" in found["secret watch.token_file"].says
+
+
 def test_no_network(site: Site) -> None:
     """Nobody answers: findings, no errors. Pages that nobody uses yet are not a problem."""
     site.configure(CONFIG.replace("https://news.example.com", f"http://127.0.0.1:{closed_port()}"))
