@@ -315,6 +315,8 @@ def serve(config: Path, options: ServeOptions, *, say: Callable[[str], None]) ->
         code = serving.run(listener)
     if serving.reload and code == 0:
         _start_again(listener)
+    elif listener is not None:
+        listener.close()
     return code
 
 

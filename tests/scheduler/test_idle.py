@@ -1,0 +1,49 @@
+"""What digest serve costs while nothing happens, with 17,000 posts."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.scheduler.serve_process import get, serving, write_site
+
+POSTS = 17_000
+MEGABYTE = 1024 * 1024
+
+
+def usage(process: int) -> tuple[int, float]:
+    """Bytes in memory, and seconds of processor time of the process and of those that it waited for."""
+    fields = Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(") ")[2].split()
+    ticks = sum(int(field) for field in fields[11:15])
+    return int(fields[21]) * os.sysconf("SC_PAGE_SIZE"), ticks / os.sysconf("SC_CLK_TCK")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
+def test_it_idles_in_little_memory_and_time(tmp_path: Path, record_property: pytest.RecordProperty) -> None:
+    """Under 150 MB, and under 1 % of a processor, the run of every five minutes included."""
+    write_site(tmp_path, posts=0)
+    for number in range(POSTS):
+        day = f"2026-{1 + number % 10:02}-{1 + number // 10 % 28:02}"
+        (tmp_path / "posts" / "_posts" / f"{day}-{number}.md").write_text(
+            f"---\ntitle: 标题 {number}\ndate: {day} 08:00:00 +0800\ncategories: c{number % 40}\n---\n> 摘要。\n",
+            encoding="utf-8",
+        )
+    with serving(tmp_path) as served:
+        port = served.port()
+        served.wait_for(f"{POSTS} arrived")
+        assert get(port, "/feed.xml")[0] == 200
+        time.sleep(20)  # the mail of the first edition, the last of the start
+        began, (_, before) = time.monotonic(), usage(served.process.pid)
+        time.sleep(300)
+        memory, after = usage(served.process.pid)
+        share = (after - before) / (time.monotonic() - began)
+        served.signal(signal.SIGTERM)
+        assert served.ends() == 0
+    record_property("idle", f"{memory / MEGABYTE:.0f} MB, {share:.2%} of a processor")
+    assert memory < 150 * MEGABYTE
+    assert share < 0.01, f"{share:.2%} of a processor"
