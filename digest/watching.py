@@ -24,6 +24,7 @@ DOUBT = "doubt"
 _NAMED = 3
 _TEXT_LIMIT = 400
 _SUBJECT_LIMIT = 120
+_LABEL_LIMIT = 60
 
 # ------------------------------------------------------------------- facts
 
@@ -81,15 +82,21 @@ class EditionMail:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Freshness:
-    """How new a category is; the empty name stands for all posts."""
+    """How new a category is."""
 
-    category: str
+    category: str | None
+    """None stands for all posts; a category's name may be empty."""
     published: datetime | None
     """Date of its newest post."""
     arrived: datetime | None
     """When a post last came in."""
     recent: int
     """Posts that came in lately."""
+
+    @property
+    def label(self) -> str:
+        """As people see it."""
+        return "all posts" if self.category is None else cut(clean_line(self.category), _LABEL_LIMIT) or "(no name)"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

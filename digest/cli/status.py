@@ -57,7 +57,7 @@ def _lines(status: Status) -> Iterator[str]:
         waits = "" if seen.next_due is None else f"; the next one is tried {local.time(seen.next_due)}"
         yield from _section("mail, all editions", [f"{_counted(status)}{waits}"])
         posts = [
-            f"{local.time(each.arrived)}  {each.category or 'all posts'}: {each.recent} in seven days"
+            f"{local.time(each.arrived)}  {each.label}: {each.recent} in seven days"
             + ("; silent" if each.category in seen.silent else "")
             for each in seen.categories[: _CATEGORIES + 1]
             if each.arrived is not None

@@ -72,7 +72,7 @@ class Overview:
     past_alarms: tuple[KeptAlarm, ...] = ()
     """Those of the last week that are over."""
     categories: tuple[Freshness, ...] = ()
-    """All posts first, with the empty name."""
+    """All posts first."""
     silent: frozenset[str] = frozenset()
     """Those of the categories that are silent against their habits."""
     readers: dict[tuple[str, str], int] | None = None

@@ -140,10 +140,10 @@ class Watch(Part):
                 connection.execute(query.where(among(connection, post_category.c.name, names))).all() if names else []
             )
             rows = {row.name: row for row in (*named, *connection.execute(busiest))}
-        chosen = list(rows.values())[: max(limit, len(named))]
+        chosen = list(rows.values())[:limit]
         everything = sum(self.arrivals(since).values())
         return [
-            Freshness(category="", published=whole[0], arrived=whole[1], recent=everything),
+            Freshness(category=None, published=whole[0], arrived=whole[1], recent=everything),
             *(Freshness(category=r.name, published=r.published, arrived=r.arrived, recent=r.recent) for r in chosen),
         ]
 

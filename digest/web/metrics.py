@@ -121,20 +121,21 @@ class _Figures(Collector):
         yield from _process(self._live())
 
     def _freshness(self, now: datetime) -> Iterable[Metric]:
-        """The empty category stands for all posts."""
+        """By category and feed, of which no two are the same, however strange a category's name is; ``feed.xml`` is
+        that of all posts."""
         texts = {
             "digest_newest_post_age_seconds": "Seconds since the date of the newest post.",
             "digest_newest_arrival_age_seconds": "Seconds since a post last came in.",
             "digest_published_age_seconds": "Seconds since the Atom feed was last put in place.",
         }
-        families = {name: GaugeMetricFamily(name, text, labels=("category",)) for name, text in texts.items()}
+        families = {name: GaugeMetricFamily(name, text, labels=("category", "feed")) for name, text in texts.items()}
         stems = {row.name: row.stem for row in self._store.feeds() if row.kind == "category"}
         for each in self._store.freshness(self._names, now - _WEEK, CATEGORIES):
-            path = f"feed/{stems.get(each.category, '')}.xml" if each.category else "feed.xml"
+            path = "feed.xml" if each.category is None else f"feed/{stems.get(each.category, '')}.xml"
             moments = (each.published, each.arrived, self._published(path))
             for family, moment in zip(families.values(), moments, strict=True):
                 if moment is not None:
-                    family.add_metric((each.category,), (now - moment).total_seconds())
+                    family.add_metric((each.label, path), (now - moment).total_seconds())
         return families.values()
 
     def _published(self, path: str) -> datetime | None:

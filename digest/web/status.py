@@ -121,7 +121,7 @@ def context_of(seen: Seen) -> dict[str, object]:
         "next_mail": "" if overview.next_due is None else local.time(overview.next_due),
         "categories": [
             {
-                "name": each.category or "all posts",
+                "name": each.label,
                 "published": local.time(each.published),
                 "arrived": local.time(each.arrived),
                 "recent": str(each.recent),

@@ -94,13 +94,13 @@ def test_volumes_are_counted_by_category_and_quarter(store, make) -> None:
 def test_freshness_names_what_is_asked_for_and_what_is_busy(store, make) -> None:
     """First all posts, then the named categories, then the busiest, and never more than the limit."""
     assert [(each.category, each.published, each.recent) for each in store.freshness([], make.ago(days=7), 5)] == [
-        ("", None, 0)
+        (None, None, 0)
     ]
     for n, category in enumerate(["quiet", "busy", "busy", "busy", "some", "some"]):
         make.add(store, make.arrival(f"p{n}", categories=(category,), first_seen=make.ago(minutes=n)))
     make.add(store, make.arrival("old", categories=("old",), first_seen=make.ago(days=30)))
     found = store.freshness(["old"], make.ago(days=7), 3)
-    assert [(each.category, each.recent) for each in found] == [("", 6), ("old", 0), ("busy", 3), ("some", 2)]
+    assert [(each.category, each.recent) for each in found] == [(None, 6), ("old", 0), ("busy", 3), ("some", 2)]
     assert found[2].arrived == make.ago(minutes=1)
     assert found[2].published == make.ago(hours=1)
 

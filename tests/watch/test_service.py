@@ -67,8 +67,8 @@ def test_figures_are_for_this_machine(service: Process) -> None:
     assert found["digest_posts_collected_total", ()] == 3
     assert found["digest_files_written_total", ()] > 10
     assert found["digest_run_seconds_count", ()] >= 1
-    assert found["digest_newest_post_age_seconds", (("category", "macro"),)] > 0
-    assert found["digest_published_age_seconds", (("category", ""),)] < 600
+    assert found["digest_newest_post_age_seconds", (("category", "macro"), ("feed", "feed/macro.xml"))] > 0
+    assert found["digest_published_age_seconds", (("category", "all posts"), ("feed", "feed.xml"))] < 600
     assert found["digest_slot_late", (("digest", "daily"),)] == 0
     assert found["digest_beat_age_seconds", (("part", "mail"),)] < 60
     assert found["digest_send_errors_recent", (("class", "dead"),)] == 0

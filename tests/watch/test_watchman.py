@@ -155,6 +155,23 @@ def test_figures_hold_what_was_refused(watchman: Watchman) -> None:
     assert len(samples) < 200
 
 
+@pytest.mark.parametrize("name", ["", "all posts", "名" * 300, 'a"b\\c', "../../etc/passwd"])
+def test_no_two_figures_are_the_same(watchman: Watchman, name: str) -> None:
+    """Prometheus refuses all of them otherwise; whatever categories are called."""
+    from tests.store.conftest import Maker
+
+    make = Maker()
+    for number, category in enumerate([name, "(no name)", f"{name}x", "名" * 301]):
+        make.add(watchman.service.store, make.arrival(f"p{number}", categories=(category,)))
+    samples = [
+        (sample.name, tuple(sample.labels.items()))
+        for family in text_string_to_metric_families(watchman.figures().decode())
+        for sample in family.samples
+    ]
+    assert len(samples) == len(set(samples))
+    assert all(len(value) < 300 for _, labels in samples for _, value in labels)
+
+
 def test_whoever_asks_all_day_learns_nothing_sooner(monkeypatch: pytest.MonkeyPatch) -> None:
     """Checks and figures are made once in a while, however many ask."""
     asked: list[int] = []
