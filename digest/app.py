@@ -325,6 +325,8 @@ class Previewed:
 
     preview: Preview
     zone: ZoneInfo
+    folder: Path
+    """Where files go that nobody wants elsewhere: beside the outbox, which no generator publishes."""
     files: dict[str, tuple[str, bytes]]
     """Names and contents, by what they are: ``html``, ``txt``, ``eml`` of the mail, ``page`` of the web."""
     send: Callable[[], SentTest] | None
@@ -350,6 +352,7 @@ def preview(
         return Previewed(
             preview=found,
             zone=settings.site.timezone,
+            folder=settings.mail.folder.parent / "preview",
             files=files_of_preview(found, app.preview_mail(found)),
             send=None if to is None else partial(app.test_message(found, to).send, app.real_transport()),
         )

@@ -29,7 +29,7 @@ SHOWN = 10
 @config_option
 @click.option("--digest", help="Which one; needed if there are several.")
 @click.option("--as-of", metavar="TIME", help="Pretend it is then, as for digest run.")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder of the files; var/preview beside the config.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder of the files; preview beside mail.folder.")
 @click.option("--to", metavar="ADDRESS", help="Send the mail to this address as a test.")
 @click.option("--no-open", is_flag=True, help="Open no browser.")
 @click.option("--verbose", is_flag=True, help="List every post that was left out.")
@@ -53,7 +53,7 @@ def command(
 
     with terminal_progress(enabled=not as_json) as progress:
         found = preview(config, digest, as_of=as_of, to=to, progress=progress)
-    folder = out or config.parent / "var" / "preview"
+    folder = out or found.folder
     files = {what: folder / name for what, (name, _) in found.files.items()}
     for what, path in files.items():
         write_file(path, found.files[what][1], "name another folder with --out")

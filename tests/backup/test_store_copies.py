@@ -332,6 +332,32 @@ def test_a_copy_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "new.db").exists()
 
 
+def test_a_copy_of_an_earlier_version_is_brought_up_to_date(other_url: str, tmp_path: Path) -> None:
+    """Whichever kind of store it goes into."""
+    from alembic import command
+    from alembic.config import Config
+
+    from digest.store.connect import open_sqlite
+    from digest.store.versions import MIGRATIONS
+
+    with (
+        closing(open_sqlite(tmp_path / "old.db", busy_timeout=5)) as database,
+        database.writing() as connection,
+    ):
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS))
+        config.set_main_option("path_separator", "os")
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0003")
+        connection.execute(text("INSERT INTO meta (name, value) VALUES ('rules', 'f')"))
+    inventory = copy_out(f"sqlite:///{tmp_path}/old.db", tmp_path / "copy.db")
+    assert inventory.schema == "0003"
+    take_in(other_url, tmp_path / "copy.db", made_at=NOW, sent_until=None, now=NOW)
+    assert ("rules", "f") in rows(other_url)["meta"]
+    with open_store(other_url) as store:
+        assert store.rules() == "f"
+
+
 def test_there_is_nothing_to_copy(tmp_path: Path) -> None:
     """And nothing is made by asking."""
     with pytest.raises(StoreError, match="there is no such database"):

@@ -70,6 +70,17 @@ def test_from_init_to_the_first_dry_run(site: Path) -> None:
     assert set(site.rglob("*")) - before == {site / "config.yaml"}
 
 
+def test_from_init_to_the_first_mail(site: Path) -> None:
+    """The preview shows it, and leaves its files where no generator publishes them."""
+    jekyll(site)
+    before = set(site.iterdir())
+    assert run("init", folder=site).returncode == 0
+    result = run("preview", "--no-open", folder=site)
+    assert result.returncode == 0, result.stderr
+    assert set(site.iterdir()) - before == {site / "config.yaml", site / ".digest"}
+    assert list((site / ".digest" / "preview").glob("*.eml"))
+
+
 def test_report_says_what_was_found_and_what_comes_next(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Values with their origins, categories with counts, the switch, the next commands."""
     jekyll(site, "title: A\nurl: https://e.com\nplugins: [jekyll-feed]\nfeed: {path: atom.xml}\n")
