@@ -15,6 +15,9 @@ from zoneinfo import ZoneInfo
 from make_archive import make_archive
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from digest.edition import Edition
     from digest.languages import CatalogueLanguage
     from digest.models import KnownPost
     from digest.render.mail import Mail
@@ -36,13 +39,23 @@ def bench_help(python: str = sys.executable, times: int = 15) -> float:
 
 
 def bench_edition(times: int = 20) -> float:
-    """Seconds of CPU for one digest with ``ENTRIES`` posts: chosen, rendered as HTML and text, put into MIME."""
+    """Seconds of CPU for one digest with ``ENTRIES`` entries: rendered as HTML and text, put into MIME."""
+    edition = _edition(_posts())
+    return _cpu(lambda: _message(_render(edition)), times)
+
+
+def bench_choice(times: int = 20) -> float:
+    """Seconds of CPU to choose that digest's posts: grouped into stories, ranked, put into sections."""
     posts = _posts()
-    _message(_render(posts))  # templates and libraries are loaded once a run
+    return _cpu(lambda: _edition(posts), times)
+
+
+def _cpu(work: Callable[[], object], times: int) -> float:
+    work()  # templates and libraries are loaded once a run
     taken = []
     for _ in range(times):
         began = time.process_time()
-        _message(_render(posts))
+        work()
         taken.append(time.process_time() - began)
     return median(taken)
 
@@ -51,7 +64,7 @@ def bench_messages(count: int = 5_000) -> float:
     """Messages a second, each for a recipient of its own, made from one digest."""
     from digest.render.message import message_id
 
-    message = _message(_render(_posts()))
+    message = _message(_render(_edition(_posts())))
     began = time.process_time()
     for number in range(count):
         address = f"reader-{number}@example.org"
@@ -61,7 +74,12 @@ def bench_messages(count: int = 5_000) -> float:
 
 
 def small(python: str = sys.executable) -> dict[str, float]:
-    return {"help": bench_help(python), "edition": bench_edition(), "messages": bench_messages()}
+    return {
+        "help": bench_help(python),
+        "choice": bench_choice(),
+        "edition": bench_edition(),
+        "messages": bench_messages(),
+    }
 
 
 def _posts() -> list[KnownPost]:
@@ -110,12 +128,11 @@ def _templates() -> FolderTemplates:
     return FolderTemplates(_language())
 
 
-def _render(posts: list[KnownPost]) -> Mail:
-    from digest.edition import Imprint, Limits, build_edition
-    from digest.render.mail import render_mail
+def _edition(posts: list[KnownPost]) -> Edition:
+    from digest.edition import build_edition
 
     day = posts[0].published.astimezone(ZONE).date()
-    edition = build_edition(
+    return build_edition(
         posts,
         digest="daily",
         title="Benchmark",
@@ -123,6 +140,12 @@ def _render(posts: list[KnownPost]) -> Mail:
         days=(day, day),
         frozen_at=posts[0].published + timedelta(hours=1),
     )
+
+
+def _render(edition: Edition) -> Mail:
+    from digest.edition import Imprint, Limits
+    from digest.render.mail import render_mail
+
     site = "https://posts.example.com"
     imprint = Imprint(site_title="Benchmark", site_url=site, pages_url=f"{site}/", zone=ZONE)
     return render_mail(edition, imprint, _templates(), _language(), Limits(items=ENTRIES))

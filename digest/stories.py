@@ -20,7 +20,8 @@ from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations, product
+from functools import lru_cache
+from itertools import product
 from math import fsum, log, sqrt
 from typing import TypeVar
 
@@ -79,8 +80,8 @@ class Telling:
 class _Features:
     vector: Mapping[str, float]
     """Weights of shingles; of length 1."""
-    title: tuple[str, ...]
-    """Shingles of the title alone."""
+    title: tuple[tuple[str, float], ...]
+    """Shingles of the title alone, with their weights."""
     stated: Mapping[str, frozenset[str]]
     """Exact values in the title by unit."""
     known: Mapping[str, frozenset[str]]
@@ -124,19 +125,19 @@ class Stories:
         texts = [f"{telling.title} | {telling.summary[:_SUMMARY_LIMIT]}" for telling in tellings]
         known = [_quantities(text) for text in texts]
         marks = [_marks(quantities, text) for quantities, text in zip(known, texts, strict=True)]
-        titles = [tuple(_shingles(telling.title)) for telling in tellings]
-        self._weights = {
+        weights = {
             shingle: weight if count > 1 else weight * _ALONE for shingle, (weight, count) in _weighed(shingles).items()
         }
+        titles = [tuple([(each, weights[each]) for each in _shingles(telling.title)]) for telling in tellings]
         self._rarity = _rarity(marks)
         self._features = [
             _Features(
-                vector=_unit(counts, self._weights),
+                vector=_unit(counts, weights),
                 title=title,
                 stated=_quantities(telling.title, exact=True),
                 known=quantities,
                 marks=theirs,
-                weight=fsum(self._weights[shingle] for shingle in title),
+                weight=fsum([weight for _, weight in title]),
                 codes=telling.codes,
             )
             for counts, title, quantities, theirs, telling in zip(shingles, titles, known, marks, tellings, strict=True)
@@ -166,10 +167,11 @@ class Stories:
         return sum(values) / len(values)
 
     def _compare(self, one: _Features, other: _Features) -> float:
-        there, back = self._found(one, other), self._found(other, one)
+        there = _found(one, other)
+        back = _found(other, one) if there else 0.0
         if not there or not back:
             return 0.0  # a title that has nothing to do with the other post: a shared boilerplate
-        shared = fsum(self._rarity[mark] for mark in one.marks & other.marks)
+        shared = fsum([self._rarity[mark] for mark in one.marks & other.marks])
         conflicts = _conflicts(one, other) + _conflicts(other, one)
         if one.codes and other.codes and not one.codes & other.codes:
             conflicts += 1
@@ -180,30 +182,30 @@ class Stories:
             - _CONFLICT * min(conflicts, 2)
         )
 
-    def _found(self, one: _Features, other: _Features) -> float:
-        """How much of a title another post has in it, from 0 to 1."""
-        if not one.weight:
-            return 0.0
-        return fsum(self._weights[shingle] for shingle in one.title if shingle in other.vector) / one.weight
-
     def _candidates(self, across: int | None) -> list[tuple[int, int]]:
         """Pairs of places that share rare shingles; with ``across`` only those on both sides of it."""
         index: dict[str, list[tuple[int, float]]] = defaultdict(list)
         for place, features in enumerate(self._features):
             for shingle, weight in features.vector.items():
                 index[shingle].append((place, weight))
-        shared: dict[tuple[int, int], float] = defaultdict(float)
+        shared: list[dict[int, float]] = [{} for _ in self._features]
         most = max(_MOST_POSTS, len(self._features) // 10)
         for posts in index.values():
             if 1 < len(posts) <= most:
-                if across is None:
-                    pairs: Iterable[tuple[tuple[int, float], tuple[int, float]]] = combinations(posts, 2)
-                else:
-                    middle = bisect_left(posts, (across,))
-                    pairs = product(posts[:middle], posts[middle:])
-                for (one, weight), (other, weight_too) in pairs:
-                    shared[one, other] += weight * weight_too
-        return sorted(pair for pair, common in shared.items() if common >= _PROMISING)
+                middle = len(posts) if across is None else bisect_left(posts, (across,))
+                for place, (one, weight) in enumerate(posts[:middle], 1):
+                    row = shared[one]
+                    for other, weight_too in posts[place:] if across is None else posts[middle:]:
+                        row[other] = row.get(other, 0.0) + weight * weight_too
+        return [(one, other) for one, row in enumerate(shared) for other in sorted(row) if row[other] >= _PROMISING]
+
+
+def _found(one: _Features, other: _Features) -> float:
+    """How much of a title another post has in it, from 0 to 1."""
+    if not one.weight:
+        return 0.0
+    vector = other.vector
+    return fsum([weight for shingle, weight in one.title if shingle in vector]) / one.weight
 
 
 def _counted(telling: Telling) -> dict[str, int]:
@@ -292,5 +294,7 @@ def _unit(counts: Mapping[str, int], weights: Mapping[str, float]) -> dict[str, 
     return {shingle: weight / length for shingle, weight in vector.items()}
 
 
+@lru_cache(maxsize=1024)
 def _folded(text: str) -> str:
+    """A text is looked at several times."""
     return unicodedata.normalize("NFKC", text).casefold()

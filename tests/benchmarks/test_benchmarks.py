@@ -356,7 +356,7 @@ def figures(posts: int, times: float) -> dict[str, Any]:
     return {
         "machine": {**about, "packages": {"lxml": "6"}, "hugo": "v0"},
         "rounds": 5,
-        "small": {"help": 0.05, "edition": 0.012, "messages": 2000.0},
+        "small": {"help": 0.05, "choice": 0.01, "edition": 0.012, "messages": 2000.0},
         "sizes": [{**size, "floors": {"list": cost, "hugo": cost}}],
     }
 
@@ -390,7 +390,8 @@ def test_figures_are_written_between_their_marks(modules: dict[str, ModuleType],
     assert "| 17,000 posts, nothing new, wall | 0.200 | 0.12 | 0.08 | missed |" in text
     assert "a new post among 17,000, from the folder of `digest serve` to the feed on disk | 1.5 s | 2 s" in text
     assert "| `digest --help`, wall | 50 ms | 150 ms | 100 ms | aim reached |" in text
-    assert "| one digest of 100 entries rendered, CPU | 12 ms | 20 ms | 8 ms | holds |" in text
+    assert "| that digest rendered (HTML, text, MIME), CPU | 12 ms | 20 ms | 8 ms | holds |" in text
+    assert "| the posts of a digest of 100 entries grouped and ranked, CPU | 10 ms |  |  |  |" in text
     assert "| recipients' messages made from it, a second | 2,000 | 2,500 | 4,000 | missed |" in text
     page.write_text("no marks")
     with pytest.raises(ValueError, match="no marks"):
