@@ -13,7 +13,7 @@ import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -526,8 +526,11 @@ def _offset(path: Path) -> tuple[str, str, str] | None:
 def _census(posts: Sequence[Post], left_out: int, root: Path, site: Site) -> Census:
     counted = Counter(name for post in posts for name in dict.fromkeys(post.categories))
     built = root / site.built if site.built else None
+    week = max((post.published for post in posts), default=None)
+    recent = [] if week is None else [post for post in posts if week - post.published < timedelta(days=7)]
     return Census(
         posts=len(posts),
+        a_day=len(recent) // 7,
         left_out=left_out,
         categories=tuple(sorted(counted.items(), key=lambda item: (-item[1], item[0]))),
         matching=_matching(posts, built, site) if built is not None and built.is_dir() and posts else None,

@@ -16,6 +16,8 @@ _PLAIN = re.compile(r"[^\W\d_](?:[\w ()./+·—–’\"'，。、：；！？（
 _ADDRESS = re.compile(r"(?:https?://|\.?/|\.\w)[\w./~%:=@+-]*[\w/]|\.{1,2}(?:/[\w./-]*\w)?")
 _NOT_TEXT = frozenset({"true", "false", "yes", "no", "on", "off", "null", "y", "n"})
 _COLUMN = 37
+BUSY = 100
+"""Posts a day from which on whole posts would fill a feed in less than a day."""
 _NAMES = {"jekyll": "Jekyll", "hugo": "Hugo", "hexo": "Hexo"}
 
 
@@ -28,6 +30,8 @@ class Census:
     """Files that give no post: drafts, future ones, broken ones."""
     categories: tuple[tuple[str, int], ...] = ()
     """Name and number of posts, the largest first."""
+    a_day: int = 0
+    """Posts a day, in the newest week."""
     matching: int | None = None
     """How many of the posts' addresses the built site has; None if it is not there."""
 
@@ -66,7 +70,7 @@ def draft_config(site: Site, census: Census, place: Place) -> str:
         *_posts(site, census, place),
         "",
         *_categories(census),
-        *_feeds(site),
+        *_feeds(site, census),
         "digests:",
         *_keys(("daily:", "any name; several digests can stand side by side")),
         *_keys(("  schedule: daily 08:00", "or: weekdays 07:30, weekly sat 08:00; in the time zone above")),
@@ -158,7 +162,7 @@ def _categories(census: Census) -> list[str]:
     return [*lines, ""]
 
 
-def _feeds(site: Site) -> list[str]:
+def _feeds(site: Site, census: Census) -> list[str]:
     feed = site.feed
     if feed is None:
         return []
@@ -167,7 +171,11 @@ def _feeds(site: Site) -> list[str]:
         lines += _keys((f"min_items: {min(feed.limit, 10_000)}", f"as many as {feed.maker} has"))
         if feed.limit > 500:
             lines += _keys((f"max_items: {min(feed.limit, 10_000)}", ""))
-    if feed.full_text:
+    if feed.full_text and census.a_day >= BUSY:
+        lines += _keys(
+            ("full_text: false", f"{feed.maker} has whole posts; with {census.a_day:,} a day they would not fit")
+        )
+    elif feed.full_text:
         lines += _keys(("full_text: true", f"as {feed.maker} does; false: summaries only"))
     if feed.tags:
         names = feed.tags if isinstance(feed.tags, tuple) else ()

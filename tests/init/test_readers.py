@@ -280,6 +280,14 @@ def test_limits_of_the_present_feed_are_kept() -> None:
     }
 
 
+def test_a_busy_site_gets_summaries() -> None:
+    """Whole posts would push a day's posts out of the feed within hours; the file says why."""
+    feed = PresentFeed(maker="jekyll-feed", paths=("feed.xml",), full_text=True, ids="jekyll-feed")
+    text = draft_config(Site(generator="jekyll", feed=feed), Census(posts=9000, a_day=300), PLACE)
+    assert yaml.safe_load(text)["feeds"] == {"full_text": False}
+    assert "with 300 a day they would not fit" in text
+
+
 @pytest.mark.parametrize(
     ("feed", "words"),
     [
