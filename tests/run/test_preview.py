@@ -179,6 +179,20 @@ def test_it_works_beside_a_run(busy: Site) -> None:
         assert shown(busy, "--as-of", "2026-11-24 18:00").report["balance"]["arrived"] == 1
 
 
+@pytest.mark.postgres
+def test_nothing_is_marked_on_a_server_either(site: Site, postgres_url: str) -> None:
+    """Beside a run that holds the right to run there."""
+    site.configure(CONFIG + f"store: {postgres_url}\n")
+    site.some_posts()
+    assert site.run().code == 0
+    site.post("2026-11-24-third.md", title="铜价大跌", date="2026-11-24 09:30:00 +0800", link="http://x.example.com/3")
+    with open_store(postgres_url) as store, store.exclusive("digest run"):
+        assert shown(site, "--as-of", "2026-11-25 08:00").report["balance"]["arrived"] == 1
+        assert store.count_posts() == 3
+        assert store.edition("daily", "2026-11-25") is None
+    assert "daily 2026-11-25: 1 post = 1 in the mail" in site.run(as_of="2026-11-25 08:00").out
+
+
 def test_files_that_cannot_be_written(quiet: Site) -> None:
     there = quiet.folder / "config.yaml"
     result = preview(quiet, "--out", str(there))
