@@ -19,6 +19,7 @@ from digest.app import App, Moment
 from digest.cli.preview import can_show, command
 from digest.cli.subscribers import command as people
 from digest.config import load
+from digest.errors import OutputError
 from digest.store import open_store
 from tests.delivery.scripted_smtp import Say, ScriptedServer, always
 from tests.run.site_folder import AS_OF, CONFIG, Result, Site
@@ -198,6 +199,19 @@ def test_files_that_cannot_be_written(quiet: Site) -> None:
     result = preview(quiet, "--out", str(there))
     assert result.code == 1
     assert "name another folder with --out" in result.err
+
+
+def test_a_folder_in_the_way_of_a_file_is_named(site: Site) -> None:
+    """Whatever was shown before stays."""
+    site.some_posts()
+    site.configure(CONFIG + "digests:\n  daily:\n    max_items: 1\n    minutes: 9\n")
+    words = ["--config", str(site.folder / "config.yaml"), *THEN, "--no-open"]
+    done = CliRunner().invoke(command, words, standalone_mode=False)
+    assert "1 post on the page only: 1 for over=items" in done.output
+    (site.folder / "taken" / "daily-2026-11-24.html").mkdir(parents=True)
+    done = CliRunner().invoke(command, [*words, "--out", str(site.folder / "taken")], standalone_mode=False)
+    assert isinstance(done.exception, OutputError)
+    assert str(site.folder / "taken" / "daily-2026-11-24.html") in str(done.exception)
 
 
 # ------------------------------------------------------------------- browser
