@@ -9,11 +9,14 @@ import os
 import shutil
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from email.utils import formatdate
+from functools import lru_cache
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import quote
 
@@ -55,11 +58,34 @@ class Answer:
     body: bytes
 
 
+@lru_cache(maxsize=1)
+def pages_port() -> int:
+    """Something in the place of digest serve: tells what it was asked, and that nobody may keep the answer."""
+
+    class Pages(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            told = f"{self.path} {self.headers['Host']} {self.headers['X-Forwarded-For']}".encode()
+            self.send_response(200)
+            self.send_header("Cache-Control", "no-store")
+            self.send_header("Content-Length", str(len(told)))
+            self.end_headers()
+            self.wfile.write(told)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    backend = ThreadingHTTPServer(("127.0.0.1", 0), Pages)
+    threading.Thread(target=backend.serve_forever, daemon=True).start()
+    return int(backend.server_address[1])
+
+
 @dataclass(frozen=True)
 class Server:
     port: int
     encodings: tuple[str, ...]
     """Compressed files it can serve."""
+    shows_pages: bool = False
+    """It is digest serve, and passes nothing on."""
 
     def ask(self, path: str, method: str = "GET", **headers: str) -> Answer:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
@@ -93,7 +119,7 @@ def content(path: str) -> bytes:
 def server(request: pytest.FixtureRequest, public: Path) -> Iterator[Server]:
     if request.param == "digest":
         with serving_files(public) as own:
-            yield Server(own.port, ("br", "gzip"))
+            yield Server(own.port, ("br", "gzip"), shows_pages=True)
         return
     start = caddy if request.param == "caddy" else nginx
     with start(public, brotli=request.param == "nginx with brotli") as running:
@@ -125,6 +151,7 @@ def nginx(public: Path, *, brotli: bool) -> Iterator[Server]:
         "listen 80;": f"listen 127.0.0.1:{port};",
         "    listen [::]:80;\n": "",
         "root /srv/digest/public;": f'root "{public}";',
+        "proxy_pass http://127.0.0.1:8000;": f"proxy_pass http://127.0.0.1:{pages_port()};",
         "    # ~\\.(xml|json)$": "    ~\\.(xml|json)$",
         "/etc/nginx/digest-brotli.con[f]": f"{folder}/digest-brotli.con[f]",
     }.items():
@@ -161,6 +188,8 @@ def caddy(public: Path, *, brotli: bool) -> Iterator[Server]:
     assert site.count("news.example.com {") == site.count("root * /srv/digest/public") == 1
     site = site.replace("news.example.com {", f"http://127.0.0.1:{port} {{")
     site = site.replace("root * /srv/digest/public", f'root * "{public}"')
+    assert site.count("127.0.0.1:8000") == 1
+    site = site.replace("127.0.0.1:8000", f"127.0.0.1:{pages_port()}")
     assert "\t# header @json Link" in site
     site = site.replace("\t# header @json Link", "\theader @json Link")
     (folder / "Caddyfile").write_text("{\n\tadmin off\n\tauto_https off\n}\n" + site, encoding="utf-8")
@@ -208,6 +237,20 @@ def test_folder_shows_its_page(server: Server) -> None:
         HTML,
         content("editions/daily/2026-11-23/index.html"),
     )
+
+
+@pytest.mark.parametrize("path", ["mail/", "mail/a.gz", "mail/.x"])
+def test_subscription_pages_are_passed_on_as_they_are(server: Server, path: str) -> None:
+    """With the reader's address, and without the headers of files: nobody may keep them, or read them across sites."""
+    if server.shows_pages:
+        return
+    answer = server.ask(path, X_Forwarded_For="203.0.113.9")
+    asked, host, reader = answer.body.decode().split(" ")
+    assert (answer.status, asked) == (200, f"/{path}")
+    assert host.startswith("127.0.0.1")
+    assert reader == "127.0.0.1"
+    assert answer.headers["cache-control"] == "no-store"
+    assert "access-control-allow-origin" not in answer.headers
 
 
 # --------------------------------------------------------------- encodings
