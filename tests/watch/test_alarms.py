@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, time, timedelta
+from functools import partial
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -13,16 +15,20 @@ from digest.config import load
 from digest.errors import StoreError, TemporaryFailure
 from digest.jobs.watch import Disk, RunEnd, watch
 from digest.models import DeliveryCounts, DeliveryState
+from digest.period import daily
 from digest.store import open_store
 from digest.watching import (
     Alarm,
     KeptAlarm,
     Look,
+    Planned,
+    appointments,
     compare,
     counted,
     disk_alarm,
     doubt_alarm,
     run_alarm,
+    slot_to_judge,
     subject_of,
 )
 from tests.subscribers.reader_world import NOON, World
@@ -364,3 +370,21 @@ def test_it_is_quick(quick: World) -> None:
     look(quick, RunEnd())
     with open_store(f"sqlite:///{quick.folder}/var/digest.db") as again:
         assert again.looked_at("silence") == quick.now
+
+
+@pytest.mark.parametrize(
+    ("holidays", "grace", "period"),
+    [((), 30, "2026-11-24"), ((24,), 30, "2026-11-23"), ((24, 23), 30, "2026-11-22"), ((), 300, "2026-11-23")],
+)
+def test_which_slot_is_judged(holidays: tuple[int, ...], grace: int, period: str) -> None:
+    """The latest one that is no holiday and has had its time; none before the digest began."""
+    plan = Planned(digest="daily", schedule=daily(time(8)), holidays=frozenset(date(2026, 11, day) for day in holidays))
+    zone = ZoneInfo("Asia/Shanghai")
+    judge = partial(slot_to_judge, plan, zone, now=NOON, grace=timedelta(minutes=grace))
+    slot = judge(began=NOON - timedelta(days=9))
+    assert slot is not None
+    assert slot.period == period
+    assert judge(began=NOON) is None
+    assert judge(began=None) is None
+    (ahead,) = appointments([replace(plan, holidays=frozenset({date(2026, 11, 25)}))], zone, NOON)
+    assert ahead.period == "2026-11-26"
