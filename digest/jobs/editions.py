@@ -32,6 +32,7 @@ from digest.models import EditionRow, FrozenEdition, KnownPost, Recipient, Saved
 from digest.past import Past, find_corrections, find_updates
 from digest.period import (
     LATENESS,
+    LOOKBACK,
     Due,
     Late,
     Schedule,
@@ -464,11 +465,21 @@ def due_of(store: EditionStore, plan: DigestPlan, zone: ZoneInfo, began: datetim
 
 
 def waiting_posts(store: EditionStore, plan: DigestPlan, zone: ZoneInfo, now: datetime) -> list[KnownPost]:
-    """The posts that an edition made at ``now`` has. With ``late: skip`` those of a missed one are not among them."""
+    """The posts that an edition made at ``now`` has. Those that the edition of a holiday would have had are among them,
+    however long ago that was; so are those of a missed one with ``late: merge``, and never with ``late: skip``."""
+    missed = store.skipped_periods(plan.name, Outcome.MISSED)
+    without = store.skipped_periods(plan.name, Outcome.HOLIDAY) | (missed if plan.late is Late.MERGE else set())
+    began = store.began(plan.name) or now
     oldest = now - plan.max_age
-    if plan.late is Late.SKIP:
-        missed = store.skipped_periods(plan.name, Outcome.MISSED)
-        slots = slots_between(plan.schedule, zone, oldest, now) if missed else []
+    for place, slot in enumerate(reversed(slots_between(plan.schedule, zone, max(began, now - LOOKBACK), now))):
+        if slot.period in without or slot.day in plan.holidays:
+            oldest = slot.at - plan.max_age
+        elif slot.period in missed:
+            continue
+        elif place or store.edition(plan.name, slot.period) is not None:
+            break
+    if plan.late is Late.SKIP and missed:
+        slots = slots_between(plan.schedule, zone, oldest, now)
         oldest = max([oldest, *(slot.at + _SECOND for slot in slots if slot.period in missed)])
     return store.candidates(plan.name, plan.categories, oldest, now)
 

@@ -150,6 +150,26 @@ def test_a_holiday_has_no_edition_and_its_posts_wait(begun: Any) -> None:
     assert begun.store.skipped_periods("daily", Outcome.HOLIDAY) == {"2026-11-25", "2026-11-26"}
 
 
+def test_posts_of_a_long_holiday_are_not_too_old_for_the_edition_after_it(begun: Any) -> None:
+    """What is too old is reckoned by the first edition that could have had it; older posts stay out."""
+    days = frozenset(date(2026, 11, day) for day in range(25, 31))
+    begun.plan = replace(begun.plan, holidays=days)
+    begun.collect("2026-11-25 07:00", "2026-11-25 06:00", "2026-11-22 09:00", "2026-11-22 07:00")
+    assert {outcome for _, outcome in outcomes(begun.make("2026-11-30 08:00"))} == {Outcome.HOLIDAY}
+    assert outcomes(begun.make("2026-12-01 08:00")) == [("2026-12-01", Outcome.MADE)]
+    assert titles(begun, "2026-12-01") == ["标题0004", "标题0005"]
+
+
+@pytest.mark.parametrize(("late", "expected"), [(Late.MERGE, ["标题0004"]), (Late.SEND, None)], ids=str)
+def test_how_old_posts_of_missed_editions_may_be(late: Late, expected: list[str] | None, begun: Any) -> None:
+    """With merge however old; else no older than any post may be, and the edition can be made up."""
+    begun.plan = replace(begun.plan, late=late, max_lateness=timedelta(minutes=30))
+    begun.collect("2026-11-25 12:00", "2026-11-25 07:00")
+    begun.make("2026-11-30 12:00")
+    report = begun.make("2026-12-01 08:00")
+    assert (titles(begun, "2026-12-01") if report.made else None) == expected
+
+
 def test_a_quiet_day_sends_nothing_unless_wanted(begun: Any) -> None:
     assert outcomes(begun.make("2026-11-25 08:00")) == [("2026-11-25", Outcome.NOTHING_NEW)]
     saved = begun.store.edition("daily", "2026-11-25")

@@ -40,7 +40,8 @@ feeds: {{formats: [atom], window_hours: 1, min_items: 10, max_items: 20, archive
 digests:
   night: {{title: Night, schedule: "daily 02:30", group_stories: false, max_age: 6 days}}
   work: {{title: Work, schedule: "weekdays 18:00", group_stories: false, categories: [alpha, beta], late: skip}}
-  week: {{title: Week, schedule: "weekly sat 08:00", group_stories: false, categories: [gamma], holidays: [{holiday}]}}
+  week: {{title: Week, schedule: "weekly sat 08:00", group_stories: false, categories: [gamma], max_age: 20 days,
+    holidays: [{holiday}]}}
 mail:
   {{transport: smtp, host: 127.0.0.1, port: {port}, security: none, sender: digest@news.example.com,
    to: always@example.org, rate: 1000, connections: 1, in_doubt: hold}}
