@@ -252,6 +252,17 @@ class Consent:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Entrant:
+    """Somebody whose consent the operator vouches for."""
+
+    given: Consent
+    hashed: str
+    """Keyed hash of their canonical address."""
+    pause_ends: datetime | None = None
+    """The moment of ``given.wishes.paused_until``."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Request:
     """A fresh link that was asked for."""
 

@@ -168,10 +168,15 @@ def import_(
     Without --consent they are asked to confirm by mail. It is a rehearsal unless --apply is given.
     For example: digest subscribers import readers.csv --consent "paper form" --consent-date 2026-03-24 --apply
     """
+    from digest.cli.progress import terminal_progress
+
     proof = _proof(consent, consent_date)
     with _people(config) as (people, readership, now):
         choice: Choice = people.choice(digest or _first(readership))
-        report = people.import_csv(file.read(), now, default=(choice,), proof=proof, rehearse=not apply_)
+        with terminal_progress(enabled=True) as progress:
+            report = people.import_csv(
+                file.read(), now, default=(choice,), proof=proof, rehearse=not apply_, progress=progress
+            )
         if apply_:
             readership.desk.handle(now)
     verb = "" if apply_ else "would be "

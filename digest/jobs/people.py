@@ -7,29 +7,32 @@ was given; everybody else is asked by mail first. Nothing here lifts a suppressi
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
+from itertools import islice
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 from digest.errors import DigestError
+from digest.jobs.progress import Progress, silent
 from digest.outbox import masked
 from digest.subscription import (
     Choice,
     Consent,
+    Entrant,
     Frequency,
     InvalidAddress,
-    Limit,
     ListState,
     MailAddress,
     Offer,
     Origin,
     Reason,
-    Standing,
     Subscriber,
     Wishes,
     canonical,
@@ -43,16 +46,13 @@ from digest.tokens import Keyring
 class PeopleStore(Protocol):
     """What is kept about readers, for the operator."""
 
-    def ask(self, asked: Consent, limits: Sequence[Limit], now: datetime) -> Limit | None: ...
-    def admit(self, given: Consent, hashed: str, now: datetime) -> Subscriber: ...
-    def standing(self, canonical: str, hashed: str, now: datetime) -> Standing: ...
+    def known(self, people: Sequence[tuple[str, str]]) -> tuple[dict[str, Subscriber], set[str]]: ...
+    def ask_all(self, asked: Sequence[Consent]) -> None: ...
+    def admit(self, entrants: Sequence[Entrant], now: datetime) -> None: ...
     def subscriber_by(self, canonical: str) -> Subscriber | None: ...
     def subscribers(self) -> Iterator[Subscriber]: ...
     def consents(self, key: int) -> list[Consent]: ...
     def unsubscribe(self, key: int, now: datetime, list_key: int | None = None) -> int: ...
-    def change(
-        self, key: int, wishes: Wishes, pause_ends: datetime | None, choices: Sequence[Choice], now: datetime
-    ) -> None: ...
     def dossier(self, key: int) -> dict[str, Any] | None: ...
     def erase(self, key: int, now: datetime) -> bool: ...
     def suppress(self, hashed: str, reason: Reason, note: str, now: datetime) -> bool: ...
@@ -138,41 +138,37 @@ class People:
         proof: Proof | None,
     ) -> Added:
         """Take somebody in. Without proof of consent they are asked by mail. Raises DigestError for a bad address."""
-        return self._add(
-            Row(address=_parsed(address), choices=tuple(choices), wishes=wishes or Wishes()),
-            now,
-            proof,
-            origin=Origin.OPERATOR,
-        )
-
-    def _add(self, row: Row, now: datetime, proof: Proof | None, *, origin: Origin, rehearse: bool = False) -> Added:
-        hashed = self._keys.hashed(row.address.canonical)
-        standing = self._store.standing(row.address.canonical, hashed, now)
-        if standing.suppressed:
-            return Added.SUPPRESSED
-        if _covers(standing.subscriber, row.choices, ask=proof is None):
-            return Added.KNOWN
-        verdict = Added.ASKED if proof is None else Added.ACTIVE
-        if rehearse:
-            return verdict
-        consent = Consent(
-            address=row.address.address,
-            canonical=row.address.canonical,
-            origin=origin,
-            asked_at=now,
-            text=proof.source if proof else "added by the operator",
-            choices=row.choices,
-            wishes=row.wishes,
-            confirmed_at=proof.given_at if proof else None,
-        )
-        if proof is None:
-            self._store.ask(consent, (), now)
-        else:
-            reader = self._store.admit(consent, hashed, now)
-            if row.wishes.paused_until is not None:
-                ends = pause_end(row.wishes, self._zone)
-                self._store.change(reader.key, row.wishes, ends, (), now)
+        row = Row(address=_parsed(address), choices=tuple(choices), wishes=wishes or Wishes())
+        (verdict,) = self._add([row], now, proof, origin=Origin.OPERATOR)
         return verdict
+
+    def _add(
+        self, rows: Sequence[Row], now: datetime, proof: Proof | None, *, origin: Origin, rehearse: bool = False
+    ) -> list[Added]:
+        """What becomes of each; no two of the same address. Those who are taken in, are all at once."""
+        hashes = {row.address.canonical: self._keys.hashed(row.address.canonical) for row in rows}
+        readers, suppressed = self._store.known(list(hashes.items()))
+        verdicts: list[Added] = []
+        taken: list[Consent] = []
+        for row in rows:
+            if hashes[row.address.canonical] in suppressed:
+                verdict = Added.SUPPRESSED
+            elif _covers(readers.get(row.address.canonical), row.choices, ask=proof is None):
+                verdict = Added.KNOWN
+            else:
+                verdict = Added.ASKED if proof is None else Added.ACTIVE
+                taken.append(_agreed(row, now, proof, origin))
+            verdicts.append(verdict)
+        if taken and not rehearse:
+            if proof is None:
+                self._store.ask_all(taken)
+            else:
+                self._store.admit([self._entrant(each, hashes[each.canonical]) for each in taken], now)
+        return verdicts
+
+    def _entrant(self, given: Consent, hashed: str) -> Entrant:
+        paused = given.wishes.paused_until is not None
+        return Entrant(given=given, hashed=hashed, pause_ends=pause_end(given.wishes, self._zone) if paused else None)
 
     def parse(self, address: str) -> MailAddress:
         """Raises DigestError for what mail cannot be sent to."""
@@ -221,14 +217,35 @@ class People:
     # ------------------------------------------------------------------ CSV
 
     def import_csv(
-        self, data: bytes, now: datetime, *, default: Sequence[Choice], proof: Proof | None, rehearse: bool
+        self,
+        data: bytes,
+        now: datetime,
+        *,
+        default: Sequence[Choice],
+        proof: Proof | None,
+        rehearse: bool,
+        progress: Progress = silent,
     ) -> ImportReport:
-        """Add everybody in a file. Doing it twice changes nothing more; with ``rehearse`` nothing is changed at all.
-        Raises DigestError if the file is no such table."""
-        text, encoding = decoded(data)
+        """Add everybody in a file, some hundreds in one transaction: a crash leaves whole ones, and doing it twice
+        changes nothing more. With ``rehearse`` nothing is changed at all. Raises DigestError if the file is no such
+        table."""
+        encoding = encoding_of(data)
         report = ImportReport(encoding=encoding)
-        seen: set[tuple[str, str]] = set()
-        for number, cells in _table(text):
+        lines = data.count(b"\n")
+        rows = self._rows(_table(data, encoding), default, report)
+        while batch := list(islice(rows, BATCH)):
+            for wave in _waves(batch):
+                for verdict in self._add(wave, now, proof, origin=Origin.IMPORT, rehearse=rehearse):
+                    report.counts[verdict] = report.counts.get(verdict, 0) + 1
+            progress("importing readers", min(report.rows, lines), lines)
+        return report
+
+    def _rows(
+        self, table: Iterable[tuple[int, dict[str, str]]], default: Sequence[Choice], report: ImportReport
+    ) -> Iterator[Row]:
+        """Those that can be used and were not there before; the others go into the report."""
+        seen: set[tuple[bytes, str]] = set()
+        for number, cells in table:
             report.rows += 1
             try:
                 row = self._row(cells, default)
@@ -238,13 +255,12 @@ class People:
             except ValueError as error:
                 report.bad.append(BadRow(number=number, reason=str(error)))
                 continue
-            names = {(row.address.canonical, choice.digest) for choice in row.choices}
-            verdict = (
-                Added.KNOWN if names <= seen else self._add(row, now, proof, origin=Origin.IMPORT, rehearse=rehearse)
-            )
+            names = {(_short(row.address.canonical), choice.digest) for choice in row.choices}
+            if names <= seen:
+                report.counts[Added.KNOWN] = report.counts.get(Added.KNOWN, 0) + 1
+                continue
             seen |= names
-            report.counts[verdict] = report.counts.get(verdict, 0) + 1
-        return report
+            yield row
 
     def _row(self, cells: Mapping[str, str], default: Sequence[Choice]) -> Row:
         try:
@@ -289,6 +305,8 @@ COLUMNS = (
     *("address", "digest", "state", "categories", "frequency", "hour", "zone", "paused_until", "since", "suppressed"),
     *("consent", "asked_at", "confirmed_at", "consent_text", "consent_ip"),
 )
+BATCH = 500
+"""Rows of an import in one transaction."""
 _NAMES = {"email": "address", "e-mail": "address", "mail": "address", "邮箱": "address", "电子邮件": "address"}
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -298,21 +316,27 @@ def neutralised(cell: str) -> str:
     return f"'{cell}" if cell.startswith(_FORMULA) else cell
 
 
-def decoded(data: bytes) -> tuple[str, str]:
-    """Text of a CSV file and its encoding: UTF-8 with or without a mark, else GB18030. Raises DigestError."""
-    for encoding in ("utf-8-sig", "gb18030"):
+def encoding_of(data: bytes) -> str:
+    """Of a CSV file: UTF-8 with or without a mark, else GB18030. Raises DigestError."""
+    for encoding in ("utf-8", "gb18030"):
         try:
-            return data.decode(encoding), encoding.removesuffix("-sig")
+            for _ in _reader(data, encoding):
+                pass
         except UnicodeDecodeError:
             continue
+        return encoding
     raise DigestError("import", "the file is neither UTF-8 nor GB18030 text", "save it as UTF-8")
 
 
-def _table(text: str) -> Iterator[tuple[int, dict[str, str]]]:
+def _reader(data: bytes, encoding: str) -> io.TextIOWrapper:
+    """The file line by line, without a mark at its beginning: it is never in memory as text."""
+    return io.TextIOWrapper(io.BytesIO(data), encoding="utf-8-sig" if encoding == "utf-8" else encoding, newline="")
+
+
+def _table(data: bytes, encoding: str) -> Iterator[tuple[int, dict[str, str]]]:
     """Rows by name of column, with their numbers. Without a heading the first column is the address."""
-    sample = text[:4096]
-    delimiter = max(",;\t", key=sample.partition("\n")[0].count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    delimiter = max(",;\t", key=_reader(data, encoding).readline(4096).count)
+    reader = csv.reader(_reader(data, encoding), delimiter=delimiter)
     heading: list[str] | None = None
     try:
         for cells in reader:
@@ -363,6 +387,38 @@ def _covers(reader: Subscriber | None, choices: Sequence[Choice], *, ask: bool) 
     settled = {ListState.ACTIVE, ListState.UNSUBSCRIBED} | ({ListState.PENDING} if ask else set())
     states = [reader.to(choice.digest) for choice in choices]
     return all(each is not None and each.state in settled for each in states)
+
+
+def _agreed(row: Row, now: datetime, proof: Proof | None, origin: Origin) -> Consent:
+    return Consent(
+        address=row.address.address,
+        canonical=row.address.canonical,
+        origin=origin,
+        asked_at=now,
+        text=proof.source if proof else "added by the operator",
+        choices=row.choices,
+        wishes=row.wishes,
+        confirmed_at=proof.given_at if proof else None,
+    )
+
+
+def _waves(rows: Sequence[Row]) -> list[list[Row]]:
+    """The first row of each address, then the second ones, and so on: what becomes of a row may depend on the one
+    before it with the same address, never on any other."""
+    waves: list[list[Row]] = []
+    times: Counter[str] = Counter()
+    for row in rows:
+        wave = times[row.address.canonical]
+        times[row.address.canonical] += 1
+        if wave == len(waves):
+            waves.append([])
+        waves[wave].append(row)
+    return waves
+
+
+def _short(canonical: str) -> bytes:
+    """Stands for an address, in less memory."""
+    return hashlib.blake2b(canonical.encode(), digest_size=16).digest()
 
 
 def _parsed(address: str) -> MailAddress:

@@ -17,6 +17,7 @@ from digest.store.connect import Database, open_postgres, open_sqlite, parse_url
 from digest.store.editions import Editions
 from digest.store.feeds import Feeds
 from digest.store.inquiry import Inquiries
+from digest.store.intake import Intake
 from digest.store.ledger import Deliveries
 from digest.store.locks import ENDINGS, Right, advisory_lock, file_lock
 from digest.store.posts import Posts
@@ -34,7 +35,7 @@ BUSY_TIMEOUT = 30.0
 """Seconds to wait for another program's transaction (SQLite)."""
 
 
-class SqlStore(Posts, Feeds, Editions, Deliveries, Subscribers, Refusals, Runs, Rest, Watch, Inquiries):
+class SqlStore(Posts, Feeds, Editions, Deliveries, Subscribers, Intake, Refusals, Runs, Rest, Watch, Inquiries):
     """Everything that is kept, in one database. Satisfies ``ports.Store``; may be used by several threads. Close it,
     or use it as a context manager."""
 

@@ -48,6 +48,7 @@ from digest.store.schema import (
     subscription,
     suppression,
 )
+from digest.store.sql import among
 from digest.subscription import (
     FORGET_UNCONFIRMED,
     NOTICES,
@@ -90,7 +91,7 @@ class Subscribers(Part):
                 if _count(connection, limit.kind, limit.who, now - limit.within) >= limit.most:
                     return limit
             _note(connection, [(limit.kind, limit.who) for limit in limits], now)
-            connection.execute(insert(consent).values(**_consent_values(asked), handled=False))
+            connection.execute(insert(consent).values(**consent_values(asked), handled=False))
         return None
 
     def unhandled(self, limit: int = 100) -> list[Consent]:
@@ -156,17 +157,6 @@ class Subscribers(Part):
             _activate(connection, row.subscriber_key, _consent(row), now)
         return True
 
-    def admit(self, given: Consent, hashed: str, now: datetime) -> Subscriber:
-        """Take in a reader whose consent the operator vouches for: active at once, and said so in the record."""
-        with self._database.writing() as connection:
-            key = _reader(connection, given, hashed, now)
-            values = {**_consent_values(given), "subscriber_key": key, "confirmed_at": given.confirmed_at or now}
-            connection.execute(insert(consent).values(**values, handled=True))
-            _activate(connection, key, given, now)
-            found = _one(connection, subscriber.c.key == key)
-        assert found is not None
-        return found
-
     # -------------------------------------------------------------- readers
 
     def subscriber(self, key: int) -> Subscriber | None:
@@ -182,7 +172,7 @@ class Subscribers(Part):
         last = 0
         while True:
             with self._database.reading() as connection:
-                found = _many(connection, subscriber.c.key > last)
+                found = read_people(connection, subscriber.c.key > last)
             yield from found
             if len(found) < PAGE:
                 return
@@ -218,17 +208,17 @@ class Subscribers(Part):
     ) -> None:
         """What a reader wants from now on. Subscriptions that are not active stay as they are."""
         with self._database.writing() as connection:
-            values = {**_wish_columns(wishes), "pause_ends": pause_ends}
+            values = {**wish_columns(wishes), "pause_ends": pause_ends}
             connection.execute(update(subscriber).where(subscriber.c.key == key).values(**values))
             for choice in choices:
                 connection.execute(
                     update(subscription)
                     .where(
                         subscription.c.subscriber_key == key,
-                        subscription.c.list_key == _list_key(connection, choice.digest),
+                        subscription.c.list_key == key_of_list(connection, choice.digest),
                         subscription.c.state == ListState.ACTIVE.value,
                     )
-                    .values(categories=_json(choice.categories), label=choice_label(choice.categories))
+                    .values(categories=as_json(choice.categories), label=choice_label(choice.categories))
                 )
 
     # --------------------------------------------------------- fresh links
@@ -310,7 +300,7 @@ class Subscribers(Part):
             connection.execute(update(subscriber).where(subscriber.c.key == key).values(**values, **fresh))
             found_by = update(consent).where(consent.c.subscriber_key == key).values(canonical=given.canonical)
             connection.execute(found_by)  # links of earlier confirmations lead to the reader still
-            connection.execute(insert(consent).values(**_consent_values(given), subscriber_key=key, handled=True))
+            connection.execute(insert(consent).values(**consent_values(given), subscriber_key=key, handled=True))
             connection.execute(delete(refusal).where(refusal.c.hash == row.hash))
             _queue_notice(connection, *farewell, subscriber_key=key, hashed=row.hash, now=now)
         return True
@@ -570,7 +560,7 @@ def _queue_notice(
 ) -> None:
     """One mail to one reader, in the ledger like all others."""
     if extra:
-        frozen = replace(frozen, document=_json({**json.loads(frozen.document), **extra}))
+        frozen = replace(frozen, document=as_json({**json.loads(frozen.document), **extra}))
     to = replace(to, subscriber=subscriber_key)
     if save_edition(connection, frozen, (to,), page_published=True) is not None:
         _note(connection, [(_kind(notice), hashed)], now)
@@ -587,7 +577,7 @@ def _reader(connection: Connection, asked: Consent, hashed: str, now: datetime) 
         "canonical": asked.canonical,
         "hash": hashed,
         "created_at": now,
-        **_wish_columns(Wishes()),
+        **wish_columns(Wishes()),
     }
     dialect = import_module(f"sqlalchemy.dialects.{connection.dialect.name}")
     connection.execute(dialect.insert(subscriber).values(**values).on_conflict_do_nothing())
@@ -598,7 +588,8 @@ def _activate(connection: Connection, key: int, given: Consent, now: datetime) -
     """Whoever reads something already keeps their wishes; a newcomer gets those of the form."""
     active = (subscription.c.subscriber_key == key, subscription.c.state == ListState.ACTIVE.value)
     if connection.scalar(select(func.count()).select_from(subscription).where(*active)) == 0:
-        values = {**_wish_columns(given.wishes), "address": given.address, "held_until": None, "probe_at": None}
+        fresh = {"pause_ends": None, "held_until": None, "probe_at": None}
+        values = {**wish_columns(given.wishes), "address": given.address, **fresh}
         connection.execute(update(subscriber).where(subscriber.c.key == key).values(**values))
     for choice in given.choices:
         _join(connection, key, choice, ListState.ACTIVE, now, over=(ListState.PENDING, ListState.UNSUBSCRIBED))
@@ -611,11 +602,11 @@ def _join(
     dialect = import_module(f"sqlalchemy.dialects.{connection.dialect.name}")
     values = {
         "state": state.value,
-        "categories": _json(choice.categories),
+        "categories": as_json(choice.categories),
         "label": choice_label(choice.categories),
         "since": now,
     }
-    list_key = _list_key(connection, choice.digest)
+    list_key = key_of_list(connection, choice.digest)
     joined = dialect.insert(subscription).values(subscriber_key=key, list_key=list_key, **values)
     connection.execute(
         joined.on_conflict_do_update(
@@ -626,7 +617,7 @@ def _join(
     )
 
 
-def _list_key(connection: Connection, digest: str) -> int:
+def key_of_list(connection: Connection, digest: str) -> int:
     """The short key of a digest, given at first use and never changed."""
     query = select(reader_list.c.key).where(reader_list.c.digest == digest)
     known = connection.scalar(query)
@@ -705,10 +696,11 @@ def _active(digest: str, frequencies: Sequence[Frequency]) -> tuple[ColumnElemen
 
 
 def _one(connection: Connection, condition: ColumnElement[bool]) -> Subscriber | None:
-    return next(iter(_many(connection, condition)), None)
+    return next(iter(read_people(connection, condition)), None)
 
 
-def _many(connection: Connection, condition: ColumnElement[bool]) -> list[Subscriber]:
+def read_people(connection: Connection, condition: ColumnElement[bool]) -> list[Subscriber]:
+    """The first ``PAGE`` readers, by key, that a condition holds for."""
     rows = connection.execute(_people(condition)).all()
     if not rows:
         return []
@@ -716,12 +708,11 @@ def _many(connection: Connection, condition: ColumnElement[bool]) -> list[Subscr
     joined = (
         select(*subscription.c, reader_list.c.digest)
         .join_from(subscription, reader_list)
-        .where(subscription.c.subscriber_key.between(rows[0].key, rows[-1].key))
+        .where(among(connection, subscription.c.subscriber_key, theirs))
         .order_by(reader_list.c.digest)
     )
     for row in connection.execute(joined):
-        if row.subscriber_key in theirs:
-            theirs[row.subscriber_key].append(_subscription(row))
+        theirs[row.subscriber_key].append(_subscription(row))
     return [_subscriber(row, theirs[row.key]) for row in rows]
 
 
@@ -767,7 +758,7 @@ def _wishes(row: Any) -> Wishes:
     )
 
 
-def _wish_columns(wishes: Wishes) -> dict[str, Any]:
+def wish_columns(wishes: Wishes) -> dict[str, Any]:
     return {
         "frequency": wishes.frequency.value,
         "hour": wishes.hour,
@@ -776,15 +767,15 @@ def _wish_columns(wishes: Wishes) -> dict[str, Any]:
     }
 
 
-def _consent_values(asked: Consent) -> dict[str, Any]:
+def consent_values(asked: Consent) -> dict[str, Any]:
     return {
         "address": asked.address,
         "canonical": asked.canonical,
         "origin": asked.origin.value,
         "asked_at": asked.asked_at,
         "text": asked.text,
-        "choices": _json({choice.digest: choice.categories for choice in asked.choices}),
-        "wishes": _json(_wish_columns(asked.wishes)),
+        "choices": as_json({choice.digest: choice.categories for choice in asked.choices}),
+        "wishes": as_json(wish_columns(asked.wishes)),
         "ip": asked.ip,
         "confirmed_at": asked.confirmed_at,
     }
@@ -833,5 +824,5 @@ def _shown(name: str, value: Any) -> Any:
     return json.loads(value) if name in ("categories", "choices", "wishes") else value
 
 
-def _json(value: Any) -> str:
+def as_json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)

@@ -151,6 +151,54 @@ def test_s15_importing_again_changes_nothing(world: World) -> None:
     assert world.people.find("b@example.org").active == ()
 
 
+def test_s15_rows_of_one_reader_follow_each_other(world: World) -> None:
+    """A reader's later row finds what the earlier one did, although many rows are taken in together."""
+    text = (
+        "address,digest,frequency,paused_until\n"
+        "a@example.org,daily,weekly,\n"
+        "b@example.org,daily,,\n"
+        "A@example.org,evening,daily,2026-12-24\n"
+        "a@example.org,daily,,\n"
+    )
+    assert load(world, text).counts == {Added.ACTIVE: 3, Added.KNOWN: 1}
+    reader = world.people.find("a@example.org")
+    assert [each.digest for each in reader.active] == ["daily", "evening"]
+    assert (reader.address, reader.wishes.paused_until) == ("a@example.org", date(2026, 12, 24))
+    assert [len(each.choices) for each in world.store.consents(reader.key)] == [1, 1]
+    assert [each.subscriber for each in world.store.readers("daily", tuple(Frequency), (), world.now)] == [
+        world.people.find("b@example.org").key
+    ]
+
+
+def test_s15_a_broken_import_leaves_whole_batches(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those before it are in; doing it again takes in the rest and changes nothing about them."""
+    monkeypatch.setattr("digest.jobs.people.BATCH", 2)
+    text = "".join(f"{name}@example.org\n" for name in "abcdefg")
+    told: list[tuple[str, int, int]] = []
+
+    def stop(work: str, done: int, total: int) -> None:
+        told.append((work, done, total))
+        if done == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        world.people.import_csv(text.encode(), world.now, default=DAILY, proof=PROOF, rehearse=False, progress=stop)
+    assert told == [("importing readers", 2, 7), ("importing readers", 4, 7)]
+    assert addresses(world) == [f"{name}@example.org" for name in "abcd"]
+    assert load(world, text).counts == {Added.KNOWN: 4, Added.ACTIVE: 3}
+    assert addresses(world) == [f"{name}@example.org" for name in "abcdefg"]
+    assert all(len(world.store.consents(reader.key)) == 1 for reader in world.people.everybody())
+
+
+def test_whoever_comes_back_is_not_paused_any_more(world: World) -> None:
+    """A pause ends with the subscription it was for."""
+    load(world, "address,paused_until\na@example.org,2027-01-01\n")
+    world.people.remove("a@example.org", world.now)
+    world.join("a@example.org")
+    assert world.people.find("a@example.org").wishes.paused_until is None
+    assert [each.address for each in world.store.readers("daily", tuple(Frequency), (), world.now)] == ["a@example.org"]
+
+
 def test_s15_without_proof_rows_are_asked_to_confirm(world: World) -> None:
     """S15: pending unless the operator states source and date."""
     assert load(world, "a@example.org\nb@example.org\n", proof=None).counts == {Added.ASKED: 2}
