@@ -197,8 +197,8 @@ class Measured:
 # --------------------------------------------------------------- measuring
 
 
-def measure(command: list[str], folder: Path) -> tuple[Cost, str]:
-    """Run the command; its cost and what it printed. Raises WorkNotDone if it fails."""
+def measure(command: list[str], folder: Path, codes: tuple[int, ...] = (0,)) -> tuple[Cost, str]:
+    """Run the command; its cost and what it printed. Raises WorkNotDone if it ends with another code."""
     result, stdout, stderr = (folder / name for name in ("cost.json", "stdout", "stderr"))
     files = [str(path) for path in (result, stdout, stderr)]
     subprocess.run(
@@ -209,7 +209,7 @@ def measure(command: list[str], folder: Path) -> tuple[Cost, str]:
     )
     cost = json.loads(result.read_text())
     code = cost.pop("code")
-    if code != 0:
+    if code not in codes:
         said = (stderr.read_text(errors="replace") + stdout.read_text(errors="replace")).strip().splitlines()
         raise WorkNotDone(f"{' '.join(command)} ended with {code}: {' / '.join(said[-3:])}")
     return Cost(**cost), stdout.read_text(encoding="utf-8")

@@ -29,7 +29,7 @@ BENCHMARKS = Path(__file__).parent.parent.parent / "benchmarks"
 @pytest.fixture(scope="module")
 def modules() -> Iterator[dict[str, ModuleType]]:
     """The benchmark's modules, as its scripts find them: beside themselves."""
-    names = ("checks", "make_archive", "hugo", "small", "latency", "bench")
+    names = ("checks", "make_archive", "hugo", "small", "latency", "bench", "delivery")
     sys.path.insert(0, str(BENCHMARKS))
     yield {name: importlib.import_module(name) for name in names}
     sys.path.remove(str(BENCHMARKS))
@@ -425,3 +425,65 @@ def test_web_benchmark_does_its_work(tmp_path: Path) -> None:
     assert all(rate > 0 for rates in saved["rates"].values() for rate, _ in rates["ours"])
     often, seldom = saved["readers"]
     assert 0 < often["share_304"] < seldom["share_304"] < 1
+
+
+# ---------------------------------------------------------------- delivery
+
+
+@pytest.fixture
+def postfix(modules: dict[str, ModuleType]) -> None:
+    for name in ("smtp-sink", "smtp-source"):
+        if modules["delivery"].program(name) is None:
+            pytest.skip(f"needs Postfix's {name}")
+
+
+@pytest.mark.usefixtures("postfix")
+def test_delivery_benchmark_does_its_work(tmp_path: Path) -> None:
+    """Both senders hand everything over once; the figures are shown and saved."""
+    figures = tmp_path / "figures.json"
+    command = [sys.executable, str(BENCHMARKS / "delivery.py"), "--rounds", "1", "--readers", "12", "--workers", "2"]
+    done = subprocess.run(
+        [*command, "--connections", "3", "--json", str(figures)], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    saved = json.loads(figures.read_text())
+    [case] = saved["cases"]
+    assert (case["store"], case["readers"], case["connections"], case["workers"]) == ("SQLite, disk", 12, 3, 2)
+    assert case["rate"] > 0
+    assert case["source_rate"] > 0
+    assert saved["message"] > 10_000
+    assert saved["fdatasync"] > 0
+    assert "| SQLite, disk | 12 | 2 | 3 |" in done.stdout
+
+
+@pytest.mark.usefixtures("postfix")
+@pytest.mark.postgres
+def test_delivery_is_measured_on_a_server_too(
+    modules: dict[str, ModuleType], tmp_path: Path, postgres_url: str
+) -> None:
+    delivery = modules["delivery"]
+    options = delivery.Options((5,), (1,), (1,), 1, memory=tmp_path, postgres=postgres_url)
+    stores = [case["store"] for case in delivery.delivery(options)["cases"]]
+    assert stores == ["SQLite, disk", "SQLite, memory disk", "PostgreSQL"]
+
+
+@pytest.mark.usefixtures("postfix")
+def test_a_message_too_many_ends_the_delivery_benchmark(modules: dict[str, ModuleType], tmp_path: Path) -> None:
+    """What the sink counts must be what was to be sent."""
+    delivery = modules["delivery"]
+    with delivery.sink(tmp_path) as taking:
+        shape = ["-m", "2", "-f", "a@example.com", "-t", "b@example.com", f"127.0.0.1:{taking.port}"]
+        modules["bench"].measure([delivery.program("smtp-source"), *shape], tmp_path)
+        with pytest.raises(modules["checks"].WorkNotDone, match="took 2 messages, not 1"):
+            taking.took(1)
+
+
+@pytest.mark.parametrize(
+    ("connections", "workers", "ratio", "came"),
+    [(1, 1, 0.95, "aim reached"), (1, 1, 0.61, "holds"), (10, 1, 0.3, "missed"), (10, 2, 0.3, ""), (3, 1, 2.0, "")],
+)
+def test_delivery_verdicts(
+    modules: dict[str, ModuleType], connections: int, workers: int, ratio: float, came: str
+) -> None:
+    case = {"store": "SQLite, disk", "connections": connections, "workers": workers, "ratio": ratio}
+    assert modules["delivery"].verdict(case)[-1] == came
