@@ -29,6 +29,7 @@ _ENDINGS = (*_MARKDOWN, ".html", ".htm")
 _SKIPPED = frozenset({"node_modules", "vendor", "public", "resources", "themes", "__pycache__"})
 _HUGO_FILES = ("hugo.toml", "hugo.yaml", "hugo.yml", "hugo.json")
 _DEPTH = 64
+_HASHED_AT_ONCE = 10_000
 _DETECT_LIMIT = 20_000
 
 
@@ -307,9 +308,12 @@ class _Walk:
 def fingerprint(listing: Listing) -> str:
     """Differs when anything in the listing does."""
     digest = hashlib.sha256()
-    digest.update("\0".join(listing.files).encode("utf-8", "surrogatepass"))
+    table = FileTable.of(listing.files)
+    for start in range(0, len(table), _HASHED_AT_ONCE):
+        names = "\0".join([*table.paths[start : start + _HASHED_AT_ONCE], ""])
+        digest.update(names.encode("utf-8", "surrogatepass"))
     digest.update(repr((listing.blind, listing.problems)).encode("utf-8", "surrogatepass"))
-    digest.update(FileTable.of(listing.files).numbers())
+    digest.update(table.numbers())
     return digest.hexdigest()
 
 
