@@ -435,7 +435,16 @@ def markdown(report: dict[str, Any]) -> str:
     ]
     for size in report["sizes"]:
         others = list(size["floors"])
-        heads = ["run", "wall", "CPU", "per post", "peak", *(f"× {name}" for name in others)]
+        peer = [PEER] if PEER in others else []
+        heads = [
+            "run",
+            "wall",
+            "CPU",
+            "per post",
+            "peak",
+            *(f"× {name}" for name in others),
+            *("CPU × hugo" for _ in peer),
+        ]
         lines += ["", f"**{title(size)}**", ""]
         lines += ["| " + " | ".join(heads) + " |", "|---" + "|---:" * (len(heads) - 1) + "|"]
         for name, cost in [*size["floors"].items(), *size["runs"].items()]:
@@ -443,6 +452,7 @@ def markdown(report: dict[str, Any]) -> str:
             cells = [label, seconds(cost["wall"]), seconds(cost["cpu"])]
             cells += [seconds(cost["per_post"]) if name in RUNS else "", f"{cost['peak'] / 2**20:.0f} MiB"]
             cells += [f"{cost['times'][other]:.2f}" if name in RUNS else "" for other in others]
+            cells += [f"{cost['times_cpu'][other]:.2f}" if name in RUNS else "" for other in peer]
             lines.append("| " + " | ".join(cells) + " |")
     if rows := against_hugo(report):
         lines += ["", "| of Hugo's | measured | must | aim | |", "|---|---:|---:|---:|---|"]
@@ -510,7 +520,7 @@ def print_tables(report: dict[str, Any], earlier: dict[str, Any] | None) -> None
     for label, times, must, aim, verdict in against_hugo(report):
         console.print(f"{label}: {times} of Hugo's (must {must}, aim {aim or '-'}): {verdict}")
     for label, value, must, aim, verdict in [*served_rows(report), *small_rows(report)]:
-        console.print(f"{label}: {value} (must {must}, aim {aim}): {verdict}")
+        console.print(f"{label}: {value}" + (f" (must {must}, aim {aim}): {verdict}" if must else ""))
     if earlier is not None:
         console.print(_comparison(report, earlier))
 
