@@ -532,7 +532,8 @@ class App:
             files=tuple(self._looked_for(plans)),
         )
         published = quiet.output_seen(places)
-        if until <= self.when.now or not self._is_settled(plans) or quiet.database_seen(database) != seen:
+        settled = seen is not None and until > self.when.now and self._is_settled(plans)
+        if seen is None or not settled or quiet.database_seen(database) != seen:
             quiet.forget(database)
             return
         quiet.note(

@@ -41,6 +41,7 @@ _DEFAULT_STORE = "sqlite:///var/digest.db"
 _SQLITE = "sqlite:///"
 _FOLDERS = 100
 """Folders of posts whose times a note holds."""
+_SECOND = 1_000_000_000
 _GRAIN = 20_000_000
 """Nanoseconds: file times are no finer than the system's tick. A change later than that shows in the time."""
 
@@ -184,7 +185,7 @@ def note(
             "files": places.files,
         },
         "posts": posts,
-        "folders": dict(islice(times.items(), _FOLDERS)),
+        "folders": _resting(times, places.database),
         "templates": templates,
         "database": database,
         "output": output,
@@ -207,13 +208,17 @@ def forget(database: Path) -> None:
         _note_path(database).unlink()
 
 
-def settled_database(database: Path) -> list[list[int] | None]:
-    """As ``database_seen``, a moment later: whatever changes it from now on has another time."""
+def settled_database(database: Path) -> list[list[int] | None] | None:
+    """As ``database_seen``, a moment later: whatever changes it from now on has another time. None on a file system
+    that knows whole seconds only, where that would take too long."""
     seen = database_seen(database)
-    newest = max((part[-1] for part in seen if part), default=0)
+    times = [part[-1] for part in seen if part]
+    if any(moment % _SECOND == 0 for moment in times):
+        return None
+    newest = max(times, default=0)
     wait = newest + _GRAIN - time.time_ns()
     if 0 < wait <= _GRAIN:
-        time.sleep(wait / 1_000_000_000)
+        time.sleep(wait / _SECOND)
     return seen
 
 
@@ -249,10 +254,28 @@ def output_seen(places: Places) -> str:
     return hashed.hexdigest()
 
 
+def _resting(times: Mapping[str, int], database: Path) -> dict[str, int]:
+    """The folders of posts, as many as a note holds, that have the time they had when they were listed. Not among them
+    is one that holds the database: whoever opens that makes and removes files beside it."""
+    own = os.path.realpath(database.parent)
+    return {
+        folder: mtime_ns
+        for folder, mtime_ns in islice(times.items(), _FOLDERS)
+        if os.path.realpath(folder) != own and _time_of(folder) == mtime_ns
+    }
+
+
+def _time_of(folder: str) -> int | None:
+    try:
+        return Path(folder).stat().st_mtime_ns
+    except OSError:
+        return None
+
+
 def _something_came(times: Mapping[str, int]) -> bool:
     """Whether a folder of posts has another time than it had. If so it need not be listed to know that the run has
     something to do; if not, files in it may be other ones all the same."""
-    return any(Path(folder).stat().st_mtime_ns != mtime_ns for folder, mtime_ns in times.items())
+    return any(_time_of(folder) != mtime_ns for folder, mtime_ns in times.items())
 
 
 def _posts_seen(places: Places) -> str:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from digest.app import run_once
 from digest.cli.report import report_lines, report_to_json
-from digest.quiet import ENDING, Quiet, last_look, still_quiet
+from digest.quiet import ENDING, Quiet, last_look, settled_database, still_quiet
 from tests.run.site_folder import CONFIG, Site
 
 ZONE = ZoneInfo("Asia/Shanghai")
@@ -319,3 +319,28 @@ def test_the_last_look_is_by_the_real_clock(settled: Site) -> None:
     looked = last_look(settled.folder / "var" / "digest.db")
     assert looked is not None
     assert looked >= before
+
+
+@pytest.mark.parametrize("store", ["sqlite:///var/digest.db", "sqlite:///digest.db"])
+def test_posts_may_lie_around_everything_else(site: Site, store: str) -> None:
+    """What a run itself makes and removes, in its own folders or beside the posts, is not taken for news."""
+    site.configure(CONFIG.replace("folder: site", "folder: .\n  kind: hugo") + f"store: {store}\n")
+    for number in range(2):
+        path = site.folder / f"2026-11-2{number}-plain.md"
+        path.write_text(f"---\ntitle: 要闻 {number}\ndate: 2026-11-23 08:00:00 +0800\n---\n> 摘要\n", encoding="utf-8")
+        os.utime(path, (LONG_AGO, LONG_AGO))
+    for count in range(2):
+        full_run(site, START + minutes(count))
+    quiet = glance(site, START + minutes(5))
+    assert quiet is not None
+    assert quiet.report["collected"]["found"] == 2
+    (site.folder / "2026-11-23-more.md").write_text("---\ntitle: x\n---\n", encoding="utf-8")
+    assert glance(site, START + minutes(5)) is None
+
+
+def test_times_of_whole_seconds_are_not_relied_on(settled: Site) -> None:
+    """A file system that has no finer ones cannot tell two changes of one second apart."""
+    database = settled.folder / "var" / "digest.db"
+    assert settled_database(database) is not None
+    os.utime(database, (LONG_AGO, LONG_AGO))
+    assert settled_database(database) is None
