@@ -4,6 +4,7 @@ and the invariants after each."""
 from __future__ import annotations
 
 import json
+import os
 import random
 import resource
 import signal
@@ -108,6 +109,12 @@ def test_sigterm_finishes_the_message_in_hand(sqlite_world: World) -> None:
         check_invariants(world.rows(), server, audience=audience, hold=True, doubts_allowed=0)
 
 
+def freeze_process(pid: int) -> None:
+    """Stop a child, and wait until all its threads stand still: on a busy machine one may go on for a while."""
+    os.kill(pid, signal.SIGSTOP)
+    os.waitid(os.P_PID, pid, os.WSTOPPED)
+
+
 @pytest.mark.parametrize("step", ["mail", "data"])
 def test_a_frozen_worker_that_wakes_sends_no_dot(step: str, sqlite_world: World) -> None:
     """F4: SIGSTOP in the dialogue; another worker takes over when the lease is over; SIGCONT."""
@@ -118,7 +125,7 @@ def test_a_frozen_worker_that_wakes_sends_no_dot(step: str, sqlite_world: World)
 
     def script(reached: str, _dialogue: Any) -> Act | None:
         if reached == step and not frozen.is_set():
-            worker[0].send_signal(signal.SIGSTOP)
+            freeze_process(worker[0].pid)
             frozen.set()
         return None
 
