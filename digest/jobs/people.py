@@ -244,7 +244,7 @@ class People:
         self, table: Iterable[tuple[int, dict[str, str]]], default: Sequence[Choice], report: ImportReport
     ) -> Iterator[Row]:
         """Those that can be used and were not there before; the others go into the report."""
-        seen: set[tuple[bytes, str]] = set()
+        seen: set[bytes] = set()
         for number, cells in table:
             report.rows += 1
             try:
@@ -255,7 +255,7 @@ class People:
             except ValueError as error:
                 report.bad.append(BadRow(number=number, reason=str(error)))
                 continue
-            names = {(_short(row.address.canonical), choice.digest) for choice in row.choices}
+            names = {_short(row.address.canonical, choice.digest) for choice in row.choices}
             if names <= seen:
                 report.counts[Added.KNOWN] = report.counts.get(Added.KNOWN, 0) + 1
                 continue
@@ -416,9 +416,9 @@ def _waves(rows: Sequence[Row]) -> list[list[Row]]:
     return waves
 
 
-def _short(canonical: str) -> bytes:
-    """Stands for an address, in less memory."""
-    return hashlib.blake2b(canonical.encode(), digest_size=16).digest()
+def _short(canonical: str, digest: str) -> bytes:
+    """Stands for a reader of a digest, in less memory."""
+    return hashlib.blake2b(f"{canonical}\0{digest}".encode(), digest_size=16).digest()
 
 
 def _parsed(address: str) -> MailAddress:

@@ -54,7 +54,6 @@ _REMEDIES = {
     "login": "check mail.user and the password",
     "mail": "the server must allow mail.sender (mail.bounce_address, if set) as sender",
 }
-_DOT_LINE = re.compile(rb"^\.", re.MULTILINE)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -338,9 +337,9 @@ class Session:
 
     def body(self, letter: Letter) -> None:
         """The message without its end; lines that begin with a dot get another one (RFC 5321 4.5.2)."""
-        stuffed = letter.message
-        if stuffed.startswith(b".") or b"\n." in stuffed:
-            stuffed = _DOT_LINE.sub(b"..", stuffed)
+        stuffed = letter.message.replace(b"\r\n.", b"\r\n..")  # every line end is CRLF, see address_letter
+        if stuffed.startswith(b"."):
+            stuffed = b"." + stuffed
         try:
             self._write_body(stuffed if stuffed.endswith(b"\r\n") else stuffed + b"\r\n")
         except ConnectionLost as lost:

@@ -38,13 +38,13 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.sql.dml import ReturningUpdate
 
 from digest.errors import StoreError
 from digest.models import Delivery, DeliveryCounts, DeliveryState, Doubt, EditionState, Reply, SavedEdition
 from digest.store.editions import REPEATS, saved_edition, select_edition
 from digest.store.part import Part
-from digest.store.schema import Moment, delivery, edition
+from digest.store.schema import Moment, delivery, edition, to_moment, to_seconds
+from digest.store.sql import Swift
 from digest.text import clean_line
 
 _OPEN = (DeliveryState.QUEUED, DeliveryState.LEASED, DeliveryState.TRANSMITTING)
@@ -146,12 +146,12 @@ class Deliveries(Part):
 
     def claim(self, now: datetime, limit: int, lease: timedelta) -> list[Delivery]:
         claiming = _claiming(self._database.is_postgres)
-        given = {"now": now, "limit": limit, "until": now + lease}
+        given = {"now": to_seconds(now), "limit": limit, "until": to_seconds(now + lease)}
 
         def change(connection: Connection) -> Sequence[Any]:
-            claimed = connection.execute(claiming, given).all()
+            claimed = claiming.run(connection, given).all()
             for key in {row.edition_key for row in claimed}:
-                connection.execute(_START_SENDING, {"its_key": key})
+                _START_SENDING.run(connection, {"its_key": key})
             return claimed
 
         claimed = self._database.together.write(change)
@@ -283,12 +283,10 @@ class Deliveries(Part):
         self, delivery: Delivery, states: tuple[DeliveryState, ...], *, refunded: bool = False, **values: Any
     ) -> bool:
         """Change a claimed row if the claim still holds. ``refunded``: the attempt is not counted."""
-        if "state" in values:
-            values["state"] = values["state"].value
         change = _advancing(states, tuple(values), refunded)
-        given = {f"new_{name}": value for name, value in values.items()}
+        given = {f"new_{name}": _plain(value) for name, value in values.items()}
         given |= {"its_key": delivery.key, "its_claim": int(delivery.lease)}
-        return self._database.together.write(lambda connection: connection.execute(change, given).rowcount == 1)
+        return self._database.together.write(lambda connection: change.run(connection, given).rowcount == 1)
 
 
 def queue_id(answer: str) -> str:
@@ -324,7 +322,7 @@ def _claimed(row: Any) -> Delivery:
         lease=str(row.lease),
         subscriber=row.subscriber_key,
         list_key=row.list_key,
-        expires_at=row.expires_at,
+        expires_at=None if row.expires_at is None else to_moment(row.expires_at),
     )
 
 
@@ -372,7 +370,7 @@ def _due() -> Select[Any]:
         .where(
             _row.state == DeliveryState.QUEUED.value,
             _row.not_before <= now,
-            edition.c.state.in_(_UNDER_WAY),
+            or_(*(edition.c.state == state.value for state in _UNDER_WAY)),
             edition.c.send_after <= now,
             func.coalesce(_row.expires_at, edition.c.expires_at) > now,
         )
@@ -385,7 +383,7 @@ def _due() -> Select[Any]:
 
 
 @cache
-def _claiming(is_postgres: bool) -> ReturningUpdate[Any]:
+def _claiming(is_postgres: bool) -> Swift:
     """Lease the rows that are due to ``until``; with several workers on a server, none that another one is just
     claiming.
 
@@ -396,30 +394,38 @@ def _claiming(is_postgres: bool) -> ReturningUpdate[Any]:
         chosen = _row.key == any_(func.array(_due().with_for_update(of=delivery, skip_locked=True).scalar_subquery()))
     else:
         chosen = _row.key.in_(_due())
-    return _change(
+    claimed = _change(
         chosen,
         state=DeliveryState.LEASED,
         lease=_row.lease + 1,
         lease_until=bindparam("until", type_=Moment),
         attempts=_row.attempts + 1,
     ).returning(*_CLAIMED)
+    return Swift(claimed)
 
 
 @cache
-def _advancing(states: tuple[DeliveryState, ...], columns: tuple[str, ...], refunded: bool) -> Update:
+def _advancing(states: tuple[DeliveryState, ...], columns: tuple[str, ...], refunded: bool) -> Swift:
     """Change these columns of a row, whose claim is a token, if it is in one of the states."""
     values: dict[str, Any] = {name: bindparam(f"new_{name}", type_=_row[name].type) for name in columns}
     if refunded:
         values["attempts"] = _row.attempts - 1
     held = or_(*(_row.state == state.value for state in states))
-    return (
+    return Swift(
         update(delivery)
         .where(_row.key == bindparam("its_key"), _row.lease == bindparam("its_claim"), held)
         .values(**values)
     )
 
 
-_START_SENDING = (
+def _plain(value: Any) -> Any:
+    """In the driver's own types."""
+    if isinstance(value, datetime):
+        return to_seconds(value)
+    return value.value if isinstance(value, DeliveryState) else value
+
+
+_START_SENDING = Swift(
     update(edition)
     .where(edition.c.key == bindparam("its_key"), edition.c.state == EditionState.FROZEN.value)
     .values(state=EditionState.SENDING.value)

@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ARRAY, Column, ColumnElement, Connection, Table, Text, any_, func, literal, select
+from sqlalchemy import (
+    ARRAY,
+    ClauseElement,
+    Column,
+    ColumnElement,
+    Connection,
+    CursorResult,
+    Table,
+    Text,
+    any_,
+    func,
+    literal,
+    select,
+)
+from sqlalchemy.sql.compiler import SQLCompiler
 
 
 def among(connection: Connection, column: Column[Any], values: Iterable[Any]) -> ColumnElement[bool]:
@@ -48,6 +62,30 @@ def run_many(connection: Connection, statement: str, rows: Sequence[tuple[Any, .
     """Run a statement with ``?`` for its parameters once for each tuple."""
     if rows:
         connection.exec_driver_sql(statement.replace("?", _mark(connection)), list(rows))
+
+
+class Swift:
+    """A statement that is run for each message: compiled once for each kind of database, and handed to the driver
+    with values of the driver's own types (moments as whole seconds). Results come in these types too. IN has to be
+    written as OR: SQLAlchemy fills it in at each run."""
+
+    def __init__(self, statement: ClauseElement) -> None:
+        self._statement = statement
+        self._compiled: dict[str, tuple[str, tuple[str, ...] | None, dict[str, Any]]] = {}
+
+    def run(self, connection: Connection, given: Mapping[str, Any]) -> CursorResult[Any]:
+        """``given``: the values of its bound parameters by name."""
+        text, order, fixed = self._compiled.get(connection.dialect.name) or self._compile(connection)
+        values = {**fixed, **given}
+        return connection.exec_driver_sql(text, values if order is None else tuple(values[name] for name in order))
+
+    def _compile(self, connection: Connection) -> tuple[str, tuple[str, ...] | None, dict[str, Any]]:
+        compiled = self._statement.compile(dialect=connection.dialect)
+        assert isinstance(compiled, SQLCompiler)
+        order = None if compiled.positiontup is None else tuple(compiled.positiontup)
+        found = (compiled.string, order, dict(compiled.params))
+        self._compiled[connection.dialect.name] = found
+        return found
 
 
 def _mark(connection: Connection) -> str:

@@ -47,8 +47,9 @@ from digest.store.schema import (
     subscriber,
     subscription,
     suppression,
+    to_seconds,
 )
-from digest.store.sql import among
+from digest.store.sql import Swift, among
 from digest.subscription import (
     FORGET_UNCONFIRMED,
     NOTICES,
@@ -473,7 +474,7 @@ class Subscribers(Part):
                 reason = _suppressed(connection, hashed)
                 return "" if reason is None else f"suppressed ({reason})"
             given = {"its_hash": hashed, "its_key": row.subscriber, "its_list": row.list_key or 0}
-            found = connection.execute(_standing(), given).one()
+            found = _standing().run(connection, given).one()
         if found.reason is not None:
             return f"suppressed ({found.reason})"
         if found.key is None:
@@ -482,11 +483,11 @@ class Subscribers(Part):
             return ""
         if found.state != ListState.ACTIVE.value:
             return "unsubscribed"
-        return "paused" if found.pause_ends is not None and found.pause_ends > now else ""
+        return "paused" if found.pause_ends is not None and found.pause_ends > to_seconds(now) else ""
 
 
 @cache
-def _standing() -> Select[Any]:
+def _standing() -> Swift:
     """One row on one reader and one of their subscriptions; nothing in it where there is none. Asked for each message,
     so it is built once."""
     asked = select(bindparam("its_hash", type_=SqlText).label("hash")).subquery()
@@ -494,7 +495,7 @@ def _standing() -> Select[Any]:
         subscription.c.subscriber_key == subscriber.c.key,
         subscription.c.list_key == bindparam("its_list", type_=Integer),
     )
-    return (
+    return Swift(
         select(suppression.c.reason, subscriber.c.key, subscriber.c.pause_ends, subscription.c.state)
         .select_from(asked)
         .outerjoin(suppression, suppression.c.hash == asked.c.hash)
