@@ -7,7 +7,7 @@ import os
 import sqlite3
 import tempfile
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -17,6 +17,8 @@ from hypothesis import strategies as st
 
 from digest.app import run_once
 from digest.cli.report import report_lines, report_to_json
+from digest.jobs.rest import quiet_until
+from digest.period import daily
 from digest.quiet import ENDING, Quiet, last_look, settled_database, still_quiet
 from tests.run.site_folder import CONFIG, Site
 
@@ -344,3 +346,47 @@ def test_times_of_whole_seconds_are_not_relied_on(settled: Site) -> None:
     assert settled_database(database) is not None
     os.utime(database, (LONG_AGO, LONG_AGO))
     assert settled_database(database) is None
+
+
+class Fixed:
+    """A store that asks for work at a moment of its own."""
+
+    def __init__(self, moment: datetime | None) -> None:
+        self.moment = moment
+
+    def next_change(self, *, withdrawn_stays: timedelta, resend: bool) -> datetime | None:
+        return self.moment
+
+
+@pytest.mark.parametrize(
+    ("now", "schedules", "readers", "change", "until"),
+    [
+        ("10:00", [], False, None, "11:00"),
+        ("23:30", [], False, None, "00:30"),
+        ("23:30", [], True, None, "00:00"),
+        ("10:00", [], True, None, "11:00"),
+        ("10:00", ["10:40", "10:20"], False, None, "10:20"),
+        ("10:00", ["10:00"], False, None, "11:00"),  # the run at ten has made it
+        ("10:00", ["10:40"], True, "10:30", "10:30"),
+        ("10:00", ["10:40"], True, "09:00", "09:00"),
+        ("10:00", [], False, "15:00", "11:00"),
+    ],
+)
+def test_nothing_is_due_until_the_first_of_all(
+    now: str, schedules: list[str], readers: bool, change: str | None, until: str
+) -> None:
+    """An hour, the next edition, midnight (UTC) if there are readers, and what the store says."""
+
+    def at(text: str) -> datetime:
+        moment = datetime.combine(START.date(), time.fromisoformat(text), UTC)
+        return moment + timedelta(days=1) if text.startswith("00") else moment
+
+    found = quiet_until(
+        Fixed(None if change is None else at(change)),
+        [daily(time.fromisoformat(text)) for text in schedules],
+        ZoneInfo("UTC"),
+        at(now),
+        resend=True,
+        readers=readers,
+    )
+    assert found == at(until)
