@@ -355,14 +355,16 @@ def delivery(options: Options) -> dict[str, Any]:
                         for connections in options.connections
                         for workers in options.workers
                     ]
+            syncs = []
             with sink(disk) as taking:
                 for _ in range(options.rounds):
+                    syncs.append(fdatasync_cost(disk))
                     for case in cases:
                         case.round(taking, size, options.python)
             return {
                 "message": size,
                 "rounds": options.rounds,
-                "fdatasync": fdatasync_cost(disk),
+                "fdatasync": median(syncs),
                 "prepared": [_preparation(readers, each) for readers, each in prepared],
                 "cases": [case.to_json() for case in cases],
             }
