@@ -50,6 +50,13 @@ CONTRASTS = """() => {
 }"""
 
 
+BARS = """percent => [...document.querySelectorAll('.charts .track')].map(track => {
+  const bar = track.querySelector('rect'), wide = e => e.getBoundingClientRect().width;
+  bar.setAttribute('width', percent);
+  return [wide(bar), wide(track)];
+})"""
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     chromium = os.environ.get("DIGEST_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
@@ -137,6 +144,15 @@ def test_the_page_fits_every_width_and_can_be_read(browser: Any, page_file: Path
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), view
         assert [text for text in page.evaluate(CONTRASTS) if text[0] < 4.5] == [], view
         assert page.evaluate("document.querySelectorAll('.charts .track').length") == 2, view
+
+
+def test_the_pages_bars_are_as_long_as_they_say(browser: Any, page_file: Path) -> None:
+    """Without style attributes, which the content policy of a server refuses."""
+    for view, page in views(browser, page_file):
+        assert page.evaluate("document.querySelectorAll('[style]').length") == 0, view
+        for percent in (37, 100):
+            for drawn, whole in page.evaluate(BARS, percent):
+                assert abs(drawn - whole * percent / 100) < 1, view
 
 
 def test_the_table_of_contents_leads_to_its_sections(browser: Any, page_file: Path) -> None:
