@@ -40,6 +40,8 @@ _AT_ONCE = 256 * 1024
 """Larger answers are sent piece by piece."""
 _TRIES = 5
 """How often a file is looked at again that is replaced meanwhile."""
+_START = "feeds/index.html"
+"""Where visitors of a root without a page of its own are sent."""
 _KNOWN = 16_384
 """Files of which is known what they are."""
 _INLINE = re.compile(rb"<(style|script)\b[^>]*>(.*?)</\1>", re.DOTALL)
@@ -224,6 +226,8 @@ class Files:
             name = target.rpartition(b"/")[2]
             place = b"./" + name + b"/" + (b"?" + query if query else b"")  # relative: true behind any proxy
             await _send(send, 308, ((b"location", place), (b"content-length", b"0"), *self._lifetime(), _ANYBODY))
+        elif path == "" and await run_in_threadpool(self.holds, _START):
+            await _send(send, 307, ((b"location", b"./feeds/"), (b"content-length", b"0"), *self._lifetime(), _ANYBODY))
         else:
             await self._send_nothing(path, scope, send)
 

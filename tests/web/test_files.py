@@ -266,6 +266,17 @@ def test_folder_is_sent_to_its_slash(server: FileServer, target: str) -> None:
     assert server.ask("/feeds/").body == HTML
 
 
+def test_a_root_without_a_page_leads_to_the_feeds(server: FileServer, tmp_path: Path) -> None:
+    """For now only: the site's own page may come, and is then shown. Without a list of feeds there is nothing."""
+    answer = server.ask("/")
+    assert (answer.status, answer.headers["location"], answer.body) == (307, "./feeds/", b"")
+    FolderOutput(tmp_path / "other").write("feed.xml", b"<feed/>")
+    with serving_files(tmp_path / "other") as other:
+        assert other.ask("/").status == 404
+        FolderOutput(tmp_path / "other").write("index.html", b"home")
+        assert other.ask("/").body == b"home"
+
+
 def test_queries_do_not_matter(server: FileServer) -> None:
     """Readers and campaigns add some."""
     assert server.ask("/feed.xml?utm_source=x").body == ATOM
@@ -297,7 +308,6 @@ def test_queries_do_not_matter(server: FileServer) -> None:
         "/linked/secret",
         "/pipe",
         "/" + "a" * 5000,
-        "/",
         "/feed/",
     ],
 )
