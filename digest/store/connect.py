@@ -8,9 +8,10 @@ turns into a writer fails at once, whatever the time-out
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -91,14 +92,16 @@ def sqlite_path(url: URL) -> Path:
 
 
 def open_sqlite(path: Path, *, busy_timeout: float, subject: str | None = None) -> Database:
-    """A database file, created with its folder if it does not exist. Waits ``busy_timeout`` seconds for others;
-    messages name it by its path if no other ``subject`` is given."""
+    """A database file, created with its folder if it does not exist, for its owner only: it holds addresses. Waits
+    ``busy_timeout`` seconds for others; messages name it by its path if no other ``subject`` is given."""
     if sqlite3.sqlite_version_info < OLDEST_SQLITE:
         raise StoreError(str(path), f"SQLite {sqlite3.sqlite_version} is too old", "3.35 or newer is needed")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StoreError(str(path.parent), f"the folder cannot be made: {error.strerror}") from error
+    with suppress(OSError):  # it is there, or SQLite says what is the matter
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     engine = create_engine(
         URL.create("sqlite", database=str(path)),
         connect_args={"timeout": busy_timeout, "isolation_level": None},

@@ -21,6 +21,7 @@ _NO_ENTRY = (
     "the database cannot be opened",
     "check that the path is right and that this user may read and write there",
 )
+_IO = ("the disk refuses to read or write it", "make room if it is full, else look at the system's log for its faults")
 _BUSY = ("another program holds the database", "wait until it is done, then run again")
 
 _SQLITE: dict[str, tuple[str, str]] = {
@@ -31,6 +32,7 @@ _SQLITE: dict[str, tuple[str, str]] = {
     "SQLITE_PERM": _READ_ONLY,
     "SQLITE_CANTOPEN": _NO_ENTRY,
     "SQLITE_AUTH": _NO_ENTRY,
+    "SQLITE_IOERR": _IO,
 }
 
 # https://www.postgresql.org/docs/current/errcodes-appendix.html, by class or whole code

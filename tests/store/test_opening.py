@@ -32,6 +32,19 @@ def test_the_folder_of_a_database_file_is_made(sqlite_url: str, tmp_path: Path) 
         assert (tmp_path / "var" / "digest.db").is_file()
 
 
+def test_a_new_database_is_for_its_owner_only(sqlite_url: str, tmp_path: Path, make) -> None:
+    """It holds addresses; so do the files that SQLite keeps beside it. One that was there keeps its permissions."""
+    with open_store(sqlite_url) as store:
+        make.add(store, make.arrival("a"))
+        beside = list((tmp_path / "var").glob("digest.db*"))
+        assert {file.stat().st_mode & 0o777 for file in beside if file.suffix in (".db", ".db-wal", ".db-shm")} == {
+            0o600
+        }
+    (tmp_path / "var" / "digest.db").chmod(0o640)
+    with open_store(sqlite_url):
+        assert (tmp_path / "var" / "digest.db").stat().st_mode & 0o777 == 0o640
+
+
 def test_sqlite_is_safe_against_power_cuts(sqlite_url: str) -> None:
     """WAL, flushed at every commit, foreign keys on (delivery.md)."""
     with open_store(sqlite_url) as store, store._database.reading() as connection:
@@ -288,3 +301,14 @@ def test_the_database_sorts_by_code_points_in_any_locale(postgres_url: str, make
         question = """SELECT count(*) FROM information_schema.columns
             WHERE table_name = 'feed' AND column_name = 'name' AND collation_name = 'C'"""
         assert connection.exec_driver_sql(question).scalar() == 1
+
+
+def test_a_disk_that_fails_is_told_with_a_remedy() -> None:
+    """SQLite says so too when its shared memory finds no room."""
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorname = "SQLITE_IOERR_SHMSIZE"
+    with (
+        pytest.raises(StoreError, match=r"digest\.db: the disk refuses to read or write it; make room"),
+        told("digest.db"),
+    ):
+        raise error
