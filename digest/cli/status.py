@@ -51,8 +51,11 @@ def _lines(status: Status) -> Iterator[str]:
     yield from _section("wrong now", [_alarm(alarm, local) for alarm in seen.alarms])
     if status.exists:
         looked = status.looked_at
-        quiet = [f"{local.time(looked)}  looked, and found nothing new"] if looked else []
-        yield from _section("runs", quiet + [_run(run, local) for run in seen.runs[:_RUNS]], "none yet")
+        runs = [_run(run, local) for run in seen.runs[:_RUNS]]
+        if looked:
+            later = sum(run.started_at > looked for run in seen.runs[:_RUNS])
+            runs.insert(later, f"{local.time(looked)}  looked, and found nothing new")
+        yield from _section("runs", runs, "none yet")
         yield from _section("editions", [_edition(each) for each in seen.editions[:_EDITIONS]], "none yet")
         waits = "" if seen.next_due is None else f"; the next one is tried {local.time(seen.next_due)}"
         yield from _section("mail, all editions", [f"{_counted(status)}{waits}"])
@@ -62,6 +65,9 @@ def _lines(status: Status) -> Iterator[str]:
             for each in seen.categories[: _CATEGORIES + 1]
             if each.arrived is not None
         ]
+        more = len(seen.categories) - 1 - _CATEGORIES
+        if more > 0:
+            posts.append(f"… and {more} more categories: --json, or the status page")
         yield from _section("newest posts", posts, "none yet")
     yield from _section("next", [f"{local.time(each.at)}  {each.digest} {each.period}" for each in seen.next])
 

@@ -54,6 +54,17 @@ def test_after_runs(tmp_path: Path) -> None:
     assert report["looked_at"]
 
 
+def test_more_categories_than_are_shown(tmp_path: Path) -> None:
+    """What is left out is counted."""
+    site = Site(tmp_path)
+    for number in range(7):
+        site.post(f"2026-11-24-{number}.md", title=f"要闻 {number}", categories=f"c{number}")
+    site.run(as_of=None)
+    out = site.command("status").out
+    assert out.count("in seven days") == 6, out
+    assert "… and 2 more categories: --json, or the status page" in out
+
+
 def test_a_failed_run_and_its_reason(tmp_path: Path) -> None:
     """The exit code is for scripts: 1 if something is wrong."""
     site = Site(tmp_path)
