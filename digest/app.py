@@ -66,6 +66,9 @@ LOOK_EVERY = timedelta(minutes=15)
 """Where alarms are mailed, what is wrong is looked for at least this often, however quiet it is."""
 
 
+_CLOCK_KEEPS = 20.0
+"""Seconds for which a database's clock is taken to go on as this machine's does."""
+
 _CLOCKS_DIFFER = 10.0
 """Seconds that a run waits for a database whose clock is behind its own."""
 
@@ -1137,9 +1140,19 @@ class App:
         anchor = datetime.now(UTC) if is_present else self.when.now
 
         def steady() -> datetime:
-            return (anchor + timedelta(seconds=uptime() - began)).replace(microsecond=0)
+            return anchor + timedelta(seconds=uptime() - began)
 
-        return (lambda: self.store.clock(steady())) if is_present else steady
+        ahead, asked_at = timedelta(0), float("-inf")
+
+        def agreed() -> datetime:
+            """The store's clock is asked now and then, not for every message: leases last far longer."""
+            nonlocal ahead, asked_at
+            if uptime() - asked_at > _CLOCK_KEEPS:
+                ours = steady()
+                ahead, asked_at = self.store.clock(ours) - ours, uptime()
+            return (steady() + ahead).replace(microsecond=0)
+
+        return agreed if is_present else lambda: steady().replace(microsecond=0)
 
     def _transport(self) -> Transport:
         if self.dry_run:
