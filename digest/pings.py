@@ -24,7 +24,7 @@ def ping(address: str, *, timeout: float = TIMEOUT) -> str | None:
     thread.start()
     thread.join(timeout)  # a name that is not found, or an answer that drips, does not end by itself
     if not said:
-        return f"ping {host}: no answer within {timeout:g} s"
+        return f"ping {host}: {_no_answer(timeout)}"
     return None if said[0] is None else f"ping {host}: {said[0]}"
 
 
@@ -37,7 +37,15 @@ def _get(address: str, timeout: float) -> str | None:
         error.close()
         return f"answered {error.code}"
     except urllib.error.URLError as error:
+        if isinstance(error.reason, TimeoutError):
+            return _no_answer(timeout)
         return f"cannot be reached ({error.reason})".lower()
+    except TimeoutError:
+        return _no_answer(timeout)
     except (OSError, http.client.HTTPException, ValueError) as error:
         return f"cannot be reached ({type(error).__name__})".lower()
     return None
+
+
+def _no_answer(timeout: float) -> str:
+    return f"no answer within {timeout:g} s"

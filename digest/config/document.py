@@ -202,6 +202,8 @@ def _explain(error: Exception, text: str) -> Fault:
         number = int(context.line)
     lines = text.splitlines() or [""]
     number = min(number, len(lines) - 1)
+    if "nesting depth" in problem:  # newer versions of libyaml have a limit, and read ahead of the events
+        return _too_deep(number + 1)
     near = [line for line in (number, number - 1) if line >= 0 and re.match(r" *\t", lines[line])]
     if near:
         return Fault(line=near[0] + 1, text="the line is indented with a tab; use spaces")
