@@ -23,6 +23,8 @@ import pytest
 from digest.models import Refusal
 from digest.posts import Rules, parse_post
 
+pytestmark = pytest.mark.slow
+
 BENCHMARKS = Path(__file__).parent.parent.parent / "benchmarks"
 
 

@@ -243,6 +243,7 @@ def folder() -> Iterator[Path]:
     shutil.rmtree(place, ignore_errors=True)
 
 
+@pytest.mark.slow
 @pytest.mark.postgres
 def test_services_publish_and_send(folder: Path, postgres_url: str) -> None:
     """The commands of serve and deliver, beside each other on PostgreSQL, their mail through the relay to a provider

@@ -16,6 +16,8 @@ import yaml
 from tests.deploy.commands import understood
 from tests.run.site_folder import post_text
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent.parent
 DEPLOY = ROOT / "deploy" / "github"
 TEXT = (DEPLOY / "digest.yml").read_text(encoding="utf-8")

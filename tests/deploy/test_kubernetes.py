@@ -168,6 +168,7 @@ def test_names_in_the_secret_are_read_by_the_program() -> None:
 # --------------------------------------------------------------- processes
 
 
+@pytest.mark.slow
 @pytest.mark.postgres
 def test_parts_work_together(tmp_path: Path, postgres_url: str) -> None:
     """The commands of all three on one database: what serves is alive, and ready once a run has published; the mail

@@ -171,7 +171,7 @@ _numbers = count()
 @settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
     deadline=None,
-    max_examples=50,
+    max_examples=25,
 )
 @given(history=st.lists(steps, min_size=3, max_size=25), plan=plans)
 def test_every_eligible_post_is_in_exactly_one_edition(
@@ -199,7 +199,7 @@ def test_every_eligible_post_is_in_exactly_one_edition(
 
 
 @settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None, max_examples=25
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None, max_examples=12
 )
 @given(
     days=st.lists(

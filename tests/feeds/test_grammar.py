@@ -65,6 +65,7 @@ def test_the_sample_archive_follows(tmp_path: Path, full_text: bool) -> None:
     assert_all_follow(tmp_path / "public")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["elixir", "finews", "haacked", "huxpro", "opensuse", "prometheus", "ruby-news", "scala-lang", "techbridge"]
 )

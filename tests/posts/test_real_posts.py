@@ -23,7 +23,10 @@ from digest.sources import FolderSource
 
 ROOT = Path(os.environ.get("DIGEST_REAL_POSTS") or Path(__file__).parents[2] / ".." / "shared" / "real-posts")
 FOLDERS = sorted(path.name for path in ROOT.iterdir() if path.is_dir()) if ROOT.is_dir() else []
-pytestmark = pytest.mark.skipif(not FOLDERS, reason="no real posts at DIGEST_REAL_POSTS or ../shared/real-posts")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not FOLDERS, reason="no real posts at DIGEST_REAL_POSTS or ../shared/real-posts"),
+]
 
 ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 MARKDOWN = MarkdownIt("commonmark").use(cjk_friendly)

@@ -9,6 +9,8 @@ import pytest
 
 from tests.run.site_folder import CONFIG, Site
 
+pytestmark = pytest.mark.slow
+
 SITES = (
     "elixir", "finews", "haacked", "huxpro", "jekyll-docs", "jekyll-feed",
     "opensuse", "prometheus", "ruby-news", "scala-lang", "techbridge",
