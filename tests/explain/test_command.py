@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
@@ -12,19 +11,18 @@ from tests.run.site_folder import Site
 
 
 @pytest.fixture(scope="module")
-def explained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def explained(tmp_path_factory: pytest.TempPathFactory) -> Site:
     made = Site(tmp_path_factory.mktemp("explained"))
     made.some_posts()
     (made.posts / "2026-11-24-broken.md").write_text("---\n")
     assert made.run().code == 0
-    return made.folder
+    return made
 
 
 @pytest.fixture
-def site(explained: Path, tmp_path: Path) -> Site:
+def site(explained: Site, tmp_path: Path) -> Site:
     """A site after its first run."""
-    shutil.copytree(explained, tmp_path, dirs_exist_ok=True)
-    return Site(tmp_path)
+    return explained.copy(tmp_path)
 
 
 def test_a_post(site: Site) -> None:

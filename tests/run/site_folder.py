@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -70,6 +71,12 @@ class Site:
         self.posts = folder / "site" / "_posts"
         self.posts.mkdir(parents=True)
         self.configure(config)
+
+    def copy(self, folder: Path) -> Site:
+        """The same site in another folder, which may be there already; nothing is shared."""
+        copied = Site(folder)
+        shutil.copytree(self.folder, folder, dirs_exist_ok=True)
+        return copied
 
     def configure(self, config: str) -> None:
         (self.folder / "config.yaml").write_text(config, encoding="utf-8")

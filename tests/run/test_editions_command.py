@@ -18,19 +18,18 @@ EARLIER = ("--as-of", AS_OF)
 
 
 @pytest.fixture(scope="module")
-def first_issue(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def first_issue(tmp_path_factory: pytest.TempPathFactory) -> Site:
     site = Site(tmp_path_factory.mktemp("issued"))
     site.some_posts()
     site.post("2026-11-20-old.md", title="上周要闻", date="2026-11-20 10:00:00 +0800", link="http://x.example.com/9")
     assert site.run().code == 0
-    return site.folder
+    return site
 
 
 @pytest.fixture
-def issued(first_issue: Path, tmp_path: Path) -> Site:
+def issued(first_issue: Site, tmp_path: Path) -> Site:
     """A site with an edition of 24 November, and posts of two days before it."""
-    shutil.copytree(first_issue, tmp_path, dirs_exist_ok=True)
-    return Site(tmp_path)
+    return first_issue.copy(tmp_path)
 
 
 def said(result: Result, code: int, line: str) -> None:
