@@ -82,6 +82,10 @@ class Serving:
     _threads: list[threading.Thread] = field(default_factory=list)
     _server: uvicorn.Server | None = None
     _signals: int = 0
+    _store_was: tuple[int, int] | None = None
+    """The file of the database that is used here, as ``_identity`` tells it."""
+    _store_missed: int = 0
+    """Looks in a row that did not find it in its place."""
 
     # ------------------------------------------------------------- from outside
 
@@ -110,6 +114,7 @@ class Serving:
 
     def _make(self) -> None:
         settings = self.service.settings
+        self._store_was = _identity(settings.store.path)
         self.watchman = watchman = Watchman(service=self.service, clock=_now, ticks=uptime)
         self._threads.append(self._thread("watch", lambda: watchman.work(self.stop)))
         self._threads.append(self._thread("mail", self._send_mail))
@@ -231,19 +236,29 @@ class Serving:
             await asyncio.sleep(0.05)
         self._say_ready()
         while not self.stop.is_set():
-            self._sign_of_life()
+            self._look_around()
             await asyncio.sleep(0.5)
 
     def _watch_over(self) -> None:
         self._say_ready()
         while not self.stop.is_set():
-            self._sign_of_life()
+            self._look_around()
             self.stop.wait(0.5)
 
     def _say_ready(self) -> None:
         if not self.stop.is_set():
             self.supervisor.ready("at work")
             self._next_sign = 0.0
+
+    def _look_around(self) -> None:
+        self._sign_of_life()
+        if self._store_was is None:
+            return
+        path = self.service.settings.store.path
+        self._store_missed = 0 if _identity(path) == self._store_was else self._store_missed + 1
+        if self._store_missed > 1:
+            self._fatal.append(f"{path}: was deleted or replaced; what is written to the one before is lost")
+            self._order_stop()
 
     def _sign_of_life(self) -> None:
         seconds = self.supervisor.watchdog
@@ -300,6 +315,18 @@ class Serving:
         log.info("reading the configuration again")
         self.reload = True
         self._order_stop()
+
+
+def _identity(path: Path | None) -> tuple[int, int] | None:
+    """What tells a file from another one of its name; None if there is none. One that was deleted works on for who has
+    it open, and nobody else sees what they write."""
+    if path is None:
+        return None
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def serve(config: Path, options: ServeOptions, *, say: Callable[[str], None]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import socket
 import subprocess
@@ -258,6 +259,22 @@ def test_a_folder_that_is_missing_is_told_and_all_else_goes_on(tmp_path: Path) -
         assert get(port, "/feed.xml")[0] == 200
         served.signal(signal.SIGTERM)
         assert served.ends() == 0
+
+
+@pytest.mark.parametrize("how", ["deleted", "replaced"])
+def test_a_store_that_is_taken_away_ends_it(tmp_path: Path, how: str) -> None:
+    """What it writes from then on nobody would ever see: it ends with a word, and is started again with the new one."""
+    write_site(tmp_path)
+    with serving(tmp_path, "--no-web") as served:
+        served.wait_for("2 arrived")
+        store = tmp_path / "var" / "digest.db"
+        if how == "deleted":
+            store.unlink()
+        else:
+            shutil.copy(store, tmp_path / "copy.db")
+            (tmp_path / "copy.db").replace(store)
+        served.wait_for("digest.db: was deleted or replaced.*; the process ends")
+        assert served.ends() == 1
 
 
 def test_whatever_is_asked_of_people_goes_out_at_once(tmp_path: Path) -> None:
