@@ -54,6 +54,14 @@ def test_from_backup_to_restore(site: Site, settings: Settings, tmp_path: Path) 
     assert report.report["collected"]["arrived"] == 0
 
 
+def test_a_folder_that_is_not_there_is_no_file(site: Site, tmp_path: Path) -> None:
+    """With its slash it is meant as a folder: as a file each backup would replace the one before."""
+    done = site.command("backup", f"{tmp_path}/backups/")
+    assert done.code == 1
+    assert "backups/: there is no such folder; make it" in done.err
+    assert not (tmp_path / "backups").exists()
+
+
 def test_check_reads_a_backup(site: Site, settings: Settings, tmp_path: Path) -> None:
     """Without touching anything."""
     file = backup(settings, tmp_path / "b.tar.gz")
