@@ -469,10 +469,10 @@ def title(size: dict[str, Any]) -> str:
     return f"{size['posts']:,} posts{many}, {size['bytes'] / 1e6:.0f} MB, {size['feeds']:,} feeds"
 
 
-def write_figures(path: Path, text: str) -> None:
+def write_figures(path: Path, text: str, first: str = BEGIN, last: str = END_MARK) -> None:
     """Put the figures between their marks. Raises ValueError if the file has none."""
-    before, begin, rest = path.read_text(encoding="utf-8").partition(BEGIN)
-    _, end, after = rest.partition(END_MARK)
+    before, begin, rest = path.read_text(encoding="utf-8").partition(first)
+    _, end, after = rest.partition(last)
     if not begin or not end:
         raise ValueError(f"{path} has no marks for the figures")
     path.write_text(f"{before}{begin}\n\n{text}\n{end}{after}", encoding="utf-8")

@@ -33,13 +33,14 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from bench import HERE, Cost, Series, measure, seconds
+from bench import HERE, Cost, Series, machine, measure, seconds, write_figures
 from checks import WorkNotDone
 from make_archive import make_archive, write_archive
 
 POSTS = 120
 TARGETS = {1: (0.6, 0.9), 10: (0.35, 0.6)}
 """Of smtp-source's messages a second, by connections: what must hold, and what is aimed at."""
+BEGIN, END = "<!-- figures: written by benchmarks/delivery.py --write -->", "<!-- end of these figures -->"
 PATIENCE = 30.0
 CONFIG = """\
 site:
@@ -430,6 +431,7 @@ def main() -> int:
     parser.add_argument("--memory", type=Path, help="folder on a memory disk, to measure there too (/dev/shm)")
     parser.add_argument("--postgres", help="URL of an empty database, to measure there too, with the first audience")
     parser.add_argument("--json", type=Path, help="save the figures")
+    parser.add_argument("--write", type=Path, metavar="FILE", help="put the figures into this Markdown file")
     given = parser.parse_args()
     if not (program("smtp-sink") and program("smtp-source")):
         print("smtp-sink and smtp-source are not installed (Debian: postfix)", file=sys.stderr)
@@ -444,6 +446,7 @@ def main() -> int:
         memory=given.memory,
         postgres=given.postgres,
     )
+    about = machine()
     try:
         figures = delivery(options)
     except WorkNotDone as error:
@@ -451,7 +454,11 @@ def main() -> int:
         return 1
     if given.json:
         given.json.write_text(json.dumps(figures, indent=1), encoding="utf-8")
-    print("\n".join(table(figures)))
+    told = "\n".join(table(figures)) + "\n"
+    if given.write:
+        where = f"{about['date'][:10]}, {about['processors']} processors, load {about['load'][0]}"
+        write_figures(given.write, f"{where}. {told}", BEGIN, END)
+    print(told)
     return 0
 
 
