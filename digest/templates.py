@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from digest.ports import Language
 
 
+_SLIPS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""What an expression in a template can go wrong with, besides Jinja2's own complaints."""
+
+
 def packaged_templates() -> Path:
     """The folder of templates that come with the program: inside the wheel, or beside the package in a checkout."""
     inside = Path(__file__).parent / "_templates"
@@ -38,7 +42,10 @@ def fingerprint(folders: Iterable[Path]) -> str:
     for folder in folders:
         for path in sorted(folder.rglob("*")):
             if path.is_file():
-                digest.update(f"{path.relative_to(folder)}\0".encode() + path.read_bytes() + b"\0")
+                try:
+                    digest.update(f"{path.relative_to(folder)}\0".encode() + path.read_bytes() + b"\0")
+                except OSError as error:
+                    raise TemplateError(str(path), f"it cannot be read: {str(error.strerror).lower()}") from error
     return digest.hexdigest()
 
 
@@ -83,10 +90,25 @@ class FolderTemplates:
             raise TemplateError(str(error.name), "no such template") from error
         except jinja2.TemplateError as error:
             raise TemplateError(self._place(name, error), str(error.message)) from error
+        except _SLIPS as error:
+            raise TemplateError(self._place(name, error), str(error) or type(error).__name__) from error
 
     def _source(self, files: jinja2.FileSystemLoader, name: str) -> tuple[str, str | None, Callable[[], bool] | None]:
+        import jinja2
+
         self._loaded.add(name)
-        return files.get_source(self._environment, name)
+        try:
+            return files.get_source(self._environment, name)
+        except jinja2.TemplateNotFound:  # which is an OSError too
+            raise
+        except UnicodeDecodeError as error:
+            raise TemplateError(self._found(name), "it is not UTF-8 text", "save it as UTF-8") from error
+        except OSError as error:
+            raise TemplateError(self._found(name), f"it cannot be read: {str(error.strerror).lower()}") from error
+
+    def _found(self, name: str) -> str:
+        """The file that is taken for a template."""
+        return f"{next((folder / name for folder in self._folders if (folder / name).is_file()), name)}:1"
 
     def overrides(self) -> list[str]:
         """Names of the files in the user's own folder; hidden ones are none."""

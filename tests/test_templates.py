@@ -51,3 +51,37 @@ def test_user_folder_wins_file_by_file(tmp_path: Path) -> None:
     (tmp_path / name).write_text("mine")
     assert templates(tmp_path).render(name.as_posix(), {}) == "mine"
     assert templates(tmp_path).fingerprint() != before
+
+
+@pytest.mark.parametrize(
+    ("expression", "says"),
+    [
+        ("{{ 1 / 0 }}", "division by zero"),
+        ("{{ 'a' + 1 }}", "can only concatenate str"),
+        ("{{ [1] | sum('x') }}", "has no attribute"),
+        ("{{ 'x' | int(base=99) }}{{ '%d' % 'x' }}", "%d format"),
+        ("{{ self.again() }}{% block again %}{{ self.again() }}{% endblock %}", "recursion"),
+    ],
+)
+def test_an_expression_that_goes_wrong_is_an_error_with_file_and_line(
+    tmp_path: Path, expression: str, says: str
+) -> None:
+    """Python's complaints are told like Jinja2's."""
+    with pytest.raises(TemplateError, match=rf"(?i)a\.html:2: .*{says}"):
+        templates(tmp_path, a_html=f"fine\n{expression}").render("a.html", {})
+
+
+def test_a_template_that_is_no_text_is_told(tmp_path: Path) -> None:
+    """With its file and what to do."""
+    (tmp_path / "a.html").write_bytes(b"\xff\xfe")
+    with pytest.raises(TemplateError, match=r"/a\.html:1: it is not UTF-8 text; save it as UTF-8"):
+        templates(tmp_path).render("a.html", {})
+
+
+def test_a_template_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    """Also where only its bytes are asked for."""
+    (tmp_path / "a.html").symlink_to("/proc/self/mem")  # opens, and cannot be read
+    with pytest.raises(TemplateError, match=r"/a\.html:1: it cannot be read: "):
+        templates(tmp_path).render("a.html", {})
+    with pytest.raises(TemplateError, match=r"/a\.html: it cannot be read: "):
+        templates(tmp_path).fingerprint()

@@ -145,7 +145,7 @@ def test_good_templates(tmp_path: Path) -> None:
         ("editions/page.html", "{% include 'none.html' %}", "no such template"),
         ("editions/index.html", "{{ months[0].titel }}", "editions/index.html:1: "),
         ("notices/notice.txt", "{{ subject.x }}", "notices/notice.txt:1: "),
-        ("pages/feed.html", "{{ 1 // 0 }}", "page of a feed"),
+        ("pages/feed.html", "{{ 1 // 0 }}", "pages/feed.html:1: integer division"),
         (
             "web/manage.html",
             "{% if not offers %}\n{{ nothing }}\n{% endif %}",
