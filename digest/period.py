@@ -207,12 +207,6 @@ def slots_between(schedule: Schedule, zone: ZoneInfo, after: datetime, until: da
     return found
 
 
-def latest_slot(schedule: Schedule, zone: ZoneInfo, now: datetime) -> Slot | None:
-    """The last slot that is not in the future; None if there was none within a month."""
-    found = slots_between(schedule, zone, now - LOOKBACK, now)
-    return found[-1] if found else None
-
-
 def next_slot(schedule: Schedule, zone: ZoneInfo, now: datetime, holidays: Container[date] = ()) -> Slot:
     """The first slot that is in the future and on no holiday. Raises ValueError if there is none (a 31 February)."""
     day = now.astimezone(zone).date()

@@ -353,7 +353,6 @@ _PARSERS: dict[str, Callable[[object], object]] = {
     "author_url": Url.parse,
     "permalink": Permalink.parse,
 }
-_NEEDED = {"url", "language", "timezone"}
 
 
 def _checked(site: Site, kind: str) -> Site:

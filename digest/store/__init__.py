@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from functools import partial
-from pathlib import Path
 from types import TracebackType
 
 from digest.store.connect import Database, open_postgres, open_sqlite, parse_url, sqlite_path
@@ -19,7 +18,7 @@ from digest.store.feeds import Feeds
 from digest.store.inquiry import Inquiries
 from digest.store.intake import Intake
 from digest.store.ledger import Deliveries
-from digest.store.locks import ENDINGS, Right, advisory_lock, file_lock
+from digest.store.locks import advisory_lock, file_lock
 from digest.store.posts import Posts
 from digest.store.refusals import Refusals
 from digest.store.rehearsal import copied, no_lock, rolled_back
@@ -101,11 +100,6 @@ def open_rehearsal(url: str) -> Iterator[SqlStore]:
         store = SqlStore(database, no_lock)
         store.schema_found = found
         yield store
-
-
-def lock_path(path: Path) -> Path:
-    """The file whose lock is the right to run on a SQLite database."""
-    return path.with_name(f"{path.name}{ENDINGS[Right.RUN]}")
 
 
 def _ready(database: Database, lock: Lock) -> SqlStore:

@@ -21,7 +21,6 @@ from digest.period import (
     day_bounds,
     due_period,
     is_time,
-    latest_slot,
     longest_gap,
     next_moment,
     next_slot,
@@ -174,24 +173,17 @@ def test_weekdays_and_weeks_take_their_days_only() -> None:
     assert [slot.period for slot in slots_between(weekly(6, time(8)), SHANGHAI, start, end)] == ["2026-W48", "2026-W49"]
 
 
-def test_latest_and_next_slot_meet_at_the_slot_itself() -> None:
+def test_past_and_next_slots_meet_at_the_slot_itself() -> None:
     """A slot is past at its very moment."""
     schedule = daily(time(8))
     before, moment = at("2026-11-24T07:59:59+08:00"), at("2026-11-24T08:00:00+08:00")
-    latest = latest_slot(schedule, SHANGHAI, before)
-    assert latest is not None
-    assert latest.period == "2026-11-23"
+    start = before - timedelta(days=1)
+    assert [slot.period for slot in slots_between(schedule, SHANGHAI, start, before)] == ["2026-11-23"]
     assert next_slot(schedule, SHANGHAI, before).at == moment
-    reached = latest_slot(schedule, SHANGHAI, moment)
-    assert reached is not None
+    reached = slots_between(schedule, SHANGHAI, start, moment)[-1]
     assert reached.at == moment
     assert reached.at.tzinfo is UTC
     assert next_slot(schedule, SHANGHAI, moment).period == "2026-11-25"
-
-
-def test_no_slot_within_a_month_is_none() -> None:
-    """A schedule of one day that the zone skipped."""
-    assert latest_slot(weekly(5, time(8)), SHANGHAI, at("2026-11-24T00:00+08:00")) is not None
 
 
 def due(now: str, *, began: str = "2026-11-01T00:00+08:00", taken: tuple[str, ...] = (), hours: int = 6) -> Due:
