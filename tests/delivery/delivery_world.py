@@ -207,18 +207,18 @@ def check_invariants(
     hold: bool,
     doubts_allowed: int,
 ) -> None:
-    """I1 to I4, I6 and I8, after everything came to rest. ``doubts_allowed``: kills x connections + breaks after the
-    dot."""
+    """What holds once everything came to rest, whatever happened. ``doubts_allowed``: kills x connections +
+    breaks after the dot."""
     copies = server.copies()
-    assert len(rows) == audience, "I1: a row for each recipient"
-    assert {row.state for row in rows} <= FINAL, "I1: every row has ended"
+    assert len(rows) == audience, "a row for each recipient"
+    assert {row.state for row in rows} <= FINAL, "every row has ended"
     if hold:
-        assert all(count == 1 for count in copies.values()), "I2: accepted at most once"
+        assert all(count == 1 for count in copies.values()), "accepted at most once"
     for row in rows:
         if row.state == "sent":
-            assert copies[row.message_id] >= 1, "I3: what is sent was accepted"
+            assert copies[row.message_id] >= 1, "what is sent was accepted"
         elif copies[row.message_id]:
-            assert row.state == "in_doubt", "I4: accepted and not sent is in doubt"
-    assert all(len(forms) == 1 for forms in server.bytes_of().values()), "I6: all attempts have equal bytes"
+            assert row.state == "in_doubt", "accepted and not sent is in doubt"
+    assert all(len(forms) == 1 for forms in server.bytes_of().values()), "all attempts have equal bytes"
     doubts = sum(row.state == "in_doubt" for row in rows)
-    assert doubts <= doubts_allowed, "I8: no more doubt than there is reason for"
+    assert doubts <= doubts_allowed, "no more doubt than there is reason for"

@@ -37,7 +37,7 @@ def finish(worker: subprocess.Popen[str]) -> tuple[int, str]:
     return worker.returncode, out + err
 
 
-# F1 is long on PostgreSQL only because of the processes; each point runs on SQLite in the quick suite.
+# On PostgreSQL this is long because of the processes alone; each point runs on SQLite in the quick suite.
 KINDS = ["sqlite", pytest.param("postgres", marks=[pytest.mark.postgres, pytest.mark.slow])]
 
 
@@ -49,7 +49,7 @@ def killing_world(request: pytest.FixtureRequest) -> Iterator[World]:
 
 @pytest.mark.parametrize("point", POINTS)
 def test_killed_at_a_point(point: str, killing_world: World, record_property: Any) -> None:
-    """F1 with ``hold``: nobody lost, nobody twice; in doubt only if the dot may have left."""
+    """With ``hold`` nobody lost, nobody twice; in doubt only if the dot may have left."""
     world, audience = killing_world, 6
     kind = "sqlite" if world.url.startswith("sqlite") else "postgres"
     with serving() as server:
@@ -77,7 +77,7 @@ def test_killed_at_a_point(point: str, killing_world: World, record_property: An
 
 @pytest.mark.parametrize("point", ["after-transmitting", "after-dot", "after-reply"])
 def test_killed_in_doubt_and_sent_again(point: str, sqlite_world: World) -> None:
-    """F1 with ``resend``: everybody gets it, one of them perhaps twice, with equal bytes."""
+    """With ``resend`` everybody gets it, one of them perhaps twice, with equal bytes."""
     world, audience = sqlite_world, 4
     with serving() as server:
         assert finish(start(world.url, server, point=point, nth=2, audience=audience))[0] == -signal.SIGKILL
@@ -117,7 +117,7 @@ def freeze_process(pid: int) -> None:
 
 @pytest.mark.parametrize("step", ["mail", "data"])
 def test_a_frozen_worker_that_wakes_sends_no_dot(step: str, sqlite_world: World) -> None:
-    """F4: SIGSTOP in the dialogue; another worker takes over when the lease is over; SIGCONT."""
+    """SIGSTOP in the dialogue; another worker takes over when the lease is over; SIGCONT."""
     world = sqlite_world
     world.freeze(1)
     worker: list[subprocess.Popen[str]] = []
@@ -148,7 +148,7 @@ def test_a_frozen_worker_that_wakes_sends_no_dot(step: str, sqlite_world: World)
 def test_killed_at_random_times(
     kind: str, resend: bool, kills: int, request: pytest.FixtureRequest, record_property: Any
 ) -> None:
-    """F2: three workers, one after the other killed at moments that nobody chose, while there is always work; then
+    """Three workers, one after the other killed at moments that nobody chose, while there is always work; then
     drained. Every row of every edition is accounted for."""
     connections, chance = 2, random.Random(2026)
     with World(request.getfixturevalue(f"{kind}_url")) as world, serving(always("dot", Dawdle(0.1))) as server:
@@ -189,7 +189,7 @@ def wait_for_rest(world: World) -> None:
 
 @pytest.mark.slow
 def test_ten_thousand_rows_with_faults_everywhere(sqlite_world: World, record_property: Any) -> None:
-    """F10: 1 % of each fault, four connections; nobody lost, nobody twice, memory flat."""
+    """1 % of each fault, four connections; nobody lost, nobody twice, memory flat."""
     world, audience = sqlite_world, 10_000
     world.freeze(audience)
     faulty = Faults()
@@ -242,7 +242,7 @@ class Faults:
 
 
 def test_a_full_disk_at_freezing_undoes_everything(sqlite_url: str) -> None:
-    """F5: ``PRAGMA max_page_count`` stands for the end of the disk. Nothing is left of the edition; when there is
+    """``PRAGMA max_page_count`` stands for the end of the disk. Nothing is left of the edition; when there is
     room, it is frozen whole."""
     from sqlalchemy import event
 
@@ -279,7 +279,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_full_disk_at_each_commit(small_disk: Path, record_property: Any) -> None:
-    """F5: the disk is full from the nth commit on, whichever it is: of the freezing, of a claim, before a dot, after an
+    """The disk is full from the nth commit on, whichever it is: of the freezing, of a claim, before a dot, after an
     answer. The run ends with one clear error; when there is room again, the next one makes up for it."""
     counted: list[int] = []
     for nth in range(1, 100):
@@ -334,7 +334,7 @@ def fill_up(file: Path) -> None:
 
 
 def test_a_locked_database_only_takes_time(sqlite_url: str) -> None:
-    """F6: another writer holds the database for a while, right after the server's yes."""
+    """Another writer holds the database for a while, right after the server's yes."""
     import sqlite3
 
     from digest.jobs.deliver import deliver
@@ -365,7 +365,7 @@ def test_a_locked_database_only_takes_time(sqlite_url: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("step", ["rcpt", "accepted"])
 def test_a_database_locked_for_a_minute(step: str, sqlite_url: str, record_property: Any) -> None:
-    """F6 with the real patience of 30 s: before the dot the message is not sent and goes out later; after the answer,
+    """With the real patience of 30 s: before the dot the message is not sent and goes out later; after the answer,
     what cannot be written down in time is in doubt. Never lost, never twice."""
     import sqlite3
 
@@ -396,7 +396,7 @@ def test_a_database_locked_for_a_minute(step: str, sqlite_url: str, record_prope
 
 @pytest.mark.postgres
 def test_a_database_connection_that_is_cut_only_takes_time(postgres_url: str) -> None:
-    """F6: the server ends our connections between the server's yes and the final commit."""
+    """The server ends our connections between the server's yes and the final commit."""
     import psycopg
 
     from digest.jobs.deliver import deliver
@@ -423,7 +423,7 @@ def test_a_database_connection_that_is_cut_only_takes_time(postgres_url: str) ->
 
 @pytest.mark.parametrize("jump", [3600, -3600, 86_400, -86_400], ids=["+1h", "-1h", "+1d", "-1d"])
 def test_a_clock_that_jumps_loses_nobody(jump: float, world: World) -> None:
-    """F7: in the middle of a message. A day ahead is past the edition's end: what was not sent has expired, openly."""
+    """In the middle of a message. A day ahead is past the edition's end: what was not sent has expired, openly."""
     world.freeze(6)
 
     def script(step: str, dialogue: Any) -> Act | None:
@@ -442,7 +442,7 @@ def test_a_clock_that_jumps_loses_nobody(jump: float, world: World) -> None:
 
 
 def test_cancelling_while_sending(world: World) -> None:
-    """F11: what waits is skipped, what a worker has in hand sends no dot, what was transmitting is finished; also what
+    """What waits is skipped, what a worker has in hand sends no dot, what was transmitting is finished; also what
     came back to the queue afterwards is skipped."""
     edition = world.freeze(8)
     world.freeze(2, "2026-11-25")
@@ -466,7 +466,7 @@ def test_cancelling_while_sending(world: World) -> None:
 
 
 def test_unsubscribing_while_sending(world: World) -> None:
-    """F11: whoever left is looked up right before each message; the row says why."""
+    """Whoever left is looked up right before each message; the row says why."""
     world.freeze(6)
     gone: set[str] = set()
 
@@ -479,7 +479,7 @@ def test_unsubscribing_while_sending(world: World) -> None:
         report = world.deliver(world.smtp(server), left=lambda row: "unsubscribed" if row.address in gone else "")
         check_invariants(world.rows(), server, audience=6, hold=True, doubts_allowed=0)
     assert (report.sent, report.skipped) == (4, 2)
-    assert {each.recipient for each in server.accepted}.isdisjoint(gone), "I5"
+    assert {each.recipient for each in server.accepted}.isdisjoint(gone), "nobody who left gets it"
     assert {(row.state, row.reply_text) for row in world.rows() if row.address in gone} == {("skipped", "unsubscribed")}
 
 

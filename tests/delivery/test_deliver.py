@@ -70,7 +70,7 @@ def test_everybody_gets_the_edition_once(world: World) -> None:
 
 
 def test_each_message_has_one_recipient_and_its_token_on_the_envelope(sqlite_world: World) -> None:
-    """M1, M15."""
+    """So a bounce names its delivery."""
     sqlite_world.freeze(3)
     with serving() as server:
         sqlite_world.deliver(sqlite_world.smtp(server))
@@ -158,7 +158,7 @@ ROW_UNTOUCHED = ("queued", 0)
     ],
 )
 def test_what_becomes_of_a_row(reached: str, act: Act, row: tuple[str, int], sqlite_world: World) -> None:
-    """F3: one run against a server with this fault at this step, then runs against one without: nobody is forgotten,
+    """One run against a server with this fault at this step, then runs against one without: nobody is forgotten,
     nobody gets two."""
     sqlite_world.freeze(1)
     with serving(always(reached, act)) as server:
@@ -313,7 +313,7 @@ def test_hold_never_repeats(world: World) -> None:
 
 
 def test_five_equal_refusals_in_a_row_pause_the_edition(world: World) -> None:
-    """F12: a wrong DNS record costs five, not the list; those five come back when the operator resumes."""
+    """A wrong DNS record costs five, not the list; those five come back when the operator resumes."""
     edition = world.freeze(30)
     alarms: list[str] = []
     broken = always("dot", Say("550 5.7.26 unauthenticated mail"))
@@ -437,7 +437,7 @@ def test_a_worker_waits_longer_and_longer_for_a_server_out_of_reach(sqlite_world
 
 
 def test_a_lost_lease_sends_no_dot(world: World) -> None:
-    """F4: a worker frozen past its lease wakes when another one has the row: it closes and reports nothing."""
+    """A worker frozen past its lease wakes when another one has the row: it closes and reports nothing."""
     world.freeze(1)
     store = world.store
 
@@ -580,7 +580,7 @@ def test_if_it_goes_on_failing_the_row_is_in_doubt_later(world: World) -> None:
 
 
 def test_no_dot_without_the_transmitting_commit(world: World) -> None:
-    """F5: the disk is full right then. The message is broken off, the row goes back, and is sent when there is room."""
+    """The disk is full right then. The message is broken off, the row goes back, and is sent when there is room."""
     world.freeze(2)
     with serving() as server:
         report = world.deliver(world.smtp(server), ledger=Failing(world, "transmitting", 1))
@@ -620,7 +620,7 @@ def test_a_message_that_cannot_be_made_gives_the_row_back(world: World) -> None:
 
 
 def test_who_left_since_the_freezing_gets_nothing(world: World) -> None:
-    """F11, I5: asked right before each attempt."""
+    """Asked right before each attempt."""
     world.freeze(4)
     with serving() as server:
         report = world.deliver(

@@ -114,7 +114,7 @@ def test_the_failure_table(outcome: Reply | TransportError, expected: dict[str, 
     ],
 )
 def test_whose_fault_a_refusal_is(code: int | None, enhanced: str, expected: Blame) -> None:
-    """S12: the same table for the dialogue and for reports that come by mail (which have no basic code)."""
+    """The same table for the dialogue and for reports that come by mail (which have no basic code)."""
     assert blame(code, enhanced) is expected
 
 
@@ -167,7 +167,7 @@ def test_an_answer_becomes_a_value(code: int, text: str, enhanced: str, rest: st
     ],
 )
 def test_addresses_and_links_are_masked(text: str, expected: str) -> None:
-    """S16: whatever a server quotes."""
+    """Whatever a server quotes."""
     assert masked(text) == expected
 
 

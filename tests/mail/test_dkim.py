@@ -104,10 +104,10 @@ def named(message: bytes) -> list[str]:
     return [name.strip().lower() for name in found[1].split(":")]
 
 
-# ------------------------------------------------------------------ M16
+# ----------------------------------------------------------------------
 
 
-def test_m16_both_signatures_hold(signer: Signer) -> None:
+def test_both_signatures_hold(signer: Signer) -> None:
     """RSA on top, Ed25519 below; relaxed/relaxed, no length, no time: every attempt has equal bytes."""
     signed = signer.sign(MESSAGE)
     assert verdicts(signed, signer.records()) == [True, True]
@@ -122,7 +122,7 @@ def test_m16_both_signatures_hold(signer: Signer) -> None:
     assert max(map(len, signed.partition(b"From:")[0].split(b"\r\n"))) <= 100
 
 
-def test_m16_what_is_covered(signer: Signer) -> None:
+def test_what_is_covered(signer: Signer) -> None:
     """From and the like once more than they are there, so that none can be added; the rest as often as it is."""
     names = named(signer.sign(MESSAGE))
     there = [name.lower() for name in message_from_bytes(MESSAGE)]
@@ -134,7 +134,7 @@ def test_m16_what_is_covered(signer: Signer) -> None:
 
 
 @pytest.mark.parametrize("name", OVERSIGNED)
-def test_m16_nothing_can_be_added(signer: Signer, name: str) -> None:
+def test_nothing_can_be_added(signer: Signer, name: str) -> None:
     """A second From, a first Reply-To: the signature is broken then."""
     signed = signer.sign(MESSAGE)
     for forged in (
@@ -155,7 +155,7 @@ def test_m16_nothing_can_be_added(signer: Signer, name: str) -> None:
         lambda text: text + b"more\r\n",
     ],
 )
-def test_m16_nothing_can_be_changed(signer: Signer, change: Callable[[bytes], bytes]) -> None:
+def test_nothing_can_be_changed(signer: Signer, change: Callable[[bytes], bytes]) -> None:
     signed = signer.sign(MESSAGE)
     assert change(signed) != signed
     assert verdicts(change(signed), signer.records()) == [False, False]
@@ -171,7 +171,7 @@ def test_m16_nothing_can_be_changed(signer: Signer, change: Callable[[bytes], by
         lambda text: b"Received: from a by b\r\nX-Spam: no\r\n" + text,
     ],
 )
-def test_m16_what_relays_do_is_forgiven(signer: Signer, change: Callable[[bytes], bytes]) -> None:
+def test_what_relays_do_is_forgiven(signer: Signer, change: Callable[[bytes], bytes]) -> None:
     """Spaces, folding, empty lines at the end, fields of their own."""
     assert verdicts(change(signer.sign(MESSAGE)), signer.records()) == [True, True]
 

@@ -328,7 +328,7 @@ def test_a_size_that_says_nothing_is_no_limit(size: str) -> None:
 
 
 def test_a_domain_goes_out_as_a_label() -> None:
-    """M17: bücher.example needs no SMTPUTF8."""
+    """``bücher.example`` needs no SMTPUTF8."""
     with serving(extensions=()) as server:
         smtp = transport(server)
         send(smtp, recipient="ann@Bücher.example", sender="b@中文.example")
@@ -338,7 +338,7 @@ def test_a_domain_goes_out_as_a_label() -> None:
 
 
 def test_a_local_part_that_is_not_ascii_needs_smtputf8() -> None:
-    """M17: offered, it is used; not offered, the row fails for good with that reason."""
+    """Offered, it is used; not offered, the row fails for good with that reason."""
     message = MESSAGE.replace(b"Subject: x", "To: 安@example.com".encode())
     with serving() as server:
         smtp = transport(server)

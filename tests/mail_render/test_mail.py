@@ -1,4 +1,4 @@
-"""The digest mail as HTML and text (digest/render/mail.py, templates/mail). H1 and so on: docs/email.md."""
+"""The digest mail as HTML and text (digest/render/mail.py, templates/mail)."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def visible(mail: Mail) -> str:
 # ------------------------------------------------------------- HTML, by rule
 
 
-def test_h1_the_head_says_what_mail_programs_ask(
+def test_the_head_says_what_mail_programs_ask(
     render: Render, make_edition: MakeEdition, language: CatalogueLanguage
 ) -> None:
     mail = render(make_edition())
@@ -91,7 +91,7 @@ def test_h1_the_head_says_what_mail_programs_ask(
     assert root.findtext(".//title") == mail.subject
 
 
-def test_h2_one_column_of_600_pixels_in_presentation_tables(render: Render, make_edition: MakeEdition) -> None:
+def test_one_column_of_600_pixels_in_presentation_tables(render: Render, make_edition: MakeEdition) -> None:
     root = tree(render(make_edition()))
     tables = root.xpath("//table")
     assert tables
@@ -102,19 +102,19 @@ def test_h2_one_column_of_600_pixels_in_presentation_tables(render: Render, make
     assert all(len(row) == 1 for row in root.xpath("//tr")), "one column"
 
 
-def test_h2_word_gets_a_table_of_600(render: Render, make_edition: MakeEdition) -> None:
+def test_word_gets_a_table_of_600(render: Render, make_edition: MakeEdition) -> None:
     html = render(make_edition()).html
     assert re.search(r'<!--\[if mso\]><table role="presentation" width="600"[^>]*><tr><td><!\[endif\]-->', html)
     assert html.count("<!--[if mso]>") == html.count("<![endif]-->") == 3
 
 
-def test_h2_padding_stands_on_cells_only(render: Render, make_edition: MakeEdition) -> None:
+def test_padding_stands_on_cells_only(render: Render, make_edition: MakeEdition) -> None:
     """Outlook ignores it elsewhere."""
     for element in tree(render(make_edition())).xpath("//*[contains(@style,'padding')]"):
         assert element.tag in ("td", "body") or "padding:0" in element.get("style").replace("padding:0 ", "")
 
 
-def test_h3_h4_one_small_style_element_is_left_after_inlining(render: Render, make_edition: MakeEdition) -> None:
+def test_one_small_style_element_is_left_after_inlining(render: Render, make_edition: MakeEdition) -> None:
     mail = render(make_edition())
     (style,) = tree(mail).xpath("//style")
     assert style.getparent().tag == "head"
@@ -149,7 +149,7 @@ FORBIDDEN_STYLE = re.compile(
 )
 
 
-def test_h5_nothing_that_mail_programs_do_not_know(render: Render, make_edition: MakeEdition) -> None:
+def test_nothing_that_mail_programs_do_not_know(render: Render, make_edition: MakeEdition) -> None:
     mail = render(make_edition(80))
     root = tree(mail)
     for name in FORBIDDEN_ELEMENTS:
@@ -174,24 +174,24 @@ def contrast(one: str, other: str) -> float:
 
 
 @pytest.mark.parametrize("palette", [LIGHT, DARK], ids=["light", "dark"])
-def test_h6_every_text_can_be_read_on_every_ground(palette: Palette) -> None:
+def test_every_text_can_be_read_on_every_ground(palette: Palette) -> None:
     for text in (palette.ink, palette.soft, palette.accent):
         for ground in (palette.ground, palette.sheet):
             assert contrast(text, ground) >= 4.5, (text, ground)
 
 
-def test_h6_every_colour_of_the_page_has_one_for_the_dark(render: Render, make_edition: MakeEdition) -> None:
+def test_every_colour_of_the_page_has_one_for_the_dark(render: Render, make_edition: MakeEdition) -> None:
     html = render(make_edition()).html
     dark = html[html.index("prefers-color-scheme") : html.index("@media print")]
     for colour in (DARK.ground, DARK.sheet, DARK.ink, DARK.soft, DARK.accent, DARK.line):
         assert colour in dark
 
 
-def test_h7_no_images_and_nothing_loaded_from_anywhere(render: Render, make_edition: MakeEdition) -> None:
+def test_no_images_and_nothing_loaded_from_anywhere(render: Render, make_edition: MakeEdition) -> None:
     assert not tree(render(make_edition())).xpath("//@src | //@background | //@srcset")
 
 
-def test_h8_links_are_absolute_and_say_where_they_go(
+def test_links_are_absolute_and_say_where_they_go(
     render: Render, make_edition: MakeEdition, make_post: MakePost
 ) -> None:
     """Whatever a post gives as its address: only http and https are linked, others lead to the edition's page."""
@@ -214,7 +214,7 @@ def test_h8_links_are_absolute_and_say_where_they_go(
     assert {link.get("href") for link in links} >= {f"{page}#p1", f"{page}#p2", f"{page}#p20"}
 
 
-def test_h8_the_button_is_a_cell_of_44_pixels(render: Render, make_edition: MakeEdition) -> None:
+def test_the_button_is_a_cell_of_44_pixels(render: Render, make_edition: MakeEdition) -> None:
     (cell,) = tree(render(make_edition())).xpath("//table[@class='button']//td")
     assert cell.get("height") == "44"
     assert "border:2px solid" in cell.get("style")
@@ -222,7 +222,7 @@ def test_h8_the_button_is_a_cell_of_44_pixels(render: Render, make_edition: Make
 
 
 @pytest.mark.parametrize(("count", "title"), [(1, "短"), (1, "长" * 300), (2, "涨"), (12, None), (500, None)])
-def test_h9_the_preheader_comes_first_and_has_a_good_length(
+def test_the_preheader_comes_first_and_has_a_good_length(
     render: Render, make_edition: MakeEdition, make_post: MakePost, count: int, title: str | None
 ) -> None:
     posts = [make_post(key, **({} if title is None else {"title": title})) for key in range(1, count + 1)]
@@ -235,11 +235,11 @@ def test_h9_the_preheader_comes_first_and_has_a_good_length(
     assert len(first.text_content()) > 200, "filler"
 
 
-def test_h9_word_hides_the_preheader_too(render: Render, make_edition: MakeEdition) -> None:
+def test_word_hides_the_preheader_too(render: Render, make_edition: MakeEdition) -> None:
     assert ".preheader{mso-hide:all}" in render(make_edition()).html
 
 
-def test_h10_the_order_of_things(
+def test_the_order_of_things(
     render: Render, make_edition: MakeEdition, imprint: Imprint, language: CatalogueLanguage
 ) -> None:
     edition = make_edition(40)
@@ -257,7 +257,7 @@ def test_h10_the_order_of_things(
     assert all(after - before <= 1 for before, after in pairwise(levels))
 
 
-def test_h12_h13_everything_is_escaped_and_nothing_is_the_posts_own_markup(
+def test_everything_is_escaped_and_nothing_is_the_posts_own_markup(
     render: Render, make_edition: MakeEdition, make_post: MakePost
 ) -> None:
     evil = '<script>alert(1)</script> & "quotes" \' <b>%%ADDRESS%%</b> {{ 7 * 7 }} <!--%%FOOT%%-->'
@@ -272,7 +272,7 @@ def test_h12_h13_everything_is_escaped_and_nothing_is_the_posts_own_markup(
 
 
 @pytest.mark.parametrize("tail", ["👩‍👩‍👧‍👦", "e\u0301", "🇨🇳", "葛\U000e0100"])
-def test_h12_excerpts_are_cut_between_characters(
+def test_excerpts_are_cut_between_characters(
     render: Render, make_edition: MakeEdition, make_post: MakePost, tail: str
 ) -> None:
     post = make_post(1, summary=tail * 400)
@@ -280,7 +280,7 @@ def test_h12_excerpts_are_cut_between_characters(
     assert re.fullmatch(f"({re.escape(tail)})+…", summary.text_content())
 
 
-def test_h14_type_is_large_enough(render: Render, make_edition: MakeEdition) -> None:
+def test_type_is_large_enough(render: Render, make_edition: MakeEdition) -> None:
     mail = render(make_edition())
     for style in tree(mail).xpath("//body//*[not(@class='preheader') and not(@class='bar')]/@style"):
         for size in re.findall(r"font-size:(\d+)px", style):
@@ -292,7 +292,7 @@ def test_h14_type_is_large_enough(render: Render, make_edition: MakeEdition) -> 
     assert "mso-line-height-rule:exactly" in mail.html
 
 
-def test_h15_right_to_left_languages_start_on_the_right(make_edition: MakeEdition, imprint: Imprint) -> None:
+def test_right_to_left_languages_start_on_the_right(make_edition: MakeEdition, imprint: Imprint) -> None:
     language = CatalogueLanguage("ar")
     mail = render_mail(make_edition(), imprint, FolderTemplates(language), language, Limits())
     root = tree(mail)
@@ -301,7 +301,7 @@ def test_h15_right_to_left_languages_start_on_the_right(make_edition: MakeEditio
     assert {cell.get("dir") for cell in root.xpath("//*[@dir]")} == {"rtl"}
 
 
-def test_h15_print_hides_the_button(render: Render, make_edition: MakeEdition) -> None:
+def test_print_hides_the_button(render: Render, make_edition: MakeEdition) -> None:
     assert "@media print{\n.button,.preheader{display:none!important}" in render(make_edition()).html
 
 
@@ -314,7 +314,7 @@ def items_of(mail: Mail) -> list[str]:
 
 @pytest.mark.parametrize("count", [1, 12, 98, 184, 500])
 @pytest.mark.parametrize("length", [20, 200])
-def test_h11_m18_any_day_fits_with_its_footer(
+def test_any_day_fits_with_its_footer(
     render: Render,
     make_edition: MakeEdition,
     make_post: MakePost,
@@ -342,7 +342,7 @@ def test_h11_m18_any_day_fits_with_its_footer(
         assert len(mail.html.encode()) > HTML_BUDGET - 2_500, "no room is wasted"
 
 
-def test_h11_there_is_room_for_a_hundred_and_eighty_headlines(render: Render, make_edition: MakeEdition) -> None:
+def test_there_is_room_for_a_hundred_and_eighty_headlines(render: Render, make_edition: MakeEdition) -> None:
     assert render(make_edition(500), Limits(leads=0)).edition.balance.here > 180
 
 
@@ -424,9 +424,9 @@ def test_highlights_are_bars_made_of_cells(
     assert lines == [f"钢铁股份 {counts[0]}", f"<银行> {counts[1]}"]
     assert tree(mail).xpath("//table[@class='chart']/@width") == ["120", "240"]
     assert re.findall(r"(?m)^- (.+)$", mail.text) == [f"钢铁股份 ({counts[0]})", f"<银行> ({counts[1]})"]
-    test_h5_nothing_that_mail_programs_do_not_know(lambda _: mail, lambda _: mail.edition)
-    test_h2_one_column_of_600_pixels_in_presentation_tables(lambda _: mail, lambda: mail.edition)
-    test_h14_type_is_large_enough(lambda _: mail, lambda: mail.edition)
+    test_nothing_that_mail_programs_do_not_know(lambda _: mail, lambda _: mail.edition)
+    test_one_column_of_600_pixels_in_presentation_tables(lambda _: mail, lambda: mail.edition)
+    test_type_is_large_enough(lambda _: mail, lambda: mail.edition)
     quiet = render(make_edition(posts=posts[3:5]))
     assert language.text("Most mentioned") not in quiet.html + quiet.text
 
@@ -483,8 +483,8 @@ def test_corrections_say_what_was_and_what_is(
     assert "\n- 央行\n" in summary.text
     text = visible(mail)
     assert text.index(edition.entries[0].title) < text.index(language.text("Corrections")) < text.index("%%ADDRESS%%")
-    test_h5_nothing_that_mail_programs_do_not_know(lambda _: mail, lambda _: mail.edition)
-    test_h14_type_is_large_enough(lambda _: mail, lambda: mail.edition)
+    test_nothing_that_mail_programs_do_not_know(lambda _: mail, lambda _: mail.edition)
+    test_type_is_large_enough(lambda _: mail, lambda: mail.edition)
     assert "javascript:" not in mail.html + mail.text
 
 
@@ -503,7 +503,7 @@ def test_corrections_and_highlights_leave_room_for_the_footer(
 # ---------------------------------------------------------------- text part
 
 
-def test_m19_the_text_part_lists_the_same_items_in_the_same_order(render: Render, make_edition: MakeEdition) -> None:
+def test_the_text_part_lists_the_same_items_in_the_same_order(render: Render, make_edition: MakeEdition) -> None:
     mail = render(make_edition(300))
     numbered = re.findall(r"(?m)^(\d+)\. (.+)$", mail.text)
     assert [title for _, title in numbered] == items_of(mail)
@@ -512,7 +512,7 @@ def test_m19_the_text_part_lists_the_same_items_in_the_same_order(render: Render
         assert f"\n{link}\n" in mail.text, "alone on its line"
 
 
-def test_m19_the_text_part_has_no_markup_and_its_own_footer(render: Render, make_edition: MakeEdition) -> None:
+def test_the_text_part_has_no_markup_and_its_own_footer(render: Render, make_edition: MakeEdition) -> None:
     text = render(make_edition()).text
     assert "<" not in text
     assert "&amp;" not in text
@@ -534,7 +534,7 @@ def test_m19_the_text_part_has_no_markup_and_its_own_footer(render: Render, make
          "Monday 28 December 2026 – Sunday 3 January 2027"),
     ],
 )  # fmt: skip
-def test_m9_the_subject_names_digest_and_date(
+def test_the_subject_names_digest_and_date(
     make_edition: MakeEdition,
     imprint: Imprint,
     language: CatalogueLanguage,

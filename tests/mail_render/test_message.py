@@ -1,4 +1,4 @@
-"""The bytes of a message (digest/render/message.py). M1 and so on are the rules of docs/email.md."""
+"""The bytes of a message (digest/render/message.py)."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def header(data: bytes) -> bytes:
     return data.partition(b"\r\n\r\n")[0]
 
 
-def test_m1_m2_one_recipient_two_parts_text_first(make_message: Make) -> None:
+def test_one_recipient_two_parts_text_first(make_message: Make) -> None:
     message = parsed(make_message().to(address="reader@example.org", message_id=ID))
     assert [mailbox.addr_spec for mailbox in message["To"].addresses] == ["reader@example.org"]
     assert [part.get_content_type() for part in message.walk()] == [
@@ -61,7 +61,7 @@ def test_m1_m2_one_recipient_two_parts_text_first(make_message: Make) -> None:
     assert not defects(message)
 
 
-def test_m3_both_parts_are_utf_8_in_base64(make_message: Make) -> None:
+def test_both_parts_are_utf_8_in_base64(make_message: Make) -> None:
     message = parsed(make_message().to(address="reader@example.org", message_id=ID))
     for part in message.iter_parts():
         assert part.get_content_charset() == "utf-8"
@@ -69,7 +69,7 @@ def test_m3_both_parts_are_utf_8_in_base64(make_message: Make) -> None:
 
 
 @pytest.mark.parametrize("size", [0, 1, 56, 57, 58, 114, 5000, 100_000])
-def test_m4_crlf_everywhere_and_no_long_line(make_message: Make, size: int) -> None:
+def test_crlf_everywhere_and_no_long_line(make_message: Make, size: int) -> None:
     """Whatever the length of the body: every line ends in CRLF, base64 lines have 76 characters at most."""
     data = make_message(text="中" * size + "\n%%FOOT%%\n%%ADDRESS%%\n").to(address="a@example.org", message_id=ID)
     assert not re.search(rb"(?<!\r)\n|\r(?!\n)", data)
@@ -81,7 +81,7 @@ def test_m4_crlf_everywhere_and_no_long_line(make_message: Make, size: int) -> N
 
 
 @pytest.mark.parametrize("control", ["\r\nBcc: x@example.org", "\n", "\r", "\0", "\x1b", "\x85", "\u2028", "\u2029"])
-def test_m5_control_characters_never_reach_a_field(make_message: Make, control: str) -> None:
+def test_control_characters_never_reach_a_field(make_message: Make, control: str) -> None:
     """In a subject they are cleaned away: one bad title must not stop an edition."""
     data = make_message(subject=f"早报{control}晚报").to(address="a@example.org", message_id=ID)
     message = parsed(data)
@@ -97,7 +97,7 @@ def test_m5_control_characters_never_reach_a_field(make_message: Make, control: 
      "a@-x.org", "a@x..org", "a@" + "x" * 64 + ".org", "a" * 65 + "@example.org", "a,b@example.org", "a@example.org,",
      "<a@example.org>", "a@exam\u2028ple.org", "a@\ud800.org", "a@" + ".".join(["x" * 60] * 5)],
 )  # fmt: skip
-def test_m5_addresses_that_are_none_are_refused_for_good(make_message: Make, address: str) -> None:
+def test_addresses_that_are_none_are_refused_for_good(make_message: Make, address: str) -> None:
     assert not is_address(address)
     with pytest.raises(PermanentFailure):
         make_message().to(address=address, message_id=ID)
@@ -106,7 +106,7 @@ def test_m5_addresses_that_are_none_are_refused_for_good(make_message: Make, add
 
 
 @pytest.mark.parametrize("name", ["a\r\nBcc: x", "a\0b", "a\x85b"])
-def test_m5_a_name_with_control_characters_is_refused(name: str) -> None:
+def test_a_name_with_control_characters_is_refused(name: str) -> None:
     with pytest.raises(ConfigError, match="control character"):
         Mailbox(address="a@example.org", name=name)
 
@@ -115,12 +115,12 @@ def test_m5_a_name_with_control_characters_is_refused(name: str) -> None:
     ("field", "value"), [("archive_url", "https://example.org/日"), ("archive_url", "https://example.org/\r\nX: y"),
                          ("archive_url", "https://example.org/" + "x" * 1000)],
 )  # fmt: skip
-def test_m6_what_would_need_encoding_is_a_fault_of_the_caller(make_message: Make, field: str, value: str) -> None:
+def test_what_would_need_encoding_is_a_fault_of_the_caller(make_message: Make, field: str, value: str) -> None:
     with pytest.raises(ValueError, match="not fit"):
         make_message(**{field: value})
 
 
-def test_m6_no_encoded_word_where_none_may_be(make_message: Make, letterhead: Letterhead) -> None:
+def test_no_encoded_word_where_none_may_be(make_message: Make, letterhead: Letterhead) -> None:
     """List-*, Feedback-ID, Message-ID and addresses, even long ones, stay as they are."""
     far = "https://news.example.com/editions/" + "long-" * 60 + "/2026-11-24/"
     head = header(
@@ -139,7 +139,7 @@ def test_m6_no_encoded_word_where_none_may_be(make_message: Make, letterhead: Le
     ["财经早报", "Zhang, San", 'The "Best" News', "早报 📈 日", "Été, \"新闻\" 🙂", "O'Neil (Desk)", "a@b.example", "",
      "很长的名字" * 12, "x" * 200, "a\\b"],
 )  # fmt: skip
-def test_m7_display_names_survive(make_message: Make, letterhead: Letterhead, name: str) -> None:
+def test_display_names_survive(make_message: Make, letterhead: Letterhead, name: str) -> None:
     """Commas, quotes, emoji, and names of any length: one mailbox, the same name again."""
     sender = Mailbox(address="digest@news.example.com", name=name)
     reply_to = Mailbox(address="desk@news.example.com", name=name)
@@ -156,7 +156,7 @@ def test_m7_display_names_survive(make_message: Make, letterhead: Letterhead, na
     assert header(data).isascii()
 
 
-def test_m8_date_and_id_are_given_and_every_attempt_has_equal_bytes(make_message: Make) -> None:
+def test_date_and_id_are_given_and_every_attempt_has_equal_bytes(make_message: Make) -> None:
     first = make_message().to(address="reader@example.org", message_id=ID)
     assert first == make_message().to(address="reader@example.org", message_id=ID)
     message = parsed(first)
@@ -172,9 +172,7 @@ def test_m8_date_and_id_are_given_and_every_attempt_has_equal_bytes(make_message
     st.emails(),
     st.sampled_from(["a.org", "news.example.com", "x" * 30 + ".example.org", "y." * 40 + "org"]),
 )
-def test_m8_message_ids_are_short_ascii_and_hide_the_address(
-    digest: str, period: str, address: str, domain: str
-) -> None:
+def test_message_ids_are_short_ascii_and_hide_the_address(digest: str, period: str, address: str, domain: str) -> None:
     try:
         address = ascii_address(address)
     except UnicodeError:
@@ -191,7 +189,7 @@ def test_m8_message_ids_are_short_ascii_and_hide_the_address(
     "subject",
     ["财" * 60, "早报 📈🙂👩‍👩‍👧 · 11月24日", 'He said "yes", then left', "x" * 300, "a, b; c: d", "=?utf-8?q?fake?="],
 )
-def test_m9_subjects_survive(make_message: Make, subject: str) -> None:
+def test_subjects_survive(make_message: Make, subject: str) -> None:
     message = parsed(make_message(subject=subject).to(address="a@example.org", message_id=ID))
     if "=?" not in subject:
         assert message["Subject"] == subject
@@ -210,7 +208,7 @@ def test_m9_subjects_survive(make_message: Make, subject: str) -> None:
         ("Two Words", "x" * 300, "news.example.com", "<two-words-8e086add.news.example.com>"),
     ],
 )
-def test_m10_list_ids_are_ascii_and_short(
+def test_list_ids_are_ascii_and_short(
     letterhead: Letterhead, digest: str, title: str, host: str, expected: str
 ) -> None:
     made = list_id(replace(letterhead, digest=digest, title=title, site_host=host))
@@ -218,12 +216,12 @@ def test_m10_list_ids_are_ascii_and_short(
     assert len(made) <= 255
 
 
-def test_m10_digests_that_differ_have_lists_that_differ(letterhead: Letterhead) -> None:
+def test_digests_that_differ_have_lists_that_differ(letterhead: Letterhead) -> None:
     names = ["早报", "晚报", "a b", "a-b", "A b", "a" * 70, "a" * 71]
     assert len({list_id(replace(letterhead, digest=name, title="")) for name in names}) == len(names)
 
 
-def test_m11_m12_list_fields_stand_once_and_no_unsubscribing_is_promised_without_a_way(make_message: Make) -> None:
+def test_list_fields_stand_once_and_no_unsubscribing_is_promised_without_a_way(make_message: Make) -> None:
     """An address of ``mail.to`` has no subscription that a program could end (RFC 2369 asks for a way that
     works, RFC 8058 for https), so the field is left out; the footer says whom to ask."""
     message = parsed(make_message().to(address="a@example.org", message_id=ID))
@@ -234,7 +232,7 @@ def test_m11_m12_list_fields_stand_once_and_no_unsubscribing_is_promised_without
 
 
 @pytest.mark.parametrize("length", [60, 80, 220, 900])
-def test_m6_m11_a_long_link_to_leave_by_is_one_plain_line(make_message: Make, length: int) -> None:
+def test_a_long_link_to_leave_by_is_one_plain_line(make_message: Make, length: int) -> None:
     """RFC 8058, RFC 2047 section 5: neither folded nor encoded, however long; each field once; what is too long for a
     line is a fault of the caller."""
     link = "https://news.example.com/mail/" + "x" * (length - 30)
@@ -246,7 +244,7 @@ def test_m6_m11_a_long_link_to_leave_by_is_one_plain_line(make_message: Make, le
         make_message().to(address="reader@example.org", message_id=ID, unsubscribe=link + "x" * 1_000)
 
 
-def test_m13_machines_are_told_not_to_answer(make_message: Make) -> None:
+def test_machines_are_told_not_to_answer(make_message: Make) -> None:
     message = parsed(make_message().to(address="a@example.org", message_id=ID))
     assert message["Auto-Submitted"] == "auto-generated"
     assert message["Precedence"] == "bulk"
@@ -261,7 +259,7 @@ def test_m13_machines_are_told_not_to_answer(make_message: Make) -> None:
         ("a:b", "d@news.example.com", "2026-11-24:a-b-3c3c00ff:digest:newsexamplecom"),
     ],
 )
-def test_m14_feedback_ids_have_four_parts_and_name_no_reader(
+def test_feedback_ids_have_four_parts_and_name_no_reader(
     letterhead: Letterhead, digest: str, address: str, expected: str
 ) -> None:
     made = feedback_id(replace(letterhead, digest=digest, sender=Mailbox(address=address)), "2026-11-24")
@@ -280,7 +278,7 @@ def test_m14_feedback_ids_have_four_parts_and_name_no_reader(
         ("a@BÜCHER.example", "a@xn--bcher-kva.example"),
     ],
 )
-def test_m17_domains_are_sent_as_a_labels(make_message: Make, address: str, expected: str) -> None:
+def test_domains_are_sent_as_a_labels(make_message: Make, address: str, expected: str) -> None:
     assert ascii_address(address) == expected
     data = make_message().to(address=address, message_id=ID)
     assert f"\r\nTo: {expected}\r\n".encode() in data
@@ -289,7 +287,7 @@ def test_m17_domains_are_sent_as_a_labels(make_message: Make, address: str, expe
     assert address in html.get_content()
 
 
-def test_m17_a_local_part_that_is_not_ascii_stays_raw_for_smtputf8(make_message: Make) -> None:
+def test_a_local_part_that_is_not_ascii_stays_raw_for_smtputf8(make_message: Make) -> None:
     """RFC 6532; whether the server can take it is the transport's question."""
     assert "\r\nTo: 读者@example.org\r\n".encode() in make_message().to(address="读者@example.org", message_id=ID)
     with pytest.raises(ConfigError):

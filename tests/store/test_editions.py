@@ -182,7 +182,7 @@ def test_pages_are_unpublished_until_they_are_on_disk(store, make) -> None:
 
 
 def test_two_processes_never_make_two_editions(store_url, make) -> None:
-    """Of many that freeze one period at once, one does (I7)."""
+    """Of many that freeze one period at once, one does."""
     with open_store(store_url) as first, open_store(store_url) as second:
         results = []
         gate = threading.Barrier(6)

@@ -126,7 +126,7 @@ def test_a_row_changes_only_as_it_may(store, make, state: str) -> None:
 
 
 def test_a_worker_that_lost_its_lease_changes_nothing(store, make) -> None:
-    """Its row was recovered and claimed by another one (F4)."""
+    """Its row was recovered and claimed by another one."""
     make.freeze(store, 1)
     old = claim_one(store, make)
     later = make.now + LEASE

@@ -185,7 +185,7 @@ def test_two_processes_may_create_one_store(bare_url: str) -> None:
 
 
 def test_another_writer_is_waited_for_and_then_reported(sqlite_url: str, tmp_path: Path, make) -> None:
-    """Nothing is lost: the same works when it has ended (F6)."""
+    """Nothing is lost: the same works when it has ended."""
     with open_store(sqlite_url, busy_timeout=0.2) as store:
         other = sqlite3.connect(tmp_path / "var" / "digest.db", isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
@@ -200,7 +200,7 @@ def test_another_writer_is_waited_for_and_then_reported(sqlite_url: str, tmp_pat
 
 
 def test_a_full_disk_undoes_the_transaction(sqlite_url: str, make) -> None:
-    """At freezing neither edition nor deliveries are there; with room the same works (F5)."""
+    """At freezing neither edition nor deliveries are there; with room the same works."""
     with open_store(sqlite_url) as store:
         make.add(store, make.arrival("a"))
     with open_store(sqlite_url) as store:
@@ -269,7 +269,7 @@ def test_a_user_who_may_not_write(postgres_url: str) -> None:
 
 @pytest.mark.postgres
 def test_a_connection_that_the_server_ends_costs_one_transaction(postgres_url: str, make) -> None:
-    """One clear error, nothing half-done, and the next call works again (F6)."""
+    """One clear error, nothing half-done, and the next call works again."""
 
     def broken_off(store) -> None:
         with store._database.writing() as connection:

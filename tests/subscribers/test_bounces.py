@@ -81,8 +81,8 @@ def arf(bounce_token: str = "", *, unsubscribe: str = "", name: str = "complaint
         (arf(TOKEN), Kind.COMPLAINT, ""),
     ],
 )
-def test_s12_s13_reports_are_read(data: bytes, kind: Kind, status: str) -> None:
-    """S12: action and status of the recipient who fared worst; S13: complaints."""
+def test_reports_are_read(data: bytes, kind: Kind, status: str) -> None:
+    """Action and status of the recipient who fared worst; complaints."""
     report = parse_report(data)
     assert report is not None
     assert (report.kind, report.status) == (kind, status)
@@ -105,13 +105,13 @@ def test_s12_s13_reports_are_read(data: bytes, kind: Kind, status: str) -> None:
     ],
     ids=range(8),
 )
-def test_s14_all_other_mail_is_no_report(data: bytes) -> None:
-    """S14: answers, notes of absence, rubbish, nested rubbish, over 1 MB."""
+def test_all_other_mail_is_no_report(data: bytes) -> None:
+    """Answers, notes of absence, rubbish, nested rubbish, over 1 MB."""
     assert parse_report(data) is None
 
 
 @given(st.binary(max_size=2_000))
-def test_s14_nothing_makes_the_parser_stumble(data: bytes) -> None:
+def test_nothing_makes_the_parser_stumble(data: bytes) -> None:
     parse_report(dsn()[:400] + data)
     parse_report(data)
 
@@ -159,8 +159,8 @@ D, H, S, U = Blame.DEAD, Blame.HARD, Blame.SOFT, Blame.OURS
         (days(S, U), True, Verdict.NOTHING),
     ],
 )
-def test_s12_the_table(marks: list[Mark], on_probe: bool, verdict: Verdict) -> None:
-    """S12: dead at once; hard on three different days; soft on five within 14 holds; our own fault never counts."""
+def test_the_table(marks: list[Mark], on_probe: bool, verdict: Verdict) -> None:
+    """Dead at once; hard on three different days; soft on five within 14 holds; our own fault never counts."""
     now = marks[-1].at if marks else NOW
     assert judge(marks, now=now, on_probe=on_probe) is verdict
 
@@ -195,8 +195,8 @@ def next_day(world: World) -> list[str]:
     return to(world.new_mails())
 
 
-def test_s12_a_dead_address_is_suppressed_at_once(world: World) -> None:
-    """S12: nothing more is sent to it; the reason is kept without the address."""
+def test_a_dead_address_is_suppressed_at_once(world: World) -> None:
+    """Nothing more is sent to it; the reason is kept without the address."""
     ready(world)
     report = ingest(world, dsn(sent_token(world)))
     assert (report.bounces, report.suppressed, report.ignored) == (1, 1, 0)
@@ -204,8 +204,8 @@ def test_s12_a_dead_address_is_suppressed_at_once(world: World) -> None:
     assert next_day(world) == []
 
 
-def test_s12_our_own_fault_suppresses_nobody(world: World) -> None:
-    """S12: 5.7.x is counted and told."""
+def test_our_own_fault_suppresses_nobody(world: World) -> None:
+    """5.7.x is counted and told."""
     ready(world)
     report = ingest(
         world, dsn(sent_token(world), status="5.7.1", diagnostic="smtp; 550 5.7.1 spam from ann@example.org")
@@ -216,8 +216,8 @@ def test_s12_our_own_fault_suppresses_nobody(world: World) -> None:
     assert next_day(world) == ["ann@example.org"]
 
 
-def test_s12_soft_bounces_hold_an_address_then_one_mail_is_tried(world: World) -> None:
-    """S12: five days within 14 hold it for 7 days; then one mail; when nothing comes back all is well again."""
+def test_soft_bounces_hold_an_address_then_one_mail_is_tried(world: World) -> None:
+    """Five days within 14 hold it for 7 days; then one mail; when nothing comes back all is well again."""
     ready(world)
     for number in range(5):
         report = ingest(world, dsn(sent_token(world), status="4.2.2", action="delayed", name=f"r{number}"))
@@ -232,7 +232,7 @@ def test_s12_soft_bounces_hold_an_address_then_one_mail_is_tried(world: World) -
     assert world.people.find("ann@example.org").held_until is None
 
 
-def test_s12_a_bounce_of_the_one_mail_suppresses(world: World) -> None:
+def test_a_bounce_of_the_one_mail_suppresses(world: World) -> None:
     ready(world)
     for number in range(5):
         ingest(world, dsn(sent_token(world), status="5.2.2", name=f"r{number}"))
@@ -243,8 +243,8 @@ def test_s12_a_bounce_of_the_one_mail_suppresses(world: World) -> None:
     assert report.suppressed == 1
 
 
-def test_s12_refusals_in_the_dialogue_count_alike(world: World) -> None:
-    """S12: the same table for what a server says at once; each once; addresses of the operator are left alone."""
+def test_refusals_in_the_dialogue_count_alike(world: World) -> None:
+    """The same table for what a server says at once; each once; addresses of the operator are left alone."""
     ready(world)
     world.later(days=1)
     world.news("more")
@@ -258,7 +258,7 @@ def test_s12_refusals_in_the_dialogue_count_alike(world: World) -> None:
     assert world.people.find("ann@example.org").suppressed is Reason.BOUNCE
 
 
-def test_s12_a_full_mailbox_in_the_dialogue_is_a_point_a_day(world: World) -> None:
+def test_a_full_mailbox_in_the_dialogue_is_a_point_a_day(world: World) -> None:
     ready(world)
     world.later(days=1)
     world.news("more")
@@ -274,8 +274,8 @@ def test_s12_a_full_mailbox_in_the_dialogue_is_a_point_a_day(world: World) -> No
 
 
 @pytest.mark.parametrize("by", ["token", "link"])
-def test_s13_a_complaint_suppresses_the_address(world: World, by: str) -> None:
-    """S13: found by our token, or by our own link, in the embedded message."""
+def test_a_complaint_suppresses_the_address(world: World, by: str) -> None:
+    """Found by our token, or by our own link, in the embedded message."""
     ready(world)
     reader = world.people.find("ann@example.org")
     leave = world.readership.links.unsubscribe(reader.key, reader.active[0].list_key)
@@ -286,8 +286,8 @@ def test_s13_a_complaint_suppresses_the_address(world: World, by: str) -> None:
     assert next_day(world) == []
 
 
-def test_s14_what_is_forged_is_ignored(world: World) -> None:
-    """S14: a token that is none, one of another kind of link, an old delivery."""
+def test_what_is_forged_is_ignored(world: World) -> None:
+    """A token that is none, one of another kind of link, an old delivery."""
     ready(world)
     manage = world.manage_link("ann@example.org")
     report = ingest(
@@ -299,8 +299,8 @@ def test_s14_what_is_forged_is_ignored(world: World) -> None:
     assert world.people.find("ann@example.org").suppressed is None
 
 
-def test_s14_the_same_report_counts_once(world: World) -> None:
-    """S14: fetched twice, from two mailboxes, with other fields in front; a token in capitals is known too."""
+def test_the_same_report_counts_once(world: World) -> None:
+    """Fetched twice, from two mailboxes, with other fields in front; a token in capitals is known too."""
     ready(world)
     mail = dsn(sent_token(world), status="5.0.0")
     again = b"Received: from x\n" + mail
@@ -337,7 +337,7 @@ def test_bounces_of_notices_count_too(world: World) -> None:
 
 
 def test_erasing_forgets_bounces_and_keeps_suppression(world: World) -> None:
-    """S11, S16."""
+    """Suppression outlives erasing: its key is a keyed hash, no address."""
     ready(world)
     ingest(world, dsn(sent_token(world)))
     token_before = sent_token(world)

@@ -39,7 +39,7 @@ def to(mails: list[EmailMessage]) -> list[str]:
 
 
 def test_who_gets_an_edition(world: World) -> None:
-    """S1, S10, S11: the active ones; not who is pending, left, suppressed, paused, or reads something else."""
+    """The active ones; not who is pending, left, suppressed, paused, or reads something else."""
     world.begin()
     for who in ("active", "left", "suppressed", "paused", "back"):
         admit(world, f"{who}@example.org")
@@ -55,8 +55,8 @@ def test_who_gets_an_edition(world: World) -> None:
     assert to(mails) == ["active@example.org", "back@example.org"]
 
 
-def test_i5_who_leaves_after_the_freeze_gets_nothing(world: World) -> None:
-    """I5: looked up again right before each send: unsubscribed, suppressed, paused, erased."""
+def test_who_leaves_after_the_freeze_gets_nothing(world: World) -> None:
+    """Looked up again right before each send: unsubscribed, suppressed, paused, erased."""
     world.begin()
     for who in ("stays", "leaves", "suppressed", "pauses", "erased"):
         admit(world, f"{who}@example.org")
@@ -139,8 +139,8 @@ def test_a_weekly_digest_goes_to_both_kinds_of_readers(quick: World) -> None:
     assert [plan.name for plan in quick.app()._all_plans()] == ["daily", "evening"]
 
 
-def test_s10_own_hour_and_zone(world: World) -> None:
-    """S10: mail waits in the queue until the reader's hour, and expires as long after it as all others."""
+def test_own_hour_and_zone(world: World) -> None:
+    """Mail waits in the queue until the reader's hour, and expires as long after it as all others."""
     world.begin()
     admit(world, "now@example.org")
     admit(world, "nine@example.org", wishes=Wishes(hour=9))
@@ -172,8 +172,8 @@ def test_mail_that_waited_too_long_expires(world: World) -> None:
     assert world.store.counts()[DeliveryState.EXPIRED] == 1
 
 
-def test_m11_links_of_a_subscriber(world: World) -> None:
-    """M11: one https URI under 70 characters that names subscriber and list, and the one-click field; S5: links that
+def test_links_of_a_subscriber(world: World) -> None:
+    """One https URI under 70 characters that names subscriber and list, and the one-click field; links that
     manage and leave in both bodies; the operator's own addresses get neither."""
     config = CONFIG.replace("mail:\n", "mail:\n  to: [desk@example.com, Ann@example.org]\n")
     (world.folder / "config.yaml").write_text(config, encoding="utf-8")
@@ -201,8 +201,8 @@ def test_m11_links_of_a_subscriber(world: World) -> None:
         assert "管理者" in text_of(listed)
 
 
-def test_m15_the_envelope_names_the_delivery(world: World) -> None:
-    """M15: b+TOKEN@ the address for bounces; a token holds through servers that lower-case it."""
+def test_the_envelope_names_the_delivery(world: World) -> None:
+    """``b+TOKEN@`` the address for bounces; a token holds through servers that lower-case it."""
     world.begin()
     admit(world, "ann@example.org")
     app = world.app()

@@ -13,8 +13,8 @@ from digest.tokens import Keyring, Purpose, Token
 from tests.subscribers.reader_world import World, link, token
 
 
-def test_s3_looking_changes_nothing(world: World) -> None:
-    """S3: every link may be opened any number of times by anybody."""
+def test_looking_changes_nothing(world: World) -> None:
+    """Every link may be opened any number of times by anybody."""
     world.ask()
     (mail,) = world.sent()
     reader = world.people.find("ann@example.org")
@@ -25,8 +25,8 @@ def test_s3_looking_changes_nothing(world: World) -> None:
     assert world.people.find("ann@example.org") == reader
 
 
-def test_s5_a_confirmation_lasts_seven_days(world: World) -> None:
-    """S5: then its link is worth nothing; pressed in time it says the same ever after."""
+def test_a_confirmation_lasts_seven_days(world: World) -> None:
+    """Then its link is worth nothing; pressed in time it says the same ever after."""
     world.ask("late@example.org")
     world.ask("ann@example.org")
     mails = {str(mail["To"]): token(link(mail)) for mail in world.sent()}
@@ -41,8 +41,8 @@ def test_s5_a_confirmation_lasts_seven_days(world: World) -> None:
     assert page.consent.confirmed_at is not None
 
 
-def test_s5_confirming_again_does_not_bring_back_who_left(world: World) -> None:
-    """S5: the second press changes nothing: a gateway that comes late subscribes nobody again."""
+def test_confirming_again_does_not_bring_back_who_left(world: World) -> None:
+    """The second press changes nothing: a gateway that comes late subscribes nobody again."""
     world.ask()
     (mail,) = world.sent()
     world.desk.confirm(token(link(mail)), world.now)
@@ -51,8 +51,8 @@ def test_s5_confirming_again_does_not_bring_back_who_left(world: World) -> None:
     assert world.people.find("ann@example.org").active == ()
 
 
-def test_s4_s5_unsubscribing_works_for_ever_and_any_number_of_times(world: World) -> None:
-    """S4: it ends that one list; S5: years later too."""
+def test_unsubscribing_works_for_ever_and_any_number_of_times(world: World) -> None:
+    """It ends that one list; years later too."""
     world.join()
     world.ask(digest="evening")
     (mail,) = world.sent()
@@ -71,8 +71,8 @@ def test_s4_s5_unsubscribing_works_for_ever_and_any_number_of_times(world: World
     assert world.people.find("ann@example.org").active == ()
 
 
-def test_s4_an_erased_reader_is_told_the_same(world: World) -> None:
-    """S4: the link of a mail from before is still answered, and hits nobody who came later."""
+def test_an_erased_reader_is_told_the_same(world: World) -> None:
+    """The link of a mail from before is still answered, and hits nobody who came later."""
     world.join()
     reader = world.people.find("ann@example.org")
     text = token(world.readership.links.unsubscribe(reader.key, reader.active[0].list_key))
@@ -84,8 +84,8 @@ def test_s4_an_erased_reader_is_told_the_same(world: World) -> None:
     assert len(world.people.find("new@example.org").active) == 1
 
 
-def test_s6_a_link_is_good_for_its_own_purpose_alone(world: World) -> None:
-    """S6: every use case refuses every other kind of link, forged ones and those of another list."""
+def test_a_link_is_good_for_its_own_purpose_alone(world: World) -> None:
+    """Every use case refuses every other kind of link, forged ones and those of another list."""
     manage = token(world.join())
     world.ask("bob@example.org")
     (mail,) = world.sent()
@@ -107,8 +107,8 @@ def test_s6_a_link_is_good_for_its_own_purpose_alone(world: World) -> None:
     assert world.people.find("ann@example.org").active == reader.active
 
 
-def test_s10_preferences(world: World) -> None:
-    """S10: categories, frequency, hour, zone and pause of what is read; a digest that is not ticked is left."""
+def test_preferences(world: World) -> None:
+    """Categories, frequency, hour, zone and pause of what is read; a digest that is not ticked is left."""
     manage = token(world.join())
     wishes = Wishes(frequency=Frequency.WEEKLY, hour=7, zone="Europe/Berlin", paused_until=date(2026, 12, 24))
     page = world.desk.change(manage, wishes, (Choice(digest="daily", categories=("funds",)),), world.now)
@@ -122,8 +122,8 @@ def test_s10_preferences(world: World) -> None:
     assert page.subscriber.active == ()
 
 
-def test_s5_a_managing_link_cannot_bring_back_who_left(world: World) -> None:
-    """S5: a forwarded mail subscribes nobody: joining again takes a confirmation."""
+def test_a_managing_link_cannot_bring_back_who_left(world: World) -> None:
+    """A forwarded mail subscribes nobody: joining again takes a confirmation."""
     manage = token(world.join())
     world.people.remove("ann@example.org", world.now)
     world.desk.change(manage, Wishes(), (Choice(digest="daily"), Choice(digest="evening")), world.now)
@@ -132,8 +132,8 @@ def test_s5_a_managing_link_cannot_bring_back_who_left(world: World) -> None:
 
 
 @pytest.mark.parametrize("errand", [Errand.EXPORT, Errand.ERASE])
-def test_s5_export_and_erase_need_a_fresh_link(world: World, errand: Errand) -> None:
-    """S5: mailed to the reader's own address, good for one hour and for once."""
+def test_export_and_erase_need_a_fresh_link(world: World, errand: Errand) -> None:
+    """Mailed to the reader's own address, good for one hour and for once."""
     manage = token(world.join())
     assert world.desk.request(manage, errand, world.now)
     assert world.desk.request(manage, errand, world.now)
@@ -163,16 +163,16 @@ def test_s5_export_and_erase_need_a_fresh_link(world: World, errand: Errand) -> 
         assert world.store.subscriber_by("ann@example.org") is None
 
 
-def test_s8_fresh_links_are_limited_too(world: World) -> None:
-    """S8: three a day of each kind."""
+def test_fresh_links_are_limited_too(world: World) -> None:
+    """Three a day of each kind."""
     manage = token(world.join())
     assert [world.desk.request(manage, Errand.EXPORT, world.now) for _ in range(4)] == [True, True, True, False]
     assert world.desk.request(manage, Errand.ERASE, world.now)
     assert len(world.sent()) == 4
 
 
-def test_s16_erasing_leaves_counts_alone(world: World) -> None:
-    """S16: no trace of the address in any table; what was sent stays as a number; what waits is not sent."""
+def test_erasing_leaves_counts_alone(world: World) -> None:
+    """No trace of the address in any table; what was sent stays as a number; what waits is not sent."""
     world.begin()
     world.join("ann.very.special@example.org")
     world.news("news")
@@ -189,8 +189,8 @@ def test_s16_erasing_leaves_counts_alone(world: World) -> None:
     assert "special" not in dump(world)
 
 
-def test_s16_old_deliveries_lose_their_addresses(world: World) -> None:
-    """S16: after the configured time; the subscriber stays, and so do counts."""
+def test_old_deliveries_lose_their_addresses(world: World) -> None:
+    """After the configured time; the subscriber stays, and so do counts."""
     world.begin()
     world.join("ann.very.special@example.org")
     world.later(days=1)

@@ -33,8 +33,8 @@ def confirm_link(world: World, manage: str, new: str = NEW) -> str:
     return token(link(mail))
 
 
-def test_s5_from_the_preferences_to_the_new_address(world: World) -> None:
-    """S5: three mails: a link to the known address, one to the new address, and word to the old one. Choices, wishes
+def test_from_the_preferences_to_the_new_address(world: World) -> None:
+    """Three mails: a link to the known address, one to the new address, and word to the old one. Choices, wishes
     and links in old mails stay."""
     manage = world.join(categories=("macro",), frequency=Frequency.WEEKLY)
     before = world.people.find(OLD)
@@ -69,8 +69,8 @@ def test_the_next_edition_goes_to_the_new_address(world: World) -> None:
     assert [str(mail["To"]) for mail in world.new_mails()] == [NEW]
 
 
-def test_s5_links_last_an_hour_and_work_once(world: World) -> None:
-    """S5: the form's and the confirmation's, each by itself."""
+def test_links_last_an_hour_and_work_once(world: World) -> None:
+    """The form's and the confirmation's, each by itself."""
     manage = world.join()
     form = form_link(world, manage)
     world.later(minutes=61)
@@ -82,7 +82,7 @@ def test_s5_links_last_an_hour_and_work_once(world: World) -> None:
     assert world.people.find(NEW).address == NEW
 
 
-def test_s5_a_late_confirmation_changes_nothing(world: World) -> None:
+def test_a_late_confirmation_changes_nothing(world: World) -> None:
     confirm = confirm_link(world, world.join())
     world.later(minutes=61)
     assert world.desk.open(confirm, world.now) is None
@@ -90,7 +90,7 @@ def test_s5_a_late_confirmation_changes_nothing(world: World) -> None:
     assert world.people.find(OLD).address == OLD
 
 
-def test_s6_other_links_move_nobody(world: World) -> None:
+def test_other_links_move_nobody(world: World) -> None:
     """A forwarded mail holds links that manage and leave: neither names an address, neither confirms one; a form's link
     used once is worth nothing."""
     manage = world.join()
@@ -108,14 +108,14 @@ def test_s6_other_links_move_nobody(world: World) -> None:
 
 
 @pytest.mark.parametrize("typed", ["no address", "a@b\r\nBcc: x@example.org", '"a b"@example.org', ""])
-def test_s9_what_is_no_address_can_be_typed_again(world: World, typed: str) -> None:
+def test_what_is_no_address_can_be_typed_again(world: World, typed: str) -> None:
     form = form_link(world, world.join())
     assert world.desk.move(form, typed, world.now) is Asked.BAD_ADDRESS
     assert world.desk.move(form, NEW, world.now) is Asked.NOTED
 
 
-def test_s2_the_answer_is_the_same_whoever_has_the_address(world: World) -> None:
-    """S2, S11: unknown, reading, suppressed: one answer. Who reads already is told so, once a day; a suppressed address
+def test_the_answer_is_the_same_whoever_has_the_address(world: World) -> None:
+    """Unknown, reading, suppressed: one answer. Who reads already is told so, once a day; a suppressed address
     gets nothing; neither can be taken."""
     world.join("bob@example.org")
     world.people.suppress("gone@example.org", "", world.now)
@@ -130,8 +130,8 @@ def test_s2_the_answer_is_the_same_whoever_has_the_address(world: World) -> None
     assert mails == [["bob@example.org"], [], [NEW]]
 
 
-def test_s8_a_new_address_gets_three_mails_a_day(world: World) -> None:
-    """S8: nobody can flood a stranger's mailbox."""
+def test_a_new_address_gets_three_mails_a_day(world: World) -> None:
+    """Nobody can flood a stranger's mailbox."""
     world.store.clock(world.now)
     readers = [f"r{number}@example.org" for number in range(5)]
     for address in readers:
@@ -182,8 +182,8 @@ def test_bounces_of_the_old_mailbox_do_not_follow(world: World) -> None:
     assert world.sent() == [], "and the old one is not written to"
 
 
-def test_s16_erasing_finds_both_addresses(world: World) -> None:
-    """S16: no trace of either in any table; the export shows the move."""
+def test_erasing_finds_both_addresses(world: World) -> None:
+    """No trace of either in any table; the export shows the move."""
     confirm = confirm_link(world, world.join())
     world.desk.arrive(confirm, world.now)
     world.sent()

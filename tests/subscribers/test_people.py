@@ -27,7 +27,7 @@ def addresses(world: World) -> list[str]:
 
 
 def test_adding_with_proof_makes_active(world: World) -> None:
-    """S1, S15: source and date of the consent are kept."""
+    """Source and date of the consent are kept."""
     assert world.people.add("ann@example.org", DAILY, world.now, proof=PROOF) is Added.ACTIVE
     assert world.people.add("Ann@Example.org", DAILY, world.now, proof=PROOF) is Added.KNOWN
     (proof,) = world.store.consents(world.people.find("ann@example.org").key)
@@ -36,7 +36,7 @@ def test_adding_with_proof_makes_active(world: World) -> None:
 
 
 def test_adding_without_proof_asks_by_mail(world: World) -> None:
-    """S15: pending, and the reader decides."""
+    """Pending, and the reader decides."""
     assert world.people.add("ann@example.org", DAILY, world.now, proof=None) is Added.ASKED
     (mail,) = world.sent()
     assert mail["To"] == "ann@example.org"
@@ -63,8 +63,8 @@ def test_removing_ends_one_list_or_all(world: World) -> None:
     assert world.people.remove("ann@example.org", world.now) == 0
 
 
-def test_s11_suppression_is_lifted_by_the_operator_alone(world: World) -> None:
-    """S11: it outlives erasing, adding and importing do not lift it, only an explicit act does."""
+def test_suppression_is_lifted_by_the_operator_alone(world: World) -> None:
+    """It outlives erasing, adding and importing do not lift it, only an explicit act does."""
     world.people.add("ann@example.org", DAILY, world.now, proof=PROOF)
     assert world.people.suppress(" Ann@Example.org", "asked by letter", world.now)
     assert not world.people.suppress("ann@example.org", "", world.now)
@@ -102,15 +102,15 @@ def test_everybody_can_be_narrowed(world: World) -> None:
         (b"\n\naddress\n\n ann@example.org \n", "utf-8"),
     ],
 )
-def test_s15_files_in_many_shapes(quick: World, data: bytes, encoding: str) -> None:
-    """S15: UTF-8 with or without BOM, GB18030 detected; comma, semicolon, tab; with or without a heading."""
+def test_files_in_many_shapes(quick: World, data: bytes, encoding: str) -> None:
+    """UTF-8 with or without BOM, GB18030 detected; comma, semicolon, tab; with or without a heading."""
     report = load(quick, data)
     assert (report.counts, report.encoding, report.bad) == ({Added.ACTIVE: 1}, encoding, [])
     assert addresses(quick) == ["ann@example.org"]
 
 
-def test_s15_bad_rows_are_named_by_number(world: World) -> None:
-    """S15: the others are taken; numbers are those an editor shows."""
+def test_bad_rows_are_named_by_number(world: World) -> None:
+    """The others are taken; numbers are those an editor shows."""
     report = load(
         world,
         "address,digest,categories,frequency,hour,zone,paused_until\n"
@@ -133,8 +133,8 @@ def test_s15_bad_rows_are_named_by_number(world: World) -> None:
     assert reader.wishes.paused_until == date(2026, 12, 24)
 
 
-def test_s15_a_rehearsal_changes_nothing_and_says_the_same(world: World) -> None:
-    """S15: dry run first."""
+def test_a_rehearsal_changes_nothing_and_says_the_same(world: World) -> None:
+    """Dry run first."""
     text = "a@example.org\nb@example.org\nbad\n"
     tried = load(world, text, rehearse=True)
     assert addresses(world) == []
@@ -143,15 +143,15 @@ def test_s15_a_rehearsal_changes_nothing_and_says_the_same(world: World) -> None
     assert addresses(world) == ["a@example.org", "b@example.org"]
 
 
-def test_s15_importing_again_changes_nothing(world: World) -> None:
-    """S15: repeatable; whoever left meanwhile is not taken back."""
+def test_importing_again_changes_nothing(world: World) -> None:
+    """Repeatable; whoever left meanwhile is not taken back."""
     load(world, "a@example.org\nb@example.org\n")
     world.people.remove("b@example.org", world.now)
     assert load(world, "a@example.org\nb@example.org\n").counts == {Added.KNOWN: 2}
     assert world.people.find("b@example.org").active == ()
 
 
-def test_s15_rows_of_one_reader_follow_each_other(world: World) -> None:
+def test_rows_of_one_reader_follow_each_other(world: World) -> None:
     """A reader's later row finds what the earlier one did, although many rows are taken in together."""
     text = (
         "address,digest,frequency,paused_until\n"
@@ -170,7 +170,7 @@ def test_s15_rows_of_one_reader_follow_each_other(world: World) -> None:
     ]
 
 
-def test_s15_a_broken_import_leaves_whole_batches(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broken_import_leaves_whole_batches(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Those before it are in; doing it again takes in the rest and changes nothing about them."""
     monkeypatch.setattr("digest.jobs.people.BATCH", 2)
     text = "".join(f"{name}@example.org\n" for name in "abcdefg")
@@ -199,8 +199,8 @@ def test_whoever_comes_back_is_not_paused_any_more(world: World) -> None:
     assert [each.address for each in world.store.readers("daily", tuple(Frequency), (), world.now)] == ["a@example.org"]
 
 
-def test_s15_without_proof_rows_are_asked_to_confirm(world: World) -> None:
-    """S15: pending unless the operator states source and date."""
+def test_without_proof_rows_are_asked_to_confirm(world: World) -> None:
+    """Pending unless the operator states source and date."""
     assert load(world, "a@example.org\nb@example.org\n", proof=None).counts == {Added.ASKED: 2}
     assert [str(mail["To"]) for mail in world.sent()] == ["a@example.org", "b@example.org"]
     assert all(reader.active == () for reader in world.people.everybody())
@@ -220,13 +220,13 @@ def test_what_is_no_table_is_refused(quick: World, data: bytes, cause: str) -> N
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
-def test_s15_formulas_are_neutralised(start: str) -> None:
-    """S15: a spreadsheet shows them as text."""
+def test_formulas_are_neutralised(start: str) -> None:
+    """A spreadsheet shows them as text."""
     assert neutralised(f"{start}1+1") == f"'{start}1+1"
     assert neutralised(f"1{start}") == f"1{start}"
 
 
-def test_s15_what_is_exported_can_be_imported(world: World) -> None:
+def test_what_is_exported_can_be_imported(world: World) -> None:
     """An export holds the proof of consent, hides formulas, and gives the same readers again."""
     load(world, "address,categories\n=cmd|calc@example.org,macro\n用户@example.org,\n")
     evil = Proof(source="=HYPERLINK(1)", given_at=PROOF.given_at)

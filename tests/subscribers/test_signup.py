@@ -20,8 +20,8 @@ from digest.subscription import Choice, Consent, Frequency, ListState, Origin
 from tests.subscribers.reader_world import World, link, links, text_of, token
 
 
-def test_s1_nobody_is_subscribed_before_they_confirm(world: World) -> None:
-    """S1: a mail with a link; the reader is active only after its button; the proof says what, when, which words."""
+def test_nobody_is_subscribed_before_they_confirm(world: World) -> None:
+    """A mail with a link; the reader is active only after its button; the proof says what, when, which words."""
     assert world.ask(categories=("macro",), frequency=Frequency.WEEKLY) is Asked.NOTED
     (mail,) = world.sent()
     assert mail["To"] == "ann@example.org"
@@ -45,8 +45,8 @@ def test_s1_nobody_is_subscribed_before_they_confirm(world: World) -> None:
     assert proof.ip == ""
 
 
-def test_s1_the_ip_address_is_kept_shortened_if_configured(quick: World) -> None:
-    """S1: 24 bits of IPv4, 48 of IPv6."""
+def test_the_ip_address_is_kept_shortened_if_configured(quick: World) -> None:
+    """24 bits of IPv4, 48 of IPv6."""
     config = (quick.folder / "config.yaml").read_text()
     (quick.folder / "config.yaml").write_text(config + "subscriptions: {keep_ip: true}\n")
     from digest.config import load
@@ -58,8 +58,8 @@ def test_s1_the_ip_address_is_kept_shortened_if_configured(quick: World) -> None
     assert [each.ip for each in quick.store.unhandled()] == ["192.0.2.0/24", "2001:db8:1::/48", "192.0.2.0/24"]
 
 
-def test_m7_m13_the_confirmation_is_no_digest(quick: World) -> None:
-    """M7: another From; M13: auto-generated; no List fields; nothing of what a visitor typed but their address."""
+def test_the_confirmation_is_no_digest(quick: World) -> None:
+    """Another From; auto-generated; no List fields; nothing of what a visitor typed but their address."""
     quick.ask()
     (mail,) = quick.sent()
     assert mail["From"].addresses[0].addr_spec == "subscriptions@news.example.com"
@@ -71,8 +71,8 @@ def test_m7_m13_the_confirmation_is_no_digest(quick: World) -> None:
     assert "%%" not in text_of(mail)
 
 
-def test_s2_an_active_address_is_told_so_once_a_day(world: World) -> None:
-    """S2: a mail that says so, at most one a day; its link leads to the preferences."""
+def test_an_active_address_is_told_so_once_a_day(world: World) -> None:
+    """A mail that says so, at most one a day; its link leads to the preferences."""
     world.join()
     for _ in range(3):
         assert world.ask() is Asked.NOTED
@@ -89,8 +89,8 @@ def test_s2_an_active_address_is_told_so_once_a_day(world: World) -> None:
     assert len(world.sent()) == 1
 
 
-def test_s2_a_suppressed_address_gets_nothing_and_leaves_no_trace(world: World) -> None:
-    """S2, S11: nothing is sent, and nothing about it is kept."""
+def test_a_suppressed_address_gets_nothing_and_leaves_no_trace(world: World) -> None:
+    """Nothing is sent, and nothing about it is kept."""
     world.people.suppress("ann@example.org", "", world.now)
     assert world.ask("Ann@EXAMPLE.org") is Asked.NOTED
     assert world.sent() == []
@@ -98,8 +98,8 @@ def test_s2_a_suppressed_address_gets_nothing_and_leaves_no_trace(world: World) 
     assert world.store.unhandled() == []
 
 
-def test_s2_everybody_gets_the_same_answer_for_the_same_work(world: World) -> None:
-    """S2: unknown, pending, active and suppressed addresses: one answer, the very same statements to the database and
+def test_everybody_gets_the_same_answer_for_the_same_work(world: World) -> None:
+    """Unknown, pending, active and suppressed addresses: one answer, the very same statements to the database and
     so about the same time; no mail is looked at, made or sent yet."""
     world.join("active@example.org")
     world.ask("pending@example.org")
@@ -131,8 +131,8 @@ def statements(world: World) -> Iterator[list[str]]:
         event.remove(engine, "before_cursor_execute", note)
 
 
-def test_s8_an_address_gets_three_confirmations_a_day(world: World) -> None:
-    """S8: further sign-ups are noted, and no mail is sent until the next day."""
+def test_an_address_gets_three_confirmations_a_day(world: World) -> None:
+    """Further sign-ups are noted, and no mail is sent until the next day."""
     for turn in range(5):
         assert world.ask(ip=f"192.0.2.{turn}") is Asked.NOTED
     assert len(world.sent()) == 3
@@ -141,8 +141,8 @@ def test_s8_an_address_gets_three_confirmations_a_day(world: World) -> None:
     assert len(world.sent()) == 1
 
 
-def test_s8_a_place_may_sign_up_ten_times_an_hour(world: World) -> None:
-    """S8: by address of IPv4, by /64 of IPv6; the answer does not depend on the address typed."""
+def test_a_place_may_sign_up_ten_times_an_hour(world: World) -> None:
+    """By address of IPv4, by /64 of IPv6; the answer does not depend on the address typed."""
     for turn in range(10):
         assert world.ask(f"r{turn}@example.org") is Asked.NOTED
     assert world.ask("r10@example.org") is Asked.TOO_MANY
@@ -156,8 +156,8 @@ def test_s8_a_place_may_sign_up_ten_times_an_hour(world: World) -> None:
     assert world.ask("r10@example.org") is Asked.NOTED
 
 
-def test_s8_there_is_a_cap_over_all(quick: World) -> None:
-    """S8: a botnet fills the cap, not the mail server."""
+def test_there_is_a_cap_over_all(quick: World) -> None:
+    """A botnet fills the cap, not the mail server."""
     desk = quick.desk
     object.__setattr__(desk.policy, "signups_total", 5)
     from digest.jobs.subscribe import SignUp
@@ -191,8 +191,8 @@ def test_s8_there_is_a_cap_over_all(quick: World) -> None:
         ({"stamp": "x" * 35}, Asked.TOO_FAST),
     ],
 )
-def test_s8_programs_and_mistakes_come_to_nothing(quick: World, fields: dict[str, object], asked: Asked) -> None:
-    """S8: who fills in the trap is told that all went well; nothing is kept in any of these cases."""
+def test_programs_and_mistakes_come_to_nothing(quick: World, fields: dict[str, object], asked: Asked) -> None:
+    """Who fills in the trap is told that all went well; nothing is kept in any of these cases."""
     assert quick.ask(**fields) is asked
     assert quick.store.unhandled() == []
 
@@ -200,13 +200,13 @@ def test_s8_programs_and_mistakes_come_to_nothing(quick: World, fields: dict[str
 @pytest.mark.parametrize(
     ("age", "asked"), [(1, Asked.TOO_FAST), (2, Asked.NOTED), (86_400, Asked.NOTED), (86_401, Asked.TOO_FAST)]
 )
-def test_s8_a_form_takes_two_seconds_and_lasts_a_day(quick: World, age: int, asked: Asked) -> None:
-    """S8: nobody types faster; an old form is shown again."""
+def test_a_form_takes_two_seconds_and_lasts_a_day(quick: World, age: int, asked: Asked) -> None:
+    """Nobody types faster; an old form is shown again."""
     assert quick.ask(stamp=quick.desk.stamp(quick.now - timedelta(seconds=age))) is asked
 
 
 def test_a_token_of_another_purpose_is_no_stamp(quick: World) -> None:
-    """S6: a genuine link is not a form."""
+    """A genuine link is not a form."""
     manage = quick.join()
     assert quick.ask("b@example.org", stamp=token(manage)) is Asked.TOO_FAST
 
@@ -224,7 +224,7 @@ def test_one_more_digest_is_confirmed_too(world: World) -> None:
 
 
 def test_two_spellings_are_one_reader(world: World) -> None:
-    """S9: mail goes to the address as it was confirmed."""
+    """Mail goes to the address as it was confirmed."""
     world.ask("Ann@Example.ORG")
     (mail,) = world.sent()
     assert mail["To"] == "Ann@example.org"
@@ -277,8 +277,8 @@ def test_two_processes_and_two_sign_ups_make_one_reader(world: World) -> None:
 
 
 @pytest.mark.parametrize("place", ["sign-up", "import", "freezing", "sending"])
-def test_s11_suppression_is_looked_up_at_four_places(world: World, place: str) -> None:
-    """S11: by any spelling; whatever came before, nothing is mailed."""
+def test_suppression_is_looked_up_at_four_places(world: World, place: str) -> None:
+    """By any spelling; whatever came before, nothing is mailed."""
     world.begin()
     proof = Proof(source="paper", given_at=world.now)
     if place in ("freezing", "sending"):
@@ -307,8 +307,8 @@ def test_s11_suppression_is_looked_up_at_four_places(world: World, place: str) -
         assert world.store.counts()[DeliveryState.SKIPPED] == 1
 
 
-def test_s16_a_failing_database_tells_no_address(world: World) -> None:
-    """S16: neither in our message nor in what it comes from, which a log may hold."""
+def test_a_failing_database_tells_no_address(world: World) -> None:
+    """Neither in our message nor in what it comes from, which a log may hold."""
 
     def write() -> None:
         values = dict.fromkeys(("address", "canonical", "hash", "frequency", "zone"), "ann@example.org")
@@ -321,8 +321,8 @@ def test_s16_a_failing_database_tells_no_address(world: World) -> None:
     assert "ann@" not in told
 
 
-def test_s16_unconfirmed_sign_ups_are_forgotten(world: World) -> None:
-    """S16: after 14 days; readers who confirmed stay."""
+def test_unconfirmed_sign_ups_are_forgotten(world: World) -> None:
+    """After 14 days; readers who confirmed stay."""
     world.join("ann@example.org")
     world.ask("bob@example.org")
     world.sent()
@@ -337,7 +337,7 @@ def test_s16_unconfirmed_sign_ups_are_forgotten(world: World) -> None:
 
 
 def test_links_of_the_mail_name_no_address(quick: World) -> None:
-    """S6: no address in any URL."""
+    """No address in any URL."""
     quick.join()
     quick.ask()
     for mail in quick.sent():

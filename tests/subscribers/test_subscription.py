@@ -48,8 +48,8 @@ NOW = datetime(2026, 11, 24, 4, tzinfo=UTC)
         ("a" * 64 + "@example.org", "a" * 64 + "@example.org", "a" * 64 + "@example.org"),
     ],
 )
-def test_s9_addresses_are_kept_as_typed_and_compared_folded(typed: str, address: str, compared: str) -> None:
-    """S9: only the domain is put in lower case (M17: as A-labels); spaces around do not count."""
+def test_addresses_are_kept_as_typed_and_compared_folded(typed: str, address: str, compared: str) -> None:
+    """Only the domain is put in lower case (as A-labels); spaces around do not count."""
     parsed = parse_address(typed)
     assert (parsed.address, parsed.canonical) == (address, compared)
 
@@ -86,14 +86,14 @@ def test_s9_addresses_are_kept_as_typed_and_compared_folded(typed: str, address:
         "ann@localhost",
     ],
 )
-def test_s9_what_is_no_address_is_refused(typed: str) -> None:
-    """S9: controls, invisible characters, quoted local parts, literals, over 254 characters, several at once."""
+def test_what_is_no_address_is_refused(typed: str) -> None:
+    """Controls, invisible characters, quoted local parts, literals, over 254 characters, several at once."""
     with pytest.raises(InvalidAddress):
         parse_address(typed)
 
 
 @given(st.text(max_size=300))
-def test_s9_any_text_is_an_address_or_refused(text: str) -> None:
+def test_any_text_is_an_address_or_refused(text: str) -> None:
     """Whatever is typed; what is taken reads the same again, and never holds a character that ends a line."""
     try:
         parsed = parse_address(text)
@@ -138,15 +138,15 @@ def test_choosing_all_categories_is_choosing_none() -> None:
         (2, "Europe/Berlin", "2026-10-24 23:00", "2026-10-24 23:00", "2026-10-25 00:00"),
     ],
 )
-def test_s10_mail_leaves_at_the_readers_own_hour(hour: int | None, zone: str, slot: str, made: str, due: str) -> None:
-    """S10: the first time after the slot at which their clock shows the hour (in a gap: after it; twice: the first);
+def test_mail_leaves_at_the_readers_own_hour(hour: int | None, zone: str, slot: str, made: str, due: str) -> None:
+    """The first time after the slot at which their clock shows the hour (in a gap: after it; twice: the first);
     a late edition leaves at once; never before it is made."""
     at = [datetime.fromisoformat(each).replace(tzinfo=UTC) for each in (slot, made, due)]
     assert not_before(Wishes(hour=hour, zone=zone), SHANGHAI, slot=at[0], made=at[1]) == at[2]
 
 
-def test_s10_a_pause_ends_by_the_readers_calendar() -> None:
-    """S10: midnight of the date in the reader's own zone."""
+def test_a_pause_ends_by_the_readers_calendar() -> None:
+    """Midnight of the date in the reader's own zone."""
     wishes = Wishes(paused_until=date(2026, 11, 25), zone="America/New_York")
     end = datetime(2026, 11, 25, 5, tzinfo=UTC)
     assert pause_end(wishes, SHANGHAI) == end
@@ -173,8 +173,8 @@ def reader(state: ListState) -> Subscriber:
         (Standing(subscriber=reader(ListState.ACTIVE), notices={Notice.ALREADY: 1}), Answer.NOTHING),
     ],
 )
-def test_s2_s8_what_becomes_of_a_sign_up(standing: Standing, expected: Answer) -> None:
-    """S2: a suppressed address gets nothing, an active one a mail a day; S8: three confirmations a day."""
+def test_what_becomes_of_a_sign_up(standing: Standing, expected: Answer) -> None:
+    """A suppressed address gets nothing, an active one a mail a day; three confirmations a day."""
     asked = Consent(
         address="a@example.org",
         canonical="a@example.org",

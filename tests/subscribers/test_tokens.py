@@ -26,8 +26,8 @@ tokens = st.builds(
 
 
 @given(tokens)
-def test_s6_a_token_is_short_and_says_what_it_was_made_for(token: Token) -> None:
-    """S6: 35 URL-safe characters, whatever is in it."""
+def test_a_token_is_short_and_says_what_it_was_made_for(token: Token) -> None:
+    """35 URL-safe characters, whatever is in it."""
     text = KEYS.sign(token)
     assert re.fullmatch(r"[A-Za-z0-9_-]{35}", text)
     assert len(text) == LENGTH
@@ -35,32 +35,32 @@ def test_s6_a_token_is_short_and_says_what_it_was_made_for(token: Token) -> None
 
 
 @given(tokens, st.integers(0, 26 * 8 - 1))
-def test_s6_every_changed_bit_makes_it_worthless(token: Token, bit: int) -> None:
-    """S6: purpose, key, subject, list and code are all bound together."""
+def test_every_changed_bit_makes_it_worthless(token: Token, bit: int) -> None:
+    """Purpose, key, subject, list and code are all bound together."""
     data = bytearray(base64.urlsafe_b64decode(KEYS.sign(token) + "="))
     data[bit // 8] ^= 1 << bit % 8
     assert KEYS.read(base64.urlsafe_b64encode(bytes(data)).decode().rstrip("=")) is None
 
 
 @given(st.text(max_size=50))
-def test_s6_rubbish_is_worthless(text: str) -> None:
+def test_rubbish_is_worthless(text: str) -> None:
     assert KEYS.read(text) is None
 
 
-def test_s6_the_last_character_has_no_other_spelling() -> None:
+def test_the_last_character_has_no_other_spelling() -> None:
     """26 octets leave two bits of the last character unused; only one of the four spellings counts."""
     text = KEYS.sign(Token(purpose=Purpose.MANAGE, subject=1))
     alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
     assert [sign for sign in alphabet if KEYS.read(text[:-1] + sign)] == [text[-1]]
 
 
-def test_s6_another_secret_reads_nothing() -> None:
+def test_another_secret_reads_nothing() -> None:
     text = KEYS.sign(Token(purpose=Purpose.UNSUBSCRIBE, subject=5, list_key=1))
     assert Keyring({1: "o" * 43}).read(text) is None
     assert Keyring({2: SECRET}).read(text) is None
 
 
-def test_s6_a_purpose_that_does_not_exist_is_worthless() -> None:
+def test_a_purpose_that_does_not_exist_is_worthless() -> None:
     head = bytes((99, 1)) + bytes(8)
     from digest.tokens import _mac
 
@@ -68,8 +68,8 @@ def test_s6_a_purpose_that_does_not_exist_is_worthless() -> None:
     assert KEYS.read(text) is None
 
 
-def test_s5_old_links_work_after_a_new_key() -> None:
-    """S5: the newest key signs, all of them verify; addresses keep their hash."""
+def test_old_links_work_after_a_new_key() -> None:
+    """The newest key signs, all of them verify; addresses keep their hash."""
     old = KEYS.sign(Token(purpose=Purpose.UNSUBSCRIBE, subject=5, list_key=1))
     both = Keyring({1: SECRET, 2: "n" * 43})
     assert both.read(old) == KEYS.read(old)
@@ -84,7 +84,7 @@ def test_ids_beyond_their_octets_are_refused() -> None:
         KEYS.sign(Token(purpose=Purpose.MANAGE, subject=2**40))
 
 
-def test_s11_hashes_of_addresses_need_the_secret() -> None:
+def test_hashes_of_addresses_need_the_secret() -> None:
     assert KEYS.hashed("a@example.org") != KEYS.hashed("b@example.org")
     assert KEYS.hashed("a@example.org") != Keyring({1: "o" * 43}).hashed("a@example.org")
     assert re.fullmatch("[0-9a-f]{32}", KEYS.hashed("a@example.org"))

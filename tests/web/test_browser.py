@@ -111,8 +111,8 @@ def test_pages_fit_a_telephone(served: Served, page: Any) -> None:
             assert field.locator("xpath=ancestor::label").count() == 1
 
 
-def test_s3_a_scanner_that_runs_scripts_changes_nothing(served: Served, page: Any) -> None:
-    """S3: it opens every link of every mail, waits, scrolls, and follows the links of the pages it finds."""
+def test_a_scanner_that_runs_scripts_changes_nothing(served: Served, page: Any) -> None:
+    """It opens every link of every mail, waits, scrolls, and follows the links of the pages it finds."""
     places = {each for mail in served.every_mail() for each in links(mail)}
     assert len(places) >= 10
     before = served.state()

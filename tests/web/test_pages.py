@@ -90,8 +90,8 @@ def test_mistakes_are_explained_and_what_was_typed_stays(
     assert served.running.readership.store.unhandled() == []
 
 
-def test_s2_one_answer_for_everybody(served: Served) -> None:
-    """S2: byte for byte the same for an unknown, a pending, an active and a suppressed address, and for a program."""
+def test_one_answer_for_everybody(served: Served) -> None:
+    """Byte for byte the same for an unknown, a pending, an active and a suppressed address, and for a program."""
     served.join("active@example.org")
     served.sign_up("pending@example.org")
     served.mails(2)
@@ -114,8 +114,8 @@ def _now():  # type: ignore[no-untyped-def]
     return datetime.now(UTC)
 
 
-def test_s3_scanners_change_nothing(served: Served) -> None:
-    """S3: GET and HEAD of every link in every kind of mail, many times. Links that are used up show nothing."""
+def test_scanners_change_nothing(served: Served) -> None:
+    """GET and HEAD of every link in every kind of mail, many times. Links that are used up show nothing."""
     mails = served.every_mail()
     places = {each for mail in mails for each in links(mail)}
     assert len(places) >= 10
@@ -148,8 +148,8 @@ def test_s3_scanners_change_nothing(served: Served) -> None:
         ("multipart/form-data", b"rubbish"),
     ],
 )
-def test_s4_one_click(served: Served, kind: str, body: bytes) -> None:
-    """S4: no cookie, no page before it, any body; 200 with no redirect, any number of times; one list ends."""
+def test_one_click(served: Served, kind: str, body: bytes) -> None:
+    """No cookie, no page before it, any body; 200 with no redirect, any number of times; one list ends."""
     served.join()
     served.sign_up("ann@example.org", digest="evening")
     served.ask(link(served.mails(2)[-1]), form={"action": "confirm"})
@@ -163,8 +163,8 @@ def test_s4_one_click(served: Served, kind: str, body: bytes) -> None:
     assert active(served) == ["evening"]
 
 
-def test_s4_everything(served: Served) -> None:
-    """S4: the page offers to end all of them."""
+def test_everything(served: Served) -> None:
+    """The page offers to end all of them."""
     served.join()
     served.sign_up("ann@example.org", digest="evening")
     served.ask(link(served.mails(2)[-1]), form={"action": "confirm"})
@@ -175,8 +175,8 @@ def test_s4_everything(served: Served) -> None:
     assert "退订全部" not in answer.text
 
 
-def test_s4_even_another_sites_form_may_unsubscribe(served: Served) -> None:
-    """S4: whoever has the link may leave; mail programs send what they like."""
+def test_even_another_sites_form_may_unsubscribe(served: Served) -> None:
+    """Whoever has the link may leave; mail programs send what they like."""
     served.join()
     headers = {"Origin": "https://mail.example.net", "Sec-Fetch-Site": "cross-site"}
     assert served.ask(served.unsubscribe_link(), form={}, headers=headers).status == 200
@@ -200,8 +200,8 @@ def test_forms_of_other_sites_are_refused(served: Served, headers: dict[str, str
     assert served.ask("/mail/", form=fields, headers={"Origin": f"http://127.0.0.1:{served.port}"}).status == 200
 
 
-def test_s5_data_and_erasing_take_a_mailed_link(served: Served) -> None:
-    """S5: from the preferences a link is mailed; that link works once."""
+def test_data_and_erasing_take_a_mailed_link(served: Served) -> None:
+    """From the preferences a link is mailed; that link works once."""
     manage = served.join()
     answer = served.ask(manage, form={"action": "export"})
     assert "链接已发往您的邮箱" in answer.text
@@ -222,8 +222,8 @@ def test_s5_data_and_erasing_take_a_mailed_link(served: Served) -> None:
     assert "ann@example.org" not in served.state()
 
 
-def test_s5_a_new_address_takes_three_mails(served: Served) -> None:
-    """S5: from the preferences a link is mailed; behind it the new address is typed; there it is confirmed; the old one
+def test_a_new_address_takes_three_mails(served: Served) -> None:
+    """From the preferences a link is mailed; behind it the new address is typed; there it is confirmed; the old one
     is told. Each link works once."""
     manage = served.join()
     assert "链接已发往您的邮箱" in served.ask(manage, form={"action": "move"}).text
@@ -246,15 +246,15 @@ def test_s5_a_new_address_takes_three_mails(served: Served) -> None:
     assert served.ask(manage).status == 200
 
 
-def test_s8_too_many_links_a_day(served: Served) -> None:
+def test_too_many_links_a_day(served: Served) -> None:
     manage = served.join()
     for _ in range(3):
         assert "链接已发往您的邮箱" in served.ask(manage, form={"action": "export"}).text
     assert "过多" in served.ask(manage, form={"action": "export"}).text
 
 
-def test_s10_preferences(served: Served) -> None:
-    """S10: saved, shown again, and read by others as they were meant; nonsense is as if it were not there."""
+def test_preferences(served: Served) -> None:
+    """Saved, shown again, and read by others as they were meant; nonsense is as if it were not there."""
     manage = served.join()
     page = served.ask(manage).text
     assert 'value="Europe/Berlin"' in page
@@ -288,8 +288,8 @@ def test_s10_preferences(served: Served) -> None:
     assert "没有任何订阅" in served.ask(manage).text
 
 
-def test_s6_links_that_are_worth_nothing_get_one_answer(served: Served) -> None:
-    """S6: unknown, forged, cut, of another purpose: the same page and status, shown or pressed."""
+def test_links_that_are_worth_nothing_get_one_answer(served: Served) -> None:
+    """Unknown, forged, cut, of another purpose: the same page and status, shown or pressed."""
     place = served.unsubscribe_link() if served.join() else ""
     genuine = place.rpartition("/")[2]
     wrong = [
@@ -330,8 +330,8 @@ def pages(served: Served) -> dict[str, str]:
     }
 
 
-def test_s7_headers_of_every_page(served: Served) -> None:
-    """S7: not cached, no Referer, not indexed (the form may be), not framed, no script; styles by their hash only."""
+def test_headers_of_every_page(served: Served) -> None:
+    """Not cached, no Referer, not indexed (the form may be), not framed, no script; styles by their hash only."""
     for name, place in pages(served).items():
         answer = served.ask(place)
         headers = answer.headers
@@ -413,8 +413,8 @@ def test_a_visitor_who_hangs_up_does_no_harm(served: Served) -> None:
     assert served.ask("/mail/").status == 200
 
 
-def test_s8_forwarded_addresses_count_only_from_our_proxies(served: Served, tmp_path: Path) -> None:
-    """S8: anybody can write X-Forwarded-For; it is believed as far as our own proxies wrote it."""
+def test_forwarded_addresses_count_only_from_our_proxies(served: Served, tmp_path: Path) -> None:
+    """Anybody can write X-Forwarded-For; it is believed as far as our own proxies wrote it."""
 
     def refused(running: Served, *forwarded: str) -> list[int]:
         return [
