@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -26,6 +26,9 @@ def command() -> None:
     For example: digest subscribers list
     """
 
+
+_AHEAD = timedelta(hours=14)
+"""How far the earliest calendars on Earth are ahead of UTC."""
 
 _DIGEST = click.option("--digest", "digest", metavar="NAME", help="The digest; without it the first one.")
 _SOURCE = click.option(
@@ -55,7 +58,7 @@ def add(
     """
     with _people(config) as (people, readership, now):
         choice = people.choice(digest or _first(readership), categories)
-        result = people.add(address, (choice,), now, proof=_proof(consent, consent_date))
+        result = people.add(address, (choice,), now, proof=_proof(consent, consent_date, now))
         readership.desk.handle(now)
     click.echo(f"{address.strip()}: {result.value}")
     return 0
@@ -120,8 +123,8 @@ def move(address: str, new: str, consent: str | None, consent_date: str | None, 
     """
     from digest.jobs.moving import Moved
 
-    proof = _proof(consent, consent_date)
     with _people(config) as (people, readership, now):
+        proof = _proof(consent, consent_date, now)
         reader, to = people.find(address), people.parse(new)
         if proof is None:
             result = readership.moving.ask(reader, to, now)
@@ -170,8 +173,8 @@ def import_(
     """
     from digest.cli.progress import terminal_progress
 
-    proof = _proof(consent, consent_date)
     with _people(config) as (people, readership, now):
+        proof = _proof(consent, consent_date, now)
         choice: Choice = people.choice(digest or _first(readership))
         with terminal_progress(enabled=True) as progress:
             report = people.import_csv(
@@ -244,7 +247,9 @@ def _first(readership: Readership) -> str:
     return readership.offers()[0].digest
 
 
-def _proof(consent: str | None, consent_date: str | None) -> Proof | None:
+def _proof(consent: str | None, consent_date: str | None, now: datetime) -> Proof | None:
+    """Where a consent comes from, if both are given; given at midnight UTC of its date. Raises UsageError for half of
+    it, and for a date that is in the future wherever one is."""
     from digest.jobs.people import Proof
 
     if consent is None and consent_date is None:
@@ -255,6 +260,8 @@ def _proof(consent: str | None, consent_date: str | None) -> Proof | None:
         given = date.fromisoformat(consent_date)
     except ValueError as error:
         raise click.UsageError(f"--consent-date: {consent_date!r} is not a date such as 2026-03-24") from error
+    if given > (now + _AHEAD).date():
+        raise click.UsageError(f"--consent-date: {consent_date} is in the future; nobody has consented yet")
     return Proof(source=consent, given_at=datetime.combine(given, time(0), UTC))
 
 

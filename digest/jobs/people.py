@@ -40,6 +40,7 @@ from digest.subscription import (
     parse_address,
     pause_end,
 )
+from digest.text import clean_line
 from digest.tokens import Keyring
 
 
@@ -425,7 +426,7 @@ def _parsed(address: str) -> MailAddress:
     try:
         return parse_address(address)
     except InvalidAddress as error:
-        raise DigestError("address", f"{masked(address)} cannot be used: {error}") from error
+        raise DigestError("address", f"{clean_line(masked(address))} cannot be used: {error}") from error
 
 
 def _line(cells: Iterable[str]) -> str:

@@ -95,6 +95,19 @@ def test_half_a_proof_is_none(run: Commands, words: tuple[str, ...]) -> None:
     assert "--consent" in str(result.exception)
 
 
+def test_nobody_has_consented_in_the_future(run: Commands) -> None:
+    result = run("subscribers", "add", "ann@example.org", "--consent", "x", "--consent-date", "9999-01-01")
+    assert "is in the future" in str(result.exception)
+    assert run.said("subscribers", "list") == ""
+
+
+def test_what_is_no_address_is_told_in_one_line(run: Commands) -> None:
+    """Whatever was typed: reports are read by programs too."""
+    result = run("subscribers", "add", "ann@example.org\nBcc: bob@example.org")
+    assert "\n" not in str(result.exception)
+    assert "a***@example.org Bcc: b***@example.org" in str(result.exception)
+
+
 def test_bounces_are_read_from_a_pipe(run: Commands, tmp_path: Path) -> None:
     """Somebody else's report is ignored; the command answers in one line and sends nothing."""
     assert run.said("bounces", "ingest", "-", data=dsn()) == "1 read, 1 ignored\n"
