@@ -73,6 +73,7 @@ def test_a_run_waits_for_a_database_that_is_a_little_behind(site: Path, monkeypa
         app = ready(site, store, moment(None, zone))
         slow = app.when.now - timedelta(seconds=3)
         monkeypatch.setattr(SqlStore, "clock", lambda self, now: slow + timedelta(seconds=sum(waited)))
+        monkeypatch.setattr(module, "uptime", lambda: sum(waited, 0.0))
         monkeypatch.setattr(module.time, "sleep", waited.append)
         assert app.deliver().sent == 1
     assert waited == [3.0]
