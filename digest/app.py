@@ -469,6 +469,7 @@ class App:
     ) -> RunReport:
         """All steps of ``digest run``, or one; or what a service wants done at this time."""
         _ = self.output  # what it lacks stops the run before anything is touched
+        _refuse_missing(self.settings.templates)
         steps = Steps(
             collect=self.collect,
             publish_feeds=lambda: self.publish_feeds(self.output, self._ping(), is_due=(order or RunOrder()).wants),
@@ -1288,3 +1289,9 @@ def signer_of(settings: Settings) -> Signer | None:
 def _plain(text: str | None) -> str | None:
     """A value type of the settings as the plain text that it is."""
     return None if text is None else str(text)
+
+
+def _refuse_missing(templates: Path | None) -> None:
+    if templates is not None and not templates.is_dir():
+        remedy = "make it, or take the key out to use the templates of the program"
+        raise ConfigError("templates", f"{templates} is not a folder", remedy)

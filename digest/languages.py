@@ -10,7 +10,9 @@ from datetime import datetime
 from functools import cache, cached_property
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from importlib.util import find_spec
 from io import BytesIO
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from digest.errors import ConfigError
@@ -19,6 +21,14 @@ if TYPE_CHECKING:
     from babel import Locale
 
 _PLURALS: tuple[str, ...] = ("zero", "one", "two", "few", "many", "other")
+
+
+def is_known(tag: str) -> bool:
+    """Whether Babel has dates and numbers of a language (BCP 47). Asks for its file, since importing it takes long."""
+    babel = find_spec("babel")
+    assert babel is not None, "it is installed with the program"
+    assert babel.origin is not None, "it is a package of files"
+    return (Path(babel.origin).parent / "locale-data" / f"{tag.partition('-')[0].lower()}.dat").is_file()
 
 
 class CatalogueLanguage:

@@ -43,7 +43,7 @@ COMMANDS = {
 config_option = click.option(
     "--config",
     "config",
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, readable=False),  # loading says it better
     default=Path("config.yaml"),
     show_default=True,
     help="The configuration.",

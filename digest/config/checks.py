@@ -18,6 +18,7 @@ from digest.config.settings import (
     Settings,
 )
 from digest.config.values import PERMALINK_STYLES
+from digest.languages import is_known
 
 _SAFE_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 PERMALINK_PARTS = {
@@ -54,6 +55,7 @@ def check_settings(settings: Settings, document: Document) -> list[Fault]:
     places: list[int | str] = list(written) if isinstance(written, dict) else list(range(len(written)))
     names = [item if isinstance(item, str) else item.name for item in written]
     found = [
+        *check_language(settings.site.language),
         *check_posts(settings.posts),
         *check_categories(places, names),
         *check_feeds(settings.feeds),
@@ -68,6 +70,11 @@ def check_settings(settings: Settings, document: Document) -> list[Fault]:
 
 
 Found = Iterator[tuple[Path, str]]
+
+
+def check_language(tag: str) -> Found:
+    if not is_known(tag):
+        yield ("site", "language"), f"{quoted(tag)} is no language that dates are known in; write for example zh-CN"
 
 
 def check_posts(posts: PostSettings) -> Found:

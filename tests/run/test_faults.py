@@ -61,6 +61,14 @@ def test_bad_config_touches_nothing(site: Site, config: str, parts: tuple[str, .
     assert site.tree(".") == before
 
 
+def test_missing_templates_touch_nothing(site: Site) -> None:
+    """A folder of one's own templates that is not there would be a site in the wrong clothes."""
+    site.configure(CONFIG + "templates: looks\n")
+    assert_one_line(site.run(), 2, "templates: ", "looks is not a folder; make it, or take the key out")
+    assert not (site.folder / "public").exists()
+    assert not site.mails()
+
+
 def test_missing_config(site: Site) -> None:
     """Says that there is none."""
     (site.folder / "config.yaml").unlink()
