@@ -35,7 +35,9 @@ def test_after_runs(tmp_path: Path) -> None:
     """What ran, what became of the mail, what is due; times are in the site's zone."""
     site = Site(tmp_path)
     site.some_posts()
-    for _ in range(6):  # the first ones may still have something to settle
+    site.run(as_of=None)
+    assert "went well: 3 new, " in site.command("status").out
+    for _ in range(40):  # the first ones may still have something to settle
         site.run(as_of=None)
         result = site.command("status")
         if "looked, and" in result.out:
@@ -43,12 +45,10 @@ def test_after_runs(tmp_path: Path) -> None:
     assert result.code == 0, result.out
     assert "财经早报 at 20" in result.out
     assert "(Asia/Shanghai)" in result.out
-    assert "went well: 3 new, " in result.out
     assert "looked, and found nothing new" in result.out
     assert "daily 2026-11-24: finished; 1 sent" in result.out
     assert "2026-11-24 08:30  all posts: " in result.out or "08:30  all posts: " in result.out
     report = site.command("status", "--json").report
-    assert report["runs"][-1]["arrived"] == 3
     assert report["editions"][0]["deliveries"] == {"sent": 1}
     assert report["next"][0]["at"].endswith("T00:00:00+00:00")
     assert report["looked_at"]
