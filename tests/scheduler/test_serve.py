@@ -111,6 +111,7 @@ def test_a_message_in_hand_is_finished(tmp_path: Path) -> None:
     assert states(tmp_path) == {DeliveryState.SENT: 1, DeliveryState.QUEUED: 2}
 
 
+@pytest.mark.slow
 def test_a_server_that_never_answers_does_not_keep_it(tmp_path: Path) -> None:
     """After ten seconds it ends all the same; the message is in doubt later."""
     with ScriptedServer(at("dot", then=Hang())) as server:

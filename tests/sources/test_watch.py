@@ -16,6 +16,8 @@ from digest.sources import watch as module
 from digest.sources.folder import FolderSource
 from digest.sources.watch import remote_type, watch
 
+pytestmark = pytest.mark.slow
+
 
 class Eye:
     """What was told, and how often something was seen."""

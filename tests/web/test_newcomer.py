@@ -25,7 +25,7 @@ from tests.web.test_browser import chromium, heading  # noqa: F401 - a fixture
 from tests.web.test_serve import status
 from tests.web.web_server import link, links
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 ROOT = Path(__file__).parents[2]
 SHANGHAI = ZoneInfo("Asia/Shanghai")
