@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from datetime import datetime
 from functools import cache, cached_property
-from importlib.resources import files
-from importlib.resources.abc import Traversable
 from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
@@ -18,6 +16,8 @@ from typing import TYPE_CHECKING
 from digest.errors import ConfigError
 
 if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
+
     from babel import Locale
 
 _PLURALS: tuple[str, ...] = ("zero", "one", "two", "few", "many", "other")
@@ -122,5 +122,7 @@ def _catalogue(language: str, territory: str | None, script: str | None) -> dict
 def _folders(language: str, territory: str | None, script: str | None) -> list[Traversable]:
     """From general to particular, so that the particular wins."""
     names = [language, *(f"{language}_{part}" for part in (script, territory) if part)]
+    from importlib.resources import files  # late: every command reads this module, few have something to say
+
     root = files("digest") / "locales"
     return [root / name for name in names if (root / name).is_dir()]
