@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import NamedTuple
 
 # ---------------------------------------------------------------- problems
@@ -101,6 +102,12 @@ class Code:
     @property
     def is_sector(self) -> bool:
         return self.code.upper().startswith("BK")
+
+
+@lru_cache(maxsize=16_384)
+def shared_code(market: str, code: str, name: str, mentions: int) -> Code:
+    """A ``Code``, made once: the same few come again and again."""
+    return Code(market=market, code=code, name=name, mentions=mentions)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

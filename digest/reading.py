@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
-from functools import lru_cache
 from itertools import starmap
 from operator import attrgetter
 from typing import Any
 
 from digest.jobs.collect import Parsed, parse_here
-from digest.models import Code, Post
+from digest.models import Post, shared_code
 from digest.ports import Source
 from digest.posts import Rules, parse_post
 from digest.workers import processors, spread
@@ -61,10 +60,4 @@ def _packed(post: Post) -> tuple[tuple[Any, ...], tuple[tuple[str, str, str, int
 
 
 def _unpacked(values: tuple[Any, ...], codes: tuple[tuple[str, str, str, int], ...]) -> Post:
-    return Post(**dict(zip(_FIELDS, values, strict=True)), codes=tuple(starmap(_code, codes)))
-
-
-@lru_cache(maxsize=16_384)
-def _code(market: str, code: str, name: str, mentions: int) -> Code:
-    """The same few come again and again."""
-    return Code(market=market, code=code, name=name, mentions=mentions)
+    return Post(**dict(zip(_FIELDS, values, strict=True)), codes=tuple(starmap(shared_code, codes)))

@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from functools import cache, lru_cache
 
-from digest.models import Code, Post
+from digest.models import Code, Post, shared_code
 from digest.posts.links import absolute, host_of
 from digest.posts.markup import html_to_text, is_monstrous, render_markdown, strip_liquid
 from digest.text import clean, clean_line
@@ -113,18 +113,13 @@ def codes(body: str) -> tuple[Code, ...]:
             key = (market, code)
             names.setdefault(key, label)
             mentions[key] = mentions.get(key, 0) + 1
-    return tuple([_code(*key, name, mentions[key]) for key, name in names.items()])
+    return tuple([shared_code(*key, name, mentions[key]) for key, name in names.items()])
 
 
 @lru_cache(maxsize=16_384)
 def _linked(words: tuple[str, str, str]) -> tuple[str, ...]:
     """Market, code and name, each one clean line; the same few come again and again."""
     return tuple([clean_line(html.unescape(word)) for word in words])
-
-
-@lru_cache(maxsize=16_384)
-def _code(market: str, code: str, name: str, mentions: int) -> Code:
-    return Code(market=market, code=code, name=name, mentions=mentions)
 
 
 def _media_start(body: str) -> int:

@@ -25,6 +25,7 @@ from digest.models import (
     Problem,
     Revision,
     Severity,
+    shared_code,
 )
 from digest.store.part import Part
 from digest.store.schema import adopted_id, feed, file, post, post_category, post_tag, problem, to_moment, to_seconds
@@ -445,13 +446,7 @@ def _authors(text: str) -> tuple[Author, ...]:
 
 
 def _codes(text: str) -> tuple[Code, ...]:
-    return tuple([_code(*values) for values in json.loads(text)])
-
-
-@lru_cache(maxsize=16_384)
-def _code(market: str, code: str, name: str, mentions: int) -> Code:
-    """The same few come again and again."""
-    return Code(market=market, code=code, name=name, mentions=mentions)
+    return tuple([shared_code(*values) for values in json.loads(text)])
 
 
 def _attachments(text: str) -> tuple[Attachment, ...]:
