@@ -28,7 +28,7 @@ from digest.jobs.run import RunReport, Step, Steps, run
 from digest.models import Delivery, KnownPost, Post
 from digest.moment import Moment, moment, time_option
 from digest.ports import FeedRow, Output, Transport
-from digest.subscription import NOTICES, WEEKLY, canonical
+from digest.subscribers.subscription import NOTICES, WEEKLY, canonical
 
 if TYPE_CHECKING:
     from digest.backup import BackupReport, Manifest, RestoreReport

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from digest.models import Delivery, FrozenEdition, Recipient, SavedEdition
 from digest.period import Kind, weekly
-from digest.subscription import (
+from digest.subscribers.subscription import (
     FRESH,
     NOTICES,
     WEEKLY,
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from digest.ports import Language, Templates
     from digest.render.message import NoticeMessage
     from digest.store import SqlStore
-    from digest.tokens import Keyring
+    from digest.subscribers.tokens import Keyring
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _WEEKLY_AGE = timedelta(days=8)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from digest.errors import ConfigError
-from digest.tokens import Keyring, new_keyring_text, parse_keyring
+from digest.subscribers.tokens import Keyring, new_keyring_text, parse_keyring
 
 VARIABLE = "DIGEST_SECRET"
 

@@ -13,7 +13,7 @@ FLOORS = {
     0: {"errors", "models", "ports", "text", "filetable"},
     1: {
         *("posts", "changes", "filenames", "period", "stories", "edition", "past", "ranking", "outbox", "render"),
-        *("subscription", "tokens", "bounces", "generators", "watching", "silence", "mailauth", "inquiry"),
+        *("subscribers", "generators", "watching", "silence", "mailauth", "inquiry"),
     },
     2: {
         "workers",

@@ -16,7 +16,7 @@ from digest.cli import config_option
 if TYPE_CHECKING:
     from digest.jobs.people import People, Proof
     from digest.readership import Readership
-    from digest.subscription import Choice, Subscriber
+    from digest.subscribers.subscription import Choice, Subscriber
 
 
 @click.group("subscribers")
@@ -74,7 +74,7 @@ def list_(digest: str | None, state: str | None, as_json: bool, config: Path) ->
 
     For example: digest subscribers list --state active
     """
-    from digest.subscription import ListState
+    from digest.subscribers.subscription import ListState
 
     with _people(config) as (people, _, _now):
         for reader in people.everybody(digest=digest, state=ListState(state) if state else None):

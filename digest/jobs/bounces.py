@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from digest.bounces import HELD_FOR, VALID_FOR, Kind, Mark, Report, Verdict, judge, parse_report
 from digest.outbox import Blame, blame, masked
-from digest.subscription import Addressee, Reason, Refused, canonical
-from digest.tokens import Keyring, Purpose
+from digest.subscribers.bounces import HELD_FOR, VALID_FOR, Kind, Mark, Report, Verdict, judge, parse_report
+from digest.subscribers.subscription import Addressee, Reason, Refused, canonical
+from digest.subscribers.tokens import Keyring, Purpose
 
 
 class RefusalStore(Protocol):

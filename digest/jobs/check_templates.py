@@ -23,7 +23,7 @@ from digest.render.feeds.catalogue import ALL, CATEGORY, Catalogue, FeedOptions
 from digest.render.feeds.items import make_item
 from digest.render.mail import render_mail
 from digest.render.notice import render_notice
-from digest.subscription import Notice
+from digest.subscribers.subscription import Notice
 from digest.watching import KeptAlarm
 
 _NOW = datetime(2026, 11, 24, 0, 30, tzinfo=UTC)

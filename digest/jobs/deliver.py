@@ -22,7 +22,7 @@ from digest.jobs.progress import Progress, silent
 from digest.models import Delivery, DeliveryState, Reply, SavedEdition
 from digest.outbox import CONNECTING, Fate, Pace, RetryPlan, RowDecision, Tally, decide, masked, rest_seconds
 from digest.ports import Ledger, Transport
-from digest.subscription import NOTICES
+from digest.subscribers.subscription import NOTICES
 
 ROWS_A_CLAIM = 2
 """Few, since all that a killed worker was transmitting becomes in doubt."""

@@ -48,7 +48,7 @@ from digest.ports import EditionStore, Language, Output, Templates
 from digest.render.editions import index_path, render_edition_index, render_edition_page
 from digest.render.feeds.digests import feed_path
 from digest.render.mail import Mail, edition_path, edition_url, render_mail, sent_size
-from digest.subscription import Reader, choice_label, not_before
+from digest.subscribers.subscription import Reader, choice_label, not_before
 
 _SECOND = timedelta(seconds=1)
 """What times are kept to."""

@@ -17,7 +17,7 @@ from digest.jobs.explain import Explanation, Fact, View, not_made
 from digest.models import DeliveryState, EditionState
 from digest.outbox import masked
 from digest.period import Kind, next_slot, period_days
-from digest.subscription import (
+from digest.subscribers.subscription import (
     CONFIRM_WITHIN,
     NOTICES,
     WEEKLY,

@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from digest.models import FrozenEdition, Recipient
-from digest.subscription import (
+from digest.subscribers.subscription import (
     Consent,
     Errand,
     MailAddress,
@@ -24,7 +24,7 @@ from digest.subscription import (
     Subscriber,
     parse_address,
 )
-from digest.tokens import Keyring
+from digest.subscribers.tokens import Keyring
 
 WriteNotice = Callable[[Notice, str, datetime, dict[str, int]], tuple[FrozenEdition, Recipient]]
 """Makes the mail of a notice to an address, not yet queued; the numbers become part of its document."""

@@ -22,7 +22,7 @@ from zoneinfo import ZoneInfo
 from digest.errors import DigestError
 from digest.jobs.progress import Progress, silent
 from digest.outbox import masked
-from digest.subscription import (
+from digest.subscribers.subscription import (
     Choice,
     Consent,
     Entrant,
@@ -40,8 +40,8 @@ from digest.subscription import (
     parse_address,
     pause_end,
 )
+from digest.subscribers.tokens import Keyring
 from digest.text import clean_line
-from digest.tokens import Keyring
 
 
 class PeopleStore(Protocol):

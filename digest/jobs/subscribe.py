@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 
 from digest.jobs.moving import Moving, WriteNotice
 from digest.models import FrozenEdition, Recipient
-from digest.subscription import (
+from digest.subscribers.subscription import (
     ASKABLE,
     CONFIRM_WITHIN,
     FRESH,
@@ -39,7 +39,7 @@ from digest.subscription import (
     parse_address,
     pause_end,
 )
-from digest.tokens import Keyring, Purpose, Token
+from digest.subscribers.tokens import Keyring, Purpose, Token
 
 _HOUR = timedelta(hours=1)
 

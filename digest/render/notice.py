@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from digest.ports import Language, Templates
 from digest.render.mail import FOOT, LIGHT, fonts, inlined
-from digest.subscription import Notice
+from digest.subscribers.subscription import Notice
 from digest.text import clean_line, cut
 
 _TITLE_LIMIT = 60

@@ -28,7 +28,7 @@ from digest.store.schema import (
     subscription,
     suppression,
 )
-from digest.subscription import WEEKLY, ListState
+from digest.subscribers.subscription import WEEKLY, ListState
 
 LIMIT = 20
 """Candidates at the most."""

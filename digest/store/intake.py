@@ -15,7 +15,7 @@ from digest.store.part import Part
 from digest.store.schema import consent, subscriber, subscription, suppression, to_seconds
 from digest.store.sql import among, insert_many, run_many
 from digest.store.subscribers import as_json, consent_values, key_of_list, read_people, wish_columns
-from digest.subscription import Consent, Entrant, ListState, Subscriber, Wishes, choice_label
+from digest.subscribers.subscription import Consent, Entrant, ListState, Subscriber, Wishes, choice_label
 
 
 class Intake(Part):

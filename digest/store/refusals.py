@@ -9,12 +9,12 @@ from typing import Any
 
 from sqlalchemy import String, and_, delete, func, literal, or_, select, update
 
-from digest.bounces import PROBE_COUNTS, Mark
 from digest.models import DeliveryState
 from digest.outbox import Blame
 from digest.store.part import Part
 from digest.store.schema import consent, delivery, edition, refusal, subscriber, suppression
-from digest.subscription import Addressee, Reason, Refused
+from digest.subscribers.bounces import PROBE_COUNTS, Mark
+from digest.subscribers.subscription import Addressee, Reason, Refused
 
 _SMTP = "smtp "
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from digest.bounces import PROBE_COUNTS
 from digest.models import DeliveryState, EditionState
 from digest.store.editions import REPEATS
 from digest.store.part import Part
 from digest.store.schema import to_moment
+from digest.subscribers.bounces import PROBE_COUNTS
 
 _NOW = 0
 """A moment that is over: there is something to do already."""

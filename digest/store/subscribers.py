@@ -50,7 +50,7 @@ from digest.store.schema import (
     to_seconds,
 )
 from digest.store.sql import Swift, among
-from digest.subscription import (
+from digest.subscribers.subscription import (
     FORGET_UNCONFIRMED,
     NOTICES,
     Choice,

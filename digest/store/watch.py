@@ -27,7 +27,7 @@ from digest.store.schema import (
     to_seconds,
 )
 from digest.store.sql import among
-from digest.subscription import NOTICES
+from digest.subscribers.subscription import NOTICES
 from digest.watching import Alarm, EditionMail, Ending, Freshness, KeptAlarm, RunRow, RunTotals
 
 QUARTER = 900

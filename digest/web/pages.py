@@ -26,7 +26,7 @@ from starlette.routing import Route
 
 from digest.jobs.subscribe import Asked, Desk, Opened, Page, SignUp
 from digest.ports import Language, Templates
-from digest.subscription import ASKABLE, Choice, Errand, Frequency, Offer, Subscriber, Wishes, is_zone
+from digest.subscribers.subscription import ASKABLE, Choice, Errand, Frequency, Offer, Subscriber, Wishes, is_zone
 from digest.web.guard import Form, HostGuard, Network, TooMuch, is_foreign, read_form, secured, visitor
 
 _STATUS = {Asked.NOTED: 200, Asked.TOO_MANY: 429}

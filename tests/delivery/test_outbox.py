@@ -23,7 +23,7 @@ from digest.outbox import (
     rest_seconds,
     split_reply,
 )
-from digest.tokens import Keyring, Purpose, Token
+from digest.subscribers.tokens import Keyring, Purpose, Token
 
 NOW = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
 PLAN = RetryPlan()

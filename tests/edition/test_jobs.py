@@ -17,7 +17,7 @@ from digest.jobs.editions import EditionsReport, Outcome
 from digest.models import Changes, EditionState, Post, Revision
 from digest.period import Late, weekly
 from digest.store import SqlStore
-from digest.subscription import choice_label
+from digest.subscribers.subscription import choice_label
 
 
 def outcomes(report: EditionsReport) -> list[tuple[str, Outcome]]:

@@ -9,7 +9,7 @@ import pytest
 from digest.inquiry import Omission
 from digest.jobs.explain import Fact
 from digest.models import Reply
-from digest.subscription import Choice, Frequency, Wishes
+from digest.subscribers.subscription import Choice, Frequency, Wishes
 from tests.subscribers.reader_world import World, link, token
 
 ANN = "ann@example.org"

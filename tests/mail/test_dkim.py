@@ -28,7 +28,7 @@ from scripted_smtp import serving as smtp_serving
 from digest.errors import ConfigError
 from digest.mail.dkim import OVERSIGNED, SIGNED, Signer, relaxed_body, relaxed_field
 from digest.mail.smtp import SmtpTransport
-from digest.subscription import ASKABLE
+from digest.subscribers.subscription import ASKABLE
 from tests.subscribers.reader_world import CONFIG, World, opened, token
 
 DOMAIN = "news.example.com"

@@ -26,7 +26,7 @@ from digest.models import DeliveryState, EditionState
 from digest.scheduler import Scheduler, jobs_of
 from digest.store import SqlStore, open_store
 from digest.store.connect import Database
-from digest.subscription import Wishes
+from digest.subscribers.subscription import Wishes
 from tests.delivery.scripted_smtp import ScriptedServer
 
 SITE_ZONE = "America/New_York"

@@ -18,7 +18,7 @@ from digest.jobs.progress import silent
 from digest.moment import moment
 from digest.period import daily, slot_on, slots_between
 from digest.store import SqlStore, open_store
-from digest.subscription import Wishes, not_before
+from digest.subscribers.subscription import Wishes, not_before
 from tests.scheduler.serve_process import write_site
 
 YEARS = datetime(2040, 1, 1, tzinfo=UTC)

@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from digest.bounces import PROBE_COUNTS
 from digest.models import Changes, Reply
 from digest.store import SqlStore
+from digest.subscribers.bounces import PROBE_COUNTS
 
 LEASE = timedelta(seconds=120)
 WEEK = timedelta(days=7)

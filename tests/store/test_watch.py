@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from digest.models import DeliveryState, EditionState, Reply
 from digest.store import open_store, versions
-from digest.subscription import NOTICES
+from digest.subscribers.subscription import NOTICES
 from digest.watching import Alarm, Ending, RunTotals
 
 HOUR = timedelta(hours=1)

@@ -22,7 +22,7 @@ from digest.jobs.run import RunReport
 from digest.jobs.subscribe import Asked, Desk, SignUp
 from digest.readership import Readership
 from digest.store import SqlStore, open_store
-from digest.subscription import Choice, Frequency, Wishes
+from digest.subscribers.subscription import Choice, Frequency, Wishes
 from tests.run.site_folder import Site
 
 CONFIG = """\

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from digest.bounces import SIZE_LIMIT, Kind, Mark, Verdict, judge, parse_report
 from digest.jobs.bounces import BounceReport
 from digest.models import DeliveryState, Reply
 from digest.outbox import Blame
-from digest.subscription import Choice, Errand, Reason
+from digest.subscribers.bounces import SIZE_LIMIT, Kind, Mark, Verdict, judge, parse_report
+from digest.subscribers.subscription import Choice, Errand, Reason
 from tests.subscribers.reader_world import World, token
 from tests.subscribers.test_editions import MORNING, PROOF, morning, to
 

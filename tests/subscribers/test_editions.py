@@ -12,7 +12,7 @@ import pytest
 from digest.jobs.people import Proof
 from digest.jobs.subscribe import Opened
 from digest.models import DeliveryState
-from digest.subscription import Choice, Frequency, Reader, Wishes
+from digest.subscribers.subscription import Choice, Frequency, Reader, Wishes
 from tests.subscribers.reader_world import CONFIG, World, html_of, link, links, opened, text_of, token
 
 PROOF = Proof(source="form on paper", given_at=datetime(2026, 1, 1, tzinfo=UTC))
@@ -287,7 +287,7 @@ def test_notices_do_not_show_in_reports(quick: World) -> None:
 def test_notices_expire(world: World) -> None:
     """A link that lasts an hour is not mailed the day after."""
     manage = token(world.join())
-    from digest.subscription import Errand
+    from digest.subscribers.subscription import Errand
 
     world.desk.request(manage, Errand.EXPORT, world.now)
     world.later(hours=2)

@@ -8,8 +8,8 @@ from datetime import date, timedelta
 import pytest
 
 from digest.jobs.subscribe import Opened
-from digest.subscription import Choice, Errand, Frequency, ListState, Wishes
-from digest.tokens import Keyring, Purpose, Token
+from digest.subscribers.subscription import Choice, Errand, Frequency, ListState, Wishes
+from digest.subscribers.tokens import Keyring, Purpose, Token
 from tests.subscribers.reader_world import World, link, token
 
 

@@ -10,7 +10,7 @@ import pytest
 from digest.cli import main
 from digest.jobs.people import Proof
 from digest.jobs.subscribe import Asked, Opened
-from digest.subscription import Choice, Errand, Frequency, ListState, Origin, Reason, Wishes
+from digest.subscribers.subscription import Choice, Errand, Frequency, ListState, Origin, Reason, Wishes
 from tests.subscribers.reader_world import World, link, text_of, token
 from tests.subscribers.test_links import dump
 

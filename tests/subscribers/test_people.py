@@ -10,7 +10,7 @@ import pytest
 
 from digest.errors import DigestError
 from digest.jobs.people import COLUMNS, Added, ImportReport, Proof, neutralised
-from digest.subscription import Choice, Frequency, ListState, Origin, Reason
+from digest.subscribers.subscription import Choice, Frequency, ListState, Origin, Reason
 from tests.subscribers.reader_world import World
 
 PROOF = Proof(source="paper form", given_at=datetime(2026, 3, 24, tzinfo=UTC))

@@ -16,7 +16,7 @@ from digest.jobs.people import Added, Proof
 from digest.jobs.subscribe import Asked, Opened
 from digest.models import DeliveryState
 from digest.store.schema import subscriber
-from digest.subscription import Choice, Consent, Frequency, ListState, Origin
+from digest.subscribers.subscription import Choice, Consent, Frequency, ListState, Origin
 from tests.subscribers.reader_world import World, link, links, text_of, token
 
 
@@ -161,7 +161,7 @@ def test_there_is_a_cap_over_all(quick: World) -> None:
     desk = quick.desk
     object.__setattr__(desk.policy, "signups_total", 5)
     from digest.jobs.subscribe import SignUp
-    from digest.subscription import Wishes
+    from digest.subscribers.subscription import Wishes
 
     results = [
         desk.ask(

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from digest.subscription import (
+from digest.subscribers.subscription import (
     Answer,
     Choice,
     Consent,

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from digest.errors import ConfigError
 from digest.secret import open_keyring
-from digest.tokens import LENGTH, Keyring, Purpose, Token, new_keyring_text, parse_keyring
+from digest.subscribers.tokens import LENGTH, Keyring, Purpose, Token, new_keyring_text, parse_keyring
 
 SECRET = "k" * 43
 KEYS = Keyring({1: SECRET})
@@ -62,7 +62,7 @@ def test_another_secret_reads_nothing() -> None:
 
 def test_a_purpose_that_does_not_exist_is_worthless() -> None:
     head = bytes((99, 1)) + bytes(8)
-    from digest.tokens import _mac
+    from digest.subscribers.tokens import _mac
 
     text = base64.urlsafe_b64encode(head + _mac(KEYS._tokens[1], head)).decode().rstrip("=")
     assert KEYS.read(text) is None

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from digest.subscription import Choice, Frequency
+from digest.subscribers.subscription import Choice, Frequency
 from digest.web import guard
 from tests.web.web_server import Served, link, links, serving
 

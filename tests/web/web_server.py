@@ -22,7 +22,7 @@ from digest.app import App, Moment, Service, service
 from digest.cli.report import report_to_json
 from digest.cli.site import site_app
 from digest.jobs.progress import silent
-from digest.subscription import Notice
+from digest.subscribers.subscription import Notice
 from digest.web.server import make_server
 
 CONFIG = """\
