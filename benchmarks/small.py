@@ -17,7 +17,7 @@ from make_archive import make_archive
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from digest.edition import Edition
+    from digest.edition.contents import Edition
     from digest.languages import CatalogueLanguage
     from digest.models import KnownPost
     from digest.render.mail import Mail
@@ -129,7 +129,7 @@ def _templates() -> FolderTemplates:
 
 
 def _edition(posts: list[KnownPost]) -> Edition:
-    from digest.edition import build_edition
+    from digest.edition.contents import build_edition
 
     day = posts[0].published.astimezone(ZONE).date()
     return build_edition(
@@ -143,7 +143,7 @@ def _edition(posts: list[KnownPost]) -> Edition:
 
 
 def _render(edition: Edition) -> Mail:
-    from digest.edition import Imprint, Limits
+    from digest.edition.contents import Imprint, Limits
     from digest.render.mail import render_mail
 
     site = "https://posts.example.com"

@@ -1,4 +1,4 @@
-"""How well posts of one story find each other (digest/stories.py), on labelled samples.
+"""How well posts of one story find each other (digest/edition/stories.py), on labelled samples.
 
     python benchmarks/stories.py [--verbose]
 
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from digest.stories import Telling
+    from digest.edition.stories import Telling
 
 FOLDER = Path(__file__).parent.parent / "tests" / "edition" / "stories"
 SAMPLES = {"sample": FOLDER / "sample.txt", "held out": FOLDER / "held-out.txt"}
@@ -49,7 +49,7 @@ class Quality:
 
 def read_reports(path: Path) -> Iterator[Report]:
     """Of a labelled sample."""
-    from digest.stories import Telling
+    from digest.edition.stories import Telling
 
     family = story = ""
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines()):
@@ -65,7 +65,7 @@ def read_reports(path: Path) -> Iterator[Report]:
 
 def measure(samples: Sequence[Report]) -> Quality:
     """Over all pairs of these reports, grouped as if they were one day."""
-    from digest.stories import group_stories
+    from digest.edition.stories import group_stories
 
     reports = {report.telling.key: report for report in samples}
     groups = group_stories([report.telling for report in samples])

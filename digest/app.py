@@ -832,7 +832,7 @@ class App:
     # ------------------------------------------------------------ editions
 
     def _plans(self) -> list[DigestPlan]:
-        from digest.edition import CategoryTitle, Limits
+        from digest.edition.contents import CategoryTitle, Limits
         from digest.jobs.editions import DigestPlan
         from digest.period import Late
 
@@ -888,7 +888,7 @@ class App:
         )
 
     def _look(self) -> Look:
-        from digest.edition import Imprint
+        from digest.edition.contents import Imprint
         from digest.jobs.editions import Look
 
         return Look(

@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parent.parent / "digest"
 FLOORS = {
     0: {"errors", "models", "ports", "text", "filetable"},
     1: {
-        *("posts", "changes", "filenames", "period", "stories", "edition", "past", "ranking", "outbox", "render"),
+        *("posts", "changes", "filenames", "period", "edition", "outbox", "render"),
         *("subscribers", "generators", "watching", "silence", "mailauth", "inquiry"),
     },
     2: {

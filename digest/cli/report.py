@@ -16,7 +16,7 @@ import click
 from digest.models import Problem, Severity
 
 if TYPE_CHECKING:
-    from digest.edition import Balance
+    from digest.edition.contents import Balance
     from digest.jobs.collect import CollectReport
     from digest.jobs.editions import EditionResult
     from digest.jobs.run import RunReport

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from email import policy
 from email.parser import BytesParser
 
-from digest.edition import Edition, Imprint
+from digest.edition.contents import Edition, Imprint
 from digest.errors import StoreError
 from digest.jobs.editions import read_edition
 from digest.models import EditionRow, EditionState, SavedEdition

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
-from digest.edition import Reason
+from digest.edition.contents import Reason
 from digest.errors import ConfigError, StoreError
 from digest.jobs.editions import (
     DigestPlan,

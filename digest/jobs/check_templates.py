@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from functools import partial
 from typing import Protocol
 
-from digest.edition import Correction, Earlier, Edition, Imprint, Limits, build_edition
+from digest.edition.contents import Correction, Earlier, Edition, Imprint, Limits, build_edition
 from digest.errors import TemplateError
 from digest.jobs.check import Finding, ok, problem, skipped, warning
 from digest.models import Author, Code, EditionRow, EditionState, KnownPost

@@ -14,7 +14,7 @@ from enum import StrEnum
 from functools import partial
 from zoneinfo import ZoneInfo
 
-from digest.edition import (
+from digest.edition.contents import (
     Balance,
     CategoryTitle,
     Correction,
@@ -27,9 +27,9 @@ from digest.edition import (
     edition_to_json,
     members,
 )
+from digest.edition.past import Past, find_corrections, find_updates
 from digest.errors import DigestError, OutputError, StoreError
 from digest.models import EditionRow, FrozenEdition, KnownPost, Recipient, SavedEdition
-from digest.past import Past, find_corrections, find_updates
 from digest.period import (
     LATENESS,
     LOOKBACK,

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
-from digest.edition import Reason, Shown
+from digest.edition.contents import Reason, Shown
 from digest.inquiry import Candidates, EditionNote, FoundFile, Membership
 from digest.jobs.editions import DigestPlan, Outcome
 from digest.models import EditionState, KnownPost, Problem, Severity

@@ -13,7 +13,7 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from digest.edition import Entry, Reason, Shown, reading_minutes
+from digest.edition.contents import Entry, Reason, Shown, reading_minutes
 from digest.jobs.editions import (
     DigestPlan,
     Look,

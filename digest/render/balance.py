@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from digest.edition import Balance, Entry, Shown
+from digest.edition.contents import Balance, Entry, Shown
 from digest.ports import Language
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
-from digest.edition import Edition, Entry, Imprint, Section, Shown
+from digest.edition.contents import Edition, Entry, Imprint, Section, Shown
 from digest.models import Author
 from digest.ports import Language, Templates
 from digest.render.balance import balance_line

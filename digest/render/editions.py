@@ -12,7 +12,7 @@ from datetime import datetime, time
 from itertools import groupby
 from urllib.parse import quote
 
-from digest.edition import Edition, Entry, Imprint, Section, Shown
+from digest.edition.contents import Edition, Entry, Imprint, Section, Shown
 from digest.models import EditionRow
 from digest.period import period_days
 from digest.ports import Language, Templates

@@ -16,7 +16,7 @@ from functools import partial
 from itertools import takewhile
 from urllib.parse import quote, urlsplit
 
-from digest.edition import (
+from digest.edition.contents import (
     SUMMARY_LIMIT,
     Correction,
     Edition,
@@ -32,7 +32,7 @@ from digest.edition import (
     reading_minutes,
     show,
 )
-from digest.past import is_same
+from digest.edition.past import is_same
 from digest.period import period_days
 from digest.ports import Language, Templates
 from digest.render.balance import balance_line, first_of

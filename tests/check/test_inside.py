@@ -111,7 +111,7 @@ def test_budget(size: int, verdict: str, tmp_path: Path, empty_sqlite: Path) -> 
         limits = replace(preview.plan.limits, html_bytes=size)
         frozen = preview.mail.edition
         if size == 9_000:
-            from digest.edition import show
+            from digest.edition.contents import show
 
             preview = replace(preview, mail=replace(preview.mail, edition=show(frozen, ())))
         judged = replace(preview, plan=replace(preview.plan, limits=limits))

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from digest.edition import Imprint
+from digest.edition.contents import Imprint
 from digest.jobs.check import Finding
 from digest.jobs.check_templates import judge_templates, make_trials, status_contexts, web_contexts
 from digest.languages import CatalogueLanguage

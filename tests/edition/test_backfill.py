@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from digest.edition import Reason, edition_from_json
+from digest.edition.contents import Reason, edition_from_json
 from digest.errors import ConfigError, StoreError
 from digest.jobs.back_issues import LATEST, files_of_issue, find_issue, list_issues, split_message
 from digest.jobs.backfill import GROUP, BackfillReport, backfill

@@ -1,4 +1,4 @@
-"""What an edition is made of (digest/edition.py)."""
+"""What an edition is made of (digest/edition/contents.py)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from digest.edition import (
+from digest.edition.contents import (
     CategoryTitle,
     Earlier,
     Edition,

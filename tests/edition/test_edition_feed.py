@@ -11,7 +11,7 @@ import lxml.etree
 import lxml.html
 import pytest
 
-from digest.edition import Limits
+from digest.edition.contents import Limits
 from digest.errors import StoreError
 from digest.jobs.edition_feeds import EDITIONS, feed_of_editions
 from digest.jobs.editions import EditionsReport, Look, publish_editions

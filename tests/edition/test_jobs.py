@@ -11,7 +11,7 @@ from typing import Any
 import lxml.html
 import pytest
 
-from digest.edition import CategoryTitle, Earlier, Limits, edition_from_json
+from digest.edition.contents import CategoryTitle, Earlier, Limits, edition_from_json
 from digest.errors import OutputError, StoreError, TemplateError
 from digest.jobs.editions import EditionsReport, Outcome
 from digest.models import Changes, EditionState, Post, Revision

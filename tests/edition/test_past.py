@@ -1,4 +1,4 @@
-"""What an edition says about earlier ones (digest/past.py)."""
+"""What an edition says about earlier ones (digest/edition/past.py)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from digest.edition import (
+from digest.edition.contents import (
     Edition,
     Limits,
     Reason,
@@ -21,8 +21,8 @@ from digest.edition import (
     rank,
     show,
 )
+from digest.edition.past import CORRECTIONS, find_corrections, is_same
 from digest.models import KnownPost
-from digest.past import CORRECTIONS, find_corrections, is_same
 
 MakePost = Callable[..., KnownPost]
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""Which stories come first, and how long they take to read (digest/ranking.py)."""
+"""Which stories come first, and how long they take to read (digest/edition/ranking.py)."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from digest.edition.ranking import DAY, in_turn, reading_time, score
 from digest.models import Code, KnownPost
-from digest.ranking import DAY, in_turn, reading_time, score
 
 MakePost = Callable[..., KnownPost]
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""How well posts of one story find each other (digest/stories.py), measured on a labelled sample."""
+"""How well posts of one story find each other (digest/edition/stories.py), measured on a labelled sample."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from digest.stories import Telling, find_earlier, group_stories
+from digest.edition.stories import Telling, find_earlier, group_stories
 
 ROOT = Path(__file__).parents[2]
 spec = importlib.util.spec_from_file_location("measured_stories", ROOT / "benchmarks" / "stories.py")

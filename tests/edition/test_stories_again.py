@@ -1,4 +1,4 @@
-"""The same posts give the same groups in every process (digest/stories.py): an edition can be rebuilt."""
+"""The same posts give the same groups in every process (digest/edition/stories.py): an edition can be rebuilt."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 PROGRAM = """
-from digest.stories import Telling, group_stories
+from digest.edition.stories import Telling, group_stories
 names = "甲乙丙丁戊己庚辛壬癸"
 print(group_stories([
     Telling(

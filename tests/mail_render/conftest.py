@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from digest.edition import Edition, Imprint, build_edition
+from digest.edition.contents import Edition, Imprint, build_edition
 from digest.languages import CatalogueLanguage
 from digest.models import KnownPost
 from digest.render.message import EditionMessage, Letterhead, Mailbox

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from digest.cli.report import told_balance
-from digest.edition import Balance, Edition, Imprint, Limits
+from digest.edition.contents import Balance, Edition, Imprint, Limits
 from digest.languages import CatalogueLanguage
 from digest.models import Author, KnownPost
 from digest.render.balance import balance_line, page_balance_line

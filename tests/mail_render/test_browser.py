@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from digest.edition import Correction, Edition, Imprint, Limits
+from digest.edition.contents import Correction, Edition, Imprint, Limits
 from digest.languages import CatalogueLanguage
 from digest.models import Code, KnownPost
 from digest.render.editions import render_edition_page

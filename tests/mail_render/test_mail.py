@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 import lxml.html
 import pytest
 
-from digest.edition import (
+from digest.edition.contents import (
     HTML_BUDGET,
     TEXT_BUDGET,
     Correction,

@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 from digest.app import App, Moment, RunOrder
 from digest.cli.report import report_to_json
 from digest.config import Settings, load
-from digest.edition import edition_from_json
+from digest.edition.contents import edition_from_json
 from digest.jobs.people import Proof
 from digest.jobs.progress import silent
 from digest.jobs.run import RunReport

@@ -16,11 +16,11 @@ from itertools import chain, zip_longest
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
+from digest.edition.ranking import Score, in_turn, reading_time, score
 from digest.models import EditionMember, KnownPost
-from digest.ranking import Score, in_turn, reading_time, score
 
 if TYPE_CHECKING:
-    from digest.stories import Telling
+    from digest.edition.stories import Telling
 
 HTML_BUDGET = 74_000
 """Bytes of a mail's HTML before base64: Gmail cuts a mail at about 102 KB, and sources differ on whether that means
@@ -451,7 +451,7 @@ def _newest_first(posts: Iterable[KnownPost]) -> list[KnownPost]:
 
 def _stories(posts: Sequence[KnownPost]) -> list[list[KnownPost]]:
     """Posts by story, in the order given; the first one with a summary leads each."""
-    from digest.stories import group_stories  # late: most runs make no edition
+    from digest.edition.stories import group_stories  # late: most runs make no edition
 
     post_of = {post.key: post for post in posts}
     groups = [[post_of[key] for key in keys] for keys in group_stories([telling_of(post) for post in posts])]
@@ -460,7 +460,7 @@ def _stories(posts: Sequence[KnownPost]) -> list[list[KnownPost]]:
 
 def telling_of(post: KnownPost) -> Telling:
     """What is compared of a post to find those that tell the same story."""
-    from digest.stories import Telling
+    from digest.edition.stories import Telling
 
     return Telling(
         key=post.key,

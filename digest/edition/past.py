@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from digest.edition import Correction, Earlier, Edition, Reason, Shown, telling_of
+from digest.edition.contents import Correction, Earlier, Edition, Reason, Shown, telling_of
 from digest.models import KnownPost
 
 CORRECTIONS = 5
@@ -32,7 +32,7 @@ class Past:
 def find_updates(posts: Iterable[KnownPost], before: Edition, current: Mapping[int, KnownPost]) -> dict[int, Earlier]:
     """Which of the posts go on with a story of the edition before, by key. ``current`` are the posts of that edition
     as they are now; those that are gone are passed over."""
-    from digest.stories import find_earlier  # late: most runs make no edition
+    from digest.edition.stories import find_earlier  # late: most runs make no edition
 
     known: Sequence[KnownPost] = [current[entry.key] for entry in before.entries if entry.key in current]
     found = find_earlier(

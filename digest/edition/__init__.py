@@ -1,0 +1,1 @@
+"""An edition: which posts it has, in which order, what tells the same story, what was said before."""
