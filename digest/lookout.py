@@ -15,9 +15,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from digest.alarms.watching import KeptAlarm, Planned, store_alarm, subject_of
 from digest.errors import DigestError, OutputError, StoreError
 from digest.jobs.watch import Disk, RunEnd, WatchRules, tell, watch
-from digest.watching import KeptAlarm, Planned, store_alarm, subject_of
 
 if TYPE_CHECKING:
     from digest.config import Settings

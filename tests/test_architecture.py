@@ -13,7 +13,7 @@ FLOORS = {
     0: {"errors", "models", "ports", "text", "filetable"},
     1: {
         *("posts", "changes", "filenames", "period", "edition", "outbox", "render"),
-        *("subscribers", "generators", "watching", "silence", "mailauth", "inquiry"),
+        *("subscribers", "alarms", "generators", "mailauth", "inquiry"),
     },
     2: {
         "workers",

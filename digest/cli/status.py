@@ -13,8 +13,8 @@ import click
 from digest.cli import config_option
 
 if TYPE_CHECKING:
+    from digest.alarms.watching import EditionMail, KeptAlarm, RunRow
     from digest.app import Status
-    from digest.watching import EditionMail, KeptAlarm, RunRow
 
 _RUNS = 5
 _EDITIONS = 5
@@ -91,14 +91,14 @@ def _run(run: RunRow, local: _Local) -> str:
 
 
 def _edition(edition: EditionMail) -> str:
-    from digest.watching import counted
+    from digest.alarms.watching import counted
 
     state = edition.state.value + (f", {edition.reason}" if edition.reason else "")
     return f"{edition.name}: {state}" + (f"; {counted(edition.counts)}" if edition.counts.total else "")
 
 
 def _counted(status: Status) -> str:
-    from digest.watching import counted
+    from digest.alarms.watching import counted
 
     return counted(status.overview.counts)
 

@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from functools import partial
 from typing import Protocol
 
+from digest.alarms.watching import KeptAlarm
 from digest.edition.contents import Correction, Earlier, Edition, Imprint, Limits, build_edition
 from digest.errors import TemplateError
 from digest.jobs.check import Finding, ok, problem, skipped, warning
@@ -24,7 +25,6 @@ from digest.render.feeds.items import make_item
 from digest.render.mail import render_mail
 from digest.render.notice import render_notice
 from digest.subscribers.subscription import Notice
-from digest.watching import KeptAlarm
 
 _NOW = datetime(2026, 11, 24, 0, 30, tzinfo=UTC)
 _DAY = date(2026, 11, 24)

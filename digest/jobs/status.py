@@ -8,10 +8,8 @@ from datetime import date, datetime, timedelta
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
-from digest.jobs.watch import Disk, WatchRules, WatchStore, silence_name, silent_categories, whats_wrong
-from digest.models import DeliveryCounts
-from digest.silence import wording
-from digest.watching import (
+from digest.alarms.silence import wording
+from digest.alarms.watching import (
     Alarm,
     Appointment,
     EditionMail,
@@ -21,6 +19,8 @@ from digest.watching import (
     appointments,
     compare,
 )
+from digest.jobs.watch import Disk, WatchRules, WatchStore, silence_name, silent_categories, whats_wrong
+from digest.models import DeliveryCounts
 
 RUNS = 12
 EDITIONS = 8

@@ -14,10 +14,8 @@ from datetime import date, datetime, timedelta
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
-from digest.errors import DigestError
-from digest.models import DeliveryCounts, EditionState, SavedEdition
-from digest.silence import HISTORY, Silence, find_silences, recovery, wording
-from digest.watching import (
+from digest.alarms.silence import HISTORY, Silence, find_silences, recovery, wording
+from digest.alarms.watching import (
     DOUBT,
     RUN,
     Alarm,
@@ -35,6 +33,8 @@ from digest.watching import (
     slot_alarm,
     slot_to_judge,
 )
+from digest.errors import DigestError
+from digest.models import DeliveryCounts, EditionState, SavedEdition
 
 SILENCE_EVERY = timedelta(minutes=10)
 """Habits are looked at no more often: it takes five thousandths of a second for each thousand posts."""

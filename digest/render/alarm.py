@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from digest.alarms.watching import KeptAlarm
 from digest.ports import Language, Templates
 from digest.render.mail import FOOT, LIGHT, fonts, inlined
 from digest.render.message import Mailbox, NoticeMessage
-from digest.watching import KeptAlarm
 
 
 def alarm_message(

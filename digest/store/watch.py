@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, Select, and_, case, delete, func, or_, select, type_coerce, update
 
+from digest.alarms.watching import Alarm, EditionMail, Ending, Freshness, KeptAlarm, RunRow, RunTotals
 from digest.models import DeliveryCounts, DeliveryState, EditionState
 from digest.store.part import Part
 from digest.store.schema import (
@@ -28,7 +29,6 @@ from digest.store.schema import (
 )
 from digest.store.sql import among
 from digest.subscribers.subscription import NOTICES
-from digest.watching import Alarm, EditionMail, Ending, Freshness, KeptAlarm, RunRow, RunTotals
 
 QUARTER = 900
 """Seconds of the spans that arrivals are counted by. Every zone's hours begin with one of them."""

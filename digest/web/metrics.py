@@ -20,12 +20,12 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 import digest
+from digest.alarms.watching import Planned, RunTotals, by_kind, slot_to_judge
 from digest.jobs.status import CATEGORIES, StatusStore
 from digest.jobs.watch import Disk, WatchRules
 from digest.models import DeliveryState
 from digest.outbox import blame
 from digest.ports import FeedRow
-from digest.watching import Planned, RunTotals, by_kind, slot_to_judge
 
 _DAY = timedelta(days=1)
 _WEEK = timedelta(days=7)

@@ -16,11 +16,11 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from digest.alarms.watching import EditionMail, KeptAlarm, RunRow, counted
 from digest.errors import DigestError
 from digest.jobs.status import Daily, Overview, Plots
 from digest.ports import Templates
 from digest.render.plots import bar_plot, describe
-from digest.watching import EditionMail, KeptAlarm, RunRow, counted
 from digest.web.access import COOKIE, SESSION, Access
 from digest.web.guard import TooMuch, is_foreign, read_form, secured
 

@@ -8,10 +8,10 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import text
 
+from digest.alarms.watching import Alarm, Ending, RunTotals
 from digest.models import DeliveryState, EditionState, Reply
 from digest.store import open_store, versions
 from digest.subscribers.subscription import NOTICES
-from digest.watching import Alarm, Ending, RunTotals
 
 HOUR = timedelta(hours=1)
 

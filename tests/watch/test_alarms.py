@@ -11,13 +11,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from digest.config import load
-from digest.errors import StoreError, TemporaryFailure
-from digest.jobs.watch import Disk, RunEnd, watch
-from digest.models import DeliveryCounts, DeliveryState
-from digest.period import daily
-from digest.store import open_store
-from digest.watching import (
+from digest.alarms.watching import (
     Alarm,
     KeptAlarm,
     Look,
@@ -31,6 +25,12 @@ from digest.watching import (
     slot_to_judge,
     subject_of,
 )
+from digest.config import load
+from digest.errors import StoreError, TemporaryFailure
+from digest.jobs.watch import Disk, RunEnd, watch
+from digest.models import DeliveryCounts, DeliveryState
+from digest.period import daily
+from digest.store import open_store
 from tests.subscribers.reader_world import NOON, World
 from tests.watch.watched import CONFIG, alarm_mails, lookout, world_of
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from digest.silence import HISTORY, LEAST_POSTS, Silence, find_silences, recovery, wording
+from digest.alarms.silence import HISTORY, LEAST_POSTS, Silence, find_silences, recovery, wording
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 BERLIN = ZoneInfo("Europe/Berlin")

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from digest.alarms.watching import Alarm
 from digest.cli import cli
 from digest.jobs.status import DAYS, overview, plots
 from digest.jobs.watch import RunEnd
-from digest.watching import Alarm
 from tests.run.site_folder import CONFIG, Site
 from tests.subscribers.reader_world import World
 from tests.watch.test_alarms import habit
