@@ -197,24 +197,33 @@ class _Publisher:
 
     def _publish_group(self, rows: Sequence[FeedRow]) -> None:
         """Put the files of some feeds in place together, then mark these feeds clean."""
-        self.store.mark_clean(self._together(rows, self._publish_feed))
+        self.store.mark_clean(self._together(rows, self._publish_feeds))
 
-    def _together(self, things: Sequence[T], publish: Callable[[T], bool]) -> list[T]:
+    def _together(self, things: Sequence[T], publish: Callable[[Sequence[T]], list[T]]) -> list[T]:
         """Those whose files are all in place."""
         try:
             with self.output.batch():
-                return [thing for thing in things if publish(thing)]
+                return publish(things)
         except OutputError:  # one of them could not be put in place at the end: each by itself tells which
-            return [thing for thing in things if publish(thing)]
+            return [thing for thing in things if publish([thing])]
 
-    def _publish_feed(self, row: FeedRow) -> bool:
-        """False if a file of it could not be written."""
-        files = self.catalogue.files(row)
-        feed, documents = self._fitting(row, files)
+    def _publish_feeds(self, rows: Sequence[FeedRow]) -> list[FeedRow]:
+        """Those of which every file could be written. Pages come last: while the first of them waits for the templates,
+        the output has documents to compress."""
+        made = [(row, *self._publish_documents(row)) for row in rows]
+        return [row for row, feed, is_whole in made if self._publish_page(row, feed) and is_whole]
+
+    def _publish_documents(self, row: FeedRow) -> tuple[Feed, bool]:
+        """The feed, and whether all its documents could be written."""
+        feed, documents = self._fitting(row, self.catalogue.files(row))
+        return feed, self._write_all(documents)
+
+    def _publish_page(self, row: FeedRow, feed: Feed) -> bool:
+        path = self.catalogue.files(row).html
         about = "" if row.kind == ALL else self.catalogue.label(row)
-        if files.html:
-            documents[files.html] = pages.render_feed_page(self.templates, self.catalogue.site, feed, files.html, about)
-        return self._write_all(documents)
+        return path is None or self._write_all(
+            {path: pages.render_feed_page(self.templates, self.catalogue.site, feed, path, about)}
+        )
 
     def _publish_lists(self, rows: Sequence[FeedRow]) -> None:
         described = self.catalogue
@@ -402,7 +411,10 @@ class _Publisher:
 
     def _write_archives(self, everything: FeedRow, numbers: Sequence[int]) -> None:
         self.store.mark_archives(
-            self._together(numbers, lambda number: self._publish_archive(everything, number)), dirty=False
+            self._together(
+                numbers, lambda some: [number for number in some if self._publish_archive(everything, number)]
+            ),
+            dirty=False,
         )
 
     def _publish_archive(self, everything: FeedRow, number: int) -> bool:

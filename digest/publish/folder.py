@@ -35,6 +35,7 @@ SIBLINGS = (".br", ".gz")
 _PREFIX, _SUFFIX = ".digest-", ".tmp"
 _GROUP = 192
 """Temporary files (each an open descriptor) that wait for one fsync of all of them."""
+_PREPARERS = 2
 _FSYNC_THREADS = 16  # fsyncs that run side by side share the journal's commits: 600 files 50 ms instead of 105
 
 _REMEDIES = {
@@ -74,13 +75,13 @@ class _Pending:
     path: str
     target: Path
     data: bytes
-    siblings: Future[dict[str, bytes]] | None
-    """Compressed meanwhile."""
+    parts: Future[list[_Part]]
+    """Its temporary files, written meanwhile."""
 
     @property
     def size(self) -> int:
         """How many files on disk it will be."""
-        return 1 if self.siblings is None else 1 + len(SIBLINGS)
+        return 1 + len(SIBLINGS) if self.target.suffix in COMPRESSED else 1
 
 
 def compress(data: bytes) -> dict[str, bytes]:
@@ -91,9 +92,10 @@ def compress(data: bytes) -> dict[str, bytes]:
 
 
 @cache
-def _packer() -> ThreadPoolExecutor:
-    """Compresses while the next file is made: both libraries let other threads run."""
-    return ThreadPoolExecutor(1, "digest-compress")
+def _preparers() -> ThreadPoolExecutor:
+    """Compress and write temporary files while the next document is made: both libraries, and the system while it makes
+    a file (up to a millisecond), let other threads run."""
+    return ThreadPoolExecutor(_PREPARERS, "digest-publish")
 
 
 class FolderOutput:
@@ -116,8 +118,8 @@ class FolderOutput:
                 return False
             if path in self._pending:
                 self._settle()
-            siblings = _packer().submit(compress, data) if target.suffix in COMPRESSED else None
-            self._pending[path] = _Pending(path=path, target=target, data=data, siblings=siblings)
+            parts = _preparers().submit(_prepare, target, data)
+            self._pending[path] = _Pending(path=path, target=target, data=data, parts=parts)
         if not self._batching or sum(one.size for one in self._pending.values()) >= _GROUP:
             self._settle()
         return True
@@ -224,26 +226,6 @@ class FolderOutput:
             _has_time(_sibling(target, ending), status.st_mtime_ns) for ending in SIBLINGS
         )
 
-    def _prepare(self, one: _Pending) -> list[_Part]:
-        """Write the temporary files; the plain one last, so that it can be put in place last."""
-        siblings = one.siblings.result() if one.siblings else {}
-        folder, name = str(one.target.parent), str(one.target)
-        parts: list[_Part] = []
-        try:
-            for place, content in (*((name + ending, part) for ending, part in siblings.items()), (name, one.data)):
-                descriptor, temporary = tempfile.mkstemp(_SUFFIX, _PREFIX, folder)
-                parts.append(_Part(descriptor, temporary, place))
-                fcntl.flock(descriptor, fcntl.LOCK_EX)  # as long as it is held, no other run takes it for a leftover
-                os.fchmod(descriptor, 0o644)
-                _write_all(descriptor, content)
-            moment = os.fstat(parts[-1].descriptor).st_mtime_ns
-            for part in parts:
-                os.utime(part.descriptor, ns=(moment, moment))
-        except BaseException:
-            _discard(parts)
-            raise
-        return parts
-
     # ---------------------------------------------------------- all pending
 
     def _settle(self) -> None:
@@ -256,12 +238,12 @@ class FolderOutput:
             for one in pending:
                 try:
                     with self._explained(one.path):
-                        prepared.append((one, self._prepare(one)))
+                        prepared.append((one, one.parts.result()))
                 except OutputError as error:
                     failures.append(error)
         except BaseException:  # interrupted: leave no temporary file behind
-            for _, parts in prepared:
-                _discard(parts)
+            for one in pending:
+                one.parts.add_done_callback(_discard_unused)
             raise
         unsafe = _fsync_all([part.descriptor for _, parts in prepared for part in parts])
         failures += [failure for one, parts in prepared if (failure := self._place(one, parts, unsafe))]
@@ -351,6 +333,33 @@ class DryOutput:
             if parent == folder:
                 (names.discard if data is None else names.add)(name)
         return names
+
+
+def _prepare(target: Path, data: bytes) -> list[_Part]:
+    """Write the temporary files; the plain one last, so that it can be put in place last."""
+    siblings = compress(data) if target.suffix in COMPRESSED else {}
+    folder, name = str(target.parent), str(target)
+    parts: list[_Part] = []
+    try:
+        for place, content in (*((name + ending, part) for ending, part in siblings.items()), (name, data)):
+            descriptor, temporary = tempfile.mkstemp(_SUFFIX, _PREFIX, folder)
+            parts.append(_Part(descriptor, temporary, place))
+            fcntl.flock(descriptor, fcntl.LOCK_EX)  # as long as it is held, no other run takes it for a leftover
+            os.fchmod(descriptor, 0o644)
+            _write_all(descriptor, content)
+        moment = os.fstat(parts[-1].descriptor).st_mtime_ns
+        for part in parts:
+            os.utime(part.descriptor, ns=(moment, moment))
+    except BaseException:
+        _discard(parts)
+        raise
+    return parts
+
+
+def _discard_unused(parts: Future[list[_Part]]) -> None:
+    """Of a document that was prepared, or is being prepared, for nothing."""
+    if not parts.cancelled() and parts.exception() is None:
+        _discard(parts.result())
 
 
 def _sibling(target: Path, ending: str) -> Path:
