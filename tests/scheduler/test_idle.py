@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from pathlib import Path
+from statistics import median
 
 import pytest
 
@@ -32,10 +34,27 @@ def wait_until_alone(pid: int) -> None:
         time.sleep(0.2)
 
 
+def one_run(folder: Path, note: Path) -> float:
+    """Seconds of processor time that a run takes which looks for itself and finds nothing new."""
+    note.unlink(missing_ok=True)
+    command = [sys.executable, "-m", "digest", "run", "--config", str(folder / "beside.yaml")]
+    with (folder / "beside.txt").open("wb") as said:
+        process = os.posix_spawn(
+            sys.executable,
+            command,
+            os.environ,
+            file_actions=[(os.POSIX_SPAWN_DUP2, said.fileno(), 1), (os.POSIX_SPAWN_DUP2, said.fileno(), 2)],
+        )
+        _, status, used = os.wait4(process, 0)
+    assert status == 0, (folder / "beside.txt").read_text(encoding="utf-8")
+    return used.ru_utime + used.ru_stime
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
 def test_it_idles_in_little_memory_and_time(tmp_path: Path, record_property: pytest.RecordProperty) -> None:
-    """Under 150 MB, and under 1 % of a processor, the run of every five minutes included."""
+    """Under 150 MB, and in five minutes, the run of every five minutes included, at most seven times what one run
+    takes that finds nothing: on an idle machine of today 1 % of a processor."""
     write_site(tmp_path, posts=0)
     for number in range(POSTS):
         day = f"2026-{1 + number % 10:02}-{1 + number // 10 % 28:02}"
@@ -43,6 +62,13 @@ def test_it_idles_in_little_memory_and_time(tmp_path: Path, record_property: pyt
             f"---\ntitle: 标题 {number}\ndate: {day} 08:00:00 +0800\ncategories: c{number % 40}\n---\n> 摘要。\n",
             encoding="utf-8",
         )
+    (tmp_path / "beside.yaml").write_text(
+        (tmp_path / "config.yaml").read_text(encoding="utf-8").replace("mail: {", "mail: {folder: beside/outbox, ")
+        + "store: sqlite:///beside/digest.db\noutput: beside/public\n",
+        encoding="utf-8",
+    )
+    note = tmp_path / "beside" / "digest.db.quiet"
+    one_run(tmp_path, note)
     with serving(tmp_path) as served:
         port = served.port()
         served.wait_for(f"{POSTS} arrived")
@@ -50,11 +76,15 @@ def test_it_idles_in_little_memory_and_time(tmp_path: Path, record_property: pyt
         time.sleep(20)  # the mail of the first edition, the last of the start
         wait_until_alone(served.process.pid)
         began, (_, before) = time.monotonic(), usage(served.process.pid)
-        time.sleep(300)
+        beside = []
+        for _ in range(5):
+            time.sleep(60)
+            beside.append(one_run(tmp_path, note))  # in the same crowd
         memory, after = usage(served.process.pid)
         share = (after - before) / (time.monotonic() - began)
         served.signal(signal.SIGTERM)
         assert served.ends() == 0
-    record_property("idle", f"{memory / MEGABYTE:.0f} MB, {share:.2%} of a processor")
+    times = (after - before) / median(beside)
+    record_property("idle", f"{memory / MEGABYTE:.0f} MB, {share:.2%} of a processor, {times:.1f} runs")
     assert memory < 150 * MEGABYTE
-    assert share < 0.01, f"{share:.2%} of a processor"
+    assert times < 7, f"{share:.2%} of a processor, {times:.1f} times a run"
