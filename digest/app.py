@@ -13,12 +13,14 @@ import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from digest import __version__
 from digest.config import S3Url, Settings, load
@@ -78,8 +80,7 @@ def uptime() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RunOrder:
+class RunOrder(Struct, frozen=True, kw_only=True):
     """What a service wants a run to do: everything but sending mail, which a worker beside it does. A feed whose time
     has not come is left as it is."""
 
@@ -151,8 +152,7 @@ def lookout_of(settings: Settings) -> Lookout:
     )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Status:
+class Status(Struct, frozen=True, kw_only=True):
     """What ``digest status`` shows."""
 
     title: str
@@ -322,8 +322,7 @@ class Work(Protocol):
         ...
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Previewed:
+class Previewed(Struct, frozen=True, kw_only=True):
     """The next edition, ready to be looked at."""
 
     preview: Preview
@@ -361,8 +360,7 @@ def preview(
         )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Service:
+class Service(Struct, frozen=True, kw_only=True):
     """What a process needs that goes on: the settings, the store, the use cases of subscribers, and ways to send."""
 
     settings: Settings

@@ -16,10 +16,12 @@ import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 import digest
 from digest.config import Settings
@@ -33,8 +35,7 @@ _MOST_MANIFEST = 100_000
 _BLOCK = 1 << 20
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Manifest:
+class Manifest(Struct, frozen=True, kw_only=True):
     """What a backup says of itself."""
 
     program: str
@@ -53,15 +54,13 @@ class Manifest:
     """False: it came from the environment, and is the operator's to keep."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class BackupReport:
+class BackupReport(Struct, frozen=True, kw_only=True):
     path: Path
     size: int
     manifest: Manifest
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RestoreReport:
+class RestoreReport(Struct, frozen=True, kw_only=True):
     """What was put where."""
 
     manifest: Manifest

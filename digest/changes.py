@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from digest.models import Arrival, Changes, FileRecord, FileStat, KnownPost, Post, Problem, Refusal, Revision, Severity
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ParsedFile:
+class ParsedFile(Struct, frozen=True, kw_only=True):
     """A file that was read in this run, and what it gave."""
 
     path: str

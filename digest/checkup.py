@@ -10,10 +10,12 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import fields, replace
 
 from digest.app import App, opened, smtp_transport
 from digest.config import Settings, load
@@ -44,8 +46,7 @@ if TYPE_CHECKING:
     from digest.jobs.check_network import Sender, SigningKey
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Wanted:
+class Wanted(Struct, frozen=True, kw_only=True):
     """How to check."""
 
     offline: bool = False
@@ -383,8 +384,7 @@ class _Checkup:
         return judge_served(self._fetch, f"{self._settings.feeds_url}/", [*paths, "feeds.opml"])
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Facts:
+class _Facts(Struct, frozen=True, kw_only=True):
     """What the network is asked about, looked up beforehand."""
 
     has_readers: bool = False

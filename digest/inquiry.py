@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+
+from msgspec import Struct
 
 from digest.models import DeliveryState, EditionState, KnownPost, Problem
 
@@ -20,8 +21,7 @@ class Omission(StrEnum):
     """The mailbox had refused mail for days."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class EditionNote:
+class EditionNote(Struct, frozen=True, kw_only=True):
     """An edition without its contents, those included that were not made."""
 
     key: int
@@ -37,8 +37,7 @@ class EditionNote:
     subject: str = ""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Membership:
+class Membership(Struct, frozen=True, kw_only=True):
     """A post's place in an edition."""
 
     edition: EditionNote
@@ -51,8 +50,7 @@ class Membership:
     """How many posts the edition has."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class FoundFile:
+class FoundFile(Struct, frozen=True, kw_only=True):
     """A file of the posts folder as the last look at it found it."""
 
     path: str
@@ -62,8 +60,7 @@ class FoundFile:
     problems: tuple[Problem, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Candidates:
+class Candidates(Struct, frozen=True, kw_only=True):
     """What words may mean: posts, and files that gave none."""
 
     posts: tuple[KnownPost, ...] = ()
@@ -72,8 +69,7 @@ class Candidates:
     """There are others."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DeliveryNote:
+class DeliveryNote(Struct, frozen=True, kw_only=True):
     """What became of one mail."""
 
     edition: EditionNote

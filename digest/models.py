@@ -7,11 +7,12 @@ only where a day is decided (``period``) and where a person reads a time (``rend
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
 from typing import NamedTuple
+
+from msgspec import Struct, field
 
 # ---------------------------------------------------------------- problems
 
@@ -27,8 +28,7 @@ class Severity(StrEnum):
     """The post was left out on purpose: a draft, unpublished, not due yet."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Problem:
+class Problem(Struct, frozen=True, kw_only=True):
     """One thing wrong with one file: where, what, and what to do."""
 
     path: str
@@ -70,8 +70,7 @@ class KnownFile(NamedTuple):
     """Whether it gave a post."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Listing:
+class Listing(Struct, frozen=True, kw_only=True):
     """One look at the posts folder. ``blind`` are folders that could not be read: what is known to be in them
     is unknown now, not gone. ``problems`` says why, and names entries that were passed over."""
 
@@ -83,15 +82,13 @@ class Listing:
 # ------------------------------------------------------------------- posts
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Author:
+class Author(Struct, frozen=True, kw_only=True):
     name: str
     email: str | None = None
     url: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Code:
+class Code(Struct, frozen=True, kw_only=True):
     """A stock or sector that a body links: ``data-code="90,BK1036"`` around 半导体."""
 
     market: str
@@ -110,8 +107,7 @@ def shared_code(market: str, code: str, name: str, mentions: int) -> Code:
     return Code(market=market, code=code, name=name, mentions=mentions)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Attachment:
+class Attachment(Struct, frozen=True, kw_only=True):
     """A media file that belongs to a post (RSS enclosure)."""
 
     url: str
@@ -120,8 +116,7 @@ class Attachment:
     """Bytes; 0 when unknown."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Post:
+class Post(Struct, frozen=True, kw_only=True):
     """What one file says: the result of parsing, free of any memory of earlier runs.
 
     All text is plain (no markup, no character that XML 1.0 forbids) except ``body``. All URLs are absolute.
@@ -163,8 +158,7 @@ class Post:
     warnings: tuple[Problem, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Refusal:
+class Refusal(Struct, frozen=True, kw_only=True):
     """A file that gave no post."""
 
     problem: Problem
@@ -172,8 +166,7 @@ class Refusal:
     """When the same bytes would give a post, if time alone is missing."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class KnownPost:
+class KnownPost(Struct, frozen=True, kw_only=True):
     """A post as the store keeps it, with its identity and history. Times are UTC."""
 
     key: int
@@ -207,8 +200,7 @@ class KnownPost:
 # ----------------------------------------------------------------- changes
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Arrival:
+class Arrival(Struct, frozen=True, kw_only=True):
     """A post that is new to the store."""
 
     post: Post
@@ -217,8 +209,7 @@ class Arrival:
     updated: datetime
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Revision:
+class Revision(Struct, frozen=True, kw_only=True):
     """A known post whose file changed, moved, or came back."""
 
     key: int
@@ -230,8 +221,7 @@ class Revision:
     is_rename: bool = False
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class FileRecord:
+class FileRecord(Struct, frozen=True, kw_only=True):
     """What to remember of a file that was looked at."""
 
     path: str
@@ -242,8 +232,7 @@ class FileRecord:
     problems: tuple[Problem, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Changes:
+class Changes(Struct, frozen=True, kw_only=True):
     """One batch of decisions for the store, to be written in one transaction."""
 
     arrivals: tuple[Arrival, ...] = ()
@@ -271,8 +260,7 @@ class EditionState(StrEnum):
     EXPIRED = "expired"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class EditionMember:
+class EditionMember(Struct, frozen=True, kw_only=True):
     """One post's place in an edition; the reason says how it got there."""
 
     post_key: int
@@ -283,8 +271,7 @@ class EditionMember:
     reason: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class FrozenEdition:
+class FrozenEdition(Struct, frozen=True, kw_only=True):
     """An edition ready to be saved. After that no byte of it changes."""
 
     digest: str
@@ -306,8 +293,7 @@ class FrozenEdition:
     members: tuple[EditionMember, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SavedEdition:
+class SavedEdition(Struct, frozen=True, kw_only=True):
     """An edition as the store keeps it."""
 
     key: int
@@ -325,8 +311,7 @@ class SavedEdition:
     page_published: bool
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class EditionRow:
+class EditionRow(Struct, frozen=True, kw_only=True):
     """One line in a list of editions: an edition without its contents."""
 
     key: int
@@ -352,8 +337,7 @@ class DeliveryState(StrEnum):
     EXPIRED = "expired"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Delivery:
+class Delivery(Struct, frozen=True, kw_only=True):
     """One message for one recipient, claimed by one worker."""
 
     key: int
@@ -372,8 +356,7 @@ class Delivery:
     """When it is too late for it; None: with the edition."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Doubt:
+class Doubt(Struct, frozen=True, kw_only=True):
     """A delivery in doubt, for whoever decides about it."""
 
     key: int
@@ -389,8 +372,7 @@ class Doubt:
     """From then on it is not sent again."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DeliveryCounts:
+class DeliveryCounts(Struct, frozen=True, kw_only=True):
     """Deliveries by state."""
 
     by_state: dict[DeliveryState, int] = field(default_factory=dict)
@@ -403,8 +385,7 @@ class DeliveryCounts:
         return sum(self.by_state.values())
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Recipient:
+class Recipient(Struct, frozen=True, kw_only=True):
     """Who gets an edition. Message id and token are fixed when the delivery is queued."""
 
     address: str
@@ -418,8 +399,7 @@ class Recipient:
     """When it is too late for it; None: with the edition."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Reply:
+class Reply(Struct, frozen=True, kw_only=True):
     """A server's last word: ``code`` 250, ``enhanced`` 2.0.0, ``text`` the rest (with the queue id)."""
 
     code: int | None = None

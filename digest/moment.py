@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
 
 from digest.errors import ConfigError
 
@@ -12,8 +13,7 @@ LAST_YEAR = 9000
 """Latest year of ``--as-of``: what is reckoned from it stays far from the end of all dates."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Moment:
+class Moment(Struct, frozen=True, kw_only=True):
     """When a run takes place: ``now`` is what it stands for (``--as-of``), ``wall`` is the real clock."""
 
     now: datetime

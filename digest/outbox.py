@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from digest.errors import Doubtful, PermanentFailure, TransportError
 from digest.models import Reply
@@ -96,8 +98,7 @@ class Fate(StrEnum):
     IN_DOUBT = "in_doubt"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RetryPlan:
+class RetryPlan(Struct, frozen=True, kw_only=True):
     """When to try again. The last delay is used again and again until the edition expires."""
 
     delays: tuple[timedelta, ...] = tuple(timedelta(minutes=each) for each in (1, 5, 15, 30, 60, 120))
@@ -116,8 +117,7 @@ def _chance(key: int, attempts: int) -> float:
     return int.from_bytes(value, "big") / 2**64
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RowDecision:
+class RowDecision(Struct, frozen=True, kw_only=True):
     """What an outcome means for the row, its edition and the way out."""
 
     fate: Fate
@@ -168,8 +168,7 @@ SHARE = 0.2
 """and the part of them that may be final refusals."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Tally:
+class Tally(Struct, frozen=True, kw_only=True):
     """An edition's outcomes so far: enough to know when to stop. A wrong DNS record must not fail a whole list."""
 
     outcomes: int = 0
@@ -220,8 +219,7 @@ def rest_seconds(failures: int) -> float:
     return _RESTS[min(failures, len(_RESTS)) - 1]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Pace:
+class Pace(Struct, frozen=True, kw_only=True):
     """A token bucket. Times are seconds of any clock that never goes back."""
 
     ceiling: float

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Container, Iterator
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from itertools import pairwise
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
 
 LOOKBACK = timedelta(days=31)
 """How far back slots are looked for after a downtime; older ones are not even reported as missed."""
@@ -38,8 +39,7 @@ class Kind(StrEnum):
     """Once in an ISO week."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Schedule:
+class Schedule(Struct, frozen=True, kw_only=True):
     """On which days, and at what local time. Days of the week count as in ISO 8601: Monday 1, Sunday 7.
 
     Raises ValueError for a schedule without days, with a day outside 1 to 7, or weekly on more than one day.
@@ -77,8 +77,7 @@ def weekly(day: int, at: time) -> Schedule:
     return Schedule(at=at, kind=Kind.WEEKLY, days=(day,))
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Every:
+class Every(Struct, frozen=True, kw_only=True):
     """Again and again, counted from midnight: every 7 minutes is 00:00, 00:07 … 23:55, 00:00. Real minutes pass
     between two moments, also on a day on which the clocks change.
 
@@ -92,8 +91,7 @@ class Every:
             raise ValueError("is not between a minute and a day")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Cron:
+class Cron(Struct, frozen=True, kw_only=True):
     """Several times a day, as crontab has them. With every hour named, the minutes go on through an hour that occurs
     twice; else each time of a date counts once, as in ``Schedule``."""
 
@@ -123,8 +121,7 @@ Rule = Schedule | Every | Cron
 """When something is done again."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Slot:
+class Slot(Struct, frozen=True, kw_only=True):
     """One appearance of a digest."""
 
     period: str
@@ -149,8 +146,7 @@ LATENESS = {Late.SEND: timedelta(hours=6), Late.MERGE: timedelta(minutes=30), La
 """How late an edition may be made, if nobody says otherwise."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Due:
+class Due(Struct, frozen=True, kw_only=True):
     """What is to be done about a schedule now."""
 
     slot: Slot | None = None

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, Protocol
+
+from msgspec import Struct
 
 from digest.models import (
     Changes,
@@ -48,8 +49,7 @@ class Source(Protocol):
 # ------------------------------------------------------------------- store
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class FeedRow:
+class FeedRow(Struct, frozen=True, kw_only=True):
     """A feed that exists: the one of all posts (kind ``all``), of a category or of a tag."""
 
     kind: str
@@ -117,8 +117,7 @@ class PostStore(Protocol):
         ...
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Archives:
+class Archives(Struct, frozen=True, kw_only=True):
     """The closed archives of the overall feed: numbers 1 to ``last``."""
 
     last: int
@@ -535,8 +534,7 @@ class Names(Protocol):
         ...
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class WebAnswer:
+class WebAnswer(Struct, frozen=True, kw_only=True):
     """What a web server answered."""
 
     status: int

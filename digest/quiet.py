@@ -19,12 +19,13 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
 
 import digest
 from digest.errors import DigestError
@@ -46,8 +47,7 @@ _GRAIN = 20_000_000
 """Nanoseconds: file times are no finer than the system's tick. A change later than that shows in the time."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Places:
+class Places(Struct, frozen=True, kw_only=True):
     """Where a run looks, besides its configuration."""
 
     database: Path
@@ -64,8 +64,7 @@ class Places:
     """Below ``output``: those that must be there, besides."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Quiet:
+class Quiet(Struct, frozen=True, kw_only=True):
     """A run with nothing to do."""
 
     now: datetime

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
 from itertools import starmap
 from operator import attrgetter
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import fields
 
 from digest.jobs.collect import Parsed, parse_here
 from digest.models import Post, shared_code
@@ -23,8 +25,7 @@ _values = attrgetter(*_FIELDS)
 _code_values = attrgetter("market", "code", "name", "mentions")
 
 
-@dataclass(frozen=True, slots=True)
-class FileReader:
+class FileReader(Struct, frozen=True):
     """Reads and parses files, in order. Posts come without their ``body``, which nobody needs who only remembers
     them, and which would be most of what goes from process to process."""
 
@@ -40,8 +41,7 @@ class FileReader:
                 yield path, sha256, _unpacked(*outcome) if type(outcome) is tuple else outcome
 
 
-@dataclass(frozen=True, slots=True)
-class _Chunk:
+class _Chunk(Struct, frozen=True):
     """Reads and parses some files; posts as plain tuples, which travel several times faster."""
 
     source: Source

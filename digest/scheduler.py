@@ -14,10 +14,11 @@ import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
 
 from digest.app import RunOrder
 from digest.errors import AlreadyRunning, DigestError, StoreError
@@ -48,8 +49,7 @@ _BUSY_WAIT = 15.0
 """Seconds until a run that another process kept from running is tried again."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Job:
+class Job(Struct, frozen=True, kw_only=True):
     """Something that is done again and again."""
 
     name: str
@@ -61,8 +61,7 @@ class Job:
     """The category whose feed it publishes; its last time is kept over restarts."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class JobState:
+class JobState(Struct, frozen=True, kw_only=True):
     """Where a job stands."""
 
     name: str
@@ -73,8 +72,7 @@ class JobState:
     """Its next moment."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RunRecord:
+class RunRecord(Struct, frozen=True, kw_only=True):
     """A run that is over."""
 
     began: datetime
@@ -85,8 +83,7 @@ class RunRecord:
     """What it was for; empty if a change in the folder was the reason."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ScheduleState:
+class ScheduleState(Struct, frozen=True, kw_only=True):
     """What goes on, at one moment."""
 
     leading: bool

@@ -22,10 +22,13 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from digest import logs
 from digest.app import RunOrder, Service, secrets_of, service, uptime
@@ -54,8 +57,7 @@ _HUNG = 300.0
 _STORE_RETRIES = (5.0, 15.0, 60.0)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ServeOptions:
+class ServeOptions(Struct, frozen=True, kw_only=True):
     """What the command line says."""
 
     host: str = "127.0.0.1"

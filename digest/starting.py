@@ -12,13 +12,14 @@ import re
 import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import yaml
+from msgspec import Struct
+from msgspec.structs import replace
 
 from digest.config import Settings
 from digest.config.checks import check_posts
@@ -41,8 +42,7 @@ _CONTENT = ("_posts", "_drafts", "content", "source")
 _LARGEST = 4_000_000
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Draft:
+class Draft(Struct, frozen=True, kw_only=True):
     """A configuration that may be written, and everything to be said about it."""
 
     path: Path
@@ -132,8 +132,7 @@ def refuse_taken(path: Path, *, force: bool) -> None:
 # ---------------------------------------------------- the generator's files
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Own:
+class _Own(Struct, frozen=True, kw_only=True):
     """The generator's own configuration."""
 
     generator: str

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from digest.changes import ParsedFile, decide, next_missing
 from digest.models import Changes, FileStat, KnownPost, Post, Problem, Refusal, Severity

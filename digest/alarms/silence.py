@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
 
 QUARTER = timedelta(minutes=15)
 WEEKS = 8
@@ -43,8 +44,7 @@ _SOONEST = math.ceil(UNLIKELY / -math.log(_RAREST))
 """Quarters of silence that can be an alarm at all."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Silence:
+class Silence(Struct, frozen=True, kw_only=True):
     """A category that should have had posts."""
 
     category: str

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct, field
 
 from digest.models import DeliveryCounts, DeliveryState, EditionState
 from digest.period import LOOKBACK, Schedule, Slot, next_slot, slots_between
@@ -29,8 +30,7 @@ _LABEL_LIMIT = 60
 # ------------------------------------------------------------------- facts
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RunRow:
+class RunRow(Struct, frozen=True, kw_only=True):
     """One line in the log of runs."""
 
     key: int
@@ -49,8 +49,7 @@ class RunRow:
         return None if self.ended_at is None else int((self.ended_at - self.started_at).total_seconds())
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RunTotals:
+class RunTotals(Struct, frozen=True, kw_only=True):
     """All runs that the log still has."""
 
     ok: int = 0
@@ -62,8 +61,7 @@ class RunTotals:
     written: int = 0
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class EditionMail:
+class EditionMail(Struct, frozen=True, kw_only=True):
     """What became of an edition's mail."""
 
     digest: str
@@ -80,8 +78,7 @@ class EditionMail:
         return " ".join(part for part in (self.digest, self.category, self.period) if part)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Freshness:
+class Freshness(Struct, frozen=True, kw_only=True):
     """How new a category is."""
 
     category: str | None
@@ -99,8 +96,7 @@ class Freshness:
         return "all posts" if self.category is None else cut(clean_line(self.category), _LABEL_LIMIT) or "(no name)"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Planned:
+class Planned(Struct, frozen=True, kw_only=True):
     """A digest and its schedule."""
 
     digest: str
@@ -109,8 +105,7 @@ class Planned:
     """Local dates without an edition."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Appointment:
+class Appointment(Struct, frozen=True, kw_only=True):
     """A slot that is still to come."""
 
     digest: str
@@ -130,8 +125,7 @@ def appointments(plans: Sequence[Planned], zone: ZoneInfo, now: datetime) -> lis
 # ------------------------------------------------------------------ alarms
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Alarm:
+class Alarm(Struct, frozen=True, kw_only=True):
     """Something that the operator should know and mend. ``name`` is what makes two of them the same."""
 
     name: str
@@ -142,8 +136,7 @@ class Alarm:
         return cls(name=clean_line(name), text=cut(clean_line(text), _TEXT_LIMIT))
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class KeptAlarm:
+class KeptAlarm(Struct, frozen=True, kw_only=True):
     """An alarm as the store keeps it."""
 
     key: int
@@ -159,24 +152,21 @@ class KeptAlarm:
         return self.end_text if self.ended_at is not None else self.text
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Ending:
+class Ending(Struct, frozen=True, kw_only=True):
     """An alarm that is over, and what is said about that; nothing to say if the text is empty."""
 
     name: str
     text: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Change:
+class Change(Struct, frozen=True, kw_only=True):
     """What is new since the last look."""
 
     raised: tuple[Alarm, ...] = ()
     ended: tuple[Ending, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Look:
+class Look(Struct, frozen=True, kw_only=True):
     """What is wrong now. ``judged`` are the kinds of alarms that were looked at: an open alarm of another kind stays
     as it is. ``endings`` says how some of them ended, by name; the others end with a plain word."""
 

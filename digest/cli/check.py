@@ -108,14 +108,14 @@ def _summary(report: CheckReport) -> str:
 
 
 def _report_json(report: CheckReport) -> str:
-    from dataclasses import asdict
+    import msgspec
 
     from digest.jobs.check import Verdict
 
     value = {
         "ok": report.ok,
         "counts": {verdict.value: report.count(verdict) for verdict in Verdict},
-        "findings": [asdict(finding) for finding in report.findings],
+        "findings": msgspec.to_builtins(report.findings),
     }
     return json.dumps(value, ensure_ascii=False, indent=2)
 

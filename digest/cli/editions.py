@@ -217,12 +217,12 @@ def _print_backfill(report: BackfillReport, *, dry_run: bool) -> None:
 
 
 def _backfill_json(report: BackfillReport) -> str:
-    from dataclasses import asdict
+    import msgspec
 
     value = {
         "ok": not report.failures,
         "digest": report.digest,
-        "made": [asdict(result) for result in report.made],
+        "made": msgspec.to_builtins(report.made),
         "existing": report.existing,
         "due": report.due,
         "empty": report.empty,

@@ -7,12 +7,12 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import click
+import msgspec
 
 from digest.cli import config_option
 from digest.cli.files import write_file
@@ -130,7 +130,7 @@ def _to_json(preview: Preview, files: Mapping[str, Path], sent: SentTest | None)
         "due_at": preview.due_at.isoformat(),
         "is_due": preview.is_due,
         "waits": preview.waits,
-        "balance": asdict(edition.balance),
+        "balance": msgspec.to_builtins(edition.balance),
         "html_bytes": {"used": preview.html_bytes, "budget": limits.html_bytes},
         "text_bytes": {"used": preview.text_bytes, "budget": limits.text_bytes},
         "minutes": {"used": preview.minutes, "budget": limits.minutes},
@@ -147,6 +147,12 @@ def _to_json(preview: Preview, files: Mapping[str, Path], sent: SentTest | None)
             for each in preview.left_out
         ],
         "files": {what: str(path) for what, path in files.items()},
-        "sent": None if sent is None else {"to": sent.address, "message_id": sent.message_id, **asdict(sent.reply)},
+        "sent": None
+        if sent is None
+        else {"to": sent.address, "message_id": sent.message_id, **msgspec.to_builtins(sent.reply)},
     }
     return json.dumps(value, ensure_ascii=False, indent=2)
+
+
+def _sent(sent: SentTest) -> dict[str, object]:
+    return {"to": sent.address, "message_id": sent.message_id, **msgspec.to_builtins(sent.reply)}

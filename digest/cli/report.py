@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections import Counter
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import date, datetime, time
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import click
+import msgspec
 
 from digest.models import Problem, Severity
 
@@ -26,8 +26,8 @@ SHOWN = 20
 
 
 def report_to_json(report: RunReport) -> str:
-    """The whole report as JSON, keys as in the dataclasses, times in ISO 8601 (UTC)."""
-    value = {"ok": report.ok, **dataclasses.asdict(report)}
+    """The whole report as JSON, keys as in the report's classes, times in ISO 8601 (UTC)."""
+    value: dict[str, Any] = {"ok": report.ok, **plain_data(report)}
     if report.collected is not None:
         value["collected"]["skipped"] = report.collected.skipped
     return dump_json(value)
@@ -36,6 +36,11 @@ def report_to_json(report: RunReport) -> str:
 def dump_json(value: object) -> str:
     """As programs get it."""
     return json.dumps(value, ensure_ascii=False, indent=2, default=_plain)
+
+
+def plain_data(value: object) -> Any:
+    """A report and all in it as dictionaries and lists; times stay what they are."""
+    return msgspec.to_builtins(value, builtin_types=(datetime, date, time))
 
 
 def _plain(value: object) -> object:

@@ -125,7 +125,7 @@ class _Local:
 
 
 def _plain(status: Status) -> dict[str, object]:
-    """Plain data: names as in the dataclasses, times in ISO 8601."""
+    """Plain data: names as in the status, times in ISO 8601."""
     seen = status.overview
     return {
         "site": status.title,

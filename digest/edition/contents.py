@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
 from itertools import chain, zip_longest
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from digest.edition.ranking import Score, in_turn, reading_time, score
 from digest.models import EditionMember, KnownPost
@@ -60,8 +62,7 @@ class Reason(StrEnum):
     """An edition that was made up later and not mailed: published in its period, and in no other edition."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Imprint:
+class Imprint(Struct, frozen=True, kw_only=True):
     """Who publishes: what every edition of a site says about itself."""
 
     site_title: str
@@ -75,24 +76,21 @@ class Imprint:
     """Mail address of somebody who reads answers; empty if nobody does."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class CategoryTitle:
+class CategoryTitle(Struct, frozen=True, kw_only=True):
     """A category that the operator named: as posts write it, and as people read it."""
 
     name: str
     title: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Earlier:
+class Earlier(Struct, frozen=True, kw_only=True):
     """A post of an earlier edition of the digest that a story goes on from."""
 
     period: str
     key: int
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True, kw_only=True):
     """One post in an edition, as it was when the edition was frozen."""
 
     key: int
@@ -118,8 +116,7 @@ class Entry:
     """Where the digest told its story before; only of posts that stand alone or lead one."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Section:
+class Section(Struct, frozen=True, kw_only=True):
     """The posts of one category by score; the other posts of a story right after the one that leads it, whatever
     their own category."""
 
@@ -147,8 +144,7 @@ class Section:
         return found
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Highlight:
+class Highlight(Struct, frozen=True, kw_only=True):
     """A stock or sector that many posts of an edition name."""
 
     code: str
@@ -159,8 +155,7 @@ class Highlight:
     """How many name it."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Correction:
+class Correction(Struct, frozen=True, kw_only=True):
     """What an earlier edition's mail said of a post, and what is true now."""
 
     key: int
@@ -176,8 +171,7 @@ class Correction:
     """The post was withdrawn; title and summary are the last known."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Edition:
+class Edition(Struct, frozen=True, kw_only=True):
     """One issue of a digest."""
 
     digest: str
@@ -203,8 +197,7 @@ class Edition:
         return count(self.entries)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Balance:
+class Balance(Struct, frozen=True, kw_only=True):
     """Where everything is: ``arrived = here + grouped + page``, always."""
 
     arrived: int
@@ -216,8 +209,7 @@ class Balance:
     """On the full page only."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True, kw_only=True):
     """How much a mail shows."""
 
     leads: int = 24
@@ -233,8 +225,7 @@ class Limits:
     text_bytes: int = TEXT_BUDGET
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Pick:
+class Pick(Struct, frozen=True, kw_only=True):
     """A post's turn for a place in the mail."""
 
     key: int

@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from digest.edition.contents import Correction, Earlier, Edition, Reason, Shown, telling_of
 from digest.models import KnownPost
@@ -20,8 +21,7 @@ _IMMATERIAL = re.compile(r"[\s,;:!?\"'`，。、；：！？“”‘’「」�
 """What may change without a reader noticing; not what may stand in a number."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Past:
+class Past(Struct, frozen=True, kw_only=True):
     """What the next edition takes up from earlier ones."""
 
     earlier: Mapping[int, Earlier] = field(default_factory=dict)

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from heapq import heapify, heappop, heappush
 from typing import Any, TypeVar
+
+from msgspec import Struct
 
 from digest.models import KnownPost
 
@@ -28,8 +29,7 @@ _WORD_FORM = rf"[^\W{_CJK}]+(?:[-'’.,][^\W{_CJK}]+)*"
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Score:
+class Score(Struct, frozen=True, kw_only=True):
     """How much a story matters."""
 
     points: int

@@ -19,11 +19,12 @@ import unicodedata
 from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
 from math import fsum, log, sqrt
 from typing import TypeVar
+
+from msgspec import Struct
 
 ALIKE = 0.45
 """From this likeness on two posts tell the same story. Set, like the shares below, by the labelled sample in
@@ -65,8 +66,7 @@ Quantity = tuple[str, str]
 """Unit and value."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Telling:
+class Telling(Struct, frozen=True, kw_only=True):
     """What is compared of one post."""
 
     key: int
@@ -76,8 +76,7 @@ class Telling:
     """Stocks that it names."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Features:
+class _Features(Struct, frozen=True, kw_only=True):
     vector: Mapping[str, float]
     """Weights of shingles; of length 1."""
     title: tuple[tuple[str, float], ...]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from digest.generators.site import Site
 from digest.text import clean_line
@@ -21,8 +22,7 @@ BUSY = 100
 _NAMES = {"jekyll": "Jekyll", "hugo": "Hugo", "hexo": "Hexo"}
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Census:
+class Census(Struct, frozen=True, kw_only=True):
     """The posts that were found, read by the rules of the configuration that is being written."""
 
     posts: int = 0
@@ -36,8 +36,7 @@ class Census:
     """How many of the posts' addresses the built site has; None if it is not there."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Place:
+class Place(Struct, frozen=True, kw_only=True):
     """Where the configuration will be, and what its paths are counted to."""
 
     name: str

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from digest.text import clean_line
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PresentFeed:
+class PresentFeed(Struct, frozen=True, kw_only=True):
     """The feed that readers have now."""
 
     maker: str
@@ -30,8 +30,7 @@ class PresentFeed:
     """How its generator is told to make it no more."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Site:
+class Site(Struct, frozen=True, kw_only=True):
     """What ``config.yaml`` can take over. None: the generator's configuration does not say."""
 
     generator: str

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Protocol
 from urllib.parse import urljoin
 
 from lxml import etree
+from msgspec import Struct, field
 
 from digest.errors import SourceError
 from digest.render.feeds.catalogue import ALL, files_of
@@ -29,8 +29,7 @@ _REMEDY = "save the feed itself, not its page"
 _XML_BASE = "{http://www.w3.org/XML/1998/namespace}base"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class EarlierFeed:
+class EarlierFeed(Struct, frozen=True, kw_only=True):
     """What is worth keeping of an earlier feed."""
 
     id: str | None = None
@@ -43,8 +42,7 @@ class EarlierFeed:
     """Entries without link or id."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class AdoptReport:
+class AdoptReport(Struct, frozen=True, kw_only=True):
     """What was taken over."""
 
     adopted: int

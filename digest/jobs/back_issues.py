@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
 from email import policy
 from email.parser import BytesParser
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from digest.edition.contents import Edition, Imprint
 from digest.errors import StoreError
@@ -19,8 +21,7 @@ LATEST = "latest"
 """Stands for the period of the newest edition."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Issue:
+class Issue(Struct, frozen=True, kw_only=True):
     """An edition as it was frozen, and where it is."""
 
     saved: SavedEdition
@@ -29,8 +30,7 @@ class Issue:
     """Address of its page."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Parts:
+class Parts(Struct, frozen=True, kw_only=True):
     """The mail of an edition as one reader gets it."""
 
     message: bytes

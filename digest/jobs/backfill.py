@@ -8,8 +8,9 @@ that the next edition will mail are left to it, so doing this twice changes noth
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+
+from msgspec import Struct, field
 
 from digest.edition.contents import Reason
 from digest.errors import ConfigError, StoreError
@@ -33,8 +34,7 @@ GROUP = 31
 """Editions whose pages are put in place together."""
 
 
-@dataclass(kw_only=True, slots=True)
-class BackfillReport:
+class BackfillReport(Struct, kw_only=True):
     """What became of each period; the lists hold their names, oldest first."""
 
     digest: str

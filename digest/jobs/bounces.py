@@ -7,9 +7,10 @@ last 30 days (or, for complaints, a genuine unsubscribe link), and only once. No
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
+
+from msgspec import Struct, field
 
 from digest.outbox import Blame, blame, masked
 from digest.subscribers.bounces import HELD_FOR, VALID_FOR, Kind, Mark, Report, Verdict, judge, parse_report
@@ -32,8 +33,7 @@ class RefusalStore(Protocol):
     def refused(self, now: datetime, within: timedelta) -> Iterator[Refused]: ...
 
 
-@dataclass(kw_only=True, slots=True)
-class BounceReport:
+class BounceReport(Struct, kw_only=True):
     """What a batch of reports led to."""
 
     read: int = 0

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from digest.errors import DigestError
 from digest.jobs.progress import Progress, silent
@@ -29,8 +30,7 @@ class Verdict(StrEnum):
     """Not looked at; the finding says why."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True, kw_only=True):
     """What one check found."""
 
     name: str
@@ -49,8 +49,7 @@ class Finding:
 Ask = Callable[[], Finding | Iterable[Finding]]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Check:
+class Check(Struct, frozen=True, kw_only=True):
     """One question."""
 
     group: str
@@ -60,8 +59,7 @@ class Check:
     """It talks to others, and may have to wait for them."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TimeLimits:
+class TimeLimits(Struct, frozen=True, kw_only=True):
     """Seconds."""
 
     each: float = 15.0
@@ -70,8 +68,7 @@ class TimeLimits:
     """All of them together."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class CheckReport:
+class CheckReport(Struct, frozen=True, kw_only=True):
     """Everything that was found, in the order of the checks."""
 
     findings: tuple[Finding, ...]

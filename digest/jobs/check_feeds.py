@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlsplit
+
+from msgspec import Struct, field
 
 from digest.jobs.check import Finding, ok, problem, warning
 from digest.jobs.check_local import megabytes
@@ -16,8 +17,7 @@ from digest.jobs.feeds import FeedReport
 _ATOM = "{http://www.w3.org/2005/Atom}"
 
 
-@dataclass
-class ReadBack:
+class ReadBack(Struct):
     """An output that keeps nothing: each document is read as it comes. Satisfies ``ports.Output``; nothing is ever
     there, so everything is rendered."""
 
@@ -78,8 +78,7 @@ class ReadBack:
                 yield f"{link or 'an empty address'} is no address that a reader can open"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Read:
+class _Read(Struct, frozen=True, kw_only=True):
     own: str
     """What the document calls its own address."""
     ids: list[str]

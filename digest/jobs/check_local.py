@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from digest.jobs.check import Finding, Verdict, ok, problem, skipped, warning
 from digest.jobs.collect import CollectReport
@@ -14,8 +15,7 @@ NO_ROOM = 50 * 1024 * 1024
 """Octets."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Room:
+class Room(Struct, frozen=True, kw_only=True):
     """A folder that something is written into."""
 
     key: str
@@ -30,8 +30,7 @@ class Room:
     """Octets below which it is worth a warning."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Secret:
+class Secret(Struct, frozen=True, kw_only=True):
     """A file that only this program should read."""
 
     key: str
@@ -47,8 +46,7 @@ class Secret:
     """That would be a problem; else it is worth a warning."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Health:
+class Health(Struct, frozen=True, kw_only=True):
     """How it stands with the store."""
 
     subject: str

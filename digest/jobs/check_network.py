@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from ipaddress import ip_address
 from urllib.parse import urlencode, urlsplit
+
+from msgspec import Struct
 
 from digest.errors import ProbeError, TransportError
 from digest.jobs.check import Finding, Verdict, from_error, ok, problem, skipped, warning
@@ -46,8 +47,7 @@ def judge_smtp(knock: Callable[[], tuple[Mapping[str, str], str]], server: str, 
 # ----------------------------------------------------------------------- DNS
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Sender:
+class Sender(Struct, frozen=True, kw_only=True):
     """Who our mails say they are from."""
 
     author: str
@@ -119,8 +119,7 @@ def _addresses(host: str, names: Names) -> tuple[str, ...]:
     return (host.strip("[]"),)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SigningKey:
+class SigningKey(Struct, frozen=True, kw_only=True):
     """One of our DKIM keys, as the DNS should have it."""
 
     place: str

@@ -4,11 +4,13 @@ it, and once with as little as there can be."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from difflib import get_close_matches
 from functools import partial
 from typing import Protocol
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from digest.alarms.watching import KeptAlarm
 from digest.edition.contents import Correction, Earlier, Edition, Imprint, Limits, build_edition
@@ -50,8 +52,7 @@ class Overriding(Templates, Protocol):
         ...
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Trial:
+class Trial(Struct, frozen=True, kw_only=True):
     """One page or mail, rendered with made-up values."""
 
     name: str

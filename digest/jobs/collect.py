@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import islice
+
+from msgspec import Struct, field
 
 from digest.changes import ParsedFile, decide, next_missing
 from digest.errors import SourceError
@@ -32,8 +33,7 @@ ParseMany = Callable[[Sequence[str]], Iterable[Parsed]]
 """Reads and parses files, in their order; may use several processes, and may work ahead of what is asked of it."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class CollectReport:
+class CollectReport(Struct, frozen=True, kw_only=True):
     """What one look at the posts folder brought."""
 
     found: int
@@ -161,8 +161,7 @@ class _Tally:
         self.gone += len(changes.gone)
 
 
-@dataclass(kw_only=True, slots=True)
-class Compared:
+class Compared(Struct, kw_only=True):
     """What differs between a folder and what is known of it."""
 
     todo: array[int] = field(default_factory=lambda: array("q"))

@@ -17,6 +17,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from msgspec import Struct
+
 from digest.errors import StoreError, TemporaryFailure, TransportError
 from digest.jobs.progress import Progress, silent
 from digest.models import Delivery, DeliveryState, Reply, SavedEdition
@@ -33,8 +35,7 @@ _NAMED = 3
 _EDITIONS_KEPT = 8
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Outgoing:
+class Outgoing(Struct, frozen=True, kw_only=True):
     """The message of one delivery and the sender on its envelope. Made from the frozen edition alone, so that every
     attempt has the same bytes."""
 
@@ -50,8 +51,7 @@ Left = Callable[[Delivery], str]
 must. Asked right before each attempt."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DeliverOptions:
+class DeliverOptions(Struct, frozen=True, kw_only=True):
     """How to go about it. Times of the connection itself belong to the transport."""
 
     connections: int = 1
@@ -60,7 +60,7 @@ class DeliverOptions:
     """Messages a second at the most, over all connections; None for no limit."""
     resend: bool = True
     """Send again what is in doubt (``mail.in_doubt: resend``)."""
-    plan: RetryPlan = field(default_factory=RetryPlan)
+    plan: RetryPlan = RetryPlan()
     lease: timedelta = timedelta(seconds=120)
     """Renewed as long as the message is under way."""
     dot_lease: timedelta = timedelta(minutes=11)
@@ -75,8 +75,7 @@ class DeliverOptions:
     """Seconds between two looks for rows of dead workers and for expired ones."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DeliveryReport:
+class DeliveryReport(Struct, frozen=True, kw_only=True):
     """What became of the mail."""
 
     sent: int = 0

@@ -7,9 +7,10 @@ bytes, if there is still time for it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
+
+from msgspec import Struct
 
 from digest.errors import StoreError
 from digest.models import Doubt
@@ -22,8 +23,7 @@ class DoubtStore(Protocol):
     def settle_doubts(self, keys: Sequence[int], now: datetime, *, sent: bool) -> int: ...
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Settled:
+class Settled(Struct, frozen=True, kw_only=True):
     """What a decision changed."""
 
     changed: int

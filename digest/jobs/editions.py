@@ -8,11 +8,13 @@ one transaction, and a page counts as published only after it is on disk.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from functools import partial
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from digest.edition.contents import (
     Balance,
@@ -69,8 +71,7 @@ class Outcome(StrEnum):
     """The operator wants none on that day."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DigestPlan:
+class DigestPlan(Struct, frozen=True, kw_only=True):
     """One digest as the operator wants it."""
 
     name: str
@@ -105,8 +106,7 @@ class DigestPlan:
     to nobody but them."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Audience:
+class Audience(Struct, frozen=True, kw_only=True):
     """Who gets every edition, and what their deliveries are named by."""
 
     addresses: tuple[str, ...]
@@ -121,8 +121,7 @@ class Audience:
     """The subscribers with one such choice; with none, those who get everything. May be more than memory holds."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Look:
+class Look(Struct, frozen=True, kw_only=True):
     """What editions are rendered with."""
 
     imprint: Imprint
@@ -130,8 +129,7 @@ class Look:
     language: Language
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class EditionResult:
+class EditionResult(Struct, frozen=True, kw_only=True):
     """What became of one period of one digest."""
 
     digest: str
@@ -147,8 +145,7 @@ class EditionResult:
     """Posts that are left to the next edition."""
 
 
-@dataclass(kw_only=True, slots=True)
-class EditionsReport:
+class EditionsReport(Struct, kw_only=True):
     """What was made and published in this run."""
 
     results: list[EditionResult] = field(default_factory=list)

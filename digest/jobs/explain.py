@@ -7,10 +7,11 @@ only what is still to come is worked out, by the rules that a run goes by. Each 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct, field
 
 from digest.edition.contents import Reason, Shown
 from digest.inquiry import Candidates, EditionNote, FoundFile, Membership
@@ -30,8 +31,7 @@ class PostInquiries(Protocol):
     def edition_notes(self, digest: str, since: datetime | None = None, limit: int = 400) -> list[EditionNote]: ...
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Fact:
+class Fact(Struct, frozen=True, kw_only=True):
     """One thing that explains something."""
 
     code: str
@@ -49,8 +49,7 @@ class Fact:
     """The reason as it is kept."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Explanation:
+class Explanation(Struct, frozen=True, kw_only=True):
     """Everything there is to say about one post, file or reader."""
 
     subject: str
@@ -59,8 +58,7 @@ class Explanation:
     """What it is: path, title, address, id."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class View:
+class View(Struct, frozen=True, kw_only=True):
     """What is asked, and by whose clock."""
 
     zone: ZoneInfo

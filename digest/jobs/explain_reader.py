@@ -7,9 +7,10 @@ What became of each mail is in the ledger. Why there was none is in what was not
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
+
+from msgspec import Struct
 
 from digest.inquiry import DeliveryNote, EditionNote, Omission
 from digest.jobs.editions import DigestPlan
@@ -48,8 +49,7 @@ class ReaderInquiries(Protocol):
     def has_variant(self, digest: str, period: str, category: str) -> bool: ...
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Address:
+class Address(Struct, frozen=True, kw_only=True):
     """Whom it is about."""
 
     typed: str

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TypeVar
+
+from msgspec import Struct
 
 from digest import __version__
 from digest.errors import OutputError
@@ -48,8 +49,7 @@ _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class FeedReport:
+class FeedReport(Struct, frozen=True, kw_only=True):
     """What became of the feeds."""
 
     written: tuple[str, ...] = ()

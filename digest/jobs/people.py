@@ -12,12 +12,13 @@ import io
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
 from itertools import islice
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct, field
 
 from digest.errors import DigestError
 from digest.jobs.progress import Progress, silent
@@ -60,8 +61,7 @@ class PeopleStore(Protocol):
     def unsuppress(self, hashed: str) -> bool: ...
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Proof:
+class Proof(Struct, frozen=True, kw_only=True):
     """Where a consent comes from that the operator vouches for."""
 
     source: str
@@ -77,8 +77,7 @@ class Added(StrEnum):
     SUPPRESSED = "suppressed"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class BadRow:
+class BadRow(Struct, frozen=True, kw_only=True):
     """A row that cannot be used."""
 
     number: int
@@ -86,8 +85,7 @@ class BadRow:
     reason: str
 
 
-@dataclass(kw_only=True, slots=True)
-class ImportReport:
+class ImportReport(Struct, kw_only=True):
     """What an import did, or would do."""
 
     rows: int = 0
@@ -96,8 +94,7 @@ class ImportReport:
     encoding: str = ""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Row:
+class Row(Struct, frozen=True, kw_only=True):
     """A row that can be used."""
 
     address: MailAddress

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
 
 from digest.edition.contents import Entry, Reason, Shown, reading_minutes
 from digest.jobs.editions import (
@@ -35,8 +36,7 @@ if TYPE_CHECKING:
     from digest.jobs.back_issues import Parts
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class LeftOut:
+class LeftOut(Struct, frozen=True, kw_only=True):
     """A post that the mail does not show."""
 
     entry: Entry
@@ -46,8 +46,7 @@ class LeftOut:
     """The reason of the post that leads its story: ``over=bytes``, ``over=items`` or ``over=minutes``."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Preview:
+class Preview(Struct, frozen=True, kw_only=True):
     """An edition that is not made yet."""
 
     plan: DigestPlan
@@ -157,8 +156,7 @@ def _left_out(mail: Mail) -> Iterator[LeftOut]:
 # ------------------------------------------------------------------ the test
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TestMessage:
+class TestMessage(Struct, frozen=True, kw_only=True):
     """A message for one address, ready to be sent."""
 
     __test__ = False
@@ -185,8 +183,7 @@ class TestMessage:
         return SentTest(address=self.address, message_id=self.message_id, reply=reply)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SentTest:
+class SentTest(Struct, frozen=True, kw_only=True):
     """What became of it."""
 
     address: str

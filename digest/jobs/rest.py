@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
+
+from msgspec.structs import replace
 
 from digest.jobs.editions import EditionsReport
 from digest.jobs.feeds import WITHDRAWN_STAYS, FeedReport

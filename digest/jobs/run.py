@@ -7,10 +7,11 @@ next run makes up for it. Only a store that cannot be used ends a run.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeVar
+
+from msgspec import Struct, field
 
 from digest.errors import DigestError, StoreError
 from digest.ports import RunStore
@@ -32,8 +33,7 @@ class Step(StrEnum):
     DIGEST = "digest"
 
 
-@dataclass(kw_only=True, slots=True)
-class RunReport:
+class RunReport(Struct, kw_only=True):
     """What happened. Filled step by step; a step that was left out or failed stays None."""
 
     now: datetime
@@ -56,8 +56,7 @@ class RunReport:
         return sum(len(part.written) for part in (self.feeds, self.editions) if part is not None)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Steps:
+class Steps(Struct, frozen=True, kw_only=True):
     """The steps, ready to be called: what they need is bound by ``app``."""
 
     collect: Callable[[], CollectReport]

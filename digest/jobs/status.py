@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Protocol
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from digest.alarms.silence import wording
 from digest.alarms.watching import (
@@ -53,8 +55,7 @@ class StatusStore(WatchStore, Protocol):
     def readers_by_state(self) -> dict[tuple[str, str], int]: ...
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Overview:
+class Overview(Struct, frozen=True, kw_only=True):
     """What there is to know."""
 
     now: datetime
@@ -63,7 +64,7 @@ class Overview:
     """The latest, newest first."""
     next: tuple[Appointment, ...] = ()
     editions: tuple[EditionMail, ...] = ()
-    counts: DeliveryCounts = DeliveryCounts()  # noqa: RUF009 - frozen, and nobody fills it
+    counts: DeliveryCounts = DeliveryCounts()
     """Of all deliveries, those of notices too."""
     next_due: datetime | None = None
     """When the next delivery that waits may be tried."""
@@ -78,16 +79,14 @@ class Overview:
     readers: dict[tuple[str, str], int] | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Daily:
+class Daily(Struct, frozen=True, kw_only=True):
     """One number for each of the latest days, today last; None where there is nothing to say."""
 
     days: tuple[date, ...]
     values: tuple[int | None, ...]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Plots:
+class Plots(Struct, frozen=True, kw_only=True):
     """What is drawn: by local day."""
 
     posts: Daily

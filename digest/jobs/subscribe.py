@@ -8,12 +8,13 @@ None, whatever is wrong with it. Mails are queued in the ledger in the same tran
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from ipaddress import ip_address
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
 
 from digest.jobs.moving import Moving, WriteNotice
 from digest.models import FrozenEdition, Recipient
@@ -85,8 +86,7 @@ class SubscriberStore(Protocol):
     def erase(self, key: int, now: datetime) -> bool: ...
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Policy:
+class Policy(Struct, frozen=True, kw_only=True):
     """What is offered, and how much of it."""
 
     offers: tuple[Offer, ...]
@@ -101,8 +101,7 @@ class Policy:
     form_valid: timedelta = timedelta(days=1)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SignUp:
+class SignUp(Struct, frozen=True, kw_only=True):
     """A form as it came in."""
 
     address: str
@@ -140,8 +139,7 @@ class Opened(StrEnum):
     ARRIVE = "arrive"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Page:
+class Page(Struct, frozen=True, kw_only=True):
     """What there is to see behind a link."""
 
     opened: Opened

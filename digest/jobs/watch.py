@@ -9,10 +9,11 @@ every minute.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Protocol
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct, field
 
 from digest.alarms.silence import HISTORY, Silence, find_silences, recovery, wording
 from digest.alarms.watching import (
@@ -79,8 +80,7 @@ class WatchStore(Protocol):
     def forget_runs(self, before: datetime, reports_before: datetime) -> int: ...
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Disk:
+class Disk(Struct, frozen=True, kw_only=True):
     """Room on the disk of something."""
 
     what: str
@@ -90,8 +90,7 @@ class Disk:
     total: int
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class WatchRules:
+class WatchRules(Struct, frozen=True, kw_only=True):
     """What the operator wants to be told."""
 
     zone: ZoneInfo
@@ -105,8 +104,7 @@ class WatchRules:
     min_free: int = 0
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RunEnd:
+class RunEnd(Struct, frozen=True, kw_only=True):
     """What is judged about a run that just ended."""
 
     failures: tuple[str, ...] = ()
@@ -114,8 +112,7 @@ class RunEnd:
     """The posts folder was looked at, so that what is not there is missing."""
 
 
-@dataclass(kw_only=True, slots=True)
-class _Found:
+class _Found(Struct, kw_only=True):
     alarms: list[Alarm] = field(default_factory=list)
     judged: set[str] = field(default_factory=set)
     endings: dict[str, str] = field(default_factory=dict)

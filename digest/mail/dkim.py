@@ -13,8 +13,9 @@ import stat
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from digest.errors import ConfigError
 
@@ -39,8 +40,7 @@ _FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:((?:[^\r\n]|\r\n[ \t])*)\r\n")
 _SPACE = re.compile(rb"[ \t]+")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Key:
+class _Key(Struct, frozen=True, kw_only=True):
     selector: str
     algorithm: str
     """``rsa`` or ``ed25519``."""

@@ -24,6 +24,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
+from msgspec import Struct
+
 from digest.errors import ConfigError, Doubtful, PermanentFailure, TemporaryFailure, TransportError
 from digest.mail.wire import Answer, ConnectionLost, Wire, connect
 from digest.models import Reply
@@ -56,8 +58,7 @@ _REMEDIES = {
 }
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TimeLimits:
+class TimeLimits(Struct, frozen=True, kw_only=True):
     """Seconds each step may take (RFC 5321 4.5.3.2). A short wait after the dot makes duplicates."""
 
     connect: float = 30
@@ -91,8 +92,7 @@ class Server:
         return f"{self.host}:{self.port}"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Letter:
+class Letter(Struct, frozen=True, kw_only=True):
     """A message, and the addresses as they are written in MAIL and RCPT."""
 
     sender: str

@@ -13,6 +13,8 @@ import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from msgspec import Struct
+
 _ANSWER_LIMIT = 65_536
 """Octets of one answer. RFC 5321 4.5.3.1.5 asks for 512 a line."""
 _BLOCK = 65_536
@@ -27,8 +29,7 @@ class ConnectionLost(Exception):
         self.why = why
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True, kw_only=True):
     """Code and words of one answer, its lines joined by line feeds."""
 
     code: int

@@ -5,15 +5,15 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 LEAST_BITS = 1024
 """A receiver takes no shorter RSA key (RFC 8301 section 3.2)."""
 GOOD_BITS = 2048
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DkimKey:
+class DkimKey(Struct, frozen=True, kw_only=True):
     """One record."""
 
     kind: str

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from digest.ports import Names
 
@@ -20,8 +21,7 @@ _LABELS = 8
 _VERSION = re.compile(r"v\s*=\s*DMARC1\s*(;|$)")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DmarcRecord:
+class DmarcRecord(Struct, frozen=True, kw_only=True):
     """One record, and whose it is."""
 
     domain: str
@@ -68,8 +68,7 @@ def parse_dmarc(domain: str, text: str) -> DmarcRecord | None:
     return DmarcRecord(domain=domain, text=text, tags=tags)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Walk:
+class Walk(Struct, frozen=True, kw_only=True):
     """One way up the DNS."""
 
     start: str

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+
+from msgspec import Struct, field
 
 from digest.errors import ProbeError
 from digest.ports import Names
@@ -62,8 +63,7 @@ class SpfFault(ValueError):
     """A record that every receiver answers with permerror. Says why, lower case, no full stop."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Directive:
+class Directive(Struct, frozen=True, kw_only=True):
     """One mechanism with its qualifier."""
 
     result: SpfResult
@@ -79,8 +79,7 @@ class Directive:
         return self.mechanism in _ASKING
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SpfRecord:
+class SpfRecord(Struct, frozen=True, kw_only=True):
     """A record, understood."""
 
     directives: tuple[Directive, ...]
@@ -169,8 +168,7 @@ def _check_macros(text: str) -> None:
 # ------------------------------------------------------------------- survey
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Survey:
+class Survey(Struct, frozen=True, kw_only=True):
     """A domain's record with everything it brings in."""
 
     text: str = ""
@@ -185,8 +183,7 @@ class Survey:
     """What is said of every other address; None if nothing."""
 
 
-@dataclass
-class _Tally:
+class _Tally(Struct):
     lookups: int = 0
     faults: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
@@ -245,8 +242,7 @@ def _visit(domain: str, names: Names, tally: _Tally, above: tuple[str, ...]) -> 
 # --------------------------------------------------------------- check_host
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Asked:
+class _Asked(Struct, frozen=True, kw_only=True):
     """What a message says of itself, and how often the DNS was asked about it."""
 
     address: Address

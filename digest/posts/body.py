@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 import html
 import re
-from dataclasses import dataclass
 from functools import cache, lru_cache
+
+from msgspec import Struct
 
 from digest.models import Code, Post, shared_code
 from digest.posts.links import absolute, host_of
@@ -41,8 +42,7 @@ _SILENT = b"*_`#>~|\\ \t\n\r"
 _SILENT_TAGS = set("script style iframe template noscript object svg math head title".split())  # noqa: SIM905
 
 
-@dataclass(frozen=True, slots=True)
-class Trimmed:
+class Trimmed(Struct, frozen=True):
     """A body without what follows the text."""
 
     text: str

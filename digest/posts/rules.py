@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, fields
 from datetime import datetime
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
+from msgspec.structs import fields
 
 READING = "1"
 """Part of every fingerprint. Raise it when a change of this package makes known files read differently."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Rules:
+class Rules(Struct, frozen=True, kw_only=True):
     """How files become posts. Everything but ``now`` belongs to the fingerprint."""
 
     site_url: str

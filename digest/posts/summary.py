@@ -7,7 +7,8 @@ else is read by a Markdown parser (CommonMark) and BeautifulSoup.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from digest.posts.markup import (
     html_to_text,
@@ -44,8 +45,7 @@ _QUOTE_TAG = re.compile(r"<(/?)blockquote\b[^>]*>", re.IGNORECASE)
 _REFERENCE = re.compile(r"^ {0,3}\[[^\]\n]+\]:[^\n]+$", re.MULTILINE)
 
 
-@dataclass(frozen=True, slots=True)
-class Opening:
+class Opening(Struct, frozen=True):
     """The blockquote that opens a body, and where it ends there."""
 
     text: str

@@ -7,10 +7,10 @@ Anchors, aliases and deep nesting are refused: no post needs them, and they are 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from functools import lru_cache
 
 import yaml
+from msgspec import Struct, field
 
 from digest.posts.problems import Refused, Remarks
 
@@ -23,8 +23,7 @@ _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class FrontMatter:
+class FrontMatter(Struct, frozen=True, kw_only=True):
     """The keys of a post's front matter."""
 
     values: dict[str, Value]

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec import Struct
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Place:
+
+class Place(Struct, frozen=True, kw_only=True):
     """A folder that something is written into, or would be."""
 
     path: Path

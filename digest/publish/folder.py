@@ -18,12 +18,12 @@ import zlib
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple, Protocol
 
 import brotli
+from msgspec import Struct, field
 
 from digest.errors import OutputError
 from digest.ports import Output
@@ -51,8 +51,7 @@ _REMEDIES = {
 }
 
 
-@dataclass(kw_only=True)
-class Tally:
+class Tally(Struct, kw_only=True):
     """What became of the files that were offered, by path, in the order of the offers."""
 
     written: list[str] = field(default_factory=list)
@@ -68,8 +67,7 @@ class _Part(NamedTuple):
     target: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Pending:
+class _Pending(Struct, frozen=True, kw_only=True):
     """A file that was offered and waits to be put in place."""
 
     path: str

@@ -23,10 +23,12 @@ from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any, Literal
 from urllib.parse import urlsplit
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from digest.errors import ConfigError, OutputError
 from digest.publish.folder import COMPRESSED, compress
@@ -95,8 +97,7 @@ _BY_EXCEPTION = {
 """Cause and remedy by the name of a botocore exception, or of a base of it."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Object:
+class _Object(Struct, frozen=True, kw_only=True):
     """A file as it is to be stored."""
 
     path: str
@@ -112,8 +113,7 @@ class _Object:
     """The bytes are there already; only the headers are still to be compared."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Known:
+class _Known(Struct, frozen=True, kw_only=True):
     """An object as the bucket has it."""
 
     size: int

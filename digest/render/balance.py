@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from digest.edition.contents import Balance, Entry, Shown
 from digest.ports import Language
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class BalanceLine:
+class BalanceLine(Struct, frozen=True, kw_only=True):
     """``312 new = 24 here``, ``41 grouped with them``, ``247 on the full page``: the terms of the sum, ready for a
     template. Those of nothing are empty."""
 

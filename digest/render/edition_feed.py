@@ -7,8 +7,9 @@ the look; its id is the page's address under the base that all ids of the site h
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from urllib.parse import quote
+
+from msgspec import Struct, field
 
 from digest.edition.contents import Edition, Entry, Imprint, Section, Shown
 from digest.models import Author
@@ -26,8 +27,7 @@ _TITLE_LIMIT = 100
 """Characters of each of them."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class FeedFrame:
+class FeedFrame(Struct, frozen=True, kw_only=True):
     """What the feed says besides its entries."""
 
     author: Author
@@ -40,8 +40,7 @@ class FeedFrame:
     """Uncompressed. The newest edition is in the feed however large it is, older ones only if there is room."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Line:
+class _Line(Struct, frozen=True, kw_only=True):
     """A post, ready for the template."""
 
     title: str
@@ -53,8 +52,7 @@ class _Line:
     """Other posts of its story."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Part:
+class _Part(Struct, frozen=True, kw_only=True):
     title: str
     lines: tuple[_Line, ...]
 

@@ -7,10 +7,12 @@ byte; only the links to the editions before and after it come from outside.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime, time
 from itertools import groupby
 from urllib.parse import quote
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from digest.edition.contents import Edition, Entry, Imprint, Section, Shown
 from digest.models import EditionRow
@@ -38,8 +40,7 @@ from digest.render.mail import (
 from digest.render.pages import format_links
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Row:
+class _Row(Struct, frozen=True, kw_only=True):
     """A post on an edition's page."""
 
     anchor: str
@@ -59,8 +60,7 @@ class _Row:
     """Other posts of its story."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Chapter:
+class _Chapter(Struct, frozen=True, kw_only=True):
     """A section on an edition's page."""
 
     anchor: str
@@ -69,8 +69,7 @@ class _Chapter:
     rows: tuple[_Row, ...]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Line:
+class _Line(Struct, frozen=True, kw_only=True):
     """An edition in the list of editions."""
 
     url: str
@@ -79,8 +78,7 @@ class _Line:
     posts: int
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Month:
+class _Month(Struct, frozen=True, kw_only=True):
     title: str
     lines: tuple[_Line, ...]
 

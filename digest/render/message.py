@@ -14,13 +14,14 @@ import hashlib
 import re
 from base64 import b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import EmailPolicy
 from email.utils import format_datetime
 from html import escape
+
+from msgspec import Struct
 
 from digest.errors import ConfigError, PermanentFailure
 from digest.render.mail import FOOT
@@ -42,8 +43,7 @@ _FOLDING = EmailPolicy(linesep="\r\n")
 """Encodes and folds names and subjects; nothing else is left to it, for it would encode long addresses as well."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Mailbox:
+class Mailbox(Struct, frozen=True, kw_only=True):
     """A name and an address that mail comes from. Raises ConfigError for a control character, and for an address
     that cannot be one or that many servers refuse (a local part that is not ASCII)."""
 
@@ -62,8 +62,7 @@ class Mailbox:
         return ascii_address(self.address).rpartition("@")[2]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Letterhead:
+class Letterhead(Struct, frozen=True, kw_only=True):
     """What every mail of one digest carries in its header. All URLs are absolute and ASCII."""
 
     sender: Mailbox

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from digest.ports import Language, Templates
 from digest.render.mail import FOOT, LIGHT, fonts, inlined
@@ -12,8 +12,7 @@ from digest.text import clean_line, cut
 _TITLE_LIMIT = 60
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class NoticeText:
+class NoticeText(Struct, frozen=True, kw_only=True):
     """What is sent, with ``%%LINK%%`` and ``%%ADDRESS%%`` in it."""
 
     subject: str

@@ -1,6 +1,6 @@
 """The pages for people that go with the feeds: the list of all feeds, and each feed's twin in HTML.
 
-Templates get prepared, sorted values (the dataclasses below) and do no arithmetic. Links between the pages are
+Templates get prepared, sorted values (the classes below) and do no arithmetic. Links between the pages are
 relative, so that they also work in a preview from disk; feed addresses are absolute, because people copy them.
 """
 
@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import groupby
 from urllib.parse import quote
+
+from msgspec import Struct
 
 from digest.models import Author
 from digest.ports import Templates
@@ -21,8 +22,7 @@ INDEX = "feeds/index.html"
 OPML = "feeds.opml"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Site:
+class Site(Struct, frozen=True, kw_only=True):
     """What every page says about the site."""
 
     title: str
@@ -31,8 +31,7 @@ class Site:
     """Where the output folder is served, with a slash at the end."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class FormatLink:
+class FormatLink(Struct, frozen=True, kw_only=True):
     """A feed in one format."""
 
     label: str
@@ -43,8 +42,7 @@ class FormatLink:
     href: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ListedFeed:
+class ListedFeed(Struct, frozen=True, kw_only=True):
     """A feed on the list of all feeds."""
 
     label: str
@@ -55,16 +53,14 @@ class ListedFeed:
     formats: tuple[FormatLink, ...]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Shelf:
+class Shelf(Struct, frozen=True, kw_only=True):
     """Feeds of one kind: categories, tags."""
 
     title: str
     feeds: tuple[ListedFeed, ...]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True, kw_only=True):
     """An item as the page shows it."""
 
     id: str
@@ -82,8 +78,7 @@ class Entry:
     lang: str | None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Day:
+class Day(Struct, frozen=True, kw_only=True):
     """The entries of one day, newest first."""
 
     moment: datetime

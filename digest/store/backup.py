@@ -16,11 +16,11 @@ import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct
 from sqlalchemy import Boolean, Connection, Table, text, update
 
 from digest.errors import AlreadyRunning, StoreBusy, StoreError
@@ -46,8 +46,7 @@ _ACTIVITY = {
 """What is written down when something happens."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Inventory:
+class Inventory(Struct, frozen=True, kw_only=True):
     """What a copy holds."""
 
     schema: str
@@ -58,8 +57,7 @@ class Inventory:
     """The last thing that happened in it; None if nothing ever did."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Taken:
+class Taken(Struct, frozen=True, kw_only=True):
     """What became of a restore."""
 
     held: int

@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from digest.outbox import Blame, blame, masked
 from digest.text import clean_line
@@ -49,8 +50,7 @@ class Kind(StrEnum):
     """A report of success: the message did arrive."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Report:
+class Report(Struct, frozen=True, kw_only=True):
     """One report about one message."""
 
     kind: Kind
@@ -213,8 +213,7 @@ class Verdict(StrEnum):
     HOLD = "hold"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Mark:
+class Mark(Struct, frozen=True, kw_only=True):
     """An earlier refusal of an address."""
 
     blame: Blame

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo, available_timezones
+
+from msgspec import Struct, field
 
 from digest.period import daily, slots_between
 
@@ -103,8 +104,7 @@ class InvalidAddress(ValueError):
     """Not an address that mail can be sent to. Says why, in English, without repeating it."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class MailAddress:
+class MailAddress(Struct, frozen=True, kw_only=True):
     """One mailbox."""
 
     address: str
@@ -148,8 +148,7 @@ def canonical(address: str) -> str:
 # ------------------------------------------------------------------ choices
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Wishes:
+class Wishes(Struct, frozen=True, kw_only=True):
     """How a reader wants their mail. The same for all of their digests."""
 
     frequency: Frequency = Frequency.DAILY
@@ -161,16 +160,14 @@ class Wishes:
     """No mail before this local date."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Choice:
+class Choice(Struct, frozen=True, kw_only=True):
     """A digest, and which categories of it: none named means all."""
 
     digest: str
     categories: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Offer:
+class Offer(Struct, frozen=True, kw_only=True):
     """A digest that readers can choose."""
 
     digest: str
@@ -194,8 +191,7 @@ def choice_label(categories: Iterable[str]) -> str:
 # ------------------------------------------------------------------ readers
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Subscription:
+class Subscription(Struct, frozen=True, kw_only=True):
     """One reader's subscription to one digest."""
 
     digest: str
@@ -206,8 +202,7 @@ class Subscription:
     """When it came into this state, UTC."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Subscriber:
+class Subscriber(Struct, frozen=True, kw_only=True):
     """A reader as the store keeps them."""
 
     key: int
@@ -232,8 +227,7 @@ class Subscriber:
         return next((each for each in self.subscriptions if each.digest == digest), None)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Consent:
+class Consent(Struct, frozen=True, kw_only=True):
     """What somebody agreed to: the proof of a subscription."""
 
     key: int = 0
@@ -251,8 +245,7 @@ class Consent:
     confirmed_at: datetime | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Entrant:
+class Entrant(Struct, frozen=True, kw_only=True):
     """Somebody whose consent the operator vouches for."""
 
     given: Consent
@@ -262,8 +255,7 @@ class Entrant:
     """The moment of ``given.wishes.paused_until``."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Request:
+class Request(Struct, frozen=True, kw_only=True):
     """A fresh link that was asked for."""
 
     subscriber: int
@@ -274,8 +266,7 @@ class Request:
     """The new address (``Errand.ARRIVE``)."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Reader:
+class Reader(Struct, frozen=True, kw_only=True):
     """Somebody who gets an edition."""
 
     address: str
@@ -285,8 +276,7 @@ class Reader:
     wishes: Wishes
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Addressee:
+class Addressee(Struct, frozen=True, kw_only=True):
     """Whom a delivery of ours went to, as a bounce of it is told."""
 
     delivery: int
@@ -297,8 +287,7 @@ class Addressee:
     """It was the one mail that is tried after a hold."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Refused:
+class Refused(Struct, frozen=True, kw_only=True):
     """A delivery that a server refused in the dialogue."""
 
     to: Addressee
@@ -310,8 +299,7 @@ class Refused:
     at: datetime
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Limit:
+class Limit(Struct, frozen=True, kw_only=True):
     """How many of a kind of thing somebody may cause within some time."""
 
     kind: str
@@ -321,8 +309,7 @@ class Limit:
     within: timedelta
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Standing:
+class Standing(Struct, frozen=True, kw_only=True):
     """All that decides what becomes of a sign-up."""
 
     subscriber: Subscriber | None = None

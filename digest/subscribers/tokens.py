@@ -16,8 +16,9 @@ import hashlib
 import hmac
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import IntEnum
+
+from msgspec import Struct
 
 LENGTH = 35
 """Characters of a token."""
@@ -43,8 +44,7 @@ class Purpose(IntEnum):
     """The subject is the second (since 1970) in which a form was shown."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Token:
+class Token(Struct, frozen=True, kw_only=True):
     """What a token says."""
 
     purpose: Purpose

@@ -23,6 +23,7 @@ from email.utils import formatdate
 from pathlib import Path
 from urllib.parse import quote, unquote_to_bytes
 
+from msgspec import Struct
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -58,8 +59,7 @@ _PREFLIGHT: Sequence[tuple[bytes, bytes]] = (
 Stamp = tuple[int, int, int, int]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Options:
+class Options(Struct, frozen=True, kw_only=True):
     """How files are served."""
 
     max_age: int
@@ -74,8 +74,7 @@ class Options:
     """Files above so many bytes are never kept in memory as a whole."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Variant:
+class _Variant(Struct, frozen=True, kw_only=True):
     """A file in one encoding, and the headers of its answers."""
 
     name: str
@@ -88,8 +87,7 @@ class _Variant:
     unchanged_wire: bytes
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _File:
+class _File(Struct, frozen=True, kw_only=True):
     """What a file was when it had this ``stamp``."""
 
     name: str
@@ -102,8 +100,7 @@ class _File:
         return next(self.variants[one] for one in preferred(accepted) if one in self.variants)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Found:
+class _Found(Struct, frozen=True, kw_only=True):
     """What is behind a path: a file, or a folder whose address lacks its slash; else nothing."""
 
     file: _File | None = None
@@ -118,8 +115,7 @@ class _Changed(Exception):
     """The file is another one by now."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Asked:
+class _Asked(Struct, frozen=True, kw_only=True):
     """What matters of the headers of a request."""
 
     accepted: bytes = b""

@@ -10,9 +10,9 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
 
+from msgspec import Struct
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -35,8 +35,7 @@ class Figures(Protocol):
         ...
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Checks:
+class Checks(Struct, frozen=True, kw_only=True):
     """What is asked. Each gives a line for everything that is wrong; they may take their time."""
 
     lives: Callable[[], list[str]]

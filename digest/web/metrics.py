@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
+from msgspec import Struct
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric, SummaryMetricFamily
 from prometheus_client.registry import Collector
@@ -43,8 +43,7 @@ class FigureStore(StatusStore, Protocol):
     def feeds(self) -> list[FeedRow]: ...
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Live:
+class Live(Struct, frozen=True, kw_only=True):
     """What only the process itself knows: seconds since a part of it was last seen at work."""
 
     schedule: float | None = None

@@ -10,12 +10,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
+from msgspec import Struct
 from starlette.applications import Starlette
 from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
@@ -32,8 +32,7 @@ from digest.web.guard import Form, HostGuard, Network, TooMuch, is_foreign, read
 _STATUS = {Asked.NOTED: 200, Asked.TOO_MANY: 429}
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Site:
+class Site(Struct, frozen=True, kw_only=True):
     """What pages say about the site, and where they are."""
 
     title: str

@@ -13,18 +13,18 @@ import asyncio
 import resource
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Protocol
 
 import uvicorn
+from msgspec import Struct
+from msgspec.structs import replace
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 Headers = Sequence[tuple[bytes, bytes]]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True, kw_only=True):
     """What a client may take. Times in seconds, sizes in bytes."""
 
     connections: int = 4096
@@ -47,8 +47,7 @@ class Limits:
     """How often limits are looked at."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Quick:
+class Quick(Struct, frozen=True, kw_only=True):
     """A whole answer, ready to be written."""
 
     status: int

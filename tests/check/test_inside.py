@@ -101,7 +101,7 @@ def test_addresses_that_no_reader_can_open(link: str) -> None:
 @pytest.mark.parametrize(("size", "verdict"), [(74_000, "ok"), (9_000, "problem"), (100, "problem")])
 def test_budget(size: int, verdict: str, tmp_path: Path, empty_sqlite: Path) -> None:
     """Room for everything, for no post at all, not even for a mail without posts."""
-    from dataclasses import replace
+    from msgspec.structs import replace
 
     (tmp_path / "var").mkdir()
     path = tmp_path / "var" / "digest.db"

@@ -637,11 +637,12 @@ def test_who_left_since_the_freezing_gets_nothing(world: World) -> None:
 
 def test_a_report_is_plain_values() -> None:
     """It can be printed and stored as JSON."""
-    import dataclasses
     import json
 
+    import msgspec
+
     report = DeliveryReport(sent=1, failures=("a",), next_due=START)
-    assert json.loads(json.dumps(dataclasses.asdict(report), default=str))["failures"] == ["a"]
+    assert json.loads(json.dumps(msgspec.to_builtins(report), default=str))["failures"] == ["a"]
     assert DeliverOptions().dot_lease > timedelta(minutes=10)
 
 

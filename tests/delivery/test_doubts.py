@@ -116,9 +116,8 @@ def test_of_a_cancelled_edition_nothing_is_sent_again(doubtful: World) -> None:
 def test_cancelling_takes_variants_and_comebacks_with_it(world: World) -> None:
     """Editions for some categories have the name of theirs. What was on its way and is refused for now is not tried
     again."""
-    from dataclasses import replace
-
     from delivery_world import frozen, recipients
+    from msgspec.structs import replace
 
     main_edition = frozen("2026-11-24")
     variant = replace(main_edition, category="macro")

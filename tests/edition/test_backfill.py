@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import date, time, timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from digest.edition.contents import Reason, edition_from_json
 from digest.errors import ConfigError, StoreError

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import feedparser
 import lxml.etree
 import lxml.html
 import pytest
+from msgspec.structs import replace
 
 from digest.edition.contents import Limits
 from digest.errors import StoreError

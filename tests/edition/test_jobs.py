@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import date, time, timedelta
 from pathlib import Path
 from typing import Any
 
 import lxml.html
 import pytest
+from msgspec.structs import replace
 
 from digest.edition.contents import CategoryTitle, Earlier, Limits, edition_from_json
 from digest.errors import OutputError, StoreError, TemplateError

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import random
-from dataclasses import replace
 from datetime import timedelta
 
 import feedparser
 import pytest
 from lxml import etree
+from msgspec.structs import replace
 
 from digest.jobs.feeds import publish_feeds
 from digest.publish.folder import FolderOutput

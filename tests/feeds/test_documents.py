@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import locale
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from html import unescape
 from pathlib import Path
@@ -14,6 +13,7 @@ from zoneinfo import ZoneInfo
 import feedparser
 import pytest
 from lxml import etree
+from msgspec.structs import replace
 
 from digest.models import Attachment, Author
 from digest.render.feeds.atom import render_atom

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from lxml import html
+from msgspec.structs import replace
 
 from digest.languages import CatalogueLanguage
 from digest.models import Author

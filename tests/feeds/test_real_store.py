@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import timedelta
 
 import feedparser
 import pytest
+from msgspec.structs import replace
 
 from digest.models import Arrival, Changes, Post, Revision
 from digest.store import open_store

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import threading
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 from scripted_smtp import (
     Act,
@@ -26,9 +26,9 @@ from scripted_smtp import (
 from digest.errors import ConfigError, Doubtful, PermanentFailure, TemporaryFailure, TransportError
 from digest.mail.smtp import SmtpTransport, TimeLimits, parse_features
 
-PATIENT = TimeLimits(**{field.name: 20.0 for field in dataclasses.fields(TimeLimits)})
+PATIENT = TimeLimits(**{field.name: 20.0 for field in msgspec.structs.fields(TimeLimits)})
 """For servers that answer, on machines that are slow."""
-QUICK = TimeLimits(**{field.name: 0.4 for field in dataclasses.fields(TimeLimits)})
+QUICK = TimeLimits(**{field.name: 0.4 for field in msgspec.structs.fields(TimeLimits)})
 """For servers that do not."""
 MESSAGE = b"Message-ID: <1@news.test>\r\nSubject: x\r\n\r\n.one\r\n..two\r\nthree.\r\n"
 
@@ -256,7 +256,7 @@ def test_an_answer_that_drips_in_does_not_stretch_the_limit() -> None:
     """The time limit is for the whole answer, not for each octet."""
     with serving(always("rcpt", Drip("250 2.1.5 " + "k" * 100, 0.05))) as server:
         started = time.monotonic()
-        error = failing(transport(server, limits=dataclasses.replace(PATIENT, rcpt=0.4, quit=0.1)))
+        error = failing(transport(server, limits=msgspec.structs.replace(PATIENT, rcpt=0.4, quit=0.1)))
         assert time.monotonic() - started < 4
     assert (error.step, error.code) == ("rcpt", None)
 

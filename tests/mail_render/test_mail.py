@@ -5,7 +5,6 @@ from __future__ import annotations
 import email
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, date, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -14,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 import lxml.html
 import pytest
+from msgspec.structs import replace
 
 from digest.edition.contents import (
     HTML_BUDGET,

@@ -8,13 +8,13 @@ import re
 import time
 from base64 import b64decode
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from digest.errors import ConfigError, PermanentFailure
 from digest.render.message import (

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -44,8 +44,8 @@ def strings(value: object) -> list[str]:
         return [value]
     if isinstance(value, tuple):
         return [text for item in value for text in strings(item)]
-    if is_dataclass(value):
-        return [text for item in fields(value) for text in strings(getattr(value, item.name))]
+    if isinstance(value, msgspec.Struct):
+        return [text for item in msgspec.structs.fields(value) for text in strings(getattr(value, item.name))]
     return []
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from digest.jobs.subscribe import Opened
 from digest.subscribers.subscription import Choice, Errand, Frequency, ListState, Wishes

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import force_setattr
 from sqlalchemy import event
 
 from digest.errors import StoreError
@@ -159,7 +160,7 @@ def test_a_place_may_sign_up_ten_times_an_hour(world: World) -> None:
 def test_there_is_a_cap_over_all(quick: World) -> None:
     """A botnet fills the cap, not the mail server."""
     desk = quick.desk
-    object.__setattr__(desk.policy, "signups_total", 5)
+    force_setattr(desk.policy, "signups_total", 5)
     from digest.jobs.subscribe import SignUp
     from digest.subscribers.subscription import Wishes
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
 from urllib.parse import quote
+
+from msgspec import Struct, field
 
 from digest.models import Author
 from digest.ports import FeedRow, Language
@@ -21,8 +22,7 @@ ALL, CATEGORY, TAG = "all", "category", "tag"
 FORMATS = ("atom", "rss", "json")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class FeedOptions:
+class FeedOptions(Struct, frozen=True, kw_only=True):
     """What feeds need to know of the settings. Everything here is part of the look: a change renews all feeds."""
 
     site_title: str
@@ -60,8 +60,7 @@ class FeedOptions:
         return folder(self.feeds_url or self.site_url)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Files:
+class Files(Struct, frozen=True, kw_only=True):
     """Where a document goes in each format, below the output folder; None if there is none."""
 
     atom: str | None = None

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from digest.ports import Language
 from digest.text import clean_line
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DigestFeed:
+class DigestFeed(Struct, frozen=True, kw_only=True):
     """A digest that has editions, and with them a feed."""
 
     name: str

@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from feedgen.ext.base import BaseExtension
 from feedgen.feed import FeedGenerator
 from lxml import etree
+from msgspec import Struct
 
 from digest.render.feeds.elements import element
 
@@ -36,8 +36,7 @@ NAMESPACES = {
 """Those of ours that a document may use, by prefix. RSS documents have ``atom`` and ``content`` as well."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Head:
+class Head(Struct, frozen=True, kw_only=True):
     """The fields of a feed that feedgen writes itself."""
 
     id: str

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from urllib.parse import quote, urlsplit, urlunsplit
+
+from msgspec import Struct
 
 from digest.models import Attachment, Author, KnownPost
 from digest.ports import Language
@@ -18,8 +19,7 @@ _NOT_URI = re.compile(r"""[^!-~]|["<>\\^`{|}]|%(?![0-9A-Fa-f]{2})""")
 _STRAY_PERCENT = re.compile("%(?![0-9A-Fa-f]{2})")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ItemRules:
+class ItemRules(Struct, frozen=True, kw_only=True):
     """What making an item needs besides the post."""
 
     language: Language

@@ -6,14 +6,14 @@ Datetimes are aware, in the site's zone, without fractions of a second.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from digest.models import Attachment, Author
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Term:
+class Term(Struct, frozen=True, kw_only=True):
     """A category: what programs compare and what people read."""
 
     term: str
@@ -21,8 +21,7 @@ class Term:
     scheme: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Item:
+class Item(Struct, frozen=True, kw_only=True):
     """One entry of a feed."""
 
     id: str
@@ -55,8 +54,7 @@ class Item:
         return (*self.authors, Author(name=self.source_name))
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Addresses:
+class Addresses(Struct, frozen=True, kw_only=True):
     """Where the same document is found in each format; None where it is not published."""
 
     atom: str | None = None
@@ -65,8 +63,7 @@ class Addresses:
     html: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Paging:
+class Paging(Struct, frozen=True, kw_only=True):
     """Neighbours of a document in the archive (RFC 5005, section 4)."""
 
     closed: bool = False
@@ -77,8 +74,7 @@ class Paging:
     next: Addresses = Addresses()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Feed:
+class Feed(Struct, frozen=True, kw_only=True):
     """A feed, or one of its archive documents, in all formats."""
 
     id: str

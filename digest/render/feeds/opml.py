@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 MEDIA_TYPE = "text/x-opml"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Outline:
+class Outline(Struct, frozen=True, kw_only=True):
     """One feed."""
 
     title: str
@@ -21,8 +21,7 @@ class Outline:
     language: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Group:
+class Group(Struct, frozen=True, kw_only=True):
     """Feeds that belong together."""
 
     title: str

@@ -7,8 +7,9 @@ its posts do.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
+
+from msgspec import Struct
 
 from digest.models import KnownPost
 from digest.render.feeds.model import Item
@@ -17,8 +18,7 @@ SAFE_COVER = timedelta(hours=24)
 """Readers that poll once a day must not miss anything."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True, kw_only=True):
     """How much a feed holds."""
 
     window: timedelta = timedelta(hours=48)
