@@ -25,13 +25,12 @@ FLOORS = {
         "mail",
         "secret",
         "pings",
-        "logs",
         "moment",
         "probes",
     },
     3: {"jobs"},
     4: {"reading", "config", "app", "readership", "lookout", "starting", "backup", "quiet", "checkup"},
-    5: {"cli", "web", "scheduler", "serving", "watchman", "child", "supervisor", "__main__"},
+    5: {"cli", "web", "service", "__main__"},
 }
 FLOOR_OF = {name: floor for floor, names in FLOORS.items() for name in names}
 OUTSIDE = {

@@ -56,7 +56,7 @@ def _logged() -> Callable[[str], None]:
     """A worker that goes on says things to its log."""
     import logging
 
-    from digest import logs
+    from digest.service import logs
 
     logs.set_up(os.environ)
     log = logging.getLogger("digest.deliver")

@@ -21,8 +21,8 @@ def command(config: Path, host: str, port: int, no_web: bool, no_schedule: bool)
 
     For example: digest serve --port 8000
     """
-    from digest import logs
-    from digest.serving import ServeOptions, serve
+    from digest.service import logs
+    from digest.service.serving import ServeOptions, serve
 
     logs.set_up(os.environ)
     return serve(config, ServeOptions(host=host, port=port, web=not no_web, schedule=not no_schedule), say=click.echo)

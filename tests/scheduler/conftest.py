@@ -10,7 +10,7 @@ import pytest
 
 from digest.app import RunOrder
 from digest.jobs.run import RunReport
-from digest.scheduler import Job, Scheduler
+from digest.service.scheduler import Job, Scheduler
 from digest.store import SqlStore, open_store
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")

@@ -23,7 +23,7 @@ from digest.jobs.people import Proof
 from digest.jobs.progress import silent
 from digest.jobs.run import RunReport
 from digest.models import DeliveryState, EditionState
-from digest.scheduler import Scheduler, jobs_of
+from digest.service.scheduler import Scheduler, jobs_of
 from digest.store import SqlStore, open_store
 from digest.store.connect import Database
 from digest.subscribers.subscription import Wishes

@@ -1,4 +1,4 @@
-"""Runs in a process of their own (digest/child.py), and word to the supervisor (digest/supervisor.py)."""
+"""Runs in a process of their own (digest/service/child.py), and word to the supervisor (supervisor.py beside it)."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from digest import child
 from digest.app import RunOrder
-from digest.child import RunBroken, run_in_child
 from digest.config import Settings, load
 from digest.errors import AlreadyRunning
+from digest.service import child
+from digest.service.child import RunBroken, run_in_child
+from digest.service.supervisor import Supervisor
 from digest.store import open_store
-from digest.supervisor import Supervisor
 from tests.scheduler.serve_process import write_site
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from digest import serving as module
-from digest.serving import ServeOptions, serve
+from digest.service import serving as module
+from digest.service.serving import ServeOptions, serve
 from tests.scheduler.serve_process import get, until, write_post, write_site
 
 

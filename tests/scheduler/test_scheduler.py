@@ -1,4 +1,4 @@
-"""When runs are started (digest/scheduler.py): the clock and the runs are made up, the store is real."""
+"""When runs are started (digest/service/scheduler.py): the clock and the runs are made up, the store is real."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from digest.errors import AlreadyRunning, SourceError, StoreError
 from digest.jobs.run import RunReport
 from digest.period import Every, daily, parse_cron
 from digest.ports import FeedRow
-from digest.scheduler import Job, _Ticker, _trigger, jobs_of
+from digest.service.scheduler import Job, _Ticker, _trigger, jobs_of
 from digest.store import open_store
 from tests.scheduler.conftest import SHANGHAI, World
 

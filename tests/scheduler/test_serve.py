@@ -312,8 +312,8 @@ def test_a_part_that_breaks_ends_the_process(
     part: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """With a word about what broke, so that whoever started it starts it again."""
-    from digest import serving as module
-    from digest.scheduler import Scheduler
+    from digest.service import serving as module
+    from digest.service.scheduler import Scheduler
 
     write_site(tmp_path)
 
@@ -335,8 +335,8 @@ def test_mail_waits_for_a_store_that_is_gone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It is told once and asked again; the process does not end."""
-    from digest import serving as module
     from digest.app import App
+    from digest.service import serving as module
 
     write_site(tmp_path)
     asked: list[module.Serving] = []

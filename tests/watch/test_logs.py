@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from digest.logs import JsonFormatter, LineFormatter, redact, set_up
+from digest.service.logs import JsonFormatter, LineFormatter, redact, set_up
 
 TOKEN = "pQ7xLm2VbN8rT4wYzK1cF6hJ9sD3gA5eUo0"
 SECRETS = ("hunter2-secret", "Tr0ub4dor&3")

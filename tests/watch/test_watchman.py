@@ -15,7 +15,7 @@ from digest.app import Service, service
 from digest.errors import ConfigError, OutputError, StoreError
 from digest.jobs.run import RunReport
 from digest.models import Reply
-from digest.watchman import LOOK_EVERY, MAIL_HUNG, SCHEDULE_HUNG, Watchman
+from digest.service.watchman import LOOK_EVERY, MAIL_HUNG, SCHEDULE_HUNG, Watchman
 from digest.web.access import Access, _Tries
 from digest.web.health import _Kept, _Recent
 from tests.run.site_folder import Site
@@ -91,7 +91,7 @@ def test_the_thread_tells_each_run_and_the_same_trouble_once(
 
     monkeypatch.setattr(lookout, "look", look)
     monkeypatch.setattr(lookout, "run_ended", lambda *, ok: looked.append(ok) or [])
-    monkeypatch.setattr("digest.watchman.LOOK_EVERY", 0.01)
+    monkeypatch.setattr("digest.service.watchman.LOOK_EVERY", 0.01)
     watchman.run_is_over(RunReport(now=NOW), NOW, NOW)
     watchman.run_is_over(RunReport(now=NOW, failures=["x"]), NOW, NOW)
     with caplog.at_level("WARNING", "digest.watch"):

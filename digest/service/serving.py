@@ -30,13 +30,13 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from digest import logs
 from digest.app import RunOrder, Service, secrets_of, service, uptime
-from digest.child import run_in_child
 from digest.errors import ConfigError, DigestError, StoreError
-from digest.scheduler import Scheduler, jobs_of
-from digest.supervisor import Supervisor
-from digest.watchman import Watchman
+from digest.service import logs
+from digest.service.child import run_in_child
+from digest.service.scheduler import Scheduler, jobs_of
+from digest.service.supervisor import Supervisor
+from digest.service.watchman import Watchman
 
 if TYPE_CHECKING:
     import uvicorn

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from digest.config import Settings
     from digest.jobs.run import RunReport
 
-_BOOT = "import sys, pickle; sys.path[:] = pickle.load(sys.stdin.buffer); from digest.child import main; main()"
+_BOOT = "import sys, pickle; sys.path[:] = pickle.load(sys.stdin.buffer); from digest.service.child import main; main()"
 _SLICE = 1.0
 """Seconds between two looks at the stop flag."""
 _GRACE = 5.0
@@ -123,9 +123,9 @@ def main() -> None:
     settings, order = pickle.load(sys.stdin.buffer)  # noqa: S301 - from our own process
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever prints does not print into the answer
-    from digest import logs
     from digest.app import run_order, secrets_of
     from digest.cli.report import report_to_json
+    from digest.service import logs
 
     logs.set_up(os.environ, secrets_of(settings))
     answer: object

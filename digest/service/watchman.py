@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from digest.app import Service
     from digest.jobs.run import RunReport
-    from digest.scheduler import Scheduler
+    from digest.service.scheduler import Scheduler
     from digest.web.metrics import Live
     from digest.web.status import Seen
 
