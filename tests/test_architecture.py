@@ -15,21 +15,9 @@ FLOORS = {
         *("posts", "changes", "filenames", "period", "edition", "outbox", "render"),
         *("subscribers", "alarms", "generators", "mailauth", "inquiry"),
     },
-    2: {
-        "workers",
-        "sources",
-        "store",
-        "templates",
-        "languages",
-        "publish",
-        "mail",
-        "secret",
-        "pings",
-        "moment",
-        "probes",
-    },
+    2: {"workers", "sources", "store", "templates", "languages", "publish", "mail", "probes"},
     3: {"jobs"},
-    4: {"reading", "config", "app", "readership", "lookout", "starting", "backup", "quiet", "checkup"},
+    4: {"config", "app"},
     5: {"cli", "web", "service", "__main__"},
 }
 FLOOR_OF = {name: floor for floor, names in FLOORS.items() for name in names}

@@ -19,7 +19,7 @@ def command(file: str, config: Path, check: bool) -> int:
 
     For example: digest backup /backups/
     """
-    from digest.app import check_backup, save_backup
+    from digest.app.assembly import check_backup, save_backup
 
     if check:
         manifest = check_backup(Path(file))

@@ -28,7 +28,7 @@ def ingest(place: str, config: Path) -> int:
     """
     import os
 
-    from digest.app import with_readership
+    from digest.app.assembly import with_readership
     from digest.mail.inbox import read_mails
 
     with with_readership(config) as (readership, now):

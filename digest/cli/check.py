@@ -52,7 +52,7 @@ def command(
 
     For example: digest check --offline --verbose
     """
-    from digest.checkup import Wanted, check_up
+    from digest.app.check import Wanted, check_up
     from digest.cli.progress import terminal_progress
 
     wanted = Wanted(offline=offline, seconds=timeout, resolver=resolver, time_server=time_server)

@@ -19,7 +19,7 @@ def command(config: Path) -> int:
 
     For example: digest dkim
     """
-    from digest.app import reading
+    from digest.app.assembly import reading
 
     with reading(config) as app:
         records = app.dkim_records()

@@ -33,7 +33,7 @@ def list_(as_json: bool, config: Path) -> int:
 
     For example: digest doubts list --json
     """
-    from digest.app import reading
+    from digest.app.assembly import reading
 
     with reading(config) as app:
         found = app.doubts.all()
@@ -70,7 +70,7 @@ def sent(digest: str, period: str, address: str | None, config: Path) -> int:
 
     For example: digest doubts sent daily 2026-11-24
     """
-    from digest.app import reading
+    from digest.app.assembly import reading
 
     with reading(config) as app:
         settled = app.doubts.sent(digest, period, address)
@@ -88,7 +88,7 @@ def resend(digest: str, period: str, address: str | None, config: Path) -> int:
 
     For example: digest doubts resend daily 2026-11-24 --address reader@example.com
     """
-    from digest.app import reading
+    from digest.app.assembly import reading
 
     with reading(config) as app:
         settled = app.doubts.resend(digest, period, address)

@@ -45,7 +45,7 @@ def list_editions(config: Path, digest: str | None, own: Path | None, as_json: b
 
     For example: digest editions list daily
     """
-    from digest.app import reading
+    from digest.app.assembly import reading
 
     with reading(own or config) as app:
         found = app.editions_of(digest)
@@ -86,7 +86,7 @@ def show(config: Path, digest: str, period: str, own: Path | None, reasons: bool
 
     For example: digest editions show daily 2026-11-24 --reasons
     """
-    from digest.app import reading
+    from digest.app.assembly import reading
     from digest.jobs.back_issues import issue_to_json
 
     with reading(own or config) as app:
@@ -115,7 +115,7 @@ def export(config: Path, digest: str, period: str, own: Path | None, folder: Pat
 
     For example: digest editions export daily latest --to /tmp --format eml
     """
-    from digest.app import reading
+    from digest.app.assembly import reading
     from digest.jobs.back_issues import files_of_issue
 
     with reading(own or config) as app:
@@ -138,7 +138,7 @@ def cancel(config: Path, digest: str, period: str, own: Path | None) -> int:
 
     For example: digest editions cancel daily 2026-11-24
     """
-    from digest.app import reading
+    from digest.app.assembly import reading
 
     with reading(own or config) as app:
         spared = app.cancel(digest, period)
@@ -169,7 +169,7 @@ def backfill(
 
     For example: digest editions backfill --from 2026-11-01 --to 2026-11-20
     """
-    from digest.app import make_up
+    from digest.app.assembly import make_up
     from digest.cli.progress import terminal_progress
 
     days: tuple[date, date] = (first.date(), last.date())

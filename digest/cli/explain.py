@@ -39,7 +39,7 @@ def command(
 
     For example: digest explain 2026-11-24-title.md; digest explain --subscriber ann@example.com --date 2026-11-24
     """
-    from digest.app import reading
+    from digest.app.assembly import reading
     from digest.inquiry import Candidates
 
     if (post is None) == (subscriber is None):

@@ -11,7 +11,7 @@ import click
 from digest.cli import config_option
 
 if TYPE_CHECKING:
-    from digest.starting import Draft
+    from digest.app.starting import Draft
 
 _NAMES = {"jekyll": "Jekyll", "hugo": "Hugo", "hexo": "Hexo"}
 _FIELDS = ("title", "url", "language", "timezone", "author", "description", "permalink")
@@ -29,9 +29,9 @@ def command(site: Path, config: Path, force: bool, dry_run: bool, to_stdout: boo
 
     For example: digest init ../my-site
     """
-    from digest.app import draft_configuration
+    from digest.app.assembly import draft_configuration
+    from digest.app.starting import refuse_taken, write
     from digest.cli.progress import terminal_progress
-    from digest.starting import refuse_taken, write
 
     writes = not (dry_run or to_stdout)
     if writes:

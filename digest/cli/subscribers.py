@@ -14,8 +14,8 @@ import click
 from digest.cli import config_option
 
 if TYPE_CHECKING:
+    from digest.app.readership import Readership
     from digest.jobs.people import People, Proof
-    from digest.readership import Readership
     from digest.subscribers.subscription import Choice, Subscriber
 
 
@@ -237,7 +237,7 @@ def unsuppress(address: str, config: Path) -> int:
 
 @contextmanager
 def _people(config: Path) -> Iterator[tuple[People, Readership, datetime]]:
-    from digest.app import with_readership
+    from digest.app.assembly import with_readership
 
     with with_readership(config) as (readership, now):
         yield readership.people, readership, now

@@ -1,7 +1,7 @@
 """What a site generator's own configuration says about a site, and the ``config.yaml`` that follows from it.
 
 One module reads each generator's keys (``jekyll``, ``hugo``, ``hexo``), ``draft`` writes the text. Pure: mappings and
-counts go in, a ``Site`` and a text come out; who reads the files is ``digest.starting``.
+counts go in, a ``Site`` and a text come out; who reads the files is ``digest.app.starting``.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from digest.app import RunOrder, Service, secrets_of, service, uptime
+from digest.app.assembly import RunOrder, Service, secrets_of, service, uptime
 from digest.errors import ConfigError, DigestError, StoreError
 from digest.service import logs
 from digest.service.child import run_in_child

@@ -16,14 +16,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from digest.app.lookout import run_end
 from digest.errors import DigestError, StoreError
 from digest.jobs.watch import RunEnd
-from digest.lookout import run_end
 
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
-    from digest.app import Service
+    from digest.app.assembly import Service
     from digest.jobs.run import RunReport
     from digest.service.scheduler import Scheduler
     from digest.web.metrics import Live

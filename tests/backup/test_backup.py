@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from digest.backup import back_up, inspect, restore
+from digest.app.backup import back_up, inspect, restore
 from digest.config import Settings
 from digest.errors import ConfigError, DigestError, OutputError, StoreError, StoreTooNew
 from tests.run.site_folder import Site

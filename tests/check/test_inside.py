@@ -10,7 +10,7 @@ from check_servers import Folder, closed_port, name_server, time_server, txt, we
 from click.testing import CliRunner, Result
 from scripted_smtp import serving
 
-from digest.checkup import Wanted, check_up
+from digest.app.check import Wanted, check_up
 from digest.cli.check import command
 from digest.errors import ConfigError
 from digest.jobs.check import CheckReport, Finding

@@ -159,8 +159,8 @@ def test_commands_and_paths_fit(name: str) -> None:
 
 def test_names_in_the_secret_are_read_by_the_program() -> None:
     """No name is a misspelt one."""
+    from digest.app.secret import VARIABLE
     from digest.config.loading import STORE_VARIABLE
-    from digest.secret import VARIABLE
 
     assert set(named("Secret")["digest"]["stringData"]) == {STORE_VARIABLE, VARIABLE, settings().mail.password_env}
 

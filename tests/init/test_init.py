@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from digest.app.starting import Draft, draft, write
 from digest.cli import main
 from digest.config import load
 from digest.errors import ConfigError, DigestError, SourceError
-from digest.starting import Draft, draft, write
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 POST = "---\ntitle: {title}\ndate: {date}\ncategories: {categories}\n---\n\n> A summary.\n\nText.\n"

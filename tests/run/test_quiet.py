@@ -15,11 +15,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from digest.app import run_once
+from digest.app.assembly import run_once
+from digest.app.quiet import ENDING, Quiet, last_look, settled_database, still_quiet
 from digest.cli.report import report_lines, report_to_json
 from digest.jobs.rest import quiet_until
 from digest.period import daily
-from digest.quiet import ENDING, Quiet, last_look, settled_database, still_quiet
 from tests.run.site_folder import CONFIG, Site
 
 ZONE = ZoneInfo("Asia/Shanghai")

@@ -9,12 +9,12 @@ from zoneinfo import ZoneInfo
 import pytest
 from msgspec.structs import replace
 
-from digest import reading
+from digest.app import reading
+from digest.app.reading import FileReader
 from digest.errors import SourceError
 from digest.jobs.collect import parse_here
 from digest.models import Post
 from digest.posts import Rules, parse_post
-from digest.reading import FileReader
 from digest.sources import FolderSource
 
 RULES = Rules(site_url="https://example.org", timezone=ZoneInfo("UTC"), now=datetime(2026, 11, 24, tzinfo=UTC))

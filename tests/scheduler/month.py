@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from digest.app import App, Moment, RunOrder
+from digest.app.assembly import App, Moment, RunOrder
 from digest.cli.report import report_to_json
 from digest.config import Settings, load
 from digest.edition.contents import edition_from_json

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from digest import app as module
-from digest.app import App, Moment
+from digest.app import assembly as module
+from digest.app.assembly import App, Moment
+from digest.app.moment import moment
 from digest.cli.report import report_to_json
 from digest.config import load
 from digest.jobs.progress import silent
-from digest.moment import moment
 from digest.period import daily, slot_on, slots_between
 from digest.store import SqlStore, open_store
 from digest.subscribers.subscription import Wishes, not_before

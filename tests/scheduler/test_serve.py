@@ -296,7 +296,7 @@ def sign_up(served: Served, port: int) -> None:
     from datetime import UTC, datetime, timedelta
     from urllib.parse import urlencode
 
-    from digest.app import service
+    from digest.app.assembly import service
 
     with service(served.folder / "config.yaml") as running:
         stamp = running.readership.desk.stamp(datetime.now(UTC) - timedelta(seconds=30))
@@ -335,7 +335,7 @@ def test_mail_waits_for_a_store_that_is_gone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It is told once and asked again; the process does not end."""
-    from digest.app import App
+    from digest.app.assembly import App
     from digest.service import serving as module
 
     write_site(tmp_path)

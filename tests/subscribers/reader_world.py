@@ -13,14 +13,14 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from digest.app import App, Moment
+from digest.app.assembly import App, Moment
+from digest.app.readership import Readership
 from digest.cli.report import report_to_json
 from digest.config import load
 from digest.jobs.people import People
 from digest.jobs.progress import silent
 from digest.jobs.run import RunReport
 from digest.jobs.subscribe import Asked, Desk, SignUp
-from digest.readership import Readership
 from digest.store import SqlStore, open_store
 from digest.subscribers.subscription import Choice, Frequency, Wishes
 from tests.run.site_folder import Site

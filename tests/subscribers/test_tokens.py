@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from digest.app.secret import open_keyring
 from digest.errors import ConfigError
-from digest.secret import open_keyring
 from digest.subscribers.tokens import LENGTH, Keyring, Purpose, Token, new_keyring_text, parse_keyring
 
 SECRET = "k" * 43

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from digest.app import lookout_of
+from digest.app.assembly import lookout_of
+from digest.app.pings import ping
 from digest.config import load
 from digest.errors import StoreError
 from digest.jobs.run import RunReport
-from digest.pings import ping
 from digest.store import open_store
 from tests.run.site_folder import CONFIG, Site
 from tests.watch.watched import Pinged

@@ -9,8 +9,8 @@ from email.message import EmailMessage
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from digest.app import lookout_of
-from digest.lookout import Lookout
+from digest.app.assembly import lookout_of
+from digest.app.lookout import Lookout
 from tests.subscribers.reader_world import World
 
 CONFIG = """\

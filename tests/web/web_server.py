@@ -18,7 +18,7 @@ from html import unescape
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
-from digest.app import App, Moment, Service, service
+from digest.app.assembly import App, Moment, Service, service
 from digest.cli.report import report_to_json
 from digest.cli.site import site_app
 from digest.jobs.progress import silent

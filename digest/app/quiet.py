@@ -28,8 +28,8 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct
 
 import digest
+from digest.app.moment import moment
 from digest.errors import DigestError
-from digest.moment import moment
 from digest.sources.folder import FolderSource
 from digest.templates import fingerprint, folders
 

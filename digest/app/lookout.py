@@ -73,7 +73,7 @@ class Lookout:
         return lines
 
     def _ping(self, address: str) -> None:
-        from digest.pings import ping
+        from digest.app.pings import ping
 
         line = ping(address)
         if line is not None:

@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import fields, replace
 
-from digest.app import App, opened, smtp_transport
+from digest.app.assembly import App, opened, smtp_transport
+from digest.app.moment import moment
+from digest.app.secret import VARIABLE
 from digest.config import Settings, load
 from digest.config.loading import TOKEN_VARIABLE
 from digest.errors import ConfigError, ProbeError, StoreError
@@ -35,11 +37,9 @@ from digest.jobs.check import (
 )
 from digest.jobs.progress import Progress, silent
 from digest.models import Delivery
-from digest.moment import moment
 from digest.ports import Fetch
 from digest.probes.machine import is_readable, look_at, open_to_others
 from digest.probes.names import Dns
-from digest.secret import VARIABLE
 
 if TYPE_CHECKING:
     from digest.jobs.check_local import Secret

@@ -64,7 +64,7 @@ class Readership:
     @cached_property
     def keys(self) -> Keyring:
         """Made at first use. Raises ConfigError."""
-        from digest.secret import open_keyring
+        from digest.app.secret import open_keyring
 
         return open_keyring(self.settings.subscriptions.secret_file, os.environ, make=not self._dry_run)
 

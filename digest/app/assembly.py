@@ -23,17 +23,20 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from digest import __version__
+from digest.app.moment import Moment, moment, time_option
 from digest.config import S3Url, Settings, load
 from digest.errors import AlreadyRunning, ConfigError, DigestError, SourceError, StoreError
 from digest.jobs.progress import Progress, silent
 from digest.jobs.run import RunReport, Step, Steps, run
 from digest.models import Delivery, KnownPost, Post
-from digest.moment import Moment, moment, time_option
 from digest.ports import FeedRow, Output, Transport
 from digest.subscribers.subscription import NOTICES, WEEKLY, canonical
 
 if TYPE_CHECKING:
-    from digest.backup import BackupReport, Manifest, RestoreReport
+    from digest.app.backup import BackupReport, Manifest, RestoreReport
+    from digest.app.lookout import Lookout
+    from digest.app.readership import Readership
+    from digest.app.starting import Draft
     from digest.config import MailSettings
     from digest.inquiry import Candidates
     from digest.jobs.adopt import AdoptReport
@@ -48,18 +51,15 @@ if TYPE_CHECKING:
     from digest.jobs.preview import Preview, SentTest, TestMessage
     from digest.jobs.status import Overview
     from digest.languages import CatalogueLanguage
-    from digest.lookout import Lookout
     from digest.mail.dkim import Signer
     from digest.mail.smtp import SmtpTransport, TimeLimits
     from digest.models import EditionRow, SavedEdition
     from digest.posts import Rules
     from digest.publish.s3 import S3Output
-    from digest.readership import Readership
     from digest.render.edition_feed import FeedFrame
     from digest.render.feeds.digests import DigestFeed
     from digest.render.message import EditionMessage, Letterhead
     from digest.sources.folder import FolderSource
-    from digest.starting import Draft
     from digest.store import SqlStore
     from digest.templates import FolderTemplates
 
@@ -133,8 +133,8 @@ def run_once(
 
 def lookout_of(settings: Settings) -> Lookout:
     """Whoever tells the operator. Opens nothing until there is something to tell."""
+    from digest.app.lookout import Lookout
     from digest.languages import CatalogueLanguage
-    from digest.lookout import Lookout
     from digest.templates import FolderTemplates
 
     language = CatalogueLanguage(str(settings.site.language))
@@ -167,9 +167,9 @@ class Status(Struct, frozen=True, kw_only=True):
 def status_of(config: Path) -> Status:
     """``digest status``: only looks, beside whatever is at work; a store that does not exist is not made. Raises
     ConfigError, StoreError."""
+    from digest.app.quiet import last_look
     from digest.config.values import hide_password
     from digest.jobs.status import nothing_yet, overview
-    from digest.quiet import last_look
 
     settings = load(config, os.environ)
     now = moment(None, settings.site.timezone).now
@@ -242,14 +242,14 @@ def work(
 def draft_configuration(site: Path, config: Path, progress: Progress = silent) -> Draft:
     """``digest init``: a configuration at ``config`` for the site in a folder; nothing is written. Raises SourceError,
     ConfigError."""
-    from digest.starting import draft
+    from digest.app.starting import draft
 
     return draft(site, config, now=moment(None, ZoneInfo("UTC")).now, progress=progress)
 
 
 def save_backup(config: Path, path: Path) -> BackupReport:
     """``digest backup``, beside any run. Raises ConfigError, StoreError, OutputError."""
-    from digest.backup import back_up
+    from digest.app.backup import back_up
 
     settings = load(config, os.environ)
     return back_up(settings, path, os.environ, moment(None, settings.site.timezone).now)
@@ -257,7 +257,7 @@ def save_backup(config: Path, path: Path) -> BackupReport:
 
 def check_backup(path: Path) -> Manifest:
     """What a backup holds, if it is whole. Raises StoreError."""
-    from digest.backup import inspect
+    from digest.app.backup import inspect
 
     return inspect(path)
 
@@ -266,7 +266,7 @@ def restore_backup(
     config: Path, path: Path, *, force: bool, sent_until: str | None, nothing_sent: bool
 ) -> tuple[RestoreReport, ZoneInfo]:
     """``digest restore``; the report and the site's zone. Raises ConfigError, StoreError."""
-    from digest.backup import restore
+    from digest.app.backup import restore
 
     settings = load(config, os.environ)
     zone = settings.site.timezone
@@ -497,7 +497,7 @@ class App:
         """After a whole run: note until when there is nothing to do (``quiet``), or that there is something.
 
         Other programs may write into the store meanwhile; what they wrote after it was asked shows in its file."""
-        from digest import quiet
+        from digest.app import quiet
         from digest.jobs.feeds import FOLDERS
         from digest.jobs.rest import quiet_report, quiet_until
 
@@ -723,7 +723,7 @@ class App:
     def _read(self, paths: Sequence[str]) -> Iterable[Parsed]:
         if not paths:
             return ()
-        from digest.reading import FileReader  # late: most runs have nothing to read
+        from digest.app.reading import FileReader  # late: most runs have nothing to read
 
         return FileReader(self.source, self.rules)(paths)
 
@@ -879,7 +879,7 @@ class App:
     @cached_property
     def readership(self) -> Readership:
         """What there is to do for subscribers."""
-        from digest.readership import Readership
+        from digest.app.readership import Readership
 
         return Readership(
             self.settings, self.store, templates=self.templates, language=self.language, dry_run=self.dry_run
@@ -1231,9 +1231,9 @@ def secrets_of(settings: Settings) -> tuple[str, ...]:
     """What no log may hold, as far as it can be read."""
     from urllib.parse import unquote, urlsplit
 
+    from digest.app.secret import VARIABLE
     from digest.config import password, watch_token
     from digest.config.loading import TOKEN_VARIABLE
-    from digest.secret import VARIABLE
 
     found = [os.environ.get(VARIABLE), os.environ.get(TOKEN_VARIABLE), urlsplit(settings.store.url).password]
     found += [unquote(word) for word in found[-1:] if word]

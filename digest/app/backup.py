@@ -24,9 +24,9 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 import digest
+from digest.app.secret import VARIABLE
 from digest.config import Settings
 from digest.errors import ConfigError, OutputError, StoreError
-from digest.secret import VARIABLE
 from digest.store.backup import Inventory, copy_out, look_into, refuse_newer_copy, take_in
 
 _FORMAT = 1

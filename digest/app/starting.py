@@ -425,7 +425,7 @@ def _settings(site: Site, census: Census, place: Place, config: Path) -> Setting
 
 def _posts(settings: Settings, now: datetime, progress: Progress) -> tuple[list[Post], int]:
     """The posts as these settings read them, and how many files give none."""
-    from digest.reading import FileReader
+    from digest.app.reading import FileReader
 
     posts = settings.posts
     source = FolderSource(posts.folder, kind=posts.kind, exclude=posts.exclude, max_bytes=int(posts.max_bytes))
