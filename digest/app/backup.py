@@ -19,13 +19,15 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 from msgspec.structs import asdict
 
 import digest
+from digest.app.moment import moment, time_option
 from digest.app.secret import VARIABLE
-from digest.config import Settings
+from digest.config import Settings, load
 from digest.errors import ConfigError, OutputError, StoreError
 from digest.store.backup import Inventory, copy_out, look_into, refuse_newer_copy, take_in
 
@@ -347,3 +349,20 @@ def _sync(folder: Path) -> None:
 
 def _words(error: OSError) -> str:
     return (error.strerror or str(error)).lower()
+
+
+def save_backup(config: Path, path: Path) -> BackupReport:
+    """``digest backup``, beside any run. Raises ConfigError, StoreError, OutputError."""
+    settings = load(config, os.environ)
+    return back_up(settings, path, os.environ, moment(None, settings.site.timezone).now)
+
+
+def restore_backup(
+    config: Path, path: Path, *, force: bool, sent_until: str | None, nothing_sent: bool
+) -> tuple[RestoreReport, ZoneInfo]:
+    """``digest restore``; the report and the site's zone. Raises ConfigError, StoreError."""
+    settings = load(config, os.environ)
+    zone = settings.site.timezone
+    now = moment(None, zone).now
+    until = None if nothing_sent else time_option("--sent-until", sent_until, zone) if sent_until else now
+    return restore(settings, path, os.environ, now, sent_until=until, force=force), zone

@@ -19,7 +19,11 @@ from msgspec.structs import fields, replace
 
 from digest.app.assembly import App, opened, smtp_transport
 from digest.app.moment import moment
+from digest.app.publishing import publish_feeds
+from digest.app.running import collect
 from digest.app.secret import VARIABLE
+from digest.app.sending import message_for
+from digest.app.showing import preview_edition
 from digest.config import Settings, load
 from digest.config.loading import TOKEN_VARIABLE
 from digest.errors import ConfigError, ProbeError, StoreError
@@ -152,7 +156,7 @@ class _Checkup:
     def _posts(self, app: App) -> Iterable[Finding]:
         from digest.jobs.check_local import judge_posts
 
-        return judge_posts(app.collect())
+        return judge_posts(collect(app))
 
     def _templates(self, app: App) -> Iterable[Finding]:
         from digest.jobs.check_templates import judge_templates, make_trials
@@ -171,13 +175,13 @@ class _Checkup:
         from digest.jobs.check_feeds import ReadBack, judge_feeds
 
         read = ReadBack(base=app.feed_options().base)
-        return judge_feeds(read, app.publish_feeds(read))
+        return judge_feeds(read, publish_feeds(app, read))
 
     def _budget(self, name: str) -> Iterable[Finding]:
         from digest.jobs.check_mail import judge_budget
 
         def judged(app: App) -> Iterable[Finding]:
-            return [judge_budget(app.preview(name), self._settings.site.timezone)]
+            return [judge_budget(preview_edition(app, name), self._settings.site.timezone)]
 
         return self._needs_store(f"digest {name}", judged)()
 
@@ -186,8 +190,8 @@ class _Checkup:
 
         if not self._settings.subscriptions.enabled:
             return [skipped("List-Unsubscribe", "nobody can subscribe (subscriptions.enabled)")]
-        saved = app.preview(next(iter(self._settings.digests))).saved
-        return judge_headers(app.message_for(_nobody(), saved, signs=self._keys_fault is None))
+        saved = preview_edition(app, next(iter(self._settings.digests))).saved
+        return judge_headers(message_for(app, _nobody(), saved, signs=self._keys_fault is None))
 
     def _signatures(self) -> Finding:
         if self._settings.mail.dkim is None:

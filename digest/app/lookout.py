@@ -240,3 +240,24 @@ def _existing(place: Path) -> Path:
         if each.exists():
             return each
     raise OutputError(str(place), "no folder above it exists")
+
+
+def lookout_of(settings: Settings) -> Lookout:
+    """Whoever tells the operator. Opens nothing until there is something to tell."""
+    from digest.app.assembly import signer_of, transport_of
+    from digest.languages import CatalogueLanguage
+    from digest.templates import FolderTemplates
+
+    language = CatalogueLanguage(str(settings.site.language))
+
+    def sign(message: bytes) -> bytes:
+        signer = signer_of(settings)
+        return message if signer is None else signer.sign(message)
+
+    return Lookout(
+        settings,
+        transport=lambda: transport_of(settings),
+        templates=lambda: FolderTemplates(language, settings.templates),
+        language=lambda: language,
+        sign=sign,
+    )

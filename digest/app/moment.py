@@ -1,8 +1,10 @@
-"""The present, asked for once at the door."""
+"""The present, asked for once at the door, and clocks that go on from there."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
@@ -11,6 +13,9 @@ from digest.errors import ConfigError
 
 LAST_YEAR = 9000
 """Latest year of ``--as-of``: what is reckoned from it stays far from the end of all dates."""
+
+_CLOCK_KEEPS = 20.0
+"""Seconds for which a database's clock is taken to go on as this machine's does."""
 
 
 class Moment(Struct, frozen=True, kw_only=True):
@@ -40,3 +45,32 @@ def time_option(option: str, text: str, zone: ZoneInfo) -> datetime:
     if then.tzinfo is None:
         then = then.replace(tzinfo=zone)
     return then.astimezone(UTC).replace(microsecond=0)
+
+
+def uptime() -> float:
+    """Seconds that never go back and go on while the machine sleeps, where the system counts them so."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
+
+
+def clock_of(when: Moment, ask: Callable[[datetime], datetime]) -> Callable[[], datetime]:
+    """The time that the run stands for, going on while it lasts, also while the machine sleeps; a clock that is
+    set meanwhile changes nothing. Where several machines work on one database, its own clock (``ask``, given what this
+    machine takes for the time), unless the run stands for another time than the present."""
+    is_present = when.now == when.wall
+    began = uptime()
+    anchor = datetime.now(UTC) if is_present else when.now
+
+    def steady() -> datetime:
+        return anchor + timedelta(seconds=uptime() - began)
+
+    ahead, asked_at = timedelta(0), float("-inf")
+
+    def agreed() -> datetime:
+        """The store's clock is asked now and then, not for every message: leases last far longer."""
+        nonlocal ahead, asked_at
+        if uptime() - asked_at > _CLOCK_KEEPS:
+            ours = steady()
+            ahead, asked_at = ask(ours) - ours, uptime()
+        return (steady() + ahead).replace(microsecond=0)
+
+    return agreed if is_present else lambda: steady().replace(microsecond=0)

@@ -1,14 +1,20 @@
-"""The secret that signs links: from the environment, else from a file that is made at first use."""
+"""The secret that signs links: from the environment, else from a file that is made at first use. And every secret
+there is, so that no log says one."""
 
 from __future__ import annotations
 
 import os
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from digest.errors import ConfigError
 from digest.subscribers.tokens import Keyring, new_keyring_text, parse_keyring
+
+if TYPE_CHECKING:
+    from digest.config import Settings
 
 VARIABLE = "DIGEST_SECRET"
 
@@ -63,3 +69,21 @@ def _parsed(text: str, subject: str) -> Keyring:
 
 def _words(error: Exception) -> str:
     return (error.strerror or "unknown reason").lower() if isinstance(error, OSError) else "it is not text"
+
+
+def secrets_of(settings: Settings) -> tuple[str, ...]:
+    """What no log may hold, as far as it can be read."""
+    from urllib.parse import unquote, urlsplit
+
+    from digest.config import password, watch_token
+    from digest.config.loading import TOKEN_VARIABLE
+
+    found = [os.environ.get(VARIABLE), os.environ.get(TOKEN_VARIABLE), urlsplit(settings.store.url).password]
+    found += [unquote(word) for word in found[-1:] if word]
+    with suppress(ConfigError):
+        found.append(password(settings.mail, os.environ))
+    with suppress(ConfigError):
+        found.append(watch_token(settings.watch, os.environ))
+    with suppress(OSError, UnicodeError):
+        found.append(settings.subscriptions.secret_file.read_text(encoding="utf-8").strip())
+    return tuple(secret for secret in found if secret)

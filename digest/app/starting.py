@@ -16,11 +16,13 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
+from zoneinfo import ZoneInfo
 
 import yaml
 from msgspec import Struct
 from msgspec.structs import replace
 
+from digest.app.moment import moment
 from digest.config import Settings
 from digest.config.checks import check_posts
 from digest.config.loading import parse
@@ -563,3 +565,9 @@ def _spoken(posts: Sequence[Post]) -> str:
         if sum(pattern.search(title) is not None for title in titles) * 3 > len(titles):
             return language
     return "en"
+
+
+def draft_configuration(site: Path, config: Path, progress: Progress = silent) -> Draft:
+    """``digest init``: a configuration at ``config`` for the site in a folder; nothing is written. Raises SourceError,
+    ConfigError."""
+    return draft(site, config, now=moment(None, ZoneInfo("UTC")).now, progress=progress)

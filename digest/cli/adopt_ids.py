@@ -19,7 +19,7 @@ def command(feed: Path, config: Path, category: str | None, moved_from: str | No
 
     Before the first run, for example: digest adopt-ids _site/feed.xml
     """
-    from digest.app.assembly import adopt_feed
+    from digest.app.adopt import adopt_feed
 
     report = adopt_feed(config, feed, category, moved_from)
     click.echo(f"{report.adopted} ids adopted" + (f", feed id {report.feed_id}" if report.feed_id else ""))

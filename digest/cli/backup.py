@@ -19,10 +19,10 @@ def command(file: str, config: Path, check: bool) -> int:
 
     For example: digest backup /backups/
     """
-    from digest.app.assembly import check_backup, save_backup
+    from digest.app.backup import inspect, save_backup
 
     if check:
-        manifest = check_backup(Path(file))
+        manifest = inspect(Path(file))
         click.echo(f"{file} is whole: made {manifest.made_at:%Y-%m-%d %H:%M} UTC, {counted(manifest.counts)}")
         return 0
     if file.endswith("/") and not Path(file).is_dir():  # a path forgets its last slash, and each would replace the last

@@ -22,7 +22,7 @@ def command(config: Path, once: bool, resume: tuple[str, str] | None) -> int:
 
     For example: digest deliver --once --resume daily 2026-11-24
     """
-    from digest.app.assembly import work
+    from digest.app.sending import work
 
     say = _echo if once else _logged()
     stopped = threading.Event()

@@ -19,10 +19,11 @@ def command(config: Path) -> int:
 
     For example: digest dkim
     """
-    from digest.app.assembly import reading
+    from digest.app.assembly import opened_beside
+    from digest.app.sending import dkim_records
 
-    with reading(config) as app:
-        records = app.dkim_records()
+    with opened_beside(config) as app:
+        records = dkim_records(app)
     for name, text in records.items():
         pieces = " ".join(f'"{text[start : start + _PIECE]}"' for start in range(0, len(text), _PIECE))
         click.echo(f"{name}. IN TXT ({pieces})")

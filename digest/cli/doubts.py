@@ -33,10 +33,11 @@ def list_(as_json: bool, config: Path) -> int:
 
     For example: digest doubts list --json
     """
-    from digest.app.assembly import reading
+    from digest.app.assembly import opened_beside
+    from digest.app.sending import doubts
 
-    with reading(config) as app:
-        found = app.doubts.all()
+    with opened_beside(config) as app:
+        found = doubts(app).all()
         zone = app.settings.site.timezone
     for each in found:
         name = " ".join(part for part in (each.digest, each.category, each.period) if part)
@@ -70,10 +71,11 @@ def sent(digest: str, period: str, address: str | None, config: Path) -> int:
 
     For example: digest doubts sent daily 2026-11-24
     """
-    from digest.app.assembly import reading
+    from digest.app.assembly import opened_beside
+    from digest.app.sending import doubts
 
-    with reading(config) as app:
-        settled = app.doubts.sent(digest, period, address)
+    with opened_beside(config) as app:
+        settled = doubts(app).sent(digest, period, address)
     click.echo(f"{digest} {period}: {settled.changed} taken as sent")
     return 0
 
@@ -88,10 +90,11 @@ def resend(digest: str, period: str, address: str | None, config: Path) -> int:
 
     For example: digest doubts resend daily 2026-11-24 --address reader@example.com
     """
-    from digest.app.assembly import reading
+    from digest.app.assembly import opened_beside
+    from digest.app.sending import doubts
 
-    with reading(config) as app:
-        settled = app.doubts.resend(digest, period, address)
+    with opened_beside(config) as app:
+        settled = doubts(app).resend(digest, period, address)
     click.echo(f"{digest} {period}: {settled.changed} queued again" + _late(settled))
     return 1 if settled.late else 0
 

@@ -45,10 +45,11 @@ def list_editions(config: Path, digest: str | None, own: Path | None, as_json: b
 
     For example: digest editions list daily
     """
-    from digest.app.assembly import reading
+    from digest.app.asking import editions_of
+    from digest.app.assembly import opened_beside
 
-    with reading(own or config) as app:
-        found = app.editions_of(digest)
+    with opened_beside(own or config) as app:
+        found = editions_of(app, digest)
         zone = app.settings.site.timezone
     if as_json:
         rows = [
@@ -86,12 +87,14 @@ def show(config: Path, digest: str, period: str, own: Path | None, reasons: bool
 
     For example: digest editions show daily 2026-11-24 --reasons
     """
-    from digest.app.assembly import reading
+    from digest.app.asking import edition_of
+    from digest.app.assembly import opened_beside
+    from digest.app.showing import mail_of
     from digest.jobs.back_issues import issue_to_json
 
-    with reading(own or config) as app:
-        issue = app.edition_of(digest, period)
-        text = app.mail_of(issue).text
+    with opened_beside(own or config) as app:
+        issue = edition_of(app, digest, period)
+        text = mail_of(app, issue).text
     if as_json:
         click.echo(issue_to_json(issue, text), nl=False)
     elif reasons:
@@ -115,12 +118,14 @@ def export(config: Path, digest: str, period: str, own: Path | None, folder: Pat
 
     For example: digest editions export daily latest --to /tmp --format eml
     """
-    from digest.app.assembly import reading
+    from digest.app.asking import edition_of
+    from digest.app.assembly import opened_beside
+    from digest.app.showing import mail_of
     from digest.jobs.back_issues import files_of_issue
 
-    with reading(own or config) as app:
-        issue = app.edition_of(digest, period)
-        files = files_of_issue(issue, app.mail_of(issue))
+    with opened_beside(own or config) as app:
+        issue = edition_of(app, digest, period)
+        files = files_of_issue(issue, mail_of(app, issue))
     for ending in formats or FORMATS:
         path = folder / f"{issue.saved.digest}-{issue.saved.period}.{ending}"
         write_file(path, files[ending], "name another folder with --to")
@@ -138,10 +143,11 @@ def cancel(config: Path, digest: str, period: str, own: Path | None) -> int:
 
     For example: digest editions cancel daily 2026-11-24
     """
-    from digest.app.assembly import reading
+    from digest.app.assembly import opened_beside
+    from digest.app.sending import cancel_edition
 
-    with reading(own or config) as app:
-        spared = app.cancel(digest, period)
+    with opened_beside(own or config) as app:
+        spared = cancel_edition(app, digest, period)
     click.echo(f"{digest} {period}: cancelled, {_count(spared, 'mail')} not sent")
     return 0
 
@@ -169,7 +175,7 @@ def backfill(
 
     For example: digest editions backfill --from 2026-11-01 --to 2026-11-20
     """
-    from digest.app.assembly import make_up
+    from digest.app.publishing import make_up
     from digest.cli.progress import terminal_progress
 
     days: tuple[date, date] = (first.date(), last.date())

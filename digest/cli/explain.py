@@ -39,19 +39,20 @@ def command(
 
     For example: digest explain 2026-11-24-title.md; digest explain --subscriber ann@example.com --date 2026-11-24
     """
-    from digest.app.assembly import reading
+    from digest.app.asking import explain_post, explain_reader
+    from digest.app.assembly import opened_beside
     from digest.inquiry import Candidates
 
     if (post is None) == (subscriber is None):
         raise click.UsageError("name a post, or --subscriber ADDRESS", context)
     if date is not None and subscriber is None:
         raise click.UsageError("--date goes with --subscriber", context)
-    with reading(config) as app:
+    with opened_beside(config) as app:
         zone = app.settings.site.timezone
         found = (
-            app.explain_post(post or "", digest)
+            explain_post(app, post or "", digest)
             if subscriber is None
-            else app.explain_reader(subscriber, digest, _checked(date))
+            else explain_reader(app, subscriber, digest, _checked(date))
         )
     if isinstance(found, Candidates):
         return _candidates(found, zone, post or "", as_json=as_json)

@@ -29,8 +29,7 @@ def command(site: Path, config: Path, force: bool, dry_run: bool, to_stdout: boo
 
     For example: digest init ../my-site
     """
-    from digest.app.assembly import draft_configuration
-    from digest.app.starting import refuse_taken, write
+    from digest.app.starting import draft_configuration, refuse_taken, write
     from digest.cli.progress import terminal_progress
 
     writes = not (dry_run or to_stdout)

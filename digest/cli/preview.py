@@ -48,7 +48,7 @@ def command(
 
     For example: digest preview --digest daily --to you@example.com
     """
-    from digest.app.assembly import preview
+    from digest.app.showing import preview
     from digest.cli.progress import terminal_progress
 
     with terminal_progress(enabled=not as_json) as progress:

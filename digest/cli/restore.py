@@ -24,7 +24,7 @@ def command(file: Path, config: Path, force: bool, sent_until: str | None, nothi
 
     For example: digest restore /backups/digest-20261124T030000Z.tar.gz
     """
-    from digest.app.assembly import restore_backup
+    from digest.app.backup import restore_backup
     from digest.cli.backup import counted
 
     if nothing_sent and sent_until is not None:

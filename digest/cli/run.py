@@ -24,7 +24,7 @@ def command(config: Path, as_of: str | None, only: str | None, dry_run: bool, as
     """
     if not (only or dry_run or verbose) and _is_quiet(config, as_of, as_json=as_json):
         return 0
-    from digest.app.assembly import run_once
+    from digest.app.running import run_once
     from digest.cli.progress import terminal_progress
     from digest.cli.report import print_report, report_lines, report_to_json
     from digest.jobs.run import Step

@@ -15,7 +15,7 @@ from starlette.applications import Starlette
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute
 
-from digest.app.assembly import Service
+from digest.app.service import Service
 from digest.config import Settings
 from digest.errors import StoreError
 from digest.web import Site, create_app

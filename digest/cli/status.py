@@ -14,7 +14,7 @@ from digest.cli import config_option
 
 if TYPE_CHECKING:
     from digest.alarms.watching import EditionMail, KeptAlarm, RunRow
-    from digest.app.assembly import Status
+    from digest.app.asking import Status
 
 _RUNS = 5
 _EDITIONS = 5
@@ -29,7 +29,7 @@ def command(config: Path, as_json: bool) -> int:
 
     For example: digest status --json
     """
-    from digest.app.assembly import status_of
+    from digest.app.asking import status_of
 
     status = status_of(config)
     if as_json:

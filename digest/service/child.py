@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from digest.errors import DigestError
 
 if TYPE_CHECKING:
-    from digest.app.assembly import RunOrder
+    from digest.app.running import RunOrder
     from digest.config import Settings
     from digest.jobs.run import RunReport
 
@@ -123,7 +123,8 @@ def main() -> None:
     settings, order = pickle.load(sys.stdin.buffer)  # noqa: S301 - from our own process
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever prints does not print into the answer
-    from digest.app.assembly import run_order, secrets_of
+    from digest.app.running import run_order
+    from digest.app.secret import secrets_of
     from digest.cli.report import report_to_json
     from digest.service import logs
 

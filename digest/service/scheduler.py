@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
-from digest.app.assembly import RunOrder
+from digest.app.running import RunOrder
 from digest.errors import AlreadyRunning, DigestError, StoreError
 from digest.jobs.run import RunReport
 from digest.period import Every, Rule, is_time, next_moment

@@ -30,7 +30,10 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from digest.app.assembly import RunOrder, Service, secrets_of, service, uptime
+from digest.app.moment import uptime
+from digest.app.running import RunOrder
+from digest.app.secret import secrets_of
+from digest.app.service import Service, service
 from digest.errors import ConfigError, DigestError, StoreError
 from digest.service import logs
 from digest.service.child import run_in_child

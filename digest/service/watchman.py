@@ -23,7 +23,7 @@ from digest.jobs.watch import RunEnd
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
-    from digest.app.assembly import Service
+    from digest.app.service import Service
     from digest.jobs.run import RunReport
     from digest.service.scheduler import Scheduler
     from digest.web.metrics import Live

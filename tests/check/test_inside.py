@@ -11,6 +11,8 @@ from click.testing import CliRunner, Result
 from scripted_smtp import serving
 
 from digest.app.check import Wanted, check_up
+from digest.app.running import collect
+from digest.app.showing import preview_edition
 from digest.cli.check import command
 from digest.errors import ConfigError
 from digest.jobs.check import CheckReport, Finding
@@ -120,8 +122,8 @@ def test_budget(size: int, verdict: str, tmp_path: Path, empty_sqlite: Path) -> 
 
 def _preview(world: World):
     world.news("first")
-    world.app().collect()
-    return world.app().preview("daily")
+    collect(world.app())
+    return preview_edition(world.app(), "daily")
 
 
 # ------------------------------------------------------------------ joining

@@ -6,6 +6,8 @@ from datetime import timedelta
 
 import pytest
 
+from digest.app.asking import explain_post
+from digest.app.running import collect
 from digest.errors import ConfigError, StoreError
 from digest.inquiry import Candidates
 from digest.jobs.explain import Explanation, Fact, in_words
@@ -13,7 +15,7 @@ from tests.subscribers.reader_world import CONFIG, World, opened
 
 
 def explain(world: World, words: str, digest: str | None = "daily") -> Explanation:
-    found = world.app().explain_post(words, digest)
+    found = explain_post(world.app(), words, digest)
     assert isinstance(found, Explanation)
     return found
 
@@ -117,7 +119,7 @@ def test_categories_and_missed_editions(quick: World) -> None:
 def test_a_digest_that_has_not_begun(quick: World) -> None:
     """And a date that is still to come is a matter of the file: no post yet."""
     quick.news("first")
-    quick.app().collect()
+    collect(quick.app())
     assert "it has not begun" in facts(quick, "first.md")["not-begun"].says
 
 
@@ -149,7 +151,7 @@ def test_words_that_mean_several_or_nothing(quick: World) -> None:
     quick.news("one", title="沪指收涨 100%")
     quick.news("two", title="沪指收涨 100分")
     quick.run()
-    both = quick.app().explain_post("沪指", None)
+    both = explain_post(quick.app(), "沪指", None)
     assert isinstance(both, Candidates)
     assert len(both.posts) == 2
     one = explain(quick, "100%")
@@ -158,9 +160,9 @@ def test_words_that_mean_several_or_nothing(quick: World) -> None:
         assert explain(quick, words).subject == one.subject
     for nothing in ("nothing", "", "__", "a\\b"):
         with pytest.raises(StoreError, match="no post is known by that"):
-            quick.app().explain_post(nothing, None)
+            explain_post(quick.app(), nothing, None)
     with pytest.raises(ConfigError, match="there is no digest 'weekly'"):
-        quick.app().explain_post("100%", "weekly")
+        explain_post(quick.app(), "100%", "weekly")
 
 
 def test_editions_of_some_categories_are_named(quick: World) -> None:

@@ -6,6 +6,7 @@ from datetime import date, datetime, timedelta
 
 import pytest
 
+from digest.app.asking import explain_reader
 from digest.inquiry import Omission
 from digest.jobs.explain import Fact
 from digest.models import Reply
@@ -16,7 +17,7 @@ ANN = "ann@example.org"
 
 
 def explain(world: World, address: str = ANN, digest: str | None = "daily", day: str | None = None) -> list[Fact]:
-    return list(world.app().explain_reader(address, digest, day).facts)
+    return list(explain_reader(world.app(), address, digest, day).facts)
 
 
 def codes(world: World, address: str = ANN, digest: str | None = "daily", day: str | None = None) -> dict[str, str]:

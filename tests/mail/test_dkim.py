@@ -25,6 +25,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scripted_smtp import serving as smtp_serving
 
+from digest.app.asking import edition_of
+from digest.app.sending import dkim_records
+from digest.app.showing import mail_of
 from digest.errors import ConfigError
 from digest.mail.dkim import OVERSIGNED, SIGNED, Signer, relaxed_body, relaxed_field
 from digest.mail.smtp import SmtpTransport
@@ -279,7 +282,7 @@ def test_every_mail_is_signed(signing: World) -> None:
     signing.later(days=1)
     signing.news("more")
     signing.run()
-    records = signing.app().dkim_records()
+    records = dkim_records(signing.app())
     mails = [path.read_bytes() for path in (signing.folder / "var/outbox").glob("*.eml")]
     assert len(mails) >= 5
     for mail in mails:
@@ -289,7 +292,7 @@ def test_every_mail_is_signed(signing: World) -> None:
 
 def test_it_holds_on_the_wire(signing: World) -> None:
     """Over SMTP, dots and all."""
-    signer = signing.app()._signer
+    signer = signing.app().signer
     assert signer is not None
     signed = signer.sign(MESSAGE)
     with smtp_serving() as server:
@@ -315,7 +318,7 @@ def test_without_its_key_mail_waits(signing: World) -> None:
     report = signing.run()
     assert "everybody may read this key" in str(report)
     assert signing.new_mails() == []
-    assert signing.app().mail_of(signing.app().edition_of("daily", "latest")).text
+    assert mail_of(signing.app(), edition_of(signing.app(), "daily", "latest")).text
     (signing.folder / "r.pem").chmod(0o600)
     signing.run()
     assert len(signing.new_mails()) == 1
@@ -333,7 +336,7 @@ def test_the_dns_records_are_printed(signing: World, capsys: pytest.CaptureFixtu
     assert [line.partition(" ")[0] for line in lines] == [
         f"{each}._domainkey.news.example.com." for each in ("s1", "e1")
     ]
-    for line, record in zip(lines, signing.app().dkim_records().values(), strict=True):
+    for line, record in zip(lines, dkim_records(signing.app()).values(), strict=True):
         pieces = re.findall(r'"([^"]*)"', line)
         assert "".join(pieces) == record
         assert max(map(len, pieces)) < 256

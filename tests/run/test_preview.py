@@ -15,7 +15,8 @@ import lxml.html
 import pytest
 from click.testing import CliRunner
 
-from digest.app.assembly import App, Moment
+from digest.app.assembly import App
+from digest.app.moment import Moment
 from digest.cli.preview import can_show, command
 from digest.cli.subscribers import command as people
 from digest.config import load

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from digest.app.assembly import run_once
 from digest.app.quiet import ENDING, Quiet, last_look, settled_database, still_quiet
+from digest.app.running import run_once
 from digest.cli.report import report_lines, report_to_json
 from digest.jobs.rest import quiet_until
 from digest.period import daily

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from digest.app.assembly import RunOrder
+from digest.app.running import RunOrder
 from digest.jobs.run import RunReport
 from digest.service.scheduler import Job, Scheduler
 from digest.store import SqlStore, open_store

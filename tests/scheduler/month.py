@@ -15,7 +15,10 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from digest.app.assembly import App, Moment, RunOrder
+from digest.app.assembly import App
+from digest.app.moment import Moment
+from digest.app.running import RunOrder, run_steps
+from digest.app.sending import deliver
 from digest.cli.report import report_to_json
 from digest.config import Settings, load
 from digest.edition.contents import edition_from_json
@@ -238,7 +241,7 @@ class Month:
 
     def _run(self, store: SqlStore, order: RunOrder | None) -> RunReport:
         with store.exclusive("digest run"):
-            report = self._app(store).run(None, report_to_json, order=order)
+            report = run_steps(self._app(store), None, report_to_json, order=order)
         self._note()
         self.runs += 1
         assert not report.failures, report.failures
@@ -246,7 +249,7 @@ class Month:
 
     def _send(self, store: SqlStore) -> None:
         try:
-            report = self._app(store).deliver()
+            report = deliver(self._app(store))
         finally:
             self._note()
         odd = [line for line in report.failures if "doubt" not in line and "expired" not in line]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from digest.app.assembly import RunOrder
+from digest.app.running import RunOrder
 from digest.config import Settings, load
 from digest.errors import AlreadyRunning
 from digest.service import child
@@ -95,7 +95,7 @@ def test_a_run_ends_when_the_service_does(settings: Settings, monkeypatch: pytes
 def test_a_run_that_is_told_to_stop_says_so(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """SIGTERM ends it between two steps, as Ctrl-C ends digest run."""
     boot = child._BOOT.replace(
-        "main()", "import digest.app.assembly, time; digest.app.assembly.run_order = lambda *_: time.sleep(60); main()"
+        "main()", "import digest.app.running as running, time; running.run_order = lambda *_: time.sleep(60); main()"
     )
     monkeypatch.setattr(child, "_BOOT", boot)
     monkeypatch.setattr(child, "_SLICE", 2.0)

@@ -10,9 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from digest.app import assembly as module
-from digest.app.assembly import App, Moment
-from digest.app.moment import moment
+from digest.app import moment as module
+from digest.app import sending
+from digest.app.assembly import App
+from digest.app.moment import Moment, moment
+from digest.app.running import RunOrder, run_steps
+from digest.app.sending import deliver
 from digest.cli.report import report_to_json
 from digest.config import load
 from digest.jobs.progress import silent
@@ -33,7 +36,7 @@ def site(tmp_path: Path) -> Path:
 def ready(site: Path, store: SqlStore, when: Moment) -> App:
     """An application whose first edition is frozen, and not sent."""
     app = App(load(site / "config.yaml", {}), store, when, dry_run=False, progress=silent)
-    app.run(None, report_to_json, order=module.RunOrder())
+    run_steps(app, None, report_to_json, order=RunOrder())
     return app
 
 
@@ -54,7 +57,7 @@ def test_a_worker_goes_by_the_databases_clock(site: Path, postgres_url: str, mon
         app = App(
             load(site / "config.yaml", {}), store, Moment(now=behind, wall=behind), dry_run=False, progress=silent
         )
-        assert app.deliver().sent == 1
+        assert deliver(app).sent == 1
 
 
 def test_a_run_that_stands_for_another_time_asks_no_database(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,7 +66,7 @@ def test_a_run_that_stands_for_another_time_asks_no_database(site: Path, monkeyp
     with open_store(f"sqlite:///{site}/digest.db") as store:
         then = datetime.now(UTC).replace(microsecond=0) + timedelta(days=1)
         app = ready(site, store, Moment(now=then, wall=then - timedelta(days=1)))
-        assert app.deliver().sent == 1
+        assert deliver(app).sent == 1
 
 
 def test_a_run_waits_for_a_database_that_is_a_little_behind(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,8 +77,8 @@ def test_a_run_waits_for_a_database_that_is_a_little_behind(site: Path, monkeypa
         slow = app.when.now - timedelta(seconds=3)
         monkeypatch.setattr(SqlStore, "clock", lambda self, now: slow + timedelta(seconds=sum(waited)))
         monkeypatch.setattr(module, "uptime", lambda: sum(waited, 0.0))
-        monkeypatch.setattr(module.time, "sleep", waited.append)
-        assert app.deliver().sent == 1
+        monkeypatch.setattr(sending.time, "sleep", waited.append)
+        assert deliver(app).sent == 1
     assert waited == [3.0]
 
 
@@ -86,7 +89,7 @@ def test_a_clock_that_is_set_during_a_run_changes_nothing(
     """Leases and hours are measured by seconds that pass, from the moment the work began."""
     with open_store(f"sqlite:///{site}/digest.db") as store:
         app = App(load(site / "config.yaml", {}), store, moment(None, ZoneInfo("UTC")), dry_run=False, progress=silent)
-        clock = app._clock()
+        clock = app.clock()
         before = clock()
 
         class Jumped(datetime):

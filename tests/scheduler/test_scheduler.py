@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from digest.app.assembly import RunOrder
+from digest.app.running import RunOrder
 from digest.config import load
 from digest.errors import AlreadyRunning, SourceError, StoreError
 from digest.jobs.run import RunReport

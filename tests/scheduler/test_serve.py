@@ -296,7 +296,7 @@ def sign_up(served: Served, port: int) -> None:
     from datetime import UTC, datetime, timedelta
     from urllib.parse import urlencode
 
-    from digest.app.assembly import service
+    from digest.app.service import service
 
     with service(served.folder / "config.yaml") as running:
         stamp = running.readership.desk.stamp(datetime.now(UTC) - timedelta(seconds=30))
@@ -339,15 +339,15 @@ def test_mail_waits_for_a_store_that_is_gone(
     from digest.service import serving as module
 
     write_site(tmp_path)
-    asked: list[module.Serving] = []
+    asked: list[App] = []
 
-    def gone(self: App, **_: object) -> None:
-        asked.append(self)  # type: ignore[arg-type]
+    def gone(app: App, **_: object) -> None:
+        asked.append(app)
         if len(asked) == 3:
             signal.raise_signal(signal.SIGTERM)
         raise StoreError("digest.db", "disk I/O error")
 
-    monkeypatch.setattr(App, "deliver", gone)
+    monkeypatch.setattr("digest.app.service.deliver", gone)
     monkeypatch.setattr(module, "_STORE_RETRIES", (0.01,))
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
     try:

@@ -13,8 +13,11 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from digest.app.assembly import App, Moment
+from digest.app.assembly import App
+from digest.app.moment import Moment
 from digest.app.readership import Readership
+from digest.app.running import run_steps
+from digest.app.sending import deliver
 from digest.cli.report import report_to_json
 from digest.config import load
 from digest.jobs.people import People
@@ -123,12 +126,12 @@ class World:
         """Let sign-ups be looked at and send what waits: the mails that are new in the outbox."""
         app = self.app()
         app.readership.desk.handle(self.now)
-        app.deliver()
+        deliver(app)
         return self.new_mails()
 
     def run(self) -> RunReport:
         """A whole ``digest run``."""
-        return self.app().run(None, report_to_json)
+        return run_steps(self.app(), None, report_to_json)
 
     def news(self, name: str, category: str = "macro", title: str = "央行开展逆回购操作") -> None:
         """A post that appears now, and tells a story of its own."""

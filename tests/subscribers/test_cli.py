@@ -118,7 +118,7 @@ def test_bounces_are_read_from_a_pipe(run: Commands, tmp_path: Path) -> None:
 def test_our_own_fault_is_a_warning(run: Commands, tmp_path: Path) -> None:
     """A refusal for policy is told, with the address masked."""
     run.said("subscribers", "add", "ann@example.org")
-    from digest.app.assembly import service
+    from digest.app.service import service
 
     with service(run.site.folder / "config.yaml") as running:
         running.send_waiting()

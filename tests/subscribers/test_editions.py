@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from digest.app.publishing import make_editions
+from digest.app.running import collect
+from digest.app.sending import composer, deliver
 from digest.jobs.people import Proof
 from digest.jobs.subscribe import Opened
 from digest.models import DeliveryState
@@ -63,14 +66,14 @@ def test_who_leaves_after_the_freeze_gets_nothing(world: World) -> None:
     world.now = MORNING
     world.news("news")
     app = world.app()
-    app.collect()
-    app._make_editions()
+    collect(app)
+    make_editions(app)
     world.people.remove("leaves@example.org", world.now)
     world.people.suppress("suppressed@example.org", "", world.now)
     pause = Wishes(paused_until=date(2026, 12, 1))
     world.desk.change(token(world.manage_link("pauses@example.org")), pause, (Choice(digest="daily"),), world.now)
     world.people.erase("erased@example.org", world.now)
-    report = world.app().deliver()
+    report = deliver(world.app())
     assert to(world.new_mails()) == ["stays@example.org"]
     assert report.skipped == 3
     assert world.store.counts()[DeliveryState.SKIPPED] == 4
@@ -136,7 +139,7 @@ def test_a_weekly_digest_goes_to_both_kinds_of_readers(quick: World) -> None:
     quick.settings = load(quick.folder / "config.yaml", {"DIGEST_STORE": quick.settings.store.url})
     admit(quick, "a@example.org", wishes=Wishes(frequency=Frequency.WEEKLY))
     assert [each.address for each in quick.readership.readers("daily", (), quick.now)] == ["a@example.org"]
-    assert [plan.name for plan in quick.app()._all_plans()] == ["daily", "evening"]
+    assert [plan.name for plan in quick.app().plans()] == ["daily", "evening"]
 
 
 def test_own_hour_and_zone(world: World) -> None:
@@ -154,7 +157,7 @@ def test_own_hour_and_zone(world: World) -> None:
         (0.1, ["tomorrow@example.org"]),
     ):
         world.later(hours=hours)
-        world.app().deliver()
+        deliver(world.app())
         assert to(world.new_mails()) == expected
     assert world.store.counts()[DeliveryState.EXPIRED] == 0
 
@@ -167,7 +170,7 @@ def test_mail_that_waited_too_long_expires(world: World) -> None:
     world.later(hours=18, minutes=50)
     assert world.store.expire(world.now) == 0
     world.later(minutes=20)
-    world.app().deliver()
+    deliver(world.app())
     assert world.new_mails() == []
     assert world.store.counts()[DeliveryState.EXPIRED] == 1
 
@@ -209,10 +212,10 @@ def test_the_envelope_names_the_delivery(world: World) -> None:
     world.now = MORNING
     world.news("news")
     app = world.app()
-    app.collect()
-    app._make_editions()
+    collect(app)
+    make_editions(app)
     (row,) = world.store.claim(world.now, 1, timedelta(minutes=2))
-    envelope = app._composer()(row, world.store.edition_by_key(row.edition_key)).envelope_from
+    envelope = composer(app)(row, world.store.edition_by_key(row.edition_key)).envelope_from
     local, _, domain = envelope.partition("@")
     assert local == f"b+{row.token}"
     assert domain == "bounces.example.com"
@@ -279,7 +282,7 @@ def test_notices_do_not_show_in_reports(quick: World) -> None:
     quick.ask()
     app = quick.app()
     app.readership.desk.handle(quick.now)
-    report = app.deliver()
+    report = deliver(app)
     assert report.sent == 1
     assert report.finished == ()
 
@@ -316,7 +319,9 @@ def test_memory_does_not_grow_with_the_list(quick: World) -> None:
         from digest.jobs.editions import _recipients
 
         slot = Slot(period=frozen.period, day=date(2026, 11, 24), at=quick.now)
-        recipients = _recipients(app._plans()[0], slot, app._audience(), quick.settings.site.timezone, quick.now)
+        recipients = _recipients(
+            app.configured_plans()[0], slot, app.audience(), quick.settings.site.timezone, quick.now
+        )
         assert quick.store.freeze(frozen, recipients) is not None
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()

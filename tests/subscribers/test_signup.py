@@ -12,6 +12,9 @@ import pytest
 from msgspec.structs import force_setattr
 from sqlalchemy import event
 
+from digest.app.publishing import make_editions
+from digest.app.running import collect
+from digest.app.sending import deliver
 from digest.errors import StoreError
 from digest.jobs.people import Added, Proof
 from digest.jobs.subscribe import Asked, Opened
@@ -297,12 +300,12 @@ def test_suppression_is_looked_up_at_four_places(world: World, place: str) -> No
     world.later(days=1)
     world.news("more")
     app = world.app()
-    app.collect()
-    frozen = app._make_editions()
+    collect(app)
+    frozen = make_editions(app)
     if place == "sending":
         assert any(made.recipients for made in frozen.made)
         world.people.suppress("Ann@EXAMPLE.org", "", world.now)
-    app.deliver()
+    deliver(app)
     assert world.new_mails() == []
     if place == "sending":
         assert world.store.counts()[DeliveryState.SKIPPED] == 1

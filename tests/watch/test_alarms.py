@@ -25,6 +25,7 @@ from digest.alarms.watching import (
     slot_to_judge,
     subject_of,
 )
+from digest.app.running import collect
 from digest.config import load
 from digest.errors import StoreError, TemporaryFailure
 from digest.jobs.watch import Disk, RunEnd, watch
@@ -330,7 +331,7 @@ def habit(world: World, weeks: int) -> None:
                     link=f"http://finance.example.com/{number}.html",
                 )
                 number += 1
-    world.app().collect()
+    collect(world.app())
 
 
 # --------------------------------------------------------- a broken store

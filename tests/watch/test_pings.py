@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from digest.app.assembly import lookout_of
+from digest.app.lookout import lookout_of
 from digest.app.pings import ping
 from digest.config import load
 from digest.errors import StoreError

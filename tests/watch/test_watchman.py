@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from digest.app.assembly import Service, service
+from digest.app.service import Service, service
 from digest.errors import ConfigError, OutputError, StoreError
 from digest.jobs.run import RunReport
 from digest.models import Reply

@@ -9,8 +9,7 @@ from email.message import EmailMessage
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from digest.app.assembly import lookout_of
-from digest.app.lookout import Lookout
+from digest.app.lookout import Lookout, lookout_of
 from tests.subscribers.reader_world import World
 
 CONFIG = """\

@@ -18,7 +18,10 @@ from html import unescape
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
-from digest.app.assembly import App, Moment, Service, service
+from digest.app.assembly import App
+from digest.app.moment import Moment
+from digest.app.running import run_steps
+from digest.app.service import Service, service
 from digest.cli.report import report_to_json
 from digest.cli.site import site_app
 from digest.jobs.progress import silent
@@ -170,7 +173,7 @@ class Served:
         now = datetime(2026, 11, 24, 1, tzinfo=UTC)
         when = Moment(now=now, wall=datetime.now(UTC))
         app = App(self.running.settings, self.running.readership.store, when, dry_run=False, progress=silent)
-        app.run(None, report_to_json)
+        run_steps(app, None, report_to_json)
 
     def state(self) -> str:
         """All tables, as text, once what is sent in the background is written down."""

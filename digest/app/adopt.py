@@ -1,0 +1,44 @@
+"""``digest adopt-ids``."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from digest.app.assembly import opened
+from digest.app.moment import moment
+from digest.config import Settings, load
+from digest.errors import SourceError, StoreError
+
+if TYPE_CHECKING:
+    from digest.jobs.adopt import AdoptReport
+
+
+def adopt_feed(config: Path, feed: Path, category: str | None = None, moved_from: str | None = None) -> AdoptReport:
+    """``digest adopt-ids``: remember the ids of an earlier publisher's feed for posts that are still to come.
+
+    ``category``: it was the feed of that category. ``moved_from``: the site's address then. Raises ConfigError,
+    SourceError (not a feed), StoreError."""
+    from digest.jobs.adopt import adopt
+
+    settings = load(config, os.environ)
+    try:
+        data = feed.read_bytes()
+    except OSError as error:
+        raise SourceError(str(feed), f"cannot be read: {str(error.strerror).lower()}", "name a saved feed") from error
+    with opened(settings, moment(None, settings.site.timezone), dry_run=False) as app:
+        if not app.store.is_importing():
+            raise StoreError(
+                "adopt-ids", "posts were collected before, they have ids of their own already", "start with a new store"
+            )
+        if category is None:
+            return adopt(app.store, data, str(feed), moved=_moved(moved_from, settings))
+        from digest.filenames import assign_stem
+
+        stem = assign_stem(category, ())
+        return adopt(app.store, data, str(feed), kind="category", stem=stem, moved=_moved(moved_from, settings))
+
+
+def _moved(address: str | None, settings: Settings) -> tuple[str, str] | None:
+    return None if address is None else (address, str(settings.site.url))

@@ -1,0 +1,134 @@
+"""What commands ask that change nothing: why a post or a mail is where it is, how things stand, past editions."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from digest.app.lookout import lookout_of
+from digest.app.moment import moment
+from digest.config import load
+from digest.errors import ConfigError, SourceError, StoreError
+from digest.subscribers.subscription import canonical
+
+if TYPE_CHECKING:
+    from digest.app.assembly import App
+    from digest.inquiry import Candidates
+    from digest.jobs.back_issues import Issue
+    from digest.jobs.explain import Explanation, View
+    from digest.jobs.status import Overview
+    from digest.models import EditionRow
+
+
+class Status(Struct, frozen=True, kw_only=True):
+    """What ``digest status`` shows."""
+
+    title: str
+    store: str
+    """Where the store is, without a password."""
+    exists: bool
+    looked_at: datetime | None
+    """When a run last found nothing new at a glance; such runs are not in the log."""
+    overview: Overview
+
+
+def status_of(config: Path) -> Status:
+    """``digest status``: only looks, beside whatever is at work; a store that does not exist is not made. Raises
+    ConfigError, StoreError."""
+    from digest.app.quiet import last_look
+    from digest.config.values import hide_password
+    from digest.jobs.status import nothing_yet, overview
+
+    settings = load(config, os.environ)
+    now = moment(None, settings.site.timezone).now
+    lookout = lookout_of(settings)
+    path = settings.store.path
+    exists = path is None or path.exists()
+    if exists:
+        from digest.store import open_store
+
+        with open_store(settings.store.url) as store:
+            seen = overview(store, lookout.rules(), now, names=lookout.names(), disks=tuple(lookout.disks()))
+    else:
+        seen = nothing_yet(lookout.rules(), now)
+    return Status(
+        title=settings.site.title,
+        store=hide_password(settings.store.url) if path is None else str(path),
+        exists=exists,
+        looked_at=last_look(path) if path is not None else None,
+        overview=seen,
+    )
+
+
+def explain_post(app: App, words: str, digest: str | None) -> Explanation | Candidates:
+    """Why a post is where it is; or what the words may mean, if that is several things. Raises StoreError if it is
+    nothing, ConfigError for a digest that there is not."""
+    from digest.jobs.explain import explain_file, explain_new_file, explain_post
+
+    words = _below_posts(app, words)
+    found, view = app.store.look_for(words), _view(app, digest, None)
+    if len(found.posts) + len(found.files) > 1:
+        return found
+    if found.posts:
+        return explain_post(app.store, app.plans(), found.posts[0], view)
+    if found.files:
+        return explain_file(found.files[0], view)
+    try:
+        seen = app.source.scan().files
+    except SourceError:
+        seen = {}
+    new = [path for path in seen if words and words in path]
+    if len(new) == 1:
+        return explain_new_file(new[0])
+    raise StoreError(
+        words or "post", "no post is known by that", "name a path, an id, an address or a part of the title"
+    )
+
+
+def explain_reader(app: App, address: str, digest: str | None, date: str | None) -> Explanation:
+    """What an address got and did not get, and why. Raises ConfigError for a digest that there is not."""
+    from digest.jobs.explain_reader import Address, explain_reader
+
+    of = canonical(address.strip())
+    listed = {canonical(mailbox.address) for mailbox in app.settings.mail.to}
+    about = Address(typed=address.strip(), canonical=of, hashed=app.readership.keys.hashed(of), is_listed=of in listed)
+    return explain_reader(app.store, app.plans(), about, _view(app, digest, date))
+
+
+def _view(app: App, digest: str | None, date: str | None) -> View:
+    from digest.jobs.explain import View
+
+    names = [plan.name for plan in app.plans()]
+    if digest is not None and digest not in names:
+        raise ConfigError("--digest", f"there is no digest {digest!r}", f"name one of {', '.join(names)}")
+    return View(zone=app.settings.site.timezone, now=app.when.now, digest=digest, date=date)
+
+
+def _below_posts(app: App, words: str) -> str:
+    """A path of this machine as one below the posts folder; other words as they are."""
+    folder = app.settings.posts.folder
+    try:
+        path = Path(words).absolute()
+        if path.is_relative_to(folder) and path.exists():
+            return path.relative_to(folder).as_posix()
+    except (OSError, ValueError):
+        pass
+    return words.strip()
+
+
+def editions_of(app: App, digest: str | None = None) -> list[tuple[str, EditionRow]]:
+    """The editions of one digest, or of all in the configuration; newest first within each."""
+    from digest.jobs.back_issues import list_issues
+
+    return list_issues(app.store, [plan.name for plan in app.plans()] if digest is None else [digest])
+
+
+def edition_of(app: App, digest: str, period: str) -> Issue:
+    """An edition by its name; the period ``latest`` is the newest one. Raises StoreError if there is none."""
+    from digest.jobs.back_issues import find_issue
+
+    return find_issue(app.store, app.edition_look().imprint, digest, period)

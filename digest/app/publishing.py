@@ -1,0 +1,172 @@
+"""Feeds and editions: made, published, looked up again."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from datetime import date
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from digest import __version__
+from digest.app.assembly import opened
+from digest.app.moment import moment
+from digest.config import load
+from digest.errors import ConfigError, SourceError
+from digest.jobs.progress import Progress, silent
+from digest.models import KnownPost, Post
+from digest.ports import FeedRow, Output
+
+if TYPE_CHECKING:
+    from digest.app.assembly import App
+    from digest.jobs.backfill import BackfillReport
+    from digest.jobs.editions import DigestPlan, EditionsReport
+    from digest.jobs.feeds import FeedReport, Ping
+    from digest.render.edition_feed import FeedFrame
+    from digest.render.feeds.digests import DigestFeed
+
+
+def publish_feeds(
+    app: App, output: Output, ping: Ping | None = None, *, is_due: Callable[[FeedRow], bool] = lambda row: True
+) -> FeedReport:
+    """Bring the feeds in ``output`` up to date with the store, those that are due."""
+    from digest.jobs.feeds import publish_feeds
+
+    return publish_feeds(
+        app.store,
+        output,
+        app.templates,
+        app.language,
+        app.feed_options(),
+        now=app.when.now,
+        look=app.feeds_look(),
+        body_html=partial(_body_html, app),
+        ping=ping,
+        digests=digest_feeds(app),
+        has_editions=lambda digest: bool(app.store.edition_rows(digest)),
+        is_due=is_due,
+    )
+
+
+def _body_html(app: App, post: KnownPost) -> str | None:
+    """The whole text of a post, read again from its file; None if the file gives no post any more."""
+    from digest.posts import parse_post
+    from digest.posts.body import to_html
+
+    try:
+        parsed = parse_post(post.path, app.source.read(post.path), app.rules)
+    except SourceError:
+        return None
+    return to_html(parsed) if isinstance(parsed, Post) else None
+
+
+def websub(app: App) -> Ping | None:
+    hubs = app.settings.feeds.hubs
+    if not hubs or app.dry_run:
+        return None
+    from digest.publish.websub import WebSub
+
+    return WebSub(tuple(str(hub) for hub in hubs))
+
+
+def digest_feeds(app: App) -> list[DigestFeed]:
+    from digest.render.feeds.digests import DigestFeed
+
+    return [DigestFeed(name=plan.name, title=plan.title) for plan in app.plans()]
+
+
+def make_editions(app: App) -> EditionsReport:
+    from digest.jobs.editions import EditionsReport, make_editions
+
+    if app.store.is_importing():  # no edition before the archive is known: the first one is of its newest day
+        return EditionsReport()
+    app.readership.prepare(app.when.now)
+    return make_editions(app.store, app.plans(), app.edition_look(), app.audience(), app.when.now)
+
+
+def publish_editions(app: App, report: EditionsReport) -> EditionsReport:
+    from digest.jobs.editions import publish_editions
+
+    plans = app.plans()
+    return publish_editions(
+        app.store,
+        app.output,
+        plans,
+        app.edition_look(),
+        report,
+        feed=partial(_edition_feed, app),
+        fingerprint=_editions_look(app, [plan.title for plan in plans]),
+    )
+
+
+def _editions_look(app: App, titles: Sequence[str]) -> str:
+    """Fingerprint of what pages, lists and feeds of editions are made with, besides what was frozen."""
+    made_with = (app.edition_look().imprint, _feed_frame(app), app.language.tag, tuple(titles), __version__)
+    return hashlib.sha256(f"{app.feeds_look()} {made_with!r}".encode()).hexdigest()
+
+
+def _edition_feed(app: App, digest: str, title: str) -> bytes:
+    """The feed of a digest's editions."""
+    from digest.jobs.edition_feeds import feed_of_editions  # late: most runs make no edition
+
+    return feed_of_editions(app.store, digest, title, app.edition_look(), _feed_frame(app))
+
+
+def _feed_frame(app: App) -> FeedFrame:
+    from digest.models import Author
+    from digest.render.edition_feed import FeedFrame
+
+    options = app.feed_options()
+    return FeedFrame(
+        author=Author(name=options.author or options.site_title, email=options.author_email),
+        id_base=options.id_base,
+        rights=options.rights,
+        icon=options.icon,
+        logo=options.logo,
+        max_bytes=options.limits.max_bytes,
+    )
+
+
+def make_up(
+    config: Path,
+    digest: str | None,
+    first: date,
+    last: date,
+    *,
+    as_of: str | None = None,
+    dry_run: bool = False,
+    progress: Progress = silent,
+) -> BackfillReport:
+    """``digest editions backfill``. Raises ConfigError, StoreError, and AlreadyRunning when a run is at work."""
+    settings = load(config, os.environ)
+    with opened(settings, moment(as_of, settings.site.timezone), dry_run=dry_run, progress=progress) as app:
+        return backfill(app, digest, first, last)
+
+
+def backfill(app: App, digest: str | None, first: date, last: date) -> BackfillReport:
+    """Make up the editions of past days; without a name those of the only digest. Raises ConfigError."""
+    from digest.jobs.backfill import backfill
+
+    return backfill(
+        app.store,
+        plan_named(app, digest),
+        app.edition_look(),
+        first,
+        last,
+        partial(publish_editions, app),
+        now=app.when.now,
+        progress=app.progress,
+    )
+
+
+def plan_named(app: App, digest: str | None) -> DigestPlan:
+    """Without a name the only digest. Raises ConfigError."""
+    plans = {plan.name: plan for plan in app.configured_plans()}
+    if digest is None and len(plans) > 1:
+        raise ConfigError("--digest", "there are several digests", f"name one of {', '.join(plans)}")
+    plan = plans.get(digest) if digest is not None else next(iter(plans.values()), None)
+    if plan is None:
+        raise ConfigError("--digest", f"there is no digest {digest or ''!r}", f"name one of {', '.join(plans)}")
+    return plan

@@ -1,0 +1,162 @@
+"""``digest run`` and the runs of a service: all steps in their order, or those that are due."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from msgspec import Struct
+
+from digest.app.assembly import opened
+from digest.app.moment import moment
+from digest.app.noting import note_quiet
+from digest.app.publishing import make_editions, publish_editions, publish_feeds, websub
+from digest.app.sending import deliver
+from digest.config import Settings, load
+from digest.errors import AlreadyRunning, ConfigError, DigestError, StoreError
+from digest.jobs.progress import Progress, silent
+from digest.jobs.run import RunReport, Step, Steps, run
+from digest.ports import FeedRow
+
+if TYPE_CHECKING:
+    from digest.app.assembly import App
+    from digest.app.lookout import Lookout
+    from digest.jobs.collect import CollectReport, Parsed
+
+
+class RunOrder(Struct, frozen=True, kw_only=True):
+    """What a service wants a run to do: everything but sending mail, which a worker beside it does. A feed whose time
+    has not come is left as it is."""
+
+    everything: bool = True
+    """``posts.schedule`` is due: every feed that has no schedule of its own."""
+    due: frozenset[str] = frozenset()
+    """Categories with a schedule of their own that are due."""
+    waiting: frozenset[str] = frozenset()
+    """Categories with a schedule of their own that are not."""
+
+    def wants(self, row: FeedRow) -> bool:
+        """Whether a feed is published now."""
+        if row.kind == "category" and row.name in self.due | self.waiting:
+            return row.name in self.due
+        return self.everything
+
+
+def run_order(settings: Settings, order: RunOrder, to_json: Callable[[RunReport], str]) -> RunReport:
+    """One run of a service. Raises ConfigError, StoreError, and AlreadyRunning when another run is at work."""
+    with opened(settings, moment(None, settings.site.timezone), dry_run=False) as app:
+        return run_steps(app, None, to_json, order=order)
+
+
+def run_once(
+    config: Path,
+    *,
+    as_of: str | None = None,
+    only: Step | None = None,
+    dry_run: bool = False,
+    progress: Progress = silent,
+    to_json: Callable[[RunReport], str],
+    to_lines: Callable[[RunReport], Sequence[str]] = lambda report: (),
+) -> tuple[RunReport, ZoneInfo]:
+    """One ``digest run``. Returns its report and the site's zone. ``to_lines`` is what a report says to people, after
+    its headline. Raises ConfigError, StoreError, and AlreadyRunning when another run is at work."""
+    from digest.app.lookout import lookout_of
+
+    text = _bytes_of(config)
+    settings = load(config, os.environ)
+    when = moment(as_of, settings.site.timezone)
+    lookout = None if dry_run or as_of is not None else lookout_of(settings)
+    with _watched(lookout, when.now), opened(settings, when, dry_run=dry_run, progress=progress) as app:
+        if lookout is not None:
+            lookout.run_begins()
+        report = run_steps(app, only, to_json)
+        if lookout is not None:
+            report.warnings += lookout.after_run(app.store, report, when.now)
+        if only is None and not dry_run and text and text == _bytes_of(config):
+            note_quiet(app, report, config, text, to_json=to_json, to_lines=to_lines)
+        return report, settings.site.timezone
+
+
+@contextmanager
+def _watched(lookout: Lookout | None, now: datetime) -> Iterator[None]:
+    """A run that breaks off is told of all the same."""
+    if lookout is None:
+        yield
+        return
+    try:
+        yield
+    except AlreadyRunning:
+        raise  # the one at work tells about itself
+    except StoreError as error:
+        lookout.run_broke(error, now)
+        raise
+    except DigestError:
+        lookout.run_ended(ok=False)
+        raise
+
+
+def _bytes_of(config: Path) -> bytes:
+    """Empty if it cannot be read, which ``load`` will explain."""
+    try:
+        return config.read_bytes()
+    except (OSError, ValueError):
+        return b""
+
+
+def run_steps(
+    app: App, only: Step | None, to_json: Callable[[RunReport], str], *, order: RunOrder | None = None
+) -> RunReport:
+    """All steps of ``digest run``, or one; or what a service wants done at this time."""
+    _ = app.output  # what it lacks stops the run before anything is touched
+    _refuse_missing(app.settings.templates)
+    steps = Steps(
+        collect=partial(collect, app),
+        publish_feeds=lambda: publish_feeds(app, app.output, websub(app), is_due=(order or RunOrder()).wants),
+        make_editions=partial(make_editions, app),
+        publish_editions=partial(publish_editions, app),
+        deliver=partial(deliver, app) if order is None else None,
+    )
+    return run(
+        app.store,
+        steps,
+        now=app.when.now,
+        only=only,
+        dry_run=app.dry_run,
+        to_json=to_json,
+        clock=app.clock(),
+    )
+
+
+def collect(app: App) -> CollectReport:
+    """Bring the store up to date with the posts folder."""
+    from digest.jobs.collect import collect
+
+    return collect(
+        app.store,
+        app.source,
+        partial(_read, app),
+        rules=app.rules.fingerprint(),
+        now=app.when.now,
+        wall=app.when.wall,
+        progress=app.progress,
+    )
+
+
+def _read(app: App, paths: Sequence[str]) -> Iterable[Parsed]:
+    if not paths:
+        return ()
+    from digest.app.reading import FileReader  # late: most runs have nothing to read
+
+    return FileReader(app.source, app.rules)(paths)
+
+
+def _refuse_missing(templates: Path | None) -> None:
+    if templates is not None and not templates.is_dir():
+        remedy = "make it, or take the key out to use the templates of the program"
+        raise ConfigError("templates", f"{templates} is not a folder", remedy)

@@ -1,0 +1,191 @@
+"""Outgoing mail: each message as it is sent, the worker on the ledger, what may be said about deliveries."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from msgspec.structs import replace
+
+from digest.app.assembly import App, transport_of
+from digest.app.moment import moment
+from digest.config import load
+from digest.errors import ConfigError, StoreError
+from digest.jobs.progress import Progress, silent
+from digest.models import Delivery
+from digest.ports import Transport
+from digest.subscribers.subscription import NOTICES, WEEKLY
+
+if TYPE_CHECKING:
+    from digest.jobs.deliver import Compose, DeliveryReport, Outgoing
+    from digest.jobs.doubts import Doubts
+    from digest.models import SavedEdition
+    from digest.render.message import EditionMessage, Letterhead
+
+
+_CLOCKS_DIFFER = 10.0
+"""Seconds that a run waits for a database whose clock is behind its own."""
+
+
+def work(
+    config: Path,
+    *,
+    once: bool = False,
+    resume: tuple[str, str] | None = None,
+    progress: Progress = silent,
+    stop: Callable[[], bool] = lambda: False,
+    tell: Callable[[str], None] = lambda alarm: None,
+) -> tuple[DeliveryReport, ZoneInfo]:
+    """``digest deliver``: a worker on the ledger, beside any number of others. Raises ConfigError, StoreError."""
+    settings = load(config, os.environ)
+    when = moment(None, settings.site.timezone)
+    from digest.store import open_store
+
+    with open_store(settings.store.url) as store:
+        app = App(settings, store, when, dry_run=False, progress=progress)
+        if resume is not None:
+            tell(f"{' '.join(resume)}: resumed, {resume_edition(app, *resume)} wait")
+        return deliver(app, once=once, stop=stop, tell=tell), settings.site.timezone
+
+
+def deliver(
+    app: App,
+    *,
+    once: bool = True,
+    stop: Callable[[], bool] = lambda: False,
+    tell: Callable[[str], None] = lambda alarm: None,
+    hurry: Callable[[], bool] = lambda: False,
+) -> DeliveryReport:
+    """Send what is due now and leave later retries to the next run; or work on until ``stop`` says so, looking
+    again at once when ``hurry`` does."""
+    from digest.jobs.deliver import DeliverOptions, deliver
+
+    mail = app.settings.mail
+    by_smtp = mail.transport == "smtp" and not app.dry_run
+    clock = app.clock()
+    behind = (app.when.now - clock()).total_seconds()
+    if once and 0 < behind <= _CLOCKS_DIFFER:  # what this run froze is not due yet by the database's clock
+        time.sleep(behind)
+    report = deliver(
+        app.store,
+        _transport(app),
+        composer(app),
+        clock=clock,
+        left=lambda row: app.readership.left(row, clock()),
+        options=DeliverOptions(
+            connections=mail.connections if by_smtp else 1,
+            rate=mail.rate if by_smtp else None,
+            resend=mail.in_doubt == "resend",
+        ),
+        once=once,
+        stop=stop,
+        progress=app.progress,
+        tell=tell,
+        hurry=hurry,
+    )
+    learned = app.readership.learn(clock())
+    return report if learned is None else replace(report, warnings=(*report.warnings, *learned.warnings))
+
+
+def resume_edition(app: App, digest: str, period: str) -> int:
+    """Let a paused edition be sent, with its variants for some categories. Returns how many deliveries wait now.
+    Raises StoreError if it is not paused."""
+    paused = [saved.key for saved, _ in app.store.paused_editions() if (saved.digest, saved.period) == (digest, period)]
+    if not paused:
+        raise StoreError(f"{digest} {period}", "there is no paused edition of that name", "see digest run's report")
+    return sum(app.store.resume_edition(key, app.when.now) for key in paused)
+
+
+def cancel_edition(app: App, digest: str, period: str) -> int:
+    """Send nothing more of an edition. Returns how many deliveries that spares. Raises StoreError if nothing of it
+    was to be sent."""
+    spared = app.store.cancel_edition(digest, period, app.when.now)
+    if spared is None:
+        raise StoreError(f"{digest} {period}", "there is nothing to be sent", "see digest editions list")
+    return spared
+
+
+def doubts(app: App) -> Doubts:
+    """Deliveries in doubt, and what may be said about them."""
+    from digest.jobs.doubts import Doubts
+
+    return Doubts(app.store, app.when.now)
+
+
+def message_for(app: App, delivery: Delivery, edition: SavedEdition, *, signs: bool) -> bytes:
+    """The message of a delivery, as it would be sent; signed if there are keys and it is to be."""
+    return composer(app, signs=signs)(delivery, edition).message
+
+
+def composer(app: App, *, signs: bool = True) -> Compose:
+    """Makes the message of a delivery; what an edition's recipients share is made once."""
+    from digest.jobs.deliver import Outgoing
+    from digest.render.mail import edition_url
+
+    imprint = app.edition_look().imprint
+    readership = app.readership
+
+    @lru_cache(maxsize=8)
+    def message_of(edition: SavedEdition) -> EditionMessage:
+        from digest.render.message import EditionMessage  # late: most runs have no mail to send
+
+        return EditionMessage(
+            subject=edition.subject,
+            html=edition.html,
+            text=edition.text,
+            period=edition.period,
+            date=edition.frozen_at,
+            archive_url=edition_url(imprint, edition.digest, edition.period),
+            letterhead=_letterhead(app, edition.digest),
+        )
+
+    def signed(outgoing: Outgoing) -> Outgoing:
+        signer = app.signer if signs else None
+        return outgoing if signer is None else replace(outgoing, message=signer.sign(outgoing.message))
+
+    def compose(delivery: Delivery, edition: SavedEdition) -> Outgoing:
+        if edition.digest == NOTICES:
+            return signed(readership.notice(delivery, edition))
+        unsubscribe, values = readership.fields(delivery)
+        message = message_of(edition).to(
+            address=delivery.address, message_id=delivery.message_id, values=values, unsubscribe=unsubscribe
+        )
+        return signed(Outgoing(message=message, envelope_from=readership.envelope_from(delivery.token)))
+
+    return compose
+
+
+def _letterhead(app: App, digest: str) -> Letterhead:
+    from digest.render.message import Letterhead, Mailbox
+
+    settings = app.settings
+    reply_to = settings.mail.reply_to
+    digest = digest.removesuffix(WEEKLY)  # the same list: whoever leaves it leaves both
+    plan = settings.digests.get(digest)
+    return Letterhead(
+        sender=Mailbox(name=settings.sender.name, address=settings.sender.address),
+        digest=digest,
+        title=plan.title if plan else settings.site.title,
+        site_host=str(settings.mail.list_domain or settings.site.url.host),
+        reply_to=Mailbox(name=reply_to.name, address=reply_to.address) if reply_to else None,
+    )
+
+
+def _transport(app: App) -> Transport:
+    if app.dry_run:
+        from digest.mail.rehearsal import RehearsalTransport
+
+        return RehearsalTransport()
+    return transport_of(app.settings)
+
+
+def dkim_records(app: App) -> dict[str, str]:
+    """What DNS must say about the keys that sign: text by name. Raises ConfigError if there are none."""
+    if app.signer is None:
+        raise ConfigError("mail.dkim", "there are no keys", "see mail.dkim in docs/configuration.md")
+    return app.signer.records()

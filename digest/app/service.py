@@ -1,0 +1,87 @@
+"""What a process needs that goes on: ``digest serve``, its pages and its worker."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from msgspec import Struct
+
+from digest.app.assembly import App
+from digest.app.lookout import lookout_of
+from digest.app.moment import moment
+from digest.app.sending import deliver
+from digest.config import Settings, load
+from digest.jobs.progress import silent
+
+if TYPE_CHECKING:
+    from digest.app.lookout import Lookout
+    from digest.app.readership import Readership
+    from digest.jobs.deliver import DeliveryReport
+    from digest.languages import CatalogueLanguage
+    from digest.sources.folder import FolderSource
+    from digest.store import SqlStore
+    from digest.templates import FolderTemplates
+
+
+class Work(Protocol):
+    """Works through the ledger beside other workers."""
+
+    def __call__(
+        self, *, stop: Callable[[], bool], hurry: Callable[[], bool], tell: Callable[[str], None]
+    ) -> DeliveryReport:
+        """Until ``stop`` says so; looks again at once when ``hurry`` does. Raises StoreError."""
+        ...
+
+
+class Service(Struct, frozen=True, kw_only=True):
+    """What a process needs that goes on: the settings, the store, the use cases of subscribers, and ways to send."""
+
+    settings: Settings
+    store: SqlStore
+    readership: Readership
+    templates: FolderTemplates
+    language: CatalogueLanguage
+    send_waiting: Callable[[], object]
+    """What people asked for, and whatever else is due; returns when nothing is."""
+    work: Work
+    """Send until told to stop."""
+    source: Callable[[], FolderSource]
+    """The posts folder, looked at afresh."""
+    lookout: Lookout
+
+
+@contextmanager
+def service(config: Path) -> Iterator[Service]:
+    """Raises ConfigError, StoreError."""
+    settings = load(config, os.environ)
+    from digest.store import open_store
+
+    with open_store(settings.store.url) as store:
+
+        def app() -> App:
+            return App(settings, store, moment(None, settings.site.timezone), dry_run=False, progress=silent)
+
+        def send_waiting() -> DeliveryReport:
+            present = app()
+            present.readership.desk.handle(present.when.now)
+            return deliver(present)
+
+        def work(*, stop: Callable[[], bool], hurry: Callable[[], bool], tell: Callable[[str], None]) -> DeliveryReport:
+            return deliver(app(), once=False, stop=stop, hurry=hurry, tell=tell)
+
+        first = app()
+        yield Service(
+            settings=settings,
+            store=store,
+            work=work,
+            source=lambda: app().source,
+            lookout=lookout_of(settings),
+            readership=first.readership,
+            templates=first.templates,
+            language=first.language,
+            send_waiting=send_waiting,
+        )
