@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
+import msgspec
 from sqlalchemy import Connection, CursorResult, Select, delete, func, select
 
 from digest.filenames import assign_stem, fold_stem
@@ -442,23 +442,21 @@ _moment = lru_cache(maxsize=4096)(to_moment)
 
 
 def _authors(text: str) -> tuple[Author, ...]:
-    return tuple(Author(name=name, email=email, url=url) for name, email, url in json.loads(text))
+    return tuple(Author(name=name, email=email, url=url) for name, email, url in msgspec.json.decode(text))
 
 
 def _codes(text: str) -> tuple[Code, ...]:
-    return tuple([shared_code(*values) for values in json.loads(text)])
+    return tuple([shared_code(*values) for values in msgspec.json.decode(text)])
 
 
 def _attachments(text: str) -> tuple[Attachment, ...]:
-    return tuple(Attachment(url=url, mime_type=mime_type, length=length) for url, mime_type, length in json.loads(text))
-
-
-_ENCODE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-"""Made once: ``json.dumps`` makes an encoder for every call that asks for more than its defaults."""
+    return tuple(
+        Attachment(url=url, mime_type=mime_type, length=length) for url, mime_type, length in msgspec.json.decode(text)
+    )
 
 
 def _pack(values: Sequence[Any]) -> str:
-    return _ENCODE(values)
+    return msgspec.json.encode(values).decode()
 
 
 @lru_cache(maxsize=4096)
@@ -468,4 +466,4 @@ def _pack_names(names: tuple[str, ...]) -> str:
 
 @lru_cache(maxsize=4096)
 def unpack_names(text: str) -> tuple[str, ...]:
-    return tuple(json.loads(text))
+    return tuple(msgspec.json.decode(text))
