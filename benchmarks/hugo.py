@@ -1,8 +1,8 @@
 """Hugo as a peer: a site that makes feeds and nothing else, from the same posts.
 
-The home page and every category give RSS and Atom with 50 entries and full text; no post is written as a page, there
-are no other pages, no sitemap. That is less than ``digest run`` does (JSON Feed, pages, archives, compressed files,
-a mail), and as little as Hugo can be made to do: it reads and renders every post in every build.
+The home page and every category give RSS, Atom and JSON Feed with 50 entries and full text; no post is written as a
+page, there are no other pages, no sitemap. That is less than ``digest run`` does (pages, compressed files, a store,
+archives, a mail), and as little as Hugo can be made to do: it reads and renders every post in every build.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ ignoreErrors = ["error-disable-taxonomy"]
 [taxonomies]
 category = "categories"
 [outputs]
-home = ["RSS", "ATOM"]
-term = ["RSS", "ATOM"]
+home = ["RSS", "ATOM", "JSON"]
+term = ["RSS", "ATOM", "JSON"]
 [outputFormats.ATOM]
 mediaType = "application/atom+xml"
 baseName = "atom"
@@ -87,6 +87,21 @@ ATOM = (
 """
 )
 
+JSON = """\
+{{- $pages := .Site.RegularPages -}}
+{{- if eq .Kind "term" -}}{{- $pages = .Pages -}}{{- end -}}
+{{- $items := slice -}}
+{{- range first 50 $pages -}}
+{{- $tags := slice -}}
+{{- range .GetTerms "categories" }}{{ $tags = $tags | append .Title }}{{ end -}}
+{{- $date := .Date.Format "2006-01-02T15:04:05-07:00" -}}
+{{- $item := dict "id" .Permalink "url" .Permalink "title" .Title "date_published" $date "tags" $tags -}}
+{{- $items = $items | append (merge $item (dict "summary" .Summary "content_html" .Content)) -}}
+{{- end -}}
+{{- $feed := dict "version" "https://jsonfeed.org/version/1.1" "title" .Title "items" $items -}}
+{{- merge $feed (dict "home_page_url" .Permalink) | jsonify -}}
+"""
+
 
 def find_hugo() -> str | None:
     """Where Hugo is, if it is installed."""
@@ -104,6 +119,7 @@ def make_site(site: Path, posts: Path) -> None:
     (site / "hugo.toml").write_text(CONFIG, encoding="utf-8")
     (layouts / "rss.xml").write_text(RSS, encoding="utf-8")
     (layouts / "list.atom.atom").write_text(ATOM, encoding="utf-8")
+    (layouts / "list.json").write_text(JSON, encoding="utf-8")
     content = site / "content" / "posts"
     content.mkdir(parents=True)
     for post in posts.iterdir():
@@ -118,7 +134,6 @@ def clear(site: Path) -> None:
 
 def count_feeds(site: Path) -> int:
     """How many feeds with at least one entry the build wrote."""
-    public = site / "public"
-    return sum(b"<entry>" in path.read_bytes() for path in public.rglob("*.atom")) + sum(
-        b"<item>" in path.read_bytes() for path in public.rglob("*.xml")
-    )
+    signs = {".atom": b"<entry>", ".xml": b"<item>", ".json": b'"date_published":'}
+    found = (path for path in (site / "public").rglob("*") if path.suffix in signs)
+    return sum(signs[path.suffix] in path.read_bytes() for path in found)

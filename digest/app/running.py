@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
@@ -51,14 +51,14 @@ class RunOrder(Struct, frozen=True, kw_only=True):
 def run_order(settings: Settings, order: RunOrder, to_json: Callable[[RunReport], str]) -> RunReport:
     """One run of a service. Raises ConfigError, StoreError, and AlreadyRunning when another run is at work."""
     with opened(settings, moment(None, settings.site.timezone), dry_run=False) as app:
-        return run_steps(app, None, to_json, order=order)
+        return run_steps(app, (), to_json, order=order)
 
 
 def run_once(
     config: Path,
     *,
     as_of: str | None = None,
-    only: Step | None = None,
+    only: Collection[Step] = (),
     dry_run: bool = False,
     progress: Progress = silent,
     to_json: Callable[[RunReport], str],
@@ -78,7 +78,7 @@ def run_once(
         report = run_steps(app, only, to_json)
         if lookout is not None:
             report.warnings += lookout.after_run(app.store, report, when.now)
-        if only is None and not dry_run and text and text == _bytes_of(config):
+        if not only and not dry_run and text and text == _bytes_of(config):
             note_quiet(app, report, config, text, to_json=to_json, to_lines=to_lines)
         return report, settings.site.timezone
 
@@ -110,9 +110,9 @@ def _bytes_of(config: Path) -> bytes:
 
 
 def run_steps(
-    app: App, only: Step | None, to_json: Callable[[RunReport], str], *, order: RunOrder | None = None
+    app: App, only: Collection[Step], to_json: Callable[[RunReport], str], *, order: RunOrder | None = None
 ) -> RunReport:
-    """All steps of ``digest run``, or one; or what a service wants done at this time."""
+    """All steps of ``digest run``, or ``only`` some; or what a service wants done at this time."""
     _ = app.output  # what it lacks stops the run before anything is touched
     _refuse_missing(app.settings.templates)
     steps = Steps(

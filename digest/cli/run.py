@@ -13,11 +13,16 @@ from digest.cli import config_option
 @click.command("run")
 @config_option
 @click.option("--as-of", metavar="TIME", help='Pretend it is then: "2026-11-24 08:00" (site zone) or with a zone.')
-@click.option("--only", type=click.Choice(["collect", "feeds", "digest"]), help="Do one step and leave the others out.")
+@click.option(
+    "--only",
+    type=click.Choice(["collect", "feeds", "digest"]),
+    multiple=True,
+    help="Do this step (may be given several times) and leave the others out.",
+)
 @click.option("--dry-run", is_flag=True, help="Touch nothing, mark nothing; say what would happen.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON, for programs.")
 @click.option("--verbose", is_flag=True, help="Also list what was left out on purpose, and every file written.")
-def command(config: Path, as_of: str | None, only: str | None, dry_run: bool, as_json: bool, verbose: bool) -> int:
+def command(config: Path, as_of: str | None, only: tuple[str, ...], dry_run: bool, as_json: bool, verbose: bool) -> int:
     """Collect posts, publish feeds and pages, make and send what is due; once, then exit.
 
     For example: digest run --config config.yaml --dry-run
@@ -33,7 +38,7 @@ def command(config: Path, as_of: str | None, only: str | None, dry_run: bool, as
         report, zone = run_once(
             config,
             as_of=as_of,
-            only=Step(only) if only else None,
+            only=[Step(name) for name in only],
             dry_run=dry_run,
             progress=progress,
             to_json=report_to_json,

@@ -6,7 +6,7 @@ next run makes up for it. Only a store that cannot be used ends a run.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeVar
@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 class Step(StrEnum):
-    """The steps of a run, in order; ``--only`` picks one."""
+    """The steps of a run, in order; ``--only`` picks some."""
 
     COLLECT = "collect"
     FEEDS = "feeds"
@@ -72,22 +72,23 @@ def run(
     steps: Steps,
     *,
     now: datetime,
-    only: Step | None = None,
+    only: Collection[Step] = (),
     dry_run: bool = False,
     to_json: Callable[[RunReport], str],
     clock: Callable[[], datetime] | None = None,
 ) -> RunReport:
-    """Run the steps (all, or ``only`` one) on a store that is held exclusively. ``clock`` goes on from ``now`` and
+    """Run the steps (all, or ``only`` some) on a store that is held exclusively. ``clock`` goes on from ``now`` and
     tells when it is over. Raises StoreError alone."""
     report = RunReport(now=now, dry_run=dry_run)
     number = store.started(now)
-    if only in (None, Step.COLLECT):
+    wanted = only or frozenset(Step)
+    if Step.COLLECT in wanted:
         report.collected = _attempt(report, steps.collect)
-    if only in (None, Step.DIGEST):
+    if Step.DIGEST in wanted:
         report.editions = _attempt(report, steps.make_editions)
-    if only in (None, Step.FEEDS):
+    if Step.FEEDS in wanted:
         report.feeds = _attempt(report, steps.publish_feeds)
-    if only in (None, Step.DIGEST):
+    if Step.DIGEST in wanted:
         made = report.editions
         if made is not None:
             report.editions = _attempt(report, lambda: steps.publish_editions(made)) or made

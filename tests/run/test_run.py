@@ -275,6 +275,14 @@ def test_only_does_one_step(site: Site) -> None:
     assert len(site.mails()) == 1
 
 
+def test_only_may_name_several_steps(site: Site) -> None:
+    site.some_posts()
+    report = site.run_json("--only", "feeds", "--only", "collect").report
+    assert report["collected"]["arrived"] > 0
+    assert report["feeds"]["written"]
+    assert report["editions"] is report["deliveries"] is None
+
+
 # ------------------------------------------------------------------ report
 
 

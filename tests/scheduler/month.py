@@ -241,7 +241,7 @@ class Month:
 
     def _run(self, store: SqlStore, order: RunOrder | None) -> RunReport:
         with store.exclusive("digest run"):
-            report = run_steps(self._app(store), None, report_to_json, order=order)
+            report = run_steps(self._app(store), (), report_to_json, order=order)
         self._note()
         self.runs += 1
         assert not report.failures, report.failures

@@ -36,7 +36,7 @@ def site(tmp_path: Path) -> Path:
 def ready(site: Path, store: SqlStore, when: Moment) -> App:
     """An application whose first edition is frozen, and not sent."""
     app = App(load(site / "config.yaml", {}), store, when, dry_run=False, progress=silent)
-    run_steps(app, None, report_to_json, order=RunOrder())
+    run_steps(app, (), report_to_json, order=RunOrder())
     return app
 
 

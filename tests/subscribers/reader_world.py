@@ -131,7 +131,7 @@ class World:
 
     def run(self) -> RunReport:
         """A whole ``digest run``."""
-        return run_steps(self.app(), None, report_to_json)
+        return run_steps(self.app(), (), report_to_json)
 
     def news(self, name: str, category: str = "macro", title: str = "央行开展逆回购操作") -> None:
         """A post that appears now, and tells a story of its own."""

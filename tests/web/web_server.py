@@ -173,7 +173,7 @@ class Served:
         now = datetime(2026, 11, 24, 1, tzinfo=UTC)
         when = Moment(now=now, wall=datetime.now(UTC))
         app = App(self.running.settings, self.running.readership.store, when, dry_run=False, progress=silent)
-        run_steps(app, None, report_to_json)
+        run_steps(app, (), report_to_json)
 
     def state(self) -> str:
         """All tables, as text, once what is sent in the background is written down."""
