@@ -166,7 +166,7 @@ class Change(Struct, frozen=True, kw_only=True):
     ended: tuple[Ending, ...] = ()
 
 
-class Look(Struct, frozen=True, kw_only=True):
+class Observation(Struct, frozen=True, kw_only=True):
     """What is wrong now. ``judged`` are the kinds of alarms that were looked at: an open alarm of another kind stays
     as it is. ``endings`` says how some of them ended, by name; the others end with a plain word."""
 
@@ -180,7 +180,7 @@ def kind_of(name: str) -> str:
     return name.partition(":")[0]
 
 
-def compare(open_alarms: Iterable[KeptAlarm], look: Look) -> Change:
+def compare(open_alarms: Iterable[KeptAlarm], look: Observation) -> Change:
     """Which alarms begin and which end. One that stays true is neither, whatever its text says by now."""
     known = {alarm.name: alarm for alarm in open_alarms}
     present = {alarm.name for alarm in look.alarms}

@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from digest.app.moment import Moment, clock_of, moment
+from digest.app.moment import When, clock_of, moment
 from digest.config import S3Url, Settings, load
 from digest.jobs.progress import Progress, silent
 from digest.ports import Output, Transport
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 class App:
     """What use cases need, bound to the settings; made when it is first asked for."""
 
-    def __init__(self, settings: Settings, store: SqlStore, when: Moment, *, dry_run: bool, progress: Progress) -> None:
+    def __init__(self, settings: Settings, store: SqlStore, when: When, *, dry_run: bool, progress: Progress) -> None:
         self.settings = settings
         self.store = store
         self.when = when
@@ -137,7 +137,7 @@ class App:
     def feed_options(self) -> FeedOptions:
         """What feeds are made by."""
         from digest.jobs.feeds import FeedOptions
-        from digest.render.feeds.window import Limits
+        from digest.render.feeds.window import WindowLimits
 
         site, feeds = self.settings.site, self.settings.feeds
         return FeedOptions(
@@ -154,7 +154,7 @@ class App:
             feeds_url=str(self.settings.feeds_url),
             id_base=_plain(feeds.id_base) or self.store.keep_first("feed id base", str(self.settings.feeds_url)),
             formats=feeds.formats,
-            limits=Limits(
+            limits=WindowLimits(
                 window=timedelta(hours=feeds.window_hours),
                 min_items=feeds.min_items,
                 max_items=feeds.max_items,
@@ -255,7 +255,7 @@ class App:
 
 
 @contextmanager
-def opened(settings: Settings, when: Moment, *, dry_run: bool, progress: Progress = silent) -> Iterator[App]:
+def opened(settings: Settings, when: When, *, dry_run: bool, progress: Progress = silent) -> Iterator[App]:
     """The application on its store: held exclusively, or a rehearsal of it that leaves no trace."""
     from digest.store import open_rehearsal, open_store
 

@@ -31,7 +31,7 @@ from digest.jobs.check import (
     Check,
     CheckReport,
     Finding,
-    TimeLimits,
+    Patience,
     Verdict,
     from_error,
     ok,
@@ -70,7 +70,7 @@ def check_up(config: Path, wanted: Wanted, *, progress: Progress = silent) -> Ch
             checks,
             offline=wanted.offline,
             clock=time.monotonic,
-            limits=TimeLimits(each=wanted.seconds, all=wanted.seconds),
+            patience=Patience(each=wanted.seconds, all=wanted.seconds),
             progress=progress,
         )
 
@@ -339,10 +339,10 @@ class _Checkup:
 
     def _smtp(self) -> Finding:
         from digest.jobs.check_network import judge_smtp
-        from digest.mail.smtp import TimeLimits as SmtpLimits
+        from digest.mail.smtp import TimeLimits
 
         mail = self._settings.mail
-        limits = SmtpLimits(**{field.name: self._wanted.seconds for field in fields(SmtpLimits)})
+        limits = TimeLimits(**{field.name: self._wanted.seconds for field in fields(TimeLimits)})
         return judge_smtp(
             smtp_transport(mail, limits).knock, f"{mail.host}:{mail.port}", security=mail.security, user=mail.user or ""
         )

@@ -18,19 +18,19 @@ _CLOCK_KEEPS = 20.0
 """Seconds for which a database's clock is taken to go on as this machine's does."""
 
 
-class Moment(Struct, frozen=True, kw_only=True):
+class When(Struct, frozen=True, kw_only=True):
     """When a run takes place: ``now`` is what it stands for (``--as-of``), ``wall`` is the real clock."""
 
     now: datetime
     wall: datetime
 
 
-def moment(as_of: str | None, zone: ZoneInfo) -> Moment:
+def moment(as_of: str | None, zone: ZoneInfo) -> When:
     """Ask the clock, once. ``as_of`` is ISO 8601; without an offset it is in ``zone``. Raises ConfigError."""
     wall = datetime.now(UTC).replace(microsecond=0)
     if as_of is None:
-        return Moment(now=wall, wall=wall)
-    return Moment(now=time_option("--as-of", as_of, zone), wall=wall)
+        return When(now=wall, wall=wall)
+    return When(now=time_option("--as-of", as_of, zone), wall=wall)
 
 
 def time_option(option: str, text: str, zone: ZoneInfo) -> datetime:
@@ -52,7 +52,7 @@ def uptime() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
 
 
-def clock_of(when: Moment, ask: Callable[[datetime], datetime]) -> Callable[[], datetime]:
+def clock_of(when: When, ask: Callable[[datetime], datetime]) -> Callable[[], datetime]:
     """The time that the run stands for, going on while it lasts, also while the machine sleeps; a clock that is
     set meanwhile changes nothing. Where several machines work on one database, its own clock (``ask``, given what this
     machine takes for the time), unless the run stands for another time than the present."""

@@ -22,6 +22,7 @@ from digest.config.values import (
     PARSERS,
     Dates,
     Destination,
+    DigestRhythm,
     Duration,
     Host,
     LanguageTag,
@@ -32,7 +33,6 @@ from digest.config.values import (
     Permalink,
     Rhythm,
     S3Url,
-    Schedule,
     SiteUrl,
     Size,
     StoreUrl,
@@ -273,12 +273,12 @@ class DigestSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         Meta(description="Categories it is made from; without it all.", examples=[["emnews", "macro"]]),
     ] = None
     schedule: Annotated[
-        Schedule,
+        DigestRhythm,
         Meta(
             description="When it is due, in the site's time zone.",
             examples=["daily 08:00", "weekdays 07:30", "weekly sat 08:00", "mon wed fri 18:00"],
         ),
-    ] = _default(Schedule, "daily 08:00")
+    ] = _default(DigestRhythm, "daily 08:00")
     max_age: Annotated[
         Duration,
         Meta(

@@ -489,7 +489,7 @@ class Rhythm(str):
         return time(int(hour), int(minute))
 
 
-class Schedule(Rhythm):
+class DigestRhythm(Rhythm):
     """When a digest is due: at most once a day. Written as ``Rhythm``, without intervals."""
 
     __slots__ = ()
@@ -764,7 +764,7 @@ _KINDS: tuple[type[Kind], ...] = (
     Duration,
     Dates,
     Rhythm,
-    Schedule,
+    DigestRhythm,
     Mailbox,
     Mailboxes,
     Size,

@@ -59,8 +59,8 @@ class Check(Struct, frozen=True, kw_only=True):
     """It talks to others, and may have to wait for them."""
 
 
-class TimeLimits(Struct, frozen=True, kw_only=True):
-    """Seconds."""
+class Patience(Struct, frozen=True, kw_only=True):
+    """Seconds that answers are waited for."""
 
     each: float = 15.0
     """One network check."""
@@ -107,11 +107,11 @@ def run_checks(
     *,
     offline: bool,
     clock: Callable[[], float],
-    limits: TimeLimits | None = None,
+    patience: Patience | None = None,
     progress: Progress = silent,
 ) -> CheckReport:
     """Ask everything. ``clock`` counts seconds and never goes back; ``offline`` leaves out what needs the network."""
-    limits = limits or TimeLimits()
+    patience = patience or Patience()
     answers: dict[int, list[Finding]] = {}
     for number, check in enumerate(checks):
         if not check.network:
@@ -121,12 +121,12 @@ def run_checks(
     if offline:
         answers |= {number: _marked(check, [skipped(check.name, "--offline")]) for number, check in remote.items()}
     else:
-        answers |= _all_at_once(remote, limits, clock)
+        answers |= _all_at_once(remote, patience, clock)
     progress("checking", len(checks), len(checks))
     return CheckReport(findings=tuple(finding for number in sorted(answers) for finding in answers[number]))
 
 
-def _all_at_once(checks: dict[int, Check], limits: TimeLimits, clock: Callable[[], float]) -> dict[int, list[Finding]]:
+def _all_at_once(checks: dict[int, Check], patience: Patience, clock: Callable[[], float]) -> dict[int, list[Finding]]:
     answers: dict[int, list[Finding]] = {}
 
     def work(number: int, check: Check) -> None:
@@ -136,13 +136,13 @@ def _all_at_once(checks: dict[int, Check], limits: TimeLimits, clock: Callable[[
         number: threading.Thread(target=work, args=(number, check), name=check.name, daemon=True)
         for number, check in checks.items()
     }
-    end = clock() + min(limits.each, limits.all)
+    end = clock() + min(patience.each, patience.all)
     for thread in threads.values():
         thread.start()
     for thread in threads.values():
         thread.join(max(end - clock(), 0))
     found = dict(answers)  # whoever comes later comes too late
-    seconds = f"{min(limits.each, limits.all):g} seconds"
+    seconds = f"{min(patience.each, patience.all):g} seconds"
     for number, check in checks.items():
         if number not in found:
             late = problem(check.name, f"no answer within {seconds}", "check the network, or give it --timeout")

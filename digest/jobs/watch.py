@@ -23,7 +23,7 @@ from digest.alarms.watching import (
     Change,
     Ending,
     KeptAlarm,
-    Look,
+    Observation,
     Planned,
     compare,
     disk_alarm,
@@ -165,7 +165,9 @@ def tell(
 # ----------------------------------------------------------------- looking
 
 
-def _look(store: WatchStore, rules: WatchRules, now: datetime, run: RunEnd | None, disks: Sequence[Disk]) -> Look:
+def _look(
+    store: WatchStore, rules: WatchRules, now: datetime, run: RunEnd | None, disks: Sequence[Disk]
+) -> Observation:
     look = whats_wrong(store, rules, now, disks=disks)
     if run is None:
         return look
@@ -174,10 +176,10 @@ def _look(store: WatchStore, rules: WatchRules, now: datetime, run: RunEnd | Non
     found.alarms += [failed] if failed is not None else []
     if run.collected:
         _listen(store, rules, now, found)
-    return Look(alarms=tuple(found.alarms), judged=frozenset(found.judged), endings=found.endings)
+    return Observation(alarms=tuple(found.alarms), judged=frozenset(found.judged), endings=found.endings)
 
 
-def whats_wrong(store: WatchStore, rules: WatchRules, now: datetime, *, disks: Sequence[Disk] = ()) -> Look:
+def whats_wrong(store: WatchStore, rules: WatchRules, now: datetime, *, disks: Sequence[Disk] = ()) -> Observation:
     """What can be seen at any time, without a run that just ended. Raises StoreError."""
     alarms = [
         paused_alarm(" ".join(part for part in (saved.digest, saved.category, saved.period) if part), reason)
@@ -188,7 +190,7 @@ def whats_wrong(store: WatchStore, rules: WatchRules, now: datetime, *, disks: S
     alarms += [alarm for alarm in (doubt, *tight) if alarm is not None]
     alarms += _late(store, rules, now)
     judged = {"paused", DOUBT, "slot", *({"disk"} if disks else ())}
-    return Look(alarms=tuple(alarms), judged=frozenset(judged))
+    return Observation(alarms=tuple(alarms), judged=frozenset(judged))
 
 
 def _late(store: WatchStore, rules: WatchRules, now: datetime) -> Iterable[Alarm]:

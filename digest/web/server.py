@@ -24,7 +24,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 Headers = Sequence[tuple[bytes, bytes]]
 
 
-class Limits(Struct, frozen=True, kw_only=True):
+class ClientLimits(Struct, frozen=True, kw_only=True):
     """What a client may take. Times in seconds, sizes in bytes."""
 
     connections: int = 4096
@@ -65,13 +65,13 @@ class AtOnce(Protocol):
 
 
 def make_server(
-    app: ASGIApp, host: str = "127.0.0.1", port: int = 8000, *, limits: Limits | None = None, backlog: int = 2048
+    app: ASGIApp, host: str = "127.0.0.1", port: int = 8000, *, limits: ClientLimits | None = None, backlog: int = 2048
 ) -> uvicorn.Server:
     """A server for ``app``, which may be ``AtOnce``. ``host`` and ``port`` count only if ``serve`` is given no sockets.
 
     It writes no access log, since paths hold tokens; it believes no forwarded address, the pages look at that.
     """
-    limits = _fitting(limits or Limits())
+    limits = _fitting(limits or ClientLimits())
     attributes = {"limits": limits, "crowd": Crowd(limits), "at_once": getattr(app, "at_once", None)}
     config = uvicorn.Config(
         app,
@@ -92,7 +92,7 @@ def make_server(
     return uvicorn.Server(config)
 
 
-def _fitting(limits: Limits) -> Limits:
+def _fitting(limits: ClientLimits) -> ClientLimits:
     """With as many connections as there may be open files, of which others need some."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = limits.connections + 256
@@ -109,7 +109,7 @@ def _fitting(limits: Limits) -> Limits:
 class Crowd:
     """All connections of a server that wait for their clients, the longest waiting first."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: ClientLimits) -> None:
         self._limits = limits
         self._until: dict[_Connection, float] = {}
         self._sweeping = False
@@ -167,7 +167,7 @@ _ANSWERED: Any = _Answered()
 class _Connection(HttpToolsProtocol):
     """One client."""
 
-    limits: ClassVar[Limits]
+    limits: ClassVar[ClientLimits]
     crowd: ClassVar[Crowd]
     at_once: ClassVar[Callable[[bytes, bytes, Headers], Quick | None] | None]
 

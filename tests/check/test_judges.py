@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 import pytest
 
 from digest.errors import ProbeError, SourceError, TemporaryFailure
-from digest.jobs.check import Check, Finding, TimeLimits, Verdict, ok, problem, run_checks, warning
+from digest.jobs.check import Check, Finding, Patience, Verdict, ok, problem, run_checks, warning
 from digest.jobs.check_local import Health, Room, Secret, judge_posts, judge_room, judge_secrets, judge_store, megabytes
 from digest.jobs.check_mail import judge_headers
 from digest.jobs.check_network import (
@@ -82,7 +82,7 @@ def test_what_hangs_is_left_behind() -> None:
     hanging = [Check(group="n", name=f"h{number}", ask=hangs, network=True) for number in range(20)]
     quick = Check(group="n", name="q", ask=lambda: ok("q", "here"), network=True)
     began = time.monotonic()
-    report = run_checks([*hanging, quick], offline=False, clock=time.monotonic, limits=TimeLimits(each=0.5, all=0.5))
+    report = run_checks([*hanging, quick], offline=False, clock=time.monotonic, patience=Patience(each=0.5, all=0.5))
     assert time.monotonic() - began < 20
     release.set()
     assert [each.verdict for each in report.findings] == [Verdict.PROBLEM] * 20 + [Verdict.OK]

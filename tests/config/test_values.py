@@ -15,6 +15,7 @@ from digest.config.values import (
     PARSERS,
     Dates,
     Destination,
+    DigestRhythm,
     Duration,
     Host,
     LanguageTag,
@@ -25,7 +26,6 @@ from digest.config.values import (
     Permalink,
     Rhythm,
     S3Url,
-    Schedule,
     SiteUrl,
     Size,
     StoreUrl,
@@ -72,18 +72,18 @@ TAKEN = [
     (Mailbox, "用户@example.com", "用户@example.com"),
     (Mailbox, "root@localhost", "root@localhost"),
     (Mailbox, "👩‍💻 <ann@example.com>", "👩‍💻 <ann@example.com>"),
-    (Schedule, "daily 8:00", "daily 08:00"),
-    (Schedule, "08:00", "daily 08:00"),
-    (Schedule, "every day 08:00", "daily 08:00"),
-    (Schedule, "Daily 23：59", "daily 23:59"),
-    (Schedule, "WEEKLY Saturday 08:00", "weekly sat 08:00"),
-    (Schedule, "every tues 00:00", "weekly tue 00:00"),
-    (Schedule, "sat 08:00", "weekly sat 08:00"),
-    (Schedule, "fridays 08:00", "weekly fri 08:00"),
-    (Schedule, "fri, mon 18:00", "mon fri 18:00"),
-    (Schedule, "weekdays 07:30", "weekdays 07:30"),
-    (Schedule, "weekends 09:00", "weekends 09:00"),
-    (Schedule, "mon tue wed thu fri sat sun 06:00", "daily 06:00"),
+    (DigestRhythm, "daily 8:00", "daily 08:00"),
+    (DigestRhythm, "08:00", "daily 08:00"),
+    (DigestRhythm, "every day 08:00", "daily 08:00"),
+    (DigestRhythm, "Daily 23：59", "daily 23:59"),
+    (DigestRhythm, "WEEKLY Saturday 08:00", "weekly sat 08:00"),
+    (DigestRhythm, "every tues 00:00", "weekly tue 00:00"),
+    (DigestRhythm, "sat 08:00", "weekly sat 08:00"),
+    (DigestRhythm, "fridays 08:00", "weekly fri 08:00"),
+    (DigestRhythm, "fri, mon 18:00", "mon fri 18:00"),
+    (DigestRhythm, "weekdays 07:30", "weekdays 07:30"),
+    (DigestRhythm, "weekends 09:00", "weekends 09:00"),
+    (DigestRhythm, "mon tue wed thu fri sat sun 06:00", "daily 06:00"),
     (Size, 500, 500),
     (Size, "500", 500),
     (Size, "2 MB", 2 * 1024 * 1024),
@@ -175,19 +175,19 @@ REFUSED = [
     (Mailbox, "a@example.com\nBcc: b@example.com", "holds the control character U+000A"),
     (Mailboxes, ["a@example.com", "b"], "entry 2 is not a mail address"),
     (Mailboxes, ["a@example.com", "B <A@example.com>"], "names a@example.com twice"),
-    (Schedule, "", "is empty"),
-    (Schedule, "daily", "is not a schedule"),
-    (Schedule, "daily 24:00", "is not a schedule"),
-    (Schedule, "daily 8:60", "is not a schedule"),
-    (Schedule, "daily 8", "is not a schedule"),
-    (Schedule, "weekly 08:00", "is not a schedule"),
-    (Schedule, "weekly sat sun 08:00", "is not a schedule"),
-    (Schedule, "mo 08:00", "is not a schedule"),
-    (Schedule, "funday 08:00", "is not a schedule"),
-    (Schedule, "mon daily 08:00", "is not a schedule"),
-    (Schedule, "mon mondays 08:00", "names a day twice"),
-    (Schedule, "daily ٠٨:٠٠", "is not a schedule"),
-    (Schedule, 1050, "is not a text"),
+    (DigestRhythm, "", "is empty"),
+    (DigestRhythm, "daily", "is not a schedule"),
+    (DigestRhythm, "daily 24:00", "is not a schedule"),
+    (DigestRhythm, "daily 8:60", "is not a schedule"),
+    (DigestRhythm, "daily 8", "is not a schedule"),
+    (DigestRhythm, "weekly 08:00", "is not a schedule"),
+    (DigestRhythm, "weekly sat sun 08:00", "is not a schedule"),
+    (DigestRhythm, "mo 08:00", "is not a schedule"),
+    (DigestRhythm, "funday 08:00", "is not a schedule"),
+    (DigestRhythm, "mon daily 08:00", "is not a schedule"),
+    (DigestRhythm, "mon mondays 08:00", "names a day twice"),
+    (DigestRhythm, "daily ٠٨:٠٠", "is not a schedule"),
+    (DigestRhythm, 1050, "is not a text"),
     (Size, 0, "is not a size between 1 and"),
     (Size, -1, "is not a size between 1 and"),
     (Size, True, "is not a text"),
@@ -251,7 +251,7 @@ def test_any_value_is_taken_or_refused(kind: type, value: object) -> None:
 )
 def test_schedule_has_days_and_time(written: str, days: tuple[int, ...], at: time, gap: int) -> None:
     """Days count from Monday, 1, as in ISO 8601."""
-    schedule = Schedule.parse(written)
+    schedule = DigestRhythm.parse(written)
     assert (schedule.days, schedule.at, schedule.longest_gap) == (days, at, gap)
 
 
@@ -266,7 +266,7 @@ def test_schedule_has_days_and_time(written: str, days: tuple[int, ...], at: tim
 )
 def test_schedule_is_what_period_computes_with(written: str, rule: period.Schedule) -> None:
     """Once a week is weekly, every day is daily, all else is by the days."""
-    assert Schedule.parse(written).rule == rule
+    assert DigestRhythm.parse(written).rule == rule
 
 
 @pytest.mark.parametrize(
@@ -300,10 +300,10 @@ def test_rhythm_has_one_spelling_and_a_rule(written: str, spelled: str, rule: pe
         (Rhythm, "every now and then", "is not a schedule"),
         (Rhythm, "cron: 0 8 * * 1-5", "count differently; write for example: cron 30 7"),
         (Rhythm, "cron", "five fields"),
-        (Schedule, "every 5 minutes", "is more than once a day"),
-        (Schedule, "hourly", "is more than once a day"),
-        (Schedule, "cron 0 8,20 * * *", "is more than once a day"),
-        (Schedule, "cron 0 8 31 2 *", "never comes"),
+        (DigestRhythm, "every 5 minutes", "is more than once a day"),
+        (DigestRhythm, "hourly", "is more than once a day"),
+        (DigestRhythm, "cron 0 8,20 * * *", "is more than once a day"),
+        (DigestRhythm, "cron 0 8 31 2 *", "never comes"),
         (Dates, "tomorrow", "is not a date; write for example: 2026-10-01 or"),
         (Dates, "2026-10-08..2026-10-01", "ends before it begins"),
         (Dates, "2026-10-01..2027-12-31", "longer than a year"),
@@ -317,10 +317,10 @@ def test_schedules_and_dates_that_mean_nothing_are_refused(kind: type, written: 
 
 def test_schedule_of_a_crontab_line() -> None:
     """Once a month is named by its day, and waits as long as a month for its posts."""
-    schedule = Schedule.parse("cron: 0 8 1 * *")
+    schedule = DigestRhythm.parse("cron: 0 8 1 * *")
     assert schedule.longest_gap == 31
     assert schedule.rule.kind is period.Kind.WEEKDAYS
-    assert Schedule.parse("cron: 0 8 * * sat").rule == period.weekly(6, time(8))
+    assert DigestRhythm.parse("cron: 0 8 * * sat").rule == period.weekly(6, time(8))
 
 
 def test_dates_are_one_or_several() -> None:

@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner
 
 from digest.app.assembly import App
-from digest.app.moment import Moment
+from digest.app.moment import When
 from digest.cli.preview import can_show, command
 from digest.cli.subscribers import command as people
 from digest.config import load
@@ -286,7 +286,7 @@ def test_to_others_it_looks_as_to_a_subscriber_and_its_links_are_nobodys(busy: S
     assert link in links
     settings, now = load(busy.folder / "config.yaml", os.environ), datetime(2026, 11, 25, tzinfo=UTC)
     with open_store(settings.store.url) as store:
-        app = App(settings, store, Moment(now=now, wall=now), dry_run=False, progress=lambda *_: None)
+        app = App(settings, store, When(now=now, wall=now), dry_run=False, progress=lambda *_: None)
         desk = app.readership.desk
         for each in [link, *(one for one in links if one.startswith("https://news.example.com/mail"))]:
             desk.unsubscribe(each.rpartition("/")[2], now, everything=True)

@@ -16,7 +16,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from digest.app.assembly import App
-from digest.app.moment import Moment
+from digest.app.moment import When
 from digest.app.running import RunOrder, run_steps
 from digest.app.sending import deliver
 from digest.cli.report import report_to_json
@@ -229,7 +229,7 @@ class Month:
     # ------------------------------------------------------------ what is done
 
     def _app(self, store: SqlStore) -> App:
-        when = Moment(now=self.now, wall=self.now + timedelta(seconds=3))
+        when = When(now=self.now, wall=self.now + timedelta(seconds=3))
         return App(self.settings, store, when, dry_run=False, progress=silent)
 
     def _admit(self, store: SqlStore) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from digest.app import moment as module
 from digest.app import sending
 from digest.app.assembly import App
-from digest.app.moment import Moment, moment
+from digest.app.moment import When, moment
 from digest.app.running import RunOrder, run_steps
 from digest.app.sending import deliver
 from digest.cli.report import report_to_json
@@ -33,7 +33,7 @@ def site(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def ready(site: Path, store: SqlStore, when: Moment) -> App:
+def ready(site: Path, store: SqlStore, when: When) -> App:
     """An application whose first edition is frozen, and not sent."""
     app = App(load(site / "config.yaml", {}), store, when, dry_run=False, progress=silent)
     run_steps(app, (), report_to_json, order=RunOrder())
@@ -54,9 +54,7 @@ def test_a_worker_goes_by_the_databases_clock(site: Path, postgres_url: str, mon
 
         monkeypatch.setattr(module, "datetime", Behind)
         behind = Behind.now(UTC).replace(microsecond=0)
-        app = App(
-            load(site / "config.yaml", {}), store, Moment(now=behind, wall=behind), dry_run=False, progress=silent
-        )
+        app = App(load(site / "config.yaml", {}), store, When(now=behind, wall=behind), dry_run=False, progress=silent)
         assert deliver(app).sent == 1
 
 
@@ -65,7 +63,7 @@ def test_a_run_that_stands_for_another_time_asks_no_database(site: Path, monkeyp
     monkeypatch.setattr(SqlStore, "clock", lambda self, now: YEARS)
     with open_store(f"sqlite:///{site}/digest.db") as store:
         then = datetime.now(UTC).replace(microsecond=0) + timedelta(days=1)
-        app = ready(site, store, Moment(now=then, wall=then - timedelta(days=1)))
+        app = ready(site, store, When(now=then, wall=then - timedelta(days=1)))
         assert deliver(app).sent == 1
 
 

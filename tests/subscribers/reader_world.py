@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from digest.app.assembly import App
-from digest.app.moment import Moment
+from digest.app.moment import When
 from digest.app.readership import Readership
 from digest.app.running import run_steps
 from digest.app.sending import deliver
@@ -70,7 +70,7 @@ class World:
     # ---------------------------------------------------------------- parts
 
     def app(self, *, dry_run: bool = False) -> App:
-        when = Moment(now=self.now, wall=WALL)
+        when = When(now=self.now, wall=WALL)
         return App(self.settings, self.store, when, dry_run=dry_run, progress=silent)
 
     @property

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from digest.alarms.watching import (
     Alarm,
     KeptAlarm,
-    Look,
+    Observation,
     Planned,
     appointments,
     compare,
@@ -58,7 +58,7 @@ OVER = kept("a", 1, ended_at=NOON, end_text="over: a")
 
 def test_what_stays_wrong_is_no_news() -> None:
     """Whatever its text says by now; what was not looked at stays as it is."""
-    change = compare([kept("run"), kept("disk:store"), kept("silence:x")], Look(
+    change = compare([kept("run"), kept("disk:store"), kept("silence:x")], Observation(
         alarms=(Alarm(name="run", text="other words"), Alarm(name="slot:daily", text="late")),
         judged=frozenset({"run", "disk", "slot"}),
     ))  # fmt: skip

@@ -18,7 +18,7 @@ from starlette.types import ASGIApp
 
 from digest.web.files import Files, Options
 from digest.web.front import Front
-from digest.web.server import Limits, make_server
+from digest.web.server import ClientLimits, make_server
 
 OPTIONS = Options(max_age=300, address="https://news.example.com", hubs=("https://hub.example.com/",))
 
@@ -62,7 +62,7 @@ def serving_files(
     root: Path | None,
     options: Options = OPTIONS,
     *,
-    limits: Limits | None = None,
+    limits: ClientLimits | None = None,
     is_gone: Callable[[str], bool] = lambda path: False,
     routes: Sequence[BaseRoute] = (),
     pages: ASGIApp | None = None,

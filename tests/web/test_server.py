@@ -18,11 +18,11 @@ from starlette.routing import Route
 
 from digest.publish.folder import FolderOutput
 from digest.web import server as server_module
-from digest.web.server import Limits, make_server
+from digest.web.server import ClientLimits, make_server
 from tests.web.files_server import FileServer, serving_files
 
 CONTENT = b"<feed>" + b"news " * 100 + b"</feed>"
-IMPATIENT = Limits(
+IMPATIENT = ClientLimits(
     head_seconds=0.3, body_seconds=0.3, stall_seconds=0.3, keep_alive_seconds=0.3, sweep_seconds=0.05, body_bytes=10_000
 )
 GET = b"GET /feed.xml HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -64,7 +64,7 @@ def door() -> Iterator[Door]:
 
 
 @pytest.fixture
-def serve(public: Path, door: Door) -> Iterator[Callable[[Limits], FileServer]]:
+def serve(public: Path, door: Door) -> Iterator[Callable[[ClientLimits], FileServer]]:
     routes = [
         Route("/door", door.answer),
         Route("/echo", echo, methods=["POST"]),
@@ -108,7 +108,7 @@ def rest(connection: socket.socket) -> bytes:
         b"GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n",
     ],
 )
-def test_silent_clients_are_let_go(serve: Callable[[Limits], FileServer], sent: bytes) -> None:
+def test_silent_clients_are_let_go(serve: Callable[[ClientLimits], FileServer], sent: bytes) -> None:
     """Without a request, in the middle of one, or after it: the connection ends."""
     server = serve(IMPATIENT)
     with server.connect(sent) as connection:
@@ -124,7 +124,7 @@ def test_silent_clients_are_let_go(serve: Callable[[Limits], FileServer], sent: 
         b"POST /feed.xml HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n\r\n",
     ],
 )
-def test_drops_do_not_extend_the_time(serve: Callable[[Limits], FileServer], first: bytes) -> None:
+def test_drops_do_not_extend_the_time(serve: Callable[[ClientLimits], FileServer], first: bytes) -> None:
     """A head or body that comes byte by byte has the time of a whole one."""
     server = serve(IMPATIENT)
     with server.connect(first) as connection:
@@ -142,7 +142,7 @@ def test_drops_do_not_extend_the_time(serve: Callable[[Limits], FileServer], fir
                 ended = True
 
 
-def test_answers_must_be_taken(serve: Callable[[Limits], FileServer]) -> None:
+def test_answers_must_be_taken(serve: Callable[[ClientLimits], FileServer]) -> None:
     """Whoever asks for much and reads nothing is let go; whoever reads gets all of it."""
     server = serve(IMPATIENT)
     with server.connect(b"GET /endless HTTP/1.1\r\nHost: x\r\n\r\n"):
@@ -151,9 +151,9 @@ def test_answers_must_be_taken(serve: Callable[[Limits], FileServer]) -> None:
     assert len(server.ask("/endless").body) == 50_000_000
 
 
-def test_requests_may_follow_each_other(serve: Callable[[Limits], FileServer]) -> None:
+def test_requests_may_follow_each_other(serve: Callable[[ClientLimits], FileServer]) -> None:
     """On one connection, one after the other or all at once, from memory or not; HTTP/1.0 closes."""
-    server = serve(Limits())
+    server = serve(ClientLimits())
     for requests in ([GET] * 3, [b"HEAD /nothing HTTP/1.1\r\nHost: x\r\n\r\n", GET, GET]):
         with server.connect() as connection:
             for request in requests:
@@ -171,7 +171,7 @@ def test_requests_may_follow_each_other(serve: Callable[[Limits], FileServer]) -
 # --------------------------------------------------------------------- size
 
 
-def test_bodies_are_bounded(serve: Callable[[Limits], FileServer]) -> None:
+def test_bodies_are_bounded(serve: Callable[[ClientLimits], FileServer]) -> None:
     """A form is small; with a length or in chunks, wanted or not."""
     server = serve(IMPATIENT)
     for path in (b"/echo", b"/feed.xml"):
@@ -201,9 +201,9 @@ def test_bodies_are_bounded(serve: Callable[[Limits], FileServer]) -> None:
         (b"GET /feed.xml HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", b"HTTP/1.1 200"),
     ],
 )
-def test_odd_heads(serve: Callable[[Limits], FileServer], request_: bytes, answer: bytes) -> None:
+def test_odd_heads(serve: Callable[[ClientLimits], FileServer], request_: bytes, answer: bytes) -> None:
     """One Host (RFC 9112, 3.2), no more than 32 KB; one without end gets no answer."""
-    server = serve(Limits(keep_alive_seconds=0.3, sweep_seconds=0.05))
+    server = serve(ClientLimits(keep_alive_seconds=0.3, sweep_seconds=0.05))
     server.ask("/feed.xml")
     with server.connect() as connection:
         try:
@@ -216,9 +216,9 @@ def test_odd_heads(serve: Callable[[Limits], FileServer], request_: bytes, answe
 # ------------------------------------------------------------------- crowds
 
 
-def test_idle_connections_make_room(serve: Callable[[Limits], FileServer]) -> None:
+def test_idle_connections_make_room(serve: Callable[[ClientLimits], FileServer]) -> None:
     """With more of them than there may be, a reader is served, and those that waited longest are gone."""
-    server = serve(Limits(connections=20, head_seconds=60, keep_alive_seconds=60))
+    server = serve(ClientLimits(connections=20, head_seconds=60, keep_alive_seconds=60))
     with ExitStack() as stack:
         idle = [stack.enter_context(server.connect(sent)) for sent in [b"", b"GET /fe", GET] * 20]
         for _ in range(5):
@@ -227,9 +227,9 @@ def test_idle_connections_make_room(serve: Callable[[Limits], FileServer]) -> No
         until(lambda: len(server.server.server_state.connections) <= 20)
 
 
-def test_too_many_requests_are_told_when_to_come_again(serve: Callable[[Limits], FileServer], door: Door) -> None:
+def test_too_many_requests_are_told_when_to_come_again(serve: Callable[[ClientLimits], FileServer], door: Door) -> None:
     """429 with Retry-After; those that are being answered are answered."""
-    server = serve(Limits(requests=3, retry_after=7))
+    server = serve(ClientLimits(requests=3, retry_after=7))
     with ExitStack() as stack:
         waiting = [
             stack.enter_context(server.connect(b"GET /door HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"))
@@ -243,9 +243,9 @@ def test_too_many_requests_are_told_when_to_come_again(serve: Callable[[Limits],
     until(lambda: server.ask("/feed.xml").status == 200)
 
 
-def test_answers_that_nobody_takes_make_room(serve: Callable[[Limits], FileServer]) -> None:
+def test_answers_that_nobody_takes_make_room(serve: Callable[[ClientLimits], FileServer]) -> None:
     """Readers that take nothing do not use up the number of requests."""
-    server = serve(Limits(requests=2, stall_seconds=60))
+    server = serve(ClientLimits(requests=2, stall_seconds=60))
     state = server.server.server_state
     with ExitStack() as stack:
         for _ in range(2):
@@ -258,11 +258,11 @@ def test_few_open_files_mean_few_connections(monkeypatch: pytest.MonkeyPatch, pu
     """As many as the system allows, of which some are left for everything else."""
     monkeypatch.setattr(resource, "getrlimit", lambda kind: (100, 100))
     monkeypatch.setattr(resource, "setrlimit", lambda kind, values: None)
-    assert server_module._fitting(Limits()).connections == 75
+    assert server_module._fitting(ClientLimits()).connections == 75
     monkeypatch.setattr(resource, "getrlimit", lambda kind: (100, resource.RLIM_INFINITY))
-    assert server_module._fitting(Limits()).connections == 4096
+    assert server_module._fitting(ClientLimits()).connections == 4096
     monkeypatch.setattr(resource, "getrlimit", lambda kind: (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-    assert server_module._fitting(Limits()).connections == 4096
+    assert server_module._fitting(ClientLimits()).connections == 4096
 
 
 def test_server_believes_no_forwarded_address() -> None:
@@ -280,7 +280,10 @@ def test_server_believes_no_forwarded_address() -> None:
 @pytest.mark.slow
 def test_a_thousand_idle_clients_keep_nobody_out(public: Path) -> None:
     """A thousand that say nothing or half a request stay connected; readers get every answer meanwhile."""
-    with serving_files(public, limits=Limits(connections=1_000, head_seconds=120)) as server, ExitStack() as stack:
+    with (
+        serving_files(public, limits=ClientLimits(connections=1_000, head_seconds=120)) as server,
+        ExitStack() as stack,
+    ):
         for number in range(1_000):
             stack.enter_context(server.connect(b"GET /feed" if number % 2 else b""))
         assert all(server.ask("/feed.xml").body == CONTENT for _ in range(200))

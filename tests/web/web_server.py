@@ -19,7 +19,7 @@ from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
 from digest.app.assembly import App
-from digest.app.moment import Moment
+from digest.app.moment import When
 from digest.app.running import run_steps
 from digest.app.service import Service, service
 from digest.cli.report import report_to_json
@@ -171,7 +171,7 @@ class Served:
             "---\ntitle: 要闻\ndate: 2026-11-24 07:00:00 +0800\ncategories: macro\n---\n> 今日要闻。\n", "utf-8"
         )
         now = datetime(2026, 11, 24, 1, tzinfo=UTC)
-        when = Moment(now=now, wall=datetime.now(UTC))
+        when = When(now=now, wall=datetime.now(UTC))
         app = App(self.running.settings, self.running.readership.store, when, dry_run=False, progress=silent)
         run_steps(app, (), report_to_json)
 

@@ -15,7 +15,7 @@ from digest.render.feeds import opml, window
 from digest.render.feeds.digests import DigestFeed, feed_description, feed_path, feed_title
 from digest.render.feeds.items import ItemRules, uri
 from digest.render.feeds.model import Addresses, Feed, Item, Paging
-from digest.render.feeds.window import Limits
+from digest.render.feeds.window import WindowLimits
 from digest.text import clean_line
 
 ALL, CATEGORY, TAG = "all", "category", "tag"
@@ -41,7 +41,7 @@ class FeedOptions(Struct, frozen=True, kw_only=True):
     id_base: str = ""
     """What feed ids are made from; without it ``feeds_url``. Set it to the old address when the site moves."""
     formats: tuple[str, ...] = FORMATS
-    limits: Limits = field(default_factory=Limits)
+    limits: WindowLimits = field(default_factory=WindowLimits)
     full_text: bool = False
     external_urls: bool = False
     archives: bool = True

@@ -18,7 +18,7 @@ SAFE_COVER = timedelta(hours=24)
 """Readers that poll once a day must not miss anything."""
 
 
-class Limits(Struct, frozen=True, kw_only=True):
+class WindowLimits(Struct, frozen=True, kw_only=True):
     """How much a feed holds."""
 
     window: timedelta = timedelta(hours=48)
@@ -29,7 +29,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     """Of the largest format, uncompressed."""
 
 
-def count_in_window(posts: Sequence[KnownPost], limits: Limits) -> int:
+def count_in_window(posts: Sequence[KnownPost], limits: WindowLimits) -> int:
     """How many of ``posts`` (latest ``first_seen`` first) the feed holds, bytes left aside."""
     if not posts:
         return 0
@@ -38,7 +38,7 @@ def count_in_window(posts: Sequence[KnownPost], limits: Limits) -> int:
     return min(max(recent, limits.min_items), limits.max_items, len(posts))
 
 
-def goes_beyond(posts: Sequence[KnownPost], limits: Limits) -> bool:
+def goes_beyond(posts: Sequence[KnownPost], limits: WindowLimits) -> bool:
     """Whether the last of ``posts`` (latest ``first_seen`` first) is older than the feed's window."""
     return posts[-1].first_seen < posts[0].first_seen - limits.window
 
