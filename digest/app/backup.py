@@ -28,6 +28,7 @@ import digest
 from digest.app.moment import moment, time_option
 from digest.app.secret import VARIABLE
 from digest.config import Settings, load
+from digest.disk import sync_path
 from digest.errors import ConfigError, OutputError, StoreError
 from digest.store.backup import Inventory, copy_out, look_into, refuse_newer_copy, take_in
 
@@ -107,7 +108,7 @@ def back_up(settings: Settings, path: Path, env: Mapping[str, str], now: datetim
             assert again == manifest
         with _told(path):
             packed.replace(path)
-            _sync(path.absolute().parent)
+            sync_path(path.absolute().parent)
             return BackupReport(path=path, size=path.stat().st_size, manifest=manifest)
 
 
@@ -335,16 +336,8 @@ def _put_secret(path: Path, secret: bytes, now: datetime) -> Path | None:
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
-    _sync(path.parent)
+    sync_path(path.parent)
     return kept
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _words(error: OSError) -> str:

@@ -16,11 +16,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from digest.disk import PREFIX, SUFFIX, sweep, sync_path
 from digest.errors import PermanentFailure, TemporaryFailure
 from digest.models import Reply
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+=-]{0,199}")
-_PREFIX, _SUFFIX = ".digest-", ".tmp"
 
 _REMEDIES = {
     errno.ENOSPC: "free some space, the next run makes up for it",
@@ -70,7 +70,7 @@ class FolderTransport:
                     raise TemporaryFailure(
                         str(target), "is a directory", _REMEDIES[errno.EISDIR], step="write"
                     ) from error
-            _fsync_folder(self._folder)
+            sync_path(self._folder)
         return Reply(text=target.name)
 
     def close(self) -> None:
@@ -86,8 +86,8 @@ class FolderTransport:
             missing.append(missing[-1].parent)
         self._folder.mkdir(parents=True, exist_ok=True)
         for made in missing:
-            _fsync_folder(made.parent)
-        _sweep(self._folder)
+            sync_path(made.parent)
+        sweep(self._folder)
         self._ready = True
 
     @contextmanager
@@ -109,7 +109,7 @@ class FolderTransport:
     def _locked_file(self) -> tuple[int, str]:
         """A new file that nobody takes for a leftover as long as it is open."""
         while True:
-            descriptor, temporary = tempfile.mkstemp(_SUFFIX, _PREFIX, self._folder)
+            descriptor, temporary = tempfile.mkstemp(SUFFIX, PREFIX, self._folder)
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             if os.fstat(descriptor).st_nlink:
                 return descriptor, temporary
@@ -133,25 +133,3 @@ def _holds(path: Path, data: bytes) -> bool:
     except FileNotFoundError:
         return False
     return stat.S_ISREG(status.st_mode) and status.st_size == len(data) and path.read_bytes() == data
-
-
-def _sweep(folder: Path) -> None:
-    """Remove temporary files of killed processes. Those of a living one are locked."""
-    for entry in os.scandir(folder):
-        if not (entry.name.startswith(_PREFIX) and entry.name.endswith(_SUFFIX)):
-            continue
-        with suppress(OSError):
-            descriptor = os.open(entry.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                Path(entry.path).unlink()
-            finally:
-                os.close(descriptor)
-
-
-def _fsync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

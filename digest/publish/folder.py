@@ -25,6 +25,7 @@ from typing import NamedTuple, Protocol
 import brotli
 from msgspec import Struct, field
 
+from digest.disk import PREFIX, SUFFIX, sweep, sync_path
 from digest.errors import OutputError
 from digest.ports import Output
 
@@ -32,7 +33,6 @@ COMPRESSED = frozenset({".xml", ".json", ".opml", ".html", ".rss", ".atom", ".tx
 """Endings of files that get compressed siblings."""
 SIBLINGS = (".br", ".gz")
 
-_PREFIX, _SUFFIX = ".digest-", ".tmp"
 _GROUP = 192
 """Temporary files (each an open descriptor) that wait for one fsync of all of them."""
 _PREPARERS = 2
@@ -149,7 +149,7 @@ class FolderOutput:
                     victim.unlink()
                     found = True
             if found:
-                _fsync_folder(target.parent)
+                sync_path(target.parent)
                 self.tally.removed.append(path)
         return found
 
@@ -193,7 +193,7 @@ class FolderOutput:
             if not create:
                 return real / parts[-1]
             self._make(real)
-            _sweep(real)
+            sweep(real)
             self._entered[folder] = real
         return real / parts[-1]
 
@@ -206,7 +206,7 @@ class FolderOutput:
             missing.append(missing[-1].parent)
         folder.mkdir(parents=True, exist_ok=True)
         for made in missing:
-            _fsync_folder(made.parent)
+            sync_path(made.parent)
 
     def _is_current(self, path: str, target: Path, data: bytes) -> bool:
         """The same bytes are there already, and so are siblings of the same time."""
@@ -248,7 +248,7 @@ class FolderOutput:
         for folder in dict.fromkeys(one.target.parent for one, _ in prepared):
             try:
                 with self._explained(str(folder)):
-                    _fsync_folder(folder)
+                    sync_path(folder)
             except OutputError as error:
                 failures.append(error)
         if failures:
@@ -340,7 +340,7 @@ def _prepare(target: Path, data: bytes) -> list[_Part]:
     parts: list[_Part] = []
     try:
         for place, content in (*((name + ending, part) for ending, part in siblings.items()), (name, data)):
-            descriptor, temporary = tempfile.mkstemp(_SUFFIX, _PREFIX, folder)
+            descriptor, temporary = tempfile.mkstemp(SUFFIX, PREFIX, folder)
             parts.append(_Part(descriptor, temporary, place))
             fcntl.flock(descriptor, fcntl.LOCK_EX)  # as long as it is held, no other run takes it for a leftover
             os.fchmod(descriptor, 0o644)
@@ -410,14 +410,6 @@ def _fsync_all(descriptors: list[int]) -> dict[int, OSError]:
     return {descriptor: error for descriptor, error in zip(descriptors, results, strict=True) if error}
 
 
-def _fsync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def _drop_siblings(target: Path) -> None:
     for ending in SIBLINGS:
         with suppress(FileNotFoundError):
@@ -431,17 +423,3 @@ def _discard(parts: Iterable[_Part]) -> None:
             Path(part.temporary).unlink()
         with suppress(OSError):  # closed already if closing is what failed
             os.close(part.descriptor)
-
-
-def _sweep(folder: Path) -> None:
-    """Remove temporary files of runs that were killed. Those of a living run are locked."""
-    for entry in os.scandir(folder):
-        if not (entry.name.startswith(_PREFIX) and entry.name.endswith(_SUFFIX)):
-            continue
-        with suppress(OSError):
-            descriptor = os.open(entry.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                Path(entry.path).unlink()
-            finally:
-                os.close(descriptor)

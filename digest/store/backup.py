@@ -23,6 +23,7 @@ from typing import Any
 from msgspec import Struct
 from sqlalchemy import Boolean, Connection, Table, text, update
 
+from digest.disk import sync_path
 from digest.errors import AlreadyRunning, StoreBusy, StoreError
 from digest.models import DeliveryState
 from digest.store.connect import Database, open_postgres, open_sqlite, parse_url, sqlite_path
@@ -265,12 +266,12 @@ def _replace_file(
         try:
             shutil.copyfile(copy, temporary)
             temporary.chmod(0o600 if not path.exists() else path.stat().st_mode & 0o777)
-            _sync(temporary)
+            sync_path(temporary)
             replaced = _put_aside(path, now)
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
-        _sync(path.parent)
+        sync_path(path.parent)
         path.with_name(f"{path.name}.quiet").unlink(missing_ok=True)
     return Taken(held=held, replaced=replaced)
 
@@ -345,14 +346,6 @@ def _put_aside(path: Path, now: datetime) -> Path | None:
             raise
         shutil.copy2(path, kept)
     return kept
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _replace_rows(
