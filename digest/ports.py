@@ -269,6 +269,30 @@ class EditionStore(Protocol):
     def set_pages_look(self, fingerprint: str) -> None: ...
 
 
+class Turn(Struct, frozen=True, kw_only=True):
+    """What one connection writes down before a final dot. A row that is ``taken`` here is no more in doubt when the
+    next one begins to be."""
+
+    now: datetime
+    begun: Delivery
+    """The row whose dot is to leave, leased until now,"""
+    until: datetime
+    """and the end of its lease while the answer is awaited."""
+    taken: tuple[Delivery, Reply] | None = None
+    """The message before it, which the server has accepted, if that is not on disk yet."""
+    claim: int = 0
+    """How many rows to claim besides, and for how long."""
+    lease: timedelta = timedelta(0)
+
+
+class Turned(Struct, frozen=True, kw_only=True):
+    """What came of it."""
+
+    leased: bool
+    """False: the lease of ``Turn.begun`` is lost, no dot may leave."""
+    claimed: Sequence[Delivery] = ()
+
+
 class Ledger(Protocol):
     """The deliveries of all editions: who has what, and what is known about it. Every change of a claimed row
     is guarded by its lease; False means that the lease is lost, and that nothing was changed. Saying the same thing
@@ -311,8 +335,9 @@ class Ledger(Protocol):
         """Lengthen the lease of a row that is leased: a slow server must not cost it."""
         ...
 
-    def transmitting(self, delivery: Delivery, until: datetime) -> bool:
-        """The body is out, the final dot is not. On disk when this returns."""
+    def turn(self, turn: Turn) -> Turned:
+        """The body of a message is out, the final dot is not; and what else there is to write down. All of it in one
+        commit, on disk when this returns."""
         ...
 
     def sent(self, delivery: Delivery, now: datetime, reply: Reply) -> bool: ...
@@ -450,11 +475,16 @@ class Transport(Protocol):
         envelope_from: str,
         recipient: str,
         name: str,
-        message: bytes,
+        message: Sequence[bytes],
         before_dot: Callable[[], bool],
+        after_dot: Callable[[], None] = ...,
+        unanswered: Callable[[], None] = ...,
     ) -> Reply:
-        """Hand over one message. ``name`` is unique to the delivery and file-safe. ``before_dot`` is called
-        when everything but the end is out; if it returns False the message is abandoned. Raises
+        """Hand over one message, which is given in pieces; best those that many messages share are the same objects.
+        ``name`` is unique to the delivery and file-safe. ``before_dot`` is called when everything but the end is out;
+        if it returns False the message is abandoned. While others are waited for, there may be time for something
+        else, which must not raise: ``after_dot``, once the end is out and before the answer to it is read, and
+        ``unanswered``, perhaps several times, when the server is slow before that. Raises
         TemporaryFailure or PermanentFailure (certainly not sent), or Doubtful (nobody can know)."""
         ...
 

@@ -222,7 +222,7 @@ class Lookout:
                 envelope_from=sender.address,
                 recipient=address.address,
                 name=f"alarm-{name}",
-                message=self._sign(message),
+                message=(self._sign(message),),
                 before_dot=lambda: True,
             )
         finally:

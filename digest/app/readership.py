@@ -222,7 +222,9 @@ class Readership:
         about = json.loads(edition.document)
         message = self._notice_message(edition)
         return Outgoing(
-            message=message.to(address=row.address, message_id=row.message_id, values={"LINK": self._link(row, about)}),
+            pieces=message.pieces(
+                address=row.address, message_id=row.message_id, values={"LINK": self._link(row, about)}
+            ),
             envelope_from=self.envelope_from(row.token),
         )
 

@@ -146,16 +146,18 @@ def composer(app: App, *, signs: bool = True) -> Compose:
 
     def signed(outgoing: Outgoing) -> Outgoing:
         signer = app.signer if signs else None
-        return outgoing if signer is None else replace(outgoing, message=signer.sign(outgoing.message))
+        if signer is None:
+            return outgoing
+        return replace(outgoing, pieces=(signer.signatures(outgoing.message), *outgoing.pieces))
 
     def compose(delivery: Delivery, edition: SavedEdition) -> Outgoing:
         if edition.digest == NOTICES:
             return signed(readership.notice(delivery, edition))
         unsubscribe, values = readership.fields(delivery)
-        message = message_of(edition).to(
+        pieces = message_of(edition).pieces(
             address=delivery.address, message_id=delivery.message_id, values=values, unsubscribe=unsubscribe
         )
-        return signed(Outgoing(message=message, envelope_from=readership.envelope_from(delivery.token)))
+        return signed(Outgoing(pieces=pieces, envelope_from=readership.envelope_from(delivery.token)))
 
     return compose
 

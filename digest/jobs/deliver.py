@@ -2,6 +2,11 @@
 
     claim -> compose -> send (up to the dot) -> write down "transmitting" -> dot -> write down what became of it
 
+While there is a next message nobody waits for the last step: that a server took a message is written down together
+with the "transmitting" of the next, and it is looked up, made and claimed meanwhile. One commit a message, then, and
+never more than one row of a connection that a crash would leave in doubt. When a server takes its time, or nothing
+comes next, what is known is written down at once.
+
 Any number of these may work on one ledger, in threads, processes or on several machines: a row belongs to whoever
 holds its lease. What an outcome means is decided by ``outbox``. No transaction is open while a server is talked to.
 """
@@ -11,8 +16,8 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterator
+from collections import Counter, OrderedDict, deque
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -23,11 +28,13 @@ from digest.errors import StoreError, TemporaryFailure, TransportError
 from digest.jobs.progress import Progress, silent
 from digest.models import Delivery, DeliveryState, Reply, SavedEdition
 from digest.outbox import CONNECTING, Fate, Pace, RetryPlan, RowDecision, Tally, decide, masked, rest_seconds
-from digest.ports import Ledger, Transport
+from digest.ports import Ledger, Transport, Turn
 from digest.subscribers.subscription import NOTICES
 
 ROWS_A_CLAIM = 2
 """Few, since all that a killed worker was transmitting becomes in doubt."""
+_FRESH = 1.0
+"""Seconds for which it is good to have looked up a reader."""
 _SLICE = 0.25
 """Seconds between two looks at the stop flag while waiting."""
 _NAMED = 3
@@ -39,8 +46,13 @@ class Outgoing(Struct, frozen=True, kw_only=True):
     """The message of one delivery and the sender on its envelope. Made from the frozen edition alone, so that every
     attempt has the same bytes."""
 
-    message: bytes
+    pieces: tuple[bytes, ...]
+    """What all messages of an edition have in common is best the same objects in all of them."""
     envelope_from: str
+
+    @property
+    def message(self) -> bytes:
+        return b"".join(self.pieces)
 
 
 Compose = Callable[[Delivery, SavedEdition], Outgoing]
@@ -166,6 +178,31 @@ def deliver(
     finally:
         transport.close()
     return shift.report()
+
+
+class _Made(Struct, frozen=True, kw_only=True):
+    """A message that is ready to be sent."""
+
+    row: Delivery
+    edition: SavedEdition
+    at: float
+    """When its reader was looked up, by ``ticks``."""
+    left: str
+    """Why they must not get it any more; empty if they must."""
+    outgoing: Outgoing | TransportError | None
+    """Or why there can be none; None if the reader left."""
+
+
+@dataclass(kw_only=True, eq=False)
+class _Lane:
+    """What one connection has in hand. Only its thread uses it."""
+
+    rows: deque[Delivery] = field(default_factory=deque)
+    """Claimed and not begun."""
+    made: _Made | None = None
+    """The message of the first of them."""
+    taken: tuple[Delivery, Reply] | None = None
+    """What the server accepted last, if that is not on disk yet."""
 
 
 @dataclass(kw_only=True, eq=False)
@@ -300,94 +337,166 @@ class _Shift:
 
     def _work_guarded(self) -> None:
         try:
-            self._work()
+            with self._lane() as lane:
+                self._work(lane)
         except BaseException as error:
             with self._lock:
                 self._error = self._error or error
                 self._over = True
 
-    def _work(self) -> None:
-        while self._rested():
-            rows = self.ledger.claim(self.clock(), ROWS_A_CLAIM, self.options.lease)
-            if not rows:
-                if self.once:
-                    return
+    def _work(self, lane: _Lane) -> None:
+        while self._rested(lane):
+            if not lane.rows:
+                self._write_taken(lane)
+                self._take_on(lane, self.ledger.claim(self.clock(), ROWS_A_CLAIM, self.options.lease))
+            if lane.rows:
+                self._attend(lane)
+            elif self.once:
+                return
+            else:
                 self.transport.close()
                 self._wait(self.options.idle, self.hurry)
-                continue
-            with self._holding(rows):
-                for row in rows:
-                    self._attend(row)
 
     @contextmanager
-    def _holding(self, rows: list[Delivery]) -> Iterator[None]:
-        """Rows in hand have their leases renewed. Whatever ends this early, those not begun go back to the queue."""
+    def _lane(self) -> Iterator[_Lane]:
+        """Whatever ends this early, what is known is written down, and rows not begun go back to the queue."""
+        lane = _Lane()
+        try:
+            yield lane
+        finally:
+            try:
+                self._write_taken(lane)
+            finally:
+                while lane.rows:
+                    self._hand_back(lane.rows.popleft())
+
+    def _take_on(self, lane: _Lane, rows: Sequence[Delivery]) -> None:
+        """Rows in hand have their leases renewed."""
         with self._lock:
             self._in_hand.update((row.key, row) for row in rows)
-        try:
-            yield
-        finally:
-            for row in rows:
-                if self._in_hand.pop(row.key, None) is not None:
-                    with suppress(StoreError):
-                        self.ledger.retry(row, self.clock(), Reply(), counted=False)
+        lane.rows.extend(rows)
 
-    def _attend(self, row: Delivery) -> None:
-        if row.edition_key in self._stopped or not self._rested() or not self._paced():
-            return  # back to the queue, see _holding
-        if reason := self.left(row):
+    def _hand_back(self, row: Delivery) -> None:
+        if self._in_hand.pop(row.key, None) is not None:
+            with suppress(StoreError):
+                self.ledger.retry(row, self.clock(), Reply(), counted=False)
+
+    def _attend(self, lane: _Lane) -> None:
+        """The next row of a lane: send it, or say what becomes of it without. Whatever ends this before that is known,
+        the row goes back to the queue."""
+        if lane.rows[0].edition_key in self._stopped:
+            self._hand_back(lane.rows.popleft())
+            return
+        if not self._paced(lane):
+            return
+        made = self._made(lane)
+        try:
+            self._attend_to(lane, made)
+        except BaseException:
+            self._hand_back(made.row)
+            raise
+
+    def _attend_to(self, lane: _Lane, made: _Made) -> None:
+        row = made.row
+        if made.left:
             self._in_hand.pop(row.key, None)
-            self.ledger.skipped(row, self.clock(), reason)
+            self.ledger.skipped(row, self.clock(), made.left)
             self._counts["skipped"] += 1
-            return
-        edition = self._edition(row.edition_key)
-        if self.clock() >= (row.expires_at or edition.expires_at):
-            return  # it waited too long for its turn, and expires with the next upkeep
-        try:
-            outgoing = self.compose(row, edition)
-        except TransportError as error:
-            self._conclude(row, edition, error)
-            return
-        outcome = self._send(row, outgoing)
-        if outcome is not None:
-            self._conclude(row, edition, outcome)
+        elif self.clock() >= (row.expires_at or made.edition.expires_at):
+            self._hand_back(row)  # it waited too long for its turn, and expires with the next upkeep
+        else:
+            outcome = self._send(lane, row, made.outgoing) if isinstance(made.outgoing, Outgoing) else made.outgoing
+            if outcome is not None:
+                self._conclude(lane, made, outcome)
 
-    def _send(self, row: Delivery, outgoing: Outgoing) -> Reply | TransportError | None:
+    def _made(self, lane: _Lane) -> _Made:
+        """The message of the next row, which is the lane's no more: the one that was made already, unless that was
+        so long ago that its reader may have left since."""
+        made, lane.made = lane.made, None
+        if made is None or self.ticks() - made.at > _FRESH:
+            made = self._make(lane.rows[0])
+        lane.rows.popleft()
+        return made
+
+    def _make(self, row: Delivery) -> _Made:
+        """Look up the reader and write the message."""
+        at, edition, left = self.ticks(), self._edition(row.edition_key), self.left(row)
+        outgoing: Outgoing | TransportError | None = None
+        if not left:
+            try:
+                outgoing = self.compose(row, edition)
+            except TransportError as error:
+                outgoing = error
+        return _Made(row=row, edition=edition, at=at, left=left, outgoing=outgoing)
+
+    def _send(self, lane: _Lane, row: Delivery, outgoing: Outgoing) -> Reply | TransportError | None:
         """Hand it over. None if the lease was lost: the row is somebody else's now."""
-        leased, trouble = True, None
+        turned: bool | None = None
+        trouble: StoreError | None = None
 
         def before_dot() -> bool:
-            nonlocal leased, trouble
+            nonlocal turned, trouble
             try:
-                leased = self.ledger.transmitting(row, self.clock() + self.options.dot_lease)
+                turned = self._turn(lane, row)
             except StoreError as error:
                 trouble = error
                 return False
-            self._in_hand.pop(row.key, None)  # from here on it is never just handed back
-            return leased
+            return turned
 
         try:
             outcome: Reply | TransportError = self.transport.send(
                 envelope_from=outgoing.envelope_from,
                 recipient=row.address,
                 name=_file_name(row.message_id),
-                message=outgoing.message,
+                message=outgoing.pieces,
                 before_dot=before_dot,
+                after_dot=lambda: self._make_ahead(lane),
+                unanswered=lambda: self._write_taken_now(lane),
             )
+            if turned is None:  # it was there already: a worker died right after it had put it in place
+                before_dot()
         except TransportError as error:
             outcome = error
-        if not leased:
-            return None
         if trouble is not None:
             return TemporaryFailure(trouble.subject, trouble.cause, trouble.remedy, step="body")
-        return outcome
+        return None if turned is False else outcome
 
-    def _conclude(self, row: Delivery, edition: SavedEdition, outcome: Reply | TransportError) -> None:
-        """Write down what became of a row, then what that means for all others."""
+    def _turn(self, lane: _Lane, row: Delivery) -> bool:
+        """On disk before a dot leaves: that it does, that the message before it was taken, and which rows come next.
+        False if the lease is lost. Raises StoreError; nothing has changed then."""
         now = self.clock()
+        turn = Turn(
+            now=now,
+            begun=row,
+            until=now + self.options.dot_lease,
+            taken=lane.taken,
+            claim=0 if lane.rows or self._ends() else ROWS_A_CLAIM,
+            lease=self.options.lease,
+        )
+        turned = self.ledger.turn(turn)
+        lane.taken = None
+        self._in_hand.pop(row.key, None)  # from here on it is never just handed back
+        self._take_on(lane, turned.claimed)
+        return turned.leased
+
+    def _make_ahead(self, lane: _Lane) -> None:
+        """While an answer is awaited. If it does not work out, it is done again when it matters."""
+        if lane.rows and lane.rows[0].edition_key not in self._stopped and not self._ends():
+            with suppress(Exception):
+                lane.made = self._make(lane.rows[0])
+
+    def _conclude(self, lane: _Lane, made: _Made, outcome: Reply | TransportError) -> None:
+        """Write down what became of a row, now or with the next one, then what that means for all others."""
+        row, now = made.row, self.clock()
         decision = decide(outcome, key=row.key, attempts=row.attempts, now=now, plan=self.options.plan)
         self._in_hand.pop(row.key, None)
-        self._write_down(row, decision, outcome, now)
+        self._write_taken(lane)
+        if isinstance(outcome, Reply):
+            lane.taken = (row, outcome)
+            if lane.made is None or self._ends():
+                self._write_taken(lane)
+        else:
+            self._write_down(row, decision, outcome, now)
         error = outcome if isinstance(outcome, TransportError) else None
         with self._lock:
             self._counts[decision.fate] += 1
@@ -395,34 +504,46 @@ class _Shift:
             if error is not None:
                 self._reasons.setdefault((decision.fate, masked(str(error))), []).append(masked(row.address))
             self._adjust(decision, error)
-            verdict = self._judged(edition, decision, error)
+            verdict = self._judged(made.edition, decision, error)
         if verdict:
-            self._pause(edition, verdict)
+            self._pause(made.edition, verdict)
         self.progress("sending mail", done, max(done, self._total))
 
-    def _write_down(self, row: Delivery, decision: RowDecision, outcome: Reply | TransportError, now: datetime) -> None:
+    def _write_taken(self, lane: _Lane) -> None:
+        """Nothing comes next for a while. Raises StoreError as ``_persist`` does."""
+        if lane.taken is not None:
+            (row, reply), lane.taken = lane.taken, None
+            self._persist(lambda: self.ledger.sent(row, self.clock(), reply))
+
+    def _write_taken_now(self, lane: _Lane) -> None:
+        """The server is slow, so there is time; if it does not work out, there will be another."""
+        if lane.taken is not None:
+            with suppress(StoreError):
+                self.ledger.sent(lane.taken[0], self.clock(), lane.taken[1])
+                lane.taken = None
+
+    def _persist(self, write: Callable[[], object]) -> None:
         """Raises StoreError if that is still impossible after some time; the row stays as it is then."""
         deadline = self.ticks() + self.options.commit_patience
         while True:
             try:
-                self._record(row, decision, outcome, now)
+                write()
                 return
             except StoreError:
                 if self.ticks() >= deadline:
                     raise
                 self.sleep(1.0)
 
-    def _record(self, row: Delivery, decision: RowDecision, outcome: Reply | TransportError, now: datetime) -> None:
-        if isinstance(outcome, Reply):
-            self.ledger.sent(row, now, outcome)
-            return
-        reply = Reply(code=outcome.code, enhanced=outcome.enhanced, text=outcome.text or masked(outcome.cause))
+    def _write_down(self, row: Delivery, decision: RowDecision, error: TransportError, now: datetime) -> None:
+        """What became of a row that the server did not take. Raises StoreError as ``_persist`` does."""
+        reply = Reply(code=error.code, enhanced=error.enhanced, text=error.text or masked(error.cause))
         if decision.fate is Fate.IN_DOUBT:
-            self.ledger.in_doubt(row, now, reply.text)
+            self._persist(lambda: self.ledger.in_doubt(row, now, reply.text))
         elif decision.fate is Fate.FAILED:
-            self.ledger.failed(row, now, reply)
+            self._persist(lambda: self.ledger.failed(row, now, reply))
         else:
-            self.ledger.retry(row, decision.not_before or now, reply, counted=decision.counted)
+            not_before = decision.not_before or now
+            self._persist(lambda: self.ledger.retry(row, not_before, reply, counted=decision.counted))
 
     # ----------------------------------------------------- all of them
 
@@ -479,22 +600,25 @@ class _Shift:
     def _ends(self) -> bool:
         return self._over or self.stop()
 
-    def _rested(self) -> bool:
+    def _rested(self, lane: _Lane) -> bool:
         """Wait until the transport may be used again. False if the shift ends."""
         while not self._ends():
             left = self._rests_until - self.ticks()
             if left <= 0:
                 return True
+            self._write_taken(lane)
             self._wait(left)
         return False
 
-    def _paced(self) -> bool:
+    def _paced(self, lane: _Lane) -> bool:
         """Wait for this message's turn. False if the shift ends."""
         with self._lock:
             if self._pace is None:
                 return True
             self._pace, seconds = self._pace.take(self.ticks())
-        self._wait(seconds)
+        if seconds > 0:
+            self._write_taken(lane)
+            self._wait(seconds)
         return not self._ends()
 
     def _wait(self, seconds: float, hurry: Callable[[], bool] = lambda: False) -> None:

@@ -175,7 +175,7 @@ class TestMessage(Struct, frozen=True, kw_only=True):
                 envelope_from=self.envelope_from,
                 recipient=self.address,
                 name=f"test-{name}",
-                message=self.message,
+                message=(self.message,),
                 before_dot=lambda: True,
             )
         finally:

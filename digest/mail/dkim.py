@@ -61,13 +61,17 @@ class Signer:
         self._keys = sorted(keys, key=lambda key: key.algorithm != "rsa")  # all know RSA: it stands on top
 
     def sign(self, message: bytes) -> bytes:
-        """The message with its signatures in front. It must have CRLF line ends."""
+        """The message with its signatures in front."""
+        return self.signatures(message) + message
+
+    def signatures(self, message: bytes) -> bytes:
+        """The fields that sign a message, to stand in front of it. It must have CRLF line ends."""
         head, _, body = message.partition(b"\r\n\r\n")
         body_hash = b64encode(hashlib.sha256(relaxed_body(body)).digest()).decode("ascii")
         fields = _fields(head + b"\r\n")
         names = _signed_names(fields)
         told = b"".join(_chosen(fields, names))
-        return b"".join((*(self._signature(key, names, body_hash, told) for key in self._keys), message))
+        return b"".join(self._signature(key, names, body_hash, told) for key in self._keys)
 
     def records(self) -> dict[str, str]:
         """What the domain's DNS must say (RFC 6376 section 3.6.1): the text by the record's name."""

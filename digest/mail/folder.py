@@ -12,7 +12,7 @@ import os
 import re
 import stat
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -49,19 +49,22 @@ class FolderTransport:
         envelope_from: str,
         recipient: str,
         name: str,
-        message: bytes,
+        message: Sequence[bytes],
         before_dot: Callable[[], bool],
+        after_dot: Callable[[], None] = lambda: None,
+        unanswered: Callable[[], None] = lambda: None,
     ) -> Reply:
-        """Put the message in place, bytes as given. The envelope is of no use here. Raises TemporaryFailure with
-        step ``connect`` if the folder itself is at fault, ``write`` if the one file is."""
+        """Put the message in place, bytes as given. The envelope is of no use here, and nobody is waited for.
+        Raises TemporaryFailure with step ``connect`` if the folder itself is at fault, ``write`` if the one file
+        is."""
         if _NAME.fullmatch(name) is None:
             raise PermanentFailure(str(self._folder), f"not a name for a file: {name[:60]!r}", step="write")
-        target = self._folder / f"{name}.eml"
+        target, data = self._folder / f"{name}.eml", b"".join(message)
         with self._explained():
             self._prepare()
-            if _holds(target, message):
+            if _holds(target, data):
                 return Reply(text=target.name)
-            with self._written(message) as temporary:
+            with self._written(data) as temporary:
                 if not before_dot():
                     raise TemporaryFailure(str(target), "given up: another worker has this delivery", step="write")
                 try:

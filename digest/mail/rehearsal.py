@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from digest.models import Reply
 
@@ -18,8 +18,10 @@ class RehearsalTransport:
         envelope_from: str,
         recipient: str,
         name: str,
-        message: bytes,
+        message: Sequence[bytes],
         before_dot: Callable[[], bool],
+        after_dot: Callable[[], None] = lambda: None,
+        unanswered: Callable[[], None] = lambda: None,
     ) -> Reply:
         before_dot()
         return Reply(text="not sent: this is a rehearsal")

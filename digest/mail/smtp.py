@@ -4,6 +4,9 @@ Connect, greeting, EHLO, TLS, login, MAIL, RCPT, DATA, body, dot: the error says
 whether the message can have been accepted. Until the dot is sent it certainly was not; after that only the server's
 answer tells, and without one nobody can know (``Doubtful``). The dot leaves only when ``before_dot`` says so.
 
+A server that says so (PIPELINING, RFC 2920) gets MAIL, RCPT and DATA in one packet; each answer still belongs to its
+step. Where RCPT is refused and DATA is not, the connection ends, for the server waits for a message then.
+
 Connections are kept and used again. Nothing here retries, except that a kept connection which turns out to be dead
 at MAIL is replaced once.
 """
@@ -17,17 +20,17 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Literal
 
 from msgspec import Struct
 
 from digest.errors import ConfigError, Doubtful, PermanentFailure, TemporaryFailure, TransportError
-from digest.mail.wire import Answer, ConnectionLost, Wire, connect
+from digest.mail.wire import SOON, Answer, ConnectionLost, Wire, connect
 from digest.models import Reply
 from digest.outbox import is_permanent, split_reply
 from digest.render.message import ascii_address, is_address
@@ -37,6 +40,8 @@ Security = Literal["implicit", "starttls", "none"]
 MESSAGES_A_CONNECTION = 100
 IDLE_SECONDS = 60.0
 """A connection that was not used for so long is closed rather than used again."""
+_SHARED = 4096
+"""Octets from which on a piece of a message is remembered: many messages have it."""
 
 _REFUSES = {
     "greeting": "refuses the connection",
@@ -97,10 +102,18 @@ class Letter(Struct, frozen=True, kw_only=True):
 
     sender: str
     recipient: str
-    message: bytes
+    body: tuple[bytes, ...]
+    """The message as it goes out but for its end, in pieces: lines that begin with a dot have another one
+    (RFC 5321 4.5.2)."""
+    size: int
+    """Octets of the message."""
     needs_utf8: bool
     """A local part or a header field is not ASCII (RFC 6531)."""
     is_8bit: bool
+
+
+def _nothing() -> None:
+    """Nobody has anything to do meanwhile."""
 
 
 class SmtpTransport:
@@ -146,18 +159,20 @@ class SmtpTransport:
         envelope_from: str,
         recipient: str,
         name: str,
-        message: bytes,
+        message: Sequence[bytes],
         before_dot: Callable[[], bool],
+        after_dot: Callable[[], None] = _nothing,
+        unanswered: Callable[[], None] = _nothing,
     ) -> Reply:
         """Hand over one message. See ``ports.Transport``; ``name`` is of no use here."""
         letter = address_letter(envelope_from, recipient, message)
         with self._free:
-            session = self._begun(letter)
+            session = self._begun(letter, unanswered)
             try:
                 session.rcpt(letter)
                 session.data()
                 session.body(letter)
-                reply = session.dot(before_dot)
+                reply = session.dot(before_dot, after_dot)
             except BaseException as error:
                 self._after_failure(session, error)
                 raise
@@ -186,13 +201,13 @@ class SmtpTransport:
             cause = error.strerror or "no certificate in it"
             raise ConfigError("mail.ca_file", f"{self._ca_file}: {cause}", "name a PEM file of certificates") from error
 
-    def _begun(self, letter: Letter) -> Session:
+    def _begun(self, letter: Letter, unanswered: Callable[[], None]) -> Session:
         """A session whose MAIL was accepted: a kept one, or a new one if there is none or it is dead."""
         kept = self._take()
         if kept is not None:
             try:
                 kept.check(letter)
-                kept.mail(letter)
+                kept.mail(letter, unanswered)
                 return kept
             except TransportError as error:
                 self._after_failure(kept, error)
@@ -201,7 +216,7 @@ class SmtpTransport:
         session = Session.open(self._server, self._limits, self._clock, self._tls_context)
         try:
             session.check(letter)
-            session.mail(letter)
+            session.mail(letter, unanswered)
         except BaseException as error:
             self._after_failure(session, error)
             raise
@@ -254,6 +269,9 @@ class Session:
         self.messages = 0
         self.used_at = 0.0
         self.is_closed = False
+        self._ahead = 0
+        """Commands that are out although it is not their turn yet."""
+        self._unanswered: Callable[[], None] = _nothing
 
     @classmethod
     def open(
@@ -313,45 +331,59 @@ class Session:
         if letter.is_8bit and "8BITMIME" not in self._features:
             raise self._unfit("the message is not ASCII and the server does not support that (8BITMIME)", "data")
         limit = self._features.get("SIZE", "")
-        if limit.isascii() and limit.isdigit() and 0 < int(limit) < len(letter.message):
-            raise self._unfit(f"the message has {len(letter.message)} bytes, the server takes {int(limit)}", "data")
+        if limit.isascii() and limit.isdigit() and 0 < int(limit) < letter.size:
+            raise self._unfit(f"the message has {letter.size} bytes, the server takes {int(limit)}", "data")
 
-    def mail(self, letter: Letter) -> None:
-        """MAIL, with SIZE, BODY and SMTPUTF8 as far as they are offered and needed."""
-        parameters = ""
+    def mail(self, letter: Letter, unanswered: Callable[[], None]) -> None:
+        """MAIL, with SIZE, BODY and SMTPUTF8 as far as they are offered and needed. ``unanswered`` is called when an
+        answer does not come at once, or the body does not leave at once."""
+        self._unanswered = unanswered
+        command = f"MAIL FROM:<{letter.sender}>"
         if "SIZE" in self._features:
-            parameters += f" SIZE={len(letter.message)}"
+            command += f" SIZE={letter.size}"
         if letter.is_8bit:
-            parameters += " BODY=8BITMIME"
+            command += " BODY=8BITMIME"
         if letter.needs_utf8:
-            parameters += " SMTPUTF8"
-        answer = self._asked("mail", f"MAIL FROM:<{letter.sender}>{parameters}", self._limits.mail)
-        self._expect("mail", answer)
+            command += " SMTPUTF8"
+        more = (_rcpt(letter), "DATA") if "PIPELINING" in self._features else ()
+        self._next("mail", command, self._limits.mail, *more)
 
     def rcpt(self, letter: Letter) -> None:
-        self._expect("rcpt", self._asked("rcpt", f"RCPT TO:<{letter.recipient}>", self._limits.rcpt))
+        self._next("rcpt", _rcpt(letter), self._limits.rcpt)
 
     def data(self) -> None:
-        answer = self._asked("data", "DATA", self._limits.data)
-        self._expect("data", answer, good=354)
+        self._next("data", "DATA", self._limits.data, good=354)
+
+    def _next(self, step: str, command: str, seconds: float, *more: str, good: int = 2) -> None:
+        """One step on the way to the body: its command, unless it is out already, and the answer to it. ``more``: the
+        commands of later steps."""
+        try:
+            if self._ahead:
+                self._ahead -= 1
+            else:
+                self._wire.say((command, *more), seconds)
+                self._ahead = len(more)
+            if not self._wire.is_speaking(SOON):
+                self._unanswered()
+            answer = self._wire.answer(seconds)
+        except ConnectionLost as lost:
+            raise _lost(self._server, step, lost) from lost
+        self._expect(step, answer, good)
 
     def body(self, letter: Letter) -> None:
-        """The message without its end; lines that begin with a dot get another one (RFC 5321 4.5.2)."""
-        stuffed = letter.message.replace(b"\r\n.", b"\r\n..")  # every line end is CRLF, see address_letter
-        if stuffed.startswith(b"."):
-            stuffed = b"." + stuffed
+        """The message without its end."""
         try:
-            self._write_body(stuffed if stuffed.endswith(b"\r\n") else stuffed + b"\r\n")
+            self._write_body(letter.body)
         except ConnectionLost as lost:
             with suppress(ConnectionLost):  # a server that refuses in the middle says so and closes
                 self._expect("body", self._wire.answer(1.0))
             raise _lost(self._server, "body", lost) from lost
 
-    def _write_body(self, data: bytes) -> None:
-        self._wire.write(data, self._limits.block)
+    def _write_body(self, pieces: Sequence[bytes]) -> None:
+        self._wire.write(pieces, self._limits.block, self._unanswered)
 
-    def dot(self, before_dot: Callable[[], bool]) -> Reply:
-        """The end, if ``before_dot`` agrees, and the server's answer to it."""
+    def dot(self, before_dot: Callable[[], bool], after_dot: Callable[[], None]) -> Reply:
+        """The end, if ``before_dot`` agrees, and the server's answer to it, which may take a while."""
         if not before_dot():
             raise TemporaryFailure(str(self._server), "given up: another worker has this delivery", step="body")
         try:
@@ -362,7 +394,7 @@ class Session:
             self._expect("body", word, good=None)
         self.messages += 1
         try:
-            answer = self._end()
+            answer = self._end(after_dot)
         except ConnectionLost as lost:
             raise Doubtful(
                 str(self._server),
@@ -372,16 +404,21 @@ class Session:
             ) from lost
         return self._expect("dot", answer)
 
-    def _end(self) -> Answer:
-        self._wire.write(b".\r\n", self._limits.block)
+    def _end(self, after_dot: Callable[[], None]) -> Answer:
+        self._wire.write([b".\r\n"], self._limits.block)
+        after_dot()
         answer = self._wire.answer(self._limits.dot)
         if answer.code // 100 == 3:
             raise ConnectionLost("the server does not speak SMTP")
         return answer
 
     def reset(self) -> bool:
-        """RSET; False if that does not work."""
+        """RSET; False if that does not work, or if the server waits for a message."""
         try:
+            while self._ahead:
+                self._ahead -= 1
+                if self._wire.answer(self._limits.reset).code == 354:
+                    return False
             return self._wire.command("RSET", self._limits.reset).code // 100 == 2
         except ConnectionLost:
             return False
@@ -470,30 +507,64 @@ class Session:
         return PermanentFailure(str(self._server), cause, step=step)
 
 
-def address_letter(envelope_from: str, recipient: str, message: bytes) -> Letter:
+def address_letter(envelope_from: str, recipient: str, message: Sequence[bytes]) -> Letter:
     """Check what goes into the dialogue. Raises PermanentFailure: an address that cannot be one, or a line end that
     is not CRLF (with which a message could smuggle in another one)."""
     for role, address in (("sender", envelope_from), ("recipient", recipient)):
         if (address or role == "recipient") and not is_address(address):
             raise PermanentFailure(role, f"{address!r} is not a mail address", step="rcpt")
-    if not _is_lines(message):
-        raise PermanentFailure("message", "it has a line end that is not CRLF, or a NUL", step="data")
     sender = ascii_address(envelope_from) if envelope_from else ""
     to = ascii_address(recipient)
-    head = message.partition(b"\r\n\r\n")[0]
+    pieces = _in_lines(message)
+    is_ascii = all(piece.is_ascii for piece in pieces)
+    head_is_ascii = is_ascii or b"".join(message).partition(b"\r\n\r\n")[0].isascii()
     return Letter(
         sender=sender,
         recipient=to,
-        message=message,
-        needs_utf8=not (sender.isascii() and to.isascii() and head.isascii()),
-        is_8bit=not message.isascii(),
+        body=tuple([piece.stuffed for piece in pieces]),
+        size=sum([piece.size for piece in pieces]),
+        needs_utf8=not (sender.isascii() and to.isascii() and head_is_ascii),
+        is_8bit=not is_ascii,
     )
+
+
+class _Piece(Struct, frozen=True):
+    """Some whole lines of a message, found to be good."""
+
+    stuffed: bytes
+    size: int
+    """Before they were stuffed."""
+    is_ascii: bool
+
+
+def _in_lines(message: Sequence[bytes]) -> list[_Piece]:
+    """A message's pieces, if each is made of whole lines; else all of it as one, with an end to its last line."""
+    if not all(piece.endswith(b"\r\n") for piece in message):
+        whole = b"".join(message)
+        message = [whole if whole.endswith(b"\r\n") else whole + b"\r\n"]
+    return [_known_piece(piece) if len(piece) >= _SHARED else _piece(piece) for piece in message]
+
+
+def _piece(lines: bytes) -> _Piece:
+    """Raises PermanentFailure."""
+    if not _is_lines(lines):
+        raise PermanentFailure("message", "it has a line end that is not CRLF, or a NUL", step="data")
+    stuffed = lines.replace(b"\r\n.", b"\r\n..")
+    return _Piece(b"." + stuffed if stuffed.startswith(b".") else stuffed, len(lines), lines.isascii())
+
+
+_known_piece = lru_cache(maxsize=16)(_piece)
+"""What an edition's messages share is gone through once. Looking it up costs nothing while it is the same object."""
 
 
 def _is_lines(message: bytes) -> bool:
     """Whether every line ends with CRLF and there is no NUL. Counting is far quicker than a regular expression."""
     ends = message.count(b"\r\n")
     return ends == message.count(b"\r") == message.count(b"\n") and b"\0" not in message
+
+
+def _rcpt(letter: Letter) -> str:
+    return f"RCPT TO:<{letter.recipient}>"
 
 
 def parse_features(text: str) -> dict[str, str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from msgspec import Struct
@@ -18,6 +18,8 @@ from msgspec import Struct
 _ANSWER_LIMIT = 65_536
 """Octets of one answer. RFC 5321 4.5.3.1.5 asks for 512 a line."""
 _BLOCK = 65_536
+SOON = 0.002
+"""Seconds within which a server nearby answers; if it takes longer, there is time for something else."""
 _LINE = re.compile(rb"([2345]\d\d)(?:([ -])([^\r\n]*))?\r?\n")
 
 
@@ -63,20 +65,40 @@ class Wire:
 
     def command(self, line: str, seconds: float) -> Answer:
         """Send one line and wait for the answer."""
-        if "\r" in line or "\n" in line:
-            raise ValueError("a command is one line")
-        self.write(line.encode() + b"\r\n", seconds)
+        self.say((line,), seconds)
         return self.answer(seconds)
 
-    def write(self, data: bytes, seconds: float) -> None:
-        """Send it all, each block of 64 KB within so many seconds."""
-        view = memoryview(data)
-        for start in range(0, len(view), _BLOCK):
+    def say(self, lines: Sequence[str], seconds: float) -> None:
+        """Send commands, all in one packet."""
+        if any("\r" in line or "\n" in line for line in lines):
+            raise ValueError("a command is one line")
+        self.write(["".join(f"{line}\r\n" for line in lines).encode()], seconds)
+
+    def write(self, pieces: Sequence[bytes], seconds: float, slowly: Callable[[], None] = lambda: None) -> None:
+        """Send them all, each block of 64 KB within so many seconds. Usually the system takes them in one go; if it
+        does not, ``slowly`` is called before each block."""
+        begun = self.clock()
+        rest = memoryview(self._send(pieces, seconds))
+        is_full = 0 < len(rest) < sum(map(len, pieces))
+        for start in range(0, len(rest), _BLOCK):
+            if is_full or self.clock() - begun > SOON:
+                slowly()
             self.sock.settimeout(seconds)
             try:
-                self.sock.sendall(view[start : start + _BLOCK])
+                self.sock.sendall(rest[start : start + _BLOCK])
             except OSError as error:
                 raise ConnectionLost(_words(error)) from error
+
+    def _send(self, pieces: Sequence[bytes], seconds: float) -> bytes:
+        """As much as the system takes at once. Returns what is left."""
+        if isinstance(self.sock, ssl.SSLSocket):
+            return b"".join(pieces)
+        self.sock.settimeout(seconds)
+        try:
+            sent = self.sock.sendmsg(pieces)
+        except OSError as error:
+            raise ConnectionLost(_words(error)) from error
+        return b"" if sent == sum(map(len, pieces)) else b"".join(pieces)[sent:]
 
     def answer(self, seconds: float) -> Answer:
         """The next answer, whole, within so many seconds."""
@@ -96,17 +118,11 @@ class Wire:
     def unasked(self) -> Answer | None:
         """What the server says although it is not its turn: usually that it is about to close. None if nothing is
         there. Does not wait. Raises ConnectionLost if the server is gone."""
-        self.sock.settimeout(0)
-        try:
-            received = self.sock.recv(4096)
-        except (BlockingIOError, ssl.SSLWantReadError):
-            return None
-        except OSError as error:
-            raise ConnectionLost(_words(error)) from error
-        if not received:
-            raise ConnectionLost("the server closed the connection")
-        self._buffer += received
-        return self.answer(1.0)
+        return self.answer(1.0) if self._receive(0) else None
+
+    def is_speaking(self, seconds: float) -> bool:
+        """Whether an answer begins to come within so many seconds."""
+        return bool(self._buffer) or self._receive(seconds)
 
     def close(self) -> None:
         self.sock.close()
@@ -116,21 +132,25 @@ class Wire:
             if len(self._buffer) > _ANSWER_LIMIT:
                 raise ConnectionLost("the server does not speak SMTP")
             left = deadline - self.clock()
-            if left <= 0:
+            if left <= 0 or not self._receive(left):
                 raise ConnectionLost("no answer in time")
-            self.sock.settimeout(left)
-            try:
-                received = self.sock.recv(4096)
-            except TimeoutError as error:
-                raise ConnectionLost("no answer in time") from error
-            except OSError as error:
-                raise ConnectionLost(_words(error)) from error
-            if not received:
-                raise ConnectionLost("the server closed the connection")
-            self._buffer += received
         line = bytes(self._buffer[: end + 1])
         del self._buffer[: end + 1]
         return line
+
+    def _receive(self, seconds: float) -> bool:
+        """Take in what comes within so many seconds; 0: what is there. False if that is nothing."""
+        self.sock.settimeout(seconds)
+        try:
+            received = self.sock.recv(4096)
+        except (TimeoutError, BlockingIOError, ssl.SSLWantReadError):
+            return False
+        except OSError as error:
+            raise ConnectionLost(_words(error)) from error
+        if not received:
+            raise ConnectionLost("the server closed the connection")
+        self._buffer += received
+        return True
 
 
 def connect(host: str, port: int, *, seconds: float, clock: Callable[[], float]) -> Wire:

@@ -154,26 +154,28 @@ class EditionMessage:
         the address of a subscriber's page to leave by, for the header and ``%%UNSUBSCRIBE%%``; without it the foot is
         the one for addresses that the operator wrote down. Raises PermanentFailure for an address that cannot be one:
         trying again would not help."""
+        pieces = self.pieces(address=address, message_id=message_id, values=values, unsubscribe=unsubscribe)
+        return b"".join(pieces)
+
+    def pieces(
+        self, *, address: str, message_id: str, values: Mapping[str, str] | None = None, unsubscribe: str = ""
+    ) -> tuple[bytes, ...]:
+        """As ``to``, in pieces of whole lines; the long ones are the same objects in all messages."""
         if not is_address(address):
             raise PermanentFailure("recipient", f"{address!r} is not a mail address", step="rcpt")
-        recipient = ascii_address(address)
         filled = {"ADDRESS": address, "UNSUBSCRIBE": unsubscribe, **(values or {})}
         subscribed = bool(unsubscribe)
-        boundary = self._boundary
-        return b"".join(
-            (
-                self._fields,
-                f"To: {recipient}\r\n".encode(),
-                _field("Message-ID", message_id),
-                _leaving(unsubscribe),
-                f'MIME-Version: 1.0\r\nContent-Type: multipart/alternative; boundary="{boundary}"\r\n\r\n'.encode(),
-                f"--{boundary}\r\n".encode(),
-                self._text.filled(filled, subscribed=subscribed),
-                f"--{boundary}\r\n".encode(),
-                self._html.filled(filled, subscribed=subscribed),
-                f"--{boundary}--\r\n".encode(),
-            )
+        head = (
+            self._fields,
+            f"To: {ascii_address(address)}\r\n".encode(),
+            _field("Message-ID", message_id),
+            _leaving(unsubscribe),
+            f'MIME-Version: 1.0\r\nContent-Type: multipart/alternative; boundary="{self._boundary}"\r\n\r\n'.encode(),
+            f"--{self._boundary}\r\n".encode(),
         )
+        between = self._text.end(filled, subscribed=subscribed) + f"--{self._boundary}\r\n".encode()
+        end = self._html.end(filled, subscribed=subscribed) + f"--{self._boundary}--\r\n".encode()
+        return b"".join(head), self._text.beginning, between, self._html.beginning, end
 
 
 class NoticeMessage(EditionMessage):
@@ -205,16 +207,17 @@ class _Part:
         whole = len(fixed) - len(fixed) % _GROUP
         self._escape = is_html
         self._rest = fixed[whole:]
-        self._head = (
+        self.beginning = (
             f"Content-Type: text/{'html' if is_html else 'plain'}; charset=utf-8\r\n"
             "Content-Transfer-Encoding: base64\r\n\r\n"
         ).encode() + _base64_lines(fixed[:whole])
 
-    def filled(self, values: Mapping[str, str], *, subscribed: bool = False) -> bytes:
+    def end(self, values: Mapping[str, str], *, subscribed: bool) -> bytes:
+        """What comes after the beginning, for one recipient."""
         told = {f"%%{name}%%": escape(value) if self._escape else value for name, value in values.items()}
         # All at once: an address may look like a placeholder.
         foot = _PLACEHOLDER.sub(lambda found: told.get(found[0], found[0]), self._feet[subscribed])
-        return self._head + _base64_lines(self._rest + _crlf(foot).encode())
+        return _base64_lines(self._rest + _crlf(foot).encode())
 
 
 _PLACEHOLDER = re.compile(r"%%[A-Z]+%%")

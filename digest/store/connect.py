@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,9 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from digest.errors import StoreError
+from digest.store.direct import Direct, Order, Result
 from digest.store.faults import told
+from digest.store.sql import Swift
 from digest.store.together import Together
 
 OLDEST_SQLITE = (3, 35, 0)
@@ -46,7 +48,8 @@ class Database:
         self._writer = engine.execution_options(digest_writes=True)
         self.subject = subject
         self.is_postgres = engine.dialect.name == "postgresql"
-        self.together = Together(self.writing)
+        self._direct = Direct(engine, subject)
+        self.together = Together(self.change)
         """For small changes that many threads make at the same time."""
 
     def reading(self) -> AbstractContextManager[Connection]:
@@ -61,7 +64,16 @@ class Database:
         """A connection outside of any transaction; the caller closes it."""
         return self._engine.connect()
 
+    def ask(self, question: Swift, given: Mapping[str, Any]) -> Result:
+        """What a statement that only reads says; outside of any transaction."""
+        return self._direct.ask(question, given)
+
+    def change(self, orders: Sequence[Order]) -> list[Result]:
+        """Some small statements in one transaction, which is on disk when this returns."""
+        return self._direct.change(orders)
+
     def close(self) -> None:
+        self._direct.close()
         self._engine.dispose()
 
     @contextmanager

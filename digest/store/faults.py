@@ -46,16 +46,17 @@ _POSTGRES: dict[str, tuple[str, str]] = {
 
 
 @contextmanager
-def told(subject: str) -> Iterator[None]:
-    """Turn every database exception inside into one StoreError about ``subject``."""
+def told(subject: str, driver: type[Exception] = sqlite3.Error) -> Iterator[None]:
+    """Turn every database exception inside into one StoreError about ``subject``. ``driver``: those of a driver that
+    is used without SQLAlchemy."""
     try:
         yield
     except DBAPIError as error:
         raise store_error(subject, error.orig or error) from (None if _quotes_values(error.orig) else error)
     except StatementError as error:
         raise (error.orig or error) from error  # a value of the wrong type: our fault, not the database's
-    except (PoolTimeout, sqlite3.Error) as error:
-        raise store_error(subject, error) from error
+    except (PoolTimeout, sqlite3.Error, driver) as error:
+        raise store_error(subject, error) from (None if _quotes_values(error) else error)
 
 
 def _quotes_values(error: BaseException | None) -> bool:

@@ -41,6 +41,8 @@ from sqlalchemy import (
 
 from digest.errors import StoreError
 from digest.models import Delivery, DeliveryCounts, DeliveryState, Doubt, EditionState, Reply, SavedEdition
+from digest.ports import Turn, Turned
+from digest.store.direct import Order, Result
 from digest.store.editions import REPEATS, saved_edition, select_edition
 from digest.store.part import Part
 from digest.store.schema import Moment, delivery, edition, to_moment, to_seconds
@@ -59,6 +61,7 @@ _QUEUE_ID = re.compile(
 )
 
 _row = delivery.c
+_NEW = "new_"
 
 
 class Deliveries(Part):
@@ -145,71 +148,37 @@ class Deliveries(Part):
             return connection.execute(_change(*late, state=DeliveryState.EXPIRED, ended_at=now)).rowcount
 
     def claim(self, now: datetime, limit: int, lease: timedelta) -> list[Delivery]:
-        claiming = _claiming(self._database.is_postgres)
-        given = {"now": to_seconds(now), "limit": limit, "until": to_seconds(now + lease)}
-
-        def change(connection: Connection) -> Sequence[Any]:
-            claimed = claiming.run(connection, given).all()
-            for key in {row.edition_key for row in claimed}:
-                _START_SENDING.run(connection, {"its_key": key})
-            return claimed
-
-        claimed = self._database.together.write(change)
-        return [_claimed(row) for row in sorted(claimed, key=lambda row: row.key)]
+        return _claimed(self._database.together.write(*self._claim(now, limit, lease))[0])
 
     def renew(self, delivery: Delivery, until: datetime) -> bool:
-        return self._advance(delivery, (DeliveryState.LEASED,), state=DeliveryState.LEASED, lease_until=until)
+        return self._advance(_leasing(delivery, until, DeliveryState.LEASED))
 
-    def transmitting(self, delivery: Delivery, until: datetime) -> bool:
-        return self._advance(delivery, (DeliveryState.LEASED,), state=DeliveryState.TRANSMITTING, lease_until=until)
+    def turn(self, turn: Turn) -> Turned:
+        taken = [_sent(*turn.taken, turn.now)] if turn.taken else []
+        claim = self._claim(turn.now, turn.claim, turn.lease) if turn.claim else []
+        begun = _leasing(turn.begun, turn.until, DeliveryState.TRANSMITTING)
+        leased, *claimed = self._database.together.write(*taken, begun, *claim)[len(taken) :]
+        return Turned(leased=leased.count == 1, claimed=_claimed(claimed[0]) if claim else [])
 
     def sent(self, delivery: Delivery, now: datetime, reply: Reply) -> bool:
-        # Sent already, under this very claim: the commit of an earlier try was kept, only its answer was lost.
-        return self._advance(
-            delivery,
-            (DeliveryState.TRANSMITTING, DeliveryState.IN_DOUBT, DeliveryState.SENT),
-            state=DeliveryState.SENT,
-            ended_at=now,
-            queue_id=queue_id(reply.text),
-            **_said(reply),
-        )
+        return self._advance(_sent(delivery, reply, now))
 
     def in_doubt(self, delivery: Delivery, now: datetime, reason: str) -> bool:
-        change = _change(
-            _row.key == delivery.key,
-            _row.lease == int(delivery.lease),
-            _row.state.in_((DeliveryState.TRANSMITTING, DeliveryState.IN_DOUBT)),
-            **_doubt(reason),
-        )
-        return self._database.together.write(lambda connection: connection.execute(change).rowcount == 1)
+        return self._advance((_doubting(), _claim_of(delivery) | _new(**_said(Reply(text=reason)))))
 
     def retry(self, delivery: Delivery, not_before: datetime, reply: Reply, *, counted: bool) -> bool:
-        return self._advance(
-            delivery,
-            (DeliveryState.LEASED, DeliveryState.TRANSMITTING),
-            state=DeliveryState.QUEUED,
-            not_before=not_before,
-            refunded=not counted,
-            **_said(reply),
-        )
+        states = (DeliveryState.LEASED, DeliveryState.TRANSMITTING)
+        given = _new(not_before=to_seconds(not_before), **_said(reply))
+        change = _advancing(states, DeliveryState.QUEUED, tuple(given), refunded=not counted)
+        return self._advance((change, given | _claim_of(delivery)))
 
     def failed(self, delivery: Delivery, now: datetime, reply: Reply) -> bool:
-        return self._advance(
-            delivery,
-            (DeliveryState.LEASED, DeliveryState.TRANSMITTING, DeliveryState.FAILED),
-            state=DeliveryState.FAILED,
-            ended_at=now,
-            **_said(reply),
-        )
+        states = (DeliveryState.LEASED, DeliveryState.TRANSMITTING, DeliveryState.FAILED)
+        return self._advance(_ended(delivery, states, DeliveryState.FAILED, reply, now))
 
     def skipped(self, delivery: Delivery, now: datetime, reason: str) -> bool:
-        return self._advance(
-            delivery,
-            (DeliveryState.LEASED, DeliveryState.SKIPPED),
-            state=DeliveryState.SKIPPED,
-            ended_at=now,
-            **_said(Reply(text=reason)),
-        )
+        states = (DeliveryState.LEASED, DeliveryState.SKIPPED)
+        return self._advance(_ended(delivery, states, DeliveryState.SKIPPED, Reply(text=reason), now))
 
     def edition_by_key(self, key: int) -> SavedEdition:
         with self._database.reading() as connection:
@@ -279,14 +248,13 @@ class Deliveries(Part):
             closed = [_close(connection, key) for key in connection.scalars(_without_open_rows()).all()]
         return [(saved, saved.state) for saved in closed]
 
-    def _advance(
-        self, delivery: Delivery, states: tuple[DeliveryState, ...], *, refunded: bool = False, **values: Any
-    ) -> bool:
-        """Change a claimed row if the claim still holds. ``refunded``: the attempt is not counted."""
-        change = _advancing(states, tuple(values), refunded)
-        given = {f"new_{name}": _plain(value) for name, value in values.items()}
-        given |= {"its_key": delivery.key, "its_claim": int(delivery.lease)}
-        return self._database.together.write(lambda connection: change.run(connection, given).rowcount == 1)
+    def _claim(self, now: datetime, limit: int, lease: timedelta) -> list[Order]:
+        given = {"now": to_seconds(now), "limit": limit, "until": to_seconds(now + lease)}
+        return [(_claiming(self._database.is_postgres), given), (_starting(), {})]
+
+    def _advance(self, order: Order) -> bool:
+        """Change a claimed row if the claim still holds."""
+        return self._database.together.write(order)[0].count == 1
 
 
 def queue_id(answer: str) -> str:
@@ -311,18 +279,35 @@ _CLAIMED = (
 )
 
 
-def _claimed(row: Any) -> Delivery:
+def _claimed(result: Result) -> list[Delivery]:
+    """Rows as the driver gives them, by key."""
+    return [_delivery(*row) for row in sorted(result.rows)]
+
+
+def _delivery(
+    key: int,
+    edition_key: int,
+    address: str,
+    message_id: str,
+    token: str,
+    attempts: int,
+    lease: int,
+    subscriber: int | None,
+    list_key: int | None,
+    expires_at: int | None,
+) -> Delivery:
+    """Of ``_CLAIMED``."""
     return Delivery(
-        key=row.key,
-        edition_key=row.edition_key,
-        address=row.address,
-        message_id=row.message_id,
-        token=row.token,
-        attempts=row.attempts,
-        lease=str(row.lease),
-        subscriber=row.subscriber_key,
-        list_key=row.list_key,
-        expires_at=None if row.expires_at is None else to_moment(row.expires_at),
+        key=key,
+        edition_key=edition_key,
+        address=address,
+        message_id=message_id,
+        token=token,
+        attempts=attempts,
+        lease=str(lease),
+        subscriber=subscriber,
+        list_key=list_key,
+        expires_at=None if expires_at is None else to_moment(expires_at),
     )
 
 
@@ -405,31 +390,73 @@ def _claiming(is_postgres: bool) -> Swift:
 
 
 @cache
-def _advancing(states: tuple[DeliveryState, ...], columns: tuple[str, ...], refunded: bool) -> Swift:
-    """Change these columns of a row, whose claim is a token, if it is in one of the states."""
-    values: dict[str, Any] = {name: bindparam(f"new_{name}", type_=_row[name].type) for name in columns}
+def _advancing(
+    states: tuple[DeliveryState, ...], state: DeliveryState, given: tuple[str, ...], refunded: bool = False
+) -> Swift:
+    """Bring a row whose claim still holds from one of ``states`` into ``state``. ``given`` names more new values
+    (``_new``); ``refunded``: the attempt is not counted."""
+    values: dict[str, Any] = {name.removeprefix(_NEW): bindparam(name) for name in given}
     if refunded:
         values["attempts"] = _row.attempts - 1
-    held = or_(*(_row.state == state.value for state in states))
+    return Swift(_change(*_held(states), state=state, **values))
+
+
+@cache
+def _doubting() -> Swift:
+    """As ``_advancing``, into in doubt."""
+    values = _doubt("") | {name: bindparam(_NEW + name) for name in _said(Reply())}
+    return Swift(_change(*_held((DeliveryState.TRANSMITTING, DeliveryState.IN_DOUBT)), **values))
+
+
+def _held(states: tuple[DeliveryState, ...]) -> tuple[ColumnElement[bool], ...]:
+    """A row that is in one of the states, under a claim that is named by ``_claim_of``."""
+    claim = (_row.key == bindparam("its_key"), _row.lease == bindparam("its_claim"))
+    return (*claim, or_(*(_row.state == state.value for state in states)))
+
+
+def _claim_of(delivery: Delivery) -> dict[str, Any]:
+    return {"its_key": delivery.key, "its_claim": int(delivery.lease)}
+
+
+def _new(**values: Any) -> dict[str, Any]:
+    """New values of columns, in the driver's own types."""
+    return {_NEW + name: value for name, value in values.items()}
+
+
+def _leasing(delivery: Delivery, until: datetime, state: DeliveryState) -> Order:
+    """Lengthen the lease of a row that is leased, and bring it into this state."""
+    given = _new(lease_until=to_seconds(until))
+    return _advancing((DeliveryState.LEASED,), state, tuple(given)), given | _claim_of(delivery)
+
+
+def _sent(delivery: Delivery, reply: Reply, now: datetime) -> Order:
+    # Sent already, under this very claim: the commit of an earlier try was kept, only its answer was lost.
+    states = (DeliveryState.TRANSMITTING, DeliveryState.IN_DOUBT, DeliveryState.SENT)
+    return _ended(delivery, states, DeliveryState.SENT, reply, now, queue_id=queue_id(reply.text))
+
+
+def _ended(
+    delivery: Delivery,
+    states: tuple[DeliveryState, ...],
+    state: DeliveryState,
+    reply: Reply,
+    now: datetime,
+    **more: str,
+) -> Order:
+    """A row comes to its end."""
+    given = _new(ended_at=to_seconds(now), **_said(reply), **more)
+    return _advancing(states, state, tuple(given)), given | _claim_of(delivery)
+
+
+@cache
+def _starting() -> Swift:
+    """Editions that were frozen, and of which rows are claimed now, are being sent."""
+    claimed = select(_row.key).where(_row.edition_key == edition.c.key, _row.state == DeliveryState.LEASED.value)
     return Swift(
-        update(delivery)
-        .where(_row.key == bindparam("its_key"), _row.lease == bindparam("its_claim"), held)
-        .values(**values)
+        update(edition)
+        .where(edition.c.state == EditionState.FROZEN.value, claimed.exists())
+        .values(state=EditionState.SENDING.value)
     )
-
-
-def _plain(value: Any) -> Any:
-    """In the driver's own types."""
-    if isinstance(value, datetime):
-        return to_seconds(value)
-    return value.value if isinstance(value, DeliveryState) else value
-
-
-_START_SENDING = Swift(
-    update(edition)
-    .where(edition.c.key == bindparam("its_key"), edition.c.state == EditionState.FROZEN.value)
-    .values(state=EditionState.SENDING.value)
-)
 
 
 def _without_open_rows() -> Select[Any]:

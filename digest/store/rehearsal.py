@@ -9,17 +9,20 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from threading import RLock
+from typing import Any
 
 from sqlalchemy import Connection
 
 from digest.errors import StoreBusy, StoreError
 from digest.store.connect import Database
+from digest.store.direct import Order, Result, run
 from digest.store.faults import told
 from digest.store.locks import Right
+from digest.store.sql import Swift
 
 _COMPANIONS = ("", "-wal", "-journal")
 """What makes up a SQLite database; ``-shm`` is made anew from the log."""
@@ -92,6 +95,13 @@ class Rehearsal(Database):
     def _transaction(self, *, writes: bool) -> Iterator[Connection]:
         with told(self.subject), self._turn, self._connection.begin_nested():
             yield self._connection
+
+    def ask(self, question: Swift, given: Mapping[str, Any]) -> Result:
+        return self.change([(question, given)])[0]
+
+    def change(self, orders: Sequence[Order]) -> list[Result]:
+        with self._transaction(writes=True) as connection:
+            return [run(connection.connection.driver_connection, connection.dialect, *order) for order in orders]
 
 
 @contextmanager

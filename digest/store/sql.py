@@ -13,7 +13,7 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
-    CursorResult,
+    Dialect,
     Table,
     Text,
     any_,
@@ -73,18 +73,18 @@ class Swift:
         self._statement = statement
         self._compiled: dict[str, tuple[str, tuple[str, ...] | None, dict[str, Any]]] = {}
 
-    def run(self, connection: Connection, given: Mapping[str, Any]) -> CursorResult[Any]:
-        """``given``: the values of its bound parameters by name."""
-        text, order, fixed = self._compiled.get(connection.dialect.name) or self._compile(connection)
+    def bound(self, dialect: Dialect, given: Mapping[str, Any]) -> tuple[str, Any]:
+        """The text for the driver, and its parameters. ``given``: the values of bound parameters by name."""
+        text, order, fixed = self._compiled.get(dialect.name) or self._compile(dialect)
         values = {**fixed, **given}
-        return connection.exec_driver_sql(text, values if order is None else tuple(values[name] for name in order))
+        return text, values if order is None else tuple([values[name] for name in order])
 
-    def _compile(self, connection: Connection) -> tuple[str, tuple[str, ...] | None, dict[str, Any]]:
-        compiled = self._statement.compile(dialect=connection.dialect)
+    def _compile(self, dialect: Dialect) -> tuple[str, tuple[str, ...] | None, dict[str, Any]]:
+        compiled = self._statement.compile(dialect=dialect)
         assert isinstance(compiled, SQLCompiler)
         order = None if compiled.positiontup is None else tuple(compiled.positiontup)
         found = (compiled.string, order, dict(compiled.params))
-        self._compiled[connection.dialect.name] = found
+        self._compiled[dialect.name] = found
         return found
 
 

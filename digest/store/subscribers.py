@@ -469,21 +469,21 @@ class Subscribers(Part):
 
     def why_not(self, row: Delivery, hashed: str, now: datetime) -> str:
         """Why a delivery must not be sent any more; empty if it must."""
-        with self._database.reading() as connection:
-            if row.subscriber is None:
+        if row.subscriber is None:
+            with self._database.reading() as connection:
                 reason = _suppressed(connection, hashed)
-                return "" if reason is None else f"suppressed ({reason})"
-            given = {"its_hash": hashed, "its_key": row.subscriber, "its_list": row.list_key or 0}
-            found = _standing().run(connection, given).one()
-        if found.reason is not None:
-            return f"suppressed ({found.reason})"
-        if found.key is None:
+            return "" if reason is None else f"suppressed ({reason})"
+        given = {"its_hash": hashed, "its_key": row.subscriber, "its_list": row.list_key or 0}
+        [(reason, key, pause_ends, state)] = self._database.ask(_standing(), given).rows
+        if reason is not None:
+            return f"suppressed ({reason})"
+        if key is None:
             return "erased"
         if row.list_key is None:
             return ""
-        if found.state != ListState.ACTIVE.value:
+        if state != ListState.ACTIVE.value:
             return "unsubscribed"
-        return "paused" if found.pause_ends is not None and found.pause_ends > to_seconds(now) else ""
+        return "paused" if pause_ends is not None and pause_ends > to_seconds(now) else ""
 
 
 @cache

@@ -7,30 +7,25 @@ changes of other threads gather, and the next transaction takes them all.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from contextlib import AbstractContextManager
-from typing import Any, TypeVar
-
-from sqlalchemy import Connection
+from collections.abc import Callable, Sequence
 
 from digest.errors import StoreError
-
-T = TypeVar("T")
+from digest.store.direct import Order, Result
 
 
 class Together:
-    """The changes of one process to one database; ``transaction`` opens one that writes."""
+    """The changes of one process to one database; ``transaction`` does all statements it is given, or none."""
 
-    def __init__(self, transaction: Callable[[], AbstractContextManager[Connection]]) -> None:
+    def __init__(self, transaction: Callable[[Sequence[Order]], Sequence[Result]]) -> None:
         self._transaction = transaction
         self._leading = threading.Lock()
         self._lock = threading.Lock()
         self._waiting: list[_Change] = []
 
-    def write(self, change: Callable[[Connection], T]) -> T:
-        """Do ``change`` and return what it returns, when it is on disk. Others may be in the same transaction, so it
-        must not end it, and is undone when one of them fails. Raises StoreError."""
-        mine = _Change(change)
+    def write(self, *orders: Order) -> Sequence[Result]:
+        """Run these statements and return what came of them, when it is on disk. Others may be in the same
+        transaction, so all are undone when one of them fails. Raises StoreError."""
+        mine = _Change(orders)
         with self._lock:
             self._waiting.append(mine)
         with self._leading:
@@ -38,39 +33,37 @@ class Together:
                 with self._lock:
                     changes, self._waiting = self._waiting, []
                 self._commit(changes)
-        result: T = mine.outcome()
-        return result
+        return mine.outcome()
 
     def _commit(self, changes: list[_Change]) -> None:
         try:
-            with self._transaction() as connection:
-                results = [each.change(connection) for each in changes]
+            results = iter(self._transaction([order for each in changes for order in each.orders]))
         except BaseException as error:
             for each in changes:
                 each.fail(error)
         else:
-            for each, result in zip(changes, results, strict=True):
-                each.succeed(result)
+            for each in changes:
+                each.succeed([next(results) for _ in each.orders])
 
 
 class _Change:
     """What one thread waits for."""
 
-    def __init__(self, change: Callable[[Connection], Any]) -> None:
-        self.change = change
+    def __init__(self, orders: Sequence[Order]) -> None:
+        self.orders = orders
         self.is_over = False
-        self._result: Any = None
+        self._results: Sequence[Result] = ()
         self._error: BaseException | None = None
 
-    def succeed(self, result: Any) -> None:
-        self._result, self.is_over = result, True
+    def succeed(self, results: Sequence[Result]) -> None:
+        self._results, self.is_over = results, True
 
     def fail(self, error: BaseException) -> None:
         self._error, self.is_over = error, True
 
-    def outcome(self) -> Any:
+    def outcome(self) -> Sequence[Result]:
         if isinstance(self._error, StoreError):  # one for each thread: a traceback grows while it is raised
             raise StoreError(self._error.subject, self._error.cause, self._error.remedy) from self._error
         if self._error is not None:
             raise self._error
-        return self._result
+        return self._results

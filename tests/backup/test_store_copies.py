@@ -14,6 +14,7 @@ from sqlalchemy import create_engine, text
 
 from digest.errors import StoreBusy, StoreError, StoreTooNew
 from digest.models import Delivery, DeliveryState, FrozenEdition, Recipient
+from digest.ports import Turn
 from digest.store import SqlStore, open_store
 from digest.store.backup import copy_out, look_into, take_in
 from digest.store.schema import metadata
@@ -148,9 +149,9 @@ def saved(url: str, tmp_path: Path, **later: datetime) -> None:
     with open_store(url) as store:
         store.freeze(edition(), recipients(4, **later))
         first, second = store.claim(NOW, 2, LEASE)
-        store.transmitting(first, NOW + LEASE)
+        store.turn(Turn(now=NOW, begun=first, until=NOW + LEASE))
         store.sent(first, NOW, reply())
-        store.transmitting(second, NOW + LEASE)
+        store.turn(Turn(now=NOW, begun=second, until=NOW + LEASE))
     copy_out(url, tmp_path / "copy.db")
 
 
@@ -224,7 +225,7 @@ def test_a_worker_that_comes_back_has_lost_its_row(store_url: str, tmp_path: Pat
     take_in(store_url, tmp_path / "copy.db", made_at=NOW, sent_until=NOW, now=NOW)
     with open_store(store_url) as store:
         assert isinstance(row, Delivery)
-        assert not store.transmitting(row, NOW + LEASE)
+        assert not store.turn(Turn(now=NOW, begun=row, until=NOW + LEASE)).leased
         assert states(store) == {DeliveryState.IN_DOUBT.value: 1}
 
 

@@ -16,7 +16,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -69,13 +69,8 @@ class Killer:
 class KillingStore:
     """The store, with a death before or after what it does."""
 
-    _BEFORE = {"transmitting": "before-transmitting", "sent": "after-reply"}
-    _AFTER = {
-        "freeze": "after-freeze",
-        "claim": "after-claim",
-        "transmitting": "after-transmitting",
-        "sent": "after-final",
-    }
+    _BEFORE = {"turn": "before-transmitting"}
+    _AFTER = {"freeze": "after-freeze", "claim": "after-claim", "turn": "after-transmitting", "sent": "after-final"}
 
     def __init__(self, store: Any, killer: Killer, announce: bool = False) -> None:
         self._store, self._killer = store, killer
@@ -109,17 +104,20 @@ def arm_session(killer: Killer) -> None:
         _arm_step(name, point, killer)
     write_body, end = Session._write_body, Session._end
 
-    def half_body(session: Session, data: bytes) -> None:
+    def half_body(session: Session, pieces: Sequence[bytes]) -> None:
         if killer.is_next("half-body"):
-            write_body(session, data[: len(data) // 2])
+            data = b"".join(pieces)
+            write_body(session, [data[: len(data) // 2]])
             os.kill(os.getpid(), signal.SIGKILL)
-        write_body(session, data)
+        write_body(session, pieces)
 
-    def dot(session: Session) -> Any:
+    def dot(session: Session, after_dot: Callable[[], None]) -> Any:
         if killer.is_next("after-dot"):
-            session._wire.write(b".\r\n", 5)
+            session._wire.write([b".\r\n"], 5)
             os.kill(os.getpid(), signal.SIGKILL)
-        return end(session)
+        answer = end(session, after_dot)
+        killer.at("after-reply")
+        return answer
 
     Session._write_body = half_body  # type: ignore[method-assign]
     Session._end = dot  # type: ignore[method-assign]

@@ -71,7 +71,7 @@ def compose(row: Delivery, edition: SavedEdition) -> Outgoing:
         f".for {row.address}",
         "",
     ]
-    return Outgoing(message="\r\n".join(lines).encode(), envelope_from=f"b+{row.token}@bounces.test")
+    return Outgoing(pieces=("\r\n".join(lines).encode(),), envelope_from=f"b+{row.token}@bounces.test")
 
 
 def recipients(period: str, addresses: Sequence[str]) -> list[Recipient]:

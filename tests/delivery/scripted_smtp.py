@@ -126,6 +126,11 @@ class _Ended(Exception):
 class ScriptedServer:
     """Use as a context manager. ``port`` is where it listens on 127.0.0.1."""
 
+    pipelining = True
+    """Whether it takes commands in one packet (RFC 2920)."""
+    careless = False
+    """Whether it takes DATA although there is nobody to send to."""
+
     def __init__(
         self,
         script: Script = behave,
@@ -229,6 +234,8 @@ class Dialogue:
     user: str | None = None
     encrypted: bool = False
     messages: int = 0
+    is_begun: bool = False
+    has_recipient: bool = False
     _buffer: bytearray = field(default_factory=bytearray)
 
     def run(self) -> None:
@@ -258,7 +265,7 @@ class Dialogue:
 
     def _on_ehlo(self, name: str) -> None:
         self.server.names.append(name)
-        lines = ["scripted.test", *self.server.extensions]
+        lines = ["scripted.test", *self.server.extensions, *["PIPELINING"] * self.server.pipelining]
         if self.server.starttls and not self.encrypted:
             lines.append("STARTTLS")
         if self.server.mechanisms:
@@ -291,13 +298,19 @@ class Dialogue:
     def _on_mail(self, rest: str) -> None:
         self.mail_line = rest
         self.sender = rest.partition("<")[2].partition(">")[0]
-        self._answer("mail", "250 2.1.0 ok")
+        self.is_begun, self.has_recipient = self._answer("mail", "250 2.1.0 ok"), False
 
     def _on_rcpt(self, rest: str) -> None:
         self.recipient = rest.partition("<")[2].partition(">")[0]
-        self._answer("rcpt", "250 2.1.5 ok")
+        if not self.is_begun:
+            self._say("503 5.5.1 no sender")
+            return
+        self.has_recipient = self._answer("rcpt", "250 2.1.5 ok")
 
     def _on_data(self, _rest: str) -> None:
+        if not self.has_recipient and not self.server.careless:
+            self._say("554 5.5.1 no valid recipients")
+            return
         if not self._answer("data", "354 go on"):
             return
         self._read_until(lambda: len(self._buffer) > 0)

@@ -16,6 +16,7 @@ from digest.errors import Doubtful, PermanentFailure, StoreError, TemporaryFailu
 from digest.jobs.deliver import DeliverOptions, DeliveryReport, Outgoing
 from digest.mail.folder import FolderTransport
 from digest.models import DeliveryState, Reply
+from digest.ports import Turn
 
 
 class FakeTransport:
@@ -30,12 +31,12 @@ class FakeTransport:
         self.sent: list[tuple[str, bytes]] = []
         self.closed = 0
 
-    def send(self, *, envelope_from, recipient, name, message, before_dot) -> Reply:
+    def send(self, *, envelope_from, recipient, name, message, before_dot, **_hooks) -> Reply:
         outcome = self._outcomes.pop(0) if self._outcomes else self._then
         early = isinstance(outcome, Exception) and getattr(outcome, "step", "dot") != "dot"
         if not early and not before_dot():
             raise TemporaryFailure("fake", "given up", step="body")
-        self.sent.append((recipient, message))
+        self.sent.append((recipient, b"".join(message)))
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
@@ -157,9 +158,18 @@ ROW_UNTOUCHED = ("queued", 0)
         *(("accepted", act, ("in_doubt", 1)) for act in (Close(), Reset(), Hang())),
     ],
 )
-def test_what_becomes_of_a_row(reached: str, act: Act, row: tuple[str, int], sqlite_world: World) -> None:
+@pytest.mark.parametrize("pipelining", [False, True], ids=["in-turn", "in-one-packet"])
+def test_what_becomes_of_a_row(
+    reached: str,
+    act: Act,
+    row: tuple[str, int],
+    pipelining: bool,
+    sqlite_world: World,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """One run against a server with this fault at this step, then runs against one without: nobody is forgotten,
     nobody gets two."""
+    monkeypatch.setattr(ScriptedServer, "pipelining", pipelining)
     sqlite_world.freeze(1)
     with serving(always(reached, act)) as server:
         limits = QUICK if isinstance(act, Hang) else PATIENT
@@ -365,7 +375,7 @@ def test_another_edition_goes_on(sqlite_world: World) -> None:
 
     class Picky(FakeTransport):
         def send(self, **letter):
-            if b"News of 2026-11-23" in letter["message"]:
+            if b"News of 2026-11-23" in b"".join(letter["message"]):
                 raise refused("rcpt", 550, "5.7.1")
             return super().send(**letter)
 
@@ -509,7 +519,9 @@ def test_rows_of_a_dead_worker_are_taken_over(world: World) -> None:
     """Leased: sent again for certain. Transmitting: in doubt, so with ``hold`` it stays."""
     world.freeze(2)
     leased, transmitting = world.store.claim(world.clock.now(), 2, timedelta(seconds=120))
-    assert world.store.transmitting(transmitting, world.clock.now() + timedelta(minutes=11))
+    assert world.store.turn(
+        Turn(now=world.clock.now(), begun=transmitting, until=world.clock.now() + timedelta(minutes=11))
+    ).leased
     with serving() as server:
         assert world.deliver(world.smtp(server), resend=False).line() == "nothing to send"
         world.clock.sleep(121)
@@ -525,7 +537,7 @@ def test_rows_of_a_dead_worker_are_taken_over(world: World) -> None:
 def test_a_dead_workers_rows_of_a_folder_are_simply_done_again(world: World, tmp_path: Path) -> None:
     world.freeze(1)
     [row] = world.store.claim(world.clock.now(), 1, timedelta(seconds=120))
-    world.store.transmitting(row, world.clock.now() + timedelta(minutes=11))
+    world.store.turn(Turn(now=world.clock.now(), begun=row, until=world.clock.now() + timedelta(minutes=11)))
     world.clock.sleep(700)
     report = world.deliver(FolderTransport(tmp_path / "outbox"), resend=False)
     assert (report.sent, report.recovered, report.doubtful) == (1, 1, 0)
@@ -567,12 +579,12 @@ def test_a_store_that_fails_after_the_servers_yes_is_tried_for_half_a_minute(
 
 
 def test_if_it_goes_on_failing_the_row_is_in_doubt_later(world: World) -> None:
-    """2xx, then our commit fails: sent, not recorded. Never silently sent again with ``hold``."""
+    """2xx to the last one, then our commit fails: sent, not recorded. Never silently sent again with ``hold``."""
     world.freeze(3)
     with serving() as server:
         with pytest.raises(StoreError):
             world.deliver(world.smtp(server), ledger=Failing(world, "sent", 1_000), resend=False)
-        assert world.states() == {"transmitting": 1, "queued": 2}
+        assert world.states() == {"transmitting": 1, "sent": 2}
         world.clock.sleep(661)
         world.drain(world.smtp(server), resend=False)
     assert world.states() == {"in_doubt": 1, "sent": 2}
@@ -583,7 +595,7 @@ def test_no_dot_without_the_transmitting_commit(world: World) -> None:
     """The disk is full right then. The message is broken off, the row goes back, and is sent when there is room."""
     world.freeze(2)
     with serving() as server:
-        report = world.deliver(world.smtp(server), ledger=Failing(world, "transmitting", 1))
+        report = world.deliver(world.smtp(server), ledger=Failing(world, "turn", 1))
         assert (report.sent, report.retried) == (1, 1)
         assert "the disk is full" in report.warnings[0]
         world.clock.sleep(90)
@@ -614,6 +626,85 @@ def test_a_message_that_cannot_be_made_gives_the_row_back(world: World) -> None:
         assert world.states() == {"queued": 2}
         assert sum(row.attempts for row in world.rows()) == 0
         assert world.deliver(world.smtp(server)).sent == 2
+
+
+# --------------------------------------------------------------- one commit
+
+
+class Counting:
+    """The ledger, and how often it was told what."""
+
+    def __init__(self, world: World) -> None:
+        self._store = world.store
+        self.told: list[str] = []
+
+    def __getattr__(self, name: str):
+        if name in ("turn", "sent", "claim"):
+            self.told.append(name)
+        return getattr(self._store, name)
+
+
+def test_a_message_costs_one_commit(sqlite_world: World) -> None:
+    """That it may arrive from now on is written down with the answer to the one before, and with what comes next."""
+    sqlite_world.freeze(6)
+    ledger = Counting(sqlite_world)
+    with serving() as server:
+        assert sqlite_world.deliver(sqlite_world.smtp(server), ledger=ledger).sent == 6
+    check_invariants(sqlite_world.rows(), server, audience=6, hold=True, doubts_allowed=0)
+    assert ledger.told.count("turn") == 6
+    assert ledger.told[0] == "claim"
+    assert ledger.told[-2:] == ["sent", "claim"]
+    assert ledger.told.count("sent") <= 6, "and once more for each time that the server took more than a moment"
+
+
+@pytest.mark.parametrize("step", ["mail", "rcpt", "data"])
+def test_an_answer_is_written_down_while_the_next_is_awaited(step: str, sqlite_world: World) -> None:
+    """A slow server does not keep a message that it took in doubt."""
+    sqlite_world.freeze(3)
+
+    def script(reached: str, dialogue) -> Act | None:
+        if reached == step and dialogue.messages:
+            wait_until(lambda: sqlite_world.states().get("sent") == dialogue.messages)
+        return None
+
+    with serving(script) as server:
+        assert sqlite_world.deliver(sqlite_world.smtp(server)).sent == 3
+    check_invariants(sqlite_world.rows(), server, audience=3, hold=True, doubts_allowed=0)
+
+
+def test_a_reader_who_leaves_while_an_answer_is_awaited_is_looked_up_again(sqlite_world: World) -> None:
+    """What was made ahead is not sent if that took long."""
+    sqlite_world.freeze(2)
+    gone: set[str] = set()
+
+    def script(step: str, dialogue) -> Act | None:
+        if step == "accepted" and dialogue.messages == 1:
+            wait_until(lambda: "reader1@example.com" in looked_up)
+            gone.add("reader1@example.com")
+            sqlite_world.clock.sleep(5)
+        return None
+
+    looked_up: list[str] = []
+
+    def left(row) -> str:
+        looked_up.append(row.address)
+        return "unsubscribed" if row.address in gone else ""
+
+    with serving(script) as server:
+        report = sqlite_world.deliver(sqlite_world.smtp(server), left=left)
+    assert (report.sent, report.skipped) == (1, 1)
+    assert looked_up == ["reader0@example.com", "reader1@example.com", "reader1@example.com"]
+
+
+def test_a_file_that_is_there_already_is_sent(sqlite_world: World, tmp_path: Path) -> None:
+    """A worker died after it had put it in place."""
+    sqlite_world.freeze(1)
+    with pytest.raises(StoreError):
+        sqlite_world.deliver(FolderTransport(tmp_path), ledger=Failing(sqlite_world, "sent", 1_000))
+    assert sqlite_world.states() == {"transmitting": 1}
+    sqlite_world.clock.sleep(700)
+    assert sqlite_world.deliver(FolderTransport(tmp_path)).sent == 1
+    assert sqlite_world.states() == {"sent": 1}
 
 
 # --------------------------------------------------------- leaving, cancelling

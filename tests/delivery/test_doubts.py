@@ -14,6 +14,7 @@ from digest.cli import main
 from digest.errors import StoreError
 from digest.jobs.doubts import Doubts
 from digest.models import EditionState, Recipient, Reply
+from digest.ports import Turn
 from tests.run.site_folder import CONFIG, Site
 
 
@@ -125,7 +126,7 @@ def test_cancelling_takes_variants_and_comebacks_with_it(world: World) -> None:
     world.store.freeze(main_edition, recipients("2026-11-24", ["a@example.com"]), [(variant, two)])
     now = world.clock.now()
     [row] = world.store.claim(now, 1, timedelta(minutes=2))
-    assert world.store.transmitting(row, now + timedelta(minutes=11))
+    assert world.store.turn(Turn(now=now, begun=row, until=now + timedelta(minutes=11))).leased
     assert world.store.cancel_edition("daily", "2026-11-24", now) == 2
     assert world.store.cancel_edition("daily", "2026-11-24", now) is None
     assert world.store.retry(row, now, Reply(code=451, text="later"), counted=True)

@@ -10,6 +10,7 @@ from digest.app.asking import explain_reader
 from digest.inquiry import Omission
 from digest.jobs.explain import Fact
 from digest.models import Reply
+from digest.ports import Turn
 from digest.subscribers.subscription import Choice, Frequency, Wishes
 from tests.subscribers.reader_world import World, link, token
 
@@ -195,7 +196,7 @@ def test_states_of_a_mail(quick: World) -> None:
     quick.now = late + timedelta(minutes=1)
     assert "waits to be sent since" in codes(quick)["queued"]
     row = claimed()
-    assert store.transmitting(row, late + timedelta(minutes=11))
+    assert store.turn(Turn(now=late, begun=row, until=late + timedelta(minutes=11))).leased
     assert store.in_doubt(row, late, "no answer came in time")
     assert "the server may or may not have it" in codes(quick)["in-doubt"]
     assert store.release_doubtful() == 1

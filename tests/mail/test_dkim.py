@@ -301,7 +301,7 @@ def test_it_holds_on_the_wire(signing: World) -> None:
             envelope_from="b@news.example.com",
             recipient="ann@example.org",
             name="n",
-            message=signed,
+            message=(signed,),
             before_dot=lambda: True,
         )
         transport.close()

@@ -21,7 +21,11 @@ MESSAGE = b"Message-ID: <1@news.test>\r\nSubject: x\r\n\r\n.one\r\ntwo\r\n"
 
 def send(transport, *, name: str = "1@news.test", message: bytes = MESSAGE, before_dot=lambda: True):
     return transport.send(
-        envelope_from="b@bounces.test", recipient="ann@example.com", name=name, message=message, before_dot=before_dot
+        envelope_from="b@bounces.test",
+        recipient="ann@example.com",
+        name=name,
+        message=(message,),
+        before_dot=before_dot,
     )
 
 

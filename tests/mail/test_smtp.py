@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 import threading
 import time
 from pathlib import Path
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scripted_smtp import (
     Act,
     Close,
@@ -24,13 +28,20 @@ from scripted_smtp import (
 )
 
 from digest.errors import ConfigError, Doubtful, PermanentFailure, TemporaryFailure, TransportError
-from digest.mail.smtp import SmtpTransport, TimeLimits, parse_features
+from digest.mail.smtp import SmtpTransport, TimeLimits, address_letter, parse_features
 
 PATIENT = TimeLimits(**{field.name: 20.0 for field in msgspec.structs.fields(TimeLimits)})
 """For servers that answer, on machines that are slow."""
 QUICK = TimeLimits(**{field.name: 0.4 for field in msgspec.structs.fields(TimeLimits)})
 """For servers that do not."""
 MESSAGE = b"Message-ID: <1@news.test>\r\nSubject: x\r\n\r\n.one\r\n..two\r\nthree.\r\n"
+
+
+@pytest.fixture(autouse=True, params=[False, True], ids=["in-turn", "in-one-packet"])
+def pipelining(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Everything holds whether or not the server takes MAIL, RCPT and DATA in one packet."""
+    monkeypatch.setattr(ScriptedServer, "pipelining", request.param)
+    return bool(request.param)
 
 
 def transport(server: ScriptedServer, **options: object) -> SmtpTransport:
@@ -46,7 +57,7 @@ def send(
     message: bytes = MESSAGE,
     before_dot=lambda: True,
 ):
-    return smtp.send(envelope_from=sender, recipient=recipient, name="n", message=message, before_dot=before_dot)
+    return smtp.send(envelope_from=sender, recipient=recipient, name="n", message=(message,), before_dot=before_dot)
 
 
 def limits_for(act: Act) -> TimeLimits:
@@ -150,8 +161,9 @@ def test_a_link_that_breaks_before_the_dot_is_certainly_not_sent(reached: str, s
     with serving(always(reached, act)) as server:
         error = failing(transport(server, limits=limits_for(act)), before_dot=before_dot)
     assert isinstance(error, TemporaryFailure)
-    early = reached == "connect" and isinstance(act, Reset)  # it may be as quick as that
-    assert error.step == step or (early and error.step == "connect")
+    # A reset may be as quick as that: it takes answers with it that were on their way.
+    early = isinstance(act, Reset) and {"connect": ["connect"], "rcpt": ["mail"], "data": ["mail", "rcpt"]}.get(reached)
+    assert error.step == step or (early and error.step in early)
     assert error.code is None
     assert server.accepted == []
 
@@ -685,3 +697,153 @@ def test_how_we_introduce_ourselves() -> None:
             smtp.close()
     assert server.names[0] == "[127.0.0.1]" or "." in server.names[0]
     assert server.names[1] == "mx.news.test"
+
+
+# ----------------------------------------------------- meanwhile, and together
+
+
+def test_commands_go_out_in_one_packet_if_the_server_takes_that(pipelining: bool) -> None:
+    """RFC 2920: it has all three before it answers the first."""
+    seen: list[bytes] = []
+
+    def script(step: str, dialogue) -> Act | None:
+        if step == "mail":
+            dialogue.sock.settimeout(0.3)
+            with contextlib.suppress(TimeoutError):
+                dialogue._buffer += dialogue.sock.recv(100)
+            seen.append(bytes(dialogue._buffer))
+        return None
+
+    with serving(script) as server:
+        smtp = transport(server)
+        send(smtp)
+        smtp.close()
+    assert seen == [b"RCPT TO:<ann@example.com>\r\nDATA\r\n" if pipelining else b""]
+
+
+@pytest.mark.parametrize("step", ["mail", "rcpt"])
+@pytest.mark.parametrize("careless", [False, True])
+def test_after_a_refusal_nothing_is_left_over(step: str, careless: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The answers to what was sent ahead are no answers to the next message. A server that waits for a message although
+    it refused the recipient gets none: the connection ends."""
+    monkeypatch.setattr(ScriptedServer, "careless", careless)
+    with serving(at(step, Say("451 4.3.0 later"))) as server:
+        smtp = transport(server)
+        with pytest.raises(TemporaryFailure) as caught:
+            send(smtp)
+        assert caught.value.step == step
+        assert send(smtp).code == 250
+        smtp.close()
+    assert [each.message for each in server.accepted] == [MESSAGE]
+    assert server.connections == (2 if careless and server.pipelining else 1)
+
+
+def test_there_is_time_after_the_dot() -> None:
+    """The server has the whole message, and its answer is not read yet."""
+    order: list[str] = []
+
+    def script(step: str, _dialogue) -> Act | None:
+        if step == "dot":
+            order.append("server")
+            for _ in range(500):
+                if "meanwhile" in order:
+                    break
+                time.sleep(0.01)
+        return None
+
+    with serving(script) as server:
+        smtp = transport(server)
+        smtp.send(
+            envelope_from="b@bounces.test",
+            recipient="ann@example.com",
+            name="n",
+            message=(MESSAGE,),
+            before_dot=lambda: not order.append("before"),  # type: ignore[func-returns-value]
+            after_dot=lambda: order.append("meanwhile"),
+        )
+        order.append("answered")
+        smtp.close()
+    assert order[0] == "before"
+    assert order[-1] == "answered"
+    assert sorted(order[1:-1]) == ["meanwhile", "server"]
+
+
+@pytest.mark.parametrize("step", ["mail", "rcpt", "data"])
+def test_there_is_time_while_the_server_thinks(step: str) -> None:
+    waited = threading.Event()
+
+    def script(reached: str, _dialogue) -> Act | None:
+        if reached == step:
+            assert waited.wait(10)
+        return None
+
+    with serving(script) as server:
+        smtp = transport(server)
+        smtp.send(
+            envelope_from="b@bounces.test",
+            recipient="ann@example.com",
+            name="n",
+            message=(MESSAGE,),
+            before_dot=lambda: True,
+            unanswered=waited.set,
+        )
+        smtp.close()
+    assert waited.is_set()
+
+
+def test_there_is_time_while_the_body_leaves_slowly() -> None:
+    waited = threading.Event()
+
+    def script(step: str, _dialogue) -> Act | None:
+        if step == "body":
+            assert waited.wait(10)
+        return None
+
+    with serving(script, extensions=()) as server:
+        smtp = transport(server)
+        large = b"Subject: x\r\n\r\n" + (b"x" * 998 + b"\r\n") * 20_000
+        smtp.send(
+            envelope_from="b@bounces.test",
+            recipient="ann@example.com",
+            name="n",
+            message=(large,),
+            before_dot=lambda: True,
+            unanswered=waited.set,
+        )
+        smtp.close()
+        [accepted] = server.accepted
+    assert accepted.message == large
+
+
+LINES = st.lists(st.sampled_from([b"", b".", b"..", b"text", b".text", b"text."]), max_size=6).map(
+    lambda lines: b"".join(line + b"\r\n" for line in lines)
+)
+
+
+@given(st.lists(LINES, min_size=1, max_size=5))
+def test_a_message_in_pieces_is_stuffed_as_a_whole_one(pieces: list[bytes]) -> None:
+    """RFC 5321 4.5.2, however it is cut."""
+    whole = b"".join(pieces)
+    in_pieces, at_once = (address_letter("", "ann@example.com", message) for message in (pieces, (whole,)))
+    expected = re.sub(rb"(?m)^\.", b"..", whole)
+    assert b"".join(in_pieces.body) == b"".join(at_once.body) == (expected or b"\r\n")
+    assert in_pieces.size == at_once.size == (len(whole) or 2)
+
+
+@pytest.mark.parametrize("cut", range(1, 12))
+def test_a_piece_may_end_anywhere(cut: int) -> None:
+    """Then all of it is looked at as one, as it is when its last line has no end."""
+    whole = b"a: b\r\n\r\n.x"
+    letter = address_letter("", "ann@example.com", (whole[:cut], whole[cut:]))
+    assert b"".join(letter.body) == b"a: b\r\n\r\n..x\r\n"
+
+
+@pytest.mark.parametrize("size", [10, 10_000])
+@pytest.mark.parametrize("flaw", [b"\n", b"\r", b"\0"])
+def test_each_piece_is_looked_at(size: int, flaw: bytes) -> None:
+    """Also one that was seen before."""
+    good = b"x" * size + b"\r\n"
+    for _ in range(2):
+        assert address_letter("", "ann@example.com", (good, good)).size == 2 * len(good)
+        with pytest.raises(PermanentFailure, match="CRLF, or a NUL"):
+            address_letter("", "ann@example.com", (good, b"x" * size + flaw + b"\r\n"))

@@ -335,7 +335,8 @@ def test_base64_is_what_every_decoder_reads(head: bytes, foot: str) -> None:
 
     body = head.decode("latin-1").replace("\r", "\n")
     foot = re.sub("[\r\ud800-\udfff]", "", foot)
-    data = _Part(f"{body}%%FOOT%%\n{foot}", is_html=False).filled({})
+    part = _Part(f"{body}%%FOOT%%\n{foot}", is_html=False)
+    data = part.beginning + part.end({}, subscribed=False)
     lines = data.partition(b"\r\n\r\n")[2].split(b"\r\n")
     assert all(len(line) == 76 for line in lines[:-2])
     assert b64decode(b"".join(lines)).decode() == (body + foot).replace("\n", "\r\n")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from unittest.mock import patch
 
 import pytest
 from sqlalchemy import event
 
-from digest.store import SqlStore, open_store
+from digest.store import SqlStore, direct, open_store
 
 REACH = timedelta(days=3)
 
@@ -56,6 +57,14 @@ def plans_of(store: SqlStore, ask) -> list[str]:
             raw = connection.connection.driver_connection
             steps.extend(row[-1] for row in raw.execute(f"EXPLAIN QUERY PLAN {statement}", parameters))
 
+    run = direct.run
+
+    def explain_too(connection, dialect, statement, given):
+        text, values = statement.bound(dialect, given)
+        steps.extend(row[-1] for row in connection.execute(f"EXPLAIN QUERY PLAN {text}", values))
+        return run(connection, dialect, statement, given)
+
     event.listen(store._database._engine, "before_cursor_execute", explain)
-    ask()
+    with patch.object(direct, "run", explain_too):
+        ask()
     return steps

@@ -12,6 +12,7 @@ import pytest
 
 from digest.errors import StoreBusy
 from digest.models import DeliveryState, Reply
+from digest.ports import Turn
 from digest.store import open_rehearsal, open_store, rehearsal
 
 
@@ -26,7 +27,7 @@ def everything(store, make, name: str = "new") -> None:
         store.begin(name, make.now)
         saved = make.freeze(store, 2, digest=name)
         [row, _] = store.claim(make.now, 2, timedelta(minutes=2))
-        assert store.transmitting(row, make.now)
+        assert store.turn(Turn(now=make.now, begun=row, until=make.now)).leased
         assert store.sent(row, make.now, Reply(code=250))
         assert store.counts(saved.key)[DeliveryState.SENT] == 1
         store.ended(run, make.now, "{}")

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from digest.models import Changes, Reply
+from digest.ports import Turn
 from digest.store import SqlStore
 from digest.subscribers.bounces import PROBE_COUNTS
 
@@ -73,7 +74,7 @@ def test_mail_that_is_put_off_taken_or_done(store, make) -> None:
     store.retry(row, make.now + HOUR, Reply(code=451), counted=True)
     assert next_change(store) == make.now + HOUR
     [row] = store.claim(make.now + HOUR, 1, LEASE)
-    store.transmitting(row, make.now + 2 * HOUR)
+    store.turn(Turn(now=make.now, begun=row, until=make.now + 2 * HOUR))
     assert next_change(store) == make.now + 2 * HOUR
     store.sent(row, make.now + HOUR, Reply(code=250))
     store.settle(make.now + HOUR)
@@ -92,13 +93,13 @@ def test_a_paused_edition_only_expires(store, make) -> None:
 def test_mail_in_doubt_is_sent_again_once_or_never(store, make, resend: bool, asks: bool) -> None:
     published(store, make)
     [row] = store.claim(make.now, 1, LEASE)
-    store.transmitting(row, make.now + HOUR)
+    store.turn(Turn(now=make.now, begun=row, until=make.now + HOUR))
     store.in_doubt(row, make.now, "no answer")
     store.settle(make.now)
     assert (next_change(store, resend=resend) is not None) is asks
     store.release_doubtful()
     [row] = store.claim(make.now, 1, LEASE)
-    store.transmitting(row, make.now + HOUR)
+    store.turn(Turn(now=make.now, begun=row, until=make.now + HOUR))
     store.in_doubt(row, make.now, "no answer")
     store.settle(make.now)
     assert next_change(store, resend=resend) is None, "a second copy is not followed by a third"

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -14,7 +13,8 @@ from digest.store.together import Together
 
 
 class Disk:
-    """Transactions that wait until ``open``ed, and are counted. ``connection`` is a number."""
+    """Transactions that wait until ``open``ed, and are counted. A statement's result is its name and the transaction's
+    number."""
 
     def __init__(self) -> None:
         self.begun = threading.Semaphore(0)
@@ -22,14 +22,14 @@ class Disk:
         self.commits = 0
         self.error: BaseException | None = None
 
-    @contextmanager
-    def transaction(self) -> Iterator[Any]:
-        yield self.commits
+    def transaction(self, orders: Sequence[Any]) -> list[Any]:
+        number = self.commits
         self.begun.release()
         assert self.gate.acquire(timeout=10)
         if self.error is not None:
             raise self.error
         self.commits += 1
+        return [(order, number) for order in orders]
 
 
 class Writers:
@@ -43,7 +43,7 @@ class Writers:
     def start(self, number: int) -> None:
         def write() -> None:
             try:
-                self.answers[number] = self.together.write(lambda connection: (number, connection))
+                self.answers[number] = self.together.write(f"first {number}", f"second {number}")
             except BaseException as error:
                 self.answers[number] = error
 
@@ -79,7 +79,8 @@ def test_what_gathers_during_a_commit_shares_the_next(disk: Disk) -> None:
     disk.gate.release(2)
     writers.join()
     assert disk.commits == 2
-    assert writers.answers == {0: (0, 0), **{number: (number, 1) for number in range(1, 6)}}
+    told = {number: [(f"first {number}", min(number, 1)), (f"second {number}", min(number, 1))] for number in range(6)}
+    assert writers.answers == told
 
 
 def test_a_transaction_that_fails_is_told_to_all_in_it_and_to_no_other(disk: Disk) -> None:
@@ -96,12 +97,11 @@ def test_a_transaction_that_fails_is_told_to_all_in_it_and_to_no_other(disk: Dis
     assert told[0] is not told[1], "each has its own traceback"
     disk.error = None
     disk.gate.release()
-    assert writers.together.write(lambda connection: "written") == "written"
+    assert writers.together.write("written") == [("written", 0)]
 
 
 def test_other_errors_come_through_as_they_are(disk: Disk) -> None:
-    def fail(connection: Any) -> None:
-        raise ValueError("not a number")
-
+    disk.error = ValueError("not a number")
+    disk.gate.release()
     with pytest.raises(ValueError, match="not a number"):
-        Together(disk.transaction).write(fail)
+        Together(disk.transaction).write("anything")

@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from digest.alarms.watching import Alarm, Ending, RunTotals
 from digest.models import DeliveryState, EditionState, Reply
+from digest.ports import Turn
 from digest.store import open_store, versions
 from digest.subscribers.subscription import NOTICES
 
@@ -111,7 +112,7 @@ def test_editions_are_listed_with_their_mail(store, make) -> None:
     make.freeze(store, 1, "abcd", digest=NOTICES)
     store.skip("daily", "2026-11-25", make.now, reason="missed")
     (row, *_) = store.claim(make.now, 1, HOUR)
-    assert store.transmitting(row, make.now + HOUR)
+    assert store.turn(Turn(now=make.now, begun=row, until=make.now + HOUR)).leased
     assert store.sent(row, make.now, Reply(code=250))
     skipped, sending = store.edition_mail(5)
     assert (skipped.name, skipped.state, skipped.reason) == ("daily 2026-11-25", EditionState.SKIPPED, "missed")

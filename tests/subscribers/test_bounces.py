@@ -13,6 +13,7 @@ from digest.app.running import collect
 from digest.jobs.bounces import BounceReport
 from digest.models import DeliveryState, Reply
 from digest.outbox import Blame
+from digest.ports import Turn
 from digest.subscribers.bounces import SIZE_LIMIT, Kind, Mark, Verdict, judge, parse_report
 from digest.subscribers.subscription import Choice, Errand, Reason
 from tests.subscribers.reader_world import World, token
@@ -321,7 +322,7 @@ def test_a_delivery_in_doubt_arrived_if_it_bounces_or_is_confirmed(world: World)
     collect(app)
     make_editions(app)
     (row,) = world.store.claim(world.now, 5, timedelta(minutes=2))
-    world.store.transmitting(row, world.now + timedelta(minutes=11))
+    world.store.turn(Turn(now=world.now, begun=row, until=world.now + timedelta(minutes=11)))
     world.store.in_doubt(row, world.now, "the connection broke")
     report = ingest(world, dsn(row.token, status="2.0.0", action="delivered"))
     assert report.arrived == 1
