@@ -10,10 +10,10 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "digest"
 
 FLOORS = {
-    0: {"errors", "models", "ports", "text", "filetable"},
+    0: {"errors", "models", "ports", "inquiry", "text", "filetable"},
     1: {
         *("posts", "changes", "filenames", "period", "edition", "outbox", "render"),
-        *("subscribers", "alarms", "generators", "mailauth", "inquiry"),
+        *("subscribers", "alarms", "generators", "mailauth"),
     },
     2: {"workers", "sources", "store", "templates", "languages", "publish", "mail", "probes", "disk"},
     3: {"jobs"},
