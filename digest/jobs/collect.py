@@ -6,6 +6,7 @@ transaction, so a run that dies half-way is continued by the next one.
 
 from __future__ import annotations
 
+import gc
 import hashlib
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -125,6 +126,7 @@ def collect(
         tally.taken += sum(isinstance(outcome, Post) for _, _, outcome in parsed)
         tally.unread += [_unread(path, outcome) for path, _, outcome in parsed if isinstance(outcome, SourceError)]
         done += len(parsed)
+        gc.collect(0)  # statements hold a batch's values in cycles, which a lazy collector would leave for many batches
         progress("reading posts", done, len(found.todo))
     if vanished:
         store.record(Changes(gone=tuple(post.key for post in missing), forgotten=tuple(vanished)), now)
