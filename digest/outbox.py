@@ -52,7 +52,7 @@ def split_reply(code: int, text: str) -> Reply:
     match = _ENHANCED.match(line)
     enhanced = match.group(1) if match is not None and match.group(1)[0] == str(code)[0] else ""
     rest = line[match.end() :].strip() if match is not None and enhanced else line
-    if enhanced:  # lines of a long answer repeat the code
+    if enhanced and enhanced in rest:  # lines of a long answer repeat the code
         rest = re.sub(rf"(?<!\S){re.escape(enhanced)}(?!\S)\s*", "", rest)
     return Reply(code=code, enhanced=enhanced, text=masked(rest)[:_TEXT_LIMIT].strip())
 

@@ -60,17 +60,18 @@ def clock_of(when: When, ask: Callable[[datetime], datetime]) -> Callable[[], da
     began = uptime()
     anchor = datetime.now(UTC) if is_present else when.now
 
-    def steady() -> datetime:
-        return anchor + timedelta(seconds=uptime() - began)
+    def steady(up: float) -> datetime:
+        return anchor + timedelta(seconds=up - began)
 
     ahead, asked_at = timedelta(0), float("-inf")
 
     def agreed() -> datetime:
         """The store's clock is asked now and then, not for every message: leases last far longer."""
         nonlocal ahead, asked_at
-        if uptime() - asked_at > _CLOCK_KEEPS:
-            ours = steady()
+        up = uptime()
+        if up - asked_at > _CLOCK_KEEPS:
+            ours = steady(up)
             ahead, asked_at = ask(ours) - ours, uptime()
-        return (steady() + ahead).replace(microsecond=0)
+        return (steady(up) + ahead).replace(microsecond=0)
 
-    return agreed if is_present else lambda: steady().replace(microsecond=0)
+    return agreed if is_present else lambda: steady(uptime()).replace(microsecond=0)

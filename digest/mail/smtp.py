@@ -402,7 +402,8 @@ class Session:
                 "whether it arrived is not known",
                 step="dot",
             ) from lost
-        return self._expect("dot", answer)
+        self._expect("dot", answer)
+        return split_reply(answer.code, answer.text)
 
     def _end(self, after_dot: Callable[[], None]) -> Answer:
         self._wire.write([b".\r\n"], self._limits.block)
@@ -484,10 +485,10 @@ class Session:
         except ConnectionLost as lost:
             raise _lost(self._server, step, lost) from lost
 
-    def _expect(self, step: str, answer: Answer, good: int | None = 2) -> Reply:
-        """The answer as a value if it is the one hoped for: a class (2) or a code (354). Anything else is raised."""
+    def _expect(self, step: str, answer: Answer, good: int | None = 2) -> None:
+        """Anything but the answer that is hoped for, a class (2) or a code (354), is raised."""
         if good is not None and good in (answer.code, answer.code // 100):
-            return split_reply(answer.code, answer.text)
+            return
         if answer.code < 400:
             raise _lost(self._server, step, ConnectionLost(f"the server answers {answer.code}, out of turn"))
         reply = split_reply(answer.code, answer.text)

@@ -19,6 +19,7 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import EmailPolicy
 from email.utils import format_datetime
+from functools import lru_cache
 from html import escape
 
 from msgspec import Struct
@@ -75,9 +76,10 @@ class Letterhead(Struct, frozen=True, kw_only=True):
     reply_to: Mailbox | None = None
 
 
+@lru_cache(maxsize=256)
 def is_address(address: str) -> bool:
     """Whether it can be delivered to: a dot-atom and a domain name (RFC 5321 4.1.2, RFC 6531), at most 254 octets,
-    without quotes, address literals or control characters."""
+    without quotes, address literals or control characters. Asked several times on the way of a message."""
     local, at, domain = address.rpartition("@")
     if not at or len(local.encode("utf-8", "replace")) > 64 or _CONTROLS.search(address):
         return False
@@ -202,7 +204,7 @@ class _Part:
     def __init__(self, body: str, *, is_html: bool) -> None:
         mark = f"<!--{FOOT}-->" if is_html else f"{FOOT}\n"
         head, _, foot = body.rpartition(mark) if mark in body else (body, "", "")
-        self._feet = {subscribed: _foot_for(foot, subscribed=subscribed) for subscribed in (False, True)}
+        self._feet = {subscribed: _crlf(_foot_for(foot, subscribed=subscribed)) for subscribed in (False, True)}
         fixed = _crlf(head).encode()
         whole = len(fixed) - len(fixed) % _GROUP
         self._escape = is_html
@@ -217,7 +219,7 @@ class _Part:
         told = {f"%%{name}%%": escape(value) if self._escape else value for name, value in values.items()}
         # All at once: an address may look like a placeholder.
         foot = _PLACEHOLDER.sub(lambda found: told.get(found[0], found[0]), self._feet[subscribed])
-        return _base64_lines(self._rest + _crlf(foot).encode())
+        return _base64_lines(self._rest + foot.encode())
 
 
 _PLACEHOLDER = re.compile(r"%%[A-Z]+%%")

@@ -139,6 +139,8 @@ def parse_address(text: str) -> MailAddress:
 
 def canonical(address: str) -> str:
     """The canonical form of any address, also of one that is only good in a local network."""
+    if address.isascii() and address == address.strip():  # nothing to compose; a test holds it to what follows
+        return address.lower()
     try:
         return parse_address(address).canonical
     except InvalidAddress:
