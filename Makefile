@@ -30,7 +30,7 @@ types: $(VENV)/dev
 
 bench: $(VENV)/dev
 	$(BIN)/python benchmarks/bench.py --sizes 17000 100000 --wide --write docs/performance.md
-	-$(BIN)/python benchmarks/delivery.py --readers 2000 --rounds 3 --memory /dev/shm --write docs/performance.md
+	-$(BIN)/python benchmarks/delivery.py --rounds 3 --memory /dev/shm --write docs/performance.md
 
 docs: $(VENV)/dev
 	$(BIN)/python -m digest.config > docs/config.schema.json

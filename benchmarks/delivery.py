@@ -1,16 +1,18 @@
 #!/usr/bin/env python3
 """Measure `digest deliver --once` beside Postfix's C sender `smtp-source`, in turn, into the same `smtp-sink`.
 
-    delivery.py                                       1,000 readers, 1 and 10 connections, 1 and 2 workers, five rounds
+    delivery.py                                       10,000 readers, 1 and 10 connections, 1 and 2 workers, five rounds
     delivery.py --readers 1000 100000 --rounds 3
     delivery.py --memory /dev/shm --postgres postgresql://me@localhost/empty --json after.json
 
-Both send as many messages of the same size over as many connections that stay. Ours looks each reader up again, and
-commits twice a message: "the dot may leave" before it does, and the answer after it. So besides the store on disk
-there may be one on a memory disk (what is left without the wait), one on a server, and the raw cost of one fdatasync.
+Both send as many messages over as many connections that stay; `smtp-source` sends the message of one reader again and
+again. Ours looks each reader up again, makes and checks each message, and commits once a message before its end leaves.
+So besides the store on disk there may be one on a memory disk (what is left without the wait), one on a server, and two
+floors: `plain_sender.py`, which does in Python what `smtp-source` does, without and with one fdatasync a message.
 
 Each run is checked: the sink took as many messages as there are readers, each row of the ledger is sent at the first
-attempt. Figures are medians; ratios are taken round by round, so that a busy machine disturbs them little.
+attempt. Figures are medians; ratios are taken round by round, so that a busy machine disturbs them little. Start-up
+counts, and is told.
 """
 
 from __future__ import annotations
@@ -40,6 +42,9 @@ from make_archive import make_archive, write_archive
 POSTS = 120
 TARGETS = {1: (0.6, 0.9), 10: (0.35, 0.6)}
 """Of smtp-source's messages a second, by connections: what must hold, and what is aimed at."""
+DISK = "SQLite, disk"
+PLAIN, SYNCED = "plain Python", "with one fdatasync each"
+"""What ``plain_sender.py`` does."""
 BEGIN, END = "<!-- figures: written by benchmarks/delivery.py --write -->", "<!-- end of these figures -->"
 PATIENCE = 30.0
 CONFIG = """\
@@ -238,8 +243,9 @@ def _await(port: int, process: subprocess.Popen[bytes]) -> None:
     raise WorkNotDone("smtp-sink does not listen")
 
 
-def message_size(folder: Path, python: str) -> int:
-    """Octets of one message on the wire: one is sent, and the sink writes down what it got."""
+def sample(folder: Path, python: str) -> bytes:
+    """One message as it is on the wire but for line ends, which are line feeds: one is sent, and the sink writes down
+    what it got."""
     prepared = prepare(folder, "one reader", "sqlite:///digest.db", 1, python)
     dumps = folder / "dumps"
     dumps.mkdir()
@@ -250,8 +256,7 @@ def message_size(folder: Path, python: str) -> int:
         taking.took(1)
     [dump] = dumps.iterdir()
     ours = dump.read_bytes().replace(b"\r\n", b"\n")
-    ours = ours[re.search(rb"^(?!X-|Received|[ \t])", ours, re.MULTILINE).start() :]  # type: ignore[union-attr]
-    return len(ours) + ours.count(b"\n")
+    return ours[re.search(rb"^(?!X-|Received|[ \t])", ours, re.MULTILINE).start() :]  # type: ignore[union-attr]
 
 
 # ----------------------------------------------------------------- measuring
@@ -266,21 +271,30 @@ class Case:
     connections: int
     workers: int
     ours: Series = field(default_factory=Series)
+    idle: Series = field(default_factory=Series)
+    """With nothing to send."""
     theirs: Series = field(default_factory=Series)
+    floors: dict[str, Series] = field(default_factory=dict)
 
-    def round(self, taking: Sink, size: int, python: str) -> None:
-        """Both senders once, in turn."""
-        every = self.connections * self.workers
-        shape = ["-d", "-s", str(every), "-m", str(self.readers), "-l", str(size)]
+    def round(self, taking: Sink, message: Path, python: str) -> None:
+        """All senders once, in turn."""
+        every, folder = self.connections * self.workers, self.ledger.folder
+        shape = ["-d", "-s", str(every), "-m", str(self.readers), "-F", str(message)]
         who = ["-f", "digest@posts.example.com", "-t", "reader@example.org", f"127.0.0.1:{taking.port}"]
-        self.theirs.costs.append(measure([str(program("smtp-source")), *shape, *who], self.ledger.folder)[0])
+        self.theirs.costs.append(measure([str(program("smtp-source")), *shape, *who], folder)[0])
         taking.took(self.readers)
         self.ledger.refresh()
         self.ledger.configure(taking.port, self.connections)
         deliver = [python, "-m", "digest", "deliver", "--once"]
-        self.ours.costs.append(together(deliver, self.workers, self.ledger.folder))
+        self.ours.costs.append(together(deliver, self.workers, folder))
         taking.took(self.readers)
         self.ledger.check(self.readers)
+        self.idle.costs.append(together(deliver, 1, folder))
+        for name, floor in self.floors.items():
+            plain = [sys.executable, str(HERE / "plain_sender.py"), str(taking.port), str(self.readers), str(message)]
+            sync = ["--sync", str(folder / "note")] if name == SYNCED else []
+            floor.costs.append(measure([*plain, str(every), *sync], folder)[0])
+            taking.took(self.readers)
 
     def ratio(self) -> float:
         """Our messages a second as a part of theirs."""
@@ -296,6 +310,11 @@ class Case:
             "rate": round(self.readers / wall, 1),
             "source_rate": round(self.readers / self.theirs.middle(lambda cost: cost.wall), 1),
             "ratio": round(self.ratio(), 3),
+            "idle": self.idle.middle(lambda cost: cost.wall),
+            "floors": {
+                name: round(self.readers / floor.middle(lambda cost: cost.wall), 1)
+                for name, floor in self.floors.items()
+            },
             "cpu_each": self.ours.middle(lambda cost: cost.cpu) / self.readers,
             "peak": int(self.ours.middle(lambda cost: cost.peak)),
         }
@@ -323,7 +342,7 @@ def together(command: Sequence[str], workers: int, folder: Path) -> Cost:
 
 @dataclass(frozen=True)
 class Options:
-    readers: tuple[int, ...] = (1_000,)
+    readers: tuple[int, ...] = (10_000,)
     connections: tuple[int, ...] = (1, 10)
     workers: tuple[int, ...] = (1, 2)
     rounds: int = 5
@@ -338,8 +357,9 @@ def delivery(options: Options) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="digest-delivery-", dir=options.disk) as made:
         disk = Path(made)
         disk.chmod(0o755)
-        size = message_size(disk / "one", options.python)
-        stores = [("SQLite, disk", disk, "sqlite:///digest.db")]
+        message = disk / "message"
+        message.write_bytes(text := sample(disk / "one", options.python))
+        stores = [(DISK, disk, "sqlite:///digest.db")]
         with tempfile.TemporaryDirectory(prefix="digest-delivery-", dir=options.memory) as fast:
             if options.memory:
                 stores.append(("SQLite, memory disk", Path(fast), "sqlite:///digest.db"))
@@ -352,7 +372,7 @@ def delivery(options: Options) -> dict[str, Any]:
                     each = prepare(folder / str(readers), name, url, readers, options.python)
                     prepared.append((readers, each))
                     cases += [
-                        Case(each.ledger, readers, connections, workers)
+                        Case(each.ledger, readers, connections, workers, floors=floors(name, workers))
                         for connections in options.connections
                         for workers in options.workers
                     ]
@@ -361,14 +381,23 @@ def delivery(options: Options) -> dict[str, Any]:
                 for _ in range(options.rounds):
                     syncs.append(fdatasync_cost(disk))
                     for case in cases:
-                        case.round(taking, size, options.python)
+                        case.round(taking, message, options.python)
             return {
-                "message": size,
+                "message": len(text) + text.count(b"\n"),
                 "rounds": options.rounds,
                 "fdatasync": median(syncs),
                 "prepared": [_preparation(readers, each) for readers, each in prepared],
                 "cases": [case.to_json() for case in cases],
             }
+
+
+def floors(store: str, workers: int) -> dict[str, Series]:
+    """They have no store: once is enough."""
+    return (
+        {PLAIN: Series(), SYNCED: Series()}
+        if store.endswith(" disk") and "memory" not in store and workers == 1
+        else {}
+    )
 
 
 def _preparation(readers: int, prepared: Prepared) -> dict[str, Any]:
@@ -399,8 +428,10 @@ def verdict(case: dict[str, Any]) -> tuple[str, str, str]:
 
 def table(figures: dict[str, Any]) -> list[str]:
     """As lines of Markdown."""
+    idle = median(case["idle"] for case in figures["cases"])
     told = (
-        f"Messages of {figures['message'] / 1000:.0f} KB; one fdatasync on this disk: {seconds(figures['fdatasync'])}."
+        f"Messages of {figures['message'] / 1000:.0f} KB; one fdatasync on this disk: {seconds(figures['fdatasync'])}; "
+        f"start-up, which counts: {seconds(idle)}."
     )
     heading = (
         "store, readers, workers, connections each, messages a second, smtp-source, ×, must, aim, , CPU each, peak"
@@ -413,6 +444,10 @@ def table(figures: dict[str, Any]) -> list[str]:
             f"{case['peak'] >> 20} MiB",
         )
         lines.append(f"| {' | '.join(map(str, cells))} |")
+    lines += ["", f"| messages a second, connections | smtp-source | {PLAIN} | {SYNCED} | digest |", "|---" * 5 + "|"]
+    for case in (each for each in figures["cases"] if each["floors"]):
+        rates = (case["source_rate"], case["floors"][PLAIN], case["floors"][SYNCED], case["rate"])
+        lines.append(f"| {case['connections']} | {' | '.join(f'{rate:,.0f}' for rate in rates)} |")
     lines += ["", "| store | readers | import | peak | run that freezes | peak |", "|---|---:|---:|---:|---:|---:|"]
     for each in figures["prepared"]:
         costs = [f"{seconds(each[what]['wall'])} | {each[what]['peak'] >> 20} MiB" for what in ("import", "freeze")]
@@ -422,7 +457,7 @@ def table(figures: dict[str, Any]) -> list[str]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Measure digest deliver beside smtp-source.")
-    parser.add_argument("--readers", type=int, nargs="+", default=[1_000])
+    parser.add_argument("--readers", type=int, nargs="+", default=[10_000])
     parser.add_argument("--connections", type=int, nargs="+", default=[1, 10])
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--rounds", type=int, default=5)

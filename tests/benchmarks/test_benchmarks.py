@@ -455,6 +455,8 @@ def test_delivery_benchmark_does_its_work(tmp_path: Path) -> None:
     assert case["source_rate"] > 0
     assert saved["message"] > 10_000
     assert saved["fdatasync"] > 0
+    assert case["idle"] > 0
+    assert case["floors"] == {}
     assert "| SQLite, disk | 12 | 2 | 3 |" in done.stdout
 
 
@@ -465,8 +467,11 @@ def test_delivery_is_measured_on_a_server_too(
 ) -> None:
     delivery = modules["delivery"]
     options = delivery.Options((5,), (1,), (1,), 1, memory=tmp_path, postgres=postgres_url)
-    stores = [case["store"] for case in delivery.delivery(options)["cases"]]
-    assert stores == ["SQLite, disk", "SQLite, memory disk", "PostgreSQL"]
+    figures = delivery.delivery(options)
+    stores = {case["store"]: case for case in figures["cases"]}
+    assert list(stores) == ["SQLite, disk", "SQLite, memory disk", "PostgreSQL"]
+    assert all(rate > 0 for rate in stores["SQLite, disk"]["floors"].values())
+    assert "| plain Python | with one fdatasync each | digest |" in "\n".join(delivery.table(figures))
 
 
 @pytest.mark.usefixtures("postfix")
