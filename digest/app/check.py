@@ -133,7 +133,7 @@ class _Checkup:
 
     def _store(self) -> Iterator[Finding]:
         from digest.jobs.check_local import Health, judge_store
-        from digest.store.schema import HEAD
+        from digest.store.basics import HEAD
 
         store, path = self._app().store, self._settings.store.path
         yield from judge_store(

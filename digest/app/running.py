@@ -17,7 +17,7 @@ from digest.app.assembly import opened
 from digest.app.moment import moment
 from digest.app.noting import note_quiet
 from digest.app.publishing import make_editions, publish_editions, publish_feeds, websub
-from digest.app.sending import deliver
+from digest.app.sending import deliver_what_waits
 from digest.config import Settings, load
 from digest.errors import AlreadyRunning, ConfigError, DigestError, StoreError
 from digest.jobs.progress import Progress, silent
@@ -120,7 +120,7 @@ def run_steps(
         publish_feeds=lambda: publish_feeds(app, app.output, websub(app), is_due=(order or RunOrder()).wants),
         make_editions=partial(make_editions, app),
         publish_editions=partial(publish_editions, app),
-        deliver=partial(deliver, app) if order is None else None,
+        deliver=partial(deliver_what_waits, app) if order is None else None,
     )
     return run(
         app.store,

@@ -53,6 +53,16 @@ def work(
         return deliver(app, once=once, stop=stop, tell=tell), settings.site.timezone
 
 
+def deliver_what_waits(app: App) -> DeliveryReport:
+    """As ``deliver``; most runs find nothing to send, and need not load what it takes."""
+    if app.store.has_mail():
+        return deliver(app)
+    from digest.jobs.deliver import DeliveryReport
+
+    learned = app.readership.learn(app.clock()())
+    return DeliveryReport(warnings=() if learned is None else tuple(learned.warnings))
+
+
 def deliver(
     app: App,
     *,

@@ -26,12 +26,14 @@ from sqlalchemy import Boolean, Connection, Table, text, update
 from digest.disk import sync_path
 from digest.errors import AlreadyRunning, StoreBusy, StoreError
 from digest.models import DeliveryState
+from digest.store.basics import REPEATS, VERSION_TABLE, to_moment, to_seconds
 from digest.store.connect import Database, open_postgres, open_sqlite, parse_url, sqlite_path
-from digest.store.editions import HELD, REPEATS, SENT_UNTIL
+from digest.store.editions import HELD, SENT_UNTIL
 from digest.store.faults import told
 from digest.store.locks import Right, advisory_lock, file_lock
 from digest.store.part import write_meta
-from digest.store.schema import VERSION_TABLE, archive, delivery, feed, metadata, to_moment, to_seconds
+from digest.store.plain import Plain
+from digest.store.schema import archive, delivery, feed, metadata
 from digest.store.sql import insert_many
 from digest.store.versions import bring_up_to_date, refuse_newer
 
@@ -422,7 +424,7 @@ def hold(connection: Connection, sent_until: datetime | None) -> int:
     connection.execute(update(archive).values(dirty=True))
     if sent_until is None:
         return 0
-    write_meta(connection, SENT_UNTIL, str(to_seconds(sent_until)))
+    write_meta(Plain.within(connection), SENT_UNTIL, str(to_seconds(sent_until)))
     queued = delivery.c.state == DeliveryState.QUEUED.value
     tried = delivery.c.state.in_([state.value for state in _TRIED])
     values = {

@@ -1,4 +1,7 @@
-"""Engines and transactions: how the rest of this folder reaches a database, whichever it is.
+"""Connections and transactions: how the rest of this folder reaches a database, whichever it is.
+
+There are two ways: statements as text on the driver's own connection (``plain``), and SQLAlchemy, whose engine is made
+when it is first needed.
 
 SQLite runs in WAL mode with ``synchronous=FULL``: what is committed survives a power cut. The driver starts no
 transaction by itself; ours are explicit, and those that write are ``BEGIN IMMEDIATE``, since a deferred one that
@@ -10,20 +13,23 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
-
-from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError
+from typing import TYPE_CHECKING, Any
 
 from digest.errors import StoreError
-from digest.store.direct import Direct, Order, Result
 from digest.store.faults import told
-from digest.store.sql import Swift
+from digest.store.plain import Plain
 from digest.store.together import Together
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Engine
+    from sqlalchemy.engine import URL
+
+    from digest.store.direct import Direct, Order, Result
+    from digest.store.sql import Swift
 
 OLDEST_SQLITE = (3, 35, 0)
 """The first with UPDATE ... RETURNING."""
@@ -41,16 +47,37 @@ _EXAMPLES = "write sqlite:///var/digest.db or postgresql://user@host/name"
 
 
 class Database:
-    """One database, and the way to talk to it. ``subject`` is how messages name it."""
+    """One database, and the ways to talk to it. ``subject`` is how messages name it."""
 
-    def __init__(self, engine: Engine, subject: str) -> None:
-        self._engine = engine
-        self._writer = engine.execution_options(digest_writes=True)
+    def __init__(self, engine: Callable[[], Engine], subject: str, *, is_postgres: bool) -> None:
+        """``engine`` makes it, once."""
+        self._make_engine = engine
         self.subject = subject
-        self.is_postgres = engine.dialect.name == "postgresql"
-        self._direct = Direct(engine, subject)
+        self.is_postgres = is_postgres
         self.together = Together(self.change)
         """For small changes that many threads make at the same time."""
+
+    @cached_property
+    def _engine(self) -> Engine:
+        return self._make_engine()
+
+    @cached_property
+    def _writer(self) -> Engine:
+        return self._engine.execution_options(digest_writes=True)
+
+    @cached_property
+    def _direct(self) -> Direct:
+        from digest.store.direct import Direct
+
+        return Direct(self._engine, self.subject)
+
+    def asking(self) -> AbstractContextManager[Plain]:
+        """As ``reading``, for statements as text."""
+        return self._plainly(writes=False)
+
+    def changing(self) -> AbstractContextManager[Plain]:
+        """As ``writing``, for statements as text."""
+        return self._plainly(writes=True)
 
     def reading(self) -> AbstractContextManager[Connection]:
         """A transaction that only reads; in SQLite it sees one moment of the database."""
@@ -73,18 +100,78 @@ class Database:
         return self._direct.change(orders)
 
     def close(self) -> None:
-        self._direct.close()
-        self._engine.dispose()
+        if "_direct" in self.__dict__:
+            self._direct.close()
+        if "_engine" in self.__dict__:
+            self._engine.dispose()
 
     @contextmanager
     def _transaction(self, *, writes: bool) -> Iterator[Connection]:
         with told(self.subject), (self._writer if writes else self._engine).begin() as connection:
             yield connection
 
+    @contextmanager
+    def _plainly(self, *, writes: bool) -> Iterator[Plain]:
+        with self._transaction(writes=writes) as connection:
+            yield Plain.within(connection)
+
+
+class SqliteDatabase(Database):
+    """A database file. Statements as text have connections of their own; each thread has one while it needs one."""
+
+    def __init__(self, path: Path, subject: str, *, busy_timeout: float) -> None:
+        super().__init__(partial(_sqlite_engine, path, busy_timeout), subject, is_postgres=False)
+        self._connect = partial(
+            sqlite3.connect, path, timeout=busy_timeout, isolation_level=None, check_same_thread=False
+        )
+        self._idle: list[sqlite3.Connection] = []
+
+    def close(self) -> None:
+        super().close()
+        while self._idle:
+            self._idle.pop().close()
+
+    def save_all(self) -> None:
+        """Bring what was committed from the log into the file, as far as nobody stands in the way."""
+        with self._connection() as connection:
+            (wait,) = connection.execute("PRAGMA busy_timeout").fetchone()
+            connection.execute("PRAGMA busy_timeout = 0")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            connection.execute(f"PRAGMA busy_timeout = {wait}")
+
+    @contextmanager
+    def _plainly(self, *, writes: bool) -> Iterator[Plain]:
+        with self._connection() as connection:
+            connection.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
+            yield Plain(connection, is_postgres=False)
+            connection.execute("COMMIT")
+
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        """Left by an exception, it is closed, which undoes what was not committed."""
+        with told(self.subject):
+            connection = self._take()
+            try:
+                yield connection
+            except BaseException:
+                connection.close()
+                raise
+            self._idle.append(connection)
+
+    def _take(self) -> sqlite3.Connection:
+        with suppress(IndexError):
+            return self._idle.pop()
+        connection = self._connect()
+        _prepare_sqlite(connection, None)
+        return connection
+
 
 def parse_url(url: str) -> URL:
     """The store's address. Raises StoreError, which does not repeat an address that cannot be read: it may hold a
     password."""
+    from sqlalchemy.engine import URL, make_url
+    from sqlalchemy.exc import ArgumentError
+
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError) as error:
@@ -103,7 +190,13 @@ def sqlite_path(url: URL) -> Path:
     return Path(url.database)
 
 
-def open_sqlite(path: Path, *, busy_timeout: float, subject: str | None = None) -> Database:
+def sqlite_file(url: str) -> Path | None:
+    """The database file that an address names; None for an address that has to be looked at more closely."""
+    name = url.removeprefix("sqlite:///")
+    return None if name in (url, "", ":memory:") or "?" in name else Path(name)
+
+
+def open_sqlite(path: Path, *, busy_timeout: float, subject: str | None = None) -> SqliteDatabase:
     """A database file, created with its folder if it does not exist, for its owner only: it holds addresses. Waits
     ``busy_timeout`` seconds for others; messages name it by its path if no other ``subject`` is given."""
     if sqlite3.sqlite_version_info < OLDEST_SQLITE:
@@ -114,6 +207,13 @@ def open_sqlite(path: Path, *, busy_timeout: float, subject: str | None = None) 
         raise StoreError(str(path.parent), f"the folder cannot be made: {error.strerror}") from error
     with suppress(OSError):  # it is there, or SQLite says what is the matter
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    return SqliteDatabase(path, subject or str(path), busy_timeout=busy_timeout)
+
+
+def _sqlite_engine(path: Path, busy_timeout: float) -> Engine:
+    from sqlalchemy import create_engine, event
+    from sqlalchemy.engine import URL
+
     engine = create_engine(
         URL.create("sqlite", database=str(path)),
         connect_args={"timeout": busy_timeout, "isolation_level": None},
@@ -123,18 +223,20 @@ def open_sqlite(path: Path, *, busy_timeout: float, subject: str | None = None) 
     )
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
-    return Database(engine, subject or str(path))
+    return engine
 
 
 def open_postgres(url: URL) -> Database:
     """A database on a server. Dead connections are found by keepalives and never handed out."""
+    from sqlalchemy import create_engine
+
     name = url.set(drivername="postgresql", query={}).render_as_string(hide_password=True)
     arguments = {key: value for key, value in _POSTGRES_ARGUMENTS.items() if key not in url.query}
     try:
         engine = create_engine(url, pool_pre_ping=True, connect_args=arguments, hide_parameters=True)
     except ImportError as error:
         raise StoreError(name, "the PostgreSQL driver is missing", "pip install 'digest[postgres]'") from error
-    return Database(engine, name)
+    return Database(lambda: engine, name, is_postgres=True)
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

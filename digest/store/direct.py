@@ -55,7 +55,7 @@ class Direct:
 
     def _done(self, orders: Sequence[Order], *, alone: bool) -> list[Result]:
         errors: type[Exception] = self._engine.dialect.loaded_dbapi.Error
-        with told(self._subject, errors):
+        with told(self._subject):
             connection = self._take() or self._connect()
             try:
                 results = perform(connection, self._engine.dialect, orders, alone=alone)

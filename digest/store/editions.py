@@ -11,25 +11,12 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, Table, delete, func, select, update
 
 from digest.models import DeliveryState, EditionRow, EditionState, FrozenEdition, KnownPost, Recipient, SavedEdition
+from digest.store.basics import REPEATS, to_moment, to_seconds, to_seconds_up
 from digest.store.inquiry import note_omissions
 from digest.store.part import Part
-from digest.store.posts import read_posts, select_posts
-from digest.store.schema import (
-    begun,
-    delivery,
-    edition,
-    edition_member,
-    meta,
-    post,
-    post_category,
-    to_moment,
-    to_seconds,
-    to_seconds_up,
-)
+from digest.store.queries import read_posts, select_posts
+from digest.store.schema import begun, delivery, edition, edition_member, meta, post, post_category
 from digest.store.sql import insert_many
-
-REPEATS = 1
-"""How often a message in doubt is sent again: a server that takes everything and never answers gets no third copy."""
 
 SENT_UNTIL = "sent until"
 """Of a restored store: name of the value that says until when its successor may have sent."""
@@ -40,10 +27,6 @@ _UNSEEN = (EditionState.SKIPPED, EditionState.CANCELLED)
 
 class Editions(Part):
     """Satisfies ``ports.EditionStore``."""
-
-    def began(self, digest: str) -> datetime | None:
-        with self._database.reading() as connection:
-            return connection.scalar(select(begun.c.began_at).where(begun.c.name == digest))
 
     def begin(self, digest: str, now: datetime) -> None:
         with self._database.writing() as connection:
@@ -78,14 +61,6 @@ class Editions(Part):
         )
         with self._database.reading() as connection:
             return _posts(connection, query)
-
-    def edition(self, digest: str, period: str, category: str = "") -> SavedEdition | None:
-        query = _SELECT_EDITIONS.where(
-            edition.c.digest == digest, edition.c.period == period, edition.c.category == category
-        )
-        with self._database.reading() as connection:
-            row = connection.execute(query).first()
-        return None if row is None else saved_edition(row)
 
     def editions(self, digest: str, limit: int | None = None) -> list[SavedEdition]:
         query = (
@@ -138,25 +113,6 @@ class Editions(Part):
                 connection.exec_driver_sql("ANALYZE edition, delivery")
             return saved_edition(connection.execute(select_edition(key)).one())
 
-    def skip(self, digest: str, period: str, now: datetime, category: str = "", reason: str = "nothing new") -> bool:
-        values = {
-            "digest": digest,
-            "category": category,
-            "period": period,
-            "state": EditionState.SKIPPED.value,
-            "reason": reason,
-            "frozen_at": now,
-            "send_after": now,
-            "expires_at": now,
-            "page_published": False,
-            "subject": "",
-            "html": "",
-            "text": "",
-            "document": "",
-        }
-        with self._database.writing() as connection:
-            return _insert_new(connection, edition, values) is not None
-
     def skipped_periods(self, digest: str, reason: str) -> set[str]:
         query = select(edition.c.period).where(
             edition.c.digest == digest,
@@ -188,22 +144,9 @@ class Editions(Part):
         with self._database.reading() as connection:
             return {found.key: found for found in read_posts(connection, select_posts().where(post.c.key.in_(held)))}
 
-    def unpublished_pages(self) -> list[SavedEdition]:
-        query = _SELECT_EDITIONS.where(edition.c.page_published.is_(False), edition.c.state.not_in(_UNSEEN)).order_by(
-            edition.c.key
-        )
-        with self._database.reading() as connection:
-            return [saved_edition(row) for row in connection.execute(query)]
-
     def mark_page_published(self, key: int) -> None:
         with self._database.writing() as connection:
             connection.execute(update(edition).where(edition.c.key == key).values(page_published=True))
-
-    def pages_look(self) -> str:
-        return self._meta("pages look") or ""
-
-    def set_pages_look(self, fingerprint: str) -> None:
-        self._set_meta("pages look", fingerprint)
 
 
 # ------------------------------------------------------------------ posts

@@ -6,16 +6,25 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, select, update
-
 from digest.models import KnownPost
 from digest.ports import Archives, FeedRow
+from digest.store.basics import to_moment, to_seconds
+from digest.store.known import SELECT_POSTS, known_post, unpack_names
 from digest.store.part import Part, write_meta
-from digest.store.posts import Touched, read_posts, select_posts, unpack_names
-from digest.store.schema import archive, feed, post, post_category, post_tag, to_moment, to_seconds
-from digest.store.sql import among, insert_many, run_many
+from digest.store.plain import Plain
 
-_LABELS = {"category": post_category, "tag": post_tag}
+_NEWEST = f"""{SELECT_POSTS} WHERE unlisted = false AND retired = false
+    ORDER BY first_seen DESC, published DESC, key DESC LIMIT ?"""
+_NEWEST_WITH = """{posts} JOIN {labels} AS label ON label.post_key = post.key WHERE label.name = ?
+    ORDER BY label.first_seen DESC, label.published DESC, label.post_key DESC LIMIT ?"""
+_LABELS = {"category": "post_category", "tag": "post_tag"}
+
+_IN_ARCHIVES = "unlisted = false AND retired = false ORDER BY first_seen, key"
+_UNARCHIVED = f"{SELECT_POSTS} WHERE archive IS NULL AND gone_at IS NULL AND {_IN_ARCHIVES} LIMIT ?"
+_ARCHIVED = f"{SELECT_POSTS} WHERE archive = ? AND {_IN_ARCHIVES}"
+
+_TO_RETIRE = """SELECT key, archive, unlisted, categories, tags FROM post WHERE retired = false AND gone_at < ?"""
+_HIDDEN = "SELECT key, archive FROM post WHERE unlisted = true AND archive IS NOT NULL"
 
 
 class Feeds(Part):
@@ -25,61 +34,49 @@ class Feeds(Part):
         return self._meta("look") or ""
 
     def set_look(self, fingerprint: str) -> None:
-        with self._database.writing() as connection:
-            write_meta(connection, "look", fingerprint)
-            connection.execute(update(feed).values(dirty=True))
+        with self._database.changing() as plain:
+            write_meta(plain, "look", fingerprint)
+            plain.run("UPDATE feed SET dirty = true")
 
     def retire_withdrawn(self, before: datetime) -> int:
-        due = select(post.c.key, post.c.unlisted, post.c.categories, post.c.tags, post.c.archive).where(
-            post.c.retired.is_(False), post.c.gone_at < before
-        )
-        hidden = select(post.c.key, post.c.archive).where(post.c.unlisted.is_(True), post.c.archive.is_not(None))
+        with self._database.asking() as plain:
+            if plain.row(_TO_RETIRE, to_seconds(before)) is None and plain.row(_HIDDEN) is None:
+                return 0
+        from digest.store.posts import Touched  # late, as SQLAlchemy: most runs have nothing to retire
+
         touched = Touched()
         with self._database.writing() as connection:
-            rows = connection.execute(due).all()
-            listed = [row for row in rows if not row.unlisted]
-            for row in listed:
-                touched.add(unpack_names(row.categories), unpack_names(row.tags), 0)
-            keys = [(row.key,) for row in rows]
-            run_many(connection, "DELETE FROM post_category WHERE post_key = ?", keys)
-            run_many(connection, "DELETE FROM post_tag WHERE post_key = ?", keys)
-            run_many(connection, "UPDATE post SET retired = true WHERE key = ?", keys)
+            plain = Plain.within(connection)
+            rows = plain.rows(_TO_RETIRE, to_seconds(before))
+            listed = [(categories, tags) for _, _, unlisted, categories, tags in rows if not unlisted]
+            for categories, tags in listed:
+                touched.add(unpack_names(categories), unpack_names(tags), 0)
+            keys = [row[:1] for row in rows]
+            plain.run_many("DELETE FROM post_category WHERE post_key = ?", keys)
+            plain.run_many("DELETE FROM post_tag WHERE post_key = ?", keys)
+            plain.run_many("UPDATE post SET retired = true WHERE key = ?", keys)
             touched.write(connection)
-            _leave_archives(connection, [*rows, *connection.execute(hidden)])
+            _leave_archives(plain, [*(row[:2] for row in rows), *plain.rows(_HIDDEN)])
         return len(listed)
 
     def feeds(self) -> list[FeedRow]:
-        columns = (feed.c.kind, feed.c.name, feed.c.stem, feed.c.posts, feed.c.dirty)
-        with self._database.reading() as connection:
-            rows = connection.execute(select(*columns).order_by(feed.c.kind, feed.c.name))  # all, category, tag
-            return [
-                FeedRow(kind=kind, name=name, stem=stem, posts=posts, dirty=dirty)
-                for kind, name, stem, posts, dirty in rows
-            ]
+        with self._database.asking() as plain:  # in this order: all, category, tag
+            rows = plain.rows("SELECT kind, name, stem, posts, dirty FROM feed ORDER BY kind, name")
+        return [
+            FeedRow(kind=kind, name=name, stem=stem, posts=posts, dirty=bool(dirty))
+            for kind, name, stem, posts, dirty in rows
+        ]
 
     def newest(self, kind: str, name: str, limit: int) -> list[KnownPost]:
         if kind == "all":
-            query = (
-                select_posts()
-                .where(post.c.unlisted.is_(False), post.c.retired.is_(False))
-                .order_by(post.c.first_seen.desc(), post.c.published.desc(), post.c.key.desc())
-            )
-        else:
-            label = _LABELS[kind].c
-            query = (
-                select_posts()
-                .join_from(_LABELS[kind], post, label.post_key == post.c.key)
-                .where(label.name == name)
-                .order_by(label.first_seen.desc(), label.published.desc(), label.post_key.desc())
-            )
-        with self._database.reading() as connection:
-            return read_posts(connection, query.limit(limit))
+            return self._posts(_NEWEST, limit)
+        return self._posts(_NEWEST_WITH.format(posts=SELECT_POSTS, labels=_LABELS[kind]), name, limit)
 
     def mark_clean(self, feeds: Iterable[FeedRow]) -> None:
         keys = [(row.kind, row.name) for row in feeds]
         if keys:
-            with self._database.writing() as connection:
-                run_many(connection, "UPDATE feed SET dirty = false WHERE kind = ? AND name = ?", keys)
+            with self._database.changing() as plain:
+                plain.run_many("UPDATE feed SET dirty = false WHERE kind = ? AND name = ?", keys)
 
     def live_since(self) -> datetime | None:
         seconds = self._meta("live_since")
@@ -89,48 +86,46 @@ class Feeds(Part):
         self._set_meta("live_since", str(to_seconds(moment)))
 
     def archives(self) -> Archives:
-        with self._database.reading() as connection:
-            last = connection.scalar(select(func.max(archive.c.number)))
-            dirty = connection.scalars(
-                select(archive.c.number).where(archive.c.dirty.is_(True)).order_by(archive.c.number)
-            )
-            return Archives(last=last or 0, dirty=tuple(dirty))
+        with self._database.asking() as plain:
+            last = _last_archive(plain)
+            dirty = plain.rows("SELECT number FROM archive WHERE dirty = true ORDER BY number")
+        return Archives(last=last, dirty=tuple(number for (number,) in dirty))
 
     def unarchived(self, limit: int) -> list[KnownPost]:
-        return self._in_archive(None, select_posts().where(post.c.gone_at.is_(None)).limit(limit))
+        return self._posts(_UNARCHIVED, limit)
 
     def close_archives(self, groups: Sequence[Sequence[int]]) -> list[int]:
-        with self._database.writing() as connection:
-            first = (connection.scalar(select(func.max(archive.c.number))) or 0) + 1
+        with self._database.changing() as plain:
+            first = _last_archive(plain) + 1
             numbers = list(range(first, first + len(groups)))
-            insert_many(connection, archive, ("number", "dirty"), [(number, True) for number in numbers])
+            plain.insert_many("archive", ("number", "dirty"), [(number, True) for number in numbers])
             closed = [(number, key) for number, keys in zip(numbers, groups, strict=True) for key in keys]
-            run_many(connection, "UPDATE post SET archive = ? WHERE key = ?", closed)
+            plain.run_many("UPDATE post SET archive = ? WHERE key = ?", closed)
         return numbers
 
     def archived(self, number: int) -> list[KnownPost]:
-        return self._in_archive(number, select_posts())
+        return self._posts(_ARCHIVED, number)
 
     def mark_archives(self, numbers: Sequence[int] | None, *, dirty: bool) -> None:
-        mark = update(archive).values(dirty=dirty)
-        with self._database.writing() as connection:
-            connection.execute(
-                mark if numbers is None else mark.where(among(connection, archive.c.number, list(numbers)))
-            )
+        with self._database.changing() as plain:
+            if numbers is None:
+                plain.run("UPDATE archive SET dirty = ?", dirty)
+            else:
+                plain.run_many("UPDATE archive SET dirty = ? WHERE number = ?", [(dirty, number) for number in numbers])
 
-    def _in_archive(self, number: int | None, query: Select[Any]) -> list[KnownPost]:
-        query = query.where(
-            post.c.archive.is_(None) if number is None else post.c.archive == number,
-            post.c.unlisted.is_(False),
-            post.c.retired.is_(False),
-        ).order_by(post.c.first_seen, post.c.key)
-        with self._database.reading() as connection:
-            return read_posts(connection, query)
+    def _posts(self, question: str, *values: Any) -> list[KnownPost]:
+        with self._database.asking() as plain:
+            return [known_post(row) for row in plain.run(question, *values)]
 
 
-def _leave_archives(connection: Connection, rows: Iterable[Any]) -> None:
-    """Take posts out of their archives. One that comes back will be in a later archive."""
-    left = [row for row in rows if row.archive is not None]
-    run_many(connection, "UPDATE post SET archive = NULL WHERE key = ?", [(row.key,) for row in left])
-    numbers = dict.fromkeys(row.archive for row in left)
-    run_many(connection, "UPDATE archive SET dirty = true WHERE number = ?", [(number,) for number in numbers])
+def _last_archive(plain: Plain) -> int:
+    """Its number; 0 if there is none."""
+    return plain.value("SELECT max(number) FROM archive") or 0
+
+
+def _leave_archives(plain: Plain, posts: Iterable[Sequence[Any]]) -> None:
+    """Take posts (key and archive) out of their archives. One that comes back will be in a later archive."""
+    left = [(key, number) for key, number in posts if number is not None]
+    plain.run_many("UPDATE post SET archive = NULL WHERE key = ?", [(key,) for key, _ in left])
+    numbers = dict.fromkeys(number for _, number in left)
+    plain.run_many("UPDATE archive SET dirty = true WHERE number = ?", [(number,) for number in numbers])

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, inse
 from digest.inquiry import Candidates, DeliveryNote, EditionNote, FoundFile, Membership, Omission
 from digest.models import DeliveryState, EditionState, KnownPost, Problem, Severity
 from digest.store.part import Part
-from digest.store.posts import read_posts, select_posts
+from digest.store.queries import read_posts, select_posts
 from digest.store.schema import (
     begun,
     consent,

@@ -11,8 +11,9 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
+from digest.store.basics import to_seconds
 from digest.store.part import Part
-from digest.store.schema import consent, subscriber, subscription, suppression, to_seconds
+from digest.store.schema import consent, subscriber, subscription, suppression
 from digest.store.sql import among, insert_many, run_many
 from digest.store.subscribers import as_json, consent_values, key_of_list, read_people, wish_columns
 from digest.subscribers.subscription import Consent, Entrant, ListState, Subscriber, Wishes, choice_label

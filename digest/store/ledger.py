@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
@@ -40,12 +40,13 @@ from sqlalchemy import (
 )
 
 from digest.errors import StoreError
-from digest.models import Delivery, DeliveryCounts, DeliveryState, Doubt, EditionState, Reply, SavedEdition
+from digest.models import Delivery, DeliveryState, Doubt, EditionState, Reply, SavedEdition
 from digest.ports import Turn, Turned
+from digest.store.basics import REPEATS, to_moment, to_seconds
 from digest.store.direct import Order, Result
-from digest.store.editions import REPEATS, saved_edition, select_edition
+from digest.store.editions import saved_edition, select_edition
 from digest.store.part import Part
-from digest.store.schema import Moment, delivery, edition, to_moment, to_seconds
+from digest.store.schema import Moment, delivery, edition
 from digest.store.sql import Swift
 from digest.text import clean_line
 
@@ -66,13 +67,6 @@ _NEW = "new_"
 
 class Deliveries(Part):
     """Satisfies ``ports.Ledger``. What is changed for each message shares its commits with other threads."""
-
-    def clock(self, now: datetime) -> datetime:
-        if not self._database.is_postgres:
-            return now
-        with self._database.reading() as connection:
-            moment: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
-        return moment.astimezone(UTC)
 
     def recover(self, now: datetime, *, atomic: bool) -> tuple[int, int]:
         over = _row.lease_until <= now
@@ -187,13 +181,6 @@ class Deliveries(Part):
             raise StoreError(self._database.subject, f"there is no edition with key {key}")
         return saved_edition(row)
 
-    def counts(self, edition_key: int | None = None) -> DeliveryCounts:
-        query = select(_row.state, func.count()).group_by(_row.state)
-        if edition_key is not None:
-            query = query.where(_row.edition_key == edition_key)
-        with self._database.reading() as connection:
-            return DeliveryCounts(by_state={DeliveryState(state): n for state, n in connection.execute(query)})
-
     def next_due(self) -> datetime | None:
         query = (
             select(_row.not_before)
@@ -236,11 +223,6 @@ class Deliveries(Part):
             if connection.execute(cancel).rowcount == 0:
                 return None
             return connection.execute(_skip_cancelled(now, DeliveryState.QUEUED, DeliveryState.LEASED)).rowcount
-
-    def paused_editions(self) -> list[tuple[SavedEdition, str]]:
-        query = select(*edition.c).where(edition.c.state == EditionState.PAUSED.value).order_by(edition.c.key)
-        with self._database.reading() as connection:
-            return [(saved_edition(row), row.reason) for row in connection.execute(query)]
 
     def settle(self, now: datetime) -> list[tuple[SavedEdition, EditionState]]:
         with self._database.writing() as connection:

@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from enum import IntEnum
 from pathlib import Path
-
-from sqlalchemy import Connection, text
-from sqlalchemy.exc import SQLAlchemyError
+from typing import TYPE_CHECKING
 
 from digest.errors import AlreadyRunning, StoreError
 from digest.store.connect import Database
 from digest.store.faults import told
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 
 class Right(IntEnum):
@@ -77,6 +78,9 @@ def _take(path: Path, subject: str) -> int:
 @contextmanager
 def advisory_lock(database: Database, purpose: str, *, of: Right) -> Iterator[Callable[[], bool]]:
     """Hold an advisory lock on a connection of its own; the server lets go of it with the connection."""
+    from sqlalchemy import text
+    from sqlalchemy.exc import SQLAlchemyError
+
     name = f"{of.value}, hashtext(current_schema())"  # two numbers; the second tells stores in different schemas apart
     with told(database.subject):
         connection = database.connect().execution_options(isolation_level="AUTOCOMMIT")
@@ -103,6 +107,8 @@ def advisory_lock(database: Database, purpose: str, *, of: Right) -> Iterator[Ca
 
 def _holder(connection: Connection, of: Right) -> str:
     """Who has the lock, as far as this user may see."""
+    from sqlalchemy import text
+
     question = """
         SELECT a.application_name || ', ' || coalesce('on ' || host(a.client_addr), 'on the same machine')
         FROM pg_locks l JOIN pg_stat_activity a USING (pid)

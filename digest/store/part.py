@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, select
-
 from digest.store.connect import Database
-from digest.store.schema import meta
-from digest.store.sql import upsert_many
+from digest.store.plain import Plain
 
 
 class Part:
@@ -16,13 +13,14 @@ class Part:
         self._database = database
 
     def _meta(self, name: str) -> str | None:
-        with self._database.reading() as connection:
-            return connection.scalar(select(meta.c.value).where(meta.c.name == name))
+        with self._database.asking() as plain:
+            value: str | None = plain.value("SELECT value FROM meta WHERE name = ?", name)
+        return value
 
     def _set_meta(self, name: str, value: str) -> None:
-        with self._database.writing() as connection:
-            write_meta(connection, name, value)
+        with self._database.changing() as plain:
+            write_meta(plain, name, value)
 
 
-def write_meta(connection: Connection, name: str, value: str) -> None:
-    upsert_many(connection, meta, "name", ("name", "value"), [(name, value)])
+def write_meta(plain: Plain, name: str, value: str) -> None:
+    plain.upsert_many("meta", "name", ("name", "value"), [(name, value)])

@@ -1,110 +1,34 @@
-"""Files, posts and their problems: what is remembered from run to run."""
+"""Writing down what was found: files, posts and their problems, and the feeds that this changes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, CursorResult, Select, delete, func, select
+from sqlalchemy import Connection, delete, func, select
 
 from digest.filenames import assign_stem, fold_stem
 from digest.models import (
     Arrival,
-    Attachment,
-    Author,
     Changes,
-    Code,
     FileRecord,
-    FileStat,
-    KnownFile,
-    KnownPost,
     Post,
-    Problem,
     Revision,
-    Severity,
-    shared_code,
 )
+from digest.store.basics import WRAP, to_seconds
+from digest.store.known import unpack_names
 from digest.store.part import Part
-from digest.store.schema import adopted_id, feed, file, post, post_category, post_tag, problem, to_moment, to_seconds
+from digest.store.schema import feed, file, post, post_category, post_tag, problem
 from digest.store.sql import among, insert_many, run_many, upsert_many
 
-_WRAP = 1 << 64
 _HALF = 1 << 63
-_FILES_AT_ONCE = 2_000
 
 
 class Posts(Part):
-    """Satisfies ``ports.PostStore``."""
-
-    def is_importing(self) -> bool:
-        return self._meta("imported_at") is None
-
-    def finish_import(self, now: datetime) -> None:
-        self._set_meta("imported_at", str(to_seconds(now)))
-
-    def rules(self) -> str:
-        return self._meta("rules") or ""
-
-    def set_rules(self, fingerprint: str) -> None:
-        self._set_meta("rules", fingerprint)
-
-    def keep_first(self, name: str, value: str) -> str:
-        kept = self._meta(f"first {name}")
-        if kept is None:
-            self._set_meta(f"first {name}", value)
-        return value if kept is None else kept
-
-    def recall(self, name: str) -> str | None:
-        return self._meta(f"kept {name}")
-
-    def remember(self, name: str, value: str) -> None:
-        self._set_meta(f"kept {name}", value)
-
-    def known_files(self) -> Iterator[tuple[str, KnownFile]]:
-        with self._database.reading() as connection:
-            cursor = connection.connection.cursor()  # the driver's own: this is read whole in every run
-            cursor.execute("SELECT path, size, mtime_ns, inode, sha256, recheck_at, taken FROM file ORDER BY path")
-            while rows := cursor.fetchmany(_FILES_AT_ONCE):
-                for path, size, mtime_ns, inode, sha256, recheck_at, taken in rows:
-                    yield (
-                        path,
-                        KnownFile(
-                            FileStat(size, mtime_ns, inode if inode >= 0 else inode + _WRAP),
-                            sha256,
-                            None if recheck_at is None else to_moment(recheck_at),
-                            taken == 1,
-                        ),
-                    )
-
-    def posts_at(self, paths: Sequence[str]) -> dict[str, KnownPost]:
-        if not paths:
-            return {}
-        with self._database.reading() as connection:
-            query = select_posts().where(among(connection, post.c.path, paths))
-            posts = read_posts(connection, query.order_by(post.c.gone_at.is_(None), post.c.key))
-            return {found.path: found for found in posts}
-
-    def ids_taken(self, ids: Sequence[str]) -> set[str]:
-        if not ids:
-            return set()
-        with self._database.reading() as connection:
-            return set(connection.scalars(select(post.c.id).where(among(connection, post.c.id, ids))))
-
-    def adopted_ids(self, urls: Sequence[str]) -> dict[str, str]:
-        if not urls:
-            return {}
-        with self._database.reading() as connection:
-            rows = connection.execute(
-                select(adopted_id.c.url, adopted_id.c.id).where(among(connection, adopted_id.c.url, urls))
-            )
-            return {row.url: row.id for row in rows}
-
-    def adopt_ids(self, ids: Mapping[str, str]) -> None:
-        with self._database.writing() as connection:
-            upsert_many(connection, adopted_id, "url", ("url", "id"), sorted(ids.items()))
+    """Satisfies ``ports.PostStore``, together with ``Known``."""
 
     def record(self, changes: Changes, now: datetime) -> None:
         touched = Touched()
@@ -116,19 +40,6 @@ class Posts(Part):
             if changes.forgotten:
                 connection.execute(delete(file).where(among(connection, file.c.path, changes.forgotten)))
             touched.write(connection)
-
-    def problems(self) -> Iterator[Problem]:
-        with self._database.reading() as connection:
-            rows = connection.execute(select(problem).order_by(problem.c.path, problem.c.position)).all()
-        for row in rows:
-            yield Problem(
-                path=row.path, line=row.line, reason=row.reason, remedy=row.remedy, severity=Severity(row.severity)
-            )
-
-    def count_posts(self) -> int:
-        with self._database.reading() as connection:
-            count = select(func.count()).select_from(post).where(post.c.retired.is_(False), post.c.gone_at.is_(None))
-            return connection.scalar(count) or 0
 
 
 # ----------------------------------------------------------------- feeds
@@ -360,99 +271,7 @@ def _remember(connection: Connection, files: Sequence[FileRecord]) -> None:
 
 def _signed(number: int) -> int:
     """Some file systems count with 64 bits and no sign; databases have one."""
-    return number if -_HALF <= number < _HALF else (number + _HALF) % _WRAP - _HALF
-
-
-# ---------------------------------------------------------------- reading
-
-
-def select_posts() -> Select[Any]:
-    """Every column that ``read_posts`` needs."""
-    return _SELECT_POSTS
-
-
-def read_posts(connection: Connection, query: Select[Any]) -> list[KnownPost]:
-    """The posts of a query that began as ``select_posts``. Rows come straight from the driver: SQLAlchemy's take twice
-    as long."""
-    result: CursorResult[Any] = connection.execute(query)
-    cursor = result.cursor
-    assert cursor is not None, "a query has rows"
-    posts = [_known_post(row) for row in cursor.fetchall()]
-    result.close()
-    return posts
-
-
-_SELECT_POSTS = select(*(column for column in post.c if column.name not in ("retired", "archive")))
-
-
-def _known_post(row: Sequence[Any]) -> KnownPost:
-    """A post from a row of ``select_posts`` as the driver gives it."""
-    (
-        key,
-        post_id,
-        path,
-        title,
-        url,
-        summary,
-        published,
-        updated,
-        first_seen,
-        collected_at,
-        gone_at,
-        unlisted,
-        categories,
-        tags,
-        source_name,
-        original_url,
-        authors,
-        image,
-        lang,
-        codes,
-        attachments,
-        text_hash,
-    ) = row
-    return KnownPost(
-        key=key,
-        id=post_id,
-        path=path,
-        title=title,
-        url=url,
-        summary=summary,
-        published=_moment(published),
-        updated=_moment(updated),
-        first_seen=_moment(first_seen),
-        collected_at=_moment(collected_at),
-        gone_at=None if gone_at is None else _moment(gone_at),
-        categories=unpack_names(categories),
-        tags=unpack_names(tags),
-        source_name=source_name,
-        original_url=original_url,
-        authors=_authors(authors) if authors != "[]" else (),
-        image=image,
-        lang=lang,
-        codes=_codes(codes) if codes != "[]" else (),
-        attachments=_attachments(attachments) if attachments != "[]" else (),
-        text_hash=text_hash,
-        unlisted=bool(unlisted),
-    )
-
-
-_moment = lru_cache(maxsize=4096)(to_moment)
-"""A post's dates are often the same, and so are those of posts that came together."""
-
-
-def _authors(text: str) -> tuple[Author, ...]:
-    return tuple(Author(name=name, email=email, url=url) for name, email, url in msgspec.json.decode(text))
-
-
-def _codes(text: str) -> tuple[Code, ...]:
-    return tuple([shared_code(*values) for values in msgspec.json.decode(text)])
-
-
-def _attachments(text: str) -> tuple[Attachment, ...]:
-    return tuple(
-        Attachment(url=url, mime_type=mime_type, length=length) for url, mime_type, length in msgspec.json.decode(text)
-    )
+    return number if -_HALF <= number < _HALF else (number + _HALF) % WRAP - _HALF
 
 
 def _pack(values: Sequence[Any]) -> str:
@@ -462,8 +281,3 @@ def _pack(values: Sequence[Any]) -> str:
 @lru_cache(maxsize=4096)
 def _pack_names(names: tuple[str, ...]) -> str:
     return _pack(names)
-
-
-@lru_cache(maxsize=4096)
-def unpack_names(text: str) -> tuple[str, ...]:
-    return tuple(msgspec.json.decode(text))

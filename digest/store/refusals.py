@@ -12,7 +12,7 @@ from sqlalchemy import String, and_, delete, func, literal, or_, select, update
 from digest.models import DeliveryState
 from digest.outbox import Blame
 from digest.store.part import Part
-from digest.store.schema import consent, delivery, edition, refusal, subscriber, suppression
+from digest.store.schema import delivery, edition, refusal, subscriber, suppression
 from digest.subscribers.bounces import PROBE_COUNTS, Mark
 from digest.subscribers.subscription import Addressee, Reason, Refused
 
@@ -43,14 +43,6 @@ class Refusals(Part):
         with self._database.reading() as connection:
             row = connection.execute(select(suppression).where(suppression.c.hash == hashed)).first()
         return None if row is None else (Reason(row.reason), row.since, row.note)
-
-    def knows_somebody(self) -> bool:
-        """Whether anybody ever subscribed or is suppressed. If not, there is nothing to look after."""
-        with self._database.reading() as connection:
-            return any(
-                connection.execute(select(literal(1)).select_from(table).limit(1)).first() is not None
-                for table in (subscriber, consent, suppression)
-            )
 
     # ------------------------------------------------------------- bounces
 

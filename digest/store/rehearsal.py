@@ -87,7 +87,7 @@ class Rehearsal(Database):
     """A database in one transaction that never ends well. Threads take turns."""
 
     def __init__(self, connection: Connection, original: Database) -> None:
-        super().__init__(connection.engine, original.subject)
+        super().__init__(lambda: connection.engine, original.subject, is_postgres=original.is_postgres)
         self._connection = connection
         self._turn = RLock()
 

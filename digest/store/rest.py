@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from digest.models import DeliveryState, EditionState
-from digest.store.editions import REPEATS
+from digest.store.basics import REPEATS, to_moment
+from digest.store.connect import SqliteDatabase
 from digest.store.part import Part
-from digest.store.schema import to_moment
 from digest.subscribers.bounces import PROBE_COUNTS
 
 _NOW = 0
@@ -15,8 +15,7 @@ _NOW = 0
 
 _UNDER_WAY = f"('{EditionState.FROZEN.value}', '{EditionState.SENDING.value}')"
 
-# Each gives the earliest moment in seconds, or nothing. Written out, since SQLAlchemy takes longer to put such
-# statements together than the database to answer them.
+# Each gives the earliest moment in seconds, or nothing.
 _FILES = "SELECT min(recheck_at) FROM file"
 _WITHDRAWN = "SELECT min(gone_at) FROM post WHERE retired = false AND gone_at IS NOT NULL"
 _PAGES = (
@@ -64,9 +63,9 @@ class Rest(Part):
         if resend:
             questions.append((_DOUBTS, timedelta()))
         moments = []
-        with self._database.reading() as connection:
+        with self._database.asking() as plain:
             for question, later in questions:
-                seconds = connection.exec_driver_sql(question).scalar()
+                seconds = plain.value(question)
                 if seconds is not None:
                     moments.append(to_moment(seconds) + later)
         return min(moments, default=None)
@@ -74,10 +73,5 @@ class Rest(Part):
     def save_all(self) -> None:
         """Bring what was committed from SQLite's log into its file, as far as nobody stands in the way: closing the
         store changes no file then."""
-        if self._database.is_postgres:
-            return
-        with self._database.connect() as connection:
-            wait = connection.exec_driver_sql("PRAGMA busy_timeout").scalar()
-            connection.exec_driver_sql("PRAGMA busy_timeout = 0")
-            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-            connection.exec_driver_sql(f"PRAGMA busy_timeout = {wait}")
+        if isinstance(self._database, SqliteDatabase):
+            self._database.save_all()

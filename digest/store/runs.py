@@ -7,12 +7,10 @@ from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from typing import Protocol
 
-from sqlalchemy import insert, update
-
+from digest.store.basics import to_seconds
 from digest.store.connect import Database
 from digest.store.locks import Right
 from digest.store.part import Part
-from digest.store.schema import run as run_table
 
 
 class Lock(Protocol):
@@ -39,15 +37,17 @@ class Runs(Part):
         return self._lock(purpose, of=Right.LEAD)
 
     def started(self, now: datetime) -> int:
-        statement = insert(run_table).values(started_at=now, report="").returning(run_table.c.key)
-        with self._database.writing() as connection:
-            key: int = connection.execute(statement).scalar_one()
+        with self._database.changing() as plain:
+            key: int = plain.value(
+                "INSERT INTO run (started_at, report) VALUES (?, ?) RETURNING key", to_seconds(now), ""
+            )
         return key
 
     def ended(
         self, run: int, now: datetime, report: str, *, ok: bool = True, arrived: int = 0, written: int = 0
     ) -> None:
-        result = {"ended_at": now, "report": report, "ok": ok, "arrived": arrived, "written": written}
-        statement = update(run_table).where(run_table.c.key == run).values(result)
-        with self._database.writing() as connection:
-            connection.execute(statement)
+        with self._database.changing() as plain:
+            plain.run(
+                "UPDATE run SET ended_at = ?, report = ?, ok = ?, arrived = ?, written = ? WHERE key = ?",
+                *(to_seconds(now), report, ok, arrived, written, run),
+            )

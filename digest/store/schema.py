@@ -6,7 +6,7 @@ order of its categories) are JSON arrays in a text column; what is searched has 
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -24,28 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeDecorator
 
-HEAD = "0006"
-"""The schema's version: the newest migration."""
-
-VERSION_TABLE = "digest_schema"
-"""Where Alembic keeps the version. Not its default name, which another program in a shared database may use."""
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_SECOND = timedelta(seconds=1)
-
-
-def to_seconds(moment: datetime) -> int:
-    """Whole seconds since 1970, rounded down. A naive moment is a TypeError."""
-    return (moment - _EPOCH) // _SECOND
-
-
-def to_seconds_up(moment: datetime) -> int:
-    """As ``to_seconds``, rounded up: the first stored second that is not before the moment."""
-    return -((_EPOCH - moment) // _SECOND)
-
-
-def to_moment(seconds: int) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)
+from digest.store.basics import to_moment, to_seconds
 
 
 class Moment(TypeDecorator[datetime]):

@@ -32,8 +32,10 @@ from sqlalchemy import (
 from sqlalchemy import Text as SqlText
 
 from digest.models import Delivery, DeliveryState, EditionState, FrozenEdition, Recipient
+from digest.store.basics import to_seconds
 from digest.store.editions import save_edition
 from digest.store.part import Part, write_meta
+from digest.store.plain import Plain
 from digest.store.schema import (
     attempt,
     consent,
@@ -47,7 +49,6 @@ from digest.store.schema import (
     subscriber,
     subscription,
     suppression,
-    to_seconds,
 )
 from digest.store.sql import Swift, among
 from digest.subscribers.subscription import (
@@ -390,7 +391,7 @@ class Subscribers(Part):
             return False
         old = now - FORGET_UNCONFIRMED
         with self._database.writing() as connection:
-            write_meta(connection, "tidied", today)
+            write_meta(Plain.within(connection), "tidied", today)
             stale = (consent.c.confirmed_at.is_(None), consent.c.asked_at < old)
             connection.execute(delete(consent).where(*stale))
             waiting = subscription.c.state == ListState.PENDING.value
@@ -673,7 +674,7 @@ def _forget_addresses(connection: Connection, old: datetime) -> None:
     over = select(edition.c.key).where(edition.c.key > after, edition.c.key <= last, edition.c.frozen_at < old)
     ended = delivery.c.state.in_([each.value for each in _ENDED])
     connection.execute(update(delivery).where(delivery.c.edition_key.in_(over), ended).values(**_nobody()))
-    write_meta(connection, "forgotten", str(last))
+    write_meta(Plain.within(connection), "forgotten", str(last))
 
 
 _ENDED = (

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from digest.errors import StoreError
-from digest.store.direct import Order, Result
+
+if TYPE_CHECKING:
+    from digest.store.direct import Order, Result
 
 
 class Together:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-
-from sqlalchemy import Connection, inspect, text
+from typing import TYPE_CHECKING
 
 from digest.errors import StoreError, StoreTooNew
+from digest.store.basics import HEAD, VERSION_TABLE
 from digest.store.connect import Database
-from digest.store.schema import HEAD, VERSION_TABLE, metadata
+from digest.store.plain import Plain
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -21,8 +24,8 @@ def bring_up_to_date(database: Database) -> str | None:
 
     Raises StoreTooNew for a database of a newer program, StoreError for one that holds something else.
     """
-    with database.reading() as connection:
-        version = _version(connection)
+    with database.asking() as plain:
+        version = _version(plain)
     if version == HEAD:
         return version
     found = version
@@ -30,7 +33,7 @@ def bring_up_to_date(database: Database) -> str | None:
     with database.writing() as connection:
         if database.is_postgres:
             connection.exec_driver_sql(_LOCK)  # as BEGIN IMMEDIATE does in SQLite: one process migrates
-        version = _version(connection)
+        version = _version(Plain.within(connection))
         refuse_newer(database.subject, version)
         if version is None:
             _refuse_foreign(database.subject, connection)
@@ -55,21 +58,21 @@ def upgrade(connection: Connection, subject: str) -> None:
         raise StoreError(subject, f"its schema cannot be upgraded to {HEAD}: {error}", "restore a backup") from error
 
 
-def _version(connection: Connection) -> str | None:
+def _version(plain: Plain) -> str | None:
     """The recorded version; None if there is no record."""
-    if not _exists(connection, VERSION_TABLE):
+    if not _exists(plain, VERSION_TABLE):
         return None
-    version: str | None = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()  # noqa: S608
+    version: str | None = plain.value(f"SELECT version_num FROM {VERSION_TABLE}")  # noqa: S608
     return version
 
 
-def _exists(connection: Connection, table: str) -> bool:
-    if connection.dialect.name == "postgresql":
+def _exists(plain: Plain, table: str) -> bool:
+    if plain.is_postgres:
         # Not to_regclass, which may remember that there was none before another process made it.
-        question = text("SELECT count(*) > 0 FROM pg_tables WHERE schemaname = current_schema() AND tablename = :name")
+        question = "SELECT count(*) FROM pg_tables WHERE schemaname = current_schema() AND tablename = ?"
     else:
-        question = text("SELECT count(*) > 0 FROM sqlite_master WHERE type = 'table' AND name = :name")
-    return bool(connection.execute(question, {"name": table}).scalar())
+        question = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = ?"
+    return bool(plain.value(question, table))
 
 
 def refuse_newer(subject: str, version: str | None) -> None:
@@ -83,6 +86,10 @@ def refuse_newer(subject: str, version: str | None) -> None:
 
 def _refuse_foreign(subject: str, connection: Connection) -> None:
     """Never mix with somebody else's tables."""
+    from sqlalchemy import inspect
+
+    from digest.store.schema import metadata
+
     ours = sorted(set(inspect(connection).get_table_names()) & metadata.tables.keys())
     if ours:
         raise StoreError(

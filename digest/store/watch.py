@@ -12,6 +12,7 @@ from sqlalchemy import BigInteger, ColumnElement, Select, and_, case, delete, fu
 
 from digest.alarms.watching import Alarm, EditionMail, Ending, Freshness, KeptAlarm, RunRow, RunTotals
 from digest.models import DeliveryCounts, DeliveryState, EditionState
+from digest.store.basics import QUARTER, to_moment, to_seconds
 from digest.store.part import Part
 from digest.store.schema import (
     alarm,
@@ -24,14 +25,9 @@ from digest.store.schema import (
     run,
     subscription,
     suppression,
-    to_moment,
-    to_seconds,
 )
 from digest.store.sql import among
 from digest.subscribers.subscription import NOTICES
-
-QUARTER = 900
-"""Seconds of the spans that arrivals are counted by. Every zone's hours begin with one of them."""
 
 _KEEP_ALARMS = timedelta(days=90)
 _FAILURES = 5
@@ -95,20 +91,6 @@ class Watch(Part):
             return connection.execute(delete(run).where(run.c.started_at < before, run.c.key != newest)).rowcount
 
     # ---------------------------------------------------------------- posts
-
-    def volumes(self, since: datetime) -> dict[str, dict[int, int]]:
-        """How many posts of each category came in, by quarter of an hour (seconds since 1970 divided by 900)."""
-        quarter = _quarter(post_category.c.first_seen)
-        query = (
-            select(post_category.c.name, quarter, func.count().label("posts"))
-            .where(post_category.c.first_seen >= since)
-            .group_by(post_category.c.name, "quarter")
-        )
-        found: dict[str, dict[int, int]] = {}
-        with self._database.reading() as connection:
-            for name, quarter, posts in connection.execute(query):
-                found.setdefault(name, {})[int(quarter)] = posts
-        return found
 
     def arrivals(self, since: datetime) -> dict[int, int]:
         """How many posts came in, by quarter of an hour."""
@@ -179,15 +161,6 @@ class Watch(Part):
             for row in rows
         ]
 
-    def slot_state(self, digest: str, period: str) -> tuple[EditionState | None, str]:
-        """State and reason of the edition of a period; None if there is none."""
-        query = select(edition.c.state, edition.c.reason).where(
-            edition.c.digest == digest, edition.c.category == "", edition.c.period == period
-        )
-        with self._database.reading() as connection:
-            row = connection.execute(query).first()
-        return (None, "") if row is None else (EditionState(row.state), row.reason)
-
     def refusals_since(self, since: datetime) -> dict[tuple[int | None, str], int]:
         """Replies by code and enhanced code: of deliveries that failed since then, and of those that wait for another
         attempt."""
@@ -221,12 +194,6 @@ class Watch(Part):
 
     # --------------------------------------------------------------- alarms
 
-    def open_alarms(self) -> list[KeptAlarm]:
-        """The oldest first."""
-        query = select(alarm).where(alarm.c.ended_at.is_(None)).order_by(alarm.c.key)
-        with self._database.reading() as connection:
-            return [_alarm(row) for row in connection.execute(query)]
-
     def recent_alarms(self, since: datetime) -> list[KeptAlarm]:
         """Those that are over, the latest first."""
         query = select(alarm).where(alarm.c.ended_at >= since).order_by(alarm.c.ended_at.desc(), alarm.c.key.desc())
@@ -247,40 +214,12 @@ class Watch(Part):
                 )
             connection.execute(delete(alarm).where(alarm.c.ended_at < now - _KEEP_ALARMS))
 
-    def claim_alarms(self, now: datetime, until: datetime) -> list[KeptAlarm]:
-        """Those that there is something to say about and that nobody else is just saying; nobody gets them again
-        before ``until``, unless they are given back."""
-        free = or_(alarm.c.held_until.is_(None), alarm.c.held_until <= now)
-        claim = update(alarm).where(alarm.c.told.is_(False), free).values(held_until=until).returning(*alarm.c)
-        with self._database.reading() as connection:
-            if connection.execute(select(alarm.c.key).where(alarm.c.told.is_(False)).limit(1)).first() is None:
-                return []
-        with self._database.writing() as connection:
-            return sorted((_alarm(row) for row in connection.execute(claim)), key=lambda each: each.key)
-
-    def release_alarms(self, alarms: Sequence[KeptAlarm], *, told: bool) -> None:
-        """They were told, or could not be. One that ended meanwhile is still to be told."""
-        with self._database.writing() as connection:
-            for each in alarms:
-                same = alarm.c.ended_at.is_(None) if each.ended_at is None else alarm.c.ended_at == each.ended_at
-                connection.execute(
-                    update(alarm).where(alarm.c.key == each.key, same).values(told=told, held_until=None)
-                )
-
     def alarm_mails(self) -> list[datetime]:
         """When the latest mails about alarms were sent."""
         return [to_moment(seconds) for seconds in json.loads(self._meta(_MAILS) or "[]")]
 
     def set_alarm_mails(self, moments: Iterable[datetime]) -> None:
         self._set_meta(_MAILS, json.dumps([to_seconds(moment) for moment in moments]))
-
-    def looked_at(self, what: str) -> datetime | None:
-        """When something was last looked at that is not looked at each time."""
-        seconds = self._meta(f"looked at {what}")
-        return None if seconds is None else to_moment(int(seconds))
-
-    def set_looked_at(self, what: str, now: datetime) -> None:
-        self._set_meta(f"looked at {what}", str(to_seconds(now)))
 
 
 _MAILS = "alarm mails"

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from email.utils import parsedate_to_datetime
 
 import feedparser
@@ -323,3 +326,21 @@ def test_misuse_is_one_clear_line(site: Site, words: list[str], code: int, line:
     assert result.code == code
     assert line in result.err
     assert site.tree(".") == before
+
+
+def test_a_run_without_news_loads_no_sqlalchemy(site: Site) -> None:
+    """Nor anything that renders: it costs more than the run."""
+    os.utime(site.post(), (1_700_000_000, 1_700_000_000))  # a young file is read twice
+    assert site.run().code == 0
+    (site.folder / "var" / "digest.db.quiet").unlink(missing_ok=True)
+    heavy = "'sqlalchemy', 'alembic', 'jinja2', 'lxml', 'feedgen', 'bs4', 'babel', 'markdown_it'"
+    script = (
+        "import sys\nfrom digest.cli import main\ntry: main()\nexcept SystemExit: pass\n"
+        f"print([name for name in ({heavy}) if name in sys.modules], file=sys.stderr)"
+    )
+    arguments = ["run", "--as-of", AS_OF]
+    done = subprocess.run(
+        [sys.executable, "-c", script, *arguments], capture_output=True, text=True, cwd=site.folder, check=True
+    )
+    assert "0 arrived" in done.stdout
+    assert done.stderr.strip() == "[]"

@@ -12,7 +12,8 @@ from sqlalchemy import inspect
 
 from digest.errors import StoreError
 from digest.store import open_store, versions
-from digest.store.schema import HEAD, VERSION_TABLE, metadata
+from digest.store.basics import HEAD, VERSION_TABLE
+from digest.store.schema import metadata
 
 
 def test_migrations_and_tables_agree(bare_url: str) -> None:

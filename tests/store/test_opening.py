@@ -204,12 +204,19 @@ def test_a_full_disk_undoes_the_transaction(sqlite_url: str, make) -> None:
     with open_store(sqlite_url) as store:
         make.add(store, make.arrival("a"))
     with open_store(sqlite_url) as store:
-        engine = store._database._engine
+        database, engine = store._database, store._database._engine
 
         def no_room(connection, record) -> None:
             pages = connection.execute("PRAGMA page_count").fetchone()[0]
             connection.execute(f"PRAGMA max_page_count = {pages + 3}")
 
+        def connect_without_room() -> sqlite3.Connection:
+            connection = connect()
+            no_room(connection, None)
+            return connection
+
+        connect, database._connect = database._connect, connect_without_room
+        database._idle.pop().close()
         event.listen(engine, "connect", no_room)
         engine.pool.dispose()
         with pytest.raises(StoreError, match=r"digest\.db: the disk is full; make room"):

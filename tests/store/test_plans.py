@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from unittest.mock import patch
 
 import pytest
 from sqlalchemy import event
 
 from digest.store import SqlStore, direct, open_store
+from digest.store.plain import Plain
 
 REACH = timedelta(days=3)
 
@@ -35,10 +35,10 @@ QUESTIONS = {
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
-def test_no_question_reads_a_whole_table(sqlite_url: str, make, question: str) -> None:
+def test_no_question_reads_a_whole_table(sqlite_url: str, make, monkeypatch, question: str) -> None:
     """Neither posts nor deliveries, nor all queued rows to claim two."""
     with open_store(sqlite_url) as store:
-        plans = plans_of(store, lambda: QUESTIONS[question](store, make.now))
+        plans = plans_of(store, monkeypatch, lambda: QUESTIONS[question](store, make.now))
     assert plans
     whole = [step for step in plans if step.startswith(("SCAN post", "SCAN delivery", "SCAN edition"))]
     assert whole == []
@@ -48,23 +48,29 @@ def test_no_question_reads_a_whole_table(sqlite_url: str, make, question: str) -
         assert "SEARCH delivery USING INTEGER PRIMARY KEY (rowid=?)" in plans
 
 
-def plans_of(store: SqlStore, ask) -> list[str]:
-    """The steps of every statement that ``ask`` runs."""
+def plans_of(store: SqlStore, monkeypatch, ask) -> list[str]:
+    """The steps of every statement that ``ask`` runs, whichever way it takes to the database."""
     steps: list[str] = []
 
-    def explain(connection, cursor, statement, parameters, context, executemany) -> None:
-        if not statement.startswith(("BEGIN", "PRAGMA", "INSERT")) and not executemany:
-            raw = connection.connection.driver_connection
+    def explain(raw, statement, parameters) -> None:
+        if not statement.startswith(("BEGIN", "PRAGMA", "INSERT")):
             steps.extend(row[-1] for row in raw.execute(f"EXPLAIN QUERY PLAN {statement}", parameters))
 
-    run = direct.run
+    def explain_first(connection, cursor, statement, parameters, context, executemany) -> None:
+        if not executemany:
+            explain(connection.connection.driver_connection, statement, parameters)
 
-    def explain_too(connection, dialect, statement, given):
-        text, values = statement.bound(dialect, given)
-        steps.extend(row[-1] for row in connection.execute(f"EXPLAIN QUERY PLAN {text}", values))
-        return run(connection, dialect, statement, given)
+    def run(plain: Plain, statement: str, *values):
+        explain(plain._connection, statement, values)
+        return plain_run(plain, statement, *values)
 
-    event.listen(store._database._engine, "before_cursor_execute", explain)
-    with patch.object(direct, "run", explain_too):
-        ask()
+    def run_directly(connection, dialect, statement, given):
+        explain(connection, *statement.bound(dialect, given))
+        return direct_run(connection, dialect, statement, given)
+
+    plain_run, direct_run = Plain.run, direct.run
+    monkeypatch.setattr(Plain, "run", run)
+    monkeypatch.setattr(direct, "run", run_directly)
+    event.listen(store._database._engine, "before_cursor_execute", explain_first)
+    ask()
     return steps

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from alembic import context
 
-from digest.store.schema import VERSION_TABLE, metadata
+from digest.store.basics import VERSION_TABLE
+from digest.store.schema import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

@@ -1,0 +1,37 @@
+"""What every part of the store needs to know of the tables without loading SQLAlchemy."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+HEAD = "0006"
+"""The schema's version: the newest migration."""
+
+VERSION_TABLE = "digest_schema"
+"""Where Alembic keeps the version. Not its default name, which another program in a shared database may use."""
+
+REPEATS = 1
+"""How often a message in doubt is sent again: a server that takes everything and never answers gets no third copy."""
+
+WRAP = 1 << 64
+"""Numbers of 64 bits without a sign are kept with one."""
+
+QUARTER = 900
+"""Seconds of the spans that arrivals are counted by. Every zone's hours begin with one of them."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SECOND = timedelta(seconds=1)
+
+
+def to_seconds(moment: datetime) -> int:
+    """Whole seconds since 1970, rounded down. A naive moment is a TypeError."""
+    return (moment - _EPOCH) // _SECOND
+
+
+def to_seconds_up(moment: datetime) -> int:
+    """As ``to_seconds``, rounded up: the first stored second that is not before the moment."""
+    return -((_EPOCH - moment) // _SECOND)
+
+
+def to_moment(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

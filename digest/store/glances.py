@@ -1,0 +1,200 @@
+"""What every run asks about editions, mail, readers and alarms, and most runs hear that there is nothing.
+
+Statements as text (``plain``), so that such a run ends without loading the parts of the store that do the work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from digest.alarms.watching import KeptAlarm
+from digest.models import DeliveryCounts, DeliveryState, EditionState, SavedEdition
+from digest.store.basics import QUARTER, to_moment, to_seconds
+from digest.store.part import Part
+
+_EDITION = (
+    "SELECT key, digest, category, period, state, subject, html, text, document, frozen_at, send_after, expires_at, "
+    "page_published FROM edition"
+)
+_ALARM = "key, name, text, raised_at, ended_at, end_text"
+_SKIP = """
+    INSERT INTO edition (digest, category, period, state, reason, frozen_at, send_after, expires_at, page_published,
+        subject, html, text, document)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, false, '', '', '', '') ON CONFLICT DO NOTHING"""
+
+
+def _among(states: Iterable[str]) -> str:
+    return ", ".join(f"'{state}'" for state in states)
+
+
+_UNSEEN = _among((EditionState.SKIPPED, EditionState.CANCELLED))
+_MAIL_TO_SEND = (
+    "SELECT 1 FROM delivery WHERE state IN "  # noqa: S608 - our own words
+    f"({_among((DeliveryState.QUEUED, DeliveryState.LEASED, DeliveryState.TRANSMITTING, DeliveryState.IN_DOUBT))}) "
+    "LIMIT 1"
+)
+_EDITION_UNDER_WAY = (
+    "SELECT 1 FROM edition WHERE state IN "  # noqa: S608 - our own words
+    f"({_among((EditionState.FROZEN, EditionState.SENDING, EditionState.PAUSED))}) LIMIT 1"
+)
+_VOLUMES = (
+    f"SELECT name, first_seen / {QUARTER} AS quarter, count(*) FROM post_category WHERE first_seen >= ? "  # noqa: S608
+    "GROUP BY name, quarter"
+)
+_SOMEBODY = tuple(f"SELECT 1 FROM {table} LIMIT 1" for table in ("subscriber", "consent", "suppression"))  # noqa: S608
+
+
+class Glances(Part):
+    """Parts of ``ports.EditionStore``, ``ports.Ledger`` and ``jobs.watch.WatchStore``."""
+
+    # ------------------------------------------------------------- editions
+
+    def began(self, digest: str) -> datetime | None:
+        with self._database.asking() as plain:
+            seconds = plain.value("SELECT began_at FROM digest WHERE name = ?", digest)
+        return None if seconds is None else to_moment(seconds)
+
+    def edition(self, digest: str, period: str, category: str = "") -> SavedEdition | None:
+        chosen = f"{_EDITION} WHERE digest = ? AND period = ? AND category = ?"
+        with self._database.asking() as plain:
+            row = plain.row(chosen, digest, period, category)
+        return None if row is None else _saved(row)
+
+    def skip(self, digest: str, period: str, now: datetime, category: str = "", reason: str = "nothing new") -> bool:
+        moment = to_seconds(now)
+        with self._database.changing() as plain:
+            done = plain.run(
+                _SKIP, *(digest, category, period, EditionState.SKIPPED.value, reason), *(moment, moment, moment)
+            )
+            return bool(done.rowcount == 1)
+
+    def unpublished_pages(self) -> list[SavedEdition]:
+        chosen = f"{_EDITION} WHERE page_published = false AND state NOT IN ({_UNSEEN}) ORDER BY key"
+        with self._database.asking() as plain:
+            return [_saved(row) for row in plain.rows(chosen)]
+
+    def pages_look(self) -> str:
+        return self._meta("pages look") or ""
+
+    def set_pages_look(self, fingerprint: str) -> None:
+        self._set_meta("pages look", fingerprint)
+
+    def slot_state(self, digest: str, period: str) -> tuple[EditionState | None, str]:
+        """State and reason of the edition of a period; None if there is none."""
+        question = "SELECT state, reason FROM edition WHERE digest = ? AND category = '' AND period = ?"
+        with self._database.asking() as plain:
+            row = plain.row(question, digest, period)
+        return (None, "") if row is None else (EditionState(row[0]), row[1])
+
+    # ----------------------------------------------------------------- mail
+
+    def clock(self, now: datetime) -> datetime:
+        if not self._database.is_postgres:
+            return now
+        with self._database.asking() as plain:
+            moment: datetime = plain.value("SELECT clock_timestamp()")
+        return moment.astimezone(UTC)
+
+    def has_mail(self) -> bool:
+        """Whether a worker would find something to send, to repeat or to close."""
+        with self._database.asking() as plain:
+            return any(plain.row(question) is not None for question in (_MAIL_TO_SEND, _EDITION_UNDER_WAY))
+
+    def counts(self, edition_key: int | None = None) -> DeliveryCounts:
+        question = "SELECT state, count(*) FROM delivery"
+        of = () if edition_key is None else (edition_key,)
+        with self._database.asking() as plain:
+            rows = plain.rows(f"{question}{' WHERE edition_key = ?' * len(of)} GROUP BY state", *of)
+        return DeliveryCounts(by_state={DeliveryState(state): number for state, number in rows})
+
+    def paused_editions(self) -> list[tuple[SavedEdition, str]]:
+        chosen = f"{_EDITION.replace(' FROM', ', reason FROM')} WHERE state = ? ORDER BY key"
+        with self._database.asking() as plain:
+            return [(_saved(row[:-1]), row[-1]) for row in plain.rows(chosen, EditionState.PAUSED.value)]
+
+    def knows_somebody(self) -> bool:
+        """Whether anybody ever subscribed or is suppressed. If not, there is nothing to look after."""
+        with self._database.asking() as plain:
+            return any(plain.row(question) is not None for question in _SOMEBODY)
+
+    # ------------------------------------------------------ volumes, alarms
+
+    def volumes(self, since: datetime) -> dict[str, dict[int, int]]:
+        """How many posts of each category came in, by quarter of an hour (seconds since 1970 divided by 900)."""
+        found: dict[str, dict[int, int]] = {}
+        with self._database.asking() as plain:
+            for name, quarter, posts in plain.run(_VOLUMES, to_seconds(since)):
+                found.setdefault(name, {})[quarter] = posts
+        return found
+
+    def open_alarms(self) -> list[KeptAlarm]:
+        """The oldest first."""
+        with self._database.asking() as plain:
+            rows = plain.rows(f"SELECT {_ALARM} FROM alarm WHERE ended_at IS NULL ORDER BY key")  # noqa: S608
+        return [_alarm(row) for row in rows]
+
+    def claim_alarms(self, now: datetime, until: datetime) -> list[KeptAlarm]:
+        """Those that there is something to say about and that nobody else is just saying; nobody gets them again
+        before ``until``, unless they are given back."""
+        free = "told = false AND (held_until IS NULL OR held_until <= ?)"
+        with self._database.asking() as plain:
+            if plain.row(f"SELECT 1 FROM alarm WHERE {free} LIMIT 1", to_seconds(now)) is None:  # noqa: S608
+                return []
+        claim = f"UPDATE alarm SET held_until = ? WHERE {free} RETURNING {_ALARM}"  # noqa: S608
+        with self._database.changing() as plain:
+            rows = plain.rows(claim, to_seconds(until), to_seconds(now))
+        return sorted((_alarm(row) for row in rows), key=lambda each: each.key)
+
+    def release_alarms(self, alarms: Sequence[KeptAlarm], *, told: bool) -> None:
+        """They were told, or could not be. One that ended meanwhile is still to be told."""
+        if not alarms:
+            return
+        with self._database.changing() as plain:
+            for each in alarms:
+                ended = None if each.ended_at is None else to_seconds(each.ended_at)
+                same = "ended_at IS NULL" if ended is None else "ended_at = ?"
+                release = f"UPDATE alarm SET told = ?, held_until = NULL WHERE key = ? AND {same}"  # noqa: S608
+                plain.run(release, told, each.key, *(() if ended is None else (ended,)))
+
+    def looked_at(self, what: str) -> datetime | None:
+        """When something was last looked at that is not looked at each time."""
+        seconds = self._meta(f"looked at {what}")
+        return None if seconds is None else to_moment(int(seconds))
+
+    def set_looked_at(self, what: str, now: datetime) -> None:
+        self._set_meta(f"looked at {what}", str(to_seconds(now)))
+
+
+def _saved(row: tuple[Any, ...]) -> SavedEdition:
+    """Of a row of ``_EDITION``."""
+    key, digest, category, period, state, subject, html, text, document, frozen_at, send_after, expires_at, shown = row
+    return SavedEdition(
+        key=key,
+        digest=digest,
+        category=category,
+        period=period,
+        state=EditionState(state),
+        subject=subject,
+        html=html,
+        text=text,
+        document=document,
+        frozen_at=to_moment(frozen_at),
+        send_after=to_moment(send_after),
+        expires_at=to_moment(expires_at),
+        page_published=bool(shown),
+    )
+
+
+def _alarm(row: tuple[Any, ...]) -> KeptAlarm:
+    """Of a row of ``_ALARM``."""
+    key, name, text, raised_at, ended_at, end_text = row
+    return KeptAlarm(
+        key=key,
+        name=name,
+        text=text,
+        raised_at=to_moment(raised_at),
+        ended_at=None if ended_at is None else to_moment(ended_at),
+        end_text=end_text,
+    )
