@@ -200,7 +200,7 @@ class _Lane:
     rows: deque[Delivery] = field(default_factory=deque)
     """Claimed and not begun."""
     made: _Made | None = None
-    """The message of the first of them."""
+    """The message of the first of them; of none of them if that went back to the queue."""
     taken: tuple[Delivery, Reply] | None = None
     """What the server accepted last, if that is not on disk yet."""
 
@@ -411,10 +411,10 @@ class _Shift:
 
     def _made(self, lane: _Lane) -> _Made:
         """The message of the next row, which is the lane's no more: the one that was made already, unless that was
-        so long ago that its reader may have left since."""
-        made, lane.made = lane.made, None
-        if made is None or self.ticks() - made.at > _FRESH:
-            made = self._make(lane.rows[0])
+        another row's (which went back), or so long ago that its reader may have left since."""
+        row, made, lane.made = lane.rows[0], lane.made, None
+        if made is None or made.row is not row or self.ticks() - made.at > _FRESH:
+            made = self._make(row)
         lane.rows.popleft()
         return made
 

@@ -384,6 +384,22 @@ def test_another_edition_goes_on(sqlite_world: World) -> None:
     assert (report.sent, report.failed) == (8, 5)
 
 
+def test_what_was_made_ahead_for_a_paused_edition_is_not_sent(sqlite_world: World) -> None:
+    """The next row is another edition's, and gets its own message."""
+    sqlite_world.freeze([f"a{number}@example.com" for number in range(8)], "2026-11-23")
+    sqlite_world.freeze([f"b{number}@example.com" for number in range(8)], "2026-11-24")
+
+    def script(step: str, dialogue) -> Act | None:
+        return Say("550 5.7.26 unauthenticated") if step == "dot" and dialogue.recipient.startswith("a") else None
+
+    with serving(script) as server:
+        report = sqlite_world.deliver(sqlite_world.smtp(server))
+    assert report.paused == ("daily 2026-11-23",)
+    assert (report.sent, report.failed) == (8, 5)
+    assert {row.address[0]: row.state for row in sqlite_world.rows()} == {"a": "queued", "b": "sent"}
+    assert all(each.recipient.encode() in each.message for each in server.accepted)
+
+
 def test_rows_of_a_paused_edition_still_expire(sqlite_world: World) -> None:
     sqlite_world.freeze(6)
     sqlite_world.deliver(FakeTransport(then=refused("dot", 554, "5.7.1")))
