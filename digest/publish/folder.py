@@ -1,10 +1,11 @@
 """Published files in a folder, for a web server to serve as they are.
 
 A file is whole or not there: temporary file beside it, fsync, rename, fsync of the folder. Text files have
-compressed siblings (``feed.xml.br``, ``feed.xml.gz``) that nginx and the like serve without comparing their dates
-with the plain file's, so they are put in place first and can never be older than it; all three carry the same time,
-which is how a stale one is noticed. Equal bytes are not written again, so that the file's time stays (web servers
-make the ETag of it). Nothing outside the folder is ever touched, links included.
+compressed siblings (``feed.xml.br``, ``feed.xml.gz``; archives, which a reader fetches once, only the latter) that
+nginx and the like serve without comparing their dates with the plain file's, so they are put in place first and can
+never be older than it; all carry the same time, which is how a stale one is noticed. Equal bytes are not written
+again, so that the file's time stays (web servers make the ETag of it). Nothing outside the folder is ever touched,
+links included.
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ import errno
 import fcntl
 import os
 import stat
-import tempfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from functools import cache
+from functools import cache, partial
+from itertools import count
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple, Protocol
 
@@ -28,6 +29,7 @@ from msgspec import Struct, field
 from digest.disk import PREFIX, SUFFIX, sweep, sync_path
 from digest.errors import OutputError
 from digest.ports import Output
+from digest.publish.media import is_archive
 
 COMPRESSED = frozenset({".xml", ".json", ".opml", ".html", ".rss", ".atom", ".txt", ".css", ".svg", ".js"})
 """Endings of files that get compressed siblings."""
@@ -35,7 +37,6 @@ SIBLINGS = (".br", ".gz")
 
 _GROUP = 192
 """Temporary files (each an open descriptor) that wait for one fsync of all of them."""
-_PREPARERS = 2
 _FSYNC_THREADS = 16  # fsyncs that run side by side share the journal's commits: 600 files 50 ms instead of 105
 
 _REMEDIES = {
@@ -73,27 +74,36 @@ class _Pending(Struct, frozen=True, kw_only=True):
     path: str
     target: Path
     data: bytes
+    endings: tuple[str, ...]
+    """Of its siblings."""
     parts: Future[list[_Part]]
     """Its temporary files, written meanwhile."""
 
     @property
     def size(self) -> int:
         """How many files on disk it will be."""
-        return 1 + len(SIBLINGS) if self.target.suffix in COMPRESSED else 1
+        return 1 + len(self.endings)
 
 
-def compress(data: bytes) -> dict[str, bytes]:
-    """The compressed siblings by ending; same data, same bytes. Brotli 5 takes 12 ms for 700 KB; 11 takes 760 ms
-    to save another tenth. Gzip 4 takes two thirds of 6's time and 3 % more room."""
-    gzip = zlib.compressobj(4, zlib.DEFLATED, 31)  # 31: gzip header, without time and name
-    return {".br": brotli.compress(data, quality=5), ".gz": gzip.compress(data) + gzip.flush()}
+def compress(data: bytes, endings: Iterable[str] = SIBLINGS) -> dict[str, bytes]:
+    """Compressed siblings by ending; same data, same bytes. Brotli 5 takes 12 ms for 700 KB; 11 takes 760 ms to save
+    another tenth. Gzip 4 takes two thirds of 6's time and 3 % more room."""
+    return {ending: _COMPRESSORS[ending](data) for ending in endings}
+
+
+def _gzip(data: bytes) -> bytes:
+    packer = zlib.compressobj(4, zlib.DEFLATED, 31)  # 31: gzip header, without time and name
+    return packer.compress(data) + packer.flush()
+
+
+_COMPRESSORS: dict[str, Callable[[bytes], bytes]] = {".br": partial(brotli.compress, quality=5), ".gz": _gzip}
 
 
 @cache
-def _preparers() -> ThreadPoolExecutor:
-    """Compress and write temporary files while the next document is made: both libraries, and the system while it makes
-    a file (up to a millisecond), let other threads run."""
-    return ThreadPoolExecutor(_PREPARERS, "digest-publish")
+def _preparer() -> ThreadPoolExecutor:
+    """Compresses and writes temporary files while the next document is made: both libraries, and the system while it
+    makes a file (up to a millisecond), let other threads run. Two threads would only wait for each other."""
+    return ThreadPoolExecutor(1, "digest-publish")
 
 
 class FolderOutput:
@@ -116,8 +126,9 @@ class FolderOutput:
                 return False
             if path in self._pending:
                 self._settle()
-            parts = _preparers().submit(_prepare, target, data)
-            self._pending[path] = _Pending(path=path, target=target, data=data, parts=parts)
+            endings = _endings(path)
+            parts = _preparer().submit(_prepare, target, data, endings)
+            self._pending[path] = _Pending(path=path, target=target, data=data, endings=endings, parts=parts)
         if not self._batching or sum(one.size for one in self._pending.values()) >= _GROUP:
             self._settle()
         return True
@@ -220,9 +231,7 @@ class FolderOutput:
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         if not stat.S_ISREG(status.st_mode) or status.st_size != len(data) or _read(target) != data:
             return False
-        return target.suffix not in COMPRESSED or all(
-            _has_time(_sibling(target, ending), status.st_mtime_ns) for ending in SIBLINGS
-        )
+        return all(_has_time(_sibling(target, ending), status.st_mtime_ns) for ending in _endings(path))
 
     # ---------------------------------------------------------- all pending
 
@@ -262,12 +271,11 @@ class FolderOutput:
                 for part in parts:
                     if part.descriptor in unsafe:
                         raise unsafe[part.descriptor]
+                _drop_siblings(one.target, kept=one.endings)
                 for part in parts:
                     os.replace(part.temporary, part.target)  # noqa: PTH105 - names, not Path objects
                     os.close(part.descriptor)
                     left.pop(0)
-                if one.target.suffix not in COMPRESSED:
-                    _drop_siblings(one.target)
         except OutputError as error:
             _discard(left)
             return error
@@ -333,14 +341,14 @@ class DryOutput:
         return names
 
 
-def _prepare(target: Path, data: bytes) -> list[_Part]:
+def _prepare(target: Path, data: bytes, endings: Sequence[str]) -> list[_Part]:
     """Write the temporary files; the plain one last, so that it can be put in place last."""
-    siblings = compress(data) if target.suffix in COMPRESSED else {}
+    siblings = compress(data, endings)
     folder, name = str(target.parent), str(target)
     parts: list[_Part] = []
     try:
         for place, content in (*((name + ending, part) for ending, part in siblings.items()), (name, data)):
-            descriptor, temporary = tempfile.mkstemp(SUFFIX, PREFIX, folder)
+            descriptor, temporary = _temporary(folder)
             parts.append(_Part(descriptor, temporary, place))
             fcntl.flock(descriptor, fcntl.LOCK_EX)  # as long as it is held, no other run takes it for a leftover
             os.fchmod(descriptor, 0o644)
@@ -354,10 +362,31 @@ def _prepare(target: Path, data: bytes) -> list[_Part]:
     return parts
 
 
+def _temporary(folder: str) -> tuple[int, str]:
+    """A new file, open for writing, and its name. ``tempfile`` takes ten times as long, for secrecy that is not needed
+    in a folder that only we write into."""
+    while True:
+        name = f"{folder}/{PREFIX}{os.getpid()}-{next(_numbers)}{SUFFIX}"
+        try:
+            return os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600), name
+        except FileExistsError:  # of another machine's process, or of one that was killed
+            continue
+
+
+_numbers = count()
+
+
 def _discard_unused(parts: Future[list[_Part]]) -> None:
     """Of a document that was prepared, or is being prepared, for nothing."""
     if not parts.cancelled() and parts.exception() is None:
         _discard(parts.result())
+
+
+def _endings(path: str) -> tuple[str, ...]:
+    """Of the siblings that a file has."""
+    if PurePosixPath(path).suffix not in COMPRESSED:
+        return ()
+    return (".gz",) if is_archive(path) else SIBLINGS
 
 
 def _sibling(target: Path, ending: str) -> Path:
@@ -410,8 +439,11 @@ def _fsync_all(descriptors: list[int]) -> dict[int, OSError]:
     return {descriptor: error for descriptor, error in zip(descriptors, results, strict=True) if error}
 
 
-def _drop_siblings(target: Path) -> None:
+def _drop_siblings(target: Path, *, kept: Sequence[str]) -> None:
+    """Of an earlier version that had more of them: they would be served in place of the new file."""
     for ending in SIBLINGS:
+        if ending in kept:
+            continue
         with suppress(FileNotFoundError):
             _sibling(target, ending).unlink()
 

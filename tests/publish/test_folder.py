@@ -183,6 +183,20 @@ def test_siblings_are_removed_before_the_file(root: Path, monkeypatch: pytest.Mo
     assert order == ["feed.xml.br", "feed.xml.gz", "feed.xml"]
 
 
+def test_an_archive_has_fewer_siblings(root: Path) -> None:
+    """And loses one that an earlier version made as soon as the file is another."""
+    output = FolderOutput(root)
+    assert output.write("archive/000001.xml", FEED)
+    assert names(root) == {"archive/000001.xml", "archive/000001.xml.gz"}
+    assert gzip.decompress((root / "archive/000001.xml.gz").read_bytes()) == FEED
+    stale = root / "archive/000001.xml.br"
+    stale.write_bytes(brotli.compress(FEED))
+    assert not output.write("archive/000001.xml", FEED)
+    assert stale.exists()
+    assert output.write("archive/000001.xml", FEED + b"<!-- renewed -->")
+    assert names(root) == {"archive/000001.xml", "archive/000001.xml.gz"}
+
+
 # -------------------------------------------------------------------- groups
 
 

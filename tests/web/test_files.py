@@ -73,7 +73,7 @@ def test_files_are_served_with_their_headers(server: FileServer, path: str, enco
     answer = server.ask(f"/{quote(path)}", Accept_Encoding=encoding or "identity")
     assert answer.status == 200
     assert UNPACK[answer.headers.get("content-encoding", "")](answer.body) == content
-    if not path.endswith(".png"):
+    if not path.endswith(".png") and (path.partition("/")[0], encoding) != ("archive", "br"):  # archives have no .br
         assert answer.headers.get("content-encoding", "") == encoding
     assert answer.headers["content-type"] == kind
     assert answer.headers["content-length"] == str(len(answer.body))
