@@ -8,7 +8,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import inspect
+from sqlalchemy import Connection, inspect
 
 from digest.errors import StoreError
 from digest.store import open_store, versions
@@ -18,11 +18,57 @@ from digest.store.schema import metadata
 
 def test_migrations_and_tables_agree(bare_url: str) -> None:
     """Alembic finds no difference in tables, columns, types, keys and indexes."""
-    with open_store(bare_url) as store, store._database.reading() as connection:
+    with open_store(bare_url) as store, store._database.writing() as connection:
+        rebuild(connection)
         options = {"version_table": VERSION_TABLE, "compare_type": True, "compare_server_default": True}
         differences = compare_metadata(MigrationContext.configure(connection, opts=options), metadata)
         assert differences == []
         assert set(inspect(connection).get_table_names()) == {*metadata.tables, VERSION_TABLE}
+
+
+def test_a_new_store_is_what_all_migrations_come_to(bare_url: str) -> None:
+    """Though it is made without them: down to partial indexes, keys that are never used again, and first rows."""
+    with open_store(bare_url) as store, store._database.writing() as connection:
+        made = shape(connection)
+        rebuild(connection)
+        assert shape(connection) == made
+
+
+def rebuild(connection: Connection) -> None:
+    """All tables again, by the migrations."""
+    metadata.drop_all(connection)
+    connection.exec_driver_sql(f"DROP TABLE {VERSION_TABLE}")
+    versions.upgrade(connection, "store")
+
+
+def shape(connection: Connection) -> dict[str, object]:
+    """What there is of each table, and in it. The order of columns, which migrations leave as it grew, is none."""
+    seen = inspect(connection)
+    is_sqlite = connection.dialect.name == "sqlite"
+    shapes: dict[str, object] = {}
+    for table in seen.get_table_names():
+        about: list[object] = [
+            sorted(map(repr, seen.get_columns(table))),
+            seen.get_pk_constraint(table),
+            sorted(map(repr, seen.get_foreign_keys(table))),
+            sorted(map(repr, seen.get_unique_constraints(table))),
+            sorted(
+                repr(
+                    index
+                    | {"dialect_options": {key: str(value) for key, value in index.get("dialect_options", {}).items()}}
+                )
+                for index in seen.get_indexes(table)
+            ),
+            sorted(
+                repr(sorted(row.items(), key=str))
+                for row in connection.exec_driver_sql(f'SELECT * FROM "{table}"').mappings()
+            ),
+        ]
+        if is_sqlite:
+            (text,) = connection.exec_driver_sql("SELECT sql FROM sqlite_master WHERE name = ?", (table,)).one()
+            about += ["AUTOINCREMENT" in text, "WITHOUT ROWID" in text]
+        shapes[table] = about
+    return shapes
 
 
 def test_the_program_knows_the_newest_migration() -> None:
@@ -34,15 +80,15 @@ def test_the_program_knows_the_newest_migration() -> None:
     assert names == sorted(names, reverse=True)
 
 
-def test_a_migration_that_breaks_leaves_nothing(bare_url: str, monkeypatch) -> None:
-    """All of it is one transaction, tables too; the next try starts from the beginning."""
-    upgrade = versions.upgrade
+def test_tables_that_break_while_they_are_made_leave_nothing(bare_url: str, monkeypatch) -> None:
+    """All of it is one transaction; the next try starts from the beginning."""
+    create = versions.create
 
-    def broken(connection, subject) -> None:
-        upgrade(connection, subject)
+    def broken(connection) -> None:
+        create(connection)
         raise ZeroDivisionError
 
-    monkeypatch.setattr(versions, "upgrade", broken)
+    monkeypatch.setattr(versions, "create", broken)
     with pytest.raises(ZeroDivisionError):
         open_store(bare_url)
     monkeypatch.undo()
