@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from select import select
+from select import POLLIN, poll
 from typing import Any
 
 from msgspec import Struct
@@ -28,7 +28,7 @@ class Result(Struct, frozen=True):
     rows: Sequence[tuple[Any, ...]]
     """In the order of its columns; none if it returns none."""
     count: int
-    """How many rows it changed or returned."""
+    """How many rows it changed. Says nothing of a statement that only reads."""
 
 
 class Direct:
@@ -88,7 +88,11 @@ class Direct:
 def _is_silent(connection: Any) -> bool:
     """Whether a server has said nothing on a connection that is not in use. If it did it has ended it; asking it would
     be a round trip."""
-    return not connection.closed and not select([connection.fileno()], [], [], 0)[0]
+    if connection.closed:
+        return False
+    looking = poll()
+    looking.register(connection.fileno(), POLLIN)
+    return not looking.poll(0)
 
 
 def perform(connection: Any, dialect: Dialect, orders: Sequence[Order], *, alone: bool) -> list[Result]:

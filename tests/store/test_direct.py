@@ -1,0 +1,92 @@
+"""Statements on the driver's own connections: as one, or not at all; and never on a connection that is dead."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import Text, bindparam, func, insert, select
+
+from digest.errors import StoreError
+from digest.store import open_store
+from digest.store.connect import Database
+from digest.store.schema import meta
+from digest.store.sql import Swift
+
+KEEP = Swift(insert(meta).values(name=bindparam("its_name", type_=Text), value="kept"))
+LOOK = Swift(select(meta.c.name, meta.c.value).where(meta.c.name == bindparam("its_name", type_=Text)))
+
+
+@pytest.fixture
+def database(store_url: str) -> Iterator[Database]:
+    with open_store(store_url) as store:
+        yield store._database
+
+
+def kept(database: Database, name: str) -> bool:
+    return list(database.ask(LOOK, {"its_name": name}).rows) == [(name, "kept")]
+
+
+def test_all_statements_of_a_change_are_kept_and_answered(database: Database) -> None:
+    first, second, look = database.change(
+        [(KEEP, {"its_name": "a"}), (KEEP, {"its_name": "b"}), (LOOK, {"its_name": "a"})]
+    )
+    assert (first.count, second.count, list(first.rows)) == (1, 1, [])
+    assert list(look.rows) == [("a", "kept")]
+    assert kept(database, "a")
+    assert kept(database, "b")
+    assert not kept(database, "c")
+
+
+def test_a_change_that_fails_is_undone_and_told_without_what_it_held(database: Database) -> None:
+    """And the next one goes on."""
+    with pytest.raises(StoreError) as caught:
+        database.change([(KEEP, {"its_name": "secret"}), (KEEP, {"its_name": "secret"})])
+    assert caught.value.subject == database.subject
+    assert "secret" not in str(caught.value)
+    assert not kept(database, "secret")
+    database.change([(KEEP, {"its_name": "a"})])
+    assert kept(database, "a")
+
+
+def test_one_connection_serves_one_after_the_other(database: Database) -> None:
+    """And each thread has one of its own while it needs it."""
+    for number in range(5):
+        database.change([(KEEP, {"its_name": f"{number}"})])
+        assert kept(database, f"{number}")
+    assert len(database._direct._idle) == 1
+    threads = [threading.Thread(target=kept, args=[database, "0"]) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert 1 <= len(database._direct._idle) <= 8
+    database.close()
+    assert database._direct._idle == []
+
+
+@pytest.mark.postgres
+def test_a_connection_that_was_cut_while_nobody_used_it_is_not_used(postgres_url: str) -> None:
+    import psycopg
+
+    with open_store(postgres_url) as store, psycopg.connect(postgres_url, autocommit=True) as other:
+        database = store._database
+        database.change([(KEEP, {"its_name": "a"})])
+        [before] = database._direct._idle
+        assert other.execute("SELECT pg_terminate_backend(%s, 10000)", [before.info.backend_pid]).fetchone() == (True,)
+        assert kept(database, "a")
+        [after] = database._direct._idle
+        assert after is not before
+        assert before.closed
+
+
+@pytest.mark.postgres
+def test_a_connection_that_is_cut_in_between_is_told(postgres_url: str) -> None:
+    """Nobody can know what was kept, so nothing is done twice by itself."""
+    end = Swift(select(func.pg_terminate_backend(func.pg_backend_pid())))
+    with open_store(postgres_url) as store:
+        database = store._database
+        with pytest.raises(StoreError):
+            database.change([(KEEP, {"its_name": "a"}), (end, {})])
+        assert not kept(database, "a")
