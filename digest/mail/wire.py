@@ -12,6 +12,7 @@ import socket
 import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from select import POLLIN, POLLOUT, poll
 
 from msgspec import Struct
 
@@ -20,6 +21,7 @@ _ANSWER_LIMIT = 65_536
 _BLOCK = 65_536
 SOON = 0.002
 """Seconds within which a server nearby answers; if it takes longer, there is time for something else."""
+_NOT_YET = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 _LINE = re.compile(rb"([2345]\d\d)(?:([ -])([^\r\n]*))?\r?\n")
 
 
@@ -43,12 +45,14 @@ class Wire:
     """A connected socket. Every method may raise ConnectionLost; the wire is of no use afterwards."""
 
     sock: socket.socket
+    """Does not block: waiting is done here, so that nothing is set anew for each step."""
     clock: Callable[[], float]
     """Seconds, never going back."""
     here: str = ""
     there: str = ""
     """The addresses of both ends."""
     _buffer: bytearray = field(default_factory=bytearray)
+    _waiting: dict[int, poll] = field(default_factory=dict)
 
     def start_tls(self, context: ssl.SSLContext, host: str, seconds: float) -> None:
         """From now on everything is encrypted, and the server has shown a valid certificate for ``host``. Raises
@@ -62,6 +66,7 @@ class Wire:
             raise
         except OSError as error:
             raise ConnectionLost(_words(error)) from error
+        self.sock.setblocking(False)
 
     def command(self, line: str, seconds: float) -> Answer:
         """Send one line and wait for the answer."""
@@ -75,30 +80,32 @@ class Wire:
         self.write(["".join(f"{line}\r\n" for line in lines).encode()], seconds)
 
     def write(self, pieces: Sequence[bytes], seconds: float, slowly: Callable[[], None] = lambda: None) -> None:
-        """Send them all, each block of 64 KB within so many seconds. Usually the system takes them in one go; if it
-        does not, ``slowly`` is called before each block."""
-        begun = self.clock()
-        rest = memoryview(self._send(pieces, seconds))
-        is_full = 0 < len(rest) < sum(map(len, pieces))
-        for start in range(0, len(rest), _BLOCK):
-            if is_full or self.clock() - begun > SOON:
-                slowly()
-            self.sock.settimeout(seconds)
+        """Send them all, each block of 64 KB within so many seconds. Usually the system takes them in one go;
+        ``slowly`` is called when it does not."""
+        sent = 0
+        if not isinstance(self.sock, ssl.SSLSocket):  # which takes one piece at a time
             try:
-                self.sock.sendall(rest[start : start + _BLOCK])
+                sent = self.sock.sendmsg(pieces)
+            except _NOT_YET:
+                pass
             except OSError as error:
                 raise ConnectionLost(_words(error)) from error
+        if sent < sum(map(len, pieces)):
+            rest = memoryview(b"".join(pieces))[sent:]
+            for start in range(0, len(rest), _BLOCK):
+                self._write_block(rest[start : start + _BLOCK], seconds, slowly)
 
-    def _send(self, pieces: Sequence[bytes], seconds: float) -> bytes:
-        """As much as the system takes at once. Returns what is left."""
-        if isinstance(self.sock, ssl.SSLSocket):
-            return b"".join(pieces)
-        self.sock.settimeout(seconds)
-        try:
-            sent = self.sock.sendmsg(pieces)
-        except OSError as error:
-            raise ConnectionLost(_words(error)) from error
-        return b"" if sent == sum(map(len, pieces)) else b"".join(pieces)[sent:]
+    def _write_block(self, block: memoryview, seconds: float, slowly: Callable[[], None]) -> None:
+        deadline = self.clock() + seconds
+        while block:
+            try:
+                block = block[self.sock.send(block) :]
+            except _NOT_YET as error:
+                slowly()
+                if not self._wait(POLLIN if isinstance(error, ssl.SSLWantReadError) else POLLOUT, deadline):
+                    raise ConnectionLost("no answer in time") from None
+            except OSError as error:
+                raise ConnectionLost(_words(error)) from error
 
     def answer(self, seconds: float) -> Answer:
         """The next answer, whole, within so many seconds."""
@@ -140,17 +147,35 @@ class Wire:
 
     def _receive(self, seconds: float) -> bool:
         """Take in what comes within so many seconds; 0: what is there. False if that is nothing."""
-        self.sock.settimeout(seconds)
-        try:
-            received = self.sock.recv(4096)
-        except (TimeoutError, BlockingIOError, ssl.SSLWantReadError):
+        deadline = self.clock() + seconds
+        if seconds > 0 and not self._is_pending() and not self._wait(POLLIN, deadline):
             return False
-        except OSError as error:
-            raise ConnectionLost(_words(error)) from error
-        if not received:
-            raise ConnectionLost("the server closed the connection")
-        self._buffer += received
-        return True
+        while True:
+            try:
+                received = self.sock.recv(4096)
+            except _NOT_YET as error:  # nothing, or only a part of an encrypted record
+                if not self._wait(POLLOUT if isinstance(error, ssl.SSLWantWriteError) else POLLIN, deadline):
+                    return False
+                continue
+            except OSError as error:
+                raise ConnectionLost(_words(error)) from error
+            if not received:
+                raise ConnectionLost("the server closed the connection")
+            self._buffer += received
+            return True
+
+    def _is_pending(self) -> bool:
+        """Whether something was decrypted and not taken in yet."""
+        return isinstance(self.sock, ssl.SSLSocket) and self.sock.pending() > 0
+
+    def _wait(self, event: int, deadline: float) -> bool:
+        """Whether the socket is ready for that (POLLIN, POLLOUT) before the deadline. One that broke is ready."""
+        waiting = self._waiting.get(event)
+        if waiting is None:
+            waiting = self._waiting[event] = poll()
+            waiting.register(self.sock, event)  # by its number, which encryption does not change
+        left = deadline - self.clock()
+        return left > 0 and bool(waiting.poll(left * 1000))
 
 
 def connect(host: str, port: int, *, seconds: float, clock: Callable[[], float]) -> Wire:
@@ -164,6 +189,7 @@ def connect(host: str, port: int, *, seconds: float, clock: Callable[[], float])
     try:
         # The dot is a packet of its own: with Nagle's algorithm it would wait for the receipt of the body's last one.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setblocking(False)
         return Wire(sock=sock, clock=clock, here=sock.getsockname()[0], there=sock.getpeername()[0])
     except OSError as error:  # broken off already
         sock.close()
