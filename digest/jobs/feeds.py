@@ -251,7 +251,9 @@ class _Publisher:
         except OutputError:  # writing it will say what is wrong
             before = None
         lists = described.list_of_feeds(listed, self._site_updated(), before, self.digests)
-        self._write_all({pages.OPML: lists, pages.INDEX: index})
+        self._together(
+            [{pages.OPML: lists, pages.INDEX: index}], lambda some: [each for each in some if self._write_all(each)]
+        )
 
     def _remove_abandoned(self, rows: Sequence[FeedRow], present: set[str]) -> None:
         """Files of formats and tag feeds that are no longer wanted: nobody would bring them up to date."""
