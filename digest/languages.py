@@ -6,6 +6,8 @@ language is adding a folder. All files of a folder are joined. English is what t
 
 from __future__ import annotations
 
+import json
+import re
 from datetime import datetime
 from functools import cache, cached_property
 from importlib.util import find_spec
@@ -20,6 +22,10 @@ if TYPE_CHECKING:
 
     from babel import Locale
 
+Messages = dict[str, "str | tuple[str, ...]"]
+"""Texts by what stands in the sources; several forms for what is counted."""
+
+_LINE = re.compile(r'(?:(msgid|msgid_plural|msgstr(?:\[[0-5]\])?) )?("(?:[^"\\\x00-\x1f]|\\["\\nt])*")')
 _PLURALS: tuple[str, ...] = ("zero", "one", "two", "few", "many", "other")
 
 
@@ -51,7 +57,7 @@ class CatalogueLanguage:
             raise ConfigError("site.language", f"unknown language {self.tag!r}", "for example zh-CN") from error
 
     @cached_property
-    def _messages(self) -> dict[str, str | tuple[str, ...]]:
+    def _messages(self) -> Messages:
         return _catalogue(self._locale.language, self._locale.territory, self._locale.script)
 
     @cached_property
@@ -105,17 +111,50 @@ def _form(locale: Locale, count: int, forms: int) -> int:
 
 
 @cache
-def _catalogue(language: str, territory: str | None, script: str | None) -> dict[str, str | tuple[str, ...]]:
-    from babel.messages.pofile import read_po
-
-    messages: dict[str, str | tuple[str, ...]] = {}
+def _catalogue(language: str, territory: str | None, script: str | None) -> Messages:
+    messages: Messages = {}
     for folder in _folders(language, territory, script):
         for entry in sorted(folder.iterdir(), key=lambda item: item.name):
             if entry.name.endswith(".po"):
-                for message in read_po(BytesIO(entry.read_bytes()), abort_invalid=True):
-                    if message.id and message.string and any(message.string):
-                        key = message.id if isinstance(message.id, str) else message.id[0]
-                        messages[key] = message.string if isinstance(message.string, str) else tuple(message.string)
+                data = entry.read_bytes()
+                plain = read_plain(data.decode())
+                messages.update(read_any(data) if plain is None else plain)
+    return messages
+
+
+def read_any(data: bytes) -> Messages:
+    """A catalogue as Babel reads it, which knows everything that gettext has. To load it for that and to let it read
+    takes longer than to make all pages."""
+    from babel.messages.pofile import read_po
+
+    messages: Messages = {}
+    for message in read_po(BytesIO(data), abort_invalid=True):
+        if message.id and message.string and any(message.string):
+            key = message.id if isinstance(message.id, str) else message.id[0]
+            messages[key] = message.string if isinstance(message.string, str) else tuple(message.string)
+    return messages
+
+
+def read_plain(text: str) -> Messages | None:
+    """The same for a catalogue that has texts, plurals and comments, and nothing else: no context, nothing that
+    is doubtful or obsolete. None if it has."""
+    messages: Messages = {}
+    for paragraph in text.split("\n\n"):
+        parts: dict[str, str] = {}
+        field = ""
+        for line in paragraph.splitlines():
+            if line.startswith("#") and not line.startswith("#~") and "fuzzy" not in line:
+                continue
+            found = _LINE.fullmatch(line)
+            if found is None or found[1] in parts:
+                return None
+            field = found[1] or field
+            parts[field] = parts.get(field, "") + json.loads(found[2])
+        if "" in parts or bool(parts) != ("msgid" in parts):
+            return None
+        forms = tuple([string for name, string in parts.items() if name.startswith("msgstr")])
+        if parts.get("msgid") and any(forms):
+            messages[parts["msgid"]] = forms if "msgid_plural" in parts else forms[0]
     return messages
 
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from io import BytesIO
 from pathlib import Path
 
 import pytest
-from babel.messages.pofile import read_po
+from babel.messages import Catalog
+from babel.messages.pofile import read_po, write_po
+from hypothesis import given
+from hypothesis import strategies as st
 
 from digest.errors import ConfigError
-from digest.languages import CatalogueLanguage
+from digest.languages import CatalogueLanguage, read_any, read_plain
 
 MOMENT = datetime(2026, 11, 24, 17, 5, tzinfo=UTC)
 LOCALES = Path(__file__).parent.parent / "digest" / "locales"
@@ -71,3 +75,45 @@ def test_catalogues_are_whole(path: Path) -> None:
             assert target, message.id
             names = set(re.findall(r"{(\w+)}", target))
             assert names - {"count"} == set(re.findall(r"{(\w+)}", sources[-1])) - {"count"}, message.id
+
+
+# ------------------------------------------------------------- catalogues
+
+
+@pytest.mark.parametrize("path", sorted(LOCALES.rglob("*.po")), ids=lambda path: path.name)
+def test_our_catalogues_are_read_as_babel_reads_them(path: Path) -> None:
+    """Without loading it."""
+    plain = read_plain(path.read_text(encoding="utf-8"))
+    assert plain is not None, "it is too rich"
+    assert list(plain.items()) == list(read_any(path.read_bytes()).items())
+
+
+_WORDS = st.text(st.characters(exclude_categories=("C", "Z"), include_characters=' \n\t"\\{}%'), min_size=1)
+
+
+@given(st.dictionaries(_WORDS, _WORDS | st.tuples(_WORDS, _WORDS), max_size=5))
+def test_whatever_babel_writes_is_read_alike(texts: dict[str, str | tuple[str, str]]) -> None:
+    """Long lines are wrapped, and quotes, backslashes and ends of lines escaped."""
+    catalog = Catalog(locale="en")
+    for key, found in texts.items():
+        catalog.add(key if isinstance(found, str) else (key, f"{key}s"), found, user_comments=["a remark"])
+    written = BytesIO()
+    write_po(written, catalog, omit_header=True)
+    assert read_plain(written.getvalue().decode()) == read_any(written.getvalue())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '#, fuzzy\nmsgid "a"\nmsgstr "b"\n',
+        '#~ msgid "a"\n#~ msgstr "b"\n',
+        'msgctxt "x"\nmsgid "a"\nmsgstr "b"\n',
+        'msgid "a"\nmsgstr "b"\nmsgid "c"\nmsgstr "d"\n',
+        'msgid "a"\nmsgstr "\\a"\n',
+        '"a"\n',
+        'msgstr "a"\n',
+    ],
+)
+def test_what_is_not_plain_is_left_to_babel(text: str) -> None:
+    """It says what is wrong, if something is."""
+    assert read_plain(text) is None
