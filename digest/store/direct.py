@@ -8,7 +8,7 @@ values), all those of one transaction together, so that PostgreSQL gets them in 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from select import POLLIN, poll
 from typing import Any
 
@@ -101,7 +101,7 @@ def perform(connection: Any, dialect: Dialect, orders: Sequence[Order], *, alone
     if alone:
         return [run(connection, dialect, *order) for order in orders]
     if dialect.name == "postgresql":
-        with connection.pipeline():
+        with _one_packet(connection):
             connection.execute("BEGIN")
             cursors = [connection.execute(*statement.bound(dialect, given)) for statement, given in orders]
             connection.execute("COMMIT")
@@ -110,6 +110,13 @@ def perform(connection: Any, dialect: Dialect, orders: Sequence[Order], *, alone
     results = [run(connection, dialect, *order) for order in orders]
     connection.execute("COMMIT")
     return results
+
+
+def _one_packet(connection: Any) -> AbstractContextManager[object]:
+    """PostgreSQL's pipeline mode; libpq has it since version 14, without it each statement is a round trip."""
+    from psycopg import Pipeline
+
+    return connection.pipeline() if Pipeline.is_supported() else nullcontext()
 
 
 def run(connection: Any, dialect: Dialect, statement: Swift, given: Mapping[str, Any]) -> Result:

@@ -90,3 +90,16 @@ def test_a_connection_that_is_cut_in_between_is_told(postgres_url: str) -> None:
         with pytest.raises(StoreError):
             database.change([(KEEP, {"its_name": "a"}), (end, {})])
         assert not kept(database, "a")
+
+
+@pytest.mark.postgres
+def test_an_old_libpq_needs_more_packets(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And that is all."""
+    import psycopg
+
+    monkeypatch.setattr(psycopg.Pipeline, "is_supported", lambda: False)
+    with open_store(postgres_url) as store:
+        store._database.change([(KEEP, {"its_name": "a"}), (KEEP, {"its_name": "b"})])
+        with pytest.raises(StoreError):
+            store._database.change([(KEEP, {"its_name": "c"}), (KEEP, {"its_name": "c"})])
+        assert [kept(store._database, name) for name in "abc"] == [True, True, False]
