@@ -61,6 +61,7 @@ class Wire:
             raise ConnectionLost("the server spoke before encryption began")
         self.sock.settimeout(seconds)
         try:
+            self.sock.getpeername()  # of a connection that is reset already, wrap_socket may leave a socket open
             self.sock = context.wrap_socket(self.sock, server_hostname=host)
         except ssl.SSLError:
             raise

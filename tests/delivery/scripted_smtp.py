@@ -379,6 +379,7 @@ class Dialogue:
         if act is not None:
             self._do(act, "")
         assert self.server.context is not None
+        self.sock.getpeername()  # of a connection that is reset already, wrap_socket may leave a socket open
         self.sock = self.server.context.wrap_socket(self.sock, server_side=True)
         self.encrypted = True
 
