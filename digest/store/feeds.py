@@ -12,6 +12,7 @@ from digest.store.basics import to_moment, to_seconds
 from digest.store.known import SELECT_POSTS, known_post, unpack_names
 from digest.store.part import Part, write_meta
 from digest.store.plain import Plain
+from digest.store.posts import Touched
 
 _NEWEST = f"""{SELECT_POSTS} WHERE unlisted = false AND retired = false
     ORDER BY first_seen DESC, published DESC, key DESC LIMIT ?"""
@@ -39,14 +40,8 @@ class Feeds(Part):
             plain.run("UPDATE feed SET dirty = true")
 
     def retire_withdrawn(self, before: datetime) -> int:
-        with self._database.asking() as plain:
-            if plain.row(_TO_RETIRE, to_seconds(before)) is None and plain.row(_HIDDEN) is None:
-                return 0
-        from digest.store.posts import Touched  # late, as SQLAlchemy: most runs have nothing to retire
-
         touched = Touched()
-        with self._database.writing() as connection:
-            plain = Plain.within(connection)
+        with self._database.changing() as plain:
             rows = plain.rows(_TO_RETIRE, to_seconds(before))
             listed = [(categories, tags) for _, _, unlisted, categories, tags in rows if not unlisted]
             for categories, tags in listed:
@@ -55,7 +50,7 @@ class Feeds(Part):
             plain.run_many("DELETE FROM post_category WHERE post_key = ?", keys)
             plain.run_many("DELETE FROM post_tag WHERE post_key = ?", keys)
             plain.run_many("UPDATE post SET retired = true WHERE key = ?", keys)
-            touched.write(connection)
+            touched.write(plain)
             _leave_archives(plain, [*(row[:2] for row in rows), *plain.rows(_HIDDEN)])
         return len(listed)
 

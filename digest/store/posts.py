@@ -8,7 +8,6 @@ from functools import lru_cache
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, delete, func, select
 
 from digest.filenames import assign_stem, fold_stem
 from digest.models import (
@@ -21,8 +20,7 @@ from digest.models import (
 from digest.store.basics import WRAP, to_seconds
 from digest.store.known import unpack_names
 from digest.store.part import Part
-from digest.store.schema import feed, file, post, post_category, post_tag, problem
-from digest.store.sql import among, insert_many, run_many, upsert_many
+from digest.store.plain import Plain
 
 _HALF = 1 << 63
 
@@ -32,14 +30,13 @@ class Posts(Part):
 
     def record(self, changes: Changes, now: datetime) -> None:
         touched = Touched()
-        with self._database.writing() as connection:
-            _insert(connection, changes.arrivals, now, touched)
-            _revise(connection, changes.revisions, touched)
-            _withdraw(connection, changes.gone, now, touched)
-            _remember(connection, changes.files)
-            if changes.forgotten:
-                connection.execute(delete(file).where(among(connection, file.c.path, changes.forgotten)))
-            touched.write(connection)
+        with self._database.changing() as plain:
+            _insert(plain, changes.arrivals, now, touched)
+            _revise(plain, changes.revisions, touched)
+            _withdraw(plain, changes.gone, now, touched)
+            _remember(plain, changes.files)
+            plain.run_many("DELETE FROM file WHERE path = ?", [(path,) for path in changes.forgotten])
+            touched.write(plain)
 
 
 # ----------------------------------------------------------------- feeds
@@ -57,34 +54,33 @@ class Touched:
         for feed_key in (("all", ""), *(("category", name) for name in categories), *(("tag", name) for name in tags)):
             deltas[feed_key] = deltas.get(feed_key, 0) + delta
 
-    def write(self, connection: Connection) -> None:
+    def write(self, plain: Plain) -> None:
         if not self._deltas:
             return
-        _create_feeds(connection, self._deltas)
-        run_many(
-            connection,
+        _create_feeds(plain, self._deltas)
+        plain.run_many(
             "UPDATE feed SET posts = posts + ?, dirty = true WHERE kind = ? AND name = ?",
             [(delta, kind, name) for (kind, name), delta in self._deltas.items()],
         )
 
 
-def _create_feeds(connection: Connection, wanted: Iterable[tuple[str, str]]) -> None:
+def _create_feeds(plain: Plain, wanted: Iterable[tuple[str, str]]) -> None:
     """Rows for feeds that do not exist yet, in the order in which they came."""
-    rows = connection.execute(select(feed.c.kind, feed.c.name, feed.c.folded_stem)).all()
-    known = {(row.kind, row.name) for row in rows}
+    rows = plain.rows("SELECT kind, name, folded_stem FROM feed")
+    known = {(kind, name) for kind, name, _ in rows}
     new = [key for key in wanted if key not in known]
     if not new:
         return
     taken: dict[str, set[str]] = {"category": set(), "tag": set(), "all": set()}
-    for row in rows:
-        taken[row.kind].add(row.folded_stem)
+    for kind, _, folded in rows:
+        taken[kind].add(folded)
     created = []
     for kind, name in new:
         stem = assign_stem(name, taken[kind])
         folded = fold_stem(stem)
         taken[kind].add(folded)
         created.append((kind, name, stem, folded, 0, True))
-    insert_many(connection, feed, ("kind", "name", "stem", "folded_stem", "posts", "dirty"), created)
+    plain.insert_many("feed", ("kind", "name", "stem", "folded_stem", "posts", "dirty"), created)
 
 
 # ---------------------------------------------------------------- writing
@@ -147,15 +143,15 @@ class _Labels:
         self._categories += [(name, first_seen, published, key) for name in dict.fromkeys(found.categories)]
         self._tags += [(name, first_seen, published, key) for name in dict.fromkeys(found.tags)]
 
-    def write(self, connection: Connection) -> None:
-        insert_many(connection, post_category, _LABEL, self._categories)
-        insert_many(connection, post_tag, _LABEL, self._tags)
+    def write(self, plain: Plain) -> None:
+        plain.insert_many("post_category", _LABEL, self._categories)
+        plain.insert_many("post_tag", _LABEL, self._tags)
 
 
-def _insert(connection: Connection, arrivals: Sequence[Arrival], now: datetime, touched: Touched) -> None:
+def _insert(plain: Plain, arrivals: Sequence[Arrival], now: datetime, touched: Touched) -> None:
     if not arrivals:
         return
-    key = connection.scalar(select(func.coalesce(func.max(post.c.key), 0))) or 0
+    key = plain.value("SELECT max(key) FROM post") or 0
     collected_at = to_seconds(now)
     rows, labels = [], _Labels()
     for arrival in arrivals:
@@ -166,14 +162,14 @@ def _insert(connection: Connection, arrivals: Sequence[Arrival], now: datetime, 
         if not found.unlisted:
             labels.add(found, first_seen, published, key)
             touched.add(dict.fromkeys(found.categories), dict.fromkeys(found.tags), 1)
-    insert_many(connection, post, _NEW, rows)
-    labels.write(connection)
+    plain.insert_many("post", _NEW, rows)
+    labels.write(plain)
 
 
-def _revise(connection: Connection, revisions: Sequence[Revision], touched: Touched) -> None:
+def _revise(plain: Plain, revisions: Sequence[Revision], touched: Touched) -> None:
     if not revisions:
         return
-    old = _standing(connection, [revision.key for revision in revisions])
+    old = _standing(plain, [revision.key for revision in revisions])
     rows, labels, relabelled = [], _Labels(), []
     for revision in revisions:
         before, found = old[revision.key], revision.post
@@ -187,60 +183,49 @@ def _revise(connection: Connection, revisions: Sequence[Revision], touched: Touc
             relabelled.append((revision.key,))
         if not found.unlisted:
             labels.add(found, before.first_seen, before.published, revision.key)
-    run_many(connection, _REVISE, rows)
-    run_many(connection, "DELETE FROM post_category WHERE post_key = ?", relabelled)
-    run_many(connection, "DELETE FROM post_tag WHERE post_key = ?", relabelled)
-    labels.write(connection)
+    plain.run_many(_REVISE, rows)
+    plain.run_many("DELETE FROM post_category WHERE post_key = ?", relabelled)
+    plain.run_many("DELETE FROM post_tag WHERE post_key = ?", relabelled)
+    labels.write(plain)
 
 
-def _withdraw(connection: Connection, keys: Sequence[int], now: datetime, touched: Touched) -> None:
+def _withdraw(plain: Plain, keys: Sequence[int], now: datetime, touched: Touched) -> None:
     """Mark posts gone; they stay in their feeds, as withdrawn, until they are retired."""
-    old = _standing(connection, keys) if keys else {}
+    old = _standing(plain, keys) if keys else {}
     leaving = [key for key in dict.fromkeys(keys) if not old[key].gone]
     for key in leaving:
         if not old[key].unlisted:
             touched.add(old[key].categories, old[key].tags, -1)
-    run_many(connection, "UPDATE post SET gone_at = ? WHERE key = ?", [(to_seconds(now), key) for key in leaving])
+    plain.run_many("UPDATE post SET gone_at = ? WHERE key = ?", [(to_seconds(now), key) for key in leaving])
 
 
 class _Standing:
-    """Where a post stands before a change."""
+    """Where a post stands before a change; made of a row of ``_STANDING``."""
 
     __slots__ = ("categories", "first_seen", "gone", "published", "retired", "tags", "unlisted")
 
-    def __init__(self, row: Any) -> None:
-        self.unlisted = bool(row.unlisted)
-        self.retired = bool(row.retired)
-        self.gone = row.gone_at is not None
-        self.first_seen = to_seconds(row.first_seen)
-        self.published = to_seconds(row.published)
-        self.categories = dict.fromkeys(unpack_names(row.categories))
-        self.tags = dict.fromkeys(unpack_names(row.tags))
+    def __init__(self, row: tuple[Any, ...]) -> None:
+        _, unlisted, retired, gone_at, self.first_seen, self.published, categories, tags = row
+        self.unlisted = bool(unlisted)
+        self.retired = bool(retired)
+        self.gone = gone_at is not None
+        self.categories = dict.fromkeys(unpack_names(categories))
+        self.tags = dict.fromkeys(unpack_names(tags))
 
 
-def _standing(connection: Connection, keys: Sequence[int]) -> dict[int, _Standing]:
-    columns = post.c
-    rows = connection.execute(
-        select(
-            columns.key,
-            columns.unlisted,
-            columns.retired,
-            columns.gone_at,
-            columns.first_seen,
-            columns.published,
-            columns.categories,
-            columns.tags,
-        ).where(among(connection, columns.key, keys))
-    )
-    return {row.key: _Standing(row) for row in rows}
+_STANDING = "SELECT key, unlisted, retired, gone_at, first_seen, published, categories, tags FROM post"
 
 
-def _remember(connection: Connection, files: Sequence[FileRecord]) -> None:
+def _standing(plain: Plain, keys: Sequence[int]) -> dict[int, _Standing]:
+    rows = plain.rows(f"{_STANDING} WHERE key {plain.is_one_of}", plain.listed(keys))
+    return {row[0]: _Standing(row) for row in rows}
+
+
+def _remember(plain: Plain, files: Sequence[FileRecord]) -> None:
     if not files:
         return
-    upsert_many(
-        connection,
-        file,
+    plain.upsert_many(
+        "file",
         "path",
         ("path", "size", "mtime_ns", "inode", "sha256", "recheck_at", "taken"),
         [
@@ -256,10 +241,10 @@ def _remember(connection: Connection, files: Sequence[FileRecord]) -> None:
             for found in files
         ],
     )
-    connection.execute(delete(problem).where(among(connection, problem.c.path, [found.path for found in files])))
-    insert_many(
-        connection,
-        problem,
+    seen = plain.listed([found.path for found in files])
+    plain.run(f"DELETE FROM problem WHERE path {plain.is_one_of}", seen)  # noqa: S608
+    plain.insert_many(
+        "problem",
         ("path", "position", "line", "reason", "remedy", "severity"),
         [
             (found.path, position, fault.line, fault.reason, fault.remedy, fault.severity.value)

@@ -1,4 +1,4 @@
-"""The whole store: what ``everyday`` has, and all that records posts, makes editions, sends mail and knows readers."""
+"""The whole store: what ``everyday`` has, and all that makes editions, sends mail and knows readers."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from digest.store.everyday import Everyday
 from digest.store.inquiry import Inquiries
 from digest.store.intake import Intake
 from digest.store.ledger import Deliveries
-from digest.store.posts import Posts
 from digest.store.refusals import Refusals
 from digest.store.subscribers import Subscribers
 from digest.store.watch import Watch
 
 
-class SqlStore(Everyday, Posts, Editions, Deliveries, Subscribers, Intake, Refusals, Watch, Inquiries):
+class SqlStore(Everyday, Editions, Deliveries, Subscribers, Intake, Refusals, Watch, Inquiries):
     """Everything that is kept, in one database. Satisfies ``ports.Store``."""
 
     def faults(self) -> list[str]:

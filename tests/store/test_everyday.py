@@ -16,10 +16,21 @@ from digest.store.everyday import Everyday
 EVERYDAY = """if True:
     import sys
     from datetime import datetime, timedelta, UTC
+    from digest.models import Arrival, Changes, FileRecord, FileStat, Post
     from digest.store import open_store
     now = datetime(2026, 11, 24, tzinfo=UTC)
     with open_store(sys.argv[1]) as store, store.exclusive("test"):
         run = store.started(now)
+        stat = FileStat(size=1, mtime_ns=1, inode=1)
+        words = {name: "a" for name in ("path", "title", "url", "feed_id", "text_hash")}
+        post = Post(**words, published=now, categories=("x",), tags=("x",))
+        store.record(
+            Changes(
+                arrivals=(Arrival(post=post, id="a", first_seen=now, updated=now),),
+                files=(FileRecord(path="a", stat=stat, sha256="", taken=True),),
+            ),
+            now,
+        )
         list(store.known_files()), list(store.problems()), store.posts_at(["a"]), store.ids_taken(["a"])
         store.keep_first("a", "b"), store.is_importing(), store.count_posts(), store.adopted_ids(["a"])
         store.began("daily"), store.edition("daily", "2026-11-24"), store.unpublished_pages()
