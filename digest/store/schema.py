@@ -6,6 +6,8 @@ order of its categories) are JSON arrays in a text column; what is searched has 
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -273,7 +275,7 @@ alarm = Table(
     Column("end_text", Text, nullable=False),
     Column("told", Boolean, nullable=False),
     Column("held_until", Moment),
-    Index("alarm_open", "name", unique=True),  # where it is open: said by the migration, saying so here loads dialects
+    Index("alarm_open", "name", unique=True),  # where it is open: see _PARTIAL
     Index("alarm_told", "told"),
     sqlite_autoincrement=True,
 )
@@ -409,3 +411,27 @@ attempt = Table(
     Index("attempt_at", "at"),
 )
 """What is limited in number: sign-ups by place, mails by address. ``who`` is a keyed hash."""
+
+
+# ------------------------------------------------------------ as statements
+
+_PARTIAL = {"alarm_open": " WHERE ended_at IS NULL"}
+"""Where an index reaches. To say so in the table would load both dialects in every run that loads the tables."""
+
+
+def statements(kind: str) -> Iterator[str]:
+    """What makes all tables and indexes in ``sqlite`` or ``postgresql``, a line each. ``sqlite.sql`` and
+    ``postgresql.sql`` beside this keep them, so that a new store is made without SQLAlchemy."""
+    from sqlalchemy.dialects import registry
+    from sqlalchemy.schema import CreateIndex, CreateTable
+
+    dialect = registry.load(kind)()
+    for table in metadata.sorted_tables:
+        yield " ".join(str(CreateTable(table).compile(dialect=dialect)).split())
+        for index in sorted(table.indexes, key=lambda index: str(index.name)):
+            created = str(CreateIndex(index).compile(dialect=dialect))
+            yield " ".join(created.split()) + _PARTIAL.get(str(index.name), "")
+
+
+if __name__ == "__main__":
+    print("\n".join(statements(sys.argv[1])))

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, inspect
 from digest.errors import StoreError
 from digest.store import open_store, versions
 from digest.store.basics import HEAD, VERSION_TABLE
-from digest.store.schema import metadata
+from digest.store.schema import metadata, statements
 
 
 def test_migrations_and_tables_agree(bare_url: str) -> None:
@@ -32,6 +32,12 @@ def test_a_new_store_is_what_all_migrations_come_to(bare_url: str) -> None:
         made = shape(connection)
         rebuild(connection)
         assert shape(connection) == made
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_the_tables_are_kept_as_the_schema_has_them(kind: str) -> None:
+    """``make docs`` renews them."""
+    assert versions.kept(kind) == list(statements(kind))
 
 
 def rebuild(connection: Connection) -> None:
@@ -84,8 +90,8 @@ def test_tables_that_break_while_they_are_made_leave_nothing(bare_url: str, monk
     """All of it is one transaction; the next try starts from the beginning."""
     create = versions.create
 
-    def broken(connection) -> None:
-        create(connection)
+    def broken(plain) -> None:
+        create(plain)
         raise ZeroDivisionError
 
     monkeypatch.setattr(versions, "create", broken)

@@ -12,6 +12,8 @@ from digest.alarms.watching import Alarm, Ending, RunTotals
 from digest.models import DeliveryState, EditionState, Reply
 from digest.ports import Turn
 from digest.store import open_store, versions
+from digest.store.basics import VERSION_TABLE
+from digest.store.schema import metadata
 from digest.subscribers.subscription import NOTICES
 
 HOUR = timedelta(hours=1)
@@ -68,8 +70,10 @@ def test_reports_of_old_runs_are_dropped_unless_they_failed(store, make) -> None
 def test_runs_of_an_earlier_version_keep_their_result(bare_url: str, make, monkeypatch) -> None:
     """The reports say how they ended."""
     monkeypatch.setattr(versions, "HEAD", "0003")
-    monkeypatch.setattr(versions, "create", lambda connection: versions.upgrade(connection, "store"))
     with open_store(bare_url) as store, store._database.writing() as connection:
+        metadata.drop_all(connection)
+        connection.exec_driver_sql(f"DROP TABLE {VERSION_TABLE}")
+        versions.upgrade(connection, "store")
         rows = [('{\n  "ok": true,\n  "x": 1}', 5), ('{\n  "ok": false,\n  "x": {"ok": true, "y": 2}}', 5), ("", None)]
         for report, ended in rows:
             connection.execute(
