@@ -35,11 +35,16 @@ class RunBroken(DigestError):
     """The child ended without a word."""
 
 
+class RunStopped(DigestError):
+    """The run ended because the service was told to stop: no fault of anybody's."""
+
+
 def run_in_child(
     settings: Settings, order: RunOrder, *, stop: threading.Event, alive: Callable[[], None] = lambda: None
 ) -> RunReport:
     """Carry out a run. Calls ``alive`` once a second while it lasts; when ``stop`` is set, the run ends between two
-    steps, and what is left is for the next one. Raises what the run raised, and RunBroken."""
+    steps, and what is left is for the next one. Raises what the run raised, RunBroken, and RunStopped if it ended
+    early because of ``stop``."""
     process = subprocess.Popen(  # noqa: S603 - ourselves
         [sys.executable, "-c", _BOOT],
         stdin=subprocess.PIPE,
@@ -65,7 +70,12 @@ def run_in_child(
     finally:
         code = process.wait()
         said.join()
-    return _answer(said.answer, code)
+    try:
+        return _answer(said.answer, code)
+    except RunBroken as error:
+        if told:  # before it could listen, or it was killed because it did not
+            raise RunStopped(error.subject, error.cause, error.remedy) from error
+        raise
 
 
 def _answer(data: bytes, code: int) -> RunReport:
@@ -135,7 +145,7 @@ def main() -> None:
     except DigestError as error:
         answer = error
     except KeyboardInterrupt:
-        answer = RunBroken("run", "it was told to stop", "the next one makes up for it")
+        answer = RunStopped("run", "it was told to stop", "the next one makes up for it")
     try:
         with out:
             pickle.dump(answer, out, protocol=5)

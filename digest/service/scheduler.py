@@ -25,6 +25,7 @@ from digest.errors import AlreadyRunning, DigestError, StoreError
 from digest.jobs.run import RunReport
 from digest.period import Every, Rule, is_time, next_moment
 from digest.ports import RunStore
+from digest.service.child import RunStopped
 
 if TYPE_CHECKING:
     from digest.config import Settings
@@ -97,7 +98,8 @@ class ScheduleState(Struct, frozen=True, kw_only=True):
 
 
 Runner = Callable[[RunOrder], RunReport]
-"""Carries out a run. Raises DigestError; AlreadyRunning if another process is at it."""
+"""Carries out a run. Raises DigestError; AlreadyRunning if another process is at it, RunStopped if it was told to
+end."""
 Observer = Callable[[RunReport, datetime, datetime], None]
 """Gets the report of every run, when it began and when it ended. Called in the scheduler's thread."""
 
@@ -255,6 +257,10 @@ class Scheduler:
         started = self._ticks()
         try:
             report = self._carry_out(order, now)
+        except RunStopped as stopped:  # by us, who end as well: neither a failure nor a run
+            log.info("%s", stopped)
+            self._retry = True
+            return
         except AlreadyRunning as busy:
             self._retry = self._retry or changed
             self._not_until = self._ticks() + _BUSY_WAIT
@@ -274,7 +280,7 @@ class Scheduler:
         self._running_since = now
         try:
             return self._run(order)
-        except AlreadyRunning:
+        except (AlreadyRunning, RunStopped):
             raise
         except DigestError as error:
             return RunReport(now=now, failures=[str(error)])

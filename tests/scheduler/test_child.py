@@ -14,7 +14,7 @@ from digest.app.running import RunOrder
 from digest.config import Settings, load
 from digest.errors import AlreadyRunning
 from digest.service import child
-from digest.service.child import RunBroken, run_in_child
+from digest.service.child import RunBroken, RunStopped, run_in_child
 from digest.service.supervisor import Supervisor
 from digest.store import open_store
 from tests.scheduler.serve_process import write_site
@@ -88,7 +88,7 @@ def test_a_run_ends_when_the_service_does(settings: Settings, monkeypatch: pytes
         if len(alive) == 10:
             stop.set()
 
-    with pytest.raises(RunBroken, match=r"SIGKILL|SIGTERM"):
+    with pytest.raises(RunStopped, match=r"SIGKILL|SIGTERM"):
         run_in_child(settings, RunOrder(), stop=stop, alive=lives)
 
 
@@ -100,7 +100,7 @@ def test_a_run_that_is_told_to_stop_says_so(settings: Settings, monkeypatch: pyt
     monkeypatch.setattr(child, "_BOOT", boot)
     monkeypatch.setattr(child, "_SLICE", 2.0)
     stop = threading.Event()
-    with pytest.raises(RunBroken, match=r"told to stop|SIGTERM"):
+    with pytest.raises(RunStopped, match=r"told to stop|SIGTERM"):
         run_in_child(settings, RunOrder(), stop=stop, alive=stop.set)
 
 

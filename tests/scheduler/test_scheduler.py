@@ -16,6 +16,7 @@ from digest.errors import AlreadyRunning, SourceError, StoreError
 from digest.jobs.run import RunReport
 from digest.period import Every, daily, parse_cron
 from digest.ports import FeedRow
+from digest.service.child import RunStopped
 from digest.service.scheduler import Job, _Ticker, _trigger, jobs_of
 from digest.store import open_store
 from tests.scheduler.conftest import SHANGHAI, World
@@ -250,6 +251,22 @@ def test_another_run_at_work_is_waited_for(world: World, log: pytest.LogCaptureF
     count = len(world.runs)
     world.passes(scheduler, minutes=5)
     assert len(world.runs) == count
+
+
+def test_a_run_that_the_service_ends_is_no_failure(world: World, log: pytest.LogCaptureFixture) -> None:
+    """Whoever stops the service in the middle of a run is not told that something failed; nor is the alarm."""
+
+    def stopped() -> RunReport:
+        raise RunStopped("run", "it was told to stop", "the next one makes up for it")
+
+    world.outcome = stopped
+    scheduler = world.make([RARE])
+    seen: list[RunReport] = []
+    scheduler.observers.append(lambda report, began, ended: seen.append(report))
+    scheduler.tick()
+    state = scheduler.state()
+    assert (state.failures_in_a_row, state.last_run, state.running_since, seen) == (0, None, None, [])
+    assert [record.levelname for record in log.records if "told to stop" in record.message] == ["INFO"]
 
 
 def test_a_store_that_cannot_be_asked_is_told_and_asked_again(
