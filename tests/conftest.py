@@ -31,6 +31,15 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):
     return report
 
 
+# ----------------------------------------------------------------- workers
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """For ``-n auto``: half as many workers again as there are processors; a third of the time tests wait."""
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return processors + (processors + 1) // 2
+
+
 # ----------------------------------------------------------------- figures
 
 
