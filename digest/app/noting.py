@@ -107,6 +107,6 @@ def _is_settled(app: App, plans: Sequence[DigestPlan]) -> bool:
     from digest.jobs.feeds import is_settled
 
     return is_settled(app.store, app.output, app.feed_options(), app.language) and all(
-        all(app.output.exists(path) for path in lists_of(plan.name)) or not app.store.edition_rows(plan.name)
+        all(app.output.exists(path) for path in lists_of(plan.name)) or not app.store.has_editions(plan.name)
         for plan in plans
     )

@@ -45,7 +45,7 @@ def publish_feeds(
         body_html=partial(_body_html, app),
         ping=ping,
         digests=digest_feeds(app),
-        has_editions=lambda digest: bool(app.store.edition_rows(digest)),
+        has_editions=app.store.has_editions,
         is_due=is_due,
     )
 

@@ -70,6 +70,12 @@ class Glances(Part):
             )
             return bool(done.rowcount == 1)
 
+    def has_editions(self, digest: str) -> bool:
+        """Whether there is an edition that anybody sees."""
+        question = f"SELECT 1 FROM edition WHERE digest = ? AND category = '' AND state NOT IN ({_UNSEEN}) LIMIT 1"  # noqa: S608
+        with self._database.asking() as plain:
+            return plain.row(question, digest) is not None
+
     def unpublished_pages(self) -> list[SavedEdition]:
         chosen = f"{_EDITION} WHERE page_published = false AND state NOT IN ({_UNSEEN}) ORDER BY key"
         with self._database.asking() as plain:
