@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import cached_property, partial
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 OLDEST_SQLITE = (3, 35, 0)
 """The first with UPDATE ... RETURNING."""
+_PAUSE = 0.005
+"""Seconds between two tries to switch a file to a log."""
 
 _POSTGRES_ARGUMENTS = {
     "application_name": "digest",
@@ -241,12 +244,26 @@ def open_postgres(url: URL) -> Database:
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     cursor = connection.cursor()
-    if cursor.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-        cursor.execute("PRAGMA journal_mode = WAL")
+    _use_log(cursor)
     cursor.execute("PRAGMA synchronous = FULL")
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.execute("PRAGMA cache_size = -16384")
     cursor.close()
+
+
+def _use_log(cursor: sqlite3.Cursor) -> None:
+    """Switch a new file to a write-ahead log. Waits for others who do it at the same moment, which SQLite does not."""
+    (wait,) = cursor.execute("PRAGMA busy_timeout").fetchone()
+    deadline = time.monotonic() + wait / 1000
+    while True:
+        try:
+            if cursor.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+                cursor.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= deadline:
+                raise
+        time.sleep(_PAUSE)
 
 
 def _begin_sqlite(connection: Connection) -> None:
