@@ -17,8 +17,12 @@ HOLDER = """
 import os, sys, time
 from digest.store import open_store
 with open_store(sys.argv[1]) as store, store.exclusive("digest run"):
-    if len(sys.argv) > 2 and os.fork() == 0:
-        time.sleep(60)
+    if len(sys.argv) > 2:
+        reading, writing = os.pipe()
+        if os.fork() == 0:
+            os.write(writing, b"x")
+            time.sleep(60)
+        os.read(reading, 1)  # the child is under way
     print("held", flush=True)
     sys.stdin.read()
 """
