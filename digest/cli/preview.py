@@ -147,9 +147,7 @@ def _to_json(preview: Preview, files: Mapping[str, Path], sent: SentTest | None)
             for each in preview.left_out
         ],
         "files": {what: str(path) for what, path in files.items()},
-        "sent": None
-        if sent is None
-        else {"to": sent.address, "message_id": sent.message_id, **msgspec.to_builtins(sent.reply)},
+        "sent": None if sent is None else _sent(sent),
     }
     return json.dumps(value, ensure_ascii=False, indent=2)
 

@@ -48,16 +48,6 @@ def insert_many(
         connection.exec_driver_sql(insert + " ON CONFLICT DO NOTHING" * or_ignore, list(rows))
 
 
-def upsert_many(
-    connection: Connection, table: Table, key: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]
-) -> None:
-    """As ``insert_many``; a row whose ``key`` is there already is replaced."""
-    if rows:
-        insert = _insert(table, tuple(columns), _mark(connection))
-        updates = ", ".join(f'"{name}" = excluded."{name}"' for name in columns if name != key)
-        connection.exec_driver_sql(f'{insert} ON CONFLICT ("{key}") DO UPDATE SET {updates}', list(rows))
-
-
 def run_many(connection: Connection, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
     """Run a statement with ``?`` for its parameters once for each tuple."""
     if rows:
