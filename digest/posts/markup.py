@@ -146,7 +146,7 @@ def is_monstrous(markup: str) -> bool:
 def strip_liquid(text: str, *, keep_lines: bool = False) -> str:
     """The text without Liquid (or Nunjucks, or Hugo shortcode) tags. Code in fences keeps all but ``raw`` tags;
     ``highlight`` blocks become fences. ``keep_lines``: as many lines as before."""
-    if "{%" not in text and "{{" not in text and "{:" not in text:
+    if "{" not in text or ("{%" not in text and "{{" not in text and "{:" not in text):
         return text
     if keep_lines:
         return _LIQUID.sub(lambda found: "\n" * found[0].count("\n"), text)

@@ -68,10 +68,11 @@ class UnknownKey(ValueError):
 def jekyll_path(template: str, place: Place) -> str:
     """The address's path by a Jekyll style name or template, percent-encoded. Raises UnknownKey."""
     if template == "date" and place.output_ext == ".html":  # nearly every site: spelled out for speed
-        filled = (
-            f"/{_joined(place.categories)}/{place.day.year:04d}/{place.day.month:02d}/{place.day.day:02d}/"
-            f"{_encoded_title(place.slug)}.html"
-        )
+        day, slug = place.day, place.slug
+        where = (place.categories, day.year, day.month, day.day)
+        if _ASCII_SLUG.match(slug):
+            return f"{_finished_folder(*where)}{slug}.html"
+        filled = f"{_dated_folder(*where)}{_escape(slugify(slug, pretty=True, cased=True))}.html"
     else:
         filled = _KEY.sub(lambda found: _jekyll_value(found[1], place), STYLES.get(template, template))
     return finish_jekyll(filled)
@@ -181,19 +182,19 @@ def _encode_keeping_query(path: str) -> str:
     return encode_path(head) + (mark + encode_path(tail) if mark else "")
 
 
+def _dated_folder(categories: tuple[str, ...], year: int, month: int, day: int) -> str:
+    """The posts of a category and day share it."""
+    names = _escape("/".join(dict.fromkeys(category.lower() for category in categories)))
+    return f"/{names}/{year:04d}/{month:02d}/{day:02d}/"
+
+
 @lru_cache(maxsize=4096)
-def _joined(categories: tuple[str, ...]) -> str:
-    return _escape("/".join(dict.fromkeys(category.lower() for category in categories)))
+def _finished_folder(categories: tuple[str, ...], year: int, month: int, day: int) -> str:
+    return finish_jekyll(_dated_folder(categories, year, month, day))
 
 
 def _escape(text: str) -> str:
     return encode_literal(text)
-
-
-def _encoded_title(slug: str) -> str:
-    if _ASCII_SLUG.match(slug):
-        return slug
-    return _escape(slugify(slug, pretty=True, cased=True))
 
 
 _JEKYLL: dict[str, Callable[[Place], str]] = {
