@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from digest.models import Arrival, Changes, FileRecord, FileStat, KnownPost, Post, Problem, Refusal, Revision, Severity
 
 
-class ParsedFile(Struct, frozen=True, kw_only=True):
+class ParsedFile(Struct, frozen=True, kw_only=True, gc=False):
     """A file that was read in this run, and what it gave."""
 
     path: str

@@ -2,6 +2,9 @@
 
 All of them are frozen values. Every datetime is aware; inside the program it is UTC, the site's zone appears
 only where a day is decided (``period``) and where a person reads a time (``render``).
+
+``gc=False`` stands at those that a run makes of every file: they hold other values alone, so there is no cycle for the
+garbage collector to look for.
 """
 
 from __future__ import annotations
@@ -28,7 +31,7 @@ class Severity(StrEnum):
     """The post was left out on purpose: a draft, unpublished, not due yet."""
 
 
-class Problem(Struct, frozen=True, kw_only=True):
+class Problem(Struct, frozen=True, kw_only=True, gc=False):
     """One thing wrong with one file: where, what, and what to do."""
 
     path: str
@@ -82,13 +85,13 @@ class Listing(Struct, frozen=True, kw_only=True):
 # ------------------------------------------------------------------- posts
 
 
-class Author(Struct, frozen=True, kw_only=True):
+class Author(Struct, frozen=True, kw_only=True, gc=False):
     name: str
     email: str | None = None
     url: str | None = None
 
 
-class Code(Struct, frozen=True, kw_only=True):
+class Code(Struct, frozen=True, kw_only=True, gc=False):
     """A stock or sector that a body links: ``data-code="90,BK1036"`` around 半导体."""
 
     market: str
@@ -107,7 +110,7 @@ def shared_code(market: str, code: str, name: str, mentions: int) -> Code:
     return Code(market=market, code=code, name=name, mentions=mentions)
 
 
-class Attachment(Struct, frozen=True, kw_only=True):
+class Attachment(Struct, frozen=True, kw_only=True, gc=False):
     """A media file that belongs to a post (RSS enclosure)."""
 
     url: str
@@ -116,7 +119,7 @@ class Attachment(Struct, frozen=True, kw_only=True):
     """Bytes; 0 when unknown."""
 
 
-class Post(Struct, frozen=True, kw_only=True):
+class Post(Struct, frozen=True, kw_only=True, gc=False):
     """What one file says: the result of parsing, free of any memory of earlier runs.
 
     All text is plain (no markup, no character that XML 1.0 forbids) except ``body``. All URLs are absolute.
@@ -158,7 +161,7 @@ class Post(Struct, frozen=True, kw_only=True):
     warnings: tuple[Problem, ...] = ()
 
 
-class Refusal(Struct, frozen=True, kw_only=True):
+class Refusal(Struct, frozen=True, kw_only=True, gc=False):
     """A file that gave no post."""
 
     problem: Problem
@@ -166,7 +169,7 @@ class Refusal(Struct, frozen=True, kw_only=True):
     """When the same bytes would give a post, if time alone is missing."""
 
 
-class KnownPost(Struct, frozen=True, kw_only=True):
+class KnownPost(Struct, frozen=True, kw_only=True, gc=False):
     """A post as the store keeps it, with its identity and history. Times are UTC."""
 
     key: int
@@ -200,7 +203,7 @@ class KnownPost(Struct, frozen=True, kw_only=True):
 # ----------------------------------------------------------------- changes
 
 
-class Arrival(Struct, frozen=True, kw_only=True):
+class Arrival(Struct, frozen=True, kw_only=True, gc=False):
     """A post that is new to the store."""
 
     post: Post
@@ -209,7 +212,7 @@ class Arrival(Struct, frozen=True, kw_only=True):
     updated: datetime
 
 
-class Revision(Struct, frozen=True, kw_only=True):
+class Revision(Struct, frozen=True, kw_only=True, gc=False):
     """A known post whose file changed, moved, or came back."""
 
     key: int
@@ -221,7 +224,7 @@ class Revision(Struct, frozen=True, kw_only=True):
     is_rename: bool = False
 
 
-class FileRecord(Struct, frozen=True, kw_only=True):
+class FileRecord(Struct, frozen=True, kw_only=True, gc=False):
     """What to remember of a file that was looked at."""
 
     path: str

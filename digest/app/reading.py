@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 from msgspec import Struct
@@ -34,29 +34,42 @@ class FileReader(Struct, frozen=True):
         chunks = [paths[start : start + CHUNK] for start in range(0, len(paths), CHUNK)]
         work = _Chunk(self.source, self.rules)
         many = len(paths) >= MANY and processors() > 1
-        for outcomes, packed in spread(work, chunks) if many else map(work, chunks):
-            posts = iter(_DECODER.decode(packed))
-            for path, sha256, failure in outcomes:
-                yield path, sha256, next(posts) if failure is None else failure
+        results = spread(work, chunks) if many else map(work, chunks)
+        for chunk, read in zip(chunks, results, strict=True):
+            yield from zip(chunk, read.hashes, read.outcomes, strict=True)
+
+
+class _Read(Struct, frozen=True):
+    """What the files of a chunk gave, in their order."""
+
+    hashes: list[str]
+    outcomes: list[Post | Refusal | SourceError]
+
+    def __reduce__(self) -> tuple[Callable[..., _Read], tuple[object, ...]]:
+        """Pickled, posts are MessagePack, which travels several times faster than objects."""
+        posts = [outcome for outcome in self.outcomes if isinstance(outcome, Post)]
+        others = [None if isinstance(outcome, Post) else outcome for outcome in self.outcomes]
+        return _unpacked, (self.hashes, others, _ENCODER.encode(posts))
+
+
+def _unpacked(hashes: list[str], others: list[Refusal | SourceError | None], packed: bytes) -> _Read:
+    posts = iter(_DECODER.decode(packed))
+    return _Read(hashes, [next(posts) if other is None else other for other in others])
 
 
 class _Chunk(Struct, frozen=True):
-    """Reads and parses some files. Gives for each what came instead of a post, if something did, and the posts as
-    MessagePack, which travels several times faster than objects."""
+    """Reads and parses some files."""
 
     source: Source
     rules: Rules
 
-    def __call__(self, paths: Sequence[str]) -> tuple[list[tuple[str, str, Refusal | SourceError | None]], bytes]:
-        outcomes: list[tuple[str, str, Refusal | SourceError | None]] = []
-        posts: list[Post] = []
-        for path, sha256, outcome in parse_here(self.source, self._parse)(paths):
-            if isinstance(outcome, Post):
-                posts.append(replace(outcome, body=""))
-                outcomes.append((path, sha256, None))
-            else:
-                outcomes.append((path, sha256, outcome))
-        return outcomes, _ENCODER.encode(posts)
+    def __call__(self, paths: Sequence[str]) -> _Read:
+        hashes: list[str] = []
+        outcomes: list[Post | Refusal | SourceError] = []
+        for _, sha256, outcome in parse_here(self.source, self._parse)(paths):
+            hashes.append(sha256)
+            outcomes.append(replace(outcome, body="") if isinstance(outcome, Post) else outcome)
+        return _Read(hashes, outcomes)
 
     def _parse(self, path: str, data: bytes) -> Post | Refusal:
         return parse_post(path, data, self.rules)

@@ -22,7 +22,7 @@ from digest.jobs.progress import Progress, silent
 from digest.models import Changes, FileStat, KnownFile, KnownPost, Listing, Post, Problem, Refusal, Severity
 from digest.ports import PostStore, Source
 
-BATCH = 2_000
+BATCH = 4_000
 """Files a transaction."""
 
 DOUBT = timedelta(seconds=2)

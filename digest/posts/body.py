@@ -43,7 +43,7 @@ _SILENT = b"*_`#>~|\\ \t\n\r"
 _SILENT_TAGS = set("script style iframe template noscript object svg math head title".split())  # noqa: SIM905
 
 
-class Trimmed(Struct, frozen=True):
+class Trimmed(Struct, frozen=True, gc=False):
     """A body without what follows the text."""
 
     text: str

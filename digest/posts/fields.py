@@ -9,8 +9,8 @@ from functools import lru_cache
 from digest.models import Attachment, Author
 from digest.posts.links import absolute
 from digest.posts.permalinks import hugo_sections
+from digest.posts.plainblock import FrontMatter, Value
 from digest.posts.problems import Remarks
-from digest.posts.yamlblock import FrontMatter, Value
 from digest.text import clean_line
 
 _YES = frozenset({"true", "yes", "on"})

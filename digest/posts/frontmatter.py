@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from datetime import date, datetime, time
 
+from digest.posts.plainblock import FrontMatter, Value, read_plain
 from digest.posts.problems import Refused, Remarks
-from digest.posts.yamlblock import FrontMatter, Value, read_plain, read_yaml
 
 MAX_SIZE = 64 * 1024
 """Longest front matter in characters."""
@@ -81,6 +81,8 @@ def _yaml(
     block, end = _block(text, begin, first_line, close)
     front = read_plain(block, first_line)
     if front is None:
+        from digest.posts.yamlblock import read_yaml  # late: in many archives no post needs it
+
         if tabs and "\t" in block:
             block = _LEADING_TABS.sub(lambda found: "  " * len(found[0]), f"\n{block}")[1:]
         front = read_yaml(block, first_line, remarks)

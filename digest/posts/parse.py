@@ -26,11 +26,11 @@ from digest.posts.permalinks import (
     jekyll_path,
     titleize,
 )
+from digest.posts.plainblock import FrontMatter
 from digest.posts.problems import Refused, Remarks
 from digest.posts.rules import Rules
 from digest.posts.summary import find_opening, first_paragraph, plain
 from digest.posts.titles import plain_title
-from digest.posts.yamlblock import FrontMatter
 from digest.text import clean_line
 
 _DATED = re.compile(r"(\d{2,4})-(\d{1,2})-(\d{1,2})-(.*)\Z", re.DOTALL)

@@ -43,7 +43,7 @@ _HEXO_SPECIAL = re.compile(r"[\s~`!@#$%^&*()\-_+=\[\]{}|\\;:\"'<>,.?/\x00-\x1f]+
 _HUGO_KEPT = frozenset("./\\_#+~-@")
 
 
-class Place(Struct, frozen=True, kw_only=True):
+class Place(Struct, frozen=True, kw_only=True, gc=False):
     """What an address can be made of."""
 
     day: datetime

@@ -75,6 +75,10 @@ class FolderSource:
         renamed changes the time of its folder."""
         self._real_root = os.path.realpath(root)
 
+    def __getstate__(self) -> dict[str, object]:
+        """For a process that reads: without what ``scan`` saw, which is megabytes of names."""
+        return {**self.__dict__, "_listing": None, "times": {}}
+
     def scan(self) -> Listing:
         """Every post file below the folder, in the order of its path. Raises SourceError without the folder."""
         self._check_root()

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from digest.models import Post, Refusal
 from digest.posts.frontmatter import split
+from digest.posts.plainblock import FrontMatter, read_plain
 from digest.posts.problems import Refused, Remarks
-from digest.posts.yamlblock import FrontMatter, read_plain, read_yaml
+from digest.posts.yamlblock import read_yaml
 
 
 def values(text: str, kind: str = "jekyll") -> dict[str, object]:

@@ -17,8 +17,9 @@ from digest.models import Post, Severity
 from digest.posts import Rules, parse_post
 from digest.posts.body import to_html
 from digest.posts.frontmatter import split
+from digest.posts.plainblock import read_plain
 from digest.posts.problems import Remarks
-from digest.posts.yamlblock import read_plain, read_yaml
+from digest.posts.yamlblock import read_yaml
 from digest.sources import FolderSource
 
 ROOT = Path(os.environ.get("DIGEST_REAL_POSTS") or Path(__file__).parents[2] / ".." / "shared" / "real-posts")
