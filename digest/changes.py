@@ -192,6 +192,8 @@ class _Missing:
     def match(self, post: Post) -> KnownPost | None:
         """The missing post that this one is: the one with its id, its words, or its original article. Each is
         given once."""
+        if not self._by_id:
+            return None
         candidates: list[KnownPost] = [
             *self._by_id.get(post.feed_id, ()),
             *self._by_text.get((post.title, post.text_hash), ()),

@@ -9,7 +9,6 @@ inherits no lock, connection or thread, and it ends when its standard input does
 
 from __future__ import annotations
 
-import gc
 import os
 import pickle
 import subprocess
@@ -20,6 +19,8 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import IO, Any, TypeVar
 
+from digest.helper import LENGTH
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -28,9 +29,8 @@ _AHEAD = 64
 _GIVEN = 24
 """Chunks that the helper has at most: enough for a while in which this process does something else."""
 _BOOT = (
-    "import sys, pickle; sys.path[:] = pickle.load(sys.stdin.buffer); from digest.workers import serve; serve()"
+    "import sys, pickle; sys.path[:] = pickle.load(sys.stdin.buffer); from digest.helper import serve; serve()"
 )  # fmt: skip
-_LENGTH = 8
 _PIPE = 512 * 1024
 """Bytes that may wait in a pipe (on Linux), so that nobody waits for the other to take what it is given."""
 
@@ -182,23 +182,9 @@ class _Helper:
     def _read(self, stream: IO[bytes]) -> None:
         with stream:
             while True:
-                length = int.from_bytes(stream.read(_LENGTH), "big")
+                length = int.from_bytes(stream.read(LENGTH), "big")
                 frame = stream.read(length)
                 if not length or len(frame) < length:
                     self._frames.put(b"")
                     return
                 self._frames.put(frame)
-
-
-def serve() -> None:
-    """The helper's side: take the work, then chunks until there are none."""
-    gc.set_threshold(100_000, 20, 20)  # results go away, nearly all else stays: little is garbage
-    stream = sys.stdin.buffer
-    out = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # whatever prints does not print into the results
-    work = pickle.load(stream)  # noqa: S301 - from our own process
-    with suppress(EOFError, BrokenPipeError, KeyboardInterrupt):
-        while True:
-            frame = pickle.dumps(work(pickle.load(stream)), protocol=5)  # noqa: S301
-            out.write(len(frame).to_bytes(_LENGTH, "big") + frame)
-            out.flush()

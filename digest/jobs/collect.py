@@ -7,9 +7,8 @@ transaction, so a run that dies half-way is continued by the next one.
 from __future__ import annotations
 
 import gc
-import hashlib
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from itertools import islice
 
@@ -19,7 +18,7 @@ from digest.changes import ParsedFile, decide, next_missing
 from digest.errors import SourceError
 from digest.filetable import FileTable
 from digest.jobs.progress import Progress, silent
-from digest.models import Changes, FileStat, KnownFile, KnownPost, Listing, Post, Problem, Refusal, Severity
+from digest.models import Changes, KnownFile, KnownPost, Listing, Post, Problem, Refusal, Severity
 from digest.ports import PostStore, Source
 
 BATCH = 4_000
@@ -58,21 +57,6 @@ class CollectReport(Struct, frozen=True, kw_only=True):
         return self.found - self.taken
 
 
-def parse_here(source: Source, parse: Callable[[str, bytes], Post | Refusal]) -> ParseMany:
-    """Read and parse in this process, one file after the other."""
-
-    def parse_many(paths: Sequence[str]) -> Iterator[Parsed]:
-        for path in paths:
-            try:
-                data = source.read(path)
-            except SourceError as error:
-                yield path, "", error
-            else:
-                yield path, hashlib.sha256(data).hexdigest(), parse(path, data)
-
-    return parse_many
-
-
 def collect(
     store: PostStore,
     source: Source,
@@ -106,6 +90,7 @@ def collect(
     done = 0
     stats = map(table.at, found.todo)
     stream = iter(parse_many([table.paths[place] for place in found.todo]))
+    young = _since(wall - DOUBT)
     while parsed := list(islice(stream, BATCH)):
         files = [
             ParsedFile(
@@ -113,7 +98,7 @@ def collect(
                 stat=stat,
                 sha256=sha256,
                 outcome=outcome,
-                in_doubt=_is_in_doubt(stat, wall),
+                in_doubt=stat.mtime_ns >= young,
                 unchanged=found.known_as.get(path) == sha256,
             )
             for (path, sha256, outcome), stat in zip(parsed, stats, strict=False)
@@ -228,5 +213,6 @@ def _decide(
     )
 
 
-def _is_in_doubt(stat: FileStat, wall: datetime) -> bool:
-    return stat.mtime_ns >= int((wall - DOUBT).timestamp() * 1_000_000_000)
+def _since(moment: datetime) -> int:
+    """As files' times are told: nanoseconds since 1970."""
+    return int(moment.timestamp() * 1_000_000_000)

@@ -21,9 +21,7 @@ from digest.text import clean, clean_line
 _LIMIT = 2_000_000
 """Characters of a body that are rendered; far beyond any text somebody wrote."""
 
-_AUTOLINK = re.compile(
-    r"<\s*(https?://[^<>\s]*)?\s*>\Z|(https?://[^\s<>()\"'\u3000-\u9fff\uff00-\uffef]+)\Z", re.IGNORECASE
-)
+_AUTOLINK = re.compile(r"<\s*((?i:https?)://[^<>\s]*)?\s*>\Z|((?i:https?)://[^\s<>()\"'\u3000-\u9fff\uff00-\uffef]+)\Z")
 _NAVIGATION = re.compile(r"\[[^\[\]\n]*\]\([^()\s]*\)(?:\s*[｜|·/•]?\s*\[[^\[\]\n]*\]\([^()\s]*\))*\Z")
 _LINK = re.compile(r"\[([^\[\]\n]*)\]\(([^()\s]*)\)")
 _BACK = re.compile(r"\s*(?:返回|回到|回首[页頁]|首[页頁]|上一[篇页頁]|下一[篇页頁]|←|«|back\b|home\b)", re.IGNORECASE)
@@ -121,15 +119,13 @@ def codes(body: str) -> tuple[Code, ...]:
     start = _media_start(body)
     if body.find("data-code=", start) >= 0:
         body = body[:start] + _MEDIA.sub("", body[start:])
-    names: dict[tuple[str, str], str] = {}
-    mentions: dict[tuple[str, str], int] = {}
+    found: dict[tuple[str, str], tuple[str, int]] = {}
     for linked in _CODE.findall(body):
         market, code, label = _linked(linked)
         if market and code and label:
-            key = (market, code)
-            names.setdefault(key, label)
-            mentions[key] = mentions.get(key, 0) + 1
-    return tuple([shared_code(*key, name, mentions[key]) for key, name in names.items()])
+            name, mentions = found.get((market, code), (label, 0))
+            found[market, code] = (name, mentions + 1)
+    return tuple([shared_code(*key, *named) for key, named in found.items()])
 
 
 @lru_cache(maxsize=16_384)

@@ -18,6 +18,7 @@ _ISO = re.compile(
     r"(?:([Tt]|[ \t]+)(\d{1,2}):(\d\d)(?::(\d\d)(?:[.,]\d*)?)?[ \t]*(am|pm|AM|PM)?[ \t]*(.*))?\Z",
     re.DOTALL,
 )
+_USUAL = re.compile(r"\d{4}-\d\d-\d\d (?:[01]\d|2[0-3]):\d\d:\d\d [-+][01]\d[0-5]\d\Z", re.ASCII)
 _DAY_FIRST = re.compile(r"(\d{1,2})[-/.](\d{1,2})[-/.](\d{4})\Z")
 _COMPACT = re.compile(r"(\d{4})(\d\d)(\d\d)\Z")
 _MONTH_FIRST = re.compile(r"([A-Za-z]{3,9})\.? (\d{1,2})(?:st|nd|rd|th)?,? (\d{4})\Z")
@@ -40,8 +41,10 @@ class BadDate(ValueError):
 def parse_date(text: str, *, plain: bool, kind: str, zone: ZoneInfo) -> datetime:
     """The moment, in UTC and whole seconds. ``plain``: written without quotes. Raises BadDate."""
     text = text.strip()
-    found = _ISO.match(text)
     try:
+        if _USUAL.match(text):  # as most posts are dated, and read in half the time
+            return datetime.fromisoformat(text[:19] + text[20:]).astimezone(UTC)
+        found = _ISO.match(text)
         if found is None:
             return _other(text, zone)
         return _iso(found, text, bare_is_utc=plain and kind == "jekyll", zone=zone)

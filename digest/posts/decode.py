@@ -12,8 +12,9 @@ from digest.text import clean
 _CONTROLS = bytes([*range(9), 11, 12, 13, *range(14, 32), 127])
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
 _C1 = re.compile("[\x80-\x9f]")
-_CHINESE = re.compile("[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]")
-_RARE = re.compile("[\u0080-\u009f\ue000-\uf8ff\U000e0000-\U0010ffff\ufffd]")
+# Compiled when they are needed, since that takes a millisecond.
+_CHINESE = "[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]"
+_RARE = "[\u0080-\u009f\ue000-\uf8ff\U000e0000-\U0010ffff\ufffd]"
 
 
 def decode(data: bytes, remarks: Remarks) -> str:
@@ -68,7 +69,7 @@ def _gb18030(data: bytes) -> str | None:
     except UnicodeDecodeError:
         return None
     outside = sum(1 for char in text if char > "\x7f")
-    if _RARE.search(text) or len(_CHINESE.findall(text)) * 10 < outside * 8:
+    if re.search(_RARE, text) or len(re.findall(_CHINESE, text)) * 10 < outside * 8:
         return None
     return text
 

@@ -86,7 +86,7 @@ def categories(front: FrontMatter, kind: str, path: str) -> tuple[str, ...]:
     """The post's categories as its generator understands them, as written (addresses are made of them), without
     duplicates, in order. A Hugo post without any has its section, the first folder below ``content``."""
     if kind == "jekyll":
-        return tuple(dict.fromkeys([*_folders_above(path), *_jekyll_categories(front)]))
+        return _jekyll_categories(front, path.rpartition("/")[0])
     given = front.values.get("categories")
     if given is None:
         given = front.values.get("category")
@@ -98,9 +98,11 @@ def categories(front: FrontMatter, kind: str, path: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def labels(names: Iterable[str]) -> tuple[str, ...]:
-    """Names of categories or tags as a reader sees them: one clean line each, without duplicates."""
-    return tuple(dict.fromkeys([_label(name) for name in names]))
+@lru_cache(maxsize=16_384)
+def labels(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Names of categories or tags as a reader sees them: one clean line each, without duplicates. The same few come
+    again and again."""
+    return tuple(dict.fromkeys([clean_line(name) for name in names]))
 
 
 def tags(front: FrontMatter, kind: str) -> tuple[str, ...]:
@@ -110,36 +112,40 @@ def tags(front: FrontMatter, kind: str) -> tuple[str, ...]:
         given = values.get("tag")
         if given is None:
             given = values.get("tags")
-            return labels(_words(given) if isinstance(given, str) else _flat(given))
-        return labels(_flat(given))
+            return labels(_words(given) if isinstance(given, str) else tuple(_flat(given)))
+        return labels(tuple(_flat(given)))
     given = values.get("tags")
     if given is None:
         given = values.get("tag")
     if isinstance(given, str):
-        return tuple(name for name in labels(_COMMAS.split(given)) if name)
-    return tuple(name for name in labels(_flat(given)) if name)
+        return tuple(name for name in labels(tuple(_COMMAS.split(given))) if name)
+    return tuple(name for name in labels(tuple(_flat(given))) if name)
 
 
-def _folders_above(path: str) -> list[str]:
+def _jekyll_categories(front: FrontMatter, folder: str) -> tuple[str, ...]:
+    """Those of the folders above ``_posts``, then ``categories``, then ``category``."""
+    plural, single = front.values.get("categories"), front.values.get("category")
+    names = _words(plural) if isinstance(plural, str) else tuple(_flat(plural))
+    above = _folders_above(folder)
+    if above or single is not None or len(names) > 1:
+        return tuple(dict.fromkeys([*above, *names, *_flat(single)]))
+    return names
+
+
+@lru_cache(maxsize=4096)
+def _folders_above(folder: str) -> tuple[str, ...]:
     for special in ("_posts", "_drafts"):
-        if path.startswith(special):
-            return []
-        if special in path:
-            return [part for part in path.partition(special)[0].split("/") if part]
-    return []
+        if folder.startswith(special):
+            return ()
+        if special in folder:
+            return tuple([part for part in folder.partition(special)[0].split("/") if part])
+    return ()
 
 
-def _jekyll_categories(front: FrontMatter) -> list[str]:
-    plural = front.values.get("categories")
-    names = _words(plural) if isinstance(plural, str) else list(_flat(plural))
-    return [*names, *_flat(front.values.get("category"))]
-
-
-def _words(text: str) -> list[str]:
+@lru_cache(maxsize=4096)
+def _words(text: str) -> tuple[str, ...]:
     """Split at ASCII white space, as Ruby does; U+3000 is part of a name."""
-    if text.isascii():
-        return text.split()
-    return [word for word in _WHITE.split(text) if word]
+    return tuple([word for word in _WHITE.split(text) if word])
 
 
 def _flat(value: Value) -> Iterable[str]:
@@ -148,12 +154,6 @@ def _flat(value: Value) -> Iterable[str]:
     elif isinstance(value, list):
         for item in value:
             yield from _flat(item)
-
-
-@lru_cache(maxsize=16_384)
-def _label(name: str) -> str:
-    """A category or tag as one clean line; the same few come again and again."""
-    return clean_line(name)
 
 
 # ------------------------------------------------------------------- people

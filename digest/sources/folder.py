@@ -215,31 +215,38 @@ class _Walk:
             return
         full = f"{self._base}/{path}" if path else self._base
         try:
-            status = os.stat(full)  # noqa: PTH116 - one call for each folder, no Path objects
+            opened = os.open(full, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            self._blind(path, error)
+            return
+        try:
+            status = os.fstat(opened)
             place = (status.st_dev, status.st_ino, wanted)
             if place in self._seen:
                 return
             self._seen.add(place)
             self.times[full] = status.st_mtime_ns
-            listed = sorted(os.listdir(full))  # noqa: PTH208 - names alone: entries take three times the memory
+            folders = self._entries(opened, path, wanted, depth)
         except OSError as error:
-            self.blind.append(path)
-            self.problems.append(
-                Problem(
-                    path=shown(path) or ".",
-                    reason=f"the folder cannot be read: {error.strerror}",
-                    remedy="check its permissions; posts known to be in it are kept as they are",
-                )
-            )
+            self._blind(path, error)
             return
+        finally:
+            os.close(opened)
         self.entered.append(full)
+        for below, enter in folders:
+            self.folder(below, wanted=enter, depth=depth + 1)
+
+    def _entries(self, opened: int, path: str, wanted: bool, depth: int) -> list[tuple[str, bool]]:
+        """Take what lies directly in an open folder; give the folders to enter, and whether their files are posts.
+        Raises OSError if it cannot be listed."""
         prefix = f"{path}/" if path else ""
         folders: list[tuple[str, bool]] = []
-        add, is_post, look, above = self.files.add, self._source.is_post, os.lstat, f"{full}/"
-        for name in listed:
+        add, is_post = self.files.add, self._source.is_post
+        look = os.stat
+        for name in sorted(os.listdir(opened)):  # names alone: entries take three times the memory
             below = prefix + name
             try:
-                found = look(above + name)
+                found = look(name, dir_fd=opened, follow_symlinks=False)  # faster than by the whole path
             except OSError as error:
                 self._skip(below, f"cannot be looked at: {error.strerror}", "check its permissions")
                 continue
@@ -255,8 +262,17 @@ class _Walk:
                 self._links.append((below, name, wanted, depth))
             elif wanted and is_post(name, below):
                 self._skip(below, "is not a regular file", "replace it by a file")
-        for below, enter in folders:
-            self.folder(below, wanted=enter, depth=depth + 1)
+        return folders
+
+    def _blind(self, path: str, error: OSError) -> None:
+        self.blind.append(path)
+        self.problems.append(
+            Problem(
+                path=shown(path) or ".",
+                reason=f"the folder cannot be read: {error.strerror}",
+                remedy="check its permissions; posts known to be in it are kept as they are",
+            )
+        )
 
     def follow_links(self) -> None:
         """After everything real is listed: links that stay inside the folder."""

@@ -49,7 +49,7 @@ class Touched:
         self._deltas: dict[tuple[str, str], int] = {}
 
     def add(self, categories: Iterable[str], tags: Iterable[str], delta: int) -> None:
-        """One post of these categories and tags comes (1), goes (-1) or changes (0)."""
+        """Posts of these categories and tags come (that many), one goes (-1) or changes (0)."""
         deltas = self._deltas
         for feed_key in (("all", ""), *(("category", name) for name in categories), *(("tag", name) for name in tags)):
             deltas[feed_key] = deltas.get(feed_key, 0) + delta
@@ -154,6 +154,7 @@ def _insert(plain: Plain, arrivals: Sequence[Arrival], now: datetime, touched: T
     key = plain.value("SELECT max(key) FROM post") or 0
     collected_at = to_seconds(now)
     rows, labels = [], _Labels()
+    alike: dict[tuple[tuple[str, ...], tuple[str, ...]], int] = {}
     for arrival in arrivals:
         key += 1
         found = arrival.post
@@ -161,7 +162,10 @@ def _insert(plain: Plain, arrivals: Sequence[Arrival], now: datetime, touched: T
         rows.append((*_content(found, arrival.updated), key, arrival.id, published, first_seen, collected_at, False))
         if not found.unlisted:
             labels.add(found, first_seen, published, key)
-            touched.add(dict.fromkeys(found.categories), dict.fromkeys(found.tags), 1)
+            names = (found.categories, found.tags)
+            alike[names] = alike.get(names, 0) + 1
+    for (categories, tags), posts in alike.items():
+        touched.add(dict.fromkeys(categories), dict.fromkeys(tags), posts)
     plain.insert_many("post", _NEW, rows)
     labels.write(plain)
 

@@ -176,15 +176,15 @@ def test_unreadable_folders_are_blind_for_real(tmp_path: Path) -> None:
 def test_unreadable_folders_are_blind_not_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Known posts below are then unknown, and the reason is said."""
     make(tmp_path, "_posts/a.md", "_posts/closed/b.md")
-    real = os.listdir
+    real = os.open
 
-    def listdir(path: str | os.PathLike[str]) -> list[str]:
-        if os.fspath(path).endswith("/closed"):
+    def open_file(path: str, flags: int) -> int:
+        if path.endswith("/closed"):
             raise PermissionError(13, "Permission denied")
-        return real(path)
+        return real(path, flags)
 
     source = FolderSource(tmp_path)
-    monkeypatch.setattr(os, "listdir", listdir)
+    monkeypatch.setattr(os, "open", open_file)
     listing = source.scan()
     assert listing.blind == ("_posts/closed",)
     assert paths(listing) == ["_posts/a.md"]
