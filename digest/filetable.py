@@ -60,6 +60,12 @@ class FileTable(Mapping[str, FileStat]):
             return odd
         return FileStat(self._sizes[place], self._times[place], self._inodes[place])
 
+    def is_as_before(self, place: int, size: int, mtime_ns: int, inode: int) -> bool:
+        """Whether the file whose path is ``paths[place]`` has these numbers."""
+        if self._odd and self.paths[place] in self._odd:
+            return self.at(place) == (size, mtime_ns, inode)
+        return self._times[place] == mtime_ns and self._sizes[place] == size and self._inodes[place] == inode
+
     def numbers(self) -> bytes:
         """All sizes, times and inodes: differ when any of them does."""
         odd = repr(sorted(self._odd.items())).encode("utf-8", "surrogatepass")

@@ -64,7 +64,10 @@ class FileStat(NamedTuple):
 class KnownFile(NamedTuple):
     """A file of an earlier run, as the store remembers it."""
 
-    stat: FileStat
+    path: str
+    size: int
+    mtime_ns: int
+    inode: int
     sha256: str
     """Hex digest of the bytes that were read."""
     recheck_at: datetime | None = None

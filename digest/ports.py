@@ -82,7 +82,7 @@ class PostStore(Protocol):
         """The value that was first given under this name: what ids are made from stays when a site moves."""
         ...
 
-    def known_files(self) -> Iterator[tuple[str, KnownFile]]:
+    def known_files(self) -> Iterator[KnownFile]:
         """Every file of earlier runs, by path (code points). Nothing else may be asked of the store before the last."""
         ...
 

@@ -58,18 +58,18 @@ def test_comparing_is_what_two_dictionaries_would_say(
     for path in data.draw(st.sets(st.sampled_from(sorted(files)))) if files else ():
         known[path] = (files[path], data.draw(st.sampled_from([None, NOW, NOW + timedelta(hours=1)])), True)
     before = {
-        path: KnownFile(stat=stat, sha256=path, recheck_at=recheck, taken=taken)
+        path: KnownFile(path, *stat, sha256=path, recheck_at=recheck, taken=taken)
         for path, (stat, recheck, taken) in known.items()
     }
     table = FileTable.of(files)
-    found = compare(table, sorted(before.items()), NOW, everything=everything)
+    found = compare(table, sorted(before.values()), NOW, everything=everything)
     todo = [table.paths[place] for place in found.todo]
     assert todo == [
         path
         for path in sorted(files)
         if everything
         or path not in before
-        or before[path].stat != files[path]
+        or before[path][1:4] != files[path]
         or (before[path].recheck_at is not None and before[path].recheck_at <= NOW)
     ]
     assert found.vanished == sorted(before.keys() - files.keys())

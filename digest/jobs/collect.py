@@ -162,14 +162,13 @@ class Compared(Struct, kw_only=True):
     known: int = 0
 
 
-def compare(
-    files: FileTable, known: Iterable[tuple[str, KnownFile]], now: datetime, *, everything: bool = False
-) -> Compared:
+def compare(files: FileTable, known: Iterable[KnownFile], now: datetime, *, everything: bool = False) -> Compared:
     """Walk along the files and what is ``known``, both by path, holding neither of them twice. With ``everything`` all
     files are to be read."""
     result = Compared()
     paths, place, end = files.paths, 0, len(files)
-    for path, before in known:
+    is_as_before = files.is_as_before
+    for path, size, mtime_ns, inode, sha256, recheck_at, taken in known:
         result.known += 1
         while place < end and paths[place] < path:
             result.todo.append(place)
@@ -179,11 +178,11 @@ def compare(
             continue
         if everything:
             result.todo.append(place)
-        elif before.stat != files.at(place) or (before.recheck_at is not None and before.recheck_at <= now):
+        elif not is_as_before(place, size, mtime_ns, inode) or (recheck_at is not None and recheck_at <= now):
             result.todo.append(place)
-            result.known_as[path] = before.sha256
+            result.known_as[path] = sha256
         else:
-            result.taken += before.taken
+            result.taken += taken
         place += 1
     result.todo.extend(range(place, end))
     return result

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import msgspec
@@ -13,7 +13,6 @@ from digest.models import (
     Attachment,
     Author,
     Code,
-    FileStat,
     KnownFile,
     KnownPost,
     Problem,
@@ -53,20 +52,12 @@ class Known(Part):
     def remember(self, name: str, value: str) -> None:
         self._set_meta(f"kept {name}", value)
 
-    def known_files(self) -> Iterator[tuple[str, KnownFile]]:
+    def known_files(self) -> Iterator[KnownFile]:
         with self._database.asking() as plain:
             cursor = plain.run("SELECT path, size, mtime_ns, inode, sha256, recheck_at, taken FROM file ORDER BY path")
             while rows := cursor.fetchmany(_FILES_AT_ONCE):
-                for path, size, mtime_ns, inode, sha256, recheck_at, taken in rows:
-                    yield (
-                        path,
-                        KnownFile(
-                            FileStat(size, mtime_ns, inode if inode >= 0 else inode + WRAP),
-                            sha256,
-                            None if recheck_at is None else to_moment(recheck_at),
-                            taken == 1,
-                        ),
-                    )
+                for row in rows:
+                    yield _usual_file(row) if row[3] >= 0 and row[5] is None else _known_file(*row)
 
     def posts_at(self, paths: Sequence[str]) -> dict[str, KnownPost]:
         if not paths:
@@ -105,6 +96,18 @@ class Known(Part):
         with self._database.asking() as plain:
             count: int = plain.value("SELECT count(*) FROM post WHERE retired = false AND gone_at IS NULL")
         return count
+
+
+_usual_file = partial(tuple.__new__, KnownFile)
+"""As it is in the row, which is the same but for numbers without a sign and times."""
+
+
+def _known_file(
+    path: str, size: int, mtime_ns: int, inode: int, sha256: str, recheck_at: int | None, taken: bool
+) -> KnownFile:
+    unsigned = inode if inode >= 0 else inode + WRAP
+    moment = None if recheck_at is None else to_moment(recheck_at)
+    return KnownFile(path, size, mtime_ns, unsigned, sha256, moment, taken)
 
 
 COLUMNS = (
