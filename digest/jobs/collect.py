@@ -6,7 +6,6 @@ transaction, so a run that dies half-way is continued by the next one.
 
 from __future__ import annotations
 
-import gc
 from array import array
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
@@ -21,7 +20,7 @@ from digest.jobs.progress import Progress, silent
 from digest.models import Changes, KnownFile, KnownPost, Listing, Post, Problem, Refusal, Severity
 from digest.ports import PostStore, Source
 
-BATCH = 4_000
+BATCH = 2_000
 """Files a transaction."""
 
 DOUBT = timedelta(seconds=2)
@@ -111,7 +110,6 @@ def collect(
         tally.taken += sum(isinstance(outcome, Post) for _, _, outcome in parsed)
         tally.unread += [_unread(path, outcome) for path, _, outcome in parsed if isinstance(outcome, SourceError)]
         done += len(parsed)
-        gc.collect(0)  # statements hold a batch's values in cycles, which a lazy collector would leave for many batches
         progress("reading posts", done, len(found.todo))
     if vanished:
         store.record(Changes(gone=tuple(post.key for post in missing), forgotten=tuple(vanished)), now)
