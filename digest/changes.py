@@ -13,7 +13,19 @@ from datetime import datetime
 from msgspec import Struct
 from msgspec.structs import replace
 
-from digest.models import Arrival, Changes, FileRecord, FileStat, KnownPost, Post, Problem, Refusal, Revision, Severity
+from digest.models import (
+    HASH_MARK,
+    Arrival,
+    Changes,
+    FileRecord,
+    FileStat,
+    KnownPost,
+    Post,
+    Problem,
+    Refusal,
+    Revision,
+    Severity,
+)
 
 
 class ParsedFile(Struct, frozen=True, kw_only=True, gc=False):
@@ -21,7 +33,7 @@ class ParsedFile(Struct, frozen=True, kw_only=True, gc=False):
 
     path: str
     stat: FileStat
-    sha256: str
+    hash: str
     outcome: Post | Refusal
     in_doubt: bool = False
     """It was written so recently that it may change again without its time telling: look again next time."""
@@ -124,7 +136,7 @@ class _Batch:
             FileRecord(
                 path=file.path,
                 stat=file.stat,
-                sha256=file.sha256,
+                hash=file.hash,
                 taken=taken,
                 recheck_at=self._now if file.in_doubt else recheck_at,
                 problems=tuple(problems),
@@ -218,9 +230,16 @@ def _updated(known: KnownPost, post: Post, now: datetime) -> tuple[datetime, boo
     """When the post was last changed for a reader, and whether that is news."""
     if post.modified is not None and known.updated < (modified := min(post.modified, now)):
         return modified, True
-    if post.text_hash != known.text_hash:
+    if _reads_otherwise(known, post):
         return max(now, known.updated), True
     return known.updated, False
+
+
+def _reads_otherwise(known: KnownPost, post: Post) -> bool:
+    """Whether a reader sees other words. Of a post that was hashed in another way, title and summary have to tell."""
+    if post.text_hash.startswith(HASH_MARK) and not known.text_hash.startswith(HASH_MARK):
+        return (post.title, post.summary) != (known.title, known.summary)
+    return post.text_hash != known.text_hash
 
 
 def _first_updated(post: Post, now: datetime) -> datetime:

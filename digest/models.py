@@ -68,8 +68,8 @@ class KnownFile(NamedTuple):
     size: int
     mtime_ns: int
     inode: int
-    sha256: str
-    """Hex digest of the bytes that were read."""
+    hash: str
+    """Of the bytes that were read (``hashing``)."""
     recheck_at: datetime | None = None
     """When the file must be opened again although it did not change: a future date arrives, a post expires."""
     taken: bool = True
@@ -120,6 +120,10 @@ class Attachment(Struct, frozen=True, kw_only=True, gc=False):
     mime_type: str
     length: int = 0
     """Bytes; 0 when unknown."""
+
+
+HASH_MARK = "x"
+"""Begins the ``text_hash`` of posts. Stores that came before it have hashes of another kind."""
 
 
 class Post(Struct, frozen=True, kw_only=True, gc=False):
@@ -232,7 +236,7 @@ class FileRecord(Struct, frozen=True, kw_only=True, gc=False):
 
     path: str
     stat: FileStat
-    sha256: str
+    hash: str
     taken: bool
     recheck_at: datetime | None = None
     problems: tuple[Problem, ...] = ()

@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "digest"
 
 FLOORS = {
-    0: {"errors", "models", "ports", "inquiry", "text", "filetable"},
+    0: {"errors", "models", "ports", "inquiry", "text", "filetable", "hashing"},
     1: {
         *("posts", "changes", "filenames", "period", "edition", "outbox", "render"),
         *("subscribers", "alarms", "generators", "mailauth"),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from digest.changes import ParsedFile, decide, next_missing
-from digest.models import Changes, FileStat, KnownPost, Post, Problem, Refusal, Severity
+from digest.models import HASH_MARK, Changes, FileStat, KnownPost, Post, Problem, Refusal, Severity
 
 NOW = datetime(2026, 11, 24, 8, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -50,7 +50,7 @@ def known(path: str = "a.md", **changes: Any) -> KnownPost:
 
 def file(outcome: Post | Refusal, **changes: Any) -> ParsedFile:
     path = outcome.path if isinstance(outcome, Post) else outcome.problem.path
-    return ParsedFile(path=path, stat=STAT, sha256="ab", outcome=outcome, **changes)
+    return ParsedFile(path=path, stat=STAT, hash="ab", outcome=outcome, **changes)
 
 
 def refusal(path: str = "a.md", recheck_at: datetime | None = None) -> Refusal:
@@ -142,6 +142,18 @@ def test_edits(change: dict[str, Any], updated: datetime, is_edit: bool) -> None
     """Only other words, or the front matter's word for it, move ``updated``."""
     (revision,) = run(file(post(**change)), known={"a.md": known()}).revisions
     assert (revision.key, revision.updated, revision.is_edit, revision.is_rename) == (1, updated, is_edit, False)
+
+
+@pytest.mark.parametrize(
+    ("change", "is_edit"),
+    [({}, False), ({"text_hash": "x2"}, False), ({"title": "Other"}, True), ({"summary": "Other."}, True)],
+)
+def test_hashes_of_two_kinds_say_nothing(change: dict[str, Any], is_edit: bool) -> None:
+    """Of a post that an older version hashed, title and summary tell; from then on it has a hash of the new kind."""
+    new = post(**({"text_hash": f"{HASH_MARK}1"} | change))
+    (revision,) = run(file(new), known={"a.md": known(text_hash="0f" * 16)}).revisions
+    assert (revision.is_edit, revision.post.text_hash) == (is_edit, new.text_hash)
+    assert revision.updated == (NOW if is_edit else NOW - 10 * DAY)
 
 
 def test_a_post_is_never_published_again() -> None:

@@ -58,7 +58,7 @@ def test_comparing_is_what_two_dictionaries_would_say(
     for path in data.draw(st.sets(st.sampled_from(sorted(files)))) if files else ():
         known[path] = (files[path], data.draw(st.sampled_from([None, NOW, NOW + timedelta(hours=1)])), True)
     before = {
-        path: KnownFile(path, *stat, sha256=path, recheck_at=recheck, taken=taken)
+        path: KnownFile(path, *stat, hash=path, recheck_at=recheck, taken=taken)
         for path, (stat, recheck, taken) in known.items()
     }
     table = FileTable.of(files)

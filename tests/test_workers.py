@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from digest.errors import ConfigError, PermanentFailure, SourceError
-from digest.workers import processors, spread
+from digest.workers.spreading import processors, spread
 
 CHUNKS = [list(range(start, start + 5)) for start in range(0, 1000, 5)]
 

@@ -1,8 +1,7 @@
-"""Some files read and parsed at a time: what the second process of an import does (``helper``), and loads."""
+"""Some files read and parsed at a time: what the second process of an import does (``workers``), and loads."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from digest.errors import SourceError
+from digest.hashing import hash_of
 from digest.models import Post, Refusal
 from digest.posts.parse import parse_post
 
@@ -62,6 +62,6 @@ class Chunk(Struct, frozen=True):
                 outcomes.append(error)
                 continue
             outcome = parse_post(path, data, self.rules)
-            hashes.append(hashlib.sha256(data).hexdigest())
+            hashes.append(hash_of(data))
             outcomes.append(replace(outcome, body="") if isinstance(outcome, Post) else outcome)
         return FilesRead(hashes, outcomes)

@@ -10,7 +10,7 @@ from digest.app.chunks import Chunk
 from digest.jobs.collect import Parsed
 from digest.ports import Source
 from digest.posts import Rules
-from digest.workers import processors, spread
+from digest.workers.spreading import processors, spread
 
 MANY = 1_500
 """Files from which on a second process is worth its start."""

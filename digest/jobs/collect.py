@@ -27,7 +27,7 @@ DOUBT = timedelta(seconds=2)
 """A file written this shortly before it was read may be written again without its time changing."""
 
 Parsed = tuple[str, str, "Post | Refusal | SourceError"]
-"""Path, SHA-256 of the bytes, and what they gave."""
+"""Path, hash of the bytes, and what they gave."""
 ParseMany = Callable[[Sequence[str]], Iterable[Parsed]]
 """Reads and parses files, in their order; may use several processes, and may work ahead of what is asked of it."""
 
@@ -95,12 +95,12 @@ def collect(
             ParsedFile(
                 path=path,
                 stat=stat,
-                sha256=sha256,
+                hash=hashed,
                 outcome=outcome,
                 in_doubt=stat.mtime_ns >= young,
-                unchanged=found.known_as.get(path) == sha256,
+                unchanged=found.known_as.get(path) == hashed,
             )
-            for (path, sha256, outcome), stat in zip(parsed, stats, strict=False)
+            for (path, hashed, outcome), stat in zip(parsed, stats, strict=False)
             if not isinstance(outcome, SourceError)
         ]
         changes = _decide(store, files, missing, now=now, importing=importing)
@@ -152,7 +152,7 @@ class Compared(Struct, kw_only=True):
     todo: array[int] = field(default_factory=lambda: array("q"))
     """Places in the table of files that are new, changed, or due to be looked at again."""
     known_as: dict[str, str] = field(default_factory=dict)
-    """SHA-256 at their last reading of those that are known, unless all are read by new rules."""
+    """Hash at their last reading of those that are known, unless all are read by new rules."""
     vanished: list[str] = field(default_factory=list)
     """Known files that are not there."""
     taken: int = 0
@@ -166,7 +166,7 @@ def compare(files: FileTable, known: Iterable[KnownFile], now: datetime, *, ever
     result = Compared()
     paths, place, end = files.paths, 0, len(files)
     is_as_before = files.is_as_before
-    for path, size, mtime_ns, inode, sha256, recheck_at, taken in known:
+    for path, size, mtime_ns, inode, hashed, recheck_at, taken in known:
         result.known += 1
         while place < end and paths[place] < path:
             result.todo.append(place)
@@ -178,7 +178,7 @@ def compare(files: FileTable, known: Iterable[KnownFile], now: datetime, *, ever
             result.todo.append(place)
         elif not is_as_before(place, size, mtime_ns, inode) or (recheck_at is not None and recheck_at <= now):
             result.todo.append(place)
-            result.known_as[path] = sha256
+            result.known_as[path] = hashed
         else:
             result.taken += taken
         place += 1

@@ -6,14 +6,14 @@ frames, styles, event handlers or ``data-`` attributes.
 
 from __future__ import annotations
 
-import hashlib
 import html
 import re
 from functools import cache, lru_cache
 
 from msgspec import Struct
 
-from digest.models import Code, Post, shared_code
+from digest.hashing import hash_of
+from digest.models import HASH_MARK, Code, Post, shared_code
 from digest.posts.links import absolute, host_of
 from digest.posts.markup import html_to_text, is_monstrous, render_markdown, strip_liquid
 from digest.text import clean, clean_line
@@ -103,7 +103,7 @@ def text_hash(title: str, summary: str, body: str) -> str:
         body = body.replace("\u3000", "").replace("\xa0", "")
     raw = body.encode("utf-8", "ignore").translate(None, _SILENT)
     parts = (" ".join(title.split()).encode(), " ".join(summary.split()).encode(), raw)
-    return hashlib.blake2b(b"\0".join(parts), digest_size=16).hexdigest()
+    return HASH_MARK + hash_of(b"\0".join(parts))
 
 
 def _without_tags(markup: str) -> str:

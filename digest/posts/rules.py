@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct
 from msgspec.structs import fields
 
-READING = "1"
+READING = "2"
 """Part of every fingerprint. Raise it when a change of this package makes known files read differently."""
 
 

@@ -54,7 +54,7 @@ class Known(Part):
 
     def known_files(self) -> Iterator[KnownFile]:
         with self._database.asking() as plain:
-            cursor = plain.run("SELECT path, size, mtime_ns, inode, sha256, recheck_at, taken FROM file ORDER BY path")
+            cursor = plain.run("SELECT path, size, mtime_ns, inode, hash, recheck_at, taken FROM file ORDER BY path")
             while rows := cursor.fetchmany(_FILES_AT_ONCE):
                 for row in rows:
                     yield _usual_file(row) if row[3] >= 0 and row[5] is None else _known_file(*row)
@@ -103,11 +103,11 @@ _usual_file = partial(tuple.__new__, KnownFile)
 
 
 def _known_file(
-    path: str, size: int, mtime_ns: int, inode: int, sha256: str, recheck_at: int | None, taken: bool
+    path: str, size: int, mtime_ns: int, inode: int, hashed: str, recheck_at: int | None, taken: bool
 ) -> KnownFile:
     unsigned = inode if inode >= 0 else inode + WRAP
     moment = None if recheck_at is None else to_moment(recheck_at)
-    return KnownFile(path, size, mtime_ns, unsigned, sha256, moment, taken)
+    return KnownFile(path, size, mtime_ns, unsigned, hashed, moment, taken)
 
 
 COLUMNS = (

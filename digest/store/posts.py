@@ -231,14 +231,14 @@ def _remember(plain: Plain, files: Sequence[FileRecord]) -> None:
     plain.upsert_many(
         "file",
         "path",
-        ("path", "size", "mtime_ns", "inode", "sha256", "recheck_at", "taken"),
+        ("path", "size", "mtime_ns", "inode", "hash", "recheck_at", "taken"),
         [
             (
                 found.path,
                 found.stat.size,
                 _signed(found.stat.mtime_ns),
                 _signed(found.stat.inode),
-                found.sha256,
+                found.hash,
                 None if found.recheck_at is None else to_seconds(found.recheck_at),
                 found.taken,
             )

@@ -65,7 +65,7 @@ file = Table(
     Column("size", BigInteger, nullable=False),
     Column("mtime_ns", BigInteger, nullable=False),
     Column("inode", BigInteger, nullable=False),
-    Column("sha256", Text, nullable=False),
+    Column("hash", Text, nullable=False),
     Column("recheck_at", Moment),
     Column("taken", Boolean, nullable=False),
     sqlite_with_rowid=False,

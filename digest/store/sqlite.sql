@@ -18,7 +18,7 @@ CREATE INDEX edition_state ON edition (state)
 CREATE TABLE errand ( "key" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, subscriber_key INTEGER NOT NULL, kind TEXT NOT NULL, asked_at BIGINT NOT NULL, used_at BIGINT, address TEXT )
 CREATE INDEX errand_subscriber ON errand (subscriber_key)
 CREATE TABLE feed ( kind TEXT NOT NULL, name TEXT NOT NULL, stem TEXT NOT NULL, folded_stem TEXT NOT NULL, posts BIGINT NOT NULL, dirty BOOLEAN NOT NULL, PRIMARY KEY (kind, name), CONSTRAINT feed_stem UNIQUE (kind, folded_stem) ) WITHOUT ROWID
-CREATE TABLE file ( path TEXT NOT NULL, size BIGINT NOT NULL, mtime_ns BIGINT NOT NULL, inode BIGINT NOT NULL, sha256 TEXT NOT NULL, recheck_at BIGINT, taken BOOLEAN NOT NULL, PRIMARY KEY (path) ) WITHOUT ROWID
+CREATE TABLE file ( path TEXT NOT NULL, size BIGINT NOT NULL, mtime_ns BIGINT NOT NULL, inode BIGINT NOT NULL, hash TEXT NOT NULL, recheck_at BIGINT, taken BOOLEAN NOT NULL, PRIMARY KEY (path) ) WITHOUT ROWID
 CREATE TABLE meta ( name TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (name) )
 CREATE TABLE post ( "key" INTEGER NOT NULL, id TEXT NOT NULL, path TEXT NOT NULL, title TEXT NOT NULL, url TEXT NOT NULL, summary TEXT NOT NULL, published BIGINT NOT NULL, updated BIGINT NOT NULL, first_seen BIGINT NOT NULL, collected_at BIGINT NOT NULL, gone_at BIGINT, retired BOOLEAN NOT NULL, unlisted BOOLEAN NOT NULL, categories TEXT NOT NULL, tags TEXT NOT NULL, source_name TEXT, original_url TEXT, authors TEXT NOT NULL, image TEXT, lang TEXT, codes TEXT NOT NULL, attachments TEXT NOT NULL, text_hash TEXT NOT NULL, archive INTEGER, PRIMARY KEY ("key"), UNIQUE (id) )
 CREATE INDEX post_archive ON post (archive, first_seen, "key")

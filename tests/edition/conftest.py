@@ -63,7 +63,7 @@ class Desk:
         """Posts that arrive in a run at ``now``; their keys."""
         arrivals = [self._arrival(self.at(moment), self.at(now), **fields) for moment in published]
         files = tuple(
-            FileRecord(path=arrival.post.path, stat=FileStat(size=1, mtime_ns=1, inode=1), sha256="", taken=True)
+            FileRecord(path=arrival.post.path, stat=FileStat(size=1, mtime_ns=1, inode=1), hash="", taken=True)
             for arrival in arrivals
         )
         self.store.record(Changes(arrivals=tuple(arrivals), files=files), self.at(now))

@@ -79,7 +79,7 @@ class World:
         self, *, new: tuple[Post, ...] = (), changed: tuple[Revision, ...] = (), gone: tuple[int, ...] = ()
     ) -> None:
         posts = (*new, *(each.post for each in changed))
-        files = tuple(FileRecord(path=post.path, stat=FileStat(1, 1, 1), sha256="", taken=True) for post in posts)
+        files = tuple(FileRecord(path=post.path, stat=FileStat(1, 1, 1), hash="", taken=True) for post in posts)
         made = tuple(Arrival(post=post, id=post.feed_id, first_seen=self.now, updated=post.published) for post in new)
         self.store.record(Changes(arrivals=made, revisions=changed, gone=gone, files=files), self.now)
 

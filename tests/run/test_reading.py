@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import pickle
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from digest.app import reading
 from digest.app.chunks import Chunk
 from digest.app.reading import FileReader
 from digest.errors import SourceError
+from digest.hashing import hash_of
 from digest.models import Post
 from digest.posts import Rules, parse_post
 from digest.sources import FolderSource
@@ -56,11 +56,11 @@ def test_any_number_of_processes_reads_the_same(
         data = source.read(path)
         outcome = parse_post(path, data, RULES)
         outcome = replace(outcome, body="") if isinstance(outcome, Post) else outcome
-        expected.append((path, hashlib.sha256(data).hexdigest(), outcome))
+        expected.append((path, hash_of(data), outcome))
     got = list(FileReader(source, RULES)(paths))
     assert got[:-1] == expected
-    path, sha256, error = got[-1]
-    assert (path, sha256) == ("2026-11-03-gone.md", "")
+    path, hashed, error = got[-1]
+    assert (path, hashed) == ("2026-11-03-gone.md", "")
     assert isinstance(error, SourceError)
     assert "vanished" in str(error)
 
@@ -77,7 +77,7 @@ def test_what_a_second_process_is_given_does_not_grow_with_the_archive(source: F
 
 def test_a_second_process_loads_little() -> None:
     """It starts in the middle of a run, which has the libraries loaded that only deciding and writing need."""
-    code = "import sys, digest.helper, digest.app.chunks, digest.sources.folder; print(*sys.modules)"
+    code = "import sys, digest.workers.helper, digest.app.chunks, digest.sources.folder; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
     assert "digest.posts.parse" in loaded
     assert not {"subprocess", "sqlite3", "yaml", "click", "digest.changes"} & set(loaded)

@@ -60,7 +60,7 @@ class Maker:
         values: dict[str, Any] = {
             "path": f"_posts/{name}.md",
             "stat": FileStat(size=3, mtime_ns=4, inode=5),
-            "sha256": "ab",
+            "hash": "ab",
             "taken": True,
         }
         return FileRecord(**values | fields)

@@ -27,7 +27,7 @@ EVERYDAY = """if True:
         store.record(
             Changes(
                 arrivals=(Arrival(post=post, id="a", first_seen=now, updated=now),),
-                files=(FileRecord(path="a", stat=stat, sha256="", taken=True),),
+                files=(FileRecord(path="a", stat=stat, hash="", taken=True),),
             ),
             now,
         )

@@ -19,7 +19,7 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import IO, Any, TypeVar
 
-from digest.helper import LENGTH
+from digest.workers.helper import LENGTH
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -29,7 +29,7 @@ _AHEAD = 64
 _GIVEN = 24
 """Chunks that the helper has at most: enough for a while in which this process does something else."""
 _BOOT = (
-    "import sys, pickle; sys.path[:] = pickle.load(sys.stdin.buffer); from digest.helper import serve; serve()"
+    "import sys, pickle; sys.path[:] = pickle.load(sys.stdin.buffer); from digest.workers.helper import serve; serve()"
 )  # fmt: skip
 _PIPE = 512 * 1024
 """Bytes that may wait in a pipe (on Linux), so that nobody waits for the other to take what it is given."""

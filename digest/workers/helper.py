@@ -1,4 +1,4 @@
-"""What the second process of ``workers`` does. It imports little, since it starts in the middle of a run."""
+"""What the second process does. It imports little, since it starts in the middle of a run."""
 
 from __future__ import annotations
 
