@@ -18,7 +18,6 @@ import argparse
 import json
 import os
 import platform
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -208,9 +207,11 @@ class Measured:
 
 
 def measure(command: list[str], folder: Path, codes: tuple[int, ...] = (0,)) -> tuple[Cost, str]:
-    """Run the command; its cost and what it printed. Raises WorkNotDone if it ends with another code."""
+    """Run the command; its cost and what it printed. Raises WorkNotDone if it ends with another code. What the run
+    before it left to be written to disk is written first, so that it does not count here."""
     result, stdout, stderr = (folder / name for name in ("cost.json", "stdout", "stderr"))
     files = [str(path) for path in (result, stdout, stderr)]
+    os.sync()
     subprocess.run(
         [sys.executable, "-I", "-S", str(HERE / "measure.py"), *files, *command],
         check=True,
@@ -231,7 +232,7 @@ def _environment() -> dict[str, str]:
 
 
 class Site:
-    """One archive on disk, with an empty store and output for each round."""
+    """One archive on disk, with an empty store and output for each cold run. None is deleted before the end."""
 
     def __init__(self, folder: Path, posts: int, options: Options, categories: int, new: int) -> None:
         self._folder = folder
@@ -239,7 +240,8 @@ class Site:
         self._categories = categories
         self._posts = folder / "site"
         self._hugo = folder / "hugo"
-        self._work = folder / "work"
+        self._works = 0
+        self._work = folder / "work-0"
         self._known: list[Known] = []
         self._days = usual_days(posts)
         _, size = write_archive(self._posts, self._remembered(self._made(posts)))
@@ -292,7 +294,8 @@ class Site:
         return report
 
     def _cold(self, run: str, more: str = "", *words: str, mails: int) -> None:
-        shutil.rmtree(self._work, ignore_errors=True)
+        self._works += 1
+        self._work = self._folder / f"work-{self._works}"  # ext4 is slow to make files for a minute after many went
         self._work.mkdir()
         config = CONFIG.format(posts=self._posts, work=self._work) + more
         (self._work / "config.yaml").write_text(config, encoding="utf-8")
