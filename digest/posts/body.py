@@ -21,6 +21,9 @@ from digest.text import clean, clean_line
 _LIMIT = 2_000_000
 """Characters of a body that are rendered; far beyond any text somebody wrote."""
 
+_SHORT = 300
+"""Characters of a line that is worth to be remembered."""
+
 _AUTOLINK = re.compile(r"<\s*((?i:https?)://[^<>\s]*)?\s*>\Z|((?i:https?)://[^\s<>()\"'\u3000-\u9fff\uff00-\uffef]+)\Z")
 _NAVIGATION = re.compile(r"\[[^\[\]\n]*\]\([^()\s]*\)(?:\s*[｜|·/•]?\s*\[[^\[\]\n]*\]\([^()\s]*\))*\Z")
 _LINK = re.compile(r"\[([^\[\]\n]*)\]\(([^()\s]*)\)")
@@ -55,7 +58,7 @@ def trim(body: str, *, site_url: str) -> Trimmed:
         return Trimmed(text, None)
     without, links, first, internal = text, 0, "", True
     line = _last_line(without)
-    while line and line[-1] == ")" and (navigation := _navigation(line, site_url)) is not None:
+    while line and line[-1] == ")" and (navigation := _navigation(line, site_url)):
         links, first, internal = links + navigation.links, first or navigation.first, internal and navigation.internal
         without = _without_last_line(without)
         line = _last_line(without)
@@ -77,13 +80,20 @@ class _Navigation(Struct, frozen=True):
     """All of them lead to the site itself."""
 
 
-@lru_cache(maxsize=4096)
 def _navigation(line: str, site_url: str) -> _Navigation | None:
-    """None if a line has anything but links. The posts of a category all end alike."""
+    """None if a line has anything but links. The posts of a category all end alike; paragraphs that end in a link do
+    not, and would fill the memory."""
+    return _read_navigation(line, site_url) if len(line) > _SHORT else _known_navigation(line, site_url)
+
+
+def _read_navigation(line: str, site_url: str) -> _Navigation | None:
     if not _NAVIGATION.match(line):
         return None
     links = _LINK.findall(line)
     return _Navigation(len(links), links[0][0], all(_is_internal(target, site_url) for _, target in links))
+
+
+_known_navigation = lru_cache(maxsize=4096)(_read_navigation)
 
 
 def text_hash(title: str, summary: str, body: str) -> str:

@@ -39,6 +39,10 @@ _PLAIN_LINE = re.compile(
 )
 
 
+_SHORT = 300
+"""Characters of a line that is worth to be remembered."""
+
+
 def read_plain(block: str, first_line: int) -> FrontMatter | None:
     """The front matter if it is nothing but ``key: scalar`` lines, else None (then ``read_yaml`` must look).
 
@@ -51,7 +55,7 @@ def read_plain(block: str, first_line: int) -> FrontMatter | None:
     if not rows[-1]:
         rows.pop()
     for line, row in enumerate(rows, first_line):
-        read = _plain_line(row)
+        read = _known_line(row) if len(row) <= _SHORT else _plain_line(row)
         if read is None:
             return None
         key, value, in_quotes = read
@@ -64,9 +68,8 @@ def read_plain(block: str, first_line: int) -> FrontMatter | None:
     return FrontMatter(values=values, lines=lines, quoted=frozenset(quoted))
 
 
-@lru_cache(maxsize=4096)
 def _plain_line(row: str) -> tuple[str, str | None, bool] | None:
-    """Key, value and whether it was quoted. Layouts, categories and tags come again and again."""
+    """Key, value and whether it was quoted."""
     found = _PLAIN_LINE.match(row)
     if found is None:
         return None
@@ -77,3 +80,7 @@ def _plain_line(row: str) -> tuple[str, str | None, bool] | None:
     if double is not None:
         return key, re.sub(r"\\(.)", r"\1", double) if "\\" in double else double, True
     return key, None if single is None else single.replace("''", "'"), single is not None
+
+
+_known_line = lru_cache(maxsize=4096)(_plain_line)
+"""Layouts, categories and tags come again and again."""

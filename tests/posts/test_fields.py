@@ -17,6 +17,7 @@ from digest.models import Attachment, Author, Post, Refusal, Severity
         ("category: one two", "_posts/2026-01-01-a.md", ("one two",)),
         ("categories: a b\ncategory: b c", "_posts/2026-01-01-a.md", ("a", "b", "b c")),
         ("categories: x", "news/World/_posts/2026-01-01-a.md", ("news", "World", "x")),
+        ("categories: x", "2026-01-01-all_posts.md", ("x",)),
         ("title: a", "_posts/below/2026-01-01-a.md", ()),
         ("title: a", "2026-01-01-a.md", ()),
         ("title: a", "fr/_drafts/2026-01-01-a.md", ("fr",)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from digest.models import Post
 from digest.posts import Rules, parse_post
-from digest.posts.body import to_html, to_text
+from digest.posts.body import text_hash, to_html, to_text
+from digest.posts.dates import parse_date
 
 ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
@@ -78,3 +79,26 @@ def test_the_encoding_does_not_matter(text: str) -> None:
     plain = parse_post(PATHS["jekyll"], data.encode("utf-8"), rules("jekyll"))
     assert plain == parse_post(PATHS["jekyll"], data.encode("utf-8-sig"), rules("jekyll"))
     assert plain == parse_post(PATHS["jekyll"], data.encode("utf-16"), rules("jekyll"))
+
+
+@given(st.text("<>a!-[](&;/ \n", max_size=40))
+def test_words_are_what_is_left_without_tags(body: str) -> None:
+    """However brackets are strewn: what stands between one and the next of the other kind is markup."""
+    body = body.replace("<!--", "").replace("](", "").replace("&", "")
+    without = re.sub("<[^<>]*>", "", body).replace(">", "")  # which is markup of quotations, and would close another <
+    assert text_hash("", "", body) == text_hash("", "", without)
+
+
+@given(
+    st.dates(min_value=date(1, 1, 2), max_value=date(9999, 12, 30)),
+    st.times(),
+    st.integers(-14, 14),
+    st.sampled_from([0, 15, 30, 45]),
+)
+def test_usual_dates_are_read_as_all_others(day: date, hour: time, hours: int, minutes: int) -> None:
+    """The way they are written nearly always has a way of its own through the program."""
+    usual = f"{day.isoformat()} {hour:%H:%M:%S} {hours:+03}{minutes:02}"
+    colon = f"{usual[:-2]}:{usual[-2:]}"
+    read = [parse_date(text, plain=True, kind="jekyll", zone=ZoneInfo("Asia/Shanghai")) for text in (usual, colon)]
+    assert read[0] == read[1]
+    assert read[0].tzinfo is read[1].tzinfo is UTC
