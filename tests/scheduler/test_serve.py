@@ -150,6 +150,7 @@ def test_two_on_one_store(tmp_path: Path) -> None:
             port = second.port()
             second.wait_for(r"another process is at work on it \(digest serve, process \d+\); it starts the runs")
             assert len(feed_titles(port)) == 2
+            until(lambda: len(first.mails()) == 1, "the first one mails")
             first.signal(signal.SIGKILL)
             first.ends()
             write_post(tmp_path, "news")
