@@ -165,7 +165,11 @@ class SqliteDatabase(Database):
         with suppress(IndexError):
             return self._idle.pop()
         connection = self._connect()
-        _prepare_sqlite(connection, None)
+        try:
+            _prepare_sqlite(connection, None)
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
 
