@@ -42,7 +42,6 @@ RUNS = {
     "cold": "cold, feeds alone",
     "whole": "cold, everything",
     "unchanged": "nothing new",
-    "full": "nothing new, no note",
     "new": "new posts",
 }
 PEER = "hugo"
@@ -75,7 +74,6 @@ PACKAGES = ("sqlalchemy", "PyYAML", "beautifulsoup4", "lxml", "feedgen", "jinja2
 COLD_AT = END + timedelta(hours=6)
 """What the runs take for the present: between two digests, so that only the first run makes an edition."""
 UNCHANGED_AT = COLD_AT + timedelta(minutes=5)
-FULL_AT = COLD_AT + timedelta(minutes=10)
 NEW_AT = COLD_AT + timedelta(days=1)
 FEEDS_ALONE = ("feeds: {archives: false}\n", "--only", "collect", "--only", "feeds")
 """What the configuration of the first cold run has besides, and its words: no archives of old posts, no digest."""
@@ -272,11 +270,6 @@ class Site:
         self._cold("cold", *FEEDS_ALONE, mails=0)
         self._cold("whole", mails=1)
         self._unchanged("unchanged", UNCHANGED_AT)
-        note = self._work / "digest.db.quiet"
-        if not note.exists():
-            raise WorkNotDone("the runs left no note that there is nothing to do")
-        note.unlink()
-        self._unchanged("full", FULL_AT)
         self._new()
 
     def _build_with(self, program: str) -> None:

@@ -66,11 +66,6 @@ class FileTable(Mapping[str, FileStat]):
             return self.at(place) == (size, mtime_ns, inode)
         return self._times[place] == mtime_ns and self._sizes[place] == size and self._inodes[place] == inode
 
-    def numbers(self) -> bytes:
-        """All sizes, times and inodes: differ when any of them does."""
-        odd = repr(sorted(self._odd.items())).encode("utf-8", "surrogatepass")
-        return b"".join((self._sizes.tobytes(), self._times.tobytes(), self._inodes.tobytes(), odd))
-
     def __len__(self) -> int:
         return len(self.paths)
 

@@ -417,17 +417,7 @@ class RunStore(Protocol):
         ...
 
 
-class RestStore(Protocol):
-    """What there will be to do by itself."""
-
-    def next_change(self, *, withdrawn_stays: timedelta, resend: bool) -> datetime | None:
-        """The earliest moment at which time alone makes something of what is stored due: a file to be read again, a
-        withdrawn post to be dropped, mail to be tried, expired or taken over, a hold that ends; long ago if something
-        is due already. ``resend``: mail in doubt is. None if nothing ever will be."""
-        ...
-
-
-class Store(PostStore, FeedStore, EditionStore, Ledger, RunStore, RestStore, Protocol):
+class Store(PostStore, FeedStore, EditionStore, Ledger, RunStore, Protocol):
     """All of it, as one database gives it."""
 
 

@@ -35,14 +35,6 @@ def test_a_table_is_the_mapping_it_was_made_of(files: dict[str, FileStat]) -> No
     assert FileTable.of(table) is table
 
 
-@given(tables, tables)
-def test_numbers_tell_tables_apart(one: dict[str, FileStat], other: dict[str, FileStat]) -> None:
-    """For the same paths: equal numbers, equal files."""
-    other = {path: other.get(path, stat) for path, stat in one.items()}
-    same = FileTable.of(one).numbers() == FileTable.of(other).numbers()
-    assert same == (one == other)
-
-
 known_files = st.dictionaries(
     st.text("ab/_-.甲é", min_size=1, max_size=4),
     st.tuples(stats, st.sampled_from([None, NOW, NOW + timedelta(hours=1)]), st.booleans()),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,15 +30,12 @@ class Status(Struct, frozen=True, kw_only=True):
     store: str
     """Where the store is, without a password."""
     exists: bool
-    looked_at: datetime | None
-    """When a run last found nothing new at a glance; such runs are not in the log."""
     overview: Overview
 
 
 def status_of(config: Path) -> Status:
     """``digest status``: only looks, beside whatever is at work; a store that does not exist is not made. Raises
     ConfigError, StoreError."""
-    from digest.app.quiet import last_look
     from digest.config.values import hide_password
     from digest.jobs.status import nothing_yet, overview
 
@@ -59,7 +55,6 @@ def status_of(config: Path) -> Status:
         title=settings.site.title,
         store=hide_password(settings.store.url) if path is None else str(path),
         exists=exists,
-        looked_at=last_look(path) if path is not None else None,
         overview=seen,
     )
 

@@ -15,7 +15,6 @@ from msgspec import Struct
 
 from digest.app.assembly import opened
 from digest.app.moment import moment
-from digest.app.noting import note_quiet
 from digest.app.publishing import make_editions, publish_editions, publish_feeds, websub
 from digest.app.sending import deliver_what_waits
 from digest.config import Settings, load
@@ -62,13 +61,11 @@ def run_once(
     dry_run: bool = False,
     progress: Progress = silent,
     to_json: Callable[[RunReport], str],
-    to_lines: Callable[[RunReport], Sequence[str]] = lambda report: (),
 ) -> tuple[RunReport, ZoneInfo]:
-    """One ``digest run``. Returns its report and the site's zone. ``to_lines`` is what a report says to people, after
-    its headline. Raises ConfigError, StoreError, and AlreadyRunning when another run is at work."""
+    """One ``digest run``. Returns its report and the site's zone. Raises ConfigError, StoreError, and
+    AlreadyRunning when another run is at work."""
     from digest.app.lookout import lookout_of
 
-    text = _bytes_of(config)
     settings = load(config, os.environ)
     when = moment(as_of, settings.site.timezone)
     lookout = None if dry_run or as_of is not None else lookout_of(settings)
@@ -78,8 +75,6 @@ def run_once(
         report = run_steps(app, only, to_json)
         if lookout is not None:
             report.warnings += lookout.after_run(app.store, report, when.now)
-        if not only and not dry_run and text and text == _bytes_of(config):
-            note_quiet(app, report, config, text, to_json=to_json, to_lines=to_lines)
         return report, settings.site.timezone
 
 
@@ -99,14 +94,6 @@ def _watched(lookout: Lookout | None, now: datetime) -> Iterator[None]:
     except DigestError:
         lookout.run_ended(ok=False)
         raise
-
-
-def _bytes_of(config: Path) -> bytes:
-    """Empty if it cannot be read, which ``load`` will explain."""
-    try:
-        return config.read_bytes()
-    except (OSError, ValueError):
-        return b""
 
 
 def run_steps(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import click
@@ -27,11 +26,9 @@ def command(config: Path, as_of: str | None, only: tuple[str, ...], dry_run: boo
 
     For example: digest run --config config.yaml --dry-run
     """
-    if not (only or dry_run or verbose) and _is_quiet(config, as_of, as_json=as_json):
-        return 0
     from digest.app.running import run_once
     from digest.cli.progress import terminal_progress
-    from digest.cli.report import print_report, report_lines, report_to_json
+    from digest.cli.report import print_report, report_to_json
     from digest.jobs.run import Step
 
     with terminal_progress(enabled=not as_json) as progress:
@@ -42,23 +39,9 @@ def command(config: Path, as_of: str | None, only: tuple[str, ...], dry_run: boo
             dry_run=dry_run,
             progress=progress,
             to_json=report_to_json,
-            to_lines=lambda said: list(report_lines(said)),
         )
     if as_json:
         click.echo(report_to_json(report))
     else:
         print_report(report, zone, verbose=verbose)
     return 0 if report.ok else 1
-
-
-def _is_quiet(config: Path, as_of: str | None, *, as_json: bool) -> bool:
-    """Say so if there is nothing to do for certain, before anything large is imported."""
-    from digest.app.quiet import still_quiet
-    from digest.cli.report import dump_json, headline
-
-    quiet = still_quiet(config, os.environ, as_of)
-    if quiet is None:
-        return False
-    for line in [dump_json(quiet.report)] if as_json else [headline(quiet.now, quiet.zone), *quiet.lines]:
-        click.echo(line)
-    return True

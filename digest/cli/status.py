@@ -50,12 +50,7 @@ def _lines(status: Status) -> Iterator[str]:
         yield f"{status.store}: there is no store yet; the first digest run makes it"
     yield from _section("wrong now", [_alarm(alarm, local) for alarm in seen.alarms])
     if status.exists:
-        looked = status.looked_at
-        runs = [_run(run, local) for run in seen.runs[:_RUNS]]
-        if looked:
-            later = sum(run.started_at > looked for run in seen.runs[:_RUNS])
-            runs.insert(later, f"{local.time(looked)}  looked, and found nothing new")
-        yield from _section("runs", runs, "none yet")
+        yield from _section("runs", [_run(run, local) for run in seen.runs[:_RUNS]], "none yet")
         yield from _section("editions", [_edition(each) for each in seen.editions[:_EDITIONS]], "none yet")
         waits = "" if seen.next_due is None else f"; the next one is tried {local.time(seen.next_due)}"
         yield from _section("mail, all editions", [f"{_counted(status)}{waits}"])
@@ -132,7 +127,7 @@ def _plain(status: Status) -> dict[str, object]:
         "now": seen.now.isoformat(),
         "zone": seen.zone.key,
         "store": {"place": status.store, "exists": status.exists},
-        "looked_at": status.looked_at.isoformat() if status.looked_at else None,
+        "looked_at": None,  # kept until 1.0: every run is among the runs now
         "alarms": [_values(each, "name", "text", "raised_at") for each in seen.alarms],
         "past_alarms": [
             _values(each, "name", "text", "raised_at", "ended_at", "end_text") for each in seen.past_alarms

@@ -89,25 +89,6 @@ def publish_feeds(
     return publisher.publish(ping)
 
 
-def looked_for(store: FeedStore, options: FeedOptions) -> tuple[str, ...]:
-    """Files outside of ``FOLDERS`` whose absence a pass notices."""
-    last = store.archives().last if options.archives else 0
-    return tuple(archive_files(last, options.formats))[:1] if last else ()
-
-
-def is_settled(store: FeedStore, output: Output, options: FeedOptions, language: Language) -> bool:
-    """After a pass: whether the next one would have nothing to do."""
-    catalogue = Catalogue(options, language)
-    present = _present(output)
-    rows = [row for row in store.feeds() if catalogue.is_wanted(row)]
-    return (
-        {pages.OPML, pages.INDEX} <= present
-        and all(not row.dirty and catalogue.files(row).within(present) for row in rows)
-        and not (options.archives and store.archives().dirty)
-        and all(output.exists(path) for path in looked_for(store, options))
-    )
-
-
 def _present(output: Output) -> set[str]:
     """Every file that lies where files of feeds may lie."""
     return {f"{folder}/{name}".lstrip("/") for folder in FOLDERS for name in output.listing(folder)}

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import fnmatch
-import hashlib
 import os
 import re
 import stat
@@ -29,7 +28,6 @@ _ENDINGS = (*_MARKDOWN, ".html", ".htm")
 _SKIPPED = frozenset({"node_modules", "vendor", "public", "resources", "themes", "__pycache__"})
 _HUGO_FILES = ("hugo.toml", "hugo.yaml", "hugo.yml", "hugo.json")
 _DEPTH = 64
-_HASHED_AT_ONCE = 10_000
 _DETECT_LIMIT = 20_000
 
 
@@ -69,15 +67,7 @@ class FolderSource:
         self._max_bytes = max_bytes
         self._drafts = drafts
         self._linked: set[str] = set()
-        self._listing: Listing | None = None
-        self.times: dict[str, int] = {}
-        """Folders that ``scan`` listed last, and their times in nanoseconds before it did: what comes, goes or is
-        renamed changes the time of its folder."""
         self._real_root = os.path.realpath(root)
-
-    def __getstate__(self) -> dict[str, object]:
-        """For a process that reads: without what ``scan`` saw, which is megabytes of names."""
-        return {**self.__dict__, "_listing": None, "times": {}}
 
     def scan(self) -> Listing:
         """Every post file below the folder, in the order of its path. Raises SourceError without the folder."""
@@ -86,15 +76,9 @@ class FolderSource:
         for start, wanted in self._starts():
             walk.folder(start, wanted=wanted, depth=0)
         walk.follow_links()
-        self._linked, self.times = walk.linked, walk.times
+        self._linked = walk.linked
         walk.files.sort()
-        self._listing = Listing(files=walk.files, blind=tuple(walk.blind), problems=tuple(walk.problems))
-        return self._listing
-
-    def seen(self) -> str:
-        """Fingerprint of what ``scan`` saw last: every file with its size, time and inode, and every problem. Empty if
-        it has none."""
-        return "" if self._listing is None else fingerprint(self._listing)
+        return Listing(files=walk.files, blind=tuple(walk.blind), problems=tuple(walk.problems))
 
     def folders(self) -> list[str]:
         """The real path of every folder that posts are looked for in, the root first. Raises SourceError without it."""
@@ -203,7 +187,6 @@ class _Walk:
         self.blind: list[str] = []
         self.problems: list[Problem] = []
         self.linked: set[str] = set()
-        self.times: dict[str, int] = {}
         self.entered: list[str] = []
         self._links: list[tuple[str, str, bool, int]] = []
         self._seen: set[tuple[int, int, bool]] = set()
@@ -225,7 +208,6 @@ class _Walk:
             if place in self._seen:
                 return
             self._seen.add(place)
-            self.times[full] = status.st_mtime_ns
             folders = self._entries(opened, path, wanted, depth)
         except OSError as error:
             self._blind(path, error)
@@ -323,18 +305,6 @@ class _Walk:
 
     def _skip(self, path: str, reason: str, remedy: str) -> None:
         self.problems.append(Problem(path=shown(path), reason=reason, remedy=remedy, severity=Severity.SKIPPED))
-
-
-def fingerprint(listing: Listing) -> str:
-    """Differs when anything in the listing does."""
-    digest = hashlib.sha256()
-    table = FileTable.of(listing.files)
-    for start in range(0, len(table), _HASHED_AT_ONCE):
-        names = "\0".join([*table.paths[start : start + _HASHED_AT_ONCE], ""])
-        digest.update(names.encode("utf-8", "surrogatepass"))
-    digest.update(repr((listing.blind, listing.problems)).encode("utf-8", "surrogatepass"))
-    digest.update(table.numbers())
-    return digest.hexdigest()
 
 
 def shown(path: str) -> str:

@@ -274,7 +274,6 @@ def _replace_file(
         finally:
             temporary.unlink(missing_ok=True)
         sync_path(path.parent)
-        path.with_name(f"{path.name}.quiet").unlink(missing_ok=True)
     return Taken(held=held, replaced=replaced)
 
 

@@ -134,14 +134,6 @@ class SqliteDatabase(Database):
         while self._idle:
             self._idle.pop().close()
 
-    def save_all(self) -> None:
-        """Bring what was committed from the log into the file, as far as nobody stands in the way."""
-        with self._connection() as connection:
-            (wait,) = connection.execute("PRAGMA busy_timeout").fetchone()
-            connection.execute("PRAGMA busy_timeout = 0")
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            connection.execute(f"PRAGMA busy_timeout = {wait}")
-
     @contextmanager
     def _plainly(self, *, writes: bool) -> Iterator[Plain]:
         with self._connection() as connection:

@@ -9,14 +9,13 @@ from digest.store.feeds import Feeds
 from digest.store.glances import Glances
 from digest.store.known import Known
 from digest.store.posts import Posts
-from digest.store.rest import Rest
 from digest.store.runs import Runs
 
 if TYPE_CHECKING:
     from typing import Self
 
 
-class Everyday(Known, Posts, Feeds, Glances, Runs, Rest):
+class Everyday(Known, Posts, Feeds, Glances, Runs):
     """What is asked in every run, on one database. Becomes a ``SqlStore`` when more is asked of it. May be used by
     several threads. Close it, or use it as a context manager."""
 

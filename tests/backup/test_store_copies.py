@@ -280,12 +280,10 @@ def test_the_file_that_was_there_is_kept(tmp_path: Path) -> None:
     copy_out(url, tmp_path / "copy.db")
     (tmp_path / "digest.db").write_bytes(b"no database at all " * 100)
     (tmp_path / "digest.db-wal").write_bytes(b"its log")
-    (tmp_path / "digest.db.quiet").write_text("{}")
     taken = take_in(url, tmp_path / "copy.db", made_at=NOW, sent_until=NOW, now=NOW)
     assert taken.replaced == tmp_path / "digest.db.replaced-20261124T080000Z"
     assert taken.replaced.read_bytes().startswith(b"no database")
     assert (tmp_path / "digest.db.replaced-20261124T080000Z-wal").read_bytes() == b"its log"
-    assert not (tmp_path / "digest.db.quiet").exists()
     assert len(rows(url)["delivery"]) == 3
 
 
