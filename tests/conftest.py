@@ -14,6 +14,16 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# -------------------------------------------------------------- properties
+
+# For the whole suite: how long an example takes says something about the machine, and the same tests meet the same
+# examples each time. What fails is printed so that it can be repeated.
+settings.register_profile(
+    "digest", deadline=None, derandomize=True, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("digest")
 
 # ---------------------------------------------------------------- skipping
 

@@ -162,7 +162,7 @@ def running(server: socketserver.BaseServer) -> Iterator[None]:
         yield
     finally:
         server.shutdown()
-        thread.join(10)
+        thread.join(60)
 
 
 def closed_port() -> int:

@@ -76,14 +76,14 @@ def test_what_hangs_is_left_behind() -> None:
     release = threading.Event()
 
     def hangs() -> Finding:
-        release.wait(60)
+        release.wait(600)
         return ok("x", "late")
 
     hanging = [Check(group="n", name=f"h{number}", ask=hangs, network=True) for number in range(20)]
     quick = Check(group="n", name="q", ask=lambda: ok("q", "here"), network=True)
     began = time.monotonic()
     report = run_checks([*hanging, quick], offline=False, clock=time.monotonic, patience=Patience(each=0.5, all=0.5))
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 300
     release.set()
     assert [each.verdict for each in report.findings] == [Verdict.PROBLEM] * 20 + [Verdict.OK]
     assert report.findings[0].says == "no answer within 0.5 seconds"

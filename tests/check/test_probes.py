@@ -126,7 +126,7 @@ def test_fetch_says_what_is_no_http() -> None:
         thread.start()
         with pytest.raises(ProbeError, match="it does not speak HTTP"):
             fetch(f"http://127.0.0.1:{listener.getsockname()[1]}/", seconds=5)
-        thread.join(10)
+        thread.join(60)
 
 
 @pytest.mark.parametrize("offset", [0.0, 3600.0, -90.0])

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from digest.config import Settings, load
@@ -79,35 +79,32 @@ def check_outcome(raw: bytes) -> None:
 
 
 @given(st.binary(max_size=300))
-@settings(deadline=None)
 def test_any_bytes(raw: bytes) -> None:
     """Bytes give settings or problems, each in one printable line; nothing else is ever raised."""
     check_outcome(raw)
 
 
 @given(st.text(alphabet="abs:-{}[]&*!|>'\"%@`#,?<~=0123456789. \n\t\\\u0085\u2028财", max_size=120))
-@settings(deadline=None)
 def test_any_text(text: str) -> None:
     """The same for text made of what YAML gives a meaning to."""
     check_outcome(text.encode())
 
 
 @given(anything)
-@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 def test_any_document(data: object) -> None:
     """The same for sound YAML that holds anything."""
     check_outcome(yaml.safe_dump(data, allow_unicode=True).encode("utf-8", "replace"))
 
 
 @given(sections)
-@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=200)
+@settings(max_examples=200)
 def test_any_values_of_known_keys(data: dict[str, Any]) -> None:
     """The same for known keys with wild values."""
     check_outcome(yaml.safe_dump(data, allow_unicode=True).encode("utf-8", "replace"))
 
 
 @given(sections)
-@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=200)
+@settings(max_examples=200)
 def test_quick_and_thorough_way_agree(data: dict[str, Any]) -> None:
     """The thorough check finds a fault exactly when decoding fails."""
     document = read_document(yaml.safe_dump(data).encode())

@@ -404,7 +404,7 @@ class Dialogue:
             if not received:
                 raise _Ended
             self._buffer += received
-        self.sock.settimeout(5)
+        self.sock.settimeout(60)
 
 
 def _unbase64(text: str) -> str:

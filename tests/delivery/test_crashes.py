@@ -143,7 +143,7 @@ def test_a_frozen_worker_that_wakes_sends_no_dot(step: str, sqlite_world: World)
 
     with serving(script) as server:
         worker.append(start(world.url, server))
-        assert frozen.wait(30)
+        assert frozen.wait(60)
         world.clock.sleep(121)
         assert world.deliver(world.smtp(server)).sent == 1
         worker[0].send_signal(signal.SIGCONT)

@@ -220,7 +220,7 @@ def relay(folder: Path, upstream: int) -> Iterator[int]:
 
 def answers(port: int) -> bool:
     try:
-        with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+        with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
             return connection.recv(4).startswith(b"220")
     except OSError:
         return False
@@ -325,7 +325,7 @@ def started(name: str, folder: Path, config: Path, store: str, web: int) -> Iter
 
 def shown(port: int) -> bool:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/feed.json", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/feed.json", timeout=60) as answer:
             return bool(json.load(answer)["items"])
     except (OSError, ValueError):
         return False

@@ -177,5 +177,5 @@ def test_dockerfiles_keep_good_habits(folder: str) -> None:
 def test_scripts_are_plain_shell(script: str) -> None:
     """They parse in the shell of the images, and stop at the first mistake."""
     path = DEPLOY / script
-    subprocess.run(["sh", "-n", str(path)], check=True, timeout=20)
+    subprocess.run(["sh", "-n", str(path)], check=True, timeout=60)
     assert "\nset -eu\n" in path.read_text(encoding="utf-8")

@@ -236,7 +236,7 @@ def free_port() -> int:
 def asked(port: int, path: str) -> str | None:
     """What a path answers with 200; None for anything else."""
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=60) as answer:
             text: str = answer.read().decode()
             return text
     except (OSError, urllib.error.HTTPError):

@@ -88,7 +88,7 @@ class Server:
     """It is digest serve, and passes nothing on."""
 
     def ask(self, path: str, method: str = "GET", **headers: str) -> Answer:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
             connection.request(
                 method, "/" + quote(path), headers={name.replace("_", "-"): value for name, value in headers.items()}
@@ -214,7 +214,7 @@ def running(command: list[str], port: int, folder: Path) -> Iterator[None]:
         yield
     finally:
         process.terminate()
-        process.wait(timeout=20)
+        process.wait(timeout=60)
 
 
 # ------------------------------------------------------------------- types

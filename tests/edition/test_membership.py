@@ -170,8 +170,7 @@ _numbers = count()
 
 
 @settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
-    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.data_too_large],
     max_examples=25,
 )
 @given(history=st.lists(steps, min_size=3, max_size=25), plan=plans)
@@ -199,9 +198,7 @@ def test_every_eligible_post_is_in_exactly_one_edition(
         assert not made.eligible()
 
 
-@settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None, max_examples=12
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=12)
 @given(
     days=st.lists(
         st.lists(st.tuples(st.integers(-20, 20), labels, st.just(False)), max_size=3), min_size=1, max_size=7

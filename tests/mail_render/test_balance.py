@@ -54,9 +54,7 @@ def line_of(root: lxml.html.HtmlElement) -> str:
     return " ".join(" ".join(part.text_content() for part in root.xpath("//p[@class='balance']")).split())
 
 
-@settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None, max_examples=40
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
 @given(made=posts_of, limits=limits_of)
 def test_every_post_is_counted_once_everywhere(
     make_edition: Callable[..., Edition],

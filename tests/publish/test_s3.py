@@ -433,7 +433,7 @@ ACTS = st.one_of(
 )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(acts=st.lists(ACTS, min_size=1, max_size=12), batch=st.booleans(), compress=st.booleans())
 def test_a_bucket_and_a_folder_say_the_same(
     service: tuple[str, Requests], acts: list[tuple[Any, ...]], batch: bool, compress: bool

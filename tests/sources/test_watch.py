@@ -58,7 +58,7 @@ def watching(root: Path, *, poll: bool = False, **options: Any) -> Iterator[Eye]
         yield eye
     finally:
         stop.set()
-        thread.join(30)
+        thread.join(60)
         assert not thread.is_alive()
 
 

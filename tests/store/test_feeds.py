@@ -168,7 +168,7 @@ STEP = st.tuples(
 
 
 @given(history=st.lists(STEP, max_size=25))
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_counts_hold_over_any_history(history, make, empty_sqlite) -> None:
     """After any arrivals, edits, withdrawals and returns, a feed counts the posts it lists that are not gone, and
     what changed is dirty."""

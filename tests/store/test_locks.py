@@ -40,7 +40,7 @@ def hold(url: str, *more: str) -> subprocess.Popen[bytes]:
 def take(url: str) -> None:
     """Take the right to run and give it back. A server needs a moment to see that a process died."""
     with open_store(url) as store:
-        for _ in range(50):
+        for _ in range(600):
             try:
                 with store.exclusive("digest run"):
                     return

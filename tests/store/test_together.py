@@ -25,7 +25,7 @@ class Disk:
     def transaction(self, orders: Sequence[Any]) -> list[Any]:
         number = self.commits
         self.begun.release()
-        assert self.gate.acquire(timeout=10)
+        assert self.gate.acquire(timeout=60)
         if self.error is not None:
             raise self.error
         self.commits += 1
@@ -52,7 +52,7 @@ class Writers:
 
     def join(self) -> None:
         for thread in self.threads:
-            thread.join(10)
+            thread.join(60)
 
 
 def gathered(together: Together, count: int) -> None:
@@ -72,7 +72,7 @@ def disk() -> Disk:
 def test_what_gathers_during_a_commit_shares_the_next(disk: Disk) -> None:
     writers = Writers(Together(disk.transaction))
     writers.start(0)
-    assert disk.begun.acquire(timeout=10)
+    assert disk.begun.acquire(timeout=60)
     for number in range(1, 6):
         writers.start(number)
     gathered(writers.together, 5)
@@ -88,7 +88,7 @@ def test_a_transaction_that_fails_is_told_to_all_in_it_and_to_no_other(disk: Dis
     disk.error = StoreError("digest.db", "the disk is full", "make room")
     for number in range(2):
         writers.start(number)
-    assert disk.begun.acquire(timeout=10)
+    assert disk.begun.acquire(timeout=60)
     gathered(writers.together, 1)
     disk.gate.release(2)
     writers.join()

@@ -265,7 +265,7 @@ def test_two_processes_and_two_sign_ups_make_one_reader(world: World) -> None:
     for turn in range(2):
         world.ask(digest=("daily", "evening")[turn])
     first, second = world.store.unhandled()
-    ready, ended = threading.Barrier(2, timeout=20), []
+    ready, ended = threading.Barrier(2, timeout=60), []
 
     def enrol(asked: Consent) -> None:
         ready.wait()
@@ -275,7 +275,7 @@ def test_two_processes_and_two_sign_ups_make_one_reader(world: World) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(60)
     assert ended == [True, True]
     assert [each.digest for each in world.people.find("ann@example.org").subscriptions] == ["daily", "evening"]
 

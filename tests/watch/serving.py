@@ -84,6 +84,6 @@ def serving(folder: Path, *words: str, env: Mapping[str, str] | None = None) -> 
         finally:
             process.send_signal(signal.SIGTERM)
             try:
-                process.wait(20)
+                process.wait(60)
             finally:
                 process.kill()

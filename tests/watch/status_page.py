@@ -79,7 +79,7 @@ def served(world: World, token: str | None = TOKEN) -> Iterator[Served]:
         yield page
     finally:
         server.should_exit = True
-        thread.join(10)
+        thread.join(60)
         listener.close()
 
 

@@ -190,7 +190,7 @@ def test_a_real_silence_is_found(per_day: int, hours: int) -> None:
         assert found <= hours
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 10**6), per_day=st.sampled_from([2, 20, 200]), gap=st.integers(0, 5))
 def test_a_post_just_now_ends_every_alarm(seed: int, per_day: int, gap: int) -> None:
     """Whatever the habits: with a post within the last hour there is no silence."""

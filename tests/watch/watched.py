@@ -64,7 +64,7 @@ def pinged() -> Iterator[Pinged]:
         def do_GET(self) -> None:
             service.asked.append(self.path)
             if service.silent.is_set():
-                service.over.wait(30)
+                service.over.wait(60)
             self.send_response(service.status)
             self.send_header("Content-Length", "2")
             self.end_headers()

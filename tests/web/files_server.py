@@ -38,7 +38,7 @@ class FileServer:
 
     def ask(self, target: str, method: str = "GET", **headers: str) -> Answer:
         """One request; ``target`` as it goes over the wire."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
             sent = {name.replace("_", "-"): value for name, value in headers.items()}
             connection.request(method, target, headers=sent)
@@ -48,7 +48,7 @@ class FileServer:
             connection.close()
 
     def connect(self, sent: bytes = b"") -> socket.socket:
-        connection = socket.create_connection(("127.0.0.1", self.port), timeout=20)
+        connection = socket.create_connection(("127.0.0.1", self.port), timeout=60)
         connection.sendall(sent)
         return connection
 
@@ -81,5 +81,5 @@ def serving_files(
         yield FileServer(port=port, files=files, server=server)
     finally:
         server.should_exit = True
-        thread.join(10)
+        thread.join(60)
         listener.close()

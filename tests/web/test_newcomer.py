@@ -106,7 +106,7 @@ def newcomer(tmp_path: Path) -> Iterator[Newcomer]:
     yield made
     if made.server is not None:
         made.server.send_signal(signal.SIGTERM)
-        _, err = made.server.communicate(timeout=20)
+        _, err = made.server.communicate(timeout=60)
         assert "Traceback" not in err, err
 
 
@@ -152,7 +152,7 @@ def test_two_join_one_leaves(newcomer: Newcomer, page: Any, way: str) -> None:
 def one_click(address: str) -> int:
     """What a mail program does (RFC 8058)."""
     parts = urlsplit(address)
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=10)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=60)
     kind = {"Content-Type": "application/x-www-form-urlencoded"}
     connection.request("POST", parts.path, body="List-Unsubscribe=One-Click", headers=kind)
     try:

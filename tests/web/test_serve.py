@@ -25,7 +25,7 @@ def test_it_serves_until_it_is_told_to_stop(tmp_path: Path) -> None:
         assert status(port, "/mail/") == 200
         assert status(port, "/nothing") == 404
         server.send_signal(signal.SIGTERM)
-        out, err = server.communicate(timeout=10)
+        out, err = server.communicate(timeout=60)
     finally:
         server.kill()
     assert f"http://127.0.0.1:{port}/mail/" in out
@@ -34,10 +34,10 @@ def test_it_serves_until_it_is_told_to_stop(tmp_path: Path) -> None:
 
 def status(port: int, path: str) -> int:
     """Of a GET; waits for the server to start."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while True:
         try:
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
             connection.request("GET", path)
             return connection.getresponse().status
         except ConnectionRefusedError:

@@ -109,7 +109,7 @@ class Served:
 
     # ------------------------------------------------------------ the inside
 
-    def mails(self, number: int, seconds: float = 10.0) -> list[EmailMessage]:
+    def mails(self, number: int, seconds: float = 60.0) -> list[EmailMessage]:
         """Wait until so many mails are in the outbox: all of them, by recipient."""
         deadline = time.monotonic() + seconds
         while True:
@@ -236,5 +236,5 @@ def serving(folder: Path, *, proxies: str = "[]", own_config: str | None = None)
             yield Served(folder, port, running)
         finally:
             server.should_exit = True
-            thread.join(10)
+            thread.join(60)
             listener.close()
