@@ -57,9 +57,9 @@ lock:
 	rm -rf build/lock && $(PYTHON) -m venv build/lock/all && $(PYTHON) -m venv build/lock/run
 	build/lock/all/bin/pip --quiet install --upgrade pip
 	build/lock/all/bin/pip --quiet install hatchling editables ".[dkim,postgres,s3]" --group dev
-	build/lock/all/bin/pip freeze --exclude digest > requirements-dev.lock
+	build/lock/all/bin/pip freeze --exclude digest-publisher > requirements-dev.lock
 	build/lock/run/bin/pip --quiet install --constraint requirements-dev.lock hatchling editables ".[dkim,postgres]"
-	build/lock/run/bin/pip freeze --exclude digest > requirements.lock
+	build/lock/run/bin/pip freeze --exclude digest-publisher > requirements.lock
 	rm -rf build/lock
 
 clean:

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The built wheel, installed into an empty environment away from the checkout, does the main job.
-# Usage: tests/wheel.sh digest-X.Y.Z-py3-none-any.whl
+# Usage: tests/wheel.sh digest_publisher-X.Y.Z-py3-none-any.whl
 set -euo pipefail
 here=$(cd "$(dirname "$0")/.." && pwd)
 wheel=$(realpath "$1")

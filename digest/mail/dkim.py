@@ -158,7 +158,9 @@ def _open(selector: str, path: Path) -> _Key:
     try:
         from cryptography.hazmat.primitives.serialization import load_pem_private_key
     except ImportError as error:
-        raise ConfigError("mail.dkim", "the package that signs is missing", "pip install 'digest[dkim]'") from error
+        raise ConfigError(
+            "mail.dkim", "the package that signs is missing", "pip install 'digest-publisher[dkim]'"
+        ) from error
     try:
         key = load_pem_private_key(data, None)
     except TypeError as error:

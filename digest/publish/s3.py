@@ -428,7 +428,9 @@ def _client(endpoint: str | None, region: str | None, addressing: Addressing) ->
         from botocore.exceptions import BotoCoreError
     except ImportError as error:
         raise ConfigError(
-            "output", "publishing to a bucket needs boto3", 'install it, for example: pip install "digest[s3]"'
+            "output",
+            "publishing to a bucket needs boto3",
+            'install it, for example: pip install "digest-publisher[s3]"',
         ) from error
     config = Config(
         retries={"mode": "standard", "total_max_attempts": TRIES},

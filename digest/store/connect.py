@@ -234,7 +234,9 @@ def open_postgres(url: URL) -> Database:
     try:
         engine = create_engine(url, pool_pre_ping=True, connect_args=arguments, hide_parameters=True)
     except ImportError as error:
-        raise StoreError(name, "the PostgreSQL driver is missing", "pip install 'digest[postgres]'") from error
+        raise StoreError(
+            name, "the PostgreSQL driver is missing", "pip install 'digest-publisher[postgres]'"
+        ) from error
     return Database(lambda: engine, name, is_postgres=True)
 
 

@@ -83,7 +83,7 @@ def test_what_is_copied_exists_and_is_not_ignored() -> None:
 def test_what_the_build_needs_is_copied() -> None:
     """The readme and the folders that pyproject.toml names for the wheel."""
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    for name in ("README.md", "digest", "templates"):
+    for name in ("README.md", "LICENSE", "digest", "templates"):
         assert f'"{name}"' in project or f"\n{name} = " in project
         assert name in copied_from_checkout()
 

@@ -650,7 +650,7 @@ def test_no_boto3(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigError) as caught:
         output_at("http://127.0.0.1:9")
     assert str(caught.value) == (
-        'output: publishing to a bucket needs boto3; install it, for example: pip install "digest[s3]"'
+        'output: publishing to a bucket needs boto3; install it, for example: pip install "digest-publisher[s3]"'
     )
 
 
@@ -813,7 +813,8 @@ def test_without_boto3_nothing_is_touched(bucket: Bucket, remote: Site, monkeypa
     result = remote.run()
     assert result.code == 2
     assert result.err.strip() == (
-        'digest: output: publishing to a bucket needs boto3; install it, for example: pip install "digest[s3]"'
+        "digest: output: publishing to a bucket needs boto3; "
+        'install it, for example: pip install "digest-publisher[s3]"'
     )
     monkeypatch.delenv("PYTHONPATH")
     assert remote.run_json().report["collected"]["arrived"] == 3
