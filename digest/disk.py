@@ -5,6 +5,7 @@ A file that is being written has a temporary name and a lock; whoever finds one 
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from contextlib import suppress
@@ -12,6 +13,28 @@ from pathlib import Path
 
 PREFIX, SUFFIX = ".digest-", ".tmp"
 """Of temporary files."""
+
+
+REMEDIES = {
+    errno.ENOSPC: "make room",
+    errno.EDQUOT: "make room: this user's share of the disk is used up",
+    errno.EROFS: "the file system is read-only: name another place, or mount it for writing",
+    errno.EACCES: "give this user the right to write there, or name another place",
+    errno.EPERM: "give this user the right to write there, or name another place",
+    errno.ENOENT: "check that the place is still there",
+    errno.EISDIR: "a folder is in the way: move it away, or name another place",
+    errno.ENOTDIR: "a file is in the way of a folder: move it away, or name another place",
+    errno.ENAMETOOLONG: "use a shorter name",
+    errno.EMFILE: "raise the limit of open files (ulimit -n)",
+    errno.ENFILE: "the machine has too many files open: close some programs",
+    errno.EIO: "the disk fails: look at the system's log",
+}
+"""What to do about an error of the system while something is written, by its number."""
+
+
+def remedy(error: OSError, otherwise: str = "") -> str:
+    """What to do about it; ``otherwise`` if its number says nothing that anybody could do."""
+    return REMEDIES.get(error.errno or 0, otherwise)
 
 
 def sync_path(path: Path) -> None:

@@ -22,6 +22,8 @@ sees ``sqlite3`` or ``smtplib``. Secrets never enter a message.
 
 from __future__ import annotations
 
+from digest.text import printable
+
 
 class DigestError(Exception):
     """Base of all errors that are shown to the user as one line and never as a traceback.
@@ -33,7 +35,7 @@ class DigestError(Exception):
         self.subject = subject
         self.cause = cause
         self.remedy = remedy
-        super().__init__(f"{subject}: {cause}" + (f"; {remedy}" if remedy else ""))
+        super().__init__(printable(f"{subject}: {cause}" + (f"; {remedy}" if remedy else "")))
 
     def __reduce__(self) -> tuple[object, ...]:
         """Errors travel between processes as they are; Python would call the constructor with the whole line."""

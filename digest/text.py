@@ -9,6 +9,9 @@ import re
 
 # What XML 1.0 forbids, and the C1 controls, which are legal there and garbage everywhere. NEL (U+0085) is a line end.
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
+# Embeddings, overrides and isolates: what one title opens turns round what stands after it, and hides what it says.
+_DIRECTION = re.compile("[\u202a-\u202e\u2066-\u2069]")
+_ACTS = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 _LINE_END = re.compile("\r\n?|[\x85\u2028\u2029]")
 _SPACES = re.compile(r"\s+")
 _SENTENCE_END = re.compile(r"[。！？…!?；;]+[”’」』）)\"']*|\.(?=\s|$)[”’\"')]*")
@@ -22,10 +25,17 @@ def clean(text: str) -> str:
 
 
 def clean_line(text: str) -> str:
-    """As ``clean``, in one line: every run of white space is one space, none at the ends."""
+    """As ``clean``, in one line: every run of white space is one space, none at the ends, and nothing in it turns the
+    direction of what follows."""
     if text.isprintable() and "  " not in text:  # then its only white space is single blanks
         return text.strip(" ")
-    return _SPACES.sub(" ", clean(text)).strip()
+    return _SPACES.sub(" ", _DIRECTION.sub("", clean(text))).strip()
+
+
+def printable(text: str) -> str:
+    """A text of several lines as a terminal may get it: what would move its cursor, colour it or turn directions is
+    shown as an escape."""
+    return text if text.isprintable() else _ACTS.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
 def cut(text: str, limit: int, *, ellipsis: str = "…") -> str:

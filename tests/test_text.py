@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import regex
 from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
 
-from digest.text import clean, clean_line, cut
+from digest.text import clean, clean_line, cut, printable
 
 
 @pytest.mark.parametrize(
@@ -69,3 +71,18 @@ def test_cut_is_a_prefix_within_the_limit(text: str, limit: int) -> None:
     shorter = cut(text, limit)
     assert text.startswith(shorter.removesuffix("…").rstrip())
     assert len(regex.findall(r"\X", shorter)) <= limit
+
+
+@pytest.mark.parametrize("sign", "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+def test_a_line_turns_no_directions(sign: str) -> None:
+    """An override of one title would turn round those after it; marks of single characters stay."""
+    assert clean_line(f"甲{sign}乙") == "甲乙"
+    assert printable(f"a{sign}b") == f"a{ascii(sign)[1:-1]}b"
+    assert clean_line("א\u200fb") == "א\u200fb"
+
+
+@given(st.text())
+def test_what_is_printed_acts_on_no_terminal(text: str) -> None:
+    """Only line ends do; a text without anything odd is as it was."""
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", printable(text))
+    assert printable(printable(text)) == printable(text)

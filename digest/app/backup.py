@@ -28,7 +28,7 @@ import digest
 from digest.app.moment import moment, time_option
 from digest.app.secret import VARIABLE
 from digest.config import Settings, load
-from digest.disk import sync_path
+from digest.disk import remedy, sync_path
 from digest.errors import ConfigError, OutputError, StoreError
 from digest.store.backup import Inventory, copy_out, look_into, refuse_newer_copy, take_in
 
@@ -160,7 +160,7 @@ def _told(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise OutputError(
-            str(path), f"cannot be written: {_words(error)}", "make room, or name another place"
+            str(path), f"cannot be written: {_words(error)}", remedy(error, "name another place")
         ) from error
 
 

@@ -1,6 +1,7 @@
 """The command line: one file a command. A command parses its words, calls ``app``, prints the report.
 
-Exit codes: 0 fine, 1 ran with failures (they are listed), 2 misuse or a bad configuration (nothing was touched).
+Exit codes: 0 fine, 1 ran with failures (they are listed), 2 misuse or a bad configuration (nothing was touched), 130
+and 143 cut short by SIGINT and SIGTERM. All of them, by command: docs/commands.md.
 """
 
 from __future__ import annotations
@@ -9,16 +10,20 @@ import atexit
 import gc
 import importlib
 import io
+import os
 import signal
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import click
 
 import digest
 from digest.errors import AlreadyRunning, ConfigError, DigestError
+from digest.text import printable
 
 COMMANDS = {
     "init": "Write a configuration for an existing Jekyll, Hugo or Hexo site.",
@@ -57,7 +62,23 @@ _COLLECTOR = (100_000, 20, 20)
 nearly all that it makes (modules, one entry a file) stays."""
 
 
-class LazyGroup(click.Group):
+class CommandGroup(click.Group):
+    """A group that says which command may be meant."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name, known = args[0], self.list_commands(ctx)
+        if name not in known and not name.startswith("-"):
+            from difflib import get_close_matches  # late: only a mistake needs it
+
+            close = get_close_matches(name.lower(), known, 1)
+            hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}"
+            raise click.UsageError(f"'{printable(name)}' is no command; {hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+class LazyGroup(CommandGroup):
     """A group whose commands are modules of this package."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -69,6 +90,14 @@ class LazyGroup(click.Group):
         command = importlib.import_module(f"digest.cli.{cmd_name.replace('-', '_')}").command
         assert isinstance(command, click.Command)
         return command
+
+    def make_context(self, *words: Any, **more: Any) -> click.Context:
+        with _broken_pipe_ends_it():
+            return super().make_context(*words, **more)
+
+    def invoke(self, ctx: click.Context) -> object:
+        with _broken_pipe_ends_it():
+            return super().invoke(ctx)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -101,18 +130,14 @@ def main(arguments: list[str] | None = None) -> None:
     except DigestError as error:
         _say(str(error))
         sys.exit(1)
-    except click.exceptions.Abort:
+    except click.exceptions.Abort as error:
         _say("stopped")
-        sys.exit(130)
+        sys.exit(143 if isinstance(error.__cause__, _Terminated) else 130)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except BrokenPipeError:
-        _close_streams()
-        sys.exit(1)
     except OSError as error:
-        what = (error.strerror or str(error)).lower()
-        _say(f"{error.filename or 'standard output'}: {what}; make room and run again")
+        _say_system(error)
         _close_streams()
         sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)
@@ -121,7 +146,22 @@ def main(arguments: list[str] | None = None) -> None:
 def _interrupt(number: int, frame: FrameType | None) -> None:
     """A service that is stopped ends as if somebody had pressed Ctrl-C: the message in hand is finished, files are
     whole, the store holds its last transaction."""
-    raise KeyboardInterrupt
+    raise _Terminated
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM came."""
+
+
+@contextmanager
+def _broken_pipe_ends_it() -> Iterator[None]:
+    """A reader that has seen enough (``digest run | head``) ends this program as it ends others."""
+    try:
+        yield
+    except BrokenPipeError:
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGPIPE)
+        raise
 
 
 def _speak_any_script() -> None:
@@ -139,7 +179,15 @@ def _close_streams() -> None:
 
 
 def _say(line: str) -> None:
-    click.echo(f"digest: {line}", err=True)
+    click.echo(f"digest: {printable(line)}", err=True)
+
+
+def _say_system(error: OSError) -> None:
+    """What nobody below put into better words."""
+    from digest.disk import remedy
+
+    what, todo = (error.strerror or str(error)).lower(), remedy(error)
+    _say(f"{error.filename or 'standard output'}: {what}" + (f"; {todo}" if todo else ""))
 
 
 def _say_config(error: ConfigError) -> None:

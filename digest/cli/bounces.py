@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
-from digest.cli import config_option
+from digest.cli import CommandGroup, config_option
 
 
-@click.group("bounces")
+@click.group("bounces", cls=CommandGroup)
 def command() -> None:
     """Read mail that came back: dead addresses and complaints are never written to again.
 

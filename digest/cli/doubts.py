@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from digest.cli import config_option
+from digest.cli import CommandGroup, config_option
 
 if TYPE_CHECKING:
     from digest.jobs.doubts import Settled
 
 
-@click.group("doubts")
+@click.group("doubts", cls=CommandGroup)
 def command() -> None:
     """See and settle deliveries that may or may not have arrived; the mail server's log knows their Message-ID.
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from digest.cli import config_option
+from digest.cli import CommandGroup, config_option
 from digest.cli.files import write_file
 from digest.cli.report import told_balance
 
@@ -24,7 +24,7 @@ _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for
 _day = click.DateTime(formats=["%Y-%m-%d"])
 
 
-@click.group("editions")
+@click.group("editions", cls=CommandGroup)
 @config_option
 @click.pass_context
 def command(context: click.Context, config: Path) -> None:

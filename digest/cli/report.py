@@ -14,6 +14,7 @@ import click
 import msgspec
 
 from digest.models import Problem, Severity
+from digest.text import printable
 
 if TYPE_CHECKING:
     from digest.edition.contents import Balance
@@ -56,9 +57,9 @@ def print_report(report: RunReport, zone: ZoneInfo, *, verbose: bool) -> None:
     for line in _lines(report, zone, verbose=verbose):
         click.echo(line)
     for line in report.warnings:
-        click.echo(click.style("warning: ", fg="yellow") + line, err=True)
+        click.echo(click.style("warning: ", fg="yellow") + printable(line), err=True)
     for line in report.failures:
-        click.echo(click.style("failed: ", fg="red", bold=True) + line, err=True)
+        click.echo(click.style("failed: ", fg="red", bold=True) + printable(line), err=True)
 
 
 def _lines(report: RunReport, zone: ZoneInfo, *, verbose: bool) -> Iterator[str]:
@@ -81,7 +82,7 @@ def report_lines(report: RunReport, *, verbose: bool = False) -> Iterator[str]:
 
 
 def _row(name: str, text: str) -> str:
-    return click.style(f"  {name:<10}", bold=True) + text
+    return click.style(f"  {name:<10}", bold=True) + printable(text)
 
 
 def _collected(report: CollectReport, *, verbose: bool) -> Iterator[str]:
@@ -100,7 +101,7 @@ def _collected(report: CollectReport, *, verbose: bool) -> Iterator[str]:
     shown = [problem for problem in report.problems if verbose or problem.severity is not Severity.NOTE]
     shown.sort(key=lambda problem: (problem.severity is not Severity.SKIPPED, problem.path, problem.line or 0))
     for problem in shown if verbose else shown[:SHOWN]:
-        yield f"    {_mark(problem)} {problem}"
+        yield f"    {_mark(problem)} {printable(str(problem))}"
     if not verbose and len(shown) > SHOWN:
         yield f"    … {len(shown) - SHOWN} more (--verbose lists all)"
 
@@ -121,7 +122,7 @@ def _published(report: RunReport, *, verbose: bool) -> Iterator[str]:
     yield _row("files", f"{len(written)} {verb}, {unchanged} unchanged")
     if verbose:
         for path in written:
-            yield f"    {path}"
+            yield f"    {printable(path)}"
 
 
 def _digests(report: RunReport) -> Iterator[str]:

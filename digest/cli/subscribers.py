@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
-from digest.cli import config_option
+from digest.cli import CommandGroup, config_option
 
 if TYPE_CHECKING:
     from digest.app.readership import Readership
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from digest.subscribers.subscription import Choice, Subscriber
 
 
-@click.group("subscribers")
+@click.group("subscribers", cls=CommandGroup)
 def command() -> None:
     """See and change who gets mail.
 

@@ -646,8 +646,8 @@ _DECIDE = "mail: nothing in doubt is sent again without your word; see: digest d
 
 def _some(addresses: list[str]) -> str:
     named = list(dict.fromkeys(addresses))
-    more = len(named) - _NAMED
-    return ", ".join(named[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+    shown = ", ".join(named[:_NAMED])
+    return shown if len(named) <= _NAMED else f"{len(named)} addresses, for example {shown}"
 
 
 def _name(edition: SavedEdition) -> str:

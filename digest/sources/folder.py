@@ -28,6 +28,7 @@ _ENDINGS = (*_MARKDOWN, ".html", ".htm")
 _SKIPPED = frozenset({"node_modules", "vendor", "public", "resources", "themes", "__pycache__"})
 _HUGO_FILES = ("hugo.toml", "hugo.yaml", "hugo.yml", "hugo.json")
 _DEPTH = 64
+_DIRECTIONS = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
 _DETECT_LIMIT = 20_000
 
 
@@ -312,7 +313,12 @@ def shown(path: str) -> str:
     if path.isprintable():
         return path
     text = path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return "".join(ascii(char)[1:-1] if unicodedata.category(char) in ("Cc", "Zl", "Zp") else char for char in text)
+    return "".join(ascii(char)[1:-1] if _is_control(char) else char for char in text)
+
+
+def _is_control(char: str) -> bool:
+    """Or a sign that turns the direction of writing."""
+    return unicodedata.category(char) in ("Cc", "Zl", "Zp") or unicodedata.bidirectional(char) in _DIRECTIONS
 
 
 def _unreadable(path: str, error: OSError) -> SourceError:

@@ -11,6 +11,7 @@ turns into a writer fails at once, whatever the time-out
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 import time
@@ -32,8 +33,12 @@ if TYPE_CHECKING:
     from digest.store.direct import Direct, Order, Result
     from digest.store.sql import Swift
 
+log = logging.getLogger("digest.store")
+
 OLDEST_SQLITE = (3, 35, 0)
 """The first with UPDATE ... RETURNING."""
+_SILENT = 3
+"""Seconds that a program waits for another one without a word."""
 _PAUSE = 0.005
 """Seconds between two tries to switch a file to a log."""
 
@@ -137,7 +142,7 @@ class SqliteDatabase(Database):
     @contextmanager
     def _plainly(self, *, writes: bool) -> Iterator[Plain]:
         with self._connection() as connection:
-            connection.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
+            begin(connection, writes=writes)
             yield Plain(connection, is_postgres=False)
             connection.execute("COMMIT")
 
@@ -266,4 +271,30 @@ def _use_log(cursor: sqlite3.Cursor) -> None:
 
 def _begin_sqlite(connection: Connection) -> None:
     writes = connection.get_execution_options().get("digest_writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    driver: Any = connection.connection.driver_connection
+    begin(driver, writes=writes)
+
+
+def begin(connection: sqlite3.Connection, *, writes: bool) -> None:
+    """Begin a transaction. Whoever has to wait for another program's says so after a while, and waits on."""
+    if not writes:
+        connection.execute("BEGIN")
+        return
+    (wait,) = connection.execute("PRAGMA busy_timeout").fetchone()
+    if wait <= _SILENT * 1000:
+        connection.execute("BEGIN IMMEDIATE")
+        return
+    try:
+        _begin_within(connection, _SILENT * 1000)
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+            raise
+        log.warning("the database is in use by another program; waiting up to %d s for it", wait // 1000)
+        _begin_within(connection, wait - _SILENT * 1000)
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {wait}")
+
+
+def _begin_within(connection: sqlite3.Connection, milliseconds: int) -> None:
+    connection.execute(f"PRAGMA busy_timeout = {milliseconds}")
+    connection.execute("BEGIN IMMEDIATE")

@@ -13,7 +13,7 @@ IDENTITY = ""
 ENCODINGS = ("br", "gzip")
 """Compressed forms, the smaller first."""
 
-_TAG = re.compile(r'\s*((?:W/)?"[\x21\x23-\x7e\x80-\xff]*")\s*(?:,|\Z)')
+_TAG = re.compile(r'[\s,]*((?:W/)?"[\x21\x23-\x7e\x80-\xff]*")\s*(?:,|\Z)')
 _QVALUE = re.compile(r"(?:0(?:\.\d{0,3})?|1(?:\.0{0,3})?)\Z", re.ASCII)
 
 
@@ -46,8 +46,8 @@ def _weights(accepted: str) -> dict[str, float]:
 
 @lru_cache(4096)
 def tags(listed: bytes) -> frozenset[str] | None:
-    """The entity tags of an If-None-Match or If-Match header, ``W/`` included. None for ``*``, which is any. What is
-    no list of tags is read as far as it is one."""
+    """The entity tags of an If-None-Match or If-Match header, ``W/`` included. None for ``*``, which is any. Empty
+    members count for nothing (RFC 9110, 5.6.1.2); what is no list of tags is read as far as it is one."""
     text = listed.decode("latin-1")
     if text.strip() == "*":
         return None
@@ -78,7 +78,11 @@ def has_it(etag: str, modified: int, none_match: bytes | None, modified_since: b
     return since is not None and modified <= since
 
 
-def wants_another(etags: Collection[str], match: bytes | None) -> bool:
-    """Whether If-Match asks for something that is not there any more; ``etags`` are those of all encodings."""
-    wanted = tags(match) if match is not None else None
-    return wanted is not None and wanted.isdisjoint(etags)
+def wants_another(etags: Collection[str], modified: int, match: bytes | None, unmodified_since: bytes | None) -> bool:
+    """Whether something is asked for that is not there any more: by If-Match, ``etags`` being those of all encodings;
+    by If-Unmodified-Since only without it."""
+    if match is not None:
+        wanted = tags(match)
+        return wanted is not None and wanted.isdisjoint(etags)
+    since = moment(unmodified_since) if unmodified_since is not None else None
+    return since is not None and modified > since

@@ -122,6 +122,7 @@ class _Asked(Struct, frozen=True, kw_only=True):
     none_match: bytes | None = None
     modified_since: bytes | None = None
     match: bytes | None = None
+    unmodified_since: bytes | None = None
 
 
 class _Bodies:
@@ -183,7 +184,7 @@ class Files:
         if file is None or _stamp_of(file.name) != file.stamp:
             return None
         asked = _asked(headers)
-        if asked.match is not None:
+        if asked.match is not None or asked.unmodified_since is not None:
             return None
         variant = file.variant(asked.accepted)
         if has_it(variant.etag, file.modified, asked.none_match, asked.modified_since):
@@ -238,7 +239,8 @@ class Files:
         if found.body is not None:
             self._bodies.put(variant.name, file.stamp, found.body)
         try:
-            if wants_another([one.etag for one in file.variants.values()], asked.match):
+            etags = [one.etag for one in file.variants.values()]
+            if wants_another(etags, file.modified, asked.match, asked.unmodified_since):
                 await _send(send, 412, ((b"content-length", b"0"), _ANYBODY))
             elif has_it(variant.etag, file.modified, asked.none_match, asked.modified_since):
                 await _send(send, 304, variant.unchanged)
@@ -421,6 +423,7 @@ _ASKED = {
     b"if-none-match": "none_match",
     b"if-modified-since": "modified_since",
     b"if-match": "match",
+    b"if-unmodified-since": "unmodified_since",
 }
 
 

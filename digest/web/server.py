@@ -10,12 +10,15 @@ What a cache in memory can answer at once is written without a task of its own (
 from __future__ import annotations
 
 import asyncio
+import re
 import resource
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, ClassVar, Protocol
 
 import uvicorn
+from httptools import HttpParserInvalidMethodError
 from msgspec import Struct
 from msgspec.structs import replace
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -162,6 +165,8 @@ class _Answered:
 
 
 _ANSWERED: Any = _Answered()
+_REQUEST_LINE = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+ \S+ HTTP/1\.[01]\r?\n")
+_NOT_ALLOWED = b"allow: GET, HEAD, OPTIONS\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
 
 class _Connection(HttpToolsProtocol):
@@ -177,6 +182,7 @@ class _Connection(HttpToolsProtocol):
     _in_body = False
     _head_bytes = 0
     _body_bytes = 0
+    _received = b""
 
     # ------------------------------------------------------------ connection
 
@@ -203,11 +209,21 @@ class _Connection(HttpToolsProtocol):
     # --------------------------------------------------------------- reading
 
     def data_received(self, data: bytes) -> None:
+        self._received = data
         super().data_received(data)
         if self._in_head and not self.transport.is_closing():
             self._head_bytes += len(data)
             if self._head_bytes > self.limits.head_bytes * 2:  # it never ends
                 self.let_go()
+
+    def send_400_response(self, msg: str) -> None:
+        """What cannot be parsed ends the connection. A method that the parser has never heard of is not allowed, as is
+        every other that we do not answer (RFC 9110, 15.5.6)."""
+        if isinstance(sys.exception(), HttpParserInvalidMethodError) and _REQUEST_LINE.match(self._received):
+            self.transport.write(STATUS_LINE[405] + _NOT_ALLOWED)
+            self.transport.close()
+        else:
+            super().send_400_response(msg)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -258,8 +274,10 @@ class _Connection(HttpToolsProtocol):
     def _refusal(self) -> ASGIApp | None:
         if sum(len(name) + len(value) for name, value in self.headers) + len(self.url) > self.limits.head_bytes:
             return _refuse(431)
-        version = self.parser.get_http_version()
-        if version == "1.1" and sum(name == b"host" for name, _ in self.headers) != 1:  # RFC 9112, 3.2
+        hosts = [value for name, value in self.headers if name == b"host"]
+        if self.parser.get_http_version() == "1.1" and len(hosts) != 1:  # RFC 9112, 3.2
+            return _refuse(400)
+        if any(len(host.split()) > 1 for host in hosts):  # RFC 9110, 7.2: host and port, no blank in either
             return _refuse(400)
         if not self.crowd.make_turn(len(self.tasks)):
             return _refuse(429, (b"retry-after", str(self.limits.retry_after).encode()))

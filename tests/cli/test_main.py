@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import digest
-from digest.cli import COMMANDS
+from digest.cli import COMMANDS, _say_system
 
 
 def run(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -49,5 +52,70 @@ def test_version_and_misuse(tmp_path: Path) -> None:
     assert digest.__version__ in run("--version", cwd=tmp_path).stdout
     done = run("no-such-command", cwd=tmp_path)
     assert done.returncode == 2
-    assert "No such command" in done.stderr
+    assert "'no-such-command' is no command; there are init, run, " in done.stderr
     assert run("run", cwd=tmp_path).returncode == 2, "there is no config.yaml"
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (("rnu",), "'rnu' is no command; did you mean run?"),
+        (("Status",), "'Status' is no command; did you mean status?"),
+        (("subscribers", "lsit"), "'lsit' is no command; did you mean list?"),
+        (("\x1b[31mrun\u202e",), r"'\x1b[31mrun\u202e' is no command; "),
+    ],
+)
+def test_a_slip_is_told_what_is_meant(words: tuple[str, ...], hint: str, tmp_path: Path) -> None:
+    done = run(*words, cwd=tmp_path)
+    assert done.returncode == 2
+    assert hint in done.stderr
+
+
+def test_a_reader_that_has_seen_enough_ends_it(tmp_path: Path) -> None:
+    """As it ends other programs: by SIGPIPE, without a word."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as closed:
+        done = subprocess.run(
+            [sys.executable, "-m", "digest", "--help"], stdout=closed, stderr=subprocess.PIPE, cwd=tmp_path, timeout=60
+        )
+    assert (done.returncode, done.stderr) == (-signal.SIGPIPE, b"")
+
+
+STOPPED = """
+import os, signal
+from digest import cli
+from digest.app import running
+def stopped(*_, **__):
+    os.kill(os.getpid(), signal.{name})
+    signal.pause()
+running.run_once = stopped
+cli.main(["run"])
+"""
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_a_run_that_is_cut_short_says_by_what(name: str, code: int, tmp_path: Path) -> None:
+    """128 and the signal's number, as a shell would say it."""
+    script = STOPPED.format(name=name)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path, timeout=60)
+    assert (done.returncode, done.stderr.strip()) == (code, "digest: stopped")
+
+
+def test_errors_of_the_system_are_told_as_what_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    """Room is made where it helps."""
+    for number, line in (
+        (errno.EINVAL, "digest: a.txt: invalid argument"),
+        (errno.ENOSPC, "digest: a.txt: no space left on device; make room"),
+        (errno.EROFS, "digest: a.txt: read-only file system; the file system is read-only: name another place, "),
+    ):
+        _say_system(OSError(number, os.strerror(number), "a.txt"))
+        assert capsys.readouterr().err.startswith(line)
+        assert ("make room" in line) is (number == errno.ENOSPC)
+
+
+def test_what_is_foreign_does_not_act_on_a_terminal(tmp_path: Path) -> None:
+    """Names of files with escapes and overrides are shown, not obeyed."""
+    done = run("run", "--config", "a\x1b[2J\u202etxt.yaml", cwd=tmp_path)
+    assert done.returncode == 2
+    assert r"a\x1b[2J\u202etxt.yaml" in done.stderr

@@ -7,6 +7,8 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,8 @@ from sqlalchemy import event
 
 from digest.errors import StoreBusy, StoreError, StoreTooNew
 from digest.models import Changes
-from digest.store import open_rehearsal, open_store
+from digest.store import connect, open_rehearsal, open_store
+from digest.store.connect import parse_url, sqlite_path
 from digest.store.faults import told
 
 
@@ -197,6 +200,25 @@ def test_another_writer_is_waited_for_and_then_reported(sqlite_url: str, tmp_pat
         other.close()
         store.record(batch, make.now)
         assert store.count_posts() == 1
+
+
+def test_waiting_for_another_program_is_not_silent(
+    sqlite_url: str, make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """After three seconds it says what it waits for, and waits on."""
+    monkeypatch.setattr(connect, "_SILENT", 0)
+    with open_store(sqlite_url) as store, closing(sqlite3.connect(sqlite_path(parse_url(sqlite_url)))) as other:
+        other.isolation_level = None
+        other.execute("BEGIN IMMEDIATE")
+        waiter = threading.Thread(target=store.adopt_ids, args=({"u": "i"},))
+        waiter.start()
+        while not caplog.messages:
+            assert waiter.is_alive()
+            time.sleep(0.01)
+        other.execute("ROLLBACK")
+        waiter.join(60)
+        assert store.adopted_ids(["u"]) == {"u": "i"}
+    assert caplog.messages == ["the database is in use by another program; waiting up to 30 s for it"]
 
 
 def test_a_full_disk_undoes_the_transaction(sqlite_url: str, make) -> None:

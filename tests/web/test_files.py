@@ -209,6 +209,13 @@ REPEATED = ("etag", "last-modified", "cache-control", "vary", "access-control-al
         ({"If-Match": "*"}, 200),
         ({"If-Match": '"other"'}, 412),
         ({"If-Match": "W/{etag}"}, 412),
+        ({"If-Unmodified-Since": "{date}"}, 200),
+        ({"If-Unmodified-Since": "{later}"}, 200),
+        ({"If-Unmodified-Since": "{old}"}, 412),
+        ({"If-Unmodified-Since": "yesterday"}, 200),
+        ({"If-Match": "{etag}", "If-Unmodified-Since": "{old}"}, 200),
+        ({"If-None-Match": ", {etag}"}, 304),
+        ({"If-None-Match": ',, "other",, {etag},'}, 304),
     ],
 )
 def test_validators(
