@@ -6,7 +6,7 @@
     ├── StoreError          the database cannot be opened, read or written
     │   ├── StoreTooNew     it was written by a newer version of this program
     │   ├── StoreBusy       another program holds it
-    │   └── AlreadyRunning  another run is at work; harmless (exit code 0)
+    │   └── AlreadyRunning  another process has the right to do it; harmless for a run (exit code 0)
     ├── TemplateError       a template is missing, broken, or asks for a name it is not given
     ├── OutputError         a file or page cannot be written
     ├── ProbeError          something outside gives no answer, or none that can be understood (digest check)
@@ -21,6 +21,8 @@ sees ``sqlite3`` or ``smtplib``. Secrets never enter a message.
 """
 
 from __future__ import annotations
+
+from datetime import datetime
 
 from digest.text import printable
 
@@ -73,7 +75,15 @@ class StoreBusy(StoreError):
 
 
 class AlreadyRunning(StoreError):
-    """Another run of this program has the right to run. It does what this one would have done."""
+    """Another process of this program has the right to do it. For a run that is harmless: the other one does what this
+    one would have done. ``holder`` is what is known of that process, ``since`` when it began, if it says so."""
+
+    def __init__(
+        self, subject: str, cause: str, remedy: str = "", *, holder: str = "", since: datetime | None = None
+    ) -> None:
+        super().__init__(subject, cause, remedy)
+        self.holder = holder
+        self.since = since
 
 
 class TemplateError(DigestError):

@@ -255,7 +255,7 @@ def _replace_file(
 ) -> Taken:
     path.parent.mkdir(parents=True, exist_ok=True)
     with ExitStack() as rights:
-        for right in (Right.RUN, Right.LEAD):
+        for right in Right:
             rights.enter_context(_right(file_lock(path, str(path), _PURPOSE, of=right)))
         if _is_database(path):
             _refuse_used(path)
@@ -354,7 +354,7 @@ def _replace_rows(
 ) -> Taken:
     """All of it in one transaction: whoever looks sees the old store or the new one."""
     with ExitStack() as rights:
-        for right in (Right.RUN, Right.LEAD):
+        for right in Right:
             rights.enter_context(_right(advisory_lock(database, _PURPOSE, of=right)))
         with database.writing() as into:
             _refuse_others(database, into)

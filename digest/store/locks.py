@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import re
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from enum import IntEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,17 +25,25 @@ class Right(IntEnum):
     """What only one process at a time may do; the number names it among the locks of a PostgreSQL server."""
 
     RUN = 1684629349
-    """Make changes: a run."""
+    """Make changes: a run, until its editions are frozen and its files are in place."""
     LEAD = 1684629350
     """Start runs by the clock: the service that leads."""
+    SEND = 1684629351
+    """Send what a run leaves to be sent. Workers on the ledger need no such right."""
 
 
 _held: set[int] = set()
 """Descriptors of lock files that this process holds."""
 
 
-ENDINGS = {Right.RUN: ".lock", Right.LEAD: ".lead"}
+ENDINGS = {Right.RUN: ".lock", Right.LEAD: ".lead", Right.SEND: ".send"}
 """The lock files of a SQLite database lie beside it."""
+
+_TAKEN = frozenset({errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES})
+"""What ``flock`` says when somebody else has it."""
+_WRITING = 0.05
+"""Seconds that the holder of a lock file has to write who it is; before that the one before is named in it."""
+_SINCE = re.compile(r" since (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) UTC")
 
 
 def _let_go_in_child() -> None:
@@ -56,6 +68,8 @@ def file_lock(database: Path, subject: str, purpose: str, *, of: Right) -> Itera
     finally:
         if descriptor in _held:
             _held.discard(descriptor)
+            with suppress(OSError):
+                os.ftruncate(descriptor, 0)  # nobody holds it: the next one is not taken for this one
             os.close(descriptor)
 
 
@@ -69,10 +83,23 @@ def _take(path: Path, subject: str) -> int:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
-        holder = os.pread(descriptor, 200, 0).decode(errors="replace").strip()
-        os.close(descriptor)
-        raise _busy(subject, holder) from error
+        try:
+            raise _refused(path, descriptor, subject, error) from error
+        finally:
+            os.close(descriptor)
     return descriptor
+
+
+def _refused(path: Path, descriptor: int, subject: str, error: OSError) -> StoreError:
+    """Somebody has it; or nobody can have it, since the file system knows no locks or has none left."""
+    if error.errno not in _TAKEN:
+        return StoreError(
+            str(path),
+            f"the file cannot be locked: {error.strerror}",
+            "put the store on a disk that can lock files (a local one), or use PostgreSQL",
+        )
+    time.sleep(_WRITING)
+    return _busy(subject, os.pread(descriptor, 200, 0).decode(errors="replace").strip())
 
 
 @contextmanager
@@ -119,6 +146,22 @@ def _holder(connection: Connection, of: Right) -> str:
     return connection.scalar(text(question), {"right": of.value}) or ""
 
 
+def dated(purpose: str, since: datetime | None) -> str:
+    """The purpose with the moment at which it began, as others read it."""
+    return purpose if since is None else f"{purpose} since {since.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
 def _busy(subject: str, holder: str) -> AlreadyRunning:
     who = f"another process is at work on it ({holder})" if holder else "another process is at work on it"
-    return AlreadyRunning(subject, who, "nothing was done; try again when it has ended")
+    remedy = "nothing was done; try again when it has ended"
+    return AlreadyRunning(subject, who, remedy, holder=holder, since=_since(holder))
+
+
+def _since(holder: str) -> datetime | None:
+    """When it began, if it says so."""
+    found = _SINCE.search(holder)
+    if found is None:
+        return None
+    with suppress(ValueError):
+        return datetime.fromisoformat(found.group(1)).replace(tzinfo=UTC)
+    return None

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from digest.store.basics import to_seconds
 from digest.store.connect import Database
-from digest.store.locks import Right
+from digest.store.locks import Right, dated
 from digest.store.part import Part
 
 
@@ -29,8 +29,13 @@ class Runs(Part):
         self._lock = lock
 
     @contextmanager
-    def exclusive(self, purpose: str) -> Iterator[None]:
-        with self._lock(purpose, of=Right.RUN):
+    def exclusive(self, purpose: str, since: datetime | None = None) -> Iterator[None]:
+        with self._lock(dated(purpose, since), of=Right.RUN):
+            yield
+
+    @contextmanager
+    def sending(self, purpose: str, since: datetime | None = None) -> Iterator[None]:
+        with self._lock(dated(purpose, since), of=Right.SEND):
             yield
 
     def leading(self, purpose: str) -> AbstractContextManager[Callable[[], bool]]:

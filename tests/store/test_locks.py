@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
+import pickle
 import subprocess
 import sys
 import time
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -95,11 +99,56 @@ def test_one_thread_at_a_time(store_url: str) -> None:
 
 
 def test_the_lock_file_lies_beside_the_database(sqlite_url: str, tmp_path: Path) -> None:
-    """It says who holds it, and is empty of meaning afterwards."""
+    """It says who holds it, and nothing afterwards: nobody is taken for the one before."""
     lock = tmp_path / "var" / "digest.db.lock"
     with open_store(sqlite_url) as store, store.exclusive("digest run"):
         assert lock.read_text() == f"digest run, process {os.getpid()}\n"
-    assert lock.exists()
+    assert lock.read_text() == ""
+
+
+def test_who_is_at_work_says_since_when(store_url: str, make) -> None:
+    """So that whoever is refused can judge; also in another process, where the error may have to go."""
+    since = make.now + timedelta(seconds=7)
+    with open_store(store_url) as first, open_store(store_url) as second, first.exclusive("digest run", since):
+        with pytest.raises(AlreadyRunning) as refused, second.exclusive("digest run", make.now):
+            pass
+        error = pickle.loads(pickle.dumps(refused.value))
+        assert error.since == since
+        assert error.holder.startswith("digest run since 2026-11-24 08:00:07 UTC, ")
+        assert error.holder in str(error)
+
+
+def test_who_does_not_say_since_when_is_asked_in_vain(store_url: str) -> None:
+    """An older version, say."""
+    with open_store(store_url) as store, store.exclusive("digest run"):
+        with pytest.raises(AlreadyRunning) as refused, store.exclusive("digest run"):
+            pass
+        assert refused.value.since is None
+        assert refused.value.holder
+
+
+def test_running_and_sending_are_two_rights(store_url: str) -> None:
+    """Whoever sends keeps nobody from running; and one sends at a time."""
+    with open_store(store_url) as first, open_store(store_url) as second, first.sending("digest run"):
+        with second.exclusive("digest run"):
+            pass
+        with pytest.raises(AlreadyRunning, match="digest run"), second.sending("digest run"):
+            pass
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS])
+def test_a_disk_that_cannot_lock_is_no_other_run(sqlite_url: str, monkeypatch, number: int) -> None:
+    """Some network drives."""
+
+    def flock(descriptor: int, how: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    said = rf"digest\.db\.lock: the file cannot be locked: {os.strerror(number)}; put the store on a disk that can"
+    with open_store(sqlite_url) as store:
+        monkeypatch.setattr(fcntl, "flock", flock)
+        with pytest.raises(StoreError, match=said) as refused, store.exclusive("digest run"):
+            pass
+        assert not isinstance(refused.value, AlreadyRunning)
 
 
 def test_a_lock_file_that_cannot_be_opened(sqlite_url: str, tmp_path: Path) -> None:
