@@ -35,6 +35,8 @@ class EditionNote(Struct, frozen=True, kw_only=True):
     frozen_at: datetime
     """When it was made, or when it was found that it would not be."""
     subject: str = ""
+    page_published: bool = True
+    """Its page and feed are in place; until then its mail waits."""
 
 
 class Membership(Struct, frozen=True, kw_only=True):

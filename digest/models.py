@@ -319,6 +319,19 @@ class SavedEdition(Struct, frozen=True, kw_only=True):
     send_after: datetime
     expires_at: datetime
     page_published: bool
+    """Its page and feed are in place, so that its mail may leave; of a variant: those of the edition of everything."""
+
+
+class AwaitedPage(Struct, frozen=True, kw_only=True):
+    """An edition with mail that waits for its page."""
+
+    digest: str
+    period: str
+    since: datetime
+    """When it was made."""
+    expires_at: datetime
+    mails: int
+    """How many wait, those of its variants included."""
 
 
 class EditionRow(Struct, frozen=True, kw_only=True):

@@ -18,6 +18,15 @@ from digest.errors import Doubtful, PermanentFailure, TransportError
 from digest.models import Reply
 from digest.text import clean_line
 
+LAST_CALL = timedelta(hours=2)
+"""For so long before its end, but for no more than half of its life, mail is sent although its page is not in place."""
+
+
+def last_call(frozen_at: datetime, expires_at: datetime) -> datetime:
+    """From when on an edition's mail no longer waits for its page: it would expire."""
+    return expires_at - min(LAST_CALL, (expires_at - frozen_at) / 2)
+
+
 # ------------------------------------------------------------------ replies
 
 CONNECTING = frozenset({"connect", "greeting", "ehlo", "tls", "login"})

@@ -15,6 +15,7 @@ from typing import Literal, Protocol
 from msgspec import Struct
 
 from digest.models import (
+    AwaitedPage,
     Changes,
     Delivery,
     DeliveryCounts,
@@ -260,7 +261,9 @@ class EditionStore(Protocol):
         """Editions whose page is not on disk yet."""
         ...
 
-    def mark_page_published(self, key: int) -> None: ...
+    def mark_page_published(self, key: int) -> None:
+        """Its page and feed are in place: its mail may leave, and that of its variants."""
+        ...
 
     def pages_look(self) -> str:
         """Fingerprint of what the pages of editions were made with when all were last in place; empty at first."""
@@ -328,7 +331,8 @@ class Ledger(Protocol):
 
     def claim(self, now: datetime, limit: int, lease: timedelta) -> list[Delivery]:
         """Take at most ``limit`` rows that are due, of editions that may be sent now and are not over; nobody else
-        gets them until the lease ends. Counts an attempt, and starts the edition."""
+        gets them until the lease ends. Counts an attempt, and starts the edition. What an edition's page and feed are
+        not in place for is not due before ``outbox.last_call``."""
         ...
 
     def renew(self, delivery: Delivery, until: datetime) -> bool:
@@ -357,7 +361,15 @@ class Ledger(Protocol):
     def counts(self, edition_key: int | None = None) -> DeliveryCounts: ...
 
     def next_due(self) -> datetime | None:
-        """When the earliest queued row may be tried."""
+        """When the earliest queued row may be tried; those that wait for a page left out."""
+        ...
+
+    def is_due(self, now: datetime) -> bool:
+        """Whether ``claim`` would find something."""
+        ...
+
+    def awaited_pages(self) -> list[AwaitedPage]:
+        """Editions with mail in the queue that waits for their page, the oldest first."""
         ...
 
     def pause_edition(self, key: int, reason: str) -> bool:
@@ -390,9 +402,15 @@ class Ledger(Protocol):
 class RunStore(Protocol):
     """The log of runs, and the right to run."""
 
-    def exclusive(self, purpose: str) -> AbstractContextManager[None]:
-        """Hold the only right to run on this store. Raises AlreadyRunning at once if another process has it. The
-        operating system or database lets go of it when the process dies."""
+    def exclusive(self, purpose: str, since: datetime | None = None) -> AbstractContextManager[None]:
+        """Hold the only right to run on this store. Raises AlreadyRunning at once if another process has it; that tells
+        its ``purpose``, and ``since`` when it is at work (by the real clock). The operating system or database lets go
+        of it when the process dies."""
+        ...
+
+    def sending(self, purpose: str, since: datetime | None = None) -> AbstractContextManager[None]:
+        """As ``exclusive``, for the right to be the one run that sends: two of them would double the rate. Whoever
+        works on the ledger alone needs no right."""
         ...
 
     def leading(self, purpose: str) -> AbstractContextManager[Callable[[], bool]]:

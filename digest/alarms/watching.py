@@ -13,7 +13,8 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct, field
 
-from digest.models import DeliveryCounts, DeliveryState, EditionState
+from digest.models import AwaitedPage, DeliveryCounts, DeliveryState, EditionState
+from digest.outbox import last_call
 from digest.period import LOOKBACK, Schedule, Slot, next_slot, slots_between
 from digest.text import clean_line, cut
 
@@ -22,6 +23,8 @@ STORE = "store"
 DOUBT = "doubt"
 """Names of alarms; those of which there may be several go on with ``:`` and what they are about."""
 
+PAGE_AFTER = timedelta(minutes=15)
+"""For so long mail may wait for its page without an alarm."""
 _NAMED = 3
 _TEXT_LIMIT = 400
 _SUBJECT_LIMIT = 120
@@ -215,6 +218,20 @@ def run_alarm(failures: Sequence[str]) -> Alarm | None:
 
 def paused_alarm(name: str, reason: str) -> Alarm:
     return Alarm.of(f"paused:{name}", f"{name}: sending is paused: {reason}")
+
+
+def page_alarm(awaited: AwaitedPage, zone: ZoneInfo, now: datetime) -> Alarm | None:
+    """Mail that waits because its page is not in place. It leaves at last: a link that leads nowhere is less bad than
+    no mail."""
+    if now - awaited.since < PAGE_AFTER:
+        return None
+    leaves = last_call(awaited.since, awaited.expires_at).astimezone(zone)
+    mails = f"{awaited.mails} mail waits" if awaited.mails == 1 else f"{awaited.mails} mails wait"
+    return Alarm.of(
+        f"page:{awaited.digest}",
+        f"{awaited.digest} {awaited.period}: {mails}, since its page and feed cannot be put in place; see the failures "
+        f"of digest run; without them it leaves from {leaves:%Y-%m-%d %H:%M} on",
+    )
 
 
 def doubt_alarm(counts: DeliveryCounts, *, hold: bool) -> Alarm | None:

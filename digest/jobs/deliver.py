@@ -105,6 +105,10 @@ class DeliveryReport(Struct, frozen=True, kw_only=True):
     """Rows in doubt that were put in the queue again."""
     waiting: int = 0
     """Rows in the queue now."""
+    pageless: int = 0
+    """Those of them that wait until their edition's page is in place."""
+    left_to: str = ""
+    """Who sends what waits; empty if this was the one that does."""
     doubtful: int = 0
     """Rows in doubt now, of all editions."""
     next_due: datetime | None = None
@@ -116,8 +120,15 @@ class DeliveryReport(Struct, frozen=True, kw_only=True):
     failures: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
+    @property
+    def is_empty(self) -> bool:
+        """Nothing was to be done or told."""
+        return self == DeliveryReport()
+
     def line(self) -> str:
         """In one line."""
+        if self.left_to:
+            return f"{self.waiting} waiting, left to {self.left_to}"
         parts = [f"{self.sent} sent"]
         for count, words in (
             (self.failed, "failed"),
@@ -125,6 +136,7 @@ class DeliveryReport(Struct, frozen=True, kw_only=True):
             (self.expired, "expired"),
             (self.skipped, "not wanted any more"),
             (self.waiting, "waiting"),
+            (self.pageless, "of them for their page"),
         ):
             if count:
                 parts.append(f"{count} {words}")
@@ -146,6 +158,7 @@ def deliver(
     progress: Progress = silent,
     tell: Callable[[str], None] = lambda alarm: None,
     hurry: Callable[[], bool] = lambda: False,
+    again: Callable[[], bool] = lambda: False,
 ) -> DeliveryReport:
     """Send what is due.
 
@@ -155,8 +168,9 @@ def deliver(
 
     ``clock`` gives the time that leases are measured by (``Ledger.clock``), ``ticks`` seconds that never go back;
     ``sleep`` is not cut short by a stop; ``left`` is asked before each attempt; ``tell`` gets each alarm at once;
-    ``hurry`` is asked while nothing is due, and says that there may be something now. Raises StoreError if the ledger
-    cannot be used, and whatever ``compose`` raises besides TransportError.
+    ``hurry`` is asked while nothing is due, and says that there may be something now; ``again`` is asked with ``once``
+    when nothing is left that is due, and says that there is something new. Raises StoreError if the ledger cannot be
+    used, and whatever ``compose`` raises besides TransportError.
     """
     shift = _Shift(
         ledger=ledger,
@@ -172,6 +186,7 @@ def deliver(
         progress=progress,
         tell=tell,
         hurry=hurry,
+        again=again,
     )
     try:
         shift.run()
@@ -222,6 +237,7 @@ class _Shift:
     progress: Progress
     tell: Callable[[str], None]
     hurry: Callable[[], bool]
+    again: Callable[[], bool]
 
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _counts: Counter[str] = field(default_factory=Counter)
@@ -231,6 +247,8 @@ class _Shift:
     _tallies: dict[int, Tally] = field(default_factory=dict)
     _stopped: set[int] = field(default_factory=set)
     """Editions that were paused in this shift."""
+    _without_page: Counter[str] = field(default_factory=Counter)
+    """What left although its page is not in place, by edition."""
     _in_hand: dict[int, Delivery] = field(default_factory=dict)
     _editions: OrderedDict[int, SavedEdition] = field(default_factory=OrderedDict)
     _pace: Pace | None = None
@@ -256,6 +274,8 @@ class _Shift:
         if self.once and self.options.resend and self._counts[Fate.IN_DOUBT] and not self._ends():
             self._counts["repeated"] += self.ledger.release_doubtful()
             self._crew()
+        while self.once and not self._ends() and self.again():
+            self._crew()
         self._settle()
 
     def report(self) -> DeliveryReport:
@@ -265,6 +285,8 @@ class _Shift:
         if self._counts["expired"]:
             failures.append(f"mail: {self._counts['expired']} could not be sent in time and expired")
         failures += [_paused(edition, reason) for edition, reason in paused if edition.key not in self._stopped]
+        failures += [f"{name}: {count} sent {_PAGELESS}" for name, count in self._without_page.items()]
+        awaited = self.ledger.awaited_pages()
         doubts = list(self._lines(Fate.IN_DOUBT))
         return DeliveryReport(
             sent=self._counts[Fate.SENT],
@@ -276,12 +298,17 @@ class _Shift:
             recovered=self._counts["recovered"],
             repeated=self._counts["repeated"],
             waiting=counts[DeliveryState.QUEUED],
+            pageless=sum(each.mails for each in awaited),
             doubtful=counts[DeliveryState.IN_DOUBT],
             next_due=self.ledger.next_due(),
             finished=tuple(self._finished),
             paused=tuple(_name(edition) for edition, _ in paused),
             failures=tuple(failures + ([] if self.options.resend else [*doubts, *(_DECIDE for _ in doubts[:1])])),
-            warnings=(*(doubts if self.options.resend else ()), *self._lines(Fate.RETRY)),
+            warnings=(
+                *(doubts if self.options.resend else ()),
+                *self._lines(Fate.RETRY),
+                *(f"{each.digest} {each.period}: {each.mails} {_AWAITED}" for each in awaited),
+            ),
         )
 
     def _upkeep(self) -> None:
@@ -503,6 +530,8 @@ class _Shift:
             done = self._counts[Fate.SENT] + self._counts[Fate.FAILED]
             if error is not None:
                 self._reasons.setdefault((decision.fate, masked(str(error))), []).append(masked(row.address))
+            if not made.edition.page_published and decision.fate in (Fate.SENT, Fate.IN_DOUBT):
+                self._without_page[_name(made.edition)] += 1
             self._adjust(decision, error)
             verdict = self._judged(made.edition, decision, error)
         if verdict:
@@ -587,7 +616,7 @@ class _Shift:
 
     def _edition(self, key: int) -> SavedEdition:
         with self._lock:
-            if key not in self._editions:
+            if key not in self._editions or not self._editions[key].page_published:
                 self._editions[key] = self.ledger.edition_by_key(key)
                 counts = self.ledger.counts(key)
                 failed = counts[DeliveryState.FAILED]
@@ -641,6 +670,8 @@ _SAYS = {
 }
 
 
+_AWAITED = "not sent yet: the edition's page and feed are not in place, and its links would lead nowhere"
+_PAGELESS = "although the edition's page is not in place: they would have expired"
 _DECIDE = "mail: nothing in doubt is sent again without your word; see: digest doubts list"
 
 

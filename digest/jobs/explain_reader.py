@@ -325,6 +325,9 @@ def _waiting(mail: DeliveryNote, view: View) -> str:
     if mail.not_before > view.now:
         why = "its next try" if mail.attempts else "their own hour"
         return f"waits until {view.time(mail.not_before)}, {why}; given up {view.time(mail.expires_at)}"
+    if not mail.edition.page_published:
+        end = view.time(mail.expires_at)
+        return f"waits for the edition's page, and leaves without it only shortly before it would be given up, {end}"
     return f"waits to be sent since {view.time(mail.not_before)}; given up {view.time(mail.expires_at)}"
 
 

@@ -29,13 +29,14 @@ from digest.alarms.watching import (
     disk_alarm,
     doubt_alarm,
     kind_of,
+    page_alarm,
     paused_alarm,
     run_alarm,
     slot_alarm,
     slot_to_judge,
 )
 from digest.errors import DigestError
-from digest.models import DeliveryCounts, EditionState, SavedEdition
+from digest.models import AwaitedPage, DeliveryCounts, EditionState, SavedEdition
 
 SILENCE_EVERY = timedelta(minutes=10)
 """Habits are looked at no more often: it takes five thousandths of a second for each thousand posts."""
@@ -56,6 +57,8 @@ class WatchStore(Protocol):
     def counts(self, edition_key: int | None = None) -> DeliveryCounts: ...
 
     def paused_editions(self) -> list[tuple[SavedEdition, str]]: ...
+
+    def awaited_pages(self) -> list[AwaitedPage]: ...
 
     def began(self, digest: str) -> datetime | None: ...
 
@@ -187,9 +190,10 @@ def whats_wrong(store: WatchStore, rules: WatchRules, now: datetime, *, disks: S
     ]
     doubt = doubt_alarm(store.counts(), hold=rules.hold) if rules.hold else None
     tight = [disk_alarm(each.what, each.place, each.free, each.total, rules.min_free) for each in disks]
-    alarms += [alarm for alarm in (doubt, *tight) if alarm is not None]
+    pages = [page_alarm(each, rules.zone, now) for each in store.awaited_pages()]
+    alarms += [alarm for alarm in (doubt, *tight, *pages) if alarm is not None]
     alarms += _late(store, rules, now)
-    judged = {"paused", DOUBT, "slot", *({"disk"} if disks else ())}
+    judged = {"paused", DOUBT, "slot", "page", *({"disk"} if disks else ())}
     return Observation(alarms=tuple(alarms), judged=frozenset(judged))
 
 

@@ -8,7 +8,7 @@ from importlib import import_module
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, delete, func, select, update
+from sqlalchemy import ColumnElement, Connection, Select, Table, delete, func, select
 
 from digest.models import DeliveryState, EditionRow, EditionState, FrozenEdition, KnownPost, Recipient, SavedEdition
 from digest.store.basics import REPEATS, to_moment, to_seconds, to_seconds_up
@@ -106,7 +106,7 @@ class Editions(Part):
             if key is None:
                 return None
             for variant, readers in variants:
-                save_edition(connection, variant, readers, page_published=True, held=held)
+                save_edition(connection, variant, readers, held=held)
             note_omissions(connection, key, edition.digest, edition.frozen_at)
             if self._database.is_postgres:
                 # Claims start at once; without counts the planner would sort the whole queue for each of them.
@@ -145,8 +145,9 @@ class Editions(Part):
             return {found.key: found for found in read_posts(connection, select_posts().where(post.c.key.in_(held)))}
 
     def mark_page_published(self, key: int) -> None:
-        with self._database.writing() as connection:
-            connection.execute(update(edition).where(edition.c.key == key).values(page_published=True))
+        slot = "(digest, period) = (SELECT digest, period FROM edition WHERE key = ?)"
+        with self._database.changing() as plain:
+            plain.run(f"UPDATE edition SET page_published = true WHERE {slot}", key)  # noqa: S608 - our own words
 
 
 # ------------------------------------------------------------------ posts

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from digest.alarms.watching import KeptAlarm
-from digest.models import DeliveryCounts, DeliveryState, EditionState, SavedEdition
+from digest.models import AwaitedPage, DeliveryCounts, DeliveryState, EditionState, SavedEdition
 from digest.store.basics import QUARTER, to_moment, to_seconds
 from digest.store.part import Part
 
@@ -38,6 +38,12 @@ _MAIL_TO_SEND = (
 _EDITION_UNDER_WAY = (
     "SELECT 1 FROM edition WHERE state IN "  # noqa: S608 - our own words
     f"({_among((EditionState.FROZEN, EditionState.SENDING, EditionState.PAUSED))}) LIMIT 1"
+)
+_AWAITED = (
+    "SELECT e.digest, e.period, min(e.frozen_at), min(e.expires_at), count(*) "  # noqa: S608 - our own words
+    "FROM edition e JOIN delivery d ON d.edition_key = e.key "
+    f"WHERE e.page_published = false AND e.state IN ({_among((EditionState.FROZEN, EditionState.SENDING))}) "
+    f"AND d.state = '{DeliveryState.QUEUED}' GROUP BY e.digest, e.period ORDER BY min(e.key)"
 )
 _VOLUMES = (
     f"SELECT name, first_seen / {QUARTER} AS quarter, count(*) FROM post_category WHERE first_seen >= ? "  # noqa: S608
@@ -77,7 +83,7 @@ class Glances(Part):
             return plain.row(question, digest) is not None
 
     def unpublished_pages(self) -> list[SavedEdition]:
-        chosen = f"{_EDITION} WHERE page_published = false AND state NOT IN ({_UNSEEN}) ORDER BY key"
+        chosen = f"{_EDITION} WHERE page_published = false AND category = '' AND state NOT IN ({_UNSEEN}) ORDER BY key"
         with self._database.asking() as plain:
             return [_saved(row) for row in plain.rows(chosen)]
 
@@ -107,6 +113,15 @@ class Glances(Part):
         """Whether a worker would find something to send, to repeat or to close."""
         with self._database.asking() as plain:
             return any(plain.row(question) is not None for question in (_MAIL_TO_SEND, _EDITION_UNDER_WAY))
+
+    def awaited_pages(self) -> list[AwaitedPage]:
+        with self._database.asking() as plain:
+            return [
+                AwaitedPage(
+                    digest=digest, period=period, since=to_moment(since), expires_at=to_moment(end), mails=mails
+                )
+                for digest, period, since, end, mails in plain.rows(_AWAITED)
+            ]
 
     def counts(self, edition_key: int | None = None) -> DeliveryCounts:
         question = "SELECT state, count(*) FROM delivery"

@@ -195,6 +195,7 @@ _NOTE = (
     edition.c.reason,
     edition.c.frozen_at,
     edition.c.subject,
+    edition.c.page_published,
 )
 _DELIVERY = (
     delivery.c.state.label("delivery_state"),
@@ -211,7 +212,7 @@ _DELIVERY = (
 
 
 def _note(row: Any) -> EditionNote:
-    key, digest, category, period, state, reason, frozen_at, subject = row[:8]
+    key, digest, category, period, state, reason, frozen_at, subject, page_published = row[:9]
     return EditionNote(
         key=key,
         digest=digest,
@@ -221,6 +222,7 @@ def _note(row: Any) -> EditionNote:
         reason=reason,
         frozen_at=frozen_at,
         subject=subject,
+        page_published=page_published,
     )
 
 

@@ -24,6 +24,7 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     Connection,
     Integer,
@@ -36,11 +37,13 @@ from sqlalchemy import (
     func,
     or_,
     select,
+    type_coerce,
     update,
 )
 
 from digest.errors import StoreError
 from digest.models import Delivery, DeliveryState, Doubt, EditionState, Reply, SavedEdition
+from digest.outbox import LAST_CALL
 from digest.ports import Turn, Turned
 from digest.store.basics import REPEATS, to_moment, to_seconds
 from digest.store.direct import Order, Result
@@ -186,11 +189,16 @@ class Deliveries(Part):
             select(_row.not_before)
             .join_from(delivery, edition)
             .where(_row.state == DeliveryState.QUEUED.value, edition.c.state.in_(_UNDER_WAY))
+            .where(edition.c.page_published.is_(True))
             .order_by(_row.not_before)
             .limit(1)
         )
         with self._database.reading() as connection:
             return connection.scalar(query)
+
+    def is_due(self, now: datetime) -> bool:
+        with self._database.reading() as connection:
+            return connection.execute(_due(), {"now": now, "limit": 1}).first() is not None
 
     def pause_edition(self, key: int, reason: str) -> bool:
         pause = (
@@ -340,10 +348,25 @@ def _due() -> Select[Any]:
             or_(*(edition.c.state == state.value for state in _UNDER_WAY)),
             edition.c.send_after <= now,
             func.coalesce(_row.expires_at, edition.c.expires_at) > now,
+            or_(edition.c.page_published.is_(True), _last_call() <= now),
         )
         .order_by(_row.not_before, _row.key)
         .limit(bindparam("limit", type_=Integer))
     )
+
+
+def _last_call() -> ColumnElement[datetime]:
+    """As ``outbox.last_call``, in SQL: on SQLite and PostgreSQL alike the lesser of two numbers is a case."""
+    until, frozen, over = (
+        type_coerce(each, BigInteger())
+        for each in (
+            func.coalesce(_row.expires_at, edition.c.expires_at),
+            edition.c.frozen_at,
+            edition.c.expires_at,
+        )
+    )
+    half, most = (over - frozen) // 2, int(LAST_CALL.total_seconds())
+    return type_coerce(until - case((half < most, half), else_=most), Moment())
 
 
 # Statements that are run for each message are built once: building one takes as long as running it.

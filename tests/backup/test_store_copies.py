@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from digest.errors import StoreBusy, StoreError, StoreTooNew
-from digest.models import Delivery, DeliveryState, FrozenEdition, Recipient
+from digest.models import Delivery, DeliveryState, FrozenEdition, Recipient, SavedEdition
 from digest.ports import Turn
 from digest.store import SqlStore, open_store
 from digest.store.backup import copy_out, look_into, take_in
@@ -57,6 +57,12 @@ def fill(store: SqlStore) -> None:
     store.finish_import(NOW)
     store.adopt_ids({"https://e.com/a": "tag:e.com,2026:a"})
     assert store.freeze(edition(), recipients(3)) is not None
+
+
+def in_place(store: SqlStore, saved: SavedEdition | None) -> None:
+    """The page of an edition: its mail may leave."""
+    assert saved is not None
+    store.mark_page_published(saved.key)
 
 
 def rows(url: str) -> dict[str, list[tuple[object, ...]]]:
@@ -147,7 +153,7 @@ def test_copies_are_of_one_moment(tmp_path: Path) -> None:
 def saved(url: str, tmp_path: Path, **later: datetime) -> None:
     """A backup of a store in which one mail is sent, one is being sent, and two wait, one of them for its hour."""
     with open_store(url) as store:
-        store.freeze(edition(), recipients(4, **later))
+        in_place(store, store.freeze(edition(), recipients(4, **later)))
         first, second = store.claim(NOW, 2, LEASE)
         store.turn(Turn(now=NOW, begun=first, until=NOW + LEASE))
         store.sent(first, NOW, reply())
@@ -208,7 +214,8 @@ def test_an_edition_that_the_lost_store_may_have_sent_is_held(restored: SqlStore
     now = NOW + timedelta(hours=3)
     people = recipients(2, r1=now + timedelta(hours=4))
     restored.freeze(edition("2026-11-24-b", now), people, due=NOW + timedelta(hours=1))
-    restored.freeze(edition("2026-11-25", now), recipients(1), due=NOW + timedelta(hours=2, minutes=1))
+    due = NOW + timedelta(hours=2, minutes=1)
+    in_place(restored, restored.freeze(edition("2026-11-25", now), recipients(1), due=due))
     held = [doubt for doubt in restored.doubts() if doubt.period == "2026-11-24-b"]
     assert [doubt.address for doubt in held] == ["r0@example.org"]
     assert [row.edition_key for row in restored.claim(now, 10, LEASE)] == [
@@ -219,7 +226,7 @@ def test_an_edition_that_the_lost_store_may_have_sent_is_held(restored: SqlStore
 def test_a_worker_that_comes_back_has_lost_its_row(store_url: str, tmp_path: Path) -> None:
     """What it reports is about a store that is gone."""
     with open_store(store_url) as store:
-        store.freeze(edition(), recipients(1))
+        in_place(store, store.freeze(edition(), recipients(1)))
         (row,) = store.claim(NOW, 1, LEASE)
     copy_out(store_url, tmp_path / "copy.db")
     take_in(store_url, tmp_path / "copy.db", made_at=NOW, sent_until=NOW, now=NOW)

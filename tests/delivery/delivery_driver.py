@@ -134,10 +134,12 @@ def _arm_step(name: str, point: str, killer: Killer) -> None:
 
 
 def freeze(store: Any, killer: Killer, addresses: list[str]) -> None:
-    """Freeze the edition, unless an earlier process did."""
+    """Freeze the edition, unless an earlier process did, and put its page in place."""
     if killer._point == "before-freeze":
         event.listen(store._store._database._engine, "commit", lambda connection: killer.at("before-freeze"))
     store.freeze(frozen("2026-11-24"), recipients("2026-11-24", addresses))
+    for saved in store.unpublished_pages():
+        store.mark_page_published(saved.key)
 
 
 def main(

@@ -116,12 +116,13 @@ class World:
         self._engine.dispose()
 
     def freeze(self, addresses: Sequence[str] | int, period: str = "2026-11-24", **edition: Any) -> SavedEdition:
-        """An edition for these addresses, or for so many."""
+        """An edition for these addresses, or for so many; its page is in place."""
         if isinstance(addresses, int):
             addresses = [f"reader{number}@example.com" for number in range(addresses)]
         saved = self.store.freeze(frozen(period, now=self.clock.now(), **edition), recipients(period, addresses))
         assert saved is not None
-        return saved
+        self.store.mark_page_published(saved.key)
+        return self.store.edition_by_key(saved.key)
 
     def deliver(
         self,
@@ -134,6 +135,7 @@ class World:
         left: Callable[[Delivery], str] = lambda row: "",
         tell: Callable[[str], None] = lambda alarm: None,
         progress: Callable[[str, int, int], None] = lambda work, done, total: None,
+        again: Callable[[], bool] = lambda: False,
         **options: Any,
     ) -> DeliveryReport:
         return deliver(
@@ -148,6 +150,7 @@ class World:
             left=left,
             tell=tell,
             progress=progress,
+            again=again,
             options=DeliverOptions(**options),
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import threading
 from collections.abc import Callable
 from datetime import timedelta
@@ -15,7 +16,7 @@ from scripted_smtp import Act, Close, Dawdle, Hang, Reset, Say, ScriptedServer, 
 from digest.errors import Doubtful, PermanentFailure, StoreError, TemporaryFailure
 from digest.jobs.deliver import DeliverOptions, DeliveryReport, Outgoing
 from digest.mail.folder import FolderTransport
-from digest.models import DeliveryState, Reply
+from digest.models import DeliveryState, Reply, SavedEdition
 from digest.ports import Turn
 
 
@@ -721,6 +722,79 @@ def test_a_file_that_is_there_already_is_sent(sqlite_world: World, tmp_path: Pat
     sqlite_world.clock.sleep(700)
     assert sqlite_world.deliver(FolderTransport(tmp_path)).sent == 1
     assert sqlite_world.states() == {"sent": 1}
+
+
+# --------------------------------------------------------------- pages, turns
+
+
+def without_page(world: World, number: int, period: str = "2026-11-24") -> SavedEdition:
+    """A frozen edition whose page is not in place."""
+    from delivery_world import frozen, recipients
+
+    people = recipients(period, [f"reader{n}@example.com" for n in range(number)])
+    saved = world.store.freeze(frozen(period, now=world.clock.now()), people)
+    assert saved is not None
+    return saved
+
+
+def test_mail_waits_for_its_page(world: World) -> None:
+    """The report says so, and other editions go out meanwhile."""
+    waiting = without_page(world, 3)
+    world.freeze(["ann@example.com"], "2026-11-25")
+    with serving() as server:
+        report = world.deliver(world.smtp(server))
+        assert (report.sent, report.waiting, report.pageless, report.failures) == (1, 3, 3, ())
+        assert report.line() == "1 sent, 3 waiting, 3 of them for their page"
+        [line] = report.warnings
+        assert line.startswith(
+            "daily 2026-11-24: 3 not sent yet: the edition's page and feed are not in place, and its"
+        )
+        assert report.next_due is None
+        world.store.mark_page_published(waiting.key)
+        assert world.deliver(world.smtp(server)).line() == "3 sent"
+
+
+def test_mail_that_would_expire_is_told(world: World) -> None:
+    """It leaves without its page; what leaves after that came, within the same shift, is not counted among it."""
+    waiting = without_page(world, 5)
+    world.clock.sleep(16 * 3_600)
+
+    def shown(work: str, done: int, total: int) -> None:
+        if done == 2:
+            world.store.mark_page_published(waiting.key)
+
+    with serving() as server:
+        report = world.deliver(world.smtp(server), progress=shown)
+    assert report.sent == 5
+    [line] = report.failures
+    told = re.fullmatch(
+        r"daily 2026-11-24: (\d) sent although the edition's page is not in place: they would have expired", line
+    )
+    assert told is not None
+    assert 2 <= int(told.group(1)) <= 3, "one message is made ahead"
+
+
+def test_what_comes_in_at_the_end_is_sent_as_well(world: World) -> None:
+    """Whoever brought it left it to this one."""
+    world.freeze(["ann@example.com"])
+    asked: list[int] = []
+
+    def again() -> bool:
+        asked.append(world.store.counts().total)
+        if len(asked) == 1:
+            world.freeze(["bob@example.com"], "2026-11-25")
+        return len(asked) == 1
+
+    with serving() as server:
+        report = world.deliver(world.smtp(server), again=again)
+    assert (report.sent, asked) == (2, [1, 2])
+
+
+def test_a_shift_that_gives_up_does_not_begin_again(world: World) -> None:
+    """The server is out of reach for what came in as well."""
+    world.freeze(2)
+    gone = FakeTransport(TemporaryFailure("mx", "no route", step="connect"))
+    assert world.deliver(gone, again=lambda: True).sent == 0
 
 
 # --------------------------------------------------------- leaving, cancelling

@@ -123,7 +123,8 @@ def test_cancelling_takes_variants_and_comebacks_with_it(world: World) -> None:
     main_edition = frozen("2026-11-24")
     variant = replace(main_edition, category="macro")
     two = [Recipient(address=f"v{n}@example.com", message_id=f"<v{n}@news.test>", token=f"v{n}") for n in range(2)]
-    world.store.freeze(main_edition, recipients("2026-11-24", ["a@example.com"]), [(variant, two)])
+    saved = world.store.freeze(main_edition, recipients("2026-11-24", ["a@example.com"]), [(variant, two)])
+    world.store.mark_page_published(saved.key)
     now = world.clock.now()
     [row] = world.store.claim(now, 1, timedelta(minutes=2))
     assert world.store.turn(Turn(now=now, begun=row, until=now + timedelta(minutes=11))).leased

@@ -253,6 +253,7 @@ def test_one_digest_that_fails_does_not_stop_the_others(begun: Any, monkeypatch:
 
 
 def test_message_ids_are_the_same_on_every_store_and_tokens_come_from_outside(begun: Any) -> None:
+    begun.publish()
     claimed = begun.store.claim(begun.at("2026-11-24 12:01"), 10, timedelta(minutes=2))
     assert {delivery.address for delivery in claimed} == {"reader@example.org", "other@example.org"}
     assert {delivery.token for delivery in claimed} == {"token"}

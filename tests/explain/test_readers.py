@@ -195,6 +195,10 @@ def test_states_of_a_mail(quick: World) -> None:
     store.resume_edition(key, late)
     quick.now = late + timedelta(minutes=1)
     assert "waits to be sent since" in codes(quick)["queued"]
+    with store._database.writing() as connection:
+        connection.exec_driver_sql("UPDATE edition SET page_published = false")
+    assert "waits for the edition's page, and leaves without it only shortly before" in codes(quick)["queued"]
+    store.mark_page_published(key)
     row = claimed()
     assert store.turn(Turn(now=late, begun=row, until=late + timedelta(minutes=11))).leased
     assert store.in_doubt(row, late, "no answer came in time")

@@ -104,10 +104,11 @@ class Maker:
         ]
 
     def freeze(self, store: SqlStore, number: int = 1, period: str = "2026-11-24", **fields: Any) -> SavedEdition:
-        """An edition with that many recipients, ready to be sent."""
+        """An edition with that many recipients, ready to be sent: its page is in place."""
         saved = store.freeze(self.edition(period, **fields), self.recipients(number))
         assert saved is not None
-        return saved
+        store.mark_page_published(saved.key)
+        return store.edition_by_key(saved.key)
 
     replace = staticmethod(replace)
 

@@ -174,7 +174,7 @@ def test_editions_are_listed_newest_first(store, make) -> None:
 
 
 def test_pages_are_unpublished_until_they_are_on_disk(store, make) -> None:
-    first, second = make.freeze(store, 0, "2026-11-23"), make.freeze(store, 0)
+    first, second = (store.freeze(make.edition(period), ()) for period in ("2026-11-23", "2026-11-24"))
     assert store.unpublished_pages() == [first, second]
     store.mark_page_published(first.key)
     assert store.unpublished_pages() == [second]

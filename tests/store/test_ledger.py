@@ -12,6 +12,7 @@ import pytest
 
 from digest.errors import StoreError
 from digest.models import DeliveryState, EditionState, Reply
+from digest.outbox import last_call
 from digest.ports import Turn
 from digest.store import SqlStore, open_store
 from digest.store.ledger import queue_id
@@ -25,6 +26,47 @@ NO = Reply(code=550, enhanced="5.1.1", text="no such user")
 
 def states(store: SqlStore) -> dict[str, int]:
     return {state.value: count for state, count in store.counts().by_state.items() if count}
+
+
+def test_nothing_is_claimed_before_its_page_is_in_place(store, make) -> None:
+    """Neither of the edition nor of its variants for some categories; the page is theirs, too."""
+    variant = (make.edition(category="要闻"), make.recipients(2, start=1))
+    saved = store.freeze(make.edition(), make.recipients(1), [variant])
+    assert store.claim(make.now, 9, LEASE) == []
+    assert not store.is_due(make.now)
+    assert store.next_due() is None
+    [awaited] = store.awaited_pages()
+    assert (awaited.digest, awaited.period, awaited.mails) == ("daily", "2026-11-24", 3)
+    assert (awaited.since, awaited.expires_at) == (saved.frozen_at, saved.expires_at)
+    assert [each.key for each in store.unpublished_pages()] == [saved.key]
+    store.mark_page_published(saved.key)
+    assert store.is_due(make.now)
+    assert store.next_due() == make.now
+    assert store.awaited_pages() == store.unpublished_pages() == []
+    assert len(store.claim(make.now, 9, LEASE)) == 3
+    assert not store.is_due(make.now)
+
+
+@pytest.mark.parametrize("life", [timedelta(hours=18), timedelta(hours=3), timedelta(minutes=5)])
+def test_what_would_expire_is_claimed_without_its_page(store, make, life) -> None:
+    """Two hours before its end, or in the second half of a short life; each reader's own hour counts."""
+    reader = make.replace(make.recipients(1)[0], address="late@example.org", message_id="<x@example.org>")
+    own = make.now + timedelta(hours=1)
+    reader = make.replace(reader, not_before=own, expires_at=own + life)
+    saved = store.freeze(make.edition(expires_at=make.now + life), [*make.recipients(1), reader])
+    call = last_call(saved.frozen_at, saved.expires_at)
+    assert call == make.now + max(life - timedelta(hours=2), life / 2)
+    for moment, address in ((call, "r0@example.org"), (call + timedelta(hours=1), "late@example.org")):
+        early = store.claim(moment - timedelta(seconds=1), 9, LEASE)
+        assert [row.address for row in early] == []
+        assert [row.address for row in store.claim(moment, 9, LEASE)] == [address]
+
+
+def test_mail_of_a_paused_edition_does_not_wait_for_its_page(store, make) -> None:
+    """It waits for the operator."""
+    saved = store.freeze(make.edition(), make.recipients(2))
+    store.pause_edition(saved.key, "refused")
+    assert store.awaited_pages() == []
 
 
 def claim_one(store: SqlStore, make):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from digest.app.publishing import make_editions
+from digest.app.publishing import make_editions, publish_editions
 from digest.app.running import collect
 from digest.jobs.bounces import BounceReport
 from digest.models import DeliveryState, Reply
@@ -253,7 +253,7 @@ def test_refusals_in_the_dialogue_count_alike(world: World) -> None:
     world.news("more")
     app = world.app()
     collect(app)
-    make_editions(app)
+    publish_editions(app, make_editions(app))
     (row,) = world.store.claim(world.now, 5, timedelta(minutes=2))
     assert world.store.failed(row, world.now, Reply(code=550, enhanced="5.1.1", text="no such user"))
     assert world.readership.learn(world.now).suppressed == 1
@@ -267,7 +267,7 @@ def test_a_full_mailbox_in_the_dialogue_is_a_point_a_day(world: World) -> None:
     world.news("more")
     app = world.app()
     collect(app)
-    make_editions(app)
+    publish_editions(app, make_editions(app))
     (row,) = world.store.claim(world.now, 5, timedelta(minutes=2))
     again = world.now + timedelta(minutes=1)
     assert world.store.retry(row, again, Reply(code=452, enhanced="4.2.2", text="full"), counted=True)
@@ -320,7 +320,7 @@ def test_a_delivery_in_doubt_arrived_if_it_bounces_or_is_confirmed(world: World)
     world.news("more")
     app = world.app()
     collect(app)
-    make_editions(app)
+    publish_editions(app, make_editions(app))
     (row,) = world.store.claim(world.now, 5, timedelta(minutes=2))
     world.store.turn(Turn(now=world.now, begun=row, until=world.now + timedelta(minutes=11)))
     world.store.in_doubt(row, world.now, "the connection broke")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from digest.app.publishing import make_editions
+from digest.app.publishing import make_editions, publish_editions
 from digest.app.running import collect
 from digest.app.sending import composer, deliver
 from digest.jobs.people import Proof
@@ -67,7 +67,7 @@ def test_who_leaves_after_the_freeze_gets_nothing(world: World) -> None:
     world.news("news")
     app = world.app()
     collect(app)
-    make_editions(app)
+    publish_editions(app, make_editions(app))
     world.people.remove("leaves@example.org", world.now)
     world.people.suppress("suppressed@example.org", "", world.now)
     pause = Wishes(paused_until=date(2026, 12, 1))
@@ -213,7 +213,7 @@ def test_the_envelope_names_the_delivery(world: World) -> None:
     world.news("news")
     app = world.app()
     collect(app)
-    make_editions(app)
+    publish_editions(app, make_editions(app))
     (row,) = world.store.claim(world.now, 1, timedelta(minutes=2))
     envelope = composer(app)(row, world.store.edition_by_key(row.edition_key)).envelope_from
     local, _, domain = envelope.partition("@")

@@ -12,7 +12,7 @@ import pytest
 from msgspec.structs import force_setattr
 from sqlalchemy import event
 
-from digest.app.publishing import make_editions
+from digest.app.publishing import make_editions, publish_editions
 from digest.app.running import collect
 from digest.app.sending import deliver
 from digest.errors import StoreError
@@ -301,7 +301,7 @@ def test_suppression_is_looked_up_at_four_places(world: World, place: str) -> No
     world.news("more")
     app = world.app()
     collect(app)
-    frozen = make_editions(app)
+    frozen = publish_editions(app, make_editions(app))
     if place == "sending":
         assert any(made.recipients for made in frozen.made)
         world.people.suppress("Ann@EXAMPLE.org", "", world.now)

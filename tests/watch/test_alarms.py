@@ -25,6 +25,7 @@ from digest.alarms.watching import (
     slot_to_judge,
     subject_of,
 )
+from digest.app.publishing import make_editions, publish_editions
 from digest.app.running import collect
 from digest.config import load
 from digest.errors import StoreError, TemporaryFailure
@@ -193,6 +194,27 @@ def test_without_an_address_alarms_are_shown_and_not_told(tmp_path: Path, sqlite
         assert open_names(world) == ["run"]
         assert world.store.claim_alarms(world.now, world.now) == []
         assert world.new_mails() == []
+
+
+def test_mail_that_waits_for_its_page(world: World, tmp_path: Path) -> None:
+    """After a quarter of an hour; over when the page is in place."""
+    world.news("a")
+    app = world.app()
+    collect(app)
+    report = make_editions(app)
+    world.later(minutes=14)
+    look(world)
+    assert open_names(world) == []
+    world.later(minutes=1)
+    look(world)
+    (mail,) = alarm_mails(world)
+    assert "daily 2026-11-24: 1 mail waits, since its page and feed cannot be put in place" in mail["Subject"]
+    [alarm] = world.store.open_alarms()
+    assert alarm.name == "page:daily"
+    assert alarm.text.endswith("; without them it leaves from 2026-11-25 04:00 on")
+    publish_editions(app, report)
+    look(world)
+    assert open_names(world) == []
 
 
 def test_a_paused_edition(world: World) -> None:
