@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -37,12 +37,23 @@ if TYPE_CHECKING:
 class App:
     """What use cases need, bound to the settings; made when it is first asked for."""
 
-    def __init__(self, settings: Settings, store: SqlStore, when: When, *, dry_run: bool, progress: Progress) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        store: SqlStore,
+        when: When,
+        *,
+        dry_run: bool,
+        progress: Progress,
+        let_go: Callable[[], None] = lambda: None,
+    ) -> None:
+        """``let_go`` gives the right to run back, if this one has it."""
         self.settings = settings
         self.store = store
         self.when = when
         self.dry_run = dry_run
         self.progress = progress
+        self.let_go = let_go
 
     def clock(self) -> Callable[[], datetime]:
         """The time that the run stands for, going on while it lasts."""
@@ -255,16 +266,20 @@ class App:
 
 
 @contextmanager
-def opened(settings: Settings, when: When, *, dry_run: bool, progress: Progress = silent) -> Iterator[App]:
-    """The application on its store: held exclusively, or a rehearsal of it that leaves no trace."""
+def opened(
+    settings: Settings, when: When, *, dry_run: bool, purpose: str = "digest run", progress: Progress = silent
+) -> Iterator[App]:
+    """The application on its store: held exclusively, until it lets go, or a rehearsal of it that leaves no trace.
+    ``purpose`` is told to whoever is refused meanwhile."""
     from digest.store import open_rehearsal, open_store
 
     if dry_run:
         with open_rehearsal(settings.store.url) as store:
             yield App(settings, store, when, dry_run=True, progress=progress)
         return
-    with open_store(settings.store.url) as store, store.exclusive("digest run"):
-        yield App(settings, store, when, dry_run=False, progress=progress)
+    with open_store(settings.store.url) as store, ExitStack() as right:
+        right.enter_context(store.exclusive(purpose, when.wall))
+        yield App(settings, store, when, dry_run=False, progress=progress, let_go=right.close)
 
 
 @contextmanager

@@ -110,6 +110,18 @@ class Lookout:
         for line in [*self.store_failed(error, now), *self.run_ended(ok=False)]:
             log.warning("%s", line)
 
+    def run_was_held_up(self, error: StoreError, now: datetime) -> None:
+        """A run that could not begin, since another one seems to hang: as bad as one that failed."""
+        from digest.store import open_store
+
+        try:
+            with open_store(self.settings.store.url) as store:
+                lines = self.look(store, now, run=RunEnd(failures=(str(error),), collected=False))
+        except DigestError as trouble:
+            lines = [f"watch: {trouble}"]
+        for line in [*lines, *self.run_ended(ok=False)]:
+            log.warning("%s", line)
+
     def store_failed(self, error: StoreError, now: datetime) -> list[str]:
         """The store cannot be used, so the alarm is kept beside it: told once, and again after some hours."""
         marker = self._marker

@@ -141,7 +141,8 @@ def make_up(
 ) -> BackfillReport:
     """``digest editions backfill``. Raises ConfigError, StoreError, and AlreadyRunning when a run is at work."""
     settings = load(config, os.environ)
-    with opened(settings, moment(as_of, settings.site.timezone), dry_run=dry_run, progress=progress) as app:
+    when, purpose = moment(as_of, settings.site.timezone), "digest editions backfill"
+    with opened(settings, when, dry_run=dry_run, purpose=purpose, progress=progress) as app:
         return backfill(app, digest, first, last)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,11 +14,11 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct
 
 from digest.app.assembly import opened
-from digest.app.moment import moment
+from digest.app.moment import When, moment
 from digest.app.publishing import make_editions, publish_editions, publish_feeds, websub
-from digest.app.sending import deliver_what_waits
+from digest.app.sending import deliver_what_waits, leave_what_waits
 from digest.config import Settings, load
-from digest.errors import AlreadyRunning, ConfigError, DigestError, StoreError
+from digest.errors import AlreadyRunning, ConfigError, DigestError, StoreBusy, StoreError
 from digest.jobs.progress import Progress, silent
 from digest.jobs.run import RunReport, Step, Steps, run
 from digest.ports import FeedRow
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from digest.app.assembly import App
     from digest.app.lookout import Lookout
     from digest.jobs.collect import CollectReport, Parsed
+
+
+HANGS_AFTER = timedelta(minutes=30)
+"""A run that is at work for longer keeps the others from their work: the operator is told. Mail is not part of it."""
 
 
 class RunOrder(Struct, frozen=True, kw_only=True):
@@ -59,55 +63,80 @@ def run_once(
     as_of: str | None = None,
     only: Collection[Step] = (),
     dry_run: bool = False,
+    mail: bool = True,
     progress: Progress = silent,
     to_json: Callable[[RunReport], str],
 ) -> tuple[RunReport, ZoneInfo]:
-    """One ``digest run``. Returns its report and the site's zone. Raises ConfigError, StoreError, and
-    AlreadyRunning when another run is at work."""
+    """One ``digest run``; without ``mail`` it hands none over. Returns its report and the site's zone. Raises
+    ConfigError, StoreError (StoreBusy if another run seems to hang), and AlreadyRunning when another run is at work."""
     from digest.app.lookout import lookout_of
 
     settings = load(config, os.environ)
     when = moment(as_of, settings.site.timezone)
     lookout = None if dry_run or as_of is not None else lookout_of(settings)
-    with _watched(lookout, when.now), opened(settings, when, dry_run=dry_run, progress=progress) as app:
+    with _watched(lookout, when), opened(settings, when, dry_run=dry_run, progress=progress) as app:
         if lookout is not None:
             lookout.run_begins()
-        report = run_steps(app, only, to_json)
+        report = run_steps(app, only, to_json, mail=mail)
         if lookout is not None:
-            report.warnings += lookout.after_run(app.store, report, when.now)
+            report.warnings += lookout.after_run(app.store, report, app.clock()())
         return report, settings.site.timezone
 
 
 @contextmanager
-def _watched(lookout: Lookout | None, now: datetime) -> Iterator[None]:
+def _watched(lookout: Lookout | None, when: When) -> Iterator[None]:
     """A run that breaks off is told of all the same."""
-    if lookout is None:
-        yield
-        return
     try:
         yield
-    except AlreadyRunning:
-        raise  # the one at work tells about itself
+    except AlreadyRunning as busy:
+        hanging = hangs(busy, when.wall)
+        if hanging is None:
+            raise  # the one at work tells about itself
+        if lookout is not None:
+            lookout.run_was_held_up(hanging, when.now)
+        raise hanging from busy
     except StoreError as error:
-        lookout.run_broke(error, now)
+        if lookout is not None:
+            lookout.run_broke(error, when.now)
         raise
     except DigestError:
-        lookout.run_ended(ok=False)
+        if lookout is not None:
+            lookout.run_ended(ok=False)
         raise
+
+
+def hangs(busy: AlreadyRunning, wall: datetime) -> StoreBusy | None:
+    """What to say when the run that is at work has been so for too long; None while it has not, or if it does not say
+    since when. ``wall`` is the real clock."""
+    if busy.since is None or wall - busy.since < HANGS_AFTER:
+        return None
+    minutes = int(HANGS_AFTER.total_seconds() // 60)
+    return StoreBusy(
+        busy.subject,
+        f"another process has been at work on it for more than {minutes} minutes ({busy.holder})",
+        "nothing was done; if that process hangs, end it: the next run makes up for what is missing",
+    )
 
 
 def run_steps(
-    app: App, only: Collection[Step], to_json: Callable[[RunReport], str], *, order: RunOrder | None = None
+    app: App,
+    only: Collection[Step],
+    to_json: Callable[[RunReport], str],
+    *,
+    order: RunOrder | None = None,
+    mail: bool = True,
 ) -> RunReport:
     """All steps of ``digest run``, or ``only`` some; or what a service wants done at this time."""
     _ = app.output  # what it lacks stops the run before anything is touched
     _refuse_missing(app.settings.templates)
+    deliver = deliver_what_waits if mail else leave_what_waits
     steps = Steps(
         collect=partial(collect, app),
         publish_feeds=lambda: publish_feeds(app, app.output, websub(app), is_due=(order or RunOrder()).wants),
         make_editions=partial(make_editions, app),
         publish_editions=partial(publish_editions, app),
-        deliver=partial(deliver_what_waits, app) if order is None else None,
+        deliver=partial(deliver, app) if order is None else None,
+        let_go=app.let_go,
     )
     return run(
         app.store,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,9 +16,9 @@ from msgspec.structs import replace
 from digest.app.assembly import App, transport_of
 from digest.app.moment import moment
 from digest.config import load
-from digest.errors import ConfigError, StoreError
+from digest.errors import AlreadyRunning, ConfigError, StoreError
 from digest.jobs.progress import Progress, silent
-from digest.models import Delivery
+from digest.models import Delivery, DeliveryState
 from digest.ports import Transport
 from digest.subscribers.subscription import NOTICES, WEEKLY
 
@@ -54,13 +55,47 @@ def work(
 
 
 def deliver_what_waits(app: App) -> DeliveryReport:
-    """As ``deliver``; most runs find nothing to send, and need not load what it takes."""
+    """As ``deliver``, for a run; most runs find nothing to send, and need not load what it takes."""
     if app.store.has_mail():
-        return deliver(app)
+        return _deliver_alone(app)
     from digest.jobs.deliver import DeliveryReport
 
     learned = app.readership.learn(app.clock()())
     return DeliveryReport(warnings=() if learned is None else tuple(learned.warnings))
+
+
+def _deliver_alone(app: App) -> DeliveryReport:
+    """One run sends at a time: two would double the rate. What comes in while the right is given back is sent as well,
+    since whoever brought it was refused the right until then."""
+    with ExitStack() as right:
+
+        def take() -> None:
+            right.enter_context(app.store.sending("digest run", app.when.wall))
+
+        def again() -> bool:
+            right.close()
+            if not app.store.is_due(app.clock()()):
+                return False
+            try:
+                take()
+            except AlreadyRunning:
+                return False
+            return True
+
+        try:
+            take()
+        except AlreadyRunning as busy:
+            return leave_what_waits(app, f"the process that is sending ({busy.holder or 'another run'})")
+        return deliver(app, again=again)
+
+
+def leave_what_waits(app: App, to: str = "digest deliver") -> DeliveryReport:
+    """Send nothing, say how much there is."""
+    from digest.jobs.deliver import DeliveryReport
+
+    if not app.store.has_mail():
+        return DeliveryReport()
+    return DeliveryReport(waiting=app.store.counts()[DeliveryState.QUEUED], left_to=to)
 
 
 def deliver(
@@ -70,9 +105,10 @@ def deliver(
     stop: Callable[[], bool] = lambda: False,
     tell: Callable[[str], None] = lambda alarm: None,
     hurry: Callable[[], bool] = lambda: False,
+    again: Callable[[], bool] = lambda: False,
 ) -> DeliveryReport:
     """Send what is due now and leave later retries to the next run; or work on until ``stop`` says so, looking
-    again at once when ``hurry`` does."""
+    again at once when ``hurry`` does. ``again`` as in ``jobs.deliver``."""
     from digest.jobs.deliver import DeliverOptions, deliver
 
     mail = app.settings.mail
@@ -97,6 +133,7 @@ def deliver(
         progress=app.progress,
         tell=tell,
         hurry=hurry,
+        again=again,
     )
     learned = app.readership.learn(clock())
     return report if learned is None else replace(report, warnings=(*report.warnings, *learned.warnings))

@@ -22,7 +22,7 @@ from typing import Any
 import click
 
 import digest
-from digest.errors import AlreadyRunning, ConfigError, DigestError
+from digest.errors import ConfigError, DigestError
 from digest.text import printable
 
 COMMANDS = {
@@ -124,9 +124,6 @@ def main(arguments: list[str] | None = None) -> None:
     except ConfigError as error:
         _say_config(error)
         sys.exit(2)
-    except AlreadyRunning as error:
-        _say(str(error))
-        sys.exit(0)
     except DigestError as error:
         _say(str(error))
         sys.exit(1)

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from digest.cli import config_option
+from digest.errors import AlreadyRunning
 
 
 @click.command("run")
@@ -18,10 +19,13 @@ from digest.cli import config_option
     multiple=True,
     help="Do this step (may be given several times) and leave the others out.",
 )
+@click.option("--no-mail", is_flag=True, help="Hand no mail over: digest deliver does, when the site is deployed.")
 @click.option("--dry-run", is_flag=True, help="Touch nothing, mark nothing; say what would happen.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON, for programs.")
 @click.option("--verbose", is_flag=True, help="Also list what was left out on purpose, and every file written.")
-def command(config: Path, as_of: str | None, only: tuple[str, ...], dry_run: bool, as_json: bool, verbose: bool) -> int:
+def command(
+    config: Path, as_of: str | None, only: tuple[str, ...], no_mail: bool, dry_run: bool, as_json: bool, verbose: bool
+) -> int:
     """Collect posts, publish feeds and pages, make and send what is due; once, then exit.
 
     For example: digest run --config config.yaml --dry-run
@@ -31,15 +35,20 @@ def command(config: Path, as_of: str | None, only: tuple[str, ...], dry_run: boo
     from digest.cli.report import print_report, report_to_json
     from digest.jobs.run import Step
 
-    with terminal_progress(enabled=not as_json) as progress:
-        report, zone = run_once(
-            config,
-            as_of=as_of,
-            only=[Step(name) for name in only],
-            dry_run=dry_run,
-            progress=progress,
-            to_json=report_to_json,
-        )
+    try:
+        with terminal_progress(enabled=not as_json) as progress:
+            report, zone = run_once(
+                config,
+                as_of=as_of,
+                only=[Step(name) for name in only],
+                dry_run=dry_run,
+                mail=not no_mail,
+                progress=progress,
+                to_json=report_to_json,
+            )
+    except AlreadyRunning as busy:  # it does what this one would have done
+        click.echo(f"digest: {busy}", err=True)
+        return 0
     if as_json:
         click.echo(report_to_json(report))
     else:

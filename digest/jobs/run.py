@@ -2,6 +2,10 @@
 
 Each step stands alone: when one fails, its failure is listed, the steps after it work with what is there, and the
 next run makes up for it. Only a store that cannot be used ends a run.
+
+A run is over when its editions are frozen and its files are in place: that is written down, and the right to run is let
+go, before any mail leaves. What becomes of the mail is added to its report; however long that takes, or if it is cut
+short, the run has ended well, and the next one is not held up.
 """
 
 from __future__ import annotations
@@ -65,6 +69,8 @@ class Steps(Struct, frozen=True, kw_only=True):
     publish_editions: Callable[[EditionsReport], EditionsReport]
     deliver: Callable[[], DeliveryReport] | None
     """None: somebody else does it."""
+    let_go: Callable[[], None] = lambda: None
+    """Give the right to run back; called before ``deliver``, which needs none."""
 
 
 def run(
@@ -77,11 +83,31 @@ def run(
     to_json: Callable[[RunReport], str],
     clock: Callable[[], datetime] | None = None,
 ) -> RunReport:
-    """Run the steps (all, or ``only`` some) on a store that is held exclusively. ``clock`` goes on from ``now`` and
-    tells when it is over. Raises StoreError alone."""
+    """Run the steps (all, or ``only`` some) on a store that is held exclusively until ``Steps.let_go``. ``clock`` goes
+    on from ``now`` and tells when it is over. Raises StoreError alone."""
     report = RunReport(now=now, dry_run=dry_run)
     number = store.started(now)
     wanted = only or frozenset(Step)
+    _publish(report, steps, wanted)
+    _gather(report, report.feeds, report.editions)
+    ended = clock() if clock is not None else now
+
+    def write_down() -> None:
+        arrived = report.collected.arrived if report.collected is not None else 0
+        store.ended(number, ended, to_json(report), ok=report.ok, arrived=arrived, written=report.written)
+
+    write_down()
+    if steps.deliver is not None and Step.DIGEST in wanted:
+        steps.let_go()
+        report.deliveries = _attempt(report, steps.deliver)
+        _gather(report, report.deliveries)
+        if report.deliveries is None or not report.deliveries.is_empty:
+            write_down()
+    return report
+
+
+def _publish(report: RunReport, steps: Steps, wanted: Collection[Step]) -> None:
+    """Everything but mail."""
     if Step.COLLECT in wanted:
         report.collected = _attempt(report, steps.collect)
     if Step.DIGEST in wanted:
@@ -92,18 +118,6 @@ def run(
         made = report.editions
         if made is not None:
             report.editions = _attempt(report, lambda: steps.publish_editions(made)) or made
-        if steps.deliver is not None:
-            report.deliveries = _attempt(report, steps.deliver)
-    _gather(report)
-    store.ended(
-        number,
-        clock() if clock is not None else now,
-        to_json(report),
-        ok=report.ok,
-        arrived=report.collected.arrived if report.collected is not None else 0,
-        written=report.written,
-    )
-    return report
 
 
 def _attempt(report: RunReport, step: Callable[[], T]) -> T | None:
@@ -116,9 +130,9 @@ def _attempt(report: RunReport, step: Callable[[], T]) -> T | None:
         return None
 
 
-def _gather(report: RunReport) -> None:
+def _gather(report: RunReport, *parts: FeedReport | EditionsReport | DeliveryReport | None) -> None:
     """What several steps stumbled over is told once."""
-    for part in (report.feeds, report.editions, report.deliveries):
+    for part in parts:
         if part is not None:
             report.failures += part.failures
             report.warnings += part.warnings

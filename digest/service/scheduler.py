@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
-from digest.app.running import RunOrder
+from digest.app.running import RunOrder, hangs
 from digest.errors import AlreadyRunning, DigestError, StoreError
 from digest.jobs.run import RunReport
 from digest.period import Every, Rule, is_time, next_moment
@@ -280,8 +280,13 @@ class Scheduler:
         self._running_since = now
         try:
             return self._run(order)
-        except (AlreadyRunning, RunStopped):
+        except RunStopped:
             raise
+        except AlreadyRunning as busy:
+            hanging = hangs(busy, now)
+            if hanging is None:
+                raise
+            return RunReport(now=now, failures=[str(hanging)])
         except DigestError as error:
             return RunReport(now=now, failures=[str(error)])
         finally:

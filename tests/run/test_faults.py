@@ -191,18 +191,34 @@ def test_full_disk(site: Site, folder: str) -> None:
 
 
 def test_read_only_output(site: Site, bound: tuple[str, ...]) -> None:
-    """The mail still goes out; the pages follow when they can."""
+    """The mail waits for its page, and says so: its links would lead nowhere."""
     public = site.folder / "public"
     public.mkdir()
     public.chmod(0o555)
     result = site.run(prefix=bound)
     assert result.code == 1
     assert "public" in result.err
-    assert len(site.mails()) == 1
+    assert "0 sent, 1 waiting, 1 of them for their page" in result.out
+    assert "daily 2026-11-24: 1 not sent yet: the edition's page and feed are not in place" in result.err
+    assert site.mails() == []
     public.chmod(0o755)
     assert site.run(prefix=bound, as_of="2026-11-24 09:05").code == 0
     assert (public / "feed.xml").is_file()
     assert (public / "editions/daily/2026-11-24/index.html").is_file()
+    assert len(site.mails()) == 1
+
+
+def test_mail_that_would_expire_leaves_without_its_page(site: Site, bound: tuple[str, ...]) -> None:
+    """Two hours before its end, and the report says so."""
+    public = site.folder / "public"
+    public.mkdir()
+    public.chmod(0o555)
+    site.run(prefix=bound)
+    assert site.run(prefix=bound, as_of="2026-11-25 00:59").code == 1
+    assert site.mails() == []
+    result = site.run(prefix=bound, as_of="2026-11-25 01:01")
+    assert result.code == 1
+    assert "daily 2026-11-24: 1 sent although the edition's page is not in place: they would have expired" in result.err
     assert len(site.mails()) == 1
 
 

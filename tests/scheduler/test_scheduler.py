@@ -253,6 +253,28 @@ def test_another_run_at_work_is_waited_for(world: World, log: pytest.LogCaptureF
     assert len(world.runs) == count
 
 
+def test_another_run_that_hangs_is_told(world: World, log: pytest.LogCaptureFixture) -> None:
+    """After half an hour it is as bad as a run that failed, until one goes well."""
+    since = world.now - timedelta(minutes=29)
+
+    def busy() -> RunReport:
+        raise AlreadyRunning("digest.db", "another process is at work on it", "try again", holder="x", since=since)
+
+    world.outcome = busy
+    scheduler = world.make([RARE])
+    world.passes(scheduler, seconds=30)
+    assert scheduler.state().failures_in_a_row == 0
+    world.passes(scheduler, minutes=3)
+    record = scheduler.state().last_run
+    assert record is not None
+    [line] = record.report.failures
+    assert line.startswith("digest.db: another process has been at work on it for more than 30 minutes (x); ")
+    assert len(lines(log, "for more than 30 minutes")) == 1
+    world.outcome = lambda: RunReport(now=world.now)
+    world.passes(scheduler, minutes=6)
+    assert scheduler.state().failures_in_a_row == 0
+
+
 def test_a_run_that_the_service_ends_is_no_failure(world: World, log: pytest.LogCaptureFixture) -> None:
     """Whoever stops the service in the middle of a run is not told that something failed; nor is the alarm."""
 
