@@ -2,9 +2,9 @@
 # What digest has to remember between two runs of a workflow: one encrypted backup, on a branch of its own without a
 # history. How it is used: digest.yml. How to set it up: docs/deploy/github.md
 #
-#   state.sh fetch    bring the store back. If the run before ended without saving, nobody knows what it sent: then
+#   state.sh fetch    bring the store back. If a job that sends ended without saving, nobody knows what it sent: then
 #                     everything that it may have sent is held, until you decide (digest doubts)
-#   state.sh begin    note that a run is under way
+#   state.sh begin    note that mail is under way
 #   state.sh save     back the store up, and take the note away
 #
 # STATE_BRANCH names the branch, STATE_KEY is the key: a long random text, kept as a secret of the repository.

@@ -22,8 +22,9 @@ ROOT = Path(__file__).parent.parent.parent
 DEPLOY = ROOT / "deploy" / "github"
 TEXT = (DEPLOY / "digest.yml").read_text(encoding="utf-8")
 WORKFLOW: dict[Any, Any] = yaml.safe_load(TEXT)
-JOB: dict[str, Any] = WORKFLOW["jobs"]["digest"]
-STEPS: list[dict[str, Any]] = JOB["steps"]
+JOBS: dict[str, Any] = WORKFLOW["jobs"]
+STEPS: dict[str, list[dict[str, Any]]] = {name: JOBS[name]["steps"] for name in ("digest", "mail")}
+ALL_STEPS = [step for steps in STEPS.values() for step in steps]
 
 
 def test_workflow_follows_its_schema() -> None:
@@ -37,7 +38,7 @@ def test_workflow_follows_its_schema() -> None:
 def test_actions_are_pinned() -> None:
     """To commits, with the version in words."""
     used = re.findall(r"uses: (\S+)(.*)", TEXT)
-    assert len(used) == 4
+    assert len(used) == 6
     for action, comment in used:
         assert re.fullmatch(r"actions/[a-z-]+@[0-9a-f]{40}", action)
         assert re.fullmatch(r" # v\d+\.\d+\.\d+", comment)
@@ -46,8 +47,8 @@ def test_actions_are_pinned() -> None:
 def test_rights_are_the_least() -> None:
     """None by default; what each job needs."""
     assert WORKFLOW["permissions"] == {}
-    assert JOB["permissions"] == {"contents": "write"}
-    assert WORKFLOW["jobs"]["pages"]["permissions"] == {"pages": "write", "id-token": "write"}
+    assert JOBS["digest"]["permissions"] == JOBS["mail"]["permissions"] == {"contents": "write"}
+    assert JOBS["pages"]["permissions"] == {"pages": "write", "id-token": "write"}
 
 
 def test_runs_wait_for_each_other() -> None:
@@ -57,31 +58,42 @@ def test_runs_wait_for_each_other() -> None:
 
 def test_nothing_from_outside_is_put_into_a_script() -> None:
     """Inputs and secrets come as variables only."""
-    for step in STEPS:
+    for step in ALL_STEPS:
         assert "${{" not in step.get("run", "")
 
 
+def test_mail_leaves_when_the_site_is_deployed() -> None:
+    """Not before, and not at all when it was not."""
+    assert JOBS["pages"]["needs"] == "digest"
+    assert JOBS["mail"]["needs"] == "pages"
+    assert JOBS["mail"]["if"] == "!cancelled() && needs.pages.result == 'success'"
+
+
 def test_state_is_saved_whatever_happens() -> None:
-    """Once a run may have begun, and before anything else can fail."""
-    names = [step.get("name") for step in STEPS]
-    save = STEPS[names.index("Save what is known now")]
-    assert save["if"] == "always() && steps.begin.outcome == 'success'"
-    assert names.index("Save what is known now") == names.index("Collect, publish, send") + 1
+    """Once something may have changed, and before anything else can fail."""
+    for job, work, saving, condition in (
+        ("digest", "Collect, publish, make editions", "Save what is known now", "fetch"),
+        ("mail", "Send", "Save what was sent", "begin"),
+    ):
+        names = [step.get("name") for step in STEPS[job]]
+        assert STEPS[job][names.index(saving)]["if"] == f"always() && steps.{condition}.outcome == 'success'"
+        assert names.index(saving) == names.index(work) + 1
 
 
 def test_secrets_are_given_to_the_steps_that_need_them() -> None:
     """The password to the one that sends, the key to those that keep the state."""
-    holders = {step.get("name"): set(step.get("env", {})) for step in STEPS}
-    assert [name for name, env in holders.items() if "DIGEST_SMTP_PASSWORD" in env] == ["Collect, publish, send"]
-    assert all("state.sh" in step["run"] for step in STEPS if "STATE_KEY" in step.get("env", {}))
+    holders = {step.get("name"): set(step.get("env", {})) for step in ALL_STEPS}
+    senders = [name for name, env in holders.items() if "DIGEST_SMTP_PASSWORD" in env]
+    assert senders == ["Collect, publish, make editions", "Send"]
+    assert all("state.sh" in step["run"] for step in ALL_STEPS if "STATE_KEY" in step.get("env", {}))
 
 
 def test_commands_are_ours() -> None:
     """With options that they have."""
-    lines = [line for step in STEPS for line in step.get("run", "").splitlines()]
+    lines = [line for step in ALL_STEPS for line in step.get("run", "").splitlines()]
     lines += (DEPLOY / "state.sh").read_text(encoding="utf-8").splitlines()
     commands = [line.strip() for line in lines if re.match(r"\s*digest [a-z]", line)]
-    assert len(commands) == 5
+    assert len(commands) == 6
     for command in commands:
         words = command.replace('"$WORD"', "sent").replace('"', "").split()[1:]
         understood(words)
@@ -94,11 +106,19 @@ SHIM = """\
 #!/bin/sh
 # The clock of the test: a run takes place at AS_OF, and what may be sent was sent until then.
 case "$1 $*" in
+    "deliver "*) exec {python} "$(dirname "$0")/deliver_at.py" "$@" ;;
     "run "*) exec {python} -m digest "$@" --as-of "$AS_OF" ;;
     "restore "*--nothing-sent*) exec {python} -m digest "$@" ;;
     "restore "*) exec {python} -m digest "$@" --sent-until "$AS_OF" ;;
     *) exec {python} -m digest "$@" ;;
 esac
+"""
+DELIVER_AT = """\
+import os, sys
+from digest.app import moment, sending
+from digest.cli import main
+sending.moment = lambda as_of, zone: moment.moment(os.environ["AS_OF"], zone)
+main(sys.argv[1:])
 """
 CONFIG = """\
 site: {title: News, url: https://news.example.com, language: en, timezone: Asia/Shanghai, author: A}
@@ -125,7 +145,10 @@ class Repository:
         (folder / "bin").mkdir()
         (folder / "bin" / "digest").write_text(SHIM.format(python=sys.executable))
         (folder / "bin" / "digest").chmod(0o755)
+        (folder / "bin" / "deliver_at.py").write_text(DELIVER_AT)
         self.count = 0
+        self.site = folder
+        """What the last run built."""
         self.mails: list[str] = []
         """What left, by file name: the Message-ID decides it."""
 
@@ -141,13 +164,24 @@ class Repository:
         self.git("commit", "--quiet", "--message", name, cwd=self.work)
         self.git("push", "--quiet", "origin", "HEAD:main", cwd=self.work)
 
-    def run(self, as_of: str, *, dies_before: str = "", key: str = "k" * 40, **inputs: str) -> list[str]:
-        """A run of the workflow: the names of the steps that failed. A runner that dies runs no further step."""
+    def run(
+        self, as_of: str, *, dies_before: str = "", deploys: bool = True, key: str = "k" * 40, **inputs: str
+    ) -> list[str]:
+        """A run of the workflow: the names of the steps that failed. A runner that dies runs no further step, and no
+        job follows; where nothing is built or deployed, nothing is sent."""
+        failed = self.run_job("digest", as_of, dies_before, key, inputs)
+        self.site = self.folder / f"runner{self.count}" / "_site"
+        if self.site.is_dir() and deploys and dies_before not in [step.get("name") for step in STEPS["digest"]]:
+            failed += self.run_job("mail", as_of, dies_before, key, inputs)
+        return failed
+
+    def run_job(self, job: str, as_of: str, dies_before: str, key: str, inputs: dict[str, str]) -> list[str]:
+        """The names of its steps that failed."""
         self.count += 1
         runner = self.folder / f"runner{self.count}"
         self.git("clone", "--quiet", "--branch", "main", str(self.server), str(runner), cwd=self.folder)
         failed: list[str] = []
-        for step in STEPS:
+        for step in STEPS[job]:
             name = step.get("name", "")
             if dies_before and name == dies_before:
                 break
@@ -166,8 +200,8 @@ class Repository:
         condition = step.get("if", "success()")
         if "inputs.word" in condition:
             return not failed and inputs.get("word") in ("sent", "resend")
-        if "steps.begin.outcome" in condition:
-            return "Bring back what is known" not in failed and "Note that a run is under way" not in failed
+        if "steps.fetch.outcome" in condition or "steps.begin.outcome" in condition:
+            return not any(name.startswith(("Bring back", "Note that")) for name in failed)
         return not failed
 
     def variables(
@@ -194,10 +228,6 @@ class Repository:
     def branch(self) -> list[str]:
         """Files on the branch with the state."""
         return self.git("ls-tree", "--name-only", "digest-state", cwd=self.server).split()
-
-    @property
-    def site(self) -> Path:
-        return self.folder / f"runner{self.count}" / "_site"
 
 
 @pytest.fixture
@@ -229,7 +259,7 @@ def test_runs_follow_each_other(repository: Repository) -> None:
 def test_a_runner_that_dies_after_sending_makes_nobody_get_it_twice(repository: Repository) -> None:
     """What it may have sent is held; the next edition goes out as ever; and the operator's word is heard."""
     repository.post("2026-11-20-second.md", "2026-11-20 10:00:00 +0800")
-    repository.run("2026-11-21 08:07", dies_before="Save what is known now")
+    repository.run("2026-11-21 08:07", dies_before="Save what was sent")
     assert len(repository.mails) == 2
     assert repository.branch() == ["state", "unsaved"]
     repository.run("2026-11-21 08:37")
@@ -277,10 +307,21 @@ def test_the_state_cannot_be_read_without_the_key(repository: Repository) -> Non
     assert b"reader@example.com" not in raw
 
 
-def test_a_first_run_that_dies_is_told(tmp_path: Path) -> None:
-    """Nobody knows what it sent, so nothing is sent until the operator deletes the branch."""
+def test_a_run_that_dies_before_it_saves_is_made_again(tmp_path: Path) -> None:
+    """It sent nothing, so nothing is held: the next one begins where it began."""
     found = Repository(tmp_path)
     found.post("2026-11-19-first.md", "2026-11-19 10:00:00 +0800")
     found.run("2026-11-20 09:00", dies_before="Save what is known now")
-    assert found.run("2026-11-20 09:37") == ["Bring back what is known"]
+    assert found.mails == []
+    assert found.run("2026-11-20 09:37") == []
     assert len(found.mails) == 1
+
+
+def test_mail_waits_for_a_deployment(repository: Repository) -> None:
+    """Of the site with its page; the next run that deploys sends it."""
+    repository.post("2026-11-20-second.md", "2026-11-20 10:00:00 +0800")
+    assert repository.run("2026-11-21 08:07", deploys=False) == []
+    assert len(repository.mails) == 1
+    assert (repository.site / "editions" / "daily" / "2026-11-21" / "index.html").is_file()
+    assert repository.run("2026-11-21 08:37") == []
+    assert len(repository.mails) == 2
