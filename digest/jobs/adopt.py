@@ -127,7 +127,7 @@ def _collect(feed_id: str | None, entries: Iterator[_Entry]) -> EarlierFeed:
 def _atom_entries(root: Any) -> Iterator[_Entry]:
     for entry in root.iterfind(f"{_ATOM}entry"):
         links = [
-            urljoin(_base(link), link.get("href", ""))
+            _joined(_base(link), link.get("href", ""))
             for link in entry.iterfind(f"{_ATOM}link")
             if link.get("rel", "alternate") == "alternate"
         ]
@@ -143,7 +143,7 @@ def _rss_entries(items: Iterator[Any], namespace: str) -> Iterator[_Entry]:
         if link is None and permanent:
             link = guid
         date = _rfc822(_text(item, "pubDate")) or _iso(_text(item, f"{_DC}date"))
-        yield guid or link, None if link is None else urljoin(_base(item), link), date
+        yield guid or link, None if link is None else _joined(_base(item), link), date
 
 
 def _json_entries(data: bytes, subject: str) -> Iterator[_Entry]:
@@ -175,8 +175,15 @@ def _base(element: Any) -> str:
     bases = [one.get(_XML_BASE) for one in (element, *element.iterancestors()) if one.get(_XML_BASE)]
     address = ""
     for base in reversed(bases):
-        address = urljoin(address, base)
+        address = _joined(address, base)
     return address
+
+
+def _joined(base: str, address: str) -> str:
+    try:
+        return urljoin(base, address)
+    except ValueError:  # brackets that are no IPv6 address
+        return address
 
 
 def _text(element: Any, name: str) -> str | None:
@@ -187,14 +194,14 @@ def _text(element: Any, name: str) -> str | None:
 def _iso(text: str | None) -> datetime | None:
     try:
         return _utc(datetime.fromisoformat(text)) if text else None
-    except ValueError:
+    except (ValueError, OverflowError):  # no date, or one that no zone west or east of it has
         return None
 
 
 def _rfc822(text: str | None) -> datetime | None:
     try:
         return _utc(parsedate_to_datetime(text)) if text else None
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 

@@ -29,6 +29,11 @@ _NAMED = re.compile(r"\(?[A-Za-z]{1,5}\)?\Z")
 _ZULU = frozenset({"Z", "z", "UTC", "GMT", "UT"})
 
 
+YEARS = range(2, 9999)
+"""Years that a post may be dated in. In the first and the last of all, a moment has no time in some zones, and a day
+none before or after it; they are written by programs that know no date, such as Hugo's 0001-01-01."""
+
+
 class BadDate(ValueError):
     """A text that is no date; says why, and what would be right."""
 
@@ -42,20 +47,29 @@ def parse_date(text: str, *, plain: bool, kind: str, zone: ZoneInfo) -> datetime
     """The moment, in UTC and whole seconds. ``plain``: written without quotes. Raises BadDate."""
     text = text.strip()
     try:
-        if _USUAL.match(text):  # as most posts are dated, and read in half the time
-            return datetime.fromisoformat(text[:19] + text[20:]).astimezone(UTC)
-        found = _ISO.match(text)
-        if found is None:
-            return _other(text, zone)
-        return _iso(found, text, bare_is_utc=plain and kind == "jekyll", zone=zone)
-    except (ValueError, OverflowError) as error:
-        if isinstance(error, BadDate):
-            raise
+        moment = _moment(text, bare_is_utc=plain and kind == "jekyll", zone=zone)
+    except BadDate:
+        raise
+    except OverflowError as error:  # valid by itself, and out of range in another zone
+        raise _far(text) from error
+    except ValueError as error:
         raise _bad(text) from error
+    if moment.year not in YEARS:
+        raise _far(text)
+    return moment
+
+
+def _moment(text: str, *, bare_is_utc: bool, zone: ZoneInfo) -> datetime:
+    if _USUAL.match(text):  # as most posts are dated, and read in half the time
+        return datetime.fromisoformat(text[:19] + text[20:]).astimezone(UTC)
+    found = _ISO.match(text)
+    return _other(text, zone) if found is None else _iso(found, text, bare_is_utc=bare_is_utc, zone=zone)
 
 
 def midnight(year: int, month: int, day: int, zone: ZoneInfo) -> datetime:
-    """The first moment of a day in the zone, in UTC. Raises ValueError or OverflowError."""
+    """The first moment of a day in the zone, in UTC. Raises ValueError."""
+    if year not in YEARS:
+        raise _far(f"{year:04}-{month:02}-{day:02}")
     return datetime(year, month, day, tzinfo=zone).astimezone(UTC)
 
 
@@ -132,6 +146,13 @@ def _month(name: str, text: str) -> int:
     if name[:3].lower() not in _MONTHS:
         raise _bad(text)
     return _MONTHS.index(name[:3].lower()) + 1
+
+
+def _far(text: str) -> BadDate:
+    return BadDate(
+        f"'{text[:60]}' lies outside of the years {YEARS[0]} to {YEARS[-1]}",
+        "write when it was published, for example 2026-03-24 08:30:00 +0800",
+    )
 
 
 def _bad(text: str) -> BadDate:

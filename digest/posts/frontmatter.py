@@ -116,7 +116,7 @@ def _toml(text: str, line: int) -> tuple[FrontMatter, str, int]:
     block = text[begin : closed.start()]
     try:
         loaded = tomllib.loads(block, parse_float=Decimal)
-    except (tomllib.TOMLDecodeError, ValueError, RecursionError) as error:
+    except (ValueError, ArithmeticError, RecursionError) as error:  # decimals have limits, too
         place = _TOML_LINE.search(str(error))
         row = line + int(place[1]) if place else line
         reason = " ".join(str(error).split())[:120] or type(error).__name__
@@ -141,8 +141,12 @@ def _json(text: str, line: int) -> tuple[FrontMatter, str, int]:
             "compare it with a post that works; text in double quotes, commas between entries",
             line=line + error.lineno - 1,
         ) from error
-    except (ValueError, RecursionError) as error:
+    except RecursionError as error:
         raise Refused("front matter is not valid JSON: nested too deeply", "keep it flat", line=line) from error
+    except (ValueError, ArithmeticError) as error:
+        raise Refused(
+            "front matter is not valid JSON: a number is too large", "put it in quotes, or delete it", line=line
+        ) from error
     return _from_data(loaded, line), text[end:], line + text.count("\n", 0, end)
 
 

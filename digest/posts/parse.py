@@ -199,7 +199,7 @@ class _Reader:
         if name.date is not None:
             try:
                 return midnight(*name.date, rules.timezone)
-            except (ValueError, OverflowError) as error:
+            except ValueError as error:
                 raise Refused(
                     "the date in the file name does not exist", "rename it, for example 2026-03-24-title.md"
                 ) from error
