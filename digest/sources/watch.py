@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from digest.errors import SourceError
@@ -36,6 +37,9 @@ _REMOTE = ("nfs", "cifs", "smb", "9p", "fuse", "vboxsf", "prl_fs", "virtiofs", "
 
 class Folder(Protocol):
     """A folder of posts, as ``FolderSource``."""
+
+    root: Path
+    """By its name, which may come to lead to another folder: a link to the newest release is set anew."""
 
     def folders(self) -> list[str]:
         """The real path of every folder that is looked into. Raises SourceError without the folder."""
@@ -69,7 +73,7 @@ def watch(
             changed()  # something may have come before it was watched
         first = False
         if poll:
-            _poll(folders, stop)
+            _poll(folder.root, folders, stop)
             continue
         remote = remote_type(folders[0])
         reason = f"it is on a network drive ({remote})" if remote else _listen(folder, folders, changed, stop)
@@ -83,8 +87,7 @@ def _listen(folder: Folder, folders: list[str], changed: Callable[[], None], sto
     nothing."""
     import watchfiles
 
-    known, root = set(folders), folders[0]
-    identity = _identity(root)
+    known, identity = set(folders), _identity(folders[0])
 
     def counts(change: Change, path: str) -> bool:
         return folder.concerns(path) or path in known or os.path.isdir(path)  # noqa: PTH112
@@ -108,7 +111,7 @@ def _listen(folder: Folder, folders: list[str], changed: Callable[[], None], sto
                 return ""
             if changes:
                 changed()
-            if time.monotonic() > until or _identity(root) != identity:  # nobody tells that a drive was unmounted
+            if time.monotonic() > until or _identity(folder.root) != identity:  # nobody tells of drives and links
                 return ""
     except FileNotFoundError:  # a folder went away between listing and watching
         return ""
@@ -117,7 +120,7 @@ def _listen(folder: Folder, folders: list[str], changed: Callable[[], None], sto
     return ""
 
 
-def _identity(path: str) -> tuple[int, int] | None:
+def _identity(path: str | Path) -> tuple[int, int] | None:
     """What tells a folder from another one of its name; None if there is none."""
     try:
         found = os.stat(path)  # noqa: PTH116
@@ -126,12 +129,12 @@ def _identity(path: str) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def _poll(folders: Iterable[str], stop: threading.Event) -> None:
-    """Look at the folders' times until one differs."""
-    before = _times(folders)
+def _poll(root: Path, folders: list[str], stop: threading.Event) -> None:
+    """Look at the folders' times, and at where the root's name leads, until something differs."""
+    before, identity = _times(folders), _identity(folders[0])
     until = time.monotonic() + _LOOK_AGAIN
     while not stop.wait(_POLL) and time.monotonic() < until:
-        if _times(before) != before:
+        if _times(before) != before or _identity(root) != identity:
             return
 
 
