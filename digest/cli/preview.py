@@ -96,6 +96,8 @@ def _lines(
     if limits.items is not None:
         yield _row("shown", f"{balance.here} of {limits.items} posts")
     yield from _left_out(preview, verbose=verbose)
+    for line in preview.broken:
+        yield _row("broken", line)
     for path in files.values():
         yield _row("file", str(path))
     if sent is not None:
@@ -146,6 +148,7 @@ def _to_json(preview: Preview, files: Mapping[str, Path], sent: SentTest | None)
             }
             for each in preview.left_out
         ],
+        "broken": preview.broken,
         "files": {what: str(path) for what, path in files.items()},
         "sent": None if sent is None else _sent(sent),
     }

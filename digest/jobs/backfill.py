@@ -121,7 +121,10 @@ def _make_up(
     if not left:
         report.empty.append(period)
         return
-    mail, frozen = build_frozen(plan, look, end - timedelta(seconds=1), period, days, Reason.MADE_UP, left, ())
+    broken: dict[str, None] = {}
+    frozen_at = end - timedelta(seconds=1)
+    mail, frozen = build_frozen(plan, look, frozen_at, period, days, Reason.MADE_UP, left, (), broken=broken)
+    report.pages.failures += broken
     if store.make_up(frozen) is None:
         report.existing.append(period)
         return

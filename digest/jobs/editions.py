@@ -31,6 +31,7 @@ from digest.edition.contents import (
 )
 from digest.edition.past import Past, find_corrections, find_updates
 from digest.errors import DigestError, OutputError, StoreError
+from digest.jobs.sparing import REMEDY, without_broken
 from digest.models import EditionRow, FrozenEdition, KnownPost, Recipient, SavedEdition
 from digest.period import (
     LATENESS,
@@ -143,6 +144,8 @@ class EditionResult(Struct, frozen=True, kw_only=True):
     """Address of its page."""
     waiting: int = 0
     """Posts that are left to the next edition."""
+    broken: tuple[str, ...] = ()
+    """Posts that could not be put into it, a line each."""
 
 
 class EditionsReport(Struct, kw_only=True):
@@ -178,6 +181,7 @@ def make_editions(
             raise
         except DigestError as error:
             report.failures.append(f"digest {plan.name}: {error}")
+    report.failures += [line for result in report.results for line in result.broken]
     report.warnings += [
         f"digest {result.digest}: the edition of {result.period} was missed, no run took place in time"
         for result in report.results
@@ -294,7 +298,8 @@ def _freeze(
     reason: Reason,
 ) -> list[EditionResult]:
     """The edition of everything and those of some categories, with all their deliveries, in one go."""
-    build = partial(build_frozen, plan, look, now, slot.period, days, reason)
+    broken: dict[str, None] = {}
+    build = partial(build_frozen, plan, look, now, slot.period, days, reason, broken=broken)
     before = mailed_before(store, plan, slot.period, now)
     past = past_of(store, before, posts)
     mail, frozen = build(posts, (), past)
@@ -321,6 +326,7 @@ def _freeze(
             subject=mail.subject,
             html_bytes=sent_size(mail.html),
             page=edition_url(look.imprint, plan.name, slot.period),
+            broken=tuple(broken),
         )
     ]
 
@@ -335,31 +341,40 @@ def build_frozen(
     posts: Sequence[KnownPost],
     selection: tuple[str, ...],
     past: Past | None = None,
+    *,
+    broken: dict[str, None],
 ) -> tuple[Mail, FrozenEdition]:
     """The edition of these posts; with a selection, one for readers of these categories only. ``past`` is what it
-    takes up from earlier ones."""
-    past = past or Past()
+    takes up from earlier ones. ``broken`` gets a line for each post that cannot be in it."""
+    earlier = past or Past()
     categories = plan.categories
     if selection:
         order = plan.categories or tuple(title.name for title in plan.titles)
         known = tuple(name for name in order if name in selection)
         categories = known + tuple(name for name in selection if name not in known)
-    edition = build_edition(
-        posts,
-        digest=plan.name,
-        title=plan.title,
-        period=period,
-        days=days,
-        frozen_at=now,
-        categories=categories,
-        titles=plan.titles,
-        reason=reason,
-        group=plan.group_stories,
-        weights=plan.weights,
-        earlier=past.earlier,
-        corrections=past.corrections,
-    )
-    mail = render_mail(edition, look.imprint, look.templates, look.language, plan.limits)
+
+    def build(some: Sequence[KnownPost]) -> Mail:
+        edition = build_edition(
+            some,
+            digest=plan.name,
+            title=plan.title,
+            period=period,
+            days=days,
+            frozen_at=now,
+            categories=categories,
+            titles=plan.titles,
+            reason=reason,
+            group=plan.group_stories,
+            weights=plan.weights,
+            earlier=earlier.earlier,
+            corrections=earlier.corrections,
+        )
+        return render_mail(edition, look.imprint, look.templates, look.language, plan.limits)
+
+    def tell(post: KnownPost, why: str) -> None:
+        broken[f"digest {plan.name}: {post.path}: cannot be put into the edition of {period}: {why}; {REMEDY}"] = None
+
+    mail = without_broken(posts, build, tell)
     return mail, FrozenEdition(
         digest=plan.name,
         category=choice_label(selection),

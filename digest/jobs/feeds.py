@@ -15,16 +15,18 @@ from functools import cached_property
 from typing import TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from digest import __version__
 from digest.errors import OutputError
+from digest.jobs.sparing import REMEDY, tried, without_broken
 from digest.models import KnownPost
 from digest.ports import FeedRow, FeedStore, Language, Output, Templates
 from digest.render import pages
 from digest.render.feeds import catalogue, window
 from digest.render.feeds.catalogue import ALL, Catalogue, FeedOptions, Files, archive_files, files_of
 from digest.render.feeds.digests import DigestFeed, feed_path
-from digest.render.feeds.items import local, make_item
+from digest.render.feeds.items import bare_item, local, make_item
 from digest.render.feeds.model import Feed, Item
 from digest.render.feeds.shared import NOTHING, Shared
 
@@ -269,7 +271,7 @@ class _Publisher:
         items = self._items(chosen)
         while True:
             feed = self._feed(row, items)
-            documents = _documents(feed, files, self.shared)
+            documents = self._documents(feed, files)
             size = max((len(document) for document in documents.values()), default=0)
             if size <= limits.max_bytes or len(items) <= 1:
                 break
@@ -281,7 +283,7 @@ class _Publisher:
             self.cache = {post.key: item for post, item in zip(chosen, items, strict=False)}
             self.shared = Shared(self.cache.values())
             if self._archive_what_does_not_fit(row, chosen[: len(items)], pending):
-                documents = _documents(self._feed(row, items), files, self.shared)
+                documents = self._documents(self._feed(row, items), files)
         return feed, documents
 
     def _newest(self, row: FeedRow) -> list[KnownPost]:
@@ -310,8 +312,26 @@ class _Publisher:
     def _item(self, post: KnownPost) -> Item:
         if (known := self.cache.get(post.key)) is not None:
             return known
-        has_body = self.body_html is not None and post.gone_at is None
-        return make_item(post, self.catalogue.rules, self.body_html(post) if has_body and self.body_html else None)
+
+        def bare(reason: str) -> Item:
+            self._tell_broken(post.path, reason)
+            return bare_item(post)
+
+        return tried(lambda: make_item(post, self.catalogue.rules, self._body_html(post)), bare)
+
+    def _body_html(self, post: KnownPost) -> str | None:
+        return self.body_html(post) if self.body_html is not None and post.gone_at is None else None
+
+    def _documents(self, feed: Feed, files: Files) -> dict[str, bytes]:
+        """The feed in all its formats, without items that cannot be written."""
+        return without_broken(
+            feed.items,
+            lambda items: _documents(replace(feed, items=tuple(items)), files, self.shared),
+            lambda item, reason: self._tell_broken(item.url, reason),
+        )
+
+    def _tell_broken(self, subject: str, reason: str) -> None:
+        self.failures[f"{subject}: cannot be put into feeds: {reason}; {REMEDY}"] = None
 
     def _feed(self, row: FeedRow, items: Sequence[Item]) -> Feed:
         changes = self._adopted(row)
@@ -408,7 +428,7 @@ class _Publisher:
         for path in sorted(set(archive_files(number, ("atom", "json"))) - set(files)):
             if self.output.exists(path):
                 self._attempt(self._remove, path)
-        return self._write_all(_documents(feed, files, self.shared))
+        return self._write_all(self._documents(feed, files))
 
     # ------------------------------------------------------------ the files
 

@@ -60,6 +60,8 @@ class Preview(Struct, frozen=True, kw_only=True):
     is_due: bool
     waits: str
     """Why no run would send it as it is (``nothing new``, ``too few``); empty if one would."""
+    broken: tuple[str, ...] = ()
+    """Posts that cannot be put into it, a line each."""
 
     @property
     def html_bytes(self) -> int:
@@ -85,7 +87,8 @@ def preview_edition(store: EditionStore, plan: DigestPlan, look: Look, now: date
     its posts are there. Raises StoreError, TemplateError."""
     slot, days, posts, reason, is_due = _draft(store, plan, look.imprint.zone, now)
     past = past_of(store, mailed_before(store, plan, slot.period, now), posts)
-    mail, frozen = build_frozen(plan, look, now, slot.period, days, reason, posts, (), past)
+    broken: dict[str, None] = {}
+    mail, frozen = build_frozen(plan, look, now, slot.period, days, reason, posts, (), past, broken=broken)
     rows = store.edition_rows(plan.name)
     page = render_edition_page(
         mail.edition,
@@ -103,6 +106,7 @@ def preview_edition(store: EditionStore, plan: DigestPlan, look: Look, now: date
         due_at=slot.at,
         is_due=is_due,
         waits="" if reason is Reason.NEWEST_DAY else why_quiet(plan, look.imprint.zone, posts, max(now, slot.at)) or "",
+        broken=tuple(broken),
     )
 
 

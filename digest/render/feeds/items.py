@@ -75,6 +75,19 @@ def make_item(post: KnownPost, rules: ItemRules, content_html: str | None = None
     )
 
 
+def bare_item(post: KnownPost) -> Item:
+    """What is left to say of a post when making its item broke: that it is there, under its own id."""
+    title = clean_line(post.title) or post.path
+    return Item(
+        id=clean_line(post.id),
+        url=uri(post.url),
+        title=title,
+        summary=title,
+        published=post.published,
+        updated=max(post.updated, post.published),
+    )
+
+
 def local(moment: datetime, zone: tzinfo) -> datetime:
     """In the site's zone, whole seconds."""
     return moment.astimezone(zone).replace(microsecond=0)
