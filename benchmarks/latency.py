@@ -16,7 +16,9 @@ PATIENCE = 120.0
 PAUSE = 0.005
 """Seconds between two looks at the feed."""
 REST = 2.5
-"""Seconds before each post: its predecessor's file is no longer young, and the service is at rest."""
+"""Seconds before each post: the service is at rest."""
+SETTLE = 2.0
+"""Seconds after which a file is read (``posts.settle``)."""
 
 POST = """\
 ---
@@ -37,8 +39,8 @@ class NoAnswer(Exception):
 
 
 def serve_latency(python: str, config: Path, posts: Path, feed: Path, *, category: str, times: int = 5) -> float:
-    """Median of seconds from the moment a post is in place in the folder ``posts`` to its title in ``feed``. The
-    service runs on a store that knows all other posts; what it is given is taken away again."""
+    """Median of seconds from the moment a post's file in the folder ``posts`` has settled to its title in ``feed``.
+    The service runs on a store that knows all other posts; what it is given is taken away again."""
     process = subprocess.Popen(
         [python, "-m", "digest", "serve", "--config", str(config), "--no-web"],
         stdout=subprocess.PIPE,
@@ -56,9 +58,9 @@ def serve_latency(python: str, config: Path, posts: Path, feed: Path, *, categor
             time.sleep(REST)
             title = f"latency {number} {time.time_ns()}"
             written.append(_put(posts, number, title, category))
-            began = time.perf_counter()
+            settled = time.perf_counter() + SETTLE
             _wait(lambda title=title: title.encode() in feed.read_bytes(), process, lines)
-            taken.append(time.perf_counter() - began)
+            taken.append(time.perf_counter() - settled)
         return median(taken[1:])  # the first one may have waited for the service to begin
     finally:
         process.terminate()

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -28,6 +29,9 @@ from statistics import NormalDist
 ZONE = timezone(timedelta(hours=8))
 END = datetime(2026, 11, 24, tzinfo=ZONE)
 """The moment after the archive's last day. Posts of ``--more`` fall on the day that begins here."""
+
+LONG_AGO = 1_700_000_000
+"""Time of the files."""
 
 MEDIAN, SPREAD = 3000, 1.0
 """Of the sizes in bytes: the median, and the standard deviation of their natural logarithm."""
@@ -269,13 +273,15 @@ def make_archive(posts: int, categories: int, days: int, seed: int, more: int = 
 
 
 def write_archive(folder: Path, made: Iterator[Made]) -> tuple[int, int]:
-    """Write the posts to ``folder/_posts``. Returns how many there were, and their bytes."""
+    """Write the posts to ``folder/_posts``, files at rest. Returns how many there were, and their bytes."""
     target = folder / "_posts"
     target.mkdir(parents=True, exist_ok=True)
     count = total = 0
     for post in made:
         data = post.text.encode()
-        (target / post.name).write_bytes(data)
+        path = target / post.name
+        path.write_bytes(data)
+        os.utime(path, (LONG_AGO, LONG_AGO))
         count, total = count + 1, total + len(data)
     return count, total
 

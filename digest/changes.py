@@ -35,8 +35,6 @@ class ParsedFile(Struct, frozen=True, kw_only=True, gc=False):
     stat: FileStat
     hash: str
     outcome: Post | Refusal
-    in_doubt: bool = False
-    """It was written so recently that it may change again without its time telling: look again next time."""
     unchanged: bool = False
     """The same bytes were read by the same rules before: only what the file system says about them differs."""
 
@@ -138,7 +136,7 @@ class _Batch:
                 stat=file.stat,
                 hash=file.hash,
                 taken=taken,
-                recheck_at=self._now if file.in_doubt else recheck_at,
+                recheck_at=recheck_at,
                 problems=tuple(problems),
             )
         )

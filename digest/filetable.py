@@ -66,6 +66,10 @@ class FileTable(Mapping[str, FileStat]):
             return self.at(place) == (size, mtime_ns, inode)
         return self._times[place] == mtime_ns and self._sizes[place] == size and self._inodes[place] == inode
 
+    def later_than(self, mtime_ns: int) -> set[int]:
+        """Places of files with a later time."""
+        return {place for place, time in enumerate(self._times) if time > mtime_ns}
+
     def __len__(self) -> int:
         return len(self.paths)
 

@@ -61,6 +61,11 @@ class FileStat(NamedTuple):
     inode: int
 
 
+Version = tuple[int, int]
+"""Size and time of a file when it was read: when they are those of the listing, nobody wrote to it in between."""
+UNREAD: Version = (0, 0)
+
+
 class KnownFile(NamedTuple):
     """A file of an earlier run, as the store remembers it."""
 

@@ -30,6 +30,7 @@ from digest.models import (
     Recipient,
     Reply,
     SavedEdition,
+    Version,
 )
 
 # ------------------------------------------------------------------ source
@@ -44,6 +45,10 @@ class Source(Protocol):
 
     def read(self, path: str) -> bytes:
         """The bytes of one listed file. Raises SourceError (gone since, not readable, too large)."""
+        ...
+
+    def read_version(self, path: str) -> tuple[bytes, Version]:
+        """The same, and what the file was like when it had been read to its end."""
         ...
 
 
@@ -81,6 +86,14 @@ class PostStore(Protocol):
 
     def keep_first(self, name: str, value: str) -> str:
         """The value that was first given under this name: what ids are made from stays when a site moves."""
+        ...
+
+    def recall(self, name: str) -> str | None:
+        """What ``remember`` kept under this name."""
+        ...
+
+    def remember(self, name: str, value: str) -> None:
+        """Keep a small fact from run to run."""
         ...
 
     def known_files(self) -> Iterator[KnownFile]:

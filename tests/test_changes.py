@@ -215,10 +215,9 @@ def test_a_file_that_no_longer_gives_a_post(gone_at: datetime | None, gone: tupl
 
 
 def test_when_to_look_again() -> None:
-    """When a post expires; at once when the file may still be changing."""
+    """When a post expires."""
     expiring = post(expires=NOW + DAY)
     assert run(file(expiring)).files[0].recheck_at == NOW + DAY
-    assert run(file(expiring, in_doubt=True)).files[0].recheck_at == NOW
     assert run(file(post())).files[0].recheck_at is None
 
 

@@ -12,12 +12,15 @@ from msgspec.structs import replace
 
 from digest.errors import SourceError
 from digest.hashing import hash_of
-from digest.models import Post, Refusal
+from digest.jobs.sparing import REMEDY, tried
+from digest.models import UNREAD, Post, Refusal, Version
 from digest.posts.parse import parse_post
 
 if TYPE_CHECKING:
     from digest.ports import Source
     from digest.posts.rules import Rules
+
+_Read = tuple[str, Version, "Post | Refusal | SourceError"]
 
 _ENCODER = msgspec.msgpack.Encoder()
 
@@ -26,18 +29,21 @@ class FilesRead(Struct, frozen=True):
     """What the files of a chunk gave, in their order."""
 
     hashes: list[str]
+    versions: list[Version]
     outcomes: list[Post | Refusal | SourceError]
 
     def __reduce__(self) -> tuple[Callable[..., FilesRead], tuple[object, ...]]:
         """Pickled, posts are MessagePack, which travels several times faster than objects."""
         posts = [outcome for outcome in self.outcomes if isinstance(outcome, Post)]
         others = [None if isinstance(outcome, Post) else outcome for outcome in self.outcomes]
-        return _unpacked, (self.hashes, others, _ENCODER.encode(posts))
+        return _unpacked, (self.hashes, self.versions, others, _ENCODER.encode(posts))
 
 
-def _unpacked(hashes: list[str], others: list[Refusal | SourceError | None], packed: bytes) -> FilesRead:
+def _unpacked(
+    hashes: list[str], versions: list[Version], others: list[Refusal | SourceError | None], packed: bytes
+) -> FilesRead:
     posts = iter(_decoder().decode(packed))
-    return FilesRead(hashes, [next(posts) if other is None else other for other in others])
+    return FilesRead(hashes, versions, [next(posts) if other is None else other for other in others])
 
 
 @cache
@@ -52,16 +58,25 @@ class Chunk(Struct, frozen=True):
     rules: Rules
 
     def __call__(self, paths: Sequence[str]) -> FilesRead:
-        hashes: list[str] = []
-        outcomes: list[Post | Refusal | SourceError] = []
+        read = FilesRead([], [], [])
         for path in paths:
-            try:
-                data = self.source.read(path)
-            except SourceError as error:
-                hashes.append("")
-                outcomes.append(error)
-                continue
-            outcome = parse_post(path, data, self.rules)
-            hashes.append(hash_of(data))
-            outcomes.append(replace(outcome, body="") if isinstance(outcome, Post) else outcome)
-        return FilesRead(hashes, outcomes)
+            hashed, version, outcome = self._read(path)
+            read.hashes.append(hashed)
+            read.versions.append(version)
+            read.outcomes.append(replace(outcome, body="") if isinstance(outcome, Post) else outcome)
+        return read
+
+    def _read(self, path: str) -> _Read:
+        """Whatever goes wrong with a file is the outcome of this file."""
+
+        def broken(reason: str) -> _Read:
+            return "", UNREAD, SourceError(path, f"cannot be read: {reason}", REMEDY)
+
+        try:
+            return tried(lambda: self._parsed(path), broken)
+        except SourceError as error:
+            return "", UNREAD, error
+
+    def _parsed(self, path: str) -> _Read:
+        data, version = self.source.read_version(path)
+        return hash_of(data), version, parse_post(path, data, self.rules)

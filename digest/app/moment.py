@@ -19,17 +19,22 @@ _CLOCK_KEEPS = 20.0
 
 
 class When(Struct, frozen=True, kw_only=True):
-    """When a run takes place: ``now`` is what it stands for (``--as-of``), ``wall`` is the real clock."""
+    """When a run takes place: ``now`` is what it stands for (``--as-of``), in whole seconds; ``wall`` is the real
+    clock."""
 
     now: datetime
     wall: datetime
 
+    @property
+    def is_present(self) -> bool:
+        return self.now == self.wall.replace(microsecond=0)
+
 
 def moment(as_of: str | None, zone: ZoneInfo) -> When:
     """Ask the clock, once. ``as_of`` is ISO 8601; without an offset it is in ``zone``. Raises ConfigError."""
-    wall = datetime.now(UTC).replace(microsecond=0)
+    wall = datetime.now(UTC)
     if as_of is None:
-        return When(now=wall, wall=wall)
+        return When(now=wall.replace(microsecond=0), wall=wall)
     return When(now=time_option("--as-of", as_of, zone), wall=wall)
 
 
@@ -56,7 +61,7 @@ def clock_of(when: When, ask: Callable[[datetime], datetime]) -> Callable[[], da
     """The time that the run stands for, going on while it lasts, also while the machine sleeps; a clock that is
     set meanwhile changes nothing. Where several machines work on one database, its own clock (``ask``, given what this
     machine takes for the time), unless the run stands for another time than the present."""
-    is_present = when.now == when.wall
+    is_present = when.is_present
     began = uptime()
     anchor = datetime.now(UTC) if is_present else when.now
 

@@ -30,4 +30,4 @@ class FileReader(Struct, frozen=True):
         many = len(paths) >= MANY and processors() > 1
         results = spread(work, chunks) if many else map(work, chunks)
         for chunk, read in zip(chunks, results, strict=True):
-            yield from zip(chunk, read.hashes, read.outcomes, strict=True)
+            yield from zip(chunk, read.hashes, read.versions, read.outcomes, strict=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -131,7 +132,7 @@ def run_steps(
     _refuse_missing(app.settings.templates)
     deliver = deliver_what_waits if mail else leave_what_waits
     steps = Steps(
-        collect=partial(collect, app),
+        collect=partial(collect, app, waits=order is None),
         publish_feeds=lambda: publish_feeds(app, app.output, websub(app), is_due=(order or RunOrder()).wants),
         make_editions=partial(make_editions, app),
         publish_editions=partial(publish_editions, app),
@@ -149,9 +150,11 @@ def run_steps(
     )
 
 
-def collect(app: App) -> CollectReport:
-    """Bring the store up to date with the posts folder."""
+def collect(app: App, *, waits: bool = True) -> CollectReport:
+    """Bring the store up to date with the posts folder. ``waits`` until files rest that are being written; a service
+    looks again instead."""
     from digest.jobs.collect import collect
+    from digest.jobs.settling import Settling
 
     return collect(
         app.store,
@@ -159,7 +162,7 @@ def collect(app: App) -> CollectReport:
         partial(_read, app),
         rules=app.rules.fingerprint(),
         now=app.when.now,
-        wall=app.when.wall,
+        settling=Settling(wall=app.when.wall, rest=app.settings.posts.settle, sleep=time.sleep if waits else None),
         progress=app.progress,
     )
 

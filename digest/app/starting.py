@@ -444,7 +444,7 @@ def _posts(settings: Settings, now: datetime, progress: Progress) -> tuple[list[
     )
     paths = list(source.scan().files)
     found: list[Post] = []
-    for done, (_, _, outcome) in enumerate(FileReader(source, rules)(paths), 1):
+    for done, (_, _, _, outcome) in enumerate(FileReader(source, rules)(paths), 1):
         if isinstance(outcome, Post):
             found.append(outcome)
         progress("reading posts", done, len(paths))

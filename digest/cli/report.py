@@ -89,8 +89,11 @@ def _collected(report: CollectReport, *, verbose: bool) -> Iterator[str]:
     yield _row(
         "posts",
         f"{report.arrived} arrived, {report.edited} edited, {report.renamed} renamed, {report.gone} gone; "
-        f"{report.found} files = {report.taken} posts + {report.skipped} left out",
+        f"{report.found} files = {report.taken} posts + {report.skipped} left out"
+        + (f" + {report.unsettled} being written" if report.unsettled else ""),
     )
+    if report.unsettled:
+        yield _row("unsettled", _unsettled(report.unsettled_path, report.unsettled))
     by_severity = Counter(problem.severity for problem in report.problems)
     if by_severity:
         yield _row(
@@ -104,6 +107,13 @@ def _collected(report: CollectReport, *, verbose: bool) -> Iterator[str]:
         yield f"    {_mark(problem)} {printable(str(problem))}"
     if not verbose and len(shown) > SHOWN:
         yield f"    … {len(shown) - SHOWN} more (--verbose lists all)"
+
+
+def _unsettled(path: str, count: int) -> str:
+    some = (
+        f"{path} was written a moment ago" if count == 1 else f"{path} and {count - 1} more were written a moment ago"
+    )
+    return f"{some}: read by the first run that finds {'it' if count == 1 else 'them'} at rest (posts.settle)"
 
 
 def _mark(problem: Problem) -> str:

@@ -14,7 +14,7 @@ import msgspec
 
 from digest.config import settings as settings_module
 from digest.config.settings import Settings
-from digest.config.values import FORMATS, Mailbox, Mailboxes, MailSize, Size
+from digest.config.values import FORMATS, Mailbox, Mailboxes, MailSize, Pause, Size
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -28,6 +28,7 @@ Schema = dict[str, Any]
 _NOT_ONLY_TEXT: dict[type, Schema] = {
     Size: {"type": ["integer", "string"], "minimum": 1, "maximum": Size.most},
     MailSize: {"type": ["integer", "string"], "minimum": 1, "maximum": MailSize.most},
+    Pause: {"type": ["integer", "string"], "minimum": 0, "maximum": 0},
     Mailboxes: {"type": ["string", "array"], "items": {"type": "string", "format": Mailbox.schema_format}},
 }
 

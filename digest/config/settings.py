@@ -30,6 +30,7 @@ from digest.config.values import (
     Mailboxes,
     MailSize,
     Network,
+    Pause,
     Permalink,
     Rhythm,
     S3Url,
@@ -168,6 +169,14 @@ class PostSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     watch: Annotated[
         bool, Meta(description="digest serve watches the folder, and publishes a new post within seconds.")
     ] = True
+    settle: Annotated[
+        Pause,
+        Meta(
+            description="A file that changed is read when it has rested for so long, so that nobody gets half a post; "
+            "0 reads it at once.",
+            examples=["2 s", "1 min", 0],
+        ),
+    ] = _default(Pause, "2 s")
 
 
 class CategorySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

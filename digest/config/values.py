@@ -387,6 +387,25 @@ class Duration(timedelta):
         return cls(seconds=seconds)
 
 
+class Pause(Duration):
+    """A short length of time, or none: ``2 s``, ``0``."""
+
+    schema_format: ClassVar[str] = "pause"
+    example: ClassVar[str] = "2 s"
+    most: ClassVar[timedelta] = timedelta(minutes=10)
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        if value in (0, "0") and not isinstance(value, bool):
+            return cls()
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            _refuse("has no unit", f"{cls.example}, or 0 for none")
+        pause = super().parse(value)
+        if pause > cls.most:
+            _refuse("is longer than 10 minutes", cls.example)
+        return pause
+
+
 _SECONDS = {
     **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), 1),
     **dict.fromkeys(("m", "min", "mins", "minute", "minutes"), 60),
@@ -762,6 +781,7 @@ _KINDS: tuple[type[Kind], ...] = (
     StoreUrl,
     Destination,
     Duration,
+    Pause,
     Dates,
     Rhythm,
     DigestRhythm,

@@ -1,14 +1,15 @@
 """Collect: look at the posts folder, read what may have changed, write down what is new.
 
-A file whose size, time and inode are the ones of the last look is not opened. Every batch of files is one
-transaction, so a run that dies half-way is continued by the next one.
+A file whose size, time and inode are the ones of the last look is not opened, and one that is being written not yet
+(``settling``). Every batch of files is one transaction, so a run that dies half-way is continued by the next one.
 """
 
 from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
+from functools import partial
 from itertools import islice
 
 from msgspec import Struct, field
@@ -17,17 +18,15 @@ from digest.changes import ParsedFile, decide, next_missing
 from digest.errors import SourceError
 from digest.filetable import FileTable
 from digest.jobs.progress import Progress, silent
-from digest.models import Changes, KnownFile, KnownPost, Listing, Post, Problem, Refusal, Severity
+from digest.jobs.settling import Look, Looks, Rest, Settling
+from digest.models import Changes, KnownFile, KnownPost, Listing, Post, Problem, Refusal, Severity, Version
 from digest.ports import PostStore, Source
 
 BATCH = 2_000
 """Files a transaction."""
 
-DOUBT = timedelta(seconds=2)
-"""A file written this shortly before it was read may be written again without its time changing."""
-
-Parsed = tuple[str, str, "Post | Refusal | SourceError"]
-"""Path, hash of the bytes, and what they gave."""
+Parsed = tuple[str, str, Version, "Post | Refusal | SourceError"]
+"""Path, hash of the bytes, what the file was like when they were read, and what they gave."""
 ParseMany = Callable[[Sequence[str]], Iterable[Parsed]]
 """Reads and parses files, in their order; may use several processes, and may work ahead of what is asked of it."""
 
@@ -47,13 +46,19 @@ class CollectReport(Struct, frozen=True, kw_only=True):
     gone: int = 0
     unread: int = 0
     """Files that could not be read; the next run tries again."""
+    unsettled: int = 0
+    """Files that are being written, and are read when they rest."""
+    settles_in: float | None = None
+    """Seconds until they may rest; None if there are none."""
+    unsettled_path: str = ""
+    """One of them."""
     problems: tuple[Problem, ...] = ()
     """Everything wrong with files now, also with those that did not have to be opened again."""
 
     @property
     def skipped(self) -> int:
         """Files that give no post; each has a problem that says why."""
-        return self.found - self.taken
+        return self.found - self.taken - self.unsettled
 
 
 def collect(
@@ -63,20 +68,22 @@ def collect(
     *,
     rules: str,
     now: datetime,
-    wall: datetime,
+    settling: Settling,
     progress: Progress = silent,
 ) -> CollectReport:
     """Bring the store up to date with the source.
 
     ``rules`` is the fingerprint of the parsing rules: when it differs from the last run's, every file is read
-    again. ``now`` is the moment the run stands for, ``wall`` the real one, to compare file times with. Raises
+    again. ``now`` is the moment the run stands for, ``settling`` tells which files are being written. Raises
     SourceError if the folder is missing, or if every known post vanished at once (nothing is withdrawn then).
     """
-    listing = source.scan()
-    table = FileTable.of(listing.files)
     importing = store.is_importing()
     same_rules = store.rules() == rules
-    found = compare(table, store.known_files(), now, everything=not same_rules)
+    rest = Rest(settling, store)
+    look = partial(_look, store, source, rest, now, everything=not same_rules)
+    listing, table, found, held = look()
+    if rest.wait(held):
+        listing, table, found, held = look(held)
     if found.known and not table:
         raise SourceError(
             "posts.folder",
@@ -84,40 +91,39 @@ def collect(
             "check that the folder is mounted and the right one; delete the store to start afresh",
         )
     vanished = [path for path in found.vanished if not _is_blind(path, listing)]
+    if vanished and held.keys() - store.posts_at(list(held)):  # one of those may turn out to be under its new name
+        vanished = []
     missing = [post for post in store.posts_at(vanished).values() if post.gone_at is None]
     tally = _Tally()
     done = 0
     stats = map(table.at, found.todo)
     stream = iter(parse_many([table.paths[place] for place in found.todo]))
-    young = _since(wall - DOUBT)
-    while parsed := list(islice(stream, BATCH)):
+    while batch := list(zip(islice(stream, BATCH), stats, strict=False)):
+        held |= rest.written((path, stat, version) for (path, _, version, _), stat in batch)
+        parsed = [(path, hashed, outcome, stat) for (path, hashed, _, outcome), stat in batch if path not in held]
         files = [
-            ParsedFile(
-                path=path,
-                stat=stat,
-                hash=hashed,
-                outcome=outcome,
-                in_doubt=stat.mtime_ns >= young,
-                unchanged=found.known_as.get(path) == hashed,
-            )
-            for (path, hashed, outcome), stat in zip(parsed, stats, strict=False)
+            ParsedFile(path=path, stat=stat, hash=hashed, outcome=outcome, unchanged=found.known_as.get(path) == hashed)
+            for path, hashed, outcome, stat in parsed
             if not isinstance(outcome, SourceError)
         ]
         changes = _decide(store, files, missing, now=now, importing=importing)
         store.record(changes, now)
         missing = next_missing(missing, changes)
         tally.add(changes)
-        tally.taken += sum(isinstance(outcome, Post) for _, _, outcome in parsed)
-        tally.unread += [_unread(path, outcome) for path, _, outcome in parsed if isinstance(outcome, SourceError)]
-        done += len(parsed)
+        tally.taken += sum(isinstance(outcome, Post) for _, _, outcome, _ in parsed)
+        tally.unread += [_unread(path, outcome) for path, _, outcome, _ in parsed if isinstance(outcome, SourceError)]
+        done += len(batch)
         progress("reading posts", done, len(found.todo))
     if vanished:
         store.record(Changes(gone=tuple(post.key for post in missing), forgotten=tuple(vanished)), now)
         tally.gone += len(missing)
     if not same_rules and not tally.unread:
         store.set_rules(rules)
-    if importing:
-        store.finish_import(now)
+    rest.keep(held)
+    if importing and not (
+        held and (tally.arrived or not found.known)
+    ):  # an archive that is still being written is whole
+        store.finish_import(now)  # when nothing more comes of it
     problems = (*listing.problems, *tally.unread, *store.problems())
     return CollectReport(
         found=len(table) + sum(problem.path not in listing.blind for problem in listing.problems),
@@ -128,6 +134,9 @@ def collect(
         renamed=tally.renamed,
         gone=tally.gone,
         unread=len(tally.unread),
+        unsettled=len(held),
+        settles_in=rest.settles_in(held) if held else None,
+        unsettled_path=min(held, default=""),
         problems=problems,
     )
 
@@ -151,6 +160,8 @@ class Compared(Struct, kw_only=True):
 
     todo: array[int] = field(default_factory=lambda: array("q"))
     """Places in the table of files that are new, changed, or due to be looked at again."""
+    as_before: array[int] = field(default_factory=lambda: array("q"))
+    """Those of them that did not change since they were read."""
     known_as: dict[str, str] = field(default_factory=dict)
     """Hash at their last reading of those that are known, unless all are read by new rules."""
     vanished: list[str] = field(default_factory=list)
@@ -158,6 +169,18 @@ class Compared(Struct, kw_only=True):
     taken: int = 0
     """Files that need not be read and gave a post."""
     known: int = 0
+
+
+def _look(
+    store: PostStore, source: Source, rest: Rest, now: datetime, earlier: Looks | None = None, *, everything: bool
+) -> tuple[Listing, FileTable, Compared, dict[str, Look]]:
+    """One look at the folder: what is there, what of it is to be read, and what is not read yet since somebody writes
+    it. ``earlier`` is what the look before it held back."""
+    listing = source.scan()
+    table = FileTable.of(listing.files)
+    found = compare(table, store.known_files(), now, everything=everything)
+    found.todo, held = rest.hold_back(table, found.todo, found.as_before, earlier)
+    return listing, table, found, held
 
 
 def compare(files: FileTable, known: Iterable[KnownFile], now: datetime, *, everything: bool = False) -> Compared:
@@ -174,13 +197,15 @@ def compare(files: FileTable, known: Iterable[KnownFile], now: datetime, *, ever
         if place == end or paths[place] != path:
             result.vanished.append(path)
             continue
-        if everything:
-            result.todo.append(place)
-        elif not is_as_before(place, size, mtime_ns, inode) or (recheck_at is not None and recheck_at <= now):
-            result.todo.append(place)
-            result.known_as[path] = hashed
-        else:
+        same = is_as_before(place, size, mtime_ns, inode)
+        if same and not everything and (recheck_at is None or recheck_at > now):
             result.taken += taken
+        else:
+            result.todo.append(place)
+            if same:
+                result.as_before.append(place)
+            if not everything:
+                result.known_as[path] = hashed
         place += 1
     result.todo.extend(range(place, end))
     return result
@@ -208,8 +233,3 @@ def _decide(
         now=now,
         importing=importing,
     )
-
-
-def _since(moment: datetime) -> int:
-    """As files' times are told: nanoseconds since 1970."""
-    return int(moment.timestamp() * 1_000_000_000)

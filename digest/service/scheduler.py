@@ -46,6 +46,8 @@ _SILENCE = 150.0
 """Seconds without a tick after which APScheduler is started anew."""
 _RETRIES = (60.0, 120.0, 240.0, 300.0)
 """Seconds until a failed run is tried again."""
+_MARGIN = 0.05
+"""Seconds after files may rest until they are looked at again: runs do not begin equally fast."""
 _BUSY_WAIT = 15.0
 """Seconds until a run that another process kept from running is tried again."""
 
@@ -145,6 +147,8 @@ class Scheduler:
         self._purpose = purpose
         self._woken = threading.Event()
         self._changed = threading.Event()
+        self._look_at = float("inf")
+        """The tick at which files that were being written may rest."""
         self._lead = ExitStack()
         self._is_leading: Callable[[], bool] | None = None
         self._leader = ""
@@ -238,15 +242,19 @@ class Scheduler:
 
     def _pause(self) -> float:
         """Seconds until there may be something to do."""
-        until = max(self._not_until, self._settled_at) - self._ticks()
-        return min(max(until, 0.1), _LONGEST_WAIT) if until > 0 else _LONGEST_WAIT
+        ticks = self._ticks()
+        until = max(self._not_until, self._settled_at)
+        if until <= ticks:
+            until = self._look_at if self._is_leading is not None else float("inf")
+        return min(max(until - ticks, 0.1), _LONGEST_WAIT)
 
     def _run_what_is_due(self, now: datetime) -> None:
-        changed, retry = self._changed.is_set(), self._retry
+        changed, retry = self._changed.is_set() or self._ticks() >= self._look_at, self._retry
         due = [job for job in self._jobs if is_time(job.rule, self._zone, last=self._last.get(job.name), now=now)]
         if not (due or changed or retry):
             return
         self._changed.clear()
+        self._look_at = float("inf")
         own = {job.category for job in self._jobs if job.category}
         ready = frozenset(job.category for job in due if job.category)
         order = RunOrder(
@@ -272,6 +280,8 @@ class Scheduler:
             if job.category:
                 self._store.remember(_kept(job), now.isoformat())
         self._retry = changed and not report.ok
+        if report.collected is not None and report.collected.settles_in is not None:
+            self._look_at = started + report.collected.settles_in + _MARGIN
         self._conclude(RunRecord(began=now, ended=ended, report=report, jobs=tuple(job.name for job in due)))
         if changed:  # whatever changes all the time takes half of a processor at the most
             self._not_until = max(self._not_until, self._ticks() + min(self._ticks() - started, 60.0))

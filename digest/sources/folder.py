@@ -17,7 +17,7 @@ from pathlib import Path
 
 from digest.errors import SourceError
 from digest.filetable import FileTable
-from digest.models import Listing, Problem, Severity
+from digest.models import Listing, Problem, Severity, Version
 
 KINDS = ("jekyll", "hugo", "hexo")
 MAX_BYTES = 4 * 1024 * 1024
@@ -96,6 +96,10 @@ class FolderSource:
 
     def read(self, path: str) -> bytes:
         """The bytes of a listed file. Raises SourceError if it is gone, not readable, or too large."""
+        return self.read_version(path)[0]
+
+    def read_version(self, path: str) -> tuple[bytes, Version]:
+        """The same, and the file's size and time after the last byte was read."""
         full = f"{self._real_root}/{path}"
         flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
         if path in self._linked:
@@ -108,7 +112,9 @@ class FolderSource:
         except OSError as error:
             raise _unreadable(path, error) from error
         try:
-            return self._read(path, descriptor)
+            data = self._read(path, descriptor)
+            status = os.fstat(descriptor)
+            return data, (status.st_size, status.st_mtime_ns)
         except OSError as error:
             raise _unreadable(path, error) from error
         finally:

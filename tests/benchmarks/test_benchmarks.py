@@ -390,7 +390,9 @@ def test_figures_are_written_between_their_marks(modules: dict[str, ModuleType],
     assert "earlier" not in text
     assert "| nothing new | 1 s | 2 s | 1 ms | 50 MiB | 3.00 | 0.20 | 0.20 |" in text
     assert "| 17,000 posts, nothing new, wall | 0.200 | 0.12 | 0.08 | missed |" in text
-    assert "a new post among 17,000, from the folder of `digest serve` to the feed on disk | 1.5 s | 2 s" in text
+    assert (
+        "a new post among 17,000, from its file at rest before `digest serve` to the feed on disk | 1.5 s | 2 s" in text
+    )
     assert "| `digest --help`, wall | 50 ms | 150 ms | 100 ms | aim reached |" in text
     assert "| that digest rendered (HTML, text, MIME), CPU | 12 ms | 20 ms | 8 ms | holds |" in text
     assert "| the posts of a digest of 100 entries grouped and ranked, CPU | 10 ms |  |  |  |" in text

@@ -170,7 +170,7 @@ SECRET = "s" * 43
 def configuration(web: str, smtp_port: int, ca: Path) -> str:
     return f"""\
 site: {{title: News, url: {web}, language: en, timezone: Asia/Shanghai, author: Ann}}
-posts: {{folder: site}}
+posts: {{folder: site, settle: 0}}
 mail:
   transport: smtp
   host: localhost

@@ -175,7 +175,7 @@ def test_a_store_that_is_none(site: Site) -> None:
 
 SMTP = """\
 site: {{title: N, url: {web}, language: en, timezone: UTC, author: A}}
-posts: {{folder: site}}
+posts: {{folder: site, settle: 0}}
 mail:
   transport: smtp
   host: localhost

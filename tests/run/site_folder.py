@@ -23,6 +23,7 @@ site:
   author: 财经早报
 posts:
   folder: site
+  settle: 0
 mail:
   sender: 财经早报 <digest@news.example.com>
   to: reader@example.com

@@ -17,7 +17,7 @@ from digest.app.chunks import Chunk
 from digest.app.reading import FileReader
 from digest.errors import SourceError
 from digest.hashing import hash_of
-from digest.models import Post
+from digest.models import UNREAD, Post
 from digest.posts import Rules, parse_post
 from digest.sources import FolderSource
 
@@ -56,11 +56,12 @@ def test_any_number_of_processes_reads_the_same(
         data = source.read(path)
         outcome = parse_post(path, data, RULES)
         outcome = replace(outcome, body="") if isinstance(outcome, Post) else outcome
-        expected.append((path, hash_of(data), outcome))
+        status = (source.root / path).stat()
+        expected.append((path, hash_of(data), (status.st_size, status.st_mtime_ns), outcome))
     got = list(FileReader(source, RULES)(paths))
     assert got[:-1] == expected
-    path, hashed, error = got[-1]
-    assert (path, hashed) == ("2026-11-03-gone.md", "")
+    path, hashed, version, error = got[-1]
+    assert (path, hashed, version) == ("2026-11-03-gone.md", "", UNREAD)
     assert isinstance(error, SourceError)
     assert "vanished" in str(error)
 

@@ -37,7 +37,7 @@ CATEGORIES = ("alpha", "beta", "gamma", "delta", "essays", "zeta")
 
 CONFIG = """\
 site: {{title: News, url: https://news.example.com, language: en, timezone: {zone}, author: A}}
-posts: {{folder: site, schedule: every 6 hours}}
+posts: {{folder: site, settle: 0, schedule: every 6 hours}}
 categories: [alpha, beta, gamma, delta, {{name: essays, schedule: daily 09:00}}, zeta]
 feeds: {{formats: [atom], window_hours: 1, min_items: 10, max_items: 20, archives: false}}
 digests:

@@ -19,7 +19,7 @@ from typing import IO
 
 CONFIG = """\
 site: {title: 财经早报, url: https://news.example.com, language: zh-CN, timezone: Asia/Shanghai, author: A}
-posts: {folder: posts}
+posts: {folder: posts, settle: 0}
 mail: {sender: digest@news.example.com, to: reader@example.org}
 """
 PATIENCE = 60.0

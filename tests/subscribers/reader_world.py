@@ -37,6 +37,7 @@ site:
   author: 财经早报
 posts:
   folder: site
+  settle: 0
 categories: {macro: 宏观, stocks: 股票, funds: 基金}
 digests:
   daily: {schedule: "daily 08:00"}

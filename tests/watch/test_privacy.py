@@ -31,7 +31,7 @@ SIGNED_UP = ("ann.signs.up@example.org", "bob.leaves@example.org")
 
 CONFIG = """\
 site: {{title: 财经早报, url: https://news.example.com, language: zh-CN, timezone: Asia/Shanghai, author: 财经早报}}
-posts: {{folder: site, schedule: every 1 minute}}
+posts: {{folder: site, settle: 0, schedule: every 1 minute}}
 mail:
   transport: smtp
   host: 127.0.0.1

@@ -21,6 +21,7 @@ site:
   author: 财经早报
 posts:
   folder: site
+  settle: 0
 digests:
   daily: {schedule: "daily 08:00"}
 mail:

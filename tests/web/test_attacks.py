@@ -81,7 +81,7 @@ def config() -> str:
     lines = [
         f"site: {{title: {quoted(POLYGLOT)}, description: {quoted(POLYGLOT)}, url: 'https://news.example.com',",
         f"  language: en, timezone: Asia/Shanghai, author: {quoted(POLYGLOT)}}}",
-        "posts: {folder: site}",
+        "posts: {folder: site, settle: 0}",
         "feeds: {full_text: true, tags: true}",
         "mail: {to: [desk@example.com]}",
         "subscriptions: {url: 'http://127.0.0.1:PORT/mail', signups_per_ip: 10000, signups_total: 100000}",

@@ -35,7 +35,7 @@ site:
   language: zh-CN
   timezone: Asia/Shanghai
   author: 财经早报
-posts: {{folder: site}}
+posts: {{folder: site, settle: 0}}
 categories: {{macro: 宏观, stocks: "<script>alert(1)</script>"}}
 digests:
   daily: {{title: 早报, schedule: "daily 08:00"}}
