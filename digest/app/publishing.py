@@ -51,15 +51,20 @@ def publish_feeds(
 
 
 def _body_html(app: App, post: KnownPost) -> str | None:
-    """The whole text of a post, read again from its file; None if the file gives no post any more."""
+    """The whole text of a post, read again from its file; None if the file gives no post any more, or other words and
+    somebody is writing it."""
     from digest.posts import parse_post
     from digest.posts.body import to_html
 
     try:
-        parsed = parse_post(post.path, app.source.read(post.path), app.rules)
+        data, (_, mtime_ns) = app.source.read_version(post.path)
     except SourceError:
         return None
-    return to_html(parsed) if isinstance(parsed, Post) else None
+    parsed = parse_post(post.path, data, app.rules)
+    if not isinstance(parsed, Post):
+        return None
+    is_young = mtime_ns / 1e9 > (app.when.wall - app.settings.posts.settle).timestamp()
+    return None if is_young and parsed.text_hash != post.text_hash else to_html(parsed)
 
 
 def websub(app: App) -> Ping | None:

@@ -41,6 +41,9 @@ _OTHER_DATES = (
 )  # fmt: skip
 _EXPIRES = ("expiryDate", "expirydate", "unpublishdate")
 _PUBLISH = ("publishDate", "publishdate", "pubdate")
+_LONGEST_NAME = 500
+"""Characters of a category or tag; with the bytes of an id the most that a database can look up."""
+_LONGEST_ID = 2_000
 _NO_FRONT = FrontMatter(values={})
 _PATHS: dict[str, Callable[[str, Place], str]] = {"jekyll": jekyll_path, "hugo": hugo_path, "hexo": hexo_path}
 
@@ -117,6 +120,8 @@ class _Reader:
         url = rules.site_url.rstrip("/") + url_path
         forced = clean_line(fields.text_of(front.values.get("feed_id")))
         feed_id = forced or mint(rules, path=url_path.partition("?")[0], slug=slug, year=day.year)
+        if len(feed_id) > _LONGEST_ID // 4 and len(feed_id.encode()) > _LONGEST_ID:
+            raise self._too_long(forced=bool(forced))
         trimmed = bodies.trim(body, site_url=rules.site_url)
         summary, text = self._summary(trimmed.text)
         return Post(
@@ -127,8 +132,8 @@ class _Reader:
             url=url,
             feed_id=feed_id,
             feed_id_forced=bool(forced),
-            categories=fields.labels(categories),
-            tags=fields.tags(front, rules.kind),
+            categories=self._short("category", fields.labels(categories)),
+            tags=self._short("tag", fields.tags(front, rules.kind)),
             summary=summary,
             body=text,
             is_html=name.is_html,
@@ -287,6 +292,18 @@ class _Reader:
                 )
                 return finish_jekyll(given)
         return given_path(given)
+
+    def _too_long(self, *, forced: bool) -> Refused:
+        what = "feed_id" if forced else "the address"
+        line = self._front.lines.get("feed_id") if forced else None
+        return Refused(f"{what} is longer than {_LONGEST_ID:,} bytes", "give the post a shorter one", line=line)
+
+    def _short(self, what: str, names: tuple[str, ...]) -> tuple[str, ...]:
+        """Names that can be one."""
+        if not any(len(name) > _LONGEST_NAME for name in names):
+            return names
+        self._remarks.warn(f"a {what} of more than {_LONGEST_NAME} characters is left out", "shorten it")
+        return tuple(name for name in names if len(name) <= _LONGEST_NAME)
 
     # ------------------------------------------------------------ summary, image
 

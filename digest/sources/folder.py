@@ -29,6 +29,8 @@ _SKIPPED = frozenset({"node_modules", "vendor", "public", "resources", "themes",
 _HUGO_FILES = ("hugo.toml", "hugo.yaml", "hugo.yml", "hugo.json")
 _DEPTH = 64
 _DIRECTIONS = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
+_LONGEST = 1_700
+"""Bytes of a folder's path; with a file's name the most that a database can look up."""
 _DETECT_LIMIT = 20_000
 
 
@@ -200,7 +202,7 @@ class _Walk:
 
     def folder(self, path: str, *, wanted: bool, depth: int) -> None:
         """List one folder and the ones below, by name."""
-        if depth > _DEPTH:
+        if depth > _DEPTH or len(os.fsencode(path)) > _LONGEST:
             self.problems.append(Problem(path=shown(path), reason="nested too deeply", remedy="move it up"))
             return
         full = f"{self._base}/{path}" if path else self._base

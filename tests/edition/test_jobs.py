@@ -13,9 +13,12 @@ from msgspec.structs import replace
 
 from digest.edition.contents import CategoryTitle, Earlier, Limits, edition_from_json
 from digest.errors import OutputError, StoreError, TemplateError
+from digest.jobs import editions
 from digest.jobs.editions import EditionsReport, Outcome
+from digest.jobs.preview import preview_edition
 from digest.models import Changes, EditionState, Post, Revision
 from digest.period import Late, weekly
+from digest.render.mail import render_mail
 from digest.store import SqlStore
 from digest.subscribers.subscription import choice_label
 
@@ -474,3 +477,40 @@ def test_a_damaged_document_is_an_error_of_the_store(begun: Any, monkeypatch: py
     monkeypatch.setattr(SqlStore, "unpublished_pages", lambda *_: [replace(saved, document="{")])
     with pytest.raises(StoreError, match="edition daily 2026-11-24"):
         begun.publish()
+
+
+# ------------------------------------------------------- one post that breaks
+
+
+def test_a_post_that_breaks_an_edition_is_left_out_and_named(begun: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The others are mailed; the next edition tries it again, and a preview says the same."""
+
+    def render(edition: Any, *rest: Any) -> Any:
+        if any("坏" in entry.title for entry in edition.entries):
+            raise OverflowError("date value out of range")
+        return render_mail(edition, *rest)
+
+    begun.collect("2026-11-24 18:00", "2026-11-24 17:00", "2026-11-24 17:30")
+    begun.collect("2026-11-24 18:00", "2026-11-24 16:00", title="坏消息")
+    with monkeypatch.context() as patched:
+        patched.setattr(editions, "render_mail", render)
+        (line,) = preview_edition(begun.store, begun.plan, begun.look, begun.at("2026-11-25 07:59")).broken
+        report = begun.make("2026-11-25 08:00")
+    assert outcomes(report) == [("2026-11-25", Outcome.MADE)]
+    assert report.failures == [line]
+    assert line.startswith(
+        "digest daily: _posts/0006.md: cannot be put into the edition of 2026-11-25: OverflowError: "
+    )
+    assert len(titles(begun, "2026-11-25")) == 2
+    assert outcomes(begun.make("2026-11-26 08:00")) == [("2026-11-26", Outcome.MADE)]
+    assert titles(begun, "2026-11-26") == ["坏消息"]
+
+
+def test_a_fault_that_no_post_is_to_blame_for_is_not_hidden(begun: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def render(*_: Any) -> Any:
+        raise RuntimeError("a fault of the program")
+
+    begun.collect("2026-11-24 18:00", "2026-11-24 17:00")
+    monkeypatch.setattr(editions, "render_mail", render)
+    with pytest.raises(RuntimeError):
+        begun.make("2026-11-25 08:00")

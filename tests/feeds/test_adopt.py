@@ -160,3 +160,25 @@ def test_after_the_switch_readers_see_nothing_twice(site, post) -> None:
         entry.id for number in (1, 2) for entry in feedparser.parse(site.files()[f"archive/{number:06}.xml"]).entries
     ]
     assert sorted(archived) == sorted(post(key).id for key in range(290))
+
+
+@pytest.mark.parametrize(
+    ("date", "link"),
+    [
+        ("Mon, 01 Jan 0001 00:00:00 +1200", "https://news.example.com/a.html"),
+        ("Fri, 99999999999999999999 Dec 9999 23:59:59 +0800", "https://news.example.com/a.html"),
+        ("Mon, 02 Mar 2026 01:00:00 GMT", "http://[x"),
+    ],
+)
+def test_dates_out_of_range_and_broken_links_are_no_obstacle(date: str, link: str) -> None:
+    """The entries beside them are read."""
+    entries = "".join(
+        f"<item><link>{address}</link><guid>{number}</guid><pubDate>{when}</pubDate></item>"
+        for number, (address, when) in enumerate(
+            [(link, date), ("https://news.example.com/b.html", "Mon, 02 Mar 2026 01:00:00 GMT")]
+        )
+    )
+    found = read_feed(f"<rss><channel>{entries}</channel></rss>".encode(), "old.xml")
+    assert found.ids["https://news.example.com/b.html"] == "1"
+    atom = f"<entry><id>a</id><link href='{link}'/><updated>9999-12-31T23:59:59-12:00</updated></entry>"
+    assert read_feed(f"<feed xmlns='http://www.w3.org/2005/Atom'>{atom}</feed>".encode(), "old.xml").oldest is None

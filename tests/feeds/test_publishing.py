@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 import os
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from zoneinfo import ZoneInfo
 
 import feedparser
 import pytest
 from lxml import etree
 from msgspec.structs import replace
 
+from digest.jobs import feeds
 from digest.jobs.feeds import publish_feeds
 from digest.publish.folder import DryOutput, FolderOutput
+from digest.render.feeds import rss
 from digest.render.feeds.catalogue import files_of
+from digest.render.feeds.items import make_item
 
 OVERALL = {"feed.xml", "rss.xml", "feed.json", "feeds/all/index.html"}
 LISTS = {"feeds.opml", "feeds/index.html"}
@@ -427,3 +432,89 @@ def test_hubs_are_told_of_changed_feeds_last(filled, post) -> None:
 def test_without_hubs_nobody_is_told(filled, post) -> None:
     filled.store.put(post(20))
     filled.publish(lambda _addresses: 1 / 0)
+
+
+# ------------------------------------------------------- one post that breaks
+
+
+@pytest.mark.parametrize(
+    ("far", "zone"),
+    [(datetime(1, 1, 1, tzinfo=UTC), "America/New_York"), (datetime(9999, 12, 31, 23, tzinfo=UTC), "Asia/Shanghai")],
+)
+def test_a_date_that_has_no_time_in_the_sites_zone_is_told_in_utc(site, post, far: datetime, zone: str) -> None:
+    """Such a post may be in a store that an earlier version filled."""
+    site.store.put(post(1, published=far, updated=far))
+    report = site.publish(zone=ZoneInfo(zone))
+    assert report.failures == ()
+    assert f"<published>{far.isoformat()}</published>" in site.files()["feed.xml"].decode()
+
+
+def test_a_post_of_which_no_item_can_be_made_is_there_all_the_same(site, post, monkeypatch) -> None:
+    """By its id, address and title, in every format; a failure names it."""
+
+    def broken(one, *rest):
+        if one.key == 3:
+            raise RuntimeError("a fault of the program")
+        return make_item(one, *rest)
+
+    monkeypatch.setattr(feeds, "make_item", broken)
+    site.store.put(*(post(key) for key in range(5)))
+    report = site.publish()
+    (failure,) = report.failures
+    assert failure.startswith(f"{post(3).path}: cannot be put into feeds: RuntimeError: a fault of the program; ")
+    assert "please report it" in failure
+    assert sorted(entry_ids(site.files()["feed.xml"])) == sorted(post(key).id for key in range(5))
+    assert post(3).title in site.files()["feeds/all/index.html"].decode()
+    assert not site.publish().written
+
+
+def test_a_body_that_breaks_costs_no_other_post(site, post) -> None:
+    def body_html(one) -> str:
+        if one.key == 1:
+            raise RecursionError("maximum recursion depth exceeded")
+        return f"<p>Whole text {one.key}</p>"
+
+    site.store.put(*(post(key) for key in range(3)))
+    report = publish_feeds(
+        site.store,
+        FolderOutput(site.root),
+        site.templates,
+        site.language,
+        replace(site.options, full_text=True),
+        now=site.now,
+        look="templates-1",
+        body_html=body_html,
+    )
+    assert [failure.partition(";")[0] for failure in report.failures] == [
+        f"{post(1).path}: cannot be put into feeds: RecursionError: maximum recursion depth exceeded"
+    ]
+    found = {item["id"]: item.get("content_html") for item in json.loads(site.files()["feed.json"])["items"]}
+    assert found.keys() == {post(key).id for key in range(3)}
+    assert [post_id for post_id, text in found.items() if text is None] == [post(1).id]
+
+
+def test_an_item_that_cannot_be_written_costs_no_other_post(site, post, monkeypatch) -> None:
+    """Only what it breaks is without it."""
+
+    def format_date(moment):
+        if moment.minute == 3:
+            raise OverflowError("date value out of range")
+        return format_datetime(moment)
+
+    monkeypatch.setattr(rss, "format_datetime", format_date)
+    site.store.put(*(post(key) for key in range(5)))
+    report = site.publish()
+    assert len(report.failures) == 1
+    assert report.failures[0].startswith(f"{post(3).url}: cannot be put into feeds: OverflowError")
+    assert "dirty" not in [row for row in site.store.feeds() if row.dirty]
+    assert len(entry_ids(site.files()["rss.xml"])) == 4
+
+
+def test_what_no_item_is_to_blame_for_is_not_hidden(site, post, monkeypatch) -> None:
+    def broken(*_: object) -> bytes:
+        raise RuntimeError("a fault of the program")
+
+    monkeypatch.setattr(rss, "render_rss", broken)
+    site.store.put(post(1))
+    with pytest.raises(RuntimeError):
+        site.publish()

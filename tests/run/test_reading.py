@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -82,3 +83,39 @@ def test_a_second_process_loads_little() -> None:
     loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
     assert "digest.posts.parse" in loaded
     assert not {"subprocess", "sqlite3", "yaml", "click", "digest.changes"} & set(loaded)
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """A folder in which reading some files breaks in ways that nobody foresaw."""
+
+    source: FolderSource
+
+    def read_version(self, path: str) -> tuple[bytes, tuple[int, int]]:
+        if "0007" in path:
+            raise RecursionError("maximum recursion depth exceeded")
+        if "0207" in path:
+            raise MemoryError
+        return self.source.read_version(path)
+
+
+@pytest.mark.parametrize(("many", "processors"), [(1, 2), (10_000, 2)])
+def test_whatever_goes_wrong_with_a_file_is_its_own_problem(
+    source: FolderSource, many: int, processors: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It names the class of the exception, in this process and in the second one; the others are read."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2]))  # where the second process finds this module
+    monkeypatch.setattr(reading, "MANY", many)
+    monkeypatch.setattr(reading, "processors", lambda: processors)
+    monkeypatch.setattr(reading, "CHUNK", 7)
+    paths = sorted(path.name for path in source.root.glob("2026-11-02-*.md"))
+    trouble = Trouble(source)
+    got = {path: outcome for path, _, _, outcome in FileReader(trouble, RULES)(paths)}  # type: ignore[arg-type]
+    broken = {path: outcome for path, outcome in got.items() if not isinstance(outcome, Post)}
+    assert len(got) - len(broken) == 298
+    assert {path: str(outcome) for path, outcome in broken.items()} == {
+        "2026-11-02-0007.md": "2026-11-02-0007.md: cannot be read: RecursionError: maximum recursion depth exceeded; "
+        "this should not happen: please report it, with the file",
+        "2026-11-02-0207.md": "2026-11-02-0207.md: cannot be read: MemoryError; "
+        "this should not happen: please report it, with the file",
+    }

@@ -14,7 +14,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from digest.app.assembly import opened
+from digest.app.moment import moment
+from digest.app.publishing import publish_feeds
 from digest.app.reading import FileReader
+from digest.app.running import collect as collect_posts
+from digest.config import load
 from digest.jobs.collect import CollectReport, Parsed, collect
 from digest.jobs.settling import Settling
 from digest.posts import Rules
@@ -379,6 +384,21 @@ def test_a_writer_that_pauses_in_mid_file_never_gets_half_a_post_into_feeds_of_a
         assert time.time() >= settled
         assert settled - began >= 3.2
     assert seen == {"whole"}
+
+
+def test_a_feed_of_whole_texts_has_no_half_of_one_that_is_being_rewritten(tmp_path: Path) -> None:
+    """The files are read once more for it, also those that are left to the next run."""
+    site = Site(tmp_path, CONFIG.replace("settle: 0", "settle: 10 min") + "feeds: {full_text: true}\n")
+    path = site.post(title="整篇", body="<p>前半</p><p>后半</p>")
+    os.utime(path, (1_700_000_000, 1_700_000_000))
+    assert site.run(as_of=None).code == 0
+    site.post(title="整篇", body="<p>前半</p>")
+    with opened(load(tmp_path / "config.yaml", {}), moment(None, ZoneInfo("UTC")), dry_run=False) as app:
+        assert collect_posts(app, waits=False).unsettled == 1
+        app.output.remove("feed.json")
+        publish_feeds(app, app.output)
+    assert "前半" not in (tmp_path / "public" / "feed.json").read_text(encoding="utf-8")
+    assert "整篇" in (tmp_path / "public" / "feed.json").read_text(encoding="utf-8")
 
 
 def test_a_link_to_a_new_release_is_seen_at_once_by_a_service(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 from digest.app.running import RunOrder
 from digest.config import load
 from digest.errors import AlreadyRunning, SourceError, StoreError
+from digest.jobs.collect import CollectReport
 from digest.jobs.run import RunReport
 from digest.period import Every, daily, parse_cron
 from digest.ports import FeedRow
@@ -28,6 +29,10 @@ ESSAYS = Job(name="category essays", words="daily 09:00", rule=daily(time(9)), c
 FLASH = Job(name="category flash", words="every 2 minutes", rule=Every(minutes=2), category="flash")
 
 
+def busy() -> RunReport:
+    raise AlreadyRunning("digest.db", "another process is at work on it (digest run, process 7)", "try again")
+
+
 @pytest.fixture
 def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
     caplog.set_level(logging.INFO, "digest")
@@ -36,6 +41,53 @@ def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
 
 def lines(log: pytest.LogCaptureFixture, part: str) -> list[str]:
     return [record.getMessage() for record in log.records if part in record.getMessage()]
+
+
+# ------------------------------------------------ files that are being written
+
+
+def unsettled(world: World, *seconds: float | None) -> None:
+    """What the next runs say: in how many seconds files may rest."""
+    left = iter(seconds)
+    world.outcome = lambda: RunReport(
+        now=world.now, collected=CollectReport(found=1, opened=0, taken=0, unsettled=1, settles_in=next(left))
+    )
+
+
+def test_it_looks_again_when_files_have_settled(world: World) -> None:
+    """Long before the next run by the clock, as often as they ask for it; then it rests."""
+    scheduler = world.make([RARE])
+    unsettled(world, 1.5, 2.0, None)
+    scheduler.tick()
+    assert scheduler._pause() == pytest.approx(1.55)
+    world.passes(scheduler, step=timedelta(seconds=0.25), seconds=60)
+    assert world.since(0) == ["24 08:00:30", "24 08:00:31", "24 08:00:34"]
+    assert all(order.everything for _, order in world.runs)
+    assert scheduler._pause() == 20
+
+
+def test_a_change_in_between_is_looked_at_at_once(world: World) -> None:
+    """And says by itself when to look again."""
+    scheduler = world.make([RARE])
+    unsettled(world, 2.0, 2.0, None)
+    scheduler.tick()
+    world.sleeps(seconds=1)
+    scheduler.posts_changed()
+    scheduler.tick()
+    world.passes(scheduler, step=timedelta(seconds=0.25), seconds=60)
+    assert world.since(0) == ["24 08:00:30", "24 08:00:31", "24 08:00:33"]
+
+
+def test_a_look_that_another_run_kept_from_taking_place_is_made_up_for(world: World) -> None:
+    scheduler = world.make([RARE])
+    unsettled(world, 2.0)
+    scheduler.tick()
+    world.outcome = busy
+    world.passes(scheduler, step=timedelta(seconds=1), seconds=5)
+    assert len(world.runs) == 2
+    unsettled(world, None)
+    world.passes(scheduler, seconds=60)
+    assert len(world.runs) == 3
 
 
 # ------------------------------------------------------------------ the clock
@@ -234,9 +286,6 @@ def test_a_change_that_a_failed_run_saw_is_looked_at_again(world: World) -> None
 
 def test_another_run_at_work_is_waited_for(world: World, log: pytest.LogCaptureFixture) -> None:
     """It is no failure; and what is due stays due."""
-
-    def busy() -> RunReport:
-        raise AlreadyRunning("digest.db", "another process is at work on it (digest run, process 7)", "try again")
 
     world.outcome = busy
     scheduler = world.make([RARE])

@@ -208,6 +208,14 @@ def test_folders_nested_without_end_are_named(tmp_path: Path) -> None:
     assert "nested too deeply" in listing.problems[0].reason
 
 
+def test_paths_that_no_database_can_look_up_are_named(tmp_path: Path) -> None:
+    deep = "/".join("d" * 250 for _ in range(7))
+    make(tmp_path, f"_posts/{deep}/a.md", "_posts/b.md")
+    listing = FolderSource(tmp_path).scan()
+    assert paths(listing) == ["_posts/b.md"]
+    assert "nested too deeply" in listing.problems[0].reason
+
+
 def test_reading(tmp_path: Path) -> None:
     """Bytes as they are, up to the limit."""
     make(tmp_path, "_posts/a.md", "_posts/b.md", "_posts/c.md", "_posts/empty.md")

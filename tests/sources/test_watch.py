@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -143,6 +144,24 @@ def test_a_folder_that_goes_and_comes_back_is_watched_again(site: Path, monkeypa
         shutil.move(site.with_name("away"), site)
         assert eye.sees(), "whatever came meanwhile"
         ready(eye, site / "_posts/2026-11-24-y.md")
+        assert not eye.told
+
+
+@pytest.mark.parametrize("poll", [False, True], ids=["told", "looked at"])
+def test_a_link_that_is_set_anew_is_seen(site: Path, poll: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder is watched by its name, whichever part of it is the link; then the new folder is watched."""
+    monkeypatch.setattr(module, "_POLL", 0.1)
+    (site.parent / "1").mkdir()
+    shutil.move(site, site.parent / "1")
+    shutil.copytree(site.parent / "1", site.parent / "2")  # times and all
+    current = site.parent / "current"
+    current.symlink_to("1")
+    with watching(current / "site", poll=poll) as eye:
+        ready(eye, current / "site/_posts/2026-11-24-z.md")
+        subprocess.run(["ln", "-sfn", "2", str(current)], check=True)
+        assert eye.sees()
+        (site.parent / "2/site/_posts/2026-11-24-a.md").write_text("x", encoding="utf-8")
+        assert eye.sees()
         assert not eye.told
 
 

@@ -89,8 +89,11 @@ def bare_item(post: KnownPost) -> Item:
 
 
 def local(moment: datetime, zone: tzinfo) -> datetime:
-    """In the site's zone, whole seconds."""
-    return moment.astimezone(zone).replace(microsecond=0)
+    """In the site's zone, whole seconds; in UTC what has no time there (stores may hold dates that are refused now)."""
+    try:
+        return moment.astimezone(zone).replace(microsecond=0)
+    except OverflowError:
+        return moment.replace(microsecond=0)
 
 
 def uri(address: str) -> str:
