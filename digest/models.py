@@ -179,6 +179,8 @@ class Refusal(Struct, frozen=True, kw_only=True, gc=False):
     problem: Problem
     recheck_at: datetime | None = None
     """When the same bytes would give a post, if time alone is missing."""
+    expired: bool = False
+    """It gave a post until the time that it names itself."""
 
 
 class KnownPost(Struct, frozen=True, kw_only=True, gc=False):
@@ -210,6 +212,33 @@ class KnownPost(Struct, frozen=True, kw_only=True, gc=False):
     attachments: tuple[Attachment, ...] = ()
     text_hash: str = ""
     unlisted: bool = False
+
+
+# ----------------------------------------------------------------- absences
+
+
+class Away(StrEnum):
+    """What is thought of a post whose file is missing, or gives no post any more, and that was not withdrawn."""
+
+    WAITING = "waiting"
+    """It is among the oldest posts: whether these leave by age, a run of a later day decides."""
+    HELD = "held"
+    """So much is missing at once that nothing is withdrawn before the operator agrees."""
+    AGED = "aged"
+    """It left as posts of its age do, and stays published."""
+    MOVED = "moved"
+    """Its file lies in another folder of the site; it stays published."""
+
+
+class Absence(Struct, frozen=True, kw_only=True, gc=False):
+    """A post without a file that was not withdrawn."""
+
+    post_key: int
+    since: datetime
+    """The run that missed it first."""
+    state: Away
+    place: str = ""
+    """Where its file lies now, counted from the posts folder, if that is known."""
 
 
 # ----------------------------------------------------------------- changes
@@ -253,7 +282,11 @@ class Changes(Struct, frozen=True, kw_only=True):
     arrivals: tuple[Arrival, ...] = ()
     revisions: tuple[Revision, ...] = ()
     gone: tuple[int, ...] = ()
-    """Keys of posts whose file is gone or no longer gives a post."""
+    """Keys of posts that are withdrawn: their file is gone, or no longer gives a post."""
+    away: tuple[Absence, ...] = ()
+    """Posts whose file is missing, and that are not withdrawn for that."""
+    back: tuple[int, ...] = ()
+    """Keys of posts that are away no longer."""
     files: tuple[FileRecord, ...] = ()
     forgotten: tuple[str, ...] = ()
     """Paths that no longer exist."""

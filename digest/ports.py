@@ -7,7 +7,7 @@ the ``DigestError`` of its floor and nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from typing import Literal, Protocol
@@ -15,6 +15,7 @@ from typing import Literal, Protocol
 from msgspec import Struct
 
 from digest.models import (
+    Absence,
     AwaitedPage,
     Changes,
     Delivery,
@@ -49,6 +50,12 @@ class Source(Protocol):
 
     def read_version(self, path: str) -> tuple[bytes, Version]:
         """The same, and what the file was like when it had been read to its end."""
+        ...
+
+    def elsewhere(self, missing: Mapping[str, str], posts: Container[str]) -> dict[str, str]:
+        """Where files lie now that were posts here and are missing: in another folder of the site, counted from this
+        place. ``missing``: path to the hash of what was read last, ``posts``: what is listed now. Those that are
+        nowhere are left out."""
         ...
 
 
@@ -120,6 +127,22 @@ class PostStore(Protocol):
         """Write one batch in one transaction; marks every feed dirty that gains, loses or changes a post
         (both of old and new categories) and creates the rows of new ones. Keys grow in the order of the
         arrivals. A known post keeps its id, ``published``, ``first_seen`` and ``collected_at``."""
+        ...
+
+    def undecided(self) -> dict[int, Absence]:
+        """Posts that are away and of which nobody has decided yet what that means (waiting, held), by key."""
+        ...
+
+    def posts_left(self, ids: Collection[str]) -> list[KnownPost]:
+        """Those with these ids that left the posts folder and stay published (aged, moved)."""
+        ...
+
+    def dates_with_files(self, until: datetime) -> list[tuple[int, datetime]]:
+        """Key and date of the posts that have a file, as far as they are no newer."""
+        ...
+
+    def least_age(self, since: datetime) -> timedelta | None:
+        """The least age at which posts left by themselves since then; None if none did."""
         ...
 
     def problems(self) -> Iterator[Problem]:

@@ -21,6 +21,7 @@ from digest.text import clean_line, cut
 RUN = "run"
 STORE = "store"
 DOUBT = "doubt"
+GONE = "gone"
 """Names of alarms; those of which there may be several go on with ``:`` and what they are about."""
 
 PAGE_AFTER = timedelta(minutes=15)
@@ -241,6 +242,18 @@ def doubt_alarm(counts: DeliveryCounts, *, hold: bool) -> Alarm | None:
         return None
     waits = "delivery is" if number == 1 else "deliveries are"
     return Alarm.of(DOUBT, f"{number} {waits} in doubt and held; nothing is sent again until you decide")
+
+
+def gone_alarm(held: int) -> Alarm | None:
+    """``held``: posts that are missing and not withdrawn."""
+    if not held:
+        return None
+    posts = "post is" if held == 1 else "posts are"
+    return Alarm.of(
+        GONE,
+        f"{held} {posts} missing or unusable, too many to be withdrawn unasked; put the files back, or accept "
+        "that they are gone: digest run --accept-gone",
+    )
 
 
 def slot_to_judge(

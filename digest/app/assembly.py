@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from digest.sources.folder import FolderSource
     from digest.store import SqlStore
     from digest.templates import FolderTemplates
+    from digest.withdrawal import LeavingRules
 
 
 class App:
@@ -66,7 +67,21 @@ class App:
         from digest.sources.folder import FolderSource
 
         posts = self.settings.posts
-        return FolderSource(posts.folder, kind=posts.kind, exclude=self.excluded, max_bytes=int(posts.max_bytes))
+        return FolderSource(
+            posts.folder,
+            kind=posts.kind,
+            exclude=self.excluded,
+            max_bytes=int(posts.max_bytes),
+            archived=tuple(posts.folder / each for each in posts.archived),
+        )
+
+    @property
+    def leaving(self) -> LeavingRules:
+        """What is thought of posts whose file is missing."""
+        from digest.withdrawal import LeavingRules
+
+        posts = self.settings.posts
+        return LeavingRules(max_gone=posts.max_gone, retention=posts.retention, zone=self.settings.site.timezone)
 
     @property
     def excluded(self) -> tuple[str, ...]:

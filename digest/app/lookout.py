@@ -242,8 +242,10 @@ class Lookout:
 
 
 def run_end(report: RunReport) -> RunEnd:
-    """What is judged of a run."""
-    return RunEnd(failures=tuple(report.failures), collected=report.collected is not None)
+    """What is judged of a run. That posts are missing has an alarm of its own."""
+    apart = report.collected.failures if report.collected is not None else ()
+    failures = tuple(line for line in report.failures if line not in apart)
+    return RunEnd(failures=failures, collected=report.collected is not None)
 
 
 def _existing(place: Path) -> Path:

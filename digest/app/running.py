@@ -65,11 +65,13 @@ def run_once(
     only: Collection[Step] = (),
     dry_run: bool = False,
     mail: bool = True,
+    accept_gone: bool = False,
     progress: Progress = silent,
     to_json: Callable[[RunReport], str],
 ) -> tuple[RunReport, ZoneInfo]:
-    """One ``digest run``; without ``mail`` it hands none over. Returns its report and the site's zone. Raises
-    ConfigError, StoreError (StoreBusy if another run seems to hang), and AlreadyRunning when another run is at work."""
+    """One ``digest run``; without ``mail`` it hands none over. ``accept_gone``: the posts that are missing are meant to
+    be gone. Returns its report and the site's zone. Raises ConfigError, StoreError (StoreBusy if another run seems to
+    hang), and AlreadyRunning when another run is at work."""
     from digest.app.lookout import lookout_of
 
     settings = load(config, os.environ)
@@ -78,7 +80,7 @@ def run_once(
     with _watched(lookout, when), opened(settings, when, dry_run=dry_run, progress=progress) as app:
         if lookout is not None:
             lookout.run_begins()
-        report = run_steps(app, only, to_json, mail=mail)
+        report = run_steps(app, only, to_json, mail=mail, accept_gone=accept_gone)
         if lookout is not None:
             report.warnings += lookout.after_run(app.store, report, app.clock()())
         return report, settings.site.timezone
@@ -126,13 +128,14 @@ def run_steps(
     *,
     order: RunOrder | None = None,
     mail: bool = True,
+    accept_gone: bool = False,
 ) -> RunReport:
     """All steps of ``digest run``, or ``only`` some; or what a service wants done at this time."""
     _ = app.output  # what it lacks stops the run before anything is touched
     _refuse_missing(app.settings.templates)
     deliver = deliver_what_waits if mail else leave_what_waits
     steps = Steps(
-        collect=partial(collect, app, waits=order is None),
+        collect=partial(collect, app, waits=order is None, accept_gone=accept_gone),
         publish_feeds=lambda: publish_feeds(app, app.output, websub(app), is_due=(order or RunOrder()).wants),
         make_editions=partial(make_editions, app),
         publish_editions=partial(publish_editions, app),
@@ -150,7 +153,7 @@ def run_steps(
     )
 
 
-def collect(app: App, *, waits: bool = True) -> CollectReport:
+def collect(app: App, *, waits: bool = True, accept_gone: bool = False) -> CollectReport:
     """Bring the store up to date with the posts folder. ``waits`` until files rest that are being written; a service
     looks again instead."""
     from digest.jobs.collect import collect
@@ -163,6 +166,8 @@ def collect(app: App, *, waits: bool = True) -> CollectReport:
         rules=app.rules.fingerprint(),
         now=app.when.now,
         settling=Settling(wall=app.when.wall, rest=app.settings.posts.settle, sleep=time.sleep if waits else None),
+        leaving=app.leaving,
+        accept_gone=accept_gone,
         progress=app.progress,
     )
 

@@ -32,6 +32,7 @@ COMMANDS = {
     "check": "Look for everything that is wrong; changes nothing.",
     "preview": "Show the next edition before anybody gets it; send it as a test.",
     "editions": "List, show, export and cancel editions; make up those of past days.",
+    "posts": "Withdraw a post whose file has left the posts folder.",
     "deliver": "Work through the delivery ledger, beside other workers.",
     "doubts": "See and settle deliveries that may or may not have arrived.",
     "serve": "Show pages and feeds, let people subscribe.",

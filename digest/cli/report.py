@@ -76,7 +76,7 @@ def headline(now: datetime, zone: ZoneInfo, *, dry_run: bool = False) -> str:
 def report_lines(report: RunReport, *, verbose: bool = False) -> Iterator[str]:
     """What a report says to people, after its headline."""
     if report.collected is not None:
-        yield from _collected(report.collected, verbose=verbose)
+        yield from _collected(report.collected, verbose=verbose, dry_run=report.dry_run)
     yield from _published(report, verbose=verbose)
     yield from _digests(report)
 
@@ -85,7 +85,7 @@ def _row(name: str, text: str) -> str:
     return click.style(f"  {name:<10}", bold=True) + printable(text)
 
 
-def _collected(report: CollectReport, *, verbose: bool) -> Iterator[str]:
+def _collected(report: CollectReport, *, verbose: bool, dry_run: bool) -> Iterator[str]:
     yield _row(
         "posts",
         f"{report.arrived} arrived, {report.edited} edited, {report.renamed} renamed, {report.gone} gone; "
@@ -94,6 +94,7 @@ def _collected(report: CollectReport, *, verbose: bool) -> Iterator[str]:
     )
     if report.unsettled:
         yield _row("unsettled", _unsettled(report.unsettled_path, report.unsettled))
+    yield from _left(report, verbose=verbose, dry_run=dry_run)
     by_severity = Counter(problem.severity for problem in report.problems)
     if by_severity:
         yield _row(
@@ -114,6 +115,24 @@ def _unsettled(path: str, count: int) -> str:
         f"{path} was written a moment ago" if count == 1 else f"{path} and {count - 1} more were written a moment ago"
     )
     return f"{some}: read by the first run that finds {'it' if count == 1 else 'them'} at rest (posts.settle)"
+
+
+def _left(report: CollectReport, *, verbose: bool, dry_run: bool) -> Iterator[str]:
+    """Posts whose file is missing: withdrawn, which a dry run shows one by one, or not."""
+    if report.withdrawn and (verbose or dry_run):
+        noun = "post" if len(report.withdrawn) == 1 else "posts"
+        yield _row("withdrawn", f"{len(report.withdrawn)} {noun}{', if this were no dry run' if dry_run else ''}:")
+        for path in report.withdrawn if verbose else report.withdrawn[:SHOWN]:
+            yield f"    {path}"
+        if not verbose and len(report.withdrawn) > SHOWN:
+            yield f"    … {len(report.withdrawn) - SHOWN} more (--verbose lists all)"
+    if report.retained:
+        noun = "post" if report.retained == 1 else "posts"
+        yield _row("retention", f"{report.retained} {noun} left the folder, by age or to another one; still published")
+    if report.waiting and verbose:
+        yield _row(
+            "waiting", f"{report.waiting} of the oldest posts are missing; a later day shows if that is their age"
+        )
 
 
 def _mark(problem: Problem) -> str:

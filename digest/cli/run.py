@@ -21,10 +21,18 @@ from digest.errors import AlreadyRunning
 )
 @click.option("--no-mail", is_flag=True, help="Hand no mail over: digest deliver does, when the site is deployed.")
 @click.option("--dry-run", is_flag=True, help="Touch nothing, mark nothing; say what would happen.")
+@click.option("--accept-gone", is_flag=True, help="All posts that are missing now are meant to be gone: withdraw them.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON, for programs.")
 @click.option("--verbose", is_flag=True, help="Also list what was left out on purpose, and every file written.")
 def command(
-    config: Path, as_of: str | None, only: tuple[str, ...], no_mail: bool, dry_run: bool, as_json: bool, verbose: bool
+    config: Path,
+    as_of: str | None,
+    only: tuple[str, ...],
+    no_mail: bool,
+    dry_run: bool,
+    accept_gone: bool,
+    as_json: bool,
+    verbose: bool,
 ) -> int:
     """Collect posts, publish feeds and pages, make and send what is due; once, then exit.
 
@@ -43,6 +51,7 @@ def command(
                 only=[Step(name) for name in only],
                 dry_run=dry_run,
                 mail=not no_mail,
+                accept_gone=accept_gone,
                 progress=progress,
                 to_json=report_to_json,
             )

@@ -159,6 +159,30 @@ class PostSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     max_bytes: Annotated[
         Size, Meta(description="Larger files are skipped, and reported.", examples=["2 MB", 500000])
     ] = _default(Size, "2 MB")
+    max_gone: Annotated[
+        int,
+        Meta(
+            description="When more posts than this, and more than a tenth of all, are missing at once, none is "
+            "withdrawn before you agree: digest run --accept-gone.",
+            ge=0,
+            le=1_000_000,
+        ),
+    ] = 20
+    retention: Annotated[
+        Duration | None,
+        Meta(
+            description="Age at which posts leave the folder by themselves; that is no withdrawal.",
+            examples=["3 days", "2 weeks"],
+        ),
+    ] = None
+    archived: Annotated[
+        tuple[Path, ...],
+        Meta(
+            description="Folders that posts are moved to when they are old, counted from posts.folder; that is no "
+            "withdrawal.",
+            examples=[["old_post"], ["../old_post"]],
+        ),
+    ] = ()
     schedule: Annotated[
         Rhythm,
         Meta(

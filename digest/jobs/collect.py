@@ -13,14 +13,18 @@ from functools import partial
 from itertools import islice
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from digest.changes import ParsedFile, decide, next_missing
 from digest.errors import SourceError
 from digest.filetable import FileTable
+from digest.jobs.leaving import Fruitless, Settled, settle
+from digest.jobs.leaving import Look as Missed
 from digest.jobs.progress import Progress, silent
 from digest.jobs.settling import Look, Looks, Rest, Settling
 from digest.models import Changes, KnownFile, KnownPost, Listing, Post, Problem, Refusal, Severity, Version
 from digest.ports import PostStore, Source
+from digest.withdrawal import LeavingRules
 
 BATCH = 2_000
 """Files a transaction."""
@@ -44,6 +48,15 @@ class CollectReport(Struct, frozen=True, kw_only=True):
     edited: int = 0
     renamed: int = 0
     gone: int = 0
+    """Posts that were withdrawn."""
+    withdrawn: tuple[str, ...] = ()
+    """Their paths."""
+    retained: int = 0
+    """Posts that left by age or to another folder, which makes them no less published; each is counted once."""
+    waiting: int = 0
+    """Posts of which a later day's run decides whether they left by age."""
+    held: int = 0
+    """Posts that are missing and not withdrawn, since they are too many."""
     unread: int = 0
     """Files that could not be read; the next run tries again."""
     unsettled: int = 0
@@ -54,6 +67,8 @@ class CollectReport(Struct, frozen=True, kw_only=True):
     """One of them."""
     problems: tuple[Problem, ...] = ()
     """Everything wrong with files now, also with those that did not have to be opened again."""
+    failures: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def skipped(self) -> int:
@@ -69,13 +84,16 @@ def collect(
     rules: str,
     now: datetime,
     settling: Settling,
+    leaving: LeavingRules,
+    accept_gone: bool = False,
     progress: Progress = silent,
 ) -> CollectReport:
     """Bring the store up to date with the source.
 
     ``rules`` is the fingerprint of the parsing rules: when it differs from the last run's, every file is read
-    again. ``now`` is the moment the run stands for, ``settling`` tells which files are being written. Raises
-    SourceError if the folder is missing, or if every known post vanished at once (nothing is withdrawn then).
+    again. ``now`` is the moment the run stands for, ``settling`` tells which files are being written. ``leaving`` says
+    what is thought of posts that are missing; ``accept_gone``: so many as there are, they are meant to be gone. Raises
+    SourceError if the folder is missing.
     """
     importing = store.is_importing()
     same_rules = store.rules() == rules
@@ -84,16 +102,12 @@ def collect(
     listing, table, found, held = look()
     if rest.wait(held):
         listing, table, found, held = look(held)
-    if found.known and not table:
-        raise SourceError(
-            "posts.folder",
-            f"no post file is left, {found.known} were known; nothing was withdrawn",
-            "check that the folder is mounted and the right one; delete the store to start afresh",
-        )
-    vanished = [path for path in found.vanished if not _is_blind(path, listing)]
-    if vanished and held.keys() - store.posts_at(list(held)):  # one of those may turn out to be under its new name
-        vanished = []
-    missing = [post for post in store.posts_at(vanished).values() if post.gone_at is None]
+    vanished = {path: hashed for path, hashed in found.vanished.items() if not _is_blind(path, listing)}
+    # One of those that are being written may turn out to be a post that is missing, under its new name.
+    later = bool(vanished and held.keys() - store.posts_at(list(held)))
+    vanished = {} if later else vanished
+    missing = [post for post in store.posts_at(list(vanished)).values() if post.gone_at is None]
+    fruitless: list[Fruitless] = []
     tally = _Tally()
     done = 0
     stats = map(table.at, found.todo)
@@ -106,25 +120,48 @@ def collect(
             for path, hashed, outcome, stat in parsed
             if not isinstance(outcome, SourceError)
         ]
-        changes = _decide(store, files, missing, now=now, importing=importing)
+        changes, without = _decide(store, files, missing, now=now, importing=importing)
         store.record(changes, now)
+        fruitless += without
         missing = next_missing(missing, changes)
         tally.add(changes)
         tally.taken += sum(isinstance(outcome, Post) for _, _, outcome, _ in parsed)
         tally.unread += [_unread(path, outcome) for path, _, outcome, _ in parsed if isinstance(outcome, SourceError)]
         done += len(batch)
         progress("reading posts", done, len(found.todo))
-    if vanished:
-        store.record(Changes(gone=tuple(post.key for post in missing), forgotten=tuple(vanished)), now)
-        tally.gone += len(missing)
+    missed = Missed(
+        vanished=vanished,
+        missing=missing,
+        fruitless=fruitless,
+        listed=table,
+        present=found.posts,
+        arrived=tally.arrived,
+        is_blind=bool(listing.blind) or later,
+    )
+    settled = settle(store, source, missed, leaving, now=now, accepted=accept_gone)
+    if settled.changes != Changes():
+        store.record(settled.changes, now)
     if not same_rules and not tally.unread:
         store.set_rules(rules)
     rest.keep(held)
     if importing and not (
-        held and (tally.arrived or not found.known)
+        held and (tally.arrived or not found.posts)
     ):  # an archive that is still being written is whole
         store.finish_import(now)  # when nothing more comes of it
-    problems = (*listing.problems, *tally.unread, *store.problems())
+    return _report(table, found, listing, tally, settled, store.problems(), rest, held)
+
+
+def _report(
+    table: FileTable,
+    found: Compared,
+    listing: Listing,
+    tally: _Tally,
+    settled: Settled,
+    known: Iterable[Problem],
+    rest: Rest,
+    held: Looks,
+) -> CollectReport:
+    """``known``: problems of files as the store has them; ``held``: what is being written."""
     return CollectReport(
         found=len(table) + sum(problem.path not in listing.blind for problem in listing.problems),
         opened=len(found.todo),
@@ -132,12 +169,17 @@ def collect(
         arrived=tally.arrived,
         edited=tally.edited,
         renamed=tally.renamed,
-        gone=tally.gone,
+        gone=len(settled.changes.gone),
+        withdrawn=settled.withdrawn,
+        retained=settled.retained,
+        waiting=settled.waiting,
+        held=settled.held,
         unread=len(tally.unread),
         unsettled=len(held),
         settles_in=rest.settles_in(held) if held else None,
         unsettled_path=min(held, default=""),
-        problems=problems,
+        problems=(*listing.problems, *tally.unread, *known),
+        failures=() if settled.failure is None else (settled.failure,),
     )
 
 
@@ -145,14 +187,13 @@ class _Tally:
     """Counts over the batches."""
 
     def __init__(self) -> None:
-        self.taken = self.arrived = self.edited = self.renamed = self.gone = 0
+        self.taken = self.arrived = self.edited = self.renamed = 0
         self.unread: list[Problem] = []
 
     def add(self, changes: Changes) -> None:
         self.arrived += len(changes.arrivals)
         self.edited += sum(revision.is_edit for revision in changes.revisions)
         self.renamed += sum(revision.is_rename for revision in changes.revisions)
-        self.gone += len(changes.gone)
 
 
 class Compared(Struct, kw_only=True):
@@ -164,11 +205,12 @@ class Compared(Struct, kw_only=True):
     """Those of them that did not change since they were read."""
     known_as: dict[str, str] = field(default_factory=dict)
     """Hash at their last reading of those that are known, unless all are read by new rules."""
-    vanished: list[str] = field(default_factory=list)
-    """Known files that are not there."""
+    vanished: dict[str, str] = field(default_factory=dict)
+    """Known files that are not there, with their hashes."""
     taken: int = 0
     """Files that need not be read and gave a post."""
-    known: int = 0
+    posts: int = 0
+    """All known files that gave one."""
 
 
 def _look(
@@ -190,12 +232,12 @@ def compare(files: FileTable, known: Iterable[KnownFile], now: datetime, *, ever
     paths, place, end = files.paths, 0, len(files)
     is_as_before = files.is_as_before
     for path, size, mtime_ns, inode, hashed, recheck_at, taken in known:
-        result.known += 1
+        result.posts += taken
         while place < end and paths[place] < path:
             result.todo.append(place)
             place += 1
         if place == end or paths[place] != path:
-            result.vanished.append(path)
+            result.vanished[path] = hashed
             continue
         same = is_as_before(place, size, mtime_ns, inode)
         if same and not everything and (recheck_at is None or recheck_at > now):
@@ -221,15 +263,34 @@ def _unread(path: str, error: SourceError) -> Problem:
 
 def _decide(
     store: PostStore, files: Sequence[ParsedFile], missing: Sequence[KnownPost], *, now: datetime, importing: bool
-) -> Changes:
-    """One batch's changes."""
+) -> tuple[Changes, list[Fruitless]]:
+    """One batch's changes; and the known posts that it would withdraw, which is decided when all are known. Their
+    files are read again until it is."""
     posts = [file.outcome for file in files if isinstance(file.outcome, Post)]
-    return decide(
+    known = store.posts_at([file.path for file in files])
+    taken_ids = store.ids_taken([post.feed_id for post in posts])
+    changes = decide(
         files,
-        known=store.posts_at([file.path for file in files]),
-        missing=missing,
-        taken_ids=store.ids_taken([post.feed_id for post in posts]),
+        known=known,
+        missing=[*missing, *(store.posts_left(taken_ids) if taken_ids else ())],
+        taken_ids=taken_ids,
         adopted=store.adopted_ids([post.url for post in posts]),
         now=now,
         importing=importing,
     )
+    if not changes.gone:
+        return changes, []
+    gone = set(changes.gone)
+    records = {record.path: record for record in changes.files}
+    without = [
+        Fruitless(post=known[file.path], file=records[file.path], expired=_is_expired(file.outcome))
+        for file in files
+        if file.path in known and known[file.path].key in gone
+    ]
+    passed = {each.file.path for each in without}
+    rest = tuple(record for record in changes.files if record.path not in passed)
+    return replace(changes, gone=(), files=rest), without
+
+
+def _is_expired(outcome: Post | Refusal) -> bool:
+    return isinstance(outcome, Refusal) and outcome.expired

@@ -89,7 +89,7 @@ def run(
     number = store.started(now)
     wanted = only or frozenset(Step)
     _publish(report, steps, wanted)
-    _gather(report, report.feeds, report.editions)
+    _gather(report, report.collected, report.feeds, report.editions)
     ended = clock() if clock is not None else now
 
     def write_down() -> None:
@@ -130,7 +130,7 @@ def _attempt(report: RunReport, step: Callable[[], T]) -> T | None:
         return None
 
 
-def _gather(report: RunReport, *parts: FeedReport | EditionsReport | DeliveryReport | None) -> None:
+def _gather(report: RunReport, *parts: CollectReport | FeedReport | EditionsReport | DeliveryReport | None) -> None:
     """What several steps stumbled over is told once."""
     for part in parts:
         if part is not None:

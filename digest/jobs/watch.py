@@ -18,6 +18,7 @@ from msgspec import Struct, field
 from digest.alarms.silence import HISTORY, Silence, find_silences, recovery, wording
 from digest.alarms.watching import (
     DOUBT,
+    GONE,
     RUN,
     Alarm,
     Change,
@@ -28,6 +29,7 @@ from digest.alarms.watching import (
     compare,
     disk_alarm,
     doubt_alarm,
+    gone_alarm,
     kind_of,
     page_alarm,
     paused_alarm,
@@ -59,6 +61,7 @@ class WatchStore(Protocol):
     def paused_editions(self) -> list[tuple[SavedEdition, str]]: ...
 
     def awaited_pages(self) -> list[AwaitedPage]: ...
+    def held_posts(self) -> int: ...
 
     def began(self, digest: str) -> datetime | None: ...
 
@@ -174,7 +177,9 @@ def _look(
     look = whats_wrong(store, rules, now, disks=disks)
     if run is None:
         return look
-    found = _Found(alarms=list(look.alarms), judged={*look.judged, RUN}, endings={RUN: "runs go well again"})
+    found = _Found(
+        alarms=list(look.alarms), judged={*look.judged, RUN}, endings={**look.endings, RUN: "runs go well again"}
+    )
     failed = run_alarm(run.failures)
     found.alarms += [failed] if failed is not None else []
     if run.collected:
@@ -191,10 +196,11 @@ def whats_wrong(store: WatchStore, rules: WatchRules, now: datetime, *, disks: S
     doubt = doubt_alarm(store.counts(), hold=rules.hold) if rules.hold else None
     tight = [disk_alarm(each.what, each.place, each.free, each.total, rules.min_free) for each in disks]
     pages = [page_alarm(each, rules.zone, now) for each in store.awaited_pages()]
-    alarms += [alarm for alarm in (doubt, *tight, *pages) if alarm is not None]
+    alarms += [alarm for alarm in (doubt, gone_alarm(store.held_posts()), *tight, *pages) if alarm is not None]
     alarms += _late(store, rules, now)
-    judged = {"paused", DOUBT, "slot", "page", *({"disk"} if disks else ())}
-    return Observation(alarms=tuple(alarms), judged=frozenset(judged))
+    judged = {"paused", DOUBT, GONE, "slot", "page", *({"disk"} if disks else ())}
+    endings = {GONE: "no posts are missing any more, or their going was accepted"}
+    return Observation(alarms=tuple(alarms), judged=frozenset(judged), endings=endings)
 
 
 def _late(store: WatchStore, rules: WatchRules, now: datetime) -> Iterable[Alarm]:

@@ -77,7 +77,7 @@ def parse_post(path: str, data: bytes, rules: Rules) -> Post | Refusal:
             remedy=clean_line(refused.remedy),
             severity=refused.severity,
         )
-        return Refusal(problem=problem, recheck_at=refused.recheck_at)
+        return Refusal(problem=problem, recheck_at=refused.recheck_at, expired=refused.expired)
 
 
 class _Reader:
@@ -165,9 +165,11 @@ class _Reader:
             if f"/{self._path}".rpartition("/")[0].find("/_drafts") >= 0:
                 raise self._note("in a folder of drafts", None)
 
-    def _note(self, reason: str, key: str | None, recheck_at: datetime | None = None) -> Refused:
+    def _note(
+        self, reason: str, key: str | None, recheck_at: datetime | None = None, *, expired: bool = False
+    ) -> Refused:
         line = self._front.lines.get(key) if key else None
-        return Refused(reason, line=line, severity=Severity.NOTE, recheck_at=recheck_at)
+        return Refused(reason, line=line, severity=Severity.NOTE, recheck_at=recheck_at, expired=expired)
 
     def _check_due(self, published: datetime) -> datetime | None:
         """When the post expires. Raises Refused if its time is not yet, or no longer."""
@@ -178,7 +180,7 @@ class _Reader:
         self._check_future(published, appears)
         expires = self._optional_date(_EXPIRES) if rules.kind == "hugo" else None
         if expires is not None and expires <= rules.now:
-            raise self._note(f"expired: {expires:%Y-%m-%d %H:%M} UTC", "expirydate")
+            raise self._note(f"expired: {expires:%Y-%m-%d %H:%M} UTC", "expirydate", expired=True)
         return expires
 
     def _check_future(self, published: datetime, appears: datetime) -> None:

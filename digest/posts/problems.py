@@ -18,6 +18,7 @@ class Refused(Exception):
         line: int | None = None,
         severity: Severity = Severity.SKIPPED,
         recheck_at: datetime | None = None,
+        expired: bool = False,
     ) -> None:
         super().__init__(reason)
         self.reason = reason
@@ -25,6 +26,7 @@ class Refused(Exception):
         self.line = line
         self.severity = severity
         self.recheck_at = recheck_at
+        self.expired = expired
 
 
 class Remarks:

@@ -12,19 +12,20 @@ import os
 import re
 import stat
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
 
 from digest.errors import SourceError
 from digest.filetable import FileTable
+from digest.hashing import hash_of
 from digest.models import Listing, Problem, Severity, Version
+from digest.sources.elsewhere import MARKDOWN, files_outside, find_moved, site_root
 
 KINDS = ("jekyll", "hugo", "hexo")
 MAX_BYTES = 4 * 1024 * 1024
 """Largest file that is read."""
 
-_MARKDOWN = (".md", ".markdown", ".mkd", ".mkdn", ".mkdown")
-_ENDINGS = (*_MARKDOWN, ".html", ".htm")
+_ENDINGS = (*MARKDOWN, ".html", ".htm")
 _SKIPPED = frozenset({"node_modules", "vendor", "public", "resources", "themes", "__pycache__"})
 _HUGO_FILES = ("hugo.toml", "hugo.yaml", "hugo.yml", "hugo.json")
 _DEPTH = 64
@@ -53,6 +54,7 @@ class FolderSource:
     ``kind`` is ``auto`` or one of ``KINDS``; the attribute ``kind`` says what it turned out to be. ``exclude`` holds
     patterns (``private/*``) of files and folders below it that are passed over. ``drafts``: list ``_drafts`` too, so
     that the report can say of each draft that it was left out. ``max_bytes`` is the largest file that ``read`` gives.
+    ``archived``: folders that posts are moved to, beside those of the site.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class FolderSource:
         exclude: tuple[str, ...] = (),
         max_bytes: int = MAX_BYTES,
         drafts: bool = True,
+        archived: tuple[Path, ...] = (),
     ) -> None:
         self.root = root
         self.kind = detect(root) if kind == "auto" else kind
@@ -69,6 +72,7 @@ class FolderSource:
         self._exclude = re.compile("|".join(patterns)) if patterns else None
         self._max_bytes = max_bytes
         self._drafts = drafts
+        self._archived = archived
         self._linked: set[str] = set()
         self._real_root = os.path.realpath(root)
 
@@ -121,6 +125,34 @@ class FolderSource:
             raise _unreadable(path, error) from error
         finally:
             os.close(descriptor)
+
+    def elsewhere(self, missing: Mapping[str, str], posts: Container[str]) -> dict[str, str]:
+        """Where files lie now that are missing, in another folder of the site or one that posts are moved to, counted
+        from the posts folder. ``missing``: path to the hash of what was read last; ``posts``: what is listed."""
+        found = find_moved(missing, self.outside(posts), self._hash_at)
+        places = {path: os.path.relpath(place, self._real_root) for path, place in found.items()}
+        return {path: place for path, place in places.items() if place.isprintable()}  # others are no text
+
+    def outside(self, posts: Container[str]) -> Iterator[str]:
+        """Files of the site with the name of a post that are none of the ``posts``."""
+        root = site_root(self.root, self.kind)
+        return files_outside(root, self._archived, posts, self._real_root, lambda name: self.is_post(name, ""))
+
+    def read_at(self, place: str) -> bytes:
+        """The bytes of a file that ``elsewhere`` found. Raises SourceError."""
+        try:
+            descriptor = os.open(f"{self._real_root}/{place}", os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            with os.fdopen(descriptor, "rb"):
+                return self._read(place, descriptor)
+        except OSError as error:
+            raise _unreadable(place, error) from error
+
+    def _hash_at(self, place: str) -> str:
+        """Empty if it cannot be read."""
+        try:
+            return hash_of(self.read_at(os.path.relpath(place, self._real_root)))
+        except SourceError:
+            return ""
 
     def _read(self, path: str, descriptor: int) -> bytes:
         status = os.fstat(descriptor)

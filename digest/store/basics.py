@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-HEAD = "0007"
+HEAD = "0008"
 """The schema's version: the newest migration."""
 
 VERSION_TABLE = "digest_schema"

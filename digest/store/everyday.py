@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from digest.store.absences import Absences
 from digest.store.feeds import Feeds
 from digest.store.glances import Glances
 from digest.store.known import Known
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from typing import Self
 
 
-class Everyday(Known, Posts, Feeds, Glances, Runs):
+class Everyday(Known, Posts, Absences, Feeds, Glances, Runs):
     """What is asked in every run, on one database. Becomes a ``SqlStore`` when more is asked of it. May be used by
     several threads. Close it, or use it as a context manager."""
 

@@ -33,6 +33,8 @@ CREATE TABLE run ( key BIGSERIAL NOT NULL, started_at BIGINT NOT NULL, ended_at 
 CREATE INDEX run_log ON run (started_at, ended_at, ok, arrived, written)
 CREATE TABLE subscriber ( key BIGSERIAL NOT NULL, address TEXT COLLATE "C" NOT NULL, canonical TEXT COLLATE "C" NOT NULL, hash TEXT COLLATE "C" NOT NULL, created_at BIGINT NOT NULL, frequency TEXT NOT NULL, hour INTEGER, zone TEXT NOT NULL, paused_until TEXT, pause_ends BIGINT, held_until BIGINT, probe_at BIGINT, PRIMARY KEY (key), UNIQUE (canonical), UNIQUE (hash) )
 CREATE TABLE suppression ( hash TEXT COLLATE "C" NOT NULL, reason TEXT NOT NULL, since BIGINT NOT NULL, note TEXT NOT NULL, PRIMARY KEY (hash) )
+CREATE TABLE absence ( post_key BIGINT NOT NULL, since BIGINT NOT NULL, state TEXT COLLATE "C" NOT NULL, place TEXT NOT NULL, PRIMARY KEY (post_key), FOREIGN KEY(post_key) REFERENCES post (key) )
+CREATE INDEX absence_state ON absence (state, since)
 CREATE TABLE delivery ( key BIGSERIAL NOT NULL, edition_key BIGINT NOT NULL, address TEXT COLLATE "C" NOT NULL, message_id TEXT NOT NULL, token TEXT NOT NULL, state TEXT COLLATE "C" NOT NULL, attempts INTEGER NOT NULL, doubts INTEGER NOT NULL, not_before BIGINT NOT NULL, lease BIGINT NOT NULL, lease_until BIGINT, ended_at BIGINT, reply_code INTEGER, reply_enhanced TEXT NOT NULL, reply_text TEXT NOT NULL, queue_id TEXT NOT NULL, subscriber_key BIGINT, list_key INTEGER, expires_at BIGINT, PRIMARY KEY (key), CONSTRAINT delivery_recipient UNIQUE (edition_key, address), FOREIGN KEY(edition_key) REFERENCES edition (key) )
 CREATE INDEX delivery_due ON delivery (state, not_before, key)
 CREATE INDEX delivery_ended ON delivery (state, ended_at)

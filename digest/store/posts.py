@@ -17,6 +17,7 @@ from digest.models import (
     Post,
     Revision,
 )
+from digest.store.absences import note_absences
 from digest.store.basics import WRAP, to_seconds
 from digest.store.known import unpack_names
 from digest.store.part import Part
@@ -34,6 +35,7 @@ class Posts(Part):
             _insert(plain, changes.arrivals, now, touched)
             _revise(plain, changes.revisions, touched)
             _withdraw(plain, changes.gone, now, touched)
+            note_absences(plain, changes)
             _remember(plain, changes.files)
             plain.run_many("DELETE FROM file WHERE path = ?", [(path,) for path in changes.forgotten])
             touched.write(plain)

@@ -121,6 +121,18 @@ post = Table(
 """Every post ever taken; keys grow in the order of collecting and are never used again. ``archive`` is the number of
 the closed archive that has it."""
 
+absence = Table(
+    "absence",
+    metadata,
+    Column("post_key", Key, ForeignKey("post.key"), primary_key=True, autoincrement=False),
+    Column("since", Moment, nullable=False),
+    Column("state", Words, nullable=False),
+    Column("place", Text, nullable=False),
+    Index("absence_state", "state", "since"),
+    sqlite_with_rowid=False,
+)
+"""Posts whose file is missing and that are not withdrawn: they left by age, or nobody has decided yet."""
+
 
 def _label_table(name: str) -> Table:
     return Table(

@@ -33,6 +33,8 @@ CREATE TABLE run ( "key" INTEGER NOT NULL, started_at BIGINT NOT NULL, ended_at 
 CREATE INDEX run_log ON run (started_at, ended_at, ok, arrived, written)
 CREATE TABLE subscriber ( "key" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, address TEXT NOT NULL, canonical TEXT NOT NULL, hash TEXT NOT NULL, created_at BIGINT NOT NULL, frequency TEXT NOT NULL, hour INTEGER, zone TEXT NOT NULL, paused_until TEXT, pause_ends BIGINT, held_until BIGINT, probe_at BIGINT, UNIQUE (canonical), UNIQUE (hash) )
 CREATE TABLE suppression ( hash TEXT NOT NULL, reason TEXT NOT NULL, since BIGINT NOT NULL, note TEXT NOT NULL, PRIMARY KEY (hash) ) WITHOUT ROWID
+CREATE TABLE absence ( post_key INTEGER NOT NULL, since BIGINT NOT NULL, state TEXT NOT NULL, place TEXT NOT NULL, PRIMARY KEY (post_key), FOREIGN KEY(post_key) REFERENCES post ("key") ) WITHOUT ROWID
+CREATE INDEX absence_state ON absence (state, since)
 CREATE TABLE delivery ( "key" INTEGER NOT NULL, edition_key INTEGER NOT NULL, address TEXT NOT NULL, message_id TEXT NOT NULL, token TEXT NOT NULL, state TEXT NOT NULL, attempts INTEGER NOT NULL, doubts INTEGER NOT NULL, not_before BIGINT NOT NULL, lease BIGINT NOT NULL, lease_until BIGINT, ended_at BIGINT, reply_code INTEGER, reply_enhanced TEXT NOT NULL, reply_text TEXT NOT NULL, queue_id TEXT NOT NULL, subscriber_key INTEGER, list_key INTEGER, expires_at BIGINT, PRIMARY KEY ("key"), CONSTRAINT delivery_recipient UNIQUE (edition_key, address), FOREIGN KEY(edition_key) REFERENCES edition ("key") )
 CREATE INDEX delivery_due ON delivery (state, not_before, "key")
 CREATE INDEX delivery_ended ON delivery (state, ended_at)
