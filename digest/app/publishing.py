@@ -16,7 +16,7 @@ from digest.app.moment import moment
 from digest.config import load
 from digest.errors import ConfigError, SourceError
 from digest.jobs.progress import Progress, silent
-from digest.models import KnownPost, Post
+from digest.models import UNREAD, KnownPost, Post, Version
 from digest.ports import FeedRow, Output
 
 if TYPE_CHECKING:
@@ -51,13 +51,13 @@ def publish_feeds(
 
 
 def _body_html(app: App, post: KnownPost) -> str | None:
-    """The whole text of a post, read again from its file; None if the file gives no post any more, or other words and
-    somebody is writing it."""
+    """The whole text of a post, read again from its file, wherever that is now; None if the file gives no post any
+    more, or other words and somebody is writing it."""
     from digest.posts import parse_post
     from digest.posts.body import to_html
 
     try:
-        data, (_, mtime_ns) = app.source.read_version(post.path)
+        data, (_, mtime_ns) = _read_version(app, post)
     except SourceError:
         return None
     parsed = parse_post(post.path, data, app.rules)
@@ -65,6 +65,17 @@ def _body_html(app: App, post: KnownPost) -> str | None:
         return None
     is_young = mtime_ns / 1e9 > (app.when.wall - app.settings.posts.settle).timestamp()
     return None if is_young and parsed.text_hash != post.text_hash else to_html(parsed)
+
+
+def _read_version(app: App, post: KnownPost) -> tuple[bytes, Version]:
+    """Raises SourceError."""
+    try:
+        return app.source.read_version(post.path)
+    except SourceError:
+        absence = app.store.absence_of(post.key)
+        if absence is None or not absence.place:
+            raise
+        return app.source.read_at(absence.place), UNREAD
 
 
 def websub(app: App) -> Ping | None:

@@ -31,6 +31,7 @@ from digest.config.values import LanguageTag, Mailbox, Permalink, SiteUrl, Url, 
 from digest.errors import ConfigError, SourceError
 from digest.generators import Site
 from digest.generators.draft import Census, Place, cautions, draft_config, switch_steps
+from digest.generators.leaving import Habit, habit_of
 from digest.jobs.progress import Progress, silent
 from digest.models import Post
 from digest.posts import Rules
@@ -90,6 +91,7 @@ def draft(folder: Path, config: Path, *, now: datetime, progress: Progress = sil
         site = _with(site, "language", _spoken(posts), "by the script of the titles")
     if site.title is None:
         site = _with(site, "title", clean_line(root.resolve().name) or "My site", "the folder's name")
+    site = replace(site, leaving=_habit(settings))
     census = _census(posts, left_out, root, site)
     text = draft_config(site, census, place)
     return Draft(
@@ -425,12 +427,25 @@ def _settings(site: Site, census: Census, place: Place, config: Path) -> Setting
     return parse(draft_config(site, census, place).encode(), config, {})
 
 
+def _source(settings: Settings) -> FolderSource:
+    posts = settings.posts
+    return FolderSource(posts.folder, kind=posts.kind, exclude=posts.exclude, max_bytes=int(posts.max_bytes))
+
+
+def _habit(settings: Settings) -> Habit | None:
+    """How posts leave their folder, by the names of what lies in the site."""
+    source = _source(settings)
+    listed = source.scan().files
+    base = os.path.realpath(settings.posts.folder)
+    return habit_of(listed, [os.path.relpath(path, base) for path in source.outside(listed)])
+
+
 def _posts(settings: Settings, now: datetime, progress: Progress) -> tuple[list[Post], int]:
     """The posts as these settings read them, and how many files give none."""
     from digest.app.reading import FileReader
 
     posts = settings.posts
-    source = FolderSource(posts.folder, kind=posts.kind, exclude=posts.exclude, max_bytes=int(posts.max_bytes))
+    source = _source(settings)
     rules = Rules(
         site_url=str(settings.site.url),
         timezone=settings.site.timezone,

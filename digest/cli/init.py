@@ -74,6 +74,9 @@ def _lines(draft: Draft) -> list[str]:
     lines.append(f"  {'posts':12} {census.posts:,}{left}")
     if census.matching is not None:
         lines.append(f"  {'':12} {census.matching:,} of their addresses are in {site.built}/")
+    if site.leaving is not None:
+        old = f"{site.leaving.moved:,} older ones in {', '.join(site.leaving.archived)}"
+        lines.append(f"  {'':12} {old}: posts that are moved there are not withdrawn (posts.archived)")
     lines.append(f"  {'categories':12} {_categories(draft)}")
     if site.feed is not None:
         lines.append(f"  {'feed':12} {', '.join(site.feed.paths)}, made by {site.feed.maker}")
@@ -124,6 +127,8 @@ def _facts(draft: Draft, *, written: bool) -> dict[str, object]:
         "posts": census.posts,
         "left_out": census.left_out,
         "addresses_found": census.matching,
+        "archived": list(site.leaving.archived) if site.leaving is not None else [],
+        "retention_days": site.leaving.days if site.leaving is not None else None,
         "categories": dict(census.categories),
         "feed": None if site.feed is None else {"maker": site.feed.maker, "paths": list(site.feed.paths)},
         "remarks": [*_missing(draft), *site.remarks],

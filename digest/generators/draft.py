@@ -7,6 +7,7 @@ import re
 
 from msgspec import Struct
 
+from digest.generators.leaving import Habit
 from digest.generators.site import Site
 from digest.text import clean_line
 
@@ -142,6 +143,18 @@ def _posts(site: Site, census: Census, place: Place) -> list[str]:
     if site.exclude:
         patterns = ", ".join(scalar(each) for each in site.exclude)
         lines += _keys((f"exclude: [{patterns}]", site.origins.get("exclude", "")))
+    return lines + _leaving(site.leaving)
+
+
+def _leaving(habit: Habit | None) -> list[str]:
+    """How old posts leave the folder, which is no withdrawal."""
+    if habit is None:
+        return []
+    folders = ", ".join(scalar(each) for each in habit.archived)
+    lines = _keys((f"archived: [{folders}]", f"{habit.moved:,} older posts were moved there, which withdraws none"))
+    if habit.days is not None:
+        days = f"{habit.days} {'day' if habit.days == 1 else 'days'}"
+        lines += _keys((f"retention: {days}", "CHECK THIS: age at which they are moved, by the dates of those there"))
     return lines
 
 

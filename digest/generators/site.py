@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct, field
 
+from digest.generators.leaving import Habit
 from digest.text import clean_line
 
 
@@ -51,6 +52,8 @@ class Site(Struct, frozen=True, kw_only=True):
     unpublished: bool = False
     drafts: bool = False
     exclude: tuple[str, ...] = ()
+    leaving: Habit | None = None
+    """How old posts leave their folder, if they do."""
     built: str = ""
     """Folder that the generator builds into, below the site's."""
     feed: PresentFeed | None = None

@@ -70,6 +70,8 @@ def judge_posts(report: CollectReport) -> Iterator[Finding]:
         yield ok("files", says) if report.taken else problem("files", says, "see below why")
     else:
         yield warning("files", "there is no post file yet", "check posts.folder")
+    for line in report.failures:
+        yield problem("missing", line)
     named = (
         (Severity.SKIPPED, problem, "unusable", "cannot be used", "mend them, or leave them out with posts.exclude"),
         (Severity.WARNING, warning, "doubtful", "have something that cannot be used", ""),

@@ -16,7 +16,7 @@ from msgspec import Struct, field
 from digest.edition.contents import Reason, Shown
 from digest.inquiry import Candidates, EditionNote, FoundFile, Membership
 from digest.jobs.editions import DigestPlan, Outcome
-from digest.models import EditionState, KnownPost, Problem, Severity
+from digest.models import Absence, Away, EditionState, KnownPost, Problem, Severity
 from digest.period import next_slot
 
 
@@ -25,6 +25,7 @@ class PostInquiries(Protocol):
 
     def look_for(self, words: str) -> Candidates: ...
     def file_at(self, path: str) -> FoundFile | None: ...
+    def absence_of(self, post_key: int) -> Absence | None: ...
     def memberships(self, post_key: int) -> list[Membership]: ...
     def titles_of(self, keys: Sequence[int]) -> dict[int, str]: ...
     def beginning(self, digest: str) -> tuple[datetime, int] | None: ...
@@ -132,6 +133,8 @@ def _history(store: PostInquiries, post: KnownPost, view: View) -> Iterator[Fact
         yield Fact(code="edited", says=f"edited, last {view.time(post.updated)}", at=post.updated)
     if post.gone_at is not None:
         yield _withdrawn(post, post.gone_at, file, view)
+    elif (absence := store.absence_of(post.key)) is not None:
+        yield _away(absence, file, view)
     if post.unlisted:
         yield Fact(code="unlisted", says="unlisted: it has a page, and enters no feed and no digest")
 
@@ -142,6 +145,22 @@ def _withdrawn(post: KnownPost, gone_at: datetime, file: FoundFile | None, view:
         return Fact(code="withdrawn", says=f"{when}: its file is gone", at=gone_at)
     says = f"{when}: its file gives no post any more" if not file.taken else f"{when}: another post has its file now"
     return Fact(code="withdrawn", says=says, at=gone_at, reasons=_told(file.problems))
+
+
+_AWAY = {
+    Away.AGED: ("retained", "its file left the posts folder as those of its age do; it was not withdrawn, and stays"),
+    Away.MOVED: ("retained", "its file moved to {place}; it was not withdrawn, and stays"),
+    Away.WAITING: ("missing", "its file is missing, like others of the oldest; a later day shows if that is their age"),
+    Away.HELD: ("held", "its file is missing or gives no post, like too many at once to withdraw any (posts.max_gone)"),
+}
+
+
+def _away(absence: Absence, file: FoundFile | None, view: View) -> Fact:
+    """What is thought of a post whose file is missing."""
+    code, words = _AWAY[absence.state]
+    says = f"{view.time(absence.since)}: {words.format(place=absence.place)}"
+    problems = _told(file.problems) if file is not None and absence.state is Away.HELD else ()
+    return Fact(code=code, says=says, at=absence.since, reasons=problems)
 
 
 # ------------------------------------------------------------------- places

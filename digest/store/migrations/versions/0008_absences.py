@@ -22,5 +22,6 @@ def upgrade() -> None:
         sa.Column("state", WORDS, nullable=False),
         sa.Column("place", sa.Text(), nullable=False),
         sqlite_with_rowid=False,
+        if_not_exists=True,
     )
-    op.create_index("absence_state", "absence", ["state", "since"])
+    op.create_index("absence_state", "absence", ["state", "since"], if_not_exists=True)
