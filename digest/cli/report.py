@@ -118,14 +118,17 @@ def _unsettled(path: str, count: int) -> str:
 
 
 def _left(report: CollectReport, *, verbose: bool, dry_run: bool) -> Iterator[str]:
-    """Posts whose file is missing: withdrawn, which a dry run shows one by one, or not."""
-    if report.withdrawn and (verbose or dry_run):
-        noun = "post" if len(report.withdrawn) == 1 else "posts"
-        yield _row("withdrawn", f"{len(report.withdrawn)} {noun}{', if this were no dry run' if dry_run else ''}:")
-        for path in report.withdrawn if verbose else report.withdrawn[:SHOWN]:
-            yield f"    {path}"
-        if not verbose and len(report.withdrawn) > SHOWN:
-            yield f"    … {len(report.withdrawn) - SHOWN} more (--verbose lists all)"
+    """Posts whose file is missing: withdrawn or about to be, which a dry run shows one by one, or not."""
+    named = (
+        ("withdrawn", report.withdrawn, "if this were no dry run" if dry_run else "now"),
+        ("missing", report.held, "withdrawn if you say --accept-gone"),
+    )
+    for name, paths, when in named if verbose or dry_run else ():
+        if paths:
+            yield _row(name, f"{len(paths)} {'post' if len(paths) == 1 else 'posts'}, {when}:")
+            yield from (f"    {path}" for path in (paths if verbose else paths[:SHOWN]))
+        if not verbose and len(paths) > SHOWN:
+            yield f"    … {len(paths) - SHOWN} more (--verbose lists all)"
     if report.retained:
         noun = "post" if report.retained == 1 else "posts"
         yield _row("retention", f"{report.retained} {noun} left the folder, by age or to another one; still published")

@@ -55,8 +55,8 @@ class CollectReport(Struct, frozen=True, kw_only=True):
     """Posts that left by age or to another folder, which makes them no less published; each is counted once."""
     waiting: int = 0
     """Posts of which a later day's run decides whether they left by age."""
-    held: int = 0
-    """Posts that are missing and not withdrawn, since they are too many."""
+    held: tuple[str, ...] = ()
+    """Paths of posts that are missing and not withdrawn, since they are too many."""
     unread: int = 0
     """Files that could not be read; the next run tries again."""
     unsettled: int = 0

@@ -151,7 +151,10 @@ _AWAY = {
     Away.AGED: ("retained", "its file left the posts folder as those of its age do; it was not withdrawn, and stays"),
     Away.MOVED: ("retained", "its file moved to {place}; it was not withdrawn, and stays"),
     Away.WAITING: ("missing", "its file is missing, like others of the oldest; a later day shows if that is their age"),
-    Away.HELD: ("held", "its file is missing or gives no post, like too many at once to withdraw any (posts.max_gone)"),
+    Away.HELD: (
+        "held",
+        "its file is missing or gives no post, as of too many at once to withdraw any; digest run --accept-gone",
+    ),
 }
 
 

@@ -56,7 +56,8 @@ class Settled(Struct, frozen=True, kw_only=True):
     retained: int = 0
     """Posts that left, by age or to another folder, and stay published: those of this run."""
     waiting: int = 0
-    held: int = 0
+    held: tuple[str, ...] = ()
+    """Paths of the posts that would be withdrawn, and are too many for that."""
     failure: str | None = None
     """That so much is missing."""
 
@@ -82,13 +83,14 @@ def settle(
         seen=store.least_age(now - _HABIT_LASTS) if look.missing else None,
         accepted=accepted,
     )
+    held = tuple(sorted(posts[key].path for key in verdict.held))
     return Settled(
         changes=_changes(look, missing, verdict, before, now),
         withdrawn=tuple(sorted(posts[key].path for key in verdict.withdrawn)),
         retained=len(verdict.aged) + len(verdict.moved),
         waiting=len(verdict.waiting),
-        held=len(verdict.held),
-        failure=_too_much([posts[key].path for key in verdict.held], present, rules) if verdict.held else None,
+        held=held,
+        failure=_too_much(held, present) if held else None,
     )
 
 
@@ -152,18 +154,16 @@ def _of_state(verdict: Verdict, state: Away) -> tuple[int, ...]:
     return found
 
 
-def _too_much(paths: Sequence[str], present: int, rules: LeavingRules) -> str:
+def _too_much(paths: Sequence[str], present: int) -> str:
     """One line: what is missing, and what to do."""
-    shown = ", ".join(sorted(paths)[:_NAMED]) + (" …" if len(paths) > _NAMED else "")
-    return str(
-        SourceError(
-            "posts.folder",
-            f"{len(paths)} of {present} posts are missing or give no post any more ({shown}); nothing was withdrawn",
-            "put the files back; if they are meant to be gone: digest run --accept-gone; if old posts leave by "
-            "themselves: posts.retention or posts.archived (posts.max_gone says how many are too many: "
-            f"{rules.max_gone})",
-        )
+    shown = ", ".join(paths[:_NAMED]) + (" …" if len(paths) > _NAMED else "")
+    error = SourceError(
+        "posts.folder",
+        f"{len(paths)} of {present} posts are missing or unusable ({shown}); nothing was withdrawn",
+        "put the files back; if they are meant to be gone: digest run --accept-gone; if posts leave with their age: "
+        "posts.retention",
     )
+    return str(error)
 
 
 # ------------------------------------------------------- one post, by hand
