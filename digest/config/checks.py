@@ -78,6 +78,9 @@ def check_language(tag: str) -> Found:
 
 
 def check_posts(posts: PostSettings) -> Found:
+    for position, folder in enumerate(posts.archived):
+        if normpath(posts.folder / folder) == normpath(posts.folder):
+            yield ("posts", "archived", position), "is posts.folder itself; name the folder that posts are moved to"
     link = posts.permalink
     if link in PERMALINK_STYLES or posts.kind == "hexo":
         return

@@ -9,9 +9,11 @@ from datetime import date
 from msgspec import Struct
 
 LEAST = 3
-"""So many posts lie in a folder that posts are moved to."""
+"""So many posts lie in a folder that posts are moved to, whatever it is called."""
 _LONGEST = 60
 """Days; what is kept for longer is no window that moves every day."""
+_TELLING = re.compile(r"(^|/)[._]?(old|archiv|past|expired|history|旧|归档|存档)[^/]*$", re.IGNORECASE)
+"""Names of folders that say it."""
 _DATED = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})-")
 
 
@@ -34,7 +36,7 @@ def habit_of(posts: Iterable[str], outside: Iterable[str]) -> Habit | None:
     for path in outside:
         if (day := _day(path)) is not None and "/" in path:
             groups.setdefault(_first_folder(path), {})[path] = day
-    old = {folder: days for folder, days in groups.items() if _is_older(days, here)}
+    old = {folder: days for folder, days in groups.items() if _TELLING.search(folder) or _is_older(days, here)}
     if not old:
         return None
     days = [day for found in old.values() for day in found.values()]
@@ -81,9 +83,11 @@ def _first_folder(path: str) -> str:
 
 
 def _common_folder(paths: Iterable[str]) -> str:
-    """The lowest folder that has them all."""
+    """The lowest folder that has them all, and will have those of other years and months."""
     split = [path.split("/")[:-1] for path in paths]
     shared = 0
     while all(len(parts) > shared for parts in split) and len({parts[shared] for parts in split}) == 1:
         shared += 1
+    while shared > 1 and split[0][shared - 1].isdigit():
+        shared -= 1
     return "/".join(split[0][:shared])

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from digest.errors import SourceError
+from digest.hashing import hash_of
 from digest.models import Listing, Severity
 from digest.sources import FolderSource, detect
 from digest.sources.folder import shown
@@ -251,3 +252,53 @@ def test_a_link_turned_outwards_after_listing_is_not_read(tmp_path: Path) -> Non
     link.symlink_to(secret)
     with pytest.raises(SourceError, match="outside the posts folder"):
         source.read("_posts/in.md")
+
+
+# --------------------------------------------------------------- elsewhere
+
+
+@pytest.mark.parametrize(
+    ("posts", "files", "missing", "found"),
+    [
+        ("_posts", ["old_post/2026-01-01-a.md"], "2026-01-01-a.md", "../old_post/2026-01-01-a.md"),
+        (".", ["old_post/x/2026-01-01-a.md"], "_posts/2026-01-01-a.md", "old_post/x/2026-01-01-a.md"),
+        ("source/_posts", ["old/2026-01-01-a.md"], "2026-01-01-a.md", "../../old/2026-01-01-a.md"),
+        (".", ["_drafts/2026-01-01-a.md"], "_posts/2026-01-01-a.md", None),
+        (".", [".trash/2026-01-01-a.md"], "_posts/2026-01-01-a.md", None),
+        (".", ["_site/2026-01-01-a.md"], "_posts/2026-01-01-a.md", None),
+        (".", ["news/_posts/2026-01-01-a.md"], "_posts/2026-01-01-a.md", None),
+        (".", ["old_post/2026-01-01-b.md"], "_posts/2026-01-01-a.md", None),
+        (".", ["old_post/2026-01-01-a.txt"], "_posts/2026-01-01-a.md", None),
+        (".", ["old/a.md"], "_posts/a.md", "old/a.md"),
+    ],
+)
+def test_where_a_missing_file_is(tmp_path: Path, posts: str, files: list[str], missing: str, found: str | None) -> None:
+    """In another folder of the site that is no place for drafts, hidden or built; not among the posts."""
+    make(tmp_path / "site", f"{posts}/_posts/2025-01-01-z.md" if posts == "." else f"{posts}/2025-01-01-z.md", *files)
+    kind = "hexo" if posts.startswith("source") else "jekyll"
+    source = FolderSource(tmp_path / "site" / posts, kind=kind)
+    places = source.elsewhere({missing: hash_of(b"text")}, source.scan().files)
+    assert places.get(missing) == found
+    if found is not None:
+        assert source.read_at(found) == b"text"
+
+
+def test_folders_that_posts_are_moved_to_may_be_anywhere(tmp_path: Path) -> None:
+    """Hidden, outside of the site; one that does not exist yet holds nothing. They go first."""
+    site = make(tmp_path, "site/_posts/2025-01-01-z.md", ".old/2026-01-01-a.md", "site/old/2026-01-01-a.md") / "site"
+    source = FolderSource(site, archived=(tmp_path / "nowhere", tmp_path / ".old"))
+    assert source.elsewhere({"_posts/2026-01-01-a.md": ""}, source.scan().files) == {
+        "_posts/2026-01-01-a.md": "../.old/2026-01-01-a.md"
+    }
+
+
+def test_names_that_several_posts_have_need_the_same_bytes(tmp_path: Path) -> None:
+    """Each file stands for one of them."""
+    site = make(tmp_path, "en/_posts/2025-01-01-z.md", "old/2026-01-01-a.md", "old/de/2026-01-01-a.md")
+    (site / "old" / "2026-01-01-a.md").write_text("other")
+    source = FolderSource(site)
+    missing = {"de/_posts/2026-01-01-a.md": hash_of(b"text"), "en/_posts/2026-01-01-a.md": hash_of(b"other")}
+    assert source.elsewhere(missing, source.scan().files) == {
+        "de/_posts/2026-01-01-a.md": "old/de/2026-01-01-a.md",
+        "en/_posts/2026-01-01-a.md": "old/2026-01-01-a.md",
+    }

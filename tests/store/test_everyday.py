@@ -32,6 +32,8 @@ EVERYDAY = """if True:
             now,
         )
         list(store.known_files()), list(store.problems()), store.posts_at(["a"]), store.ids_taken(["a"])
+        store.undecided(), store.absence_of(1), store.posts_left(["a"]), store.dates_with_files(now)
+        store.least_age(now), store.held_posts()
         store.keep_first("a", "b"), store.is_importing(), store.count_posts(), store.adopted_ids(["a"])
         store.began("daily"), store.edition("daily", "2026-11-24"), store.unpublished_pages()
         store.skip("daily", "2026-11-24", now), store.slot_state("daily", "2026-11-24")

@@ -7,7 +7,19 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from digest.errors import StoreError
-from digest.models import Attachment, Author, Changes, Code, FileStat, KnownFile, KnownPost, Problem, Severity
+from digest.models import (
+    Absence,
+    Attachment,
+    Author,
+    Away,
+    Changes,
+    Code,
+    FileStat,
+    KnownFile,
+    KnownPost,
+    Problem,
+    Severity,
+)
 
 
 def test_a_post_comes_back_as_it_was_taken(store, make) -> None:
@@ -217,3 +229,45 @@ def test_what_was_kept_first_stays(store) -> None:
     assert store.keep_first("id base", "https://old.example.com") == "https://old.example.com"
     assert store.keep_first("id base", "https://new.example.com") == "https://old.example.com"
     assert store.keep_first("other", "x") == "x"
+
+
+# ---------------------------------------------------------------- absences
+
+
+def away(post, state: Away, since: datetime, place: str = "") -> Absence:
+    return Absence(post_key=post.key, since=since, state=state, place=place)
+
+
+def test_posts_that_are_away_are_remembered(store, make) -> None:
+    """Whoever is decided about is not asked again; what left can be found by its id, and how old it was."""
+    posts = make.add(store, *(make.arrival(name, published=make.ago(days=3)) for name in "abcde"))
+    since = make.now
+    first = [away(post, state, since) for post, state in zip(posts, [*Away, Away.WAITING], strict=True)]
+    store.record(Changes(away=tuple(first)), make.now)
+    assert store.undecided() == {first[place].post_key: first[place] for place in (0, 1, 4)}
+    assert [post.id for post in store.posts_left([post.id for post in posts])] == [posts[2].id, posts[3].id]
+    assert store.held_posts() == 1
+    assert store.least_age(make.now) == timedelta(days=3)
+    assert store.least_age(make.now + timedelta(seconds=1)) is None
+    moved = away(posts[0], Away.MOVED, since, "../old_post/标题.md")
+    store.record(Changes(away=(moved,), back=(posts[4].key,)), make.now)
+    assert store.absence_of(posts[0].key) == moved
+    assert store.absence_of(posts[4].key) is None
+    assert list(store.undecided()) == [posts[1].key]
+
+
+def test_who_is_withdrawn_or_read_again_is_not_away(store, make) -> None:
+    one, two = make.add(store, make.arrival("a"), make.arrival("b"))
+    store.record(Changes(away=(away(one, Away.AGED, make.now), away(two, Away.MOVED, make.now))), make.now)
+    make.withdraw(store, one)
+    make.revise(store, two, make.post("b"))
+    assert (store.absence_of(one.key), store.absence_of(two.key)) == (None, None)
+    assert store.posts_left([one.id, two.id]) == []
+
+
+def test_dates_of_posts_with_files(store, make) -> None:
+    """Up to a date; without those that are gone, or whose file is."""
+    posts = make.add(store, *(make.arrival(name, published=make.ago(days=days)) for days, name in enumerate("abcd")))
+    store.record(Changes(gone=(posts[1].key,), forgotten=(posts[2].path,)), make.now)
+    assert store.dates_with_files(make.now) == [(post.key, post.published) for post in (posts[0], posts[3])]
+    assert store.dates_with_files(make.ago(days=2)) == [(posts[3].key, posts[3].published)]

@@ -25,8 +25,10 @@ from digest.alarms.watching import (
     slot_to_judge,
     subject_of,
 )
+from digest.app.lookout import run_end
 from digest.app.publishing import make_editions, publish_editions
-from digest.app.running import collect
+from digest.app.running import collect, run_steps
+from digest.cli.report import report_to_json
 from digest.config import load
 from digest.errors import StoreError, TemporaryFailure
 from digest.jobs.watch import Disk, RunEnd, watch
@@ -354,6 +356,41 @@ def habit(world: World, weeks: int) -> None:
                 )
                 number += 1
     collect(world.app())
+
+
+# --------------------------------------------------------- missing posts
+
+
+def test_posts_that_are_missing_at_once(world: World) -> None:
+    """Told once, by an alarm of its own and not by that of the run too; over when they are back, or accepted."""
+    for number in range(4):
+        world.news(f"{number}")
+    assert world.run().ok
+    paths = sorted(world.site.posts.glob("*.md"))
+    texts = {path: path.read_text(encoding="utf-8") for path in paths}
+    for path in paths:
+        path.unlink()
+    for _ in range(2):
+        world.later(minutes=5)
+        report = world.run()
+        assert not report.ok
+        look(world, run_end(report))
+        assert open_names(world) == ["gone"]
+    (mail,) = alarm_mails(world)
+    assert mail["Subject"].startswith(
+        "[财经早报] alarm: 4 posts are missing or unusable, too many to be withdrawn unasked"
+    )
+    for path, text in texts.items():
+        path.write_text(text, encoding="utf-8")
+    look(world, run_end(world.run()))
+    (mail,) = alarm_mails(world)
+    assert mail["Subject"] == "[财经早报] over: no posts are missing any more, or their going was accepted"
+    for path in paths:
+        path.unlink()
+    assert not world.run().ok
+    assert run_steps(world.app(), (), report_to_json, accept_gone=True).ok
+    look(world)
+    assert open_names(world) == []
 
 
 # --------------------------------------------------------- a broken store
