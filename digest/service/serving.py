@@ -400,6 +400,7 @@ def _tell_run(report: RunReport, began: datetime, ended: datetime) -> None:
                 (found.edited, "edited"),
                 (found.renamed, "renamed"),
                 (found.gone, "gone"),
+                (found.retained, "left by age or moved"),
             )
             if count
         ]
