@@ -129,19 +129,13 @@ def main() -> None:
     import gc
 
     gc.set_threshold(100_000, 20, 20)  # nearly all that a run makes stays until its end
-    signal.signal(signal.SIGTERM, _interrupted)
-    settings, order = pickle.load(sys.stdin.buffer)  # noqa: S301 - from our own process
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever prints does not print into the answer
-    from digest.app.running import run_order
-    from digest.app.secret import secrets_of
-    from digest.cli.report import report_to_json
-    from digest.service import logs
-
-    logs.set_up(os.environ, secrets_of(settings))
     answer: object
     try:
-        answer = run_order(settings, order, report_to_json)
+        signal.signal(signal.SIGTERM, _interrupted)
+        answer = _run()
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it is over
     except DigestError as error:
         answer = error
     except KeyboardInterrupt:
@@ -151,6 +145,17 @@ def main() -> None:
             pickle.dump(answer, out, protocol=5)
     except BrokenPipeError:
         os._exit(1)  # the service is gone
+
+
+def _run() -> RunReport:
+    settings, order = pickle.load(sys.stdin.buffer)  # noqa: S301 - from our own process
+    from digest.app.running import run_order
+    from digest.app.secret import secrets_of
+    from digest.cli.report import report_to_json
+    from digest.service import logs
+
+    logs.set_up(os.environ, secrets_of(settings))
+    return run_order(settings, order, report_to_json)
 
 
 def _interrupted(number: int, frame: object) -> None:

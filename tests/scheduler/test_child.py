@@ -79,7 +79,7 @@ def test_a_run_ends_when_the_service_does(settings: Settings, monkeypatch: pytes
     """It is told to, and killed if it does not listen; meanwhile the service knows that it lives."""
     monkeypatch.setattr(child, "_SLICE", 0.05)
     monkeypatch.setattr(child, "_GRACE", 0.3)
-    deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)"
+    deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
     monkeypatch.setattr(child, "_BOOT", deaf)
     stop, alive = threading.Event(), []
 
@@ -95,13 +95,34 @@ def test_a_run_ends_when_the_service_does(settings: Settings, monkeypatch: pytes
 def test_a_run_that_is_told_to_stop_says_so(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """SIGTERM ends it between two steps, as Ctrl-C ends digest run."""
     boot = child._BOOT.replace(
-        "main()", "import digest.app.running as running, time; running.run_order = lambda *_: time.sleep(60); main()"
+        "main()", "import digest.app.running as running, time; running.run_order = lambda *_: time.sleep(600); main()"
     )
     monkeypatch.setattr(child, "_BOOT", boot)
     monkeypatch.setattr(child, "_SLICE", 2.0)
     stop = threading.Event()
     with pytest.raises(RunStopped, match=r"told to stop|SIGTERM"):
         run_in_child(settings, RunOrder(), stop=stop, alive=stop.set)
+
+
+TOLD_WHILE_STARTING = """
+class Busy:
+    def find_spec(name, path=None, target=None):
+        if name == "digest.app.running":
+            import os, signal
+            os.kill(os.getpid(), signal.SIGTERM)
+sys.meta_path.insert(0, Busy)
+main()
+"""
+
+
+def test_a_run_that_is_told_to_stop_while_it_starts_says_so_too(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """On a busy machine loading the program takes seconds. No traceback is shown for it."""
+    monkeypatch.setattr(child, "_BOOT", child._BOOT.replace("main()", TOLD_WHILE_STARTING))
+    with pytest.raises(RunStopped, match="told to stop"):
+        run_in_child(settings, RunOrder(), stop=threading.Event())
+    assert capfd.readouterr().err == ""
 
 
 # -------------------------------------------------------------- supervisor
