@@ -347,7 +347,7 @@ def test_a_copy_of_an_earlier_version_is_brought_up_to_date(other_url: str, tmp_
     from digest.store.versions import MIGRATIONS
 
     with (
-        closing(open_sqlite(tmp_path / "old.db", busy_timeout=5)) as database,
+        closing(open_sqlite(tmp_path / "old.db", busy_timeout=60)) as database,
         database.writing() as connection,
     ):
         config = Config()

@@ -107,7 +107,7 @@ def test_script_writes_the_archive(tmp_path: Path) -> None:
     """From the command line, as README shows it."""
     command = [sys.executable, str(BENCHMARKS / "make_archive.py"), "--posts", "25", "--categories", "3"]
     for more in ([], ["--more", "5"]):
-        subprocess.run([*command, *more, str(tmp_path)], check=True, capture_output=True, timeout=60)
+        subprocess.run([*command, *more, str(tmp_path)], check=True, capture_output=True, timeout=300)
     assert len(list((tmp_path / "_posts").glob("*.md"))) == 30
 
 
@@ -121,7 +121,7 @@ def test_floors_see_every_post(modules: dict[str, ModuleType], tmp_path: Path, f
         check=True,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
     )
     assert said.stdout == "30\n"
 
@@ -271,10 +271,10 @@ def test_cost_of_a_process(modules: dict[str, ModuleType], tmp_path: Path) -> No
     large, _ = measure([sys.executable, "-S", "-c", hold], tmp_path)
     assert said == "done\n"
     assert small.peak < 30 << 20 < 60 << 20 < large.peak
-    assert 0 < small.wall < 20
+    assert small.wall > 0
     if not Path(f"/proc/self/task/{os.getpid()}/children").exists():
         pytest.skip("this system does not list the children of a process")
-    waiting = f"{hold}; import time; time.sleep(0.5)"
+    waiting = f"{hold}; import time; time.sleep(3)"
     workers = f"import subprocess, sys; {hold}; subprocess.run([sys.executable, '-S', '-c', {waiting!r}])"
     both, _ = measure([sys.executable, "-c", workers], tmp_path)
     assert both.peak > 120 << 20
@@ -329,7 +329,7 @@ def test_benchmark_ends_when_the_program_fails(tmp_path: Path) -> None:
     )
     broken.chmod(0o755)
     command = [sys.executable, str(BENCHMARKS / "bench.py"), "--sizes", "5", "--rounds", "1", "--python", str(broken)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 1
     assert "the work was not done" in done.stderr
     assert "broken" in done.stderr
@@ -421,7 +421,7 @@ def test_web_benchmark_does_its_work(tmp_path: Path) -> None:
     figures = tmp_path / "figures.json"
     command = [sys.executable, str(BENCHMARKS / "web.py"), "--rounds", "1", "--seconds", "0.2", "--readers", "5"]
     done = subprocess.run(
-        [*command, "--hours", "6", "--json", str(figures)], capture_output=True, text=True, timeout=120
+        [*command, "--hours", "6", "--json", str(figures)], capture_output=True, text=True, timeout=300
     )
     assert done.returncode == 0, done.stderr
     assert "| nothing new |" in done.stdout
@@ -447,7 +447,7 @@ def test_delivery_benchmark_does_its_work(tmp_path: Path) -> None:
     figures = tmp_path / "figures.json"
     command = [sys.executable, str(BENCHMARKS / "delivery.py"), "--rounds", "1", "--readers", "12", "--workers", "2"]
     done = subprocess.run(
-        [*command, "--connections", "3", "--json", str(figures)], capture_output=True, text=True, timeout=120
+        [*command, "--connections", "3", "--json", str(figures)], capture_output=True, text=True, timeout=300
     )
     assert done.returncode == 0, done.stderr
     saved = json.loads(figures.read_text())

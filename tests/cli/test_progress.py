@@ -39,7 +39,7 @@ def shown(patience: float, *, enabled: bool = True) -> str:
     except OSError:  # the other side is closed
         pass
     os.close(leader)
-    assert worker.wait(timeout=30) == 0
+    assert worker.wait(timeout=60) == 0
     return output.decode()
 
 
@@ -47,7 +47,7 @@ def test_a_bar_appears_for_long_work() -> None:
     """It names the work and how far it is, and vanishes at the end."""
     output = shown(0.1)
     assert "reading posts" in output
-    assert re.search(r"[4-9]0%", output)
+    assert re.search(r"([4-9]|10)0%", output)
 
 
 def test_no_bar_for_short_work_or_for_programs() -> None:

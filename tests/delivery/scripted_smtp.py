@@ -158,6 +158,8 @@ class ScriptedServer:
         self.names: list[str] = []
         """How clients introduced themselves."""
         self.connections = 0
+        self.ended = 0
+        """Of these, how many the server has closed."""
         self.problems: list[str] = []
         """What no client may do: text after a body that was broken off, a login in the clear."""
         self._lock = threading.Lock()
@@ -242,6 +244,7 @@ class Dialogue:
         with contextlib.suppress(_Ended, OSError):
             self._talk()
         self.sock.close()
+        self.server.ended += 1
 
     # ------------------------------------------------------------- dialogue
 

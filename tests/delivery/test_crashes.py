@@ -34,7 +34,7 @@ def start(url: str, server: ScriptedServer, **options: Any) -> subprocess.Popen[
 
 
 def finish(worker: subprocess.Popen[str]) -> tuple[int, str]:
-    out, err = worker.communicate(timeout=60)
+    out, err = worker.communicate(timeout=180)
     return worker.returncode, out + err
 
 
@@ -143,7 +143,7 @@ def test_a_frozen_worker_that_wakes_sends_no_dot(step: str, sqlite_world: World)
 
     with serving(script) as server:
         worker.append(start(world.url, server))
-        assert frozen.wait(60)
+        assert frozen.wait(120)
         world.clock.sleep(121)
         assert world.deliver(world.smtp(server)).sent == 1
         worker[0].send_signal(signal.SIGCONT)
@@ -166,7 +166,7 @@ def test_killed_at_random_times(
     with World(request.getfixturevalue(f"{kind}_url")) as world, serving(always("dot", Dawdle(0.1))) as server:
         world.clock.seconds = (time.time() - START.timestamp()) // 1
         options = {"ahead": None, "once": False, "connections": connections, "resend": resend, "announce": True}
-        leases = {"lease": 4.0, "dot_lease": 5.0}
+        leases = {"lease": 15.0, "dot_lease": 20.0}
         workers = [start(world.url, server, **options, **leases) for _ in range(3)]
         audience = 0
         for number in range(kills):
@@ -193,7 +193,7 @@ def test_killed_at_random_times(
 
 def wait_for_rest(world: World) -> None:
     """Until living workers have ended every row."""
-    deadline = time.monotonic() + 180
+    deadline = time.monotonic() + 600
     while world.states().keys() - {"sent", "in_doubt"}:
         assert time.monotonic() < deadline, world.states()
         time.sleep(0.5)

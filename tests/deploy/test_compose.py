@@ -220,8 +220,11 @@ def relay(folder: Path, upstream: int) -> Iterator[int]:
 
 def answers(port: int) -> bool:
     try:
-        with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
-            return connection.recv(4).startswith(b"220")
+        with (
+            socket.create_connection(("127.0.0.1", port), timeout=60) as connection,
+            connection.makefile("rb") as said,
+        ):
+            return said.readline().startswith(b"220")
     except OSError:
         return False
 
@@ -265,7 +268,7 @@ def test_services_publish_and_send(folder: Path, postgres_url: str) -> None:
         assert healthy(web)
         for process in reversed(processes):
             process.terminate()
-            assert process.wait(timeout=40) == 0
+            assert process.wait(timeout=90) == 0
     [(recipients, mail)] = box.mails
     assert recipients == ["reader@example.com"]
     assert mail["From"] == "Daily News <digest@news.example.com>"

@@ -108,7 +108,7 @@ def test_health_check_is_a_program() -> None:
 
 def start(env: dict[str, str], *command: str) -> subprocess.CompletedProcess[str]:
     env = {"PATH": os.environ["PATH"], **env}
-    return subprocess.run(["sh", str(ENTRYPOINT), *command], env=env, capture_output=True, text=True, timeout=60)
+    return subprocess.run(["sh", str(ENTRYPOINT), *command], env=env, capture_output=True, text=True, timeout=180)
 
 
 SHOW = (sys.executable, "-c", "import json, os; print(json.dumps(dict(os.environ)))")

@@ -202,7 +202,7 @@ def test_parts_work_together(tmp_path: Path, postgres_url: str) -> None:
         wait_for(lambda: list((tmp_path / "outbox").glob("*.eml")))
         for process in (serve, deliver):
             process.terminate()
-            assert process.wait(timeout=40) == 0
+            assert process.wait(timeout=90) == 0
     assert len(list((tmp_path / "outbox").glob("*.eml"))) == 1
 
 

@@ -35,7 +35,7 @@ def program(name: str) -> str:
 
 
 def run(*command: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, timeout=180)
 
 
 @pytest.fixture
@@ -154,7 +154,7 @@ def test_program_runs_without_writable_code(tmp_path: Path) -> None:
         "except SystemExit as end:\n"
         "    sys.exit(end.code or re.search(r'^[^ ]+ .wx', Path('/proc/self/maps').read_text(), re.M) is not None)\n"
     )
-    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=180)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "public/feed.xml").exists()
     assert list((tmp_path / "var/outbox").glob("*.eml"))
@@ -227,7 +227,7 @@ def test_service_runs_as_its_unit_says(tmp_path: Path, notify: socket.socket) ->
         assert (tmp_path / "public/feed.xml").exists()
         process.terminate()
         assert "STOPPING=1" in said(notify, "STOPPING")
-        assert process.wait(timeout=30) == 0
+        assert process.wait(timeout=60) == 0
     finally:
         process.kill()
         process.wait()

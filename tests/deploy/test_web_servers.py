@@ -205,7 +205,7 @@ def running(command: list[str], port: int, folder: Path) -> Iterator[None]:
         home = {"HOME": str(folder), "XDG_DATA_HOME": str(folder), "XDG_CONFIG_HOME": str(folder)}
         process = subprocess.Popen(command, stdout=out, stderr=out, env={**os.environ, **home})
     try:
-        for _ in range(200):
+        for _ in range(1_200):
             assert process.poll() is None, log.read_text()
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", port)) == 0:

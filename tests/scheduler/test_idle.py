@@ -11,7 +11,7 @@ from statistics import median
 
 import pytest
 
-from tests.scheduler.serve_process import get, serving, write_site
+from tests.scheduler.serve_process import get, serving, until, write_site
 
 POSTS = 17_000
 MEGABYTE = 1024 * 1024
@@ -71,7 +71,7 @@ def test_it_idles_in_little_memory_and_time(tmp_path: Path, record_property: pyt
         port = served.port()
         served.wait_for(f"{POSTS} arrived")
         assert get(port, "/feed.xml")[0] == 200
-        time.sleep(20)  # the mail of the first edition, the last of the start
+        until(served.mails, "the mail of the first edition, the last of the start")
         wait_until_alone(served.process.pid)
         began, (_, before) = time.monotonic(), usage(served.process.pid)
         beside = []

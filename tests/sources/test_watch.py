@@ -29,14 +29,13 @@ class Eye:
 
     def sees(self) -> bool:
         """Something, within a generous time; and nothing more of the same burst afterwards."""
-        found = self.seen.acquire(timeout=30)
+        found = self.seen.acquire(timeout=60)
         self.rests()
         return found
 
     def rests(self) -> None:
         """Whatever is under way is over."""
-        time.sleep(0.8)
-        while self.seen.acquire(blocking=False):
+        while self.seen.acquire(timeout=0.8):
             pass
 
 

@@ -153,7 +153,7 @@ def test_anothers_tables_are_left_alone(bare_url: str) -> None:
 
     url = parse_url(bare_url)
     if url.get_backend_name() == "sqlite":
-        database = open_sqlite(sqlite_path(url), busy_timeout=1)
+        database = open_sqlite(sqlite_path(url), busy_timeout=60)
     else:
         database = open_postgres(url)
     with database.writing() as connection:

@@ -57,7 +57,7 @@ class Writers:
 
 def gathered(together: Together, count: int) -> None:
     """Wait until so many changes wait for the next transaction."""
-    for _ in range(1_000):
+    for _ in range(6_000):
         if len(together._waiting) == count:
             return
         threading.Event().wait(0.01)

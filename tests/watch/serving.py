@@ -41,7 +41,7 @@ class Process:
     def ask(
         self, path: str, method: str = "GET", headers: Mapping[str, str] | None = None, form: Any = None
     ) -> tuple[int, str, dict[str, str]]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         sent = dict(headers or {})
         body = None
         if form is not None:

@@ -53,6 +53,24 @@ class FileServer:
         return connection
 
 
+def rest(connection: socket.socket) -> bytes:
+    """All that comes until the server ends the connection."""
+    received = b""
+    try:
+        while piece := connection.recv(65536):
+            received += piece
+    except ConnectionResetError:
+        pass
+    return received
+
+
+def next_answer(connection: socket.socket, method: str = "GET") -> Answer:
+    """One whole answer, in however many pieces it comes; nothing else may be under way on this connection."""
+    answer = http.client.HTTPResponse(connection, method=method)
+    answer.begin()
+    return Answer(answer.status, {key.lower(): value for key, value in answer.getheaders()}, answer.read())
+
+
 def page(status: int) -> Response:
     return PlainTextResponse(f"page {status}", status)
 

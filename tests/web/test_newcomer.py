@@ -91,7 +91,7 @@ class Newcomer:
         return sorted(mails, key=lambda mail: str(mail["To"]))
 
     def wait_for_mail(self, page: Any) -> EmailMessage:
-        for _ in range(200):
+        for _ in range(1_200):
             if mails := self.new_mails():
                 (mail,) = mails
                 return mail

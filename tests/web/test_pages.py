@@ -13,6 +13,7 @@ import pytest
 
 from digest.subscribers.subscription import Choice, Frequency
 from digest.web import guard
+from tests.web.files_server import next_answer
 from tests.web.web_server import Served, link, links, serving
 
 ONE_CLICK = b"List-Unsubscribe=One-Click"
@@ -400,7 +401,7 @@ def test_slow_forms_are_given_up(served: Served, monkeypatch: pytest.MonkeyPatch
             b"POST /mail/ HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/x-www-form-urlencoded\r\n"
             b"Content-Length: 100\r\n\r\nemail="
         )
-        assert slow.makefile("rb").readline().startswith(b"HTTP/1.1 408")
+        assert next_answer(slow).status == 408
     assert served.ask("/mail/").status == 200
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import resource
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,7 +18,7 @@ from starlette.routing import Route
 from digest.publish.folder import FolderOutput
 from digest.web import server as server_module
 from digest.web.server import ClientLimits, make_server
-from tests.web.files_server import FileServer, serving_files
+from tests.web.files_server import FileServer, next_answer, rest, serving_files
 
 CONTENT = b"<feed>" + b"news " * 100 + b"</feed>"
 IMPATIENT = ClientLimits(
@@ -81,35 +80,6 @@ def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
         time.sleep(0.01)
 
 
-def rest(connection: socket.socket) -> bytes:
-    """All that comes until the server ends the connection."""
-    received = b""
-    try:
-        while piece := connection.recv(65536):
-            received += piece
-    except ConnectionResetError:
-        pass
-    return received
-
-
-def answer(connection: socket.socket, *, has_body: bool = True) -> bytes:
-    """One whole answer on a connection that stays open, however many pieces it comes in."""
-    received = b""
-    while b"\r\n\r\n" not in received:
-        received += read_some(connection)
-    head, _, body = received.partition(b"\r\n\r\n")
-    length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]) if has_body else 0
-    while len(body) < length:
-        body += read_some(connection)
-    return head + b"\r\n\r\n" + body
-
-
-def read_some(connection: socket.socket) -> bytes:
-    piece = connection.recv(65536)
-    assert piece, "the server ended the connection in the middle of an answer"
-    return piece
-
-
 # --------------------------------------------------------------------- time
 
 
@@ -163,11 +133,10 @@ def test_drops_do_not_extend_the_time(serve: Callable[[ClientLimits], FileServer
 def test_answers_must_be_taken(serve: Callable[[ClientLimits], FileServer]) -> None:
     """Whoever asks for much and reads nothing is let go; whoever reads gets all of it."""
     server = serve(IMPATIENT)
-    patient = serve(ClientLimits())
     with server.connect(b"GET /endless HTTP/1.1\r\nHost: x\r\n\r\n"):
         until(lambda: bool(server.server.server_state.connections))
         until(lambda: not server.server.server_state.connections)
-    assert len(patient.ask("/endless").body) == 50_000_000
+    assert len(serve(ClientLimits(stall_seconds=60)).ask("/endless").body) == 50_000_000
 
 
 def test_requests_may_follow_each_other(serve: Callable[[ClientLimits], FileServer]) -> None:
@@ -177,8 +146,9 @@ def test_requests_may_follow_each_other(serve: Callable[[ClientLimits], FileServ
         with server.connect() as connection:
             for request in requests:
                 connection.sendall(request)
-                received = answer(connection, has_body=request is GET)
-                assert received.endswith(CONTENT if request is GET else b"\r\n\r\n")
+                method, _, path = request.decode().split(" HTTP")[0].partition(" ")
+                answer = next_answer(connection, method)
+                assert (answer.status, answer.body) == ((200, CONTENT) if path == "/feed.xml" else (404, b""))
     last = b"GET /feed.xml HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
     with server.connect(GET * 5 + b"GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n" + GET + last) as connection:
         received = rest(connection)
@@ -193,7 +163,7 @@ def test_requests_may_follow_each_other(serve: Callable[[ClientLimits], FileServ
 
 def test_bodies_are_bounded(serve: Callable[[ClientLimits], FileServer]) -> None:
     """A form is small; with a length or in chunks, wanted or not."""
-    server = serve(ClientLimits(body_bytes=10_000))
+    server = serve(ClientLimits(body_bytes=10_000, keep_alive_seconds=0.3, sweep_seconds=0.05))
     for path in (b"/echo", b"/feed.xml"):
         for head, body in (
             (b"Content-Length: 9000000", b"x" * 200_000),

@@ -25,6 +25,7 @@ from digest.app.service import Service, service
 from digest.cli.report import report_to_json
 from digest.cli.site import site_app
 from digest.jobs.progress import silent
+from digest.models import DeliveryState
 from digest.subscribers.subscription import Notice
 from digest.web.server import make_server
 
@@ -46,6 +47,7 @@ subscriptions:
   url: http://127.0.0.1:{port}/mail
   trusted_proxies: {proxies}
 """
+UNDER_WAY = {DeliveryState.QUEUED, DeliveryState.LEASED, DeliveryState.TRANSMITTING}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +93,7 @@ class Served:
         if form is not None:
             method, body = "POST", urlencode(form).encode()
             sent.setdefault("Content-Type", "application/x-www-form-urlencoded")
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         path = urlsplit(address).path if "://" in address else address
         connection.request(method, path, body=body, headers=sent)
         response = connection.getresponse()
@@ -177,11 +179,11 @@ class Served:
 
     def state(self) -> str:
         """All tables, as text, once what is sent in the background is written down."""
-        known = ""
-        while (now := self._tables()) != known:
-            known = now
-            time.sleep(0.3)
-        return known
+        deadline = time.monotonic() + 60
+        while self.running.readership.store.counts().by_state.keys() & UNDER_WAY:
+            assert time.monotonic() < deadline, "mail is not sent"
+            time.sleep(0.05)
+        return self._tables()
 
     def _tables(self) -> str:
         from digest.store.schema import metadata
