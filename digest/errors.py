@@ -2,6 +2,7 @@
 
     DigestError
     ├── ConfigError         the configuration cannot be used; nothing was touched (exit code 2)
+    ├── Refused             something is not as it should be, and nothing was touched (exit code 2)
     ├── SourceError         the posts cannot be listed or read
     ├── StoreError          the database cannot be opened, read or written
     │   ├── StoreTooNew     it was written by a newer version of this program
@@ -56,6 +57,10 @@ class ConfigError(DigestError):
     def __init__(self, subject: str, cause: str, remedy: str = "", problems: tuple[str, ...] = ()) -> None:
         super().__init__(subject, cause, remedy)
         self.problems = problems
+
+
+class Refused(DigestError):
+    """What is there does not fit together, and to go on would do harm; nothing was touched."""
 
 
 class SourceError(DigestError):

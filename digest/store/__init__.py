@@ -8,24 +8,34 @@ this folder; what goes wrong comes out as ``StoreError``.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
-from digest.store.connect import Database, open_postgres, open_sqlite, parse_url, sqlite_file, sqlite_path
+from digest.errors import StoreError
+from digest.store.connect import Database, is_there, open_postgres, open_sqlite, parse_url, sqlite_file, sqlite_path
 from digest.store.everyday import Everyday
 from digest.store.locks import advisory_lock, file_lock
 from digest.store.runs import Lock
-from digest.store.versions import bring_up_to_date
+from digest.store.versions import bring_up_to_date, version_of
 
 if TYPE_CHECKING:
     from digest.store.whole import SqlStore
 
-__all__ = ["SqlStore", "open_rehearsal", "open_store"]
+__all__ = ["Admit", "SqlStore", "open_rehearsal", "open_store"]
 
 BUSY_TIMEOUT = 30.0
 """Seconds to wait for another program's transaction (SQLite)."""
+
+
+Admit = Callable[["SqlStore | None"], None]
+"""Asked before anything is made or changed, a database file or its tables included; may refuse by raising. Gets the
+store as it is, with tables that may be of an earlier version; None if there is none yet."""
+
+
+def everybody(store: SqlStore | None) -> None:
+    """Admits."""
 
 
 if not TYPE_CHECKING:
@@ -39,50 +49,59 @@ if not TYPE_CHECKING:
         return SqlStore
 
 
-def open_store(url: str, *, busy_timeout: float = BUSY_TIMEOUT) -> SqlStore:
+def open_store(
+    url: str, *, busy_timeout: float = BUSY_TIMEOUT, admit: Admit = everybody, must_exist: bool = False
+) -> SqlStore:
     """Open the store at a URL (``sqlite:///var/digest.db``, ``postgresql://user@host/name``).
 
-    Raises StoreError: not reachable, not a database, not ours, or of a newer version (StoreTooNew).
+    Raises StoreError: not reachable, not a database, not ours, of a newer version (StoreTooNew), or a file that is not
+    there and ``must_exist``; and what ``admit`` raises.
     """
     path = sqlite_file(url)
     if path is None and (parsed := parse_url(url)).get_backend_name() == "sqlite":
         path = sqlite_path(parsed)
-    if path is not None:
-        return _ready(open_sqlite(path, busy_timeout=busy_timeout), partial(file_lock, path, str(path)))
-    database = open_postgres(parsed)
-    return _ready(database, partial(advisory_lock, database))
+    if path is None:
+        database = open_postgres(parsed)
+        return _ready(database, partial(advisory_lock, database), admit)
+    if not is_there(path):
+        if must_exist:
+            raise StoreError(str(path), "the database is not there any more", "see what became of it")
+        admit(None)
+        admit = everybody
+    return _ready(open_sqlite(path, busy_timeout=busy_timeout), partial(file_lock, path, str(path)), admit)
 
 
 @contextmanager
-def open_rehearsal(url: str) -> Iterator[SqlStore]:
+def open_rehearsal(url: str, *, admit: Admit = everybody) -> Iterator[SqlStore]:
     """A store that starts as the one at the URL, and of which nothing is left afterwards; the original, its
-    folder included, is not touched. Raises StoreError as ``open_store``."""
+    folder included, is not touched. Raises as ``open_store``."""
     from digest.store.rehearsal import copied, no_lock, rolled_back
 
     parsed = parse_url(url)
     if parsed.get_backend_name() == "sqlite":
         with (
             copied(sqlite_path(parsed)) as copy,
-            _ready(open_sqlite(copy, busy_timeout=BUSY_TIMEOUT, subject=parsed.database), no_lock) as store,
+            _ready(open_sqlite(copy, busy_timeout=BUSY_TIMEOUT, subject=parsed.database), no_lock, admit) as store,
         ):
             yield store
         return
     with closing(open_postgres(parsed)) as original, rolled_back(original) as database:
-        yield _store(database, no_lock)
+        yield _store(database, no_lock, admit)
 
 
-def _ready(database: Database, lock: Lock) -> SqlStore:
+def _ready(database: Database, lock: Lock, admit: Admit) -> SqlStore:
     try:
-        return _store(database, lock)
+        return _store(database, lock, admit)
     except BaseException:
         database.close()
         raise
 
 
-def _store(database: Database, lock: Lock) -> SqlStore:
+def _store(database: Database, lock: Lock, admit: Admit) -> SqlStore:
     """Its tables are as this program knows them."""
-    found = bring_up_to_date(database)
     is_loaded = "digest.store.whole" in sys.modules
     store = cast("SqlStore", (sys.modules[__name__].SqlStore if is_loaded else Everyday)(database, lock))
-    store.schema_found = found
+    if admit is not everybody:
+        admit(store if version_of(database) is not None else None)
+    store.schema_found = bring_up_to_date(database)
     return store

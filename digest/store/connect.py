@@ -107,6 +107,10 @@ class Database:
         """Some small statements in one transaction, which is on disk when this returns."""
         return self._direct.change(orders)
 
+    def is_in_place(self) -> bool:
+        """Whether who opens it now gets what is open here."""
+        return True
+
     def close(self) -> None:
         if "_direct" in self.__dict__:
             self._direct.close()
@@ -128,11 +132,21 @@ class SqliteDatabase(Database):
     """A database file. Statements as text have connections of their own; each thread has one while it needs one."""
 
     def __init__(self, path: Path, subject: str, *, busy_timeout: float) -> None:
-        super().__init__(partial(_sqlite_engine, path, busy_timeout), subject, is_postgres=False)
         self._connect = partial(
-            sqlite3.connect, path, timeout=busy_timeout, isolation_level=None, check_same_thread=False
+            sqlite3.connect,
+            f"{path.absolute().as_uri()}?mode=rw",  # one that was deleted is missed, and not begun anew
+            uri=True,
+            timeout=busy_timeout,
+            isolation_level=None,
+            check_same_thread=False,
         )
+        super().__init__(partial(_sqlite_engine, path, self._connect), subject, is_postgres=False)
+        self._path = path
+        self._identity = _identity(path)
         self._idle: list[sqlite3.Connection] = []
+
+    def is_in_place(self) -> bool:
+        return _identity(self._path) == self._identity
 
     def close(self) -> None:
         super().close()
@@ -200,6 +214,27 @@ def sqlite_file(url: str) -> Path | None:
     return None if name in (url, "", ":memory:") or "?" in name else Path(name)
 
 
+def _identity(path: Path) -> tuple[int, int] | None:
+    """What tells a file from another one of its name; None if there is none. One that was deleted works on for who has
+    it open, and nobody else sees what they write."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def is_there(path: Path) -> bool:
+    """Whether there is such a file; what cannot be looked at may be there."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
+
+
 def open_sqlite(path: Path, *, busy_timeout: float, subject: str | None = None) -> SqliteDatabase:
     """A database file, created with its folder if it does not exist, for its owner only: it holds addresses. Waits
     ``busy_timeout`` seconds for others; messages name it by its path if no other ``subject`` is given."""
@@ -214,13 +249,13 @@ def open_sqlite(path: Path, *, busy_timeout: float, subject: str | None = None) 
     return SqliteDatabase(path, subject or str(path), busy_timeout=busy_timeout)
 
 
-def _sqlite_engine(path: Path, busy_timeout: float) -> Engine:
+def _sqlite_engine(path: Path, connect: Callable[[], sqlite3.Connection]) -> Engine:
     from sqlalchemy import create_engine, event
     from sqlalchemy.engine import URL
 
     engine = create_engine(
         URL.create("sqlite", database=str(path)),
-        connect_args={"timeout": busy_timeout, "isolation_level": None},
+        creator=connect,
         pool_size=8,
         max_overflow=-1,
         hide_parameters=True,  # they hold addresses

@@ -38,6 +38,10 @@ class Everyday(Known, Posts, Absences, Feeds, Glances, Runs):
         """How messages name it: without a password."""
         return self._database.subject
 
+    def is_in_place(self) -> bool:
+        """Whether who opens it now gets this very one: its file may have been deleted or replaced."""
+        return self._database.is_in_place()
+
     def close(self) -> None:
         self._database.close()
 

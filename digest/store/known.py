@@ -59,6 +59,17 @@ class Known(Part):
                 for row in rows:
                     yield _usual_file(row) if row[3] >= 0 and row[5] is None else _known_file(*row)
 
+    def knows_posts(self) -> bool:
+        """Whether any post was ever found, gone ones included."""
+        with self._database.asking() as plain:
+            return plain.row("SELECT 1 FROM post LIMIT 1") is not None
+
+    def categories_among(self, names: Sequence[str]) -> set[str]:
+        """Which of these categories ever had a post."""
+        with self._database.asking() as plain:
+            question = f"SELECT name FROM feed WHERE kind = 'category' AND name {plain.is_one_of}"  # noqa: S608
+            return {name for (name,) in plain.rows(question, plain.listed(names))}
+
     def posts_at(self, paths: Sequence[str]) -> dict[str, KnownPost]:
         if not paths:
             return {}

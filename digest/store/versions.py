@@ -25,12 +25,9 @@ def bring_up_to_date(database: Database) -> str | None:
 
     Raises StoreTooNew for a database of a newer program, StoreError for one that holds something else.
     """
-    with database.asking() as plain:
-        version = _version(plain)
+    version = found = version_of(database)
     if version == HEAD:
         return version
-    found = version
-    refuse_newer(database.subject, version)
     if version is None:
         with database.changing() as plain:
             version = _locked_version(plain, database.subject)
@@ -43,6 +40,14 @@ def bring_up_to_date(database: Database) -> str | None:
             if _locked_version(Plain.within(connection), database.subject) != HEAD:
                 upgrade(connection, database.subject)
     return found
+
+
+def version_of(database: Database) -> str | None:
+    """The version of the tables; None if there are none. Raises StoreTooNew."""
+    with database.asking() as plain:
+        version = _version(plain)
+    refuse_newer(database.subject, version)
+    return version
 
 
 def _locked_version(plain: Plain, subject: str) -> str | None:

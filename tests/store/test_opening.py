@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import event
 
-from digest.errors import StoreBusy, StoreError, StoreTooNew
+from digest.errors import Refused, StoreBusy, StoreError, StoreTooNew
 from digest.models import Changes
-from digest.store import connect, open_rehearsal, open_store
-from digest.store.connect import parse_url, sqlite_path
+from digest.store import SqlStore, connect, open_rehearsal, open_store
+from digest.store.connect import open_postgres, open_sqlite, parse_url, sqlite_file, sqlite_path
 from digest.store.faults import told
 
 
@@ -46,6 +46,63 @@ def test_a_new_database_is_for_its_owner_only(sqlite_url: str, tmp_path: Path, m
     (tmp_path / "var" / "digest.db").chmod(0o640)
     with open_store(sqlite_url):
         assert (tmp_path / "var" / "digest.db").stat().st_mode & 0o777 == 0o640
+
+
+def test_who_is_refused_leaves_no_table(bare_url: str, tmp_path: Path) -> None:
+    """What admits is asked before anything is made, and again each time; no file, no folder, no table."""
+    asked = []
+
+    def refuse(store: object) -> None:
+        asked.append(store)
+        raise Refused("store", "it is another's")
+
+    for opening in (open_store, open_rehearsal):
+        with pytest.raises(Refused), opening(bare_url, admit=refuse):
+            raise AssertionError("it was opened")
+    assert asked == [None, None]
+    assert not (tmp_path / "var").exists()
+    with open_store(bare_url) as store:
+        assert store.schema_found is None
+    for opening in (open_store, open_rehearsal):
+        with pytest.raises(Refused), opening(bare_url, admit=refuse):
+            raise AssertionError("it was opened")
+    assert None not in asked[2:]
+
+
+def test_an_old_store_is_asked_before_it_is_changed(bare_url: str) -> None:
+    """It may be another's: its tables stay as they are. What an admission asks was always there."""
+    with open_store(bare_url) as store, store._database.changing() as plain:
+        plain.run("UPDATE digest_schema SET version_num = '0001'")
+
+    def refuse(store: SqlStore | None) -> None:
+        assert store is not None
+        assert (store.recall("site"), store.knows_posts(), store.posts_at(["a"])) == (None, False, {})
+        raise Refused("store", "it is another's")
+
+    with pytest.raises(Refused):
+        open_store(bare_url, admit=refuse)
+    path = sqlite_file(bare_url)
+    database = open_sqlite(path, busy_timeout=5) if path is not None else open_postgres(parse_url(bare_url))
+    with closing(database), database.asking() as plain:
+        assert plain.value("SELECT version_num FROM digest_schema") == "0001"
+
+
+@pytest.mark.parametrize("first", ["plain", "sqlalchemy"])
+def test_a_database_that_was_deleted_is_missed(sqlite_url: str, tmp_path: Path, make, first: str) -> None:
+    """No connection makes an empty one in its place, which nobody would tell from a new one."""
+    file = tmp_path / "var" / "digest.db"
+    with open_store(sqlite_url) as store:
+        assert store.is_in_place()
+        file.unlink()
+        assert not store.is_in_place()
+        store._database._idle.clear()
+        told = pytest.raises(StoreError, match="the database cannot be opened")
+        with told:
+            store.count_posts() if first == "plain" else store.editions("daily")
+    assert not file.exists()
+    with pytest.raises(StoreError, match="is not there any more"):
+        open_store(sqlite_url, must_exist=True)
+    assert not file.exists()
 
 
 def test_sqlite_is_safe_against_power_cuts(sqlite_url: str) -> None:
