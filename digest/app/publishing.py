@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from digest import __version__
 from digest.app.assembly import opened
 from digest.app.moment import moment
-from digest.config import load
+from digest.config import Settings, load
 from digest.errors import ConfigError, SourceError
 from digest.jobs.progress import Progress, silent
 from digest.models import UNREAD, KnownPost, Post, Version
@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     from digest.jobs.backfill import BackfillReport
     from digest.jobs.editions import DigestPlan, EditionsReport
     from digest.jobs.feeds import FeedReport, Ping
+    from digest.jobs.idle import Idle
     from digest.render.edition_feed import FeedFrame
     from digest.render.feeds.digests import DigestFeed
+    from digest.store import SqlStore
 
 
 def publish_feeds(
@@ -99,7 +101,35 @@ def make_editions(app: App) -> EditionsReport:
     if app.store.is_importing():  # no edition before the archive is known: the first one is of its newest day
         return EditionsReport()
     app.readership.prepare(app.when.now)
-    return make_editions(app.store, app.plans(), app.edition_look(), app.audience(), app.when.now)
+    plans = app.plans()
+    decided = {plan.name for plan in plans if app.store.began(plan.name) is None}
+    report = make_editions(app.store, plans, app.edition_look(), app.audience(), app.when.now)
+    decided |= {result.digest for result in report.results}
+    report.warnings += _told_if_idle(app, decided)
+    return report
+
+
+def _told_if_idle(app: App, digests: Collection[str]) -> list[str]:
+    """Of the digests that this run made or could not make."""
+    return [str(each) for each in idle(app.settings, app.store) if each.digest in digests] if digests else []
+
+
+def idle(settings: Settings, store: SqlStore) -> Iterator[Idle]:
+    """Digests of the configuration that are made for nothing."""
+    from digest.jobs.idle import Purpose, idle_digests  # late: most runs make no edition
+
+    return idle_digests(
+        store,
+        [
+            Purpose(
+                digest=name,
+                categories=digest.categories,
+                is_mailed=bool(settings.mail.to),
+                has_subscribers=settings.subscriptions.enabled,
+            )
+            for name, digest in settings.digests.items()
+        ],
+    )
 
 
 def publish_editions(app: App, report: EditionsReport) -> EditionsReport:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from email import policy
 from email.message import Message
 from email.parser import BytesParser
@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from digest.jobs.check import Finding, ok, problem, warning
 from digest.jobs.check_local import megabytes
+from digest.jobs.idle import Idle
 from digest.jobs.preview import Preview
 
 CLIPPED = 102 * 1024
@@ -36,6 +37,13 @@ def judge_budget(preview: Preview, zone: ZoneInfo) -> Finding:
     if balance.arrived and not balance.here:
         return problem(name, f"{says}: there is no room for any post", remedy)
     return ok(name, says)
+
+
+def judge_purpose(digest: str, idle: Iterable[Idle]) -> Iterator[Finding]:
+    """Whether a digest is made for somebody, of something."""
+    for each in idle:
+        if each.digest == digest:
+            yield warning(f"digest {digest}", each.says, each.remedy)
 
 
 def judge_headers(message: bytes) -> Iterator[Finding]:

@@ -49,6 +49,10 @@ _VOLUMES = (
     f"SELECT name, first_seen / {QUARTER} AS quarter, count(*) FROM post_category WHERE first_seen >= ? "  # noqa: S608
     "GROUP BY name, quarter"
 )
+_ACTIVE_READER = (
+    "SELECT 1 FROM subscription JOIN reader_list ON reader_list.key = subscription.list_key "
+    "WHERE reader_list.digest = ? AND subscription.state = 'active' LIMIT 1"
+)
 _SOMEBODY = tuple(f"SELECT 1 FROM {table} LIMIT 1" for table in ("subscriber", "consent", "suppression"))  # noqa: S608
 
 
@@ -139,6 +143,11 @@ class Glances(Part):
         """Whether anybody ever subscribed or is suppressed. If not, there is nothing to look after."""
         with self._database.asking() as plain:
             return any(plain.row(question) is not None for question in _SOMEBODY)
+
+    def is_read(self, digest: str) -> bool:
+        """Whether anybody has an active subscription to a digest."""
+        with self._database.asking() as plain:
+            return plain.row(_ACTIVE_READER, digest) is not None
 
     # ------------------------------------------------------ volumes, alarms
 
