@@ -80,7 +80,7 @@ class PostStore(Protocol):
     """Memory of files and posts."""
 
     def is_importing(self) -> bool:
-        """True until the first whole collecting run is over (``finish_import``)."""
+        """True until the first whole collecting run that found a post is over (``finish_import``)."""
         ...
 
     def finish_import(self, now: datetime) -> None: ...

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from digest.app.admission import Admission
 from digest.app.assembly import opened
 from digest.app.moment import moment
 from digest.config import Settings, load
@@ -27,7 +28,8 @@ def adopt_feed(config: Path, feed: Path, category: str | None = None, moved_from
         data = feed.read_bytes()
     except OSError as error:
         raise SourceError(str(feed), f"cannot be read: {str(error.strerror).lower()}", "name a saved feed") from error
-    with opened(settings, moment(None, settings.site.timezone), dry_run=False) as app:
+    admit = Admission(settings=settings, collects=False, may_be_new=True)
+    with opened(settings, moment(None, settings.site.timezone), dry_run=False, admit=admit) as app:
         if not app.store.is_importing():
             raise StoreError(
                 "adopt-ids", "posts were collected before, they have ids of their own already", "start with a new store"

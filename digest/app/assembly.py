@@ -14,8 +14,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from digest.app.admission import Admission
 from digest.app.moment import When, clock_of, moment
-from digest.config import S3Url, Settings, load
+from digest.app.places import output_of, source_of
+from digest.config import Settings, load
 from digest.jobs.progress import Progress, silent
 from digest.ports import Output, Transport
 
@@ -28,9 +30,8 @@ if TYPE_CHECKING:
     from digest.mail.dkim import Signer
     from digest.mail.smtp import SmtpTransport, TimeLimits
     from digest.posts import Rules
-    from digest.publish.s3 import S3Output
     from digest.sources.folder import FolderSource
-    from digest.store import SqlStore
+    from digest.store import Admit, SqlStore
     from digest.templates import FolderTemplates
     from digest.withdrawal import LeavingRules
 
@@ -64,16 +65,7 @@ class App:
 
     @cached_property
     def source(self) -> FolderSource:
-        from digest.sources.folder import FolderSource
-
-        posts = self.settings.posts
-        return FolderSource(
-            posts.folder,
-            kind=posts.kind,
-            exclude=self.excluded,
-            max_bytes=int(posts.max_bytes),
-            archived=tuple(posts.folder / each for each in posts.archived),
-        )
+        return source_of(self.settings)
 
     @property
     def leaving(self) -> LeavingRules:
@@ -82,14 +74,6 @@ class App:
 
         posts = self.settings.posts
         return LeavingRules(max_gone=posts.max_gone, retention=posts.retention, zone=self.settings.site.timezone)
-
-    @property
-    def excluded(self) -> tuple[str, ...]:
-        """Patterns of what is no post."""
-        posts, output = self.settings.posts, self.settings.output
-        if isinstance(output, Path) and output.is_relative_to(posts.folder) and output != posts.folder:
-            return (*posts.exclude, output.relative_to(posts.folder).as_posix())  # what we write is nobody's post
-        return posts.exclude
 
     @cached_property
     def rules(self) -> Rules:
@@ -116,26 +100,11 @@ class App:
 
     @cached_property
     def output(self) -> Output:
-        from digest.publish.folder import DryOutput, FolderOutput
-
-        place = self.settings.output
-        output = FolderOutput(place) if isinstance(place, Path) else self._bucket(place)
-        return DryOutput(output) if self.dry_run else output
-
-    def _bucket(self, place: S3Url) -> S3Output:
         """Raises ConfigError if the library for it is not installed."""
-        from digest.publish.s3 import S3Output
+        from digest.publish.folder import DryOutput
 
-        s3 = self.settings.s3
-        return S3Output(
-            bucket=place.bucket,
-            prefix=place.prefix,
-            endpoint=_plain(s3.endpoint),
-            region=s3.region,
-            addressing=s3.addressing,
-            compress=s3.compress,
-            max_age=int(s3.max_age.total_seconds()),
-        )
+        output = output_of(self.settings)
+        return DryOutput(output) if self.dry_run else output
 
     def feeds_look(self) -> str:
         """Fingerprint of what feeds and their pages are made and stored with, besides the options. Another bucket
@@ -282,38 +251,48 @@ class App:
 
 @contextmanager
 def opened(
-    settings: Settings, when: When, *, dry_run: bool, purpose: str = "digest run", progress: Progress = silent
+    settings: Settings,
+    when: When,
+    *,
+    dry_run: bool,
+    purpose: str = "digest run",
+    progress: Progress = silent,
+    admit: Admit | None = None,
+    must_exist: bool = False,
 ) -> Iterator[App]:
     """The application on its store: held exclusively, until it lets go, or a rehearsal of it that leaves no trace.
-    ``purpose`` is told to whoever is refused meanwhile."""
+    ``purpose`` is told to whoever is refused meanwhile. Raises ConfigError, StoreError, and Refused if store, site,
+    posts and output do not belong together."""
     from digest.store import open_rehearsal, open_store
 
+    admit = admit or Admission(settings=settings)
     if dry_run:
-        with open_rehearsal(settings.store.url) as store:
+        with open_rehearsal(settings.store.url, admit=admit) as store:
             yield App(settings, store, when, dry_run=True, progress=progress)
         return
-    with open_store(settings.store.url) as store, ExitStack() as right:
+    with open_store(settings.store.url, admit=admit, must_exist=must_exist) as store, ExitStack() as right:
         right.enter_context(store.exclusive(purpose, when.wall))
         yield App(settings, store, when, dry_run=False, progress=progress, let_go=right.close)
 
 
 @contextmanager
 def opened_beside(config: Path) -> Iterator[App]:
-    """The application for commands that only look, beside any run. Raises ConfigError, StoreError."""
+    """The application for commands beside any run, most of which only look. Raises ConfigError, StoreError, Refused."""
     settings = load(config, os.environ)
     from digest.store import open_store
 
-    with open_store(settings.store.url) as store:
+    with open_store(settings.store.url, admit=Admission(settings=settings, collects=False)) as store:
         yield App(settings, store, moment(None, settings.site.timezone), dry_run=False, progress=silent)
 
 
 @contextmanager
 def with_readership(config: Path) -> Iterator[tuple[Readership, datetime]]:
-    """What commands about subscribers need, beside any run; and the present time. Raises ConfigError, StoreError."""
+    """What commands about subscribers need, beside any run or before the first; and the present time. Raises
+    ConfigError, StoreError, Refused."""
     settings = load(config, os.environ)
     from digest.store import open_store
 
-    with open_store(settings.store.url) as store:
+    with open_store(settings.store.url, admit=Admission(settings=settings, collects=False, may_be_new=True)) as store:
         when = moment(None, settings.site.timezone)
         yield App(settings, store, when, dry_run=False, progress=silent).readership, when.now
 

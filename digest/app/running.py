@@ -13,13 +13,16 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from digest.app.admission import Admission, Consents, claim_of
 from digest.app.assembly import opened
 from digest.app.moment import When, moment
 from digest.app.publishing import make_editions, publish_editions, publish_feeds, websub
 from digest.app.sending import deliver_what_waits, leave_what_waits
 from digest.config import Settings, load
 from digest.errors import AlreadyRunning, ConfigError, DigestError, StoreBusy, StoreError
+from digest.jobs.belonging import mark, take_on
 from digest.jobs.progress import Progress, silent
 from digest.jobs.run import RunReport, Step, Steps, run
 from digest.ports import FeedRow
@@ -32,6 +35,8 @@ if TYPE_CHECKING:
 
 HANGS_AFTER = timedelta(minutes=30)
 """A run that is at work for longer keeps the others from their work: the operator is told. Mail is not part of it."""
+NO_POSTS = "no posts"
+"""Name under which the store keeps since when the archive was looked at and had no post."""
 
 
 class RunOrder(Struct, frozen=True, kw_only=True):
@@ -53,8 +58,9 @@ class RunOrder(Struct, frozen=True, kw_only=True):
 
 
 def run_order(settings: Settings, order: RunOrder, to_json: Callable[[RunReport], str]) -> RunReport:
-    """One run of a service. Raises ConfigError, StoreError, and AlreadyRunning when another run is at work."""
-    with opened(settings, moment(None, settings.site.timezone), dry_run=False) as app:
+    """One run of a service, which has the store open: one that is gone is not begun anew. Raises ConfigError,
+    StoreError, Refused, and AlreadyRunning when another run is at work."""
+    with opened(settings, moment(None, settings.site.timezone), dry_run=False, must_exist=True) as app:
         return run_steps(app, (), to_json, order=order)
 
 
@@ -67,17 +73,19 @@ def run_once(
     mail: bool = True,
     accept_gone: bool = False,
     progress: Progress = silent,
+    consents: Consents | None = None,
     to_json: Callable[[RunReport], str],
 ) -> tuple[RunReport, ZoneInfo]:
     """One ``digest run``; without ``mail`` it hands none over. ``accept_gone``: the posts that are missing are meant to
     be gone. Returns its report and the site's zone. Raises ConfigError, StoreError (StoreBusy if another run seems to
-    hang), and AlreadyRunning when another run is at work."""
+    hang), Refused, and AlreadyRunning when another run is at work."""
     from digest.app.lookout import lookout_of
 
     settings = load(config, os.environ)
     when = moment(as_of, settings.site.timezone)
     lookout = None if dry_run or as_of is not None else lookout_of(settings)
-    with _watched(lookout, when), opened(settings, when, dry_run=dry_run, progress=progress) as app:
+    admit = Admission(settings=settings, consents=consents or Consents())
+    with _watched(lookout, when), opened(settings, when, dry_run=dry_run, progress=progress, admit=admit) as app:
         if lookout is not None:
             lookout.run_begins()
         report = run_steps(app, only, to_json, mail=mail, accept_gone=accept_gone)
@@ -135,6 +143,8 @@ def run_steps(
     _refuse_missing(app.settings.templates)
     deliver = deliver_what_waits if mail else leave_what_waits
     steps = Steps(
+        take_on=lambda: take_on(app.store, claim_of(app.settings)),
+        mark=lambda: mark(app.output, str(app.settings.site.url)),
         collect=partial(collect, app, waits=order is None, accept_gone=accept_gone),
         publish_feeds=lambda: publish_feeds(app, app.output, websub(app), is_due=(order or RunOrder()).wants),
         make_editions=partial(make_editions, app),
@@ -159,7 +169,7 @@ def collect(app: App, *, waits: bool = True, accept_gone: bool = False) -> Colle
     from digest.jobs.collect import collect
     from digest.jobs.settling import Settling
 
-    return collect(
+    report = collect(
         app.store,
         app.source,
         partial(_read, app),
@@ -169,6 +179,19 @@ def collect(app: App, *, waits: bool = True, accept_gone: bool = False) -> Colle
         leaving=app.leaving,
         accept_gone=accept_gone,
         progress=app.progress,
+    )
+    if report.taken or not app.store.is_importing():
+        return report
+    if app.store.recall(NO_POSTS) is None:
+        app.store.remember(NO_POSTS, app.when.now.isoformat())
+    return replace(report, warnings=(*report.warnings, _no_posts(report, app.settings.posts.folder)))
+
+
+def _no_posts(report: CollectReport, folder: Path) -> str:
+    files = f"none of its files ({report.found}) gives one" if report.found else "it has no post file"
+    return (
+        f"posts.folder: there is no post in {folder} yet: {files}; the first edition is made when there is one "
+        "(if there should be, check the folder and posts.kind)"
     )
 
 

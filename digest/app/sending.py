@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from msgspec.structs import replace
 
+from digest.app.admission import Admission
 from digest.app.assembly import App, transport_of
 from digest.app.moment import moment
 from digest.config import load
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from digest.jobs.doubts import Doubts
     from digest.models import SavedEdition
     from digest.render.message import EditionMessage, Letterhead
+    from digest.store import SqlStore
 
 
 _CLOCKS_DIFFER = 10.0
@@ -42,16 +44,27 @@ def work(
     stop: Callable[[], bool] = lambda: False,
     tell: Callable[[str], None] = lambda alarm: None,
 ) -> tuple[DeliveryReport, ZoneInfo]:
-    """``digest deliver``: a worker on the ledger, beside any number of others. Raises ConfigError, StoreError."""
+    """``digest deliver``: a worker on the ledger, beside any number of others. Raises ConfigError, Refused, and
+    StoreError, also when the database's file is taken away meanwhile: nobody else would see what is written to it."""
     settings = load(config, os.environ)
     when = moment(None, settings.site.timezone)
     from digest.store import open_store
 
-    with open_store(settings.store.url) as store:
+    with open_store(settings.store.url, admit=Admission(settings=settings, collects=False)) as store:
         app = App(settings, store, when, dry_run=False, progress=progress)
         if resume is not None:
             tell(f"{' '.join(resume)}: resumed, {resume_edition(app, *resume)} wait")
-        return deliver(app, once=once, stop=stop, tell=tell), settings.site.timezone
+        try:
+            report = deliver(app, once=once, stop=lambda: stop() or not store.is_in_place(), tell=tell)
+        finally:
+            _miss(store)
+        return report, settings.site.timezone
+
+
+def _miss(store: SqlStore) -> None:
+    """Raises StoreError if nobody else sees this database any more."""
+    if not store.is_in_place():
+        raise StoreError(store.subject, "was deleted or replaced", "what was written to the one before is lost")
 
 
 def deliver_what_waits(app: App) -> DeliveryReport:

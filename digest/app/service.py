@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
+from digest.app.admission import Admission
 from digest.app.assembly import App
 from digest.app.lookout import lookout_of
 from digest.app.moment import moment
@@ -54,13 +55,20 @@ class Service(Struct, frozen=True, kw_only=True):
     lookout: Lookout
 
 
+def refuse_unfit(settings: Settings, *, collects: bool) -> None:
+    """As ``service`` would, for a configuration that is to take another's place. Raises StoreError, Refused."""
+    from digest.store import open_store
+
+    open_store(settings.store.url, admit=Admission(settings=settings, collects=collects)).close()
+
+
 @contextmanager
-def service(config: Path) -> Iterator[Service]:
-    """Raises ConfigError, StoreError."""
+def service(config: Path, *, collects: bool = True) -> Iterator[Service]:
+    """``collects``: it starts runs. Raises ConfigError, StoreError, Refused."""
     settings = load(config, os.environ)
     from digest.store import open_store
 
-    with open_store(settings.store.url) as store:
+    with open_store(settings.store.url, admit=Admission(settings=settings, collects=collects)) as store:
 
         def app() -> App:
             return App(settings, store, moment(None, settings.site.timezone), dry_run=False, progress=silent)

@@ -22,7 +22,7 @@ from typing import Any
 import click
 
 import digest
-from digest.errors import ConfigError, DigestError
+from digest.errors import ConfigError, DigestError, Refused
 from digest.text import printable
 
 COMMANDS = {
@@ -124,6 +124,9 @@ def main(arguments: list[str] | None = None) -> None:
         code = cli.main(args=arguments, prog_name="digest", standalone_mode=False)
     except ConfigError as error:
         _say_config(error)
+        sys.exit(2)
+    except Refused as error:
+        _say(str(error))
         sys.exit(2)
     except DigestError as error:
         _say(str(error))

@@ -22,6 +22,8 @@ from digest.errors import AlreadyRunning
 @click.option("--no-mail", is_flag=True, help="Hand no mail over: digest deliver does, when the site is deployed.")
 @click.option("--dry-run", is_flag=True, help="Touch nothing, mark nothing; say what would happen.")
 @click.option("--accept-gone", is_flag=True, help="All posts that are missing now are meant to be gone: withdraw them.")
+@click.option("--site-moved", is_flag=True, help="Consent, once: this is the site that the store knows, moved.")
+@click.option("--start-afresh", is_flag=True, help="Consent, once: begin with an empty store beside published files.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON, for programs.")
 @click.option("--verbose", is_flag=True, help="Also list what was left out on purpose, and every file written.")
 def command(
@@ -31,6 +33,8 @@ def command(
     no_mail: bool,
     dry_run: bool,
     accept_gone: bool,
+    site_moved: bool,
+    start_afresh: bool,
     as_json: bool,
     verbose: bool,
 ) -> int:
@@ -38,6 +42,7 @@ def command(
 
     For example: digest run --config config.yaml --dry-run
     """
+    from digest.app.admission import Consents
     from digest.app.running import run_once
     from digest.cli.progress import terminal_progress
     from digest.cli.report import print_report, report_to_json
@@ -53,6 +58,7 @@ def command(
                 mail=not no_mail,
                 accept_gone=accept_gone,
                 progress=progress,
+                consents=Consents(site_moved=site_moved, start_afresh=start_afresh),
                 to_json=report_to_json,
             )
     except AlreadyRunning as busy:  # it does what this one would have done

@@ -144,10 +144,11 @@ def collect(
     if not same_rules and not tally.unread:
         store.set_rules(rules)
     rest.keep(held)
-    if importing and not (
-        held and (tally.arrived or not found.posts)
-    ):  # an archive that is still being written is whole
-        store.finish_import(now)  # when nothing more comes of it
+    posts = tally.taken + found.taken
+    if importing and posts and not (held and (tally.arrived or not found.posts)):
+        # Without any post the first run is still to come, and an archive that is being written is whole when nothing
+        # more comes of it.
+        store.finish_import(now)
     return _report(table, found, listing, tally, settled, store.problems(), rest, held)
 
 

@@ -10,7 +10,7 @@ short, the run has ended well, and the next one is not held up.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeVar
@@ -63,6 +63,10 @@ class RunReport(Struct, kw_only=True):
 class Steps(Struct, frozen=True, kw_only=True):
     """The steps, ready to be called: what they need is bound by ``app``."""
 
+    take_on: Callable[[], Sequence[str]] = tuple
+    """Write down whose store it is; gives warnings."""
+    mark: Callable[[], None] = lambda: None
+    """Leave a mark in the output."""
     collect: Callable[[], CollectReport]
     publish_feeds: Callable[[], FeedReport]
     make_editions: Callable[[], EditionsReport]
@@ -88,6 +92,7 @@ def run(
     report = RunReport(now=now, dry_run=dry_run)
     number = store.started(now)
     wanted = only or frozenset(Step)
+    report.warnings += steps.take_on()
     _publish(report, steps, wanted)
     _gather(report, report.collected, report.feeds, report.editions)
     ended = clock() if clock is not None else now
@@ -118,6 +123,8 @@ def _publish(report: RunReport, steps: Steps, wanted: Collection[Step]) -> None:
         made = report.editions
         if made is not None:
             report.editions = _attempt(report, lambda: steps.publish_editions(made)) or made
+    if {Step.FEEDS, Step.DIGEST} & set(wanted):
+        _attempt(report, steps.mark)
 
 
 def _attempt(report: RunReport, step: Callable[[], T]) -> T | None:

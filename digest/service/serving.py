@@ -33,7 +33,7 @@ from msgspec.structs import replace
 from digest.app.moment import uptime
 from digest.app.running import RunOrder
 from digest.app.secret import secrets_of
-from digest.app.service import Service, service
+from digest.app.service import Service, refuse_unfit, service
 from digest.errors import ConfigError, DigestError, StoreError
 from digest.service import logs
 from digest.service.child import run_in_child
@@ -87,10 +87,8 @@ class Serving:
     _threads: list[threading.Thread] = field(default_factory=list)
     _server: uvicorn.Server | None = None
     _signals: int = 0
-    _store_was: tuple[int, int] | None = None
-    """The file of the database that is used here, as ``_identity`` tells it."""
     _store_missed: int = 0
-    """Looks in a row that did not find it in its place."""
+    """Looks in a row that did not find the database's file in its place."""
 
     # ------------------------------------------------------------- from outside
 
@@ -119,7 +117,6 @@ class Serving:
 
     def _make(self) -> None:
         settings = self.service.settings
-        self._store_was = _identity(settings.store.path)
         self.watchman = watchman = Watchman(service=self.service, clock=_now, ticks=uptime)
         self._threads.append(self._thread("watch", lambda: watchman.work(self.stop)))
         self._threads.append(self._thread("mail", self._send_mail))
@@ -257,12 +254,10 @@ class Serving:
 
     def _look_around(self) -> None:
         self._sign_of_life()
-        if self._store_was is None:
-            return
-        path = self.service.settings.store.path
-        self._store_missed = 0 if _identity(path) == self._store_was else self._store_missed + 1
+        store = self.service.store
+        self._store_missed = 0 if store.is_in_place() else self._store_missed + 1
         if self._store_missed > 1:
-            self._fatal.append(f"{path}: was deleted or replaced; what is written to the one before is lost")
+            self._fatal.append(f"{store.subject}: was deleted or replaced; what is written to the one before is lost")
             self._order_stop()
 
     def _sign_of_life(self) -> None:
@@ -310,9 +305,9 @@ class Serving:
         from digest.config import load
 
         try:
-            load(self.config, os.environ)
-        except ConfigError as error:
-            for line in error.problems or (str(error),):
+            refuse_unfit(load(self.config, os.environ), collects=self.options.schedule)
+        except DigestError as error:
+            for line in (isinstance(error, ConfigError) and error.problems) or (str(error),):
                 log.error("%s", line)
             log.error("the configuration was not read again, the one before is still used")
             return
@@ -322,23 +317,11 @@ class Serving:
         self._order_stop()
 
 
-def _identity(path: Path | None) -> tuple[int, int] | None:
-    """What tells a file from another one of its name; None if there is none. One that was deleted works on for who has
-    it open, and nobody else sees what they write."""
-    if path is None:
-        return None
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
-
-
 def serve(config: Path, options: ServeOptions, *, say: Callable[[str], None]) -> int:
-    """``digest serve``; ``say`` gets the lines for whoever started it. Raises ConfigError, StoreError, and OSError's
-    words as ConfigError if the address cannot be listened at."""
+    """``digest serve``; ``say`` gets the lines for whoever started it. Raises ConfigError, StoreError, Refused, and
+    OSError's words as ConfigError if the address cannot be listened at."""
     inherited = os.environ.pop(_SOCKET_VARIABLE, "")
-    with service(config) as running:
+    with service(config, collects=options.schedule) as running:
         logs.set_up(os.environ, secrets_of(running.settings))
         listener = _listener(options, inherited) if options.web else None
         serving = Serving(config=config, options=options, service=running, supervisor=Supervisor(os.environ))

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from digest.app.lookout import run_end
+from digest.app.running import NO_POSTS
 from digest.errors import DigestError, StoreError
 from digest.jobs.watch import RunEnd
 
@@ -154,7 +155,8 @@ class Watchman:
         """Why readers should not be sent here."""
         wrong = self.hanging()
         try:
-            if self.service.store.is_importing():
+            store = self.service.store
+            if store.is_importing() and store.recall(NO_POSTS) is None:
                 wrong.append("no run has collected everything yet")
         except DigestError as error:
             wrong.append(str(error))

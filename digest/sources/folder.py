@@ -36,7 +36,15 @@ _DETECT_LIMIT = 20_000
 
 
 def detect(root: Path) -> str:
-    """Which generator the folder belongs to: ``jekyll``, ``hugo`` or ``hexo``. Plain Markdown counts as Hugo."""
+    """Which generator the folder belongs to: ``jekyll``, ``hugo`` or ``hexo``. Plain Markdown counts as Hugo, and so
+    does what cannot be looked into."""
+    try:
+        return _generator_of(root)
+    except PermissionError:
+        return "hugo"
+
+
+def _generator_of(root: Path) -> str:
     if (root / "source" / "_posts").is_dir() or (root.name == "_posts" and root.parent.name == "source"):
         return "hexo"
     if root.name in ("_posts", "_drafts"):

@@ -178,6 +178,8 @@ class Month:
         store = open_store(self.store_url)
         try:
             self._admit(store)
+            if store.is_importing():  # an archive that was empty, and no first edition of its newest day
+                store.finish_import(self.now)
             scheduler = Scheduler(
                 jobs_of(self.settings),
                 self.zone,

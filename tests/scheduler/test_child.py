@@ -12,7 +12,7 @@ import pytest
 
 from digest.app.running import RunOrder
 from digest.config import Settings, load
-from digest.errors import AlreadyRunning
+from digest.errors import AlreadyRunning, StoreError
 from digest.service import child
 from digest.service.child import RunBroken, RunStopped, run_in_child
 from digest.service.supervisor import Supervisor
@@ -22,8 +22,11 @@ from tests.scheduler.serve_process import write_site
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
+    """Of a site whose store is there: a service has it open."""
     write_site(tmp_path)
-    return load(tmp_path / "config.yaml", {})
+    settings = load(tmp_path / "config.yaml", {})
+    open_store(settings.store.url).close()
+    return settings
 
 
 def test_the_report_comes_back_whole(settings: Settings, tmp_path: Path) -> None:
@@ -51,6 +54,15 @@ def test_a_feed_that_is_not_due_is_left_as_it_is(settings: Settings, tmp_path: P
     assert "waiting" not in (tmp_path / "public/feed/macro.json").read_text(encoding="utf-8")
     run_in_child(settings, RunOrder(everything=False, due=frozenset({"macro"})), stop=stop)
     assert "waiting" in (tmp_path / "public/feed/macro.json").read_text(encoding="utf-8")
+
+
+def test_a_store_that_is_gone_is_not_begun_anew(settings: Settings, tmp_path: Path) -> None:
+    """The service had it: whatever became of it, an empty one in its place would mail everybody again."""
+    (tmp_path / "var/digest.db").unlink()
+    with pytest.raises(StoreError, match="the database is not there any more"):
+        run_in_child(settings, RunOrder(), stop=threading.Event())
+    assert not (tmp_path / "var/digest.db").exists()
+    assert not (tmp_path / "public").exists()
 
 
 def test_errors_come_back_as_they_are(settings: Settings) -> None:

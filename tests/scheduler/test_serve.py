@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import socket
@@ -253,10 +254,13 @@ def test_the_supervisor_is_told(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_missing_is_told_and_all_else_goes_on(tmp_path: Path) -> None:
+    """Once a post is known: before, it is a mistake in the configuration, and nothing begins."""
     write_site(tmp_path)
-    (tmp_path / "posts").rename(tmp_path / "elsewhere")
     with serving(tmp_path) as served:
         port = served.port()
+        served.wait_for("2 arrived")
+        (tmp_path / "posts").rename(tmp_path / "elsewhere")
+        served.signal(signal.SIGHUP)
         served.wait_for("the run failed.*posts.folder: .* does not exist")
         assert get(port, "/feed.xml")[0] == 200
         served.signal(signal.SIGTERM)
@@ -277,6 +281,53 @@ def test_a_store_that_is_taken_away_ends_it(tmp_path: Path, how: str) -> None:
             (tmp_path / "copy.db").replace(store)
         served.wait_for("digest.db: was deleted or replaced.*; the process ends")
         assert served.ends() == 1
+    if how == "deleted":
+        assert not store.exists(), "nobody was mailed again, nothing hides the loss"
+        with serving(tmp_path, "--no-web") as again:
+            assert again.ends() == 2
+        assert "digest restore BACKUP" in again.said[-1]
+        assert not store.exists()
+
+
+def test_a_worker_whose_store_is_taken_away_ends(tmp_path: Path) -> None:
+    """It would wait for ever on what nobody else sees."""
+    write_site(tmp_path)
+    config, store = tmp_path / "config.yaml", tmp_path / "var" / "digest.db"
+    command = [sys.executable, "-m", "digest"]
+    subprocess.run([*command, "run", "--config", str(config)], check=True, capture_output=True)
+    worker = [*command, "deliver", "--config", str(config)]
+    with subprocess.Popen(worker, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            until(lambda: is_open(process.pid, store), "the worker is at work")
+            store.unlink()
+            _, said = process.communicate(timeout=120)
+        finally:
+            process.kill()
+    assert process.returncode == 1
+    assert f"{store}: was deleted or replaced" in said
+    assert not store.exists()
+
+
+def is_open(process: int, path: Path) -> bool:
+    return any(os.path.realpath(each) == str(path) for each in Path(f"/proc/{process}/fd").iterdir())
+
+
+def test_a_configuration_that_would_be_refused_is_not_taken_over(tmp_path: Path) -> None:
+    """Read again, it names another site; the service goes on with the one before."""
+    write_site(tmp_path)
+    with serving(tmp_path) as served:
+        served.wait_for("2 arrived")
+        config = tmp_path / "config.yaml"
+        text = config.read_text(encoding="utf-8")
+        (tmp_path / "elsewhere").mkdir()
+        other = text.replace("folder: posts", "folder: elsewhere").replace("https://", "https://other.")
+        assert other != text
+        config.write_text(other, encoding="utf-8")
+        served.signal(signal.SIGHUP)
+        served.wait_for("digest.db: belongs to https://")
+        served.wait_for("the one before is still used")
+        served.signal(signal.SIGTERM)
+        assert served.ends() == 0
 
 
 def test_whatever_is_asked_of_people_goes_out_at_once(tmp_path: Path) -> None:

@@ -67,8 +67,9 @@ def test_more_categories_than_are_shown(tmp_path: Path) -> None:
 def test_a_failed_run_and_its_reason(tmp_path: Path) -> None:
     """The exit code is for scripts: 1 if something is wrong."""
     site = Site(tmp_path)
-    site.posts.rmdir()
-    site.posts.parent.rmdir()
+    site.post()
+    site.run(as_of=None)
+    site.posts.parent.rename(tmp_path / "away")
     assert site.run(as_of=None).code == 1
     result = site.command("status")
     assert result.code == 1
