@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from digest.app.admission import Admission
 from digest.app.lookout import lookout_of
 from digest.app.moment import moment
+from digest.app.publishing import idle
 from digest.config import load
 from digest.errors import ConfigError, SourceError, StoreError
 from digest.subscribers.subscription import canonical
@@ -31,6 +33,14 @@ class Status(Struct, frozen=True, kw_only=True):
     """Where the store is, without a password."""
     exists: bool
     overview: Overview
+    refused: tuple[str, ...] = ()
+    """Why nothing is done with it."""
+    warnings: tuple[str, ...] = ()
+    """What works, and should be looked at."""
+
+    @property
+    def is_well(self) -> bool:
+        return not (self.refused or self.overview.alarms)
 
 
 def status_of(config: Path) -> Status:
@@ -44,18 +54,25 @@ def status_of(config: Path) -> Status:
     lookout = lookout_of(settings)
     path = settings.store.path
     exists = path is None or path.exists()
+    admission = Admission(settings=settings, collects=False)
+    warnings: list[str] = []
     if exists:
         from digest.store import open_store
 
         with open_store(settings.store.url) as store:
             seen = overview(store, lookout.rules(), now, names=lookout.names(), disks=tuple(lookout.disks()))
+            refused = admission.faults(store)
+            warnings += map(str, idle(settings, store) if store.knows_posts() else ())
     else:
         seen = nothing_yet(lookout.rules(), now)
+        refused = admission.faults(None)
     return Status(
         title=settings.site.title,
         store=hide_password(settings.store.url) if path is None else str(path),
         exists=exists,
         overview=seen,
+        refused=tuple(map(str, refused)),
+        warnings=tuple(warnings),
     )
 
 

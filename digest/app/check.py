@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import fields, replace
 
+from digest.app.admission import Admission
 from digest.app.assembly import App, opened, smtp_transport
 from digest.app.moment import moment
-from digest.app.publishing import publish_feeds
+from digest.app.publishing import idle, publish_feeds
 from digest.app.running import collect
 from digest.app.secret import VARIABLE
 from digest.app.sending import message_for
@@ -96,6 +97,7 @@ class _Checkup:
         return [
             Check(group="configuration", name=self._config.name, ask=self._configuration),
             Check(group="store", name="store", ask=self._store),
+            Check(group="store", name="site", ask=self._needs_store("site", self._site)),
             Check(group="posts", name="files", ask=self._needs_store("files", self._posts)),
             Check(group="templates", name="templates", ask=self._needs_store("templates", self._templates)),
             Check(group="feeds", name="read back", ask=self._needs_store("read back", self._feeds)),
@@ -114,7 +116,9 @@ class _Checkup:
         if self._opened is None:
             when = moment(None, self._settings.site.timezone)
             try:
-                self._opened = self._stack.enter_context(opened(self._settings, when, dry_run=True))
+                self._opened = self._stack.enter_context(
+                    opened(self._settings, when, dry_run=True, admit=lambda store: None)  # _site tells
+                )
             except StoreError as error:
                 self._opened = error
         if isinstance(self._opened, StoreError):
@@ -145,6 +149,12 @@ class _Checkup:
                 size=path.stat().st_size if path is not None and path.exists() else None,
             )
         )
+
+    def _site(self, app: App) -> Iterator[Finding]:
+        """What a run would refuse. A folder of posts that is missing is told with the files."""
+        admission = Admission(settings=self._settings, collects=False)
+        faults = admission.faults(None if app.store.schema_found is None else app.store)
+        yield from [from_error("site", fault) for fault in faults] or [ok("site", "store and output belong to it")]
 
     # ------------------------------------------------------------ what we make
 
@@ -178,10 +188,11 @@ class _Checkup:
         return judge_feeds(read, publish_feeds(app, read))
 
     def _budget(self, name: str) -> Iterable[Finding]:
-        from digest.jobs.check_mail import judge_budget
+        from digest.jobs.check_mail import judge_budget, judge_purpose
 
         def judged(app: App) -> Iterable[Finding]:
-            return [judge_budget(preview_edition(app, name), self._settings.site.timezone)]
+            yield judge_budget(preview_edition(app, name), self._settings.site.timezone)
+            yield from judge_purpose(name, idle(self._settings, app.store))
 
         return self._needs_store(f"digest {name}", judged)()
 

@@ -37,7 +37,7 @@ def command(config: Path, as_json: bool) -> int:
     else:
         for line in _lines(status):
             click.echo(line)
-    return 1 if status.overview.alarms else 0
+    return 0 if status.is_well else 1
 
 
 def _lines(status: Status) -> Iterator[str]:
@@ -47,8 +47,9 @@ def _lines(status: Status) -> Iterator[str]:
     yield f"{status.title} at {local.full(seen.now)} ({seen.zone.key})"
     if not status.exists:
         yield ""
-        yield f"{status.store}: there is no store yet; the first digest run makes it"
-    yield from _section("wrong now", [_alarm(alarm, local) for alarm in seen.alarms])
+        yield f"{status.store}: there is no store" + ("" if status.refused else " yet; the first digest run makes it")
+    yield from _section("wrong now", [*status.refused, *(_alarm(alarm, local) for alarm in seen.alarms)])
+    yield from _section("look at", list(status.warnings))
     if status.exists:
         yield from _section("runs", [_run(run, local) for run in seen.runs[:_RUNS]], "none yet")
         yield from _section("editions", [_edition(each) for each in seen.editions[:_EDITIONS]], "none yet")
@@ -127,6 +128,8 @@ def _plain(status: Status) -> dict[str, object]:
         "now": seen.now.isoformat(),
         "zone": seen.zone.key,
         "store": {"place": status.store, "exists": status.exists},
+        "refused": list(status.refused),
+        "warnings": list(status.warnings),
         "looked_at": None,  # kept until 1.0: every run is among the runs now
         "alarms": [_values(each, "name", "text", "raised_at") for each in seen.alarms],
         "past_alarms": [
