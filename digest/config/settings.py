@@ -568,7 +568,10 @@ class SubscriptionSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fie
     mails_per_address: Annotated[
         int,
         Meta(
-            description="Mails of one kind about a subscription that an address gets a day, at the most.", ge=1, le=50
+            description="Mails of one kind about a subscription that an address gets a day, at the most. Tags after a "
+            "plus sign count as one address.",
+            ge=1,
+            le=50,
         ),
     ] = 3
     signups_per_ip: Annotated[

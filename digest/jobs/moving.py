@@ -33,12 +33,12 @@ WriteNotice = Callable[[Notice, str, datetime, dict[str, int]], tuple[FrozenEdit
 class MovingStore(Protocol):
     """What is kept about readers who move; every method is one transaction."""
 
-    def standing(self, canonical: str, hashed: str, now: datetime) -> Standing: ...
+    def standing(self, canonical: str, hashed: str, mailbox: str, now: datetime) -> Standing: ...
     def open_errand(
         self,
         key: int,
         kind: Errand,
-        hashed: str,
+        mailbox: str,
         now: datetime,
         *,
         most: int,
@@ -47,7 +47,7 @@ class MovingStore(Protocol):
         address: str | None = None,
     ) -> bool: ...
     def tell(
-        self, key: int, notice: Notice, hashed: str, now: datetime, mail: tuple[FrozenEdition, Recipient]
+        self, key: int, notice: Notice, mailbox: str, now: datetime, mail: tuple[FrozenEdition, Recipient]
     ) -> None: ...
     def move(
         self,
@@ -82,19 +82,18 @@ class Moving:
 
     def ask(self, reader: Subscriber, new: MailAddress, now: datetime) -> Moved:
         """Mail a link to the new address, if it may get one. Nothing has changed yet."""
-        hashed = self._keys.hashed(new.canonical)
-        standing = self._store.standing(new.canonical, hashed, now)
+        standing, mailbox = self._standing(new, now), self._keys.mailbox(new.canonical)
         verdict = _verdict(standing, reader)
         if verdict is Moved.KNOWN and standing.subscriber and not standing.notices.get(Notice.ALREADY, 0):
             other = standing.subscriber
             mail = self._write(Notice.ALREADY, other.address, now, {})
-            self._store.tell(other.key, Notice.ALREADY, hashed, now, mail)
+            self._store.tell(other.key, Notice.ALREADY, mailbox, now, mail)
         if verdict is not Moved.MOVED:
             return verdict
         asked = self._store.open_errand(
             reader.key,
             Errand.ARRIVE,
-            hashed,
+            mailbox,
             now,
             most=self._most,
             notice=Notice.ARRIVE,
@@ -107,20 +106,22 @@ class Moving:
         """The button behind the link to the new address was pressed. False if the address is somebody else's or
         suppressed by now, or somebody was first."""
         new = parse_address(request.address)
-        if (
-            _verdict(self._store.standing(new.canonical, self._keys.hashed(new.canonical), now), reader)
-            is not Moved.MOVED
-        ):
+        if _verdict(self._standing(new, now), reader) is not Moved.MOVED:
             return False
         return self._move(reader, new, now, asked_at=request.asked_at, confirmed_at=now, text=_CONFIRMED, request=key)
 
     def vouch(self, reader: Subscriber, new: MailAddress, now: datetime, *, text: str, given_at: datetime) -> Moved:
         """The operator says that the reader wants it; ``text`` is where that comes from."""
-        verdict = _verdict(self._store.standing(new.canonical, self._keys.hashed(new.canonical), now), reader)
+        verdict = _verdict(self._standing(new, now), reader)
         if verdict is not Moved.MOVED:
             return verdict
         moved = self._move(reader, new, now, asked_at=now, confirmed_at=given_at, text=text, request=None)
         return Moved.MOVED if moved else Moved.KNOWN
+
+    def _standing(self, new: MailAddress, now: datetime) -> Standing:
+        return self._store.standing(
+            new.canonical, self._keys.hashed(new.canonical), self._keys.mailbox(new.canonical), now
+        )
 
     def _move(
         self,

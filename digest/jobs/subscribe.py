@@ -50,13 +50,14 @@ class SubscriberStore(Protocol):
 
     def ask(self, asked: Consent, limits: Sequence[Limit], now: datetime) -> Limit | None: ...
     def unhandled(self, limit: int = 100) -> list[Consent]: ...
-    def standing(self, canonical: str, hashed: str, now: datetime) -> Standing: ...
+    def standing(self, canonical: str, hashed: str, mailbox: str, now: datetime) -> Standing: ...
     def enrol(
         self,
         asked: Consent,
         hashed: str,
         now: datetime,
         *,
+        mailbox: str = "",
         notice: tuple[Notice, FrozenEdition, Recipient] | None = None,
     ) -> bool: ...
     def dismiss(self, key: int) -> None: ...
@@ -73,7 +74,7 @@ class SubscriberStore(Protocol):
         self,
         key: int,
         kind: Errand,
-        hashed: str,
+        mailbox: str,
         now: datetime,
         *,
         most: int,
@@ -192,9 +193,8 @@ class Desk:
             ip=shortened(form.ip, 24, 48) if self.policy.keep_ip else "",
         )
         limits = [Limit(kind="signup", who="", most=self.policy.signups_total, within=_HOUR)]
-        if form.ip:
-            place = self._keys.hashed(f"ip {shortened(form.ip, 32, 64)}")
-            limits.append(Limit(kind="signup", who=place, most=self.policy.signups_per_ip, within=_HOUR))
+        place = self._keys.hashed(f"ip {shortened(form.ip, 32, 64)}")  # those without an address have one limit
+        limits.append(Limit(kind="signup", who=place, most=self.policy.signups_per_ip, within=_HOUR))
         return Asked.NOTED if self._store.ask(asked, limits, now) is None else Asked.TOO_MANY
 
     def handle(self, now: datetime) -> int:
@@ -207,10 +207,9 @@ class Desk:
         return count
 
     def _handle(self, asked: Consent, now: datetime) -> None:
-        hashed = self._keys.hashed(asked.canonical)
-        verdict = answer(
-            asked, self._store.standing(asked.canonical, hashed, now), mails_a_day=self.policy.mails_per_address
-        )
+        hashed, mailbox = self._keys.hashed(asked.canonical), self._keys.mailbox(asked.canonical)
+        standing = self._store.standing(asked.canonical, hashed, mailbox, now)
+        verdict = answer(asked, standing, mails_a_day=self.policy.mails_per_address)
         if verdict is Answer.NOTHING:
             self._store.dismiss(asked.key)
         elif verdict is Answer.WAIT:
@@ -218,7 +217,7 @@ class Desk:
         else:
             notice = Notice(verdict.value)
             mail = self._write(notice, asked.address, now, {"consent": asked.key})
-            self._store.enrol(asked, hashed, now, notice=(notice, *mail))
+            self._store.enrol(asked, hashed, now, mailbox=mailbox, notice=(notice, *mail))
 
     def _in_time(self, stamp: str, now: datetime) -> bool:
         token = self._keys.read(stamp)
@@ -278,10 +277,10 @@ class Desk:
         if page is None or page.subscriber is None or errand not in ASKABLE:
             return None
         notice = Notice(errand.value)
-        hashed = self._keys.hashed(canonical(page.subscriber.address))
+        mailbox = self._keys.mailbox(canonical(page.subscriber.address))
         mail = self._write(notice, page.subscriber.address, now, {})
         return self._store.open_errand(
-            page.subscriber.key, errand, hashed, now, most=self.policy.mails_per_address, notice=notice, mail=mail
+            page.subscriber.key, errand, mailbox, now, most=self.policy.mails_per_address, notice=notice, mail=mail
         )
 
     def export(self, text: str, now: datetime) -> dict[str, Any] | None:

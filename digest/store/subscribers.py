@@ -102,10 +102,10 @@ class Subscribers(Part):
         with self._database.reading() as connection:
             return [_consent(row) for row in connection.execute(query)]
 
-    def standing(self, canonical: str, hashed: str, now: datetime) -> Standing:
-        """What is known about an address."""
+    def standing(self, canonical: str, hashed: str, mailbox: str, now: datetime) -> Standing:
+        """What is known about an address, and how much its mailbox was sent."""
         with self._database.reading() as connection:
-            sent = {notice: _count(connection, _kind(notice), hashed, now - _DAY) for notice in Notice}
+            sent = {notice: _count(connection, _kind(notice), mailbox, now - _DAY) for notice in Notice}
             return Standing(
                 subscriber=_one(connection, subscriber.c.canonical == canonical),
                 suppressed=_suppressed(connection, hashed) is not None,
@@ -118,10 +118,11 @@ class Subscribers(Part):
         hashed: str,
         now: datetime,
         *,
+        mailbox: str = "",
         notice: tuple[Notice, FrozenEdition, Recipient] | None = None,
     ) -> bool:
-        """Note a sign-up's reader as waiting for confirmation, and queue the mail about it. False if it is handled
-        already."""
+        """Note a sign-up's reader as waiting for confirmation, and queue the mail about it, which counts for
+        ``mailbox``. False if it is handled already."""
         with self._database.writing() as connection:
             if not _handle(connection, asked.key):
                 return False
@@ -130,7 +131,7 @@ class Subscribers(Part):
             for choice in asked.choices:
                 _join(connection, key, choice, ListState.PENDING, now, over=(ListState.UNSUBSCRIBED,))
             if notice is not None:
-                _queue_notice(connection, *notice, subscriber_key=key, hashed=hashed, now=now)
+                _queue_notice(connection, *notice, subscriber_key=key, mailbox=mailbox, now=now)
         return True
 
     def dismiss(self, key: int) -> None:
@@ -229,7 +230,7 @@ class Subscribers(Part):
         self,
         key: int,
         kind: Errand,
-        hashed: str,
+        mailbox: str,
         now: datetime,
         *,
         most: int,
@@ -238,16 +239,16 @@ class Subscribers(Part):
         address: str | None = None,
     ) -> bool:
         """Note that a reader wants a fresh link, and queue the mail with it. False if there were too many of these
-        within a day, to whom ``hashed`` is. The mail's document gets the errand's key. ``address`` is the new one that
+        within a day for that ``mailbox``. The mail's document gets the errand's key. ``address`` is the new one that
         the link confirms."""
         with self._database.writing() as connection:
-            if _count(connection, _kind(notice), hashed, now - _DAY) >= most:
+            if _count(connection, _kind(notice), mailbox, now - _DAY) >= most:
                 return False
             values = {"subscriber_key": key, "kind": kind.value, "asked_at": now, "address": address}
             opened = insert(errand).values(**values).returning(errand.c.key)
             number = connection.execute(opened).scalar_one()
             _queue_notice(
-                connection, notice, *mail, subscriber_key=key, hashed=hashed, now=now, extra={"errand": number}
+                connection, notice, *mail, subscriber_key=key, mailbox=mailbox, now=now, extra={"errand": number}
             )
         return True
 
@@ -269,10 +270,12 @@ class Subscribers(Part):
         with self._database.writing() as connection:
             return _use_errand(connection, key, now)
 
-    def tell(self, key: int, notice: Notice, hashed: str, now: datetime, mail: tuple[FrozenEdition, Recipient]) -> None:
-        """Queue a mail to one reader."""
+    def tell(
+        self, key: int, notice: Notice, mailbox: str, now: datetime, mail: tuple[FrozenEdition, Recipient]
+    ) -> None:
+        """Queue a mail to one reader, which counts for ``mailbox``."""
         with self._database.writing() as connection:
-            _queue_notice(connection, notice, *mail, subscriber_key=key, hashed=hashed, now=now)
+            _queue_notice(connection, notice, *mail, subscriber_key=key, mailbox=mailbox, now=now)
 
     def move(
         self,
@@ -304,7 +307,7 @@ class Subscribers(Part):
             connection.execute(found_by)  # links of earlier confirmations lead to the reader still
             connection.execute(insert(consent).values(**consent_values(given), subscriber_key=key, handled=True))
             connection.execute(delete(refusal).where(refusal.c.hash == row.hash))
-            _queue_notice(connection, *farewell, subscriber_key=key, hashed=row.hash, now=now)
+            _queue_notice(connection, *farewell, subscriber_key=key, mailbox=row.hash, now=now)
         return True
 
     # ------------------------------------------------- data of one person
@@ -556,7 +559,7 @@ def _queue_notice(
     to: Recipient,
     *,
     subscriber_key: int,
-    hashed: str,
+    mailbox: str,
     now: datetime,
     extra: Mapping[str, int] | None = None,
 ) -> None:
@@ -565,7 +568,7 @@ def _queue_notice(
         frozen = replace(frozen, document=as_json({**json.loads(frozen.document), **extra}))
     to = replace(to, subscriber=subscriber_key)
     if save_edition(connection, frozen, (to,), page_published=True) is not None:
-        _note(connection, [(_kind(notice), hashed)], now)
+        _note(connection, [(_kind(notice), mailbox)], now)
 
 
 def _reader(connection: Connection, asked: Consent, hashed: str, now: datetime) -> int:

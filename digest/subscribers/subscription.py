@@ -122,10 +122,10 @@ def parse_address(text: str) -> MailAddress:
     from email_validator import EmailNotValidError, validate_email  # late: few runs need it
 
     typed = text.strip()
-    if any(unicodedata.category(sign) in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp") for sign in typed):
-        raise InvalidAddress("it holds an invisible character")
     if len(typed) > _ADDRESS_LIMIT:
         raise InvalidAddress("it is too long")
+    if any(unicodedata.category(sign) in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp") for sign in typed):
+        raise InvalidAddress("it holds an invisible character")
     try:
         parts = validate_email(typed, check_deliverability=False)
     except EmailNotValidError as error:
@@ -135,6 +135,14 @@ def parse_address(text: str) -> MailAddress:
         raise InvalidAddress("it is too long")
     folded = unicodedata.normalize("NFC", local).casefold()
     return MailAddress(address=f"{local}@{domain}", canonical=f"{unicodedata.normalize('NFC', folded)}@{domain}")
+
+
+def mailbox(canonical: str) -> str:
+    """Where an address's mail usually ends up, for limits alone: what follows a plus sign is a tag of its owner's
+    (RFC 5233). Two tags are two subscribers all the same."""
+    local, _, domain = canonical.rpartition("@")
+    bare = local.partition("+")[0]
+    return f"{bare}@{domain}" if bare else canonical
 
 
 def canonical(address: str) -> str:

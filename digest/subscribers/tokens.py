@@ -20,6 +20,8 @@ from enum import IntEnum
 
 from msgspec import Struct
 
+from digest.subscribers.subscription import mailbox
+
 LENGTH = 35
 """Characters of a token."""
 
@@ -96,6 +98,10 @@ class Keyring:
     def hashed(self, canonical: str) -> str:
         """A canonical address (or an IP address) as 32 hexadecimal digits that only this keyring can make."""
         return hmac.new(self._addresses, canonical.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()[:32]
+
+    def mailbox(self, canonical: str) -> str:
+        """What limits count an address by: as ``hashed``, the same for all tags of one mailbox."""
+        return self.hashed(mailbox(canonical))
 
     def __repr__(self) -> str:
         return f"Keyring({len(self._tokens)} keys)"

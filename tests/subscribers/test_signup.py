@@ -16,11 +16,12 @@ from digest.app.publishing import make_editions, publish_editions
 from digest.app.running import collect
 from digest.app.sending import deliver
 from digest.errors import StoreError
+from digest.jobs.moving import Moved
 from digest.jobs.people import Added, Proof
 from digest.jobs.subscribe import Asked, Opened
 from digest.models import DeliveryState
 from digest.store.schema import subscriber
-from digest.subscribers.subscription import Choice, Consent, Frequency, ListState, Origin
+from digest.subscribers.subscription import Choice, Consent, Errand, Frequency, ListState, Origin, parse_address
 from tests.subscribers.reader_world import World, link, links, text_of, token
 
 
@@ -143,6 +144,51 @@ def test_an_address_gets_three_confirmations_a_day(world: World) -> None:
     world.later(hours=25)
     world.ask()
     assert len(world.sent()) == 1
+
+
+def test_tags_of_one_mailbox_count_together(world: World) -> None:
+    """Thirty tags are no way to fill somebody's mailbox; two of them are two subscribers all the same."""
+    world.join("victim+news@example.org", ip="192.0.2.1")
+    world.join("victim@example.org", ip="192.0.2.2")
+    assert len(list(world.people.everybody())) == 2
+    for number in range(1, 31):
+        assert world.ask(f"victim+{number}@example.org", ip=f"198.51.{number}.7") is Asked.NOTED
+    assert len(world.sent()) == 1
+    world.ask("Victim+X@Example.org", ip="192.0.2.3")
+    assert world.sent() == []
+    world.ask("victim2+1@example.org", ip="192.0.2.4")
+    world.ask("+victim@example.org", ip="192.0.2.5")
+    assert len(world.sent()) == 2
+    world.later(days=1, hours=1)
+    world.ask("victim+31@example.org")
+    assert len(world.sent()) == 1
+
+
+def test_tags_are_no_way_to_more_fresh_links(world: World) -> None:
+    """The same for links about data, and for mails to a new address."""
+    first, second = world.join("ann+a@example.org"), world.join("ann+b@example.org")
+    assert [world.desk.request(token(first), Errand.EXPORT, world.now) for _ in range(2)] == [True, True]
+    assert [world.desk.request(token(second), Errand.EXPORT, world.now) for _ in range(2)] == [True, False]
+    people = [world.people.find(f"ann+{each}@example.org") for each in "ab"]
+    asked = [
+        world.readership.moving.ask(people[number % 2], parse_address(f"neu+{number}@example.net"), world.now)
+        for number in range(4)
+    ]
+    assert asked == [Moved.ASKED] * 3 + [Moved.TOO_MANY]
+
+
+def test_a_suppressed_tag_is_one_address(world: World) -> None:
+    """Who may not be written to is told by the whole address."""
+    world.people.suppress("ann+a@example.org", "", world.now)
+    world.ask("ann+a@example.org")
+    world.ask("ann+b@example.org")
+    assert [mail["To"] for mail in world.sent()] == ["ann+b@example.org"]
+
+
+def test_whoever_has_no_address_has_one_limit(quick: World) -> None:
+    """As behind a socket in the file system."""
+    asked = [quick.ask(f"r{number}@example.org", ip="") for number in range(11)]
+    assert asked == [Asked.NOTED] * 10 + [Asked.TOO_MANY]
 
 
 def test_a_place_may_sign_up_ten_times_an_hour(world: World) -> None:
