@@ -1,4 +1,5 @@
-"""Who may see what is for the operator: a token, compared in constant time; attempts are limited in number.
+"""Who may see what is for the operator: a token, compared in constant time. The right one always enters; wrong ones are
+counted, and whoever has sent too many is told so.
 
 After a login the browser has a cookie: the time until which it is good and a signature over it (HMAC-SHA256 with a key
 derived from the token). A new token ends every session. Nothing is kept on this side.
@@ -10,16 +11,13 @@ import hashlib
 import hmac
 import re
 import secrets
-import threading
 import time
-from collections import deque
 from collections.abc import Callable, Collection
-from ipaddress import ip_address
-from urllib.parse import urlsplit
 
 from starlette.requests import Request
 
-from digest.web.guard import Network, visitor
+from digest.web.guard import Network, address_in, host_in, network_of, visitor
+from digest.web.tries import Tries
 
 SESSION = 12 * 3600
 """Seconds that a login lasts."""
@@ -52,7 +50,7 @@ class Access:
         self._key = hmac.digest((token or secrets.token_hex()).encode(), b"digest status session", "sha256")
         self._proxies = proxies
         self._clock = clock
-        self._tries = _Tries(ticks)
+        self._tries = Tries(each=_TRIES_EACH, all=_TRIES_ALL, seconds=_WINDOW, ticks=ticks)
 
     # ----------------------------------------------------------------- programs
 
@@ -85,12 +83,10 @@ class Access:
     # ------------------------------------------------------------------- inside
 
     def _is_token(self, given: str, request: Request) -> bool:
-        who = self._who(request)
-        if self._tries.are_too_many(who):
-            return False
+        """Whoever else sent wrong ones from there: a proxy's address, or a mobile network's, is that of many."""
         right = hmac.compare_digest(_digest(given), self._token) and self.has_token
         if not right:
-            self._tries.note(who)
+            self._tries.note(self._who(request))
         return right
 
     def _session(self) -> str:
@@ -101,44 +97,17 @@ class Access:
         return hmac.new(self._key, body.encode(), hashlib.sha256).hexdigest()
 
     def _who(self, request: Request) -> str:
-        who = visitor(request, self._proxies)
-        return who if ":" not in who else ip_address(who).exploded[:19]  # of IPv6 the /64
-
-
-class _Tries:
-    """Wrong tokens of the last quarter of an hour."""
-
-    def __init__(self, ticks: Callable[[], float]) -> None:
-        self._ticks = ticks
-        self._turn = threading.Lock()
-        self._tries: deque[tuple[float, str]] = deque()
-
-    def note(self, who: str) -> None:
-        with self._turn:
-            self._tries.append((self._ticks(), who))
-
-    def are_too_many(self, who: str) -> bool:
-        with self._turn:
-            while self._tries and self._tries[0][0] <= self._ticks() - _WINDOW:
-                self._tries.popleft()
-            mine = sum(each == who for _, each in self._tries)
-            return mine >= _TRIES_EACH or len(self._tries) >= _TRIES_ALL
+        return network_of(visitor(request, self._proxies))
 
 
 def is_own(request: Request) -> bool:
     """Whether a request comes from this machine and for this machine, and through no proxy that says so."""
-    here = request.client.host if request.client else ""
-    try:
-        loopback = ip_address(here).is_loopback
-    except ValueError:
+    here = address_in(request.client.host if request.client else "")
+    if here is None or not here.is_loopback or any(name in request.headers for name in _FORWARDED):
         return False
-    if not loopback or any(name in request.headers for name in _FORWARDED):
-        return False
-    try:
-        host = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
+    host = host_in(request.headers.get("host", ""))
+    named = address_in(host)
+    return host == "localhost" or (named is not None and named.is_loopback)
 
 
 def _digest(token: str) -> bytes:

@@ -1,4 +1,4 @@
-"""What every request and answer goes through: whose host it is for, who asks, how much and how slowly they send.
+"""What every request and answer goes through: whose host it is for, who asks, which site sent them.
 
 An answer carries headers that keep it out of caches, frames, search engines and the next page's Referer, and a
 content policy under which no script runs at all.
@@ -6,25 +6,20 @@ content policy under which no script runs at all.
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import hashlib
 import re
 from collections.abc import Collection, Iterable
-from email import message_from_bytes, policy
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
-from urllib.parse import parse_qsl, urlsplit
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-BODY_LIMIT = 64 * 1024
-BODY_SECONDS = 10.0
-FIELDS_LIMIT = 3_000
-"""Form fields: two thousand categories fit."""
-
+_HOPS = 32
+"""Proxies in a row that are looked at."""
 _STYLE = re.compile(rb"<style>(.*?)</style>", re.DOTALL)
 
 Network = IPv4Network | IPv6Network
@@ -39,108 +34,62 @@ class HostGuard:
         self._hosts = {host.lower() for host in hosts}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and _host(Headers(scope=scope).get("host", "")) not in self._hosts:
+        if scope["type"] == "http" and host_in(Headers(scope=scope).get("host", "")) not in self._hosts:
             await PlainTextResponse("no such host\n", 421)(scope, receive, send)
             return
         await self._app(scope, receive, send)
 
 
-def _host(header: str) -> str:
-    """Without port; empty for what is no host."""
+def host_in(authority: str) -> str:
+    """The host of ``Host`` or of an address, without its port; empty for what is none."""
     try:
-        return (urlsplit(f"//{header}").hostname or "").lower()
+        return (urlsplit(f"//{authority}").hostname or "").lower()
     except ValueError:
         return ""
 
 
-class TooMuch(Exception):
-    """The body is larger, or comes more slowly, than any form of ours. ``status`` is the answer's."""
-
-    def __init__(self, status: int) -> None:
-        super().__init__()
-        self.status = status
-
-
-Form = dict[str, list[str]]
-
-
-async def read_form(request: Request) -> Form:
-    """The fields of a form, urlencoded or multipart; none for anything else. Raises TooMuch."""
-    try:
-        body = await asyncio.wait_for(_body(request), BODY_SECONDS)
-    except TimeoutError as error:
-        raise TooMuch(408) from error
-    except ClientDisconnect as error:
-        raise TooMuch(400) from error
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind == "application/x-www-form-urlencoded":
-        return _collected(_urlencoded(body))
-    if kind == "multipart/form-data":
-        return _collected(_multipart(request.headers["content-type"], body))
-    return {}
-
-
-async def _body(request: Request) -> bytes:
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > BODY_LIMIT:
-            raise TooMuch(413)
-    return bytes(body)
-
-
-def _urlencoded(body: bytes) -> list[tuple[str, str]]:
-    try:
-        return parse_qsl(body.decode("latin-1"), keep_blank_values=True, max_num_fields=FIELDS_LIMIT, errors="replace")
-    except ValueError as error:
-        raise TooMuch(413) from error
-
-
-def _multipart(content_type: str, body: bytes) -> list[tuple[str, str]]:
-    """Fields without files (RFC 7578)."""
-    head = f"Content-Type: {content_type}\r\n\r\n".encode("latin-1", "replace")
-    mail = message_from_bytes(head + body, policy=policy.compat32)
-    payload = mail.get_payload()
-    found = []
-    for part in payload if isinstance(payload, list) else []:
-        name = part.get_param("name", header="content-disposition")  # type: ignore[union-attr]
-        value = part.get_payload(decode=True)  # type: ignore[union-attr]
-        if isinstance(name, str) and isinstance(value, bytes):
-            found.append((name, value.decode("utf-8", "replace")))
-    return found
-
-
-def _collected(fields: Iterable[tuple[str, str]]) -> Form:
-    form: Form = {}
-    for name, value in fields:
-        form.setdefault(name, []).append(value)
-    return form
-
-
 def visitor(request: Request, trusted: Collection[Network]) -> str:
-    """The IP address of whoever asks. X-Forwarded-For is believed as far as proxies of ours wrote it; from the right,
-    the first address that is none of them is the visitor's."""
-    here = request.client.host if request.client else ""
-    forwarded = [each.strip() for value in request.headers.getlist("x-forwarded-for") for each in value.split(",")]
-    while forwarded and _is_in(here, trusted):
-        here = forwarded.pop()
-    return here if _is_ip(here) else ""
+    """The IP address of whoever asks; empty if the connection has none. X-Forwarded-For is believed as far as proxies
+    of ours wrote it; from the right, the first address that is none of them is the visitor's. Where one of them wrote
+    no address, it is the visitor itself as far as anybody can know."""
+    here = address_in(request.client.host if request.client else "")
+    forwarded = [each for value in request.headers.getlist("x-forwarded-for") for each in value.split(",")]
+    written = [each for each in map(str.strip, forwarded[-_HOPS:]) if each]
+    while here is not None and written and _is_in(here, trusted):
+        further = address_in(written.pop())
+        if further is None:
+            break
+        here = further
+    return "" if here is None else str(here)
+
+
+def network_of(visitor: str) -> str:
+    """What a visitor's tries are counted by: of IPv6 the /64."""
+    address = address_in(visitor)
+    return address.exploded[:19] if isinstance(address, IPv6Address) else visitor
+
+
+def address_in(written: str) -> IPv4Address | IPv6Address | None:
+    """An IP address as proxies write them: perhaps in brackets, perhaps with a port. None for what is none. One of
+    IPv4 within IPv6 (RFC 4291 2.5.5.2) is one of IPv4."""
+    bare = written.strip('"')
+    if bare.startswith("["):
+        bare = bare[1:].partition("]")[0]
+    elif bare.count(":") == 1:
+        bare = bare.partition(":")[0]
+    try:
+        address = ip_address(bare)
+    except ValueError:
+        return None
+    return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
 
 
 def networks(written: Iterable[str]) -> tuple[Network, ...]:
     return tuple(ip_network(each) for each in written)
 
 
-def _is_in(host: str, trusted: Collection[Network]) -> bool:
-    return _is_ip(host) and any(ip_address(host) in network for network in trusted)
-
-
-def _is_ip(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
+def _is_in(address: IPv4Address | IPv6Address, trusted: Collection[Network]) -> bool:
+    return any(address in network for network in trusted)
 
 
 def is_foreign(request: Request, hosts: Collection[str]) -> bool:
@@ -150,7 +99,7 @@ def is_foreign(request: Request, hosts: Collection[str]) -> bool:
     if site is not None:
         return site not in ("same-origin", "none")
     origin = request.headers.get("origin", "null")
-    return origin != "null" and _host(urlsplit(origin).netloc) not in hosts
+    return origin != "null" and host_in(origin.partition("//")[2]) not in hosts
 
 
 def secured(response: Response, *, indexed: bool = False) -> Response:

@@ -8,6 +8,7 @@ for whatever reason, gets the same answer.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import date, datetime
@@ -21,15 +22,21 @@ from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from digest.jobs.subscribe import Asked, Desk, Opened, Page, SignUp
 from digest.ports import Language, Templates
 from digest.subscribers.subscription import ASKABLE, Choice, Errand, Frequency, Offer, Subscriber, Wishes, is_zone
-from digest.web.guard import Form, HostGuard, Network, TooMuch, is_foreign, read_form, secured, visitor
+from digest.web.forms import Body, Form, TooMuch, fields, receive
+from digest.web.guard import HostGuard, Network, is_foreign, network_of, secured, visitor
+from digest.web.tries import Tries
 
 _STATUS = {Asked.NOTED: 200, Asked.TOO_MANY: 429}
+MINUTE = 60
+FORMS_EACH = 60
+FORMS_ALL = 6_000
+"""Forms a minute, of one visitor and of all, that come without a link which is worth something."""
 
 
 class Site(Struct, frozen=True, kw_only=True):
@@ -64,8 +71,8 @@ def create_app(
 
 
 async def _too_much(request: Request, error: Exception) -> Response:
-    status = error.status if isinstance(error, TooMuch) else 400
-    return secured(PlainTextResponse("this is no form of ours\n", status, {"Connection": "close"}))
+    assert isinstance(error, TooMuch)
+    return error.answer()
 
 
 class _Pages:
@@ -85,6 +92,7 @@ class _Pages:
         self._clock = clock
         self._afterwards = afterwards
         self._path = urlsplit(site.base).path.rstrip("/")
+        self._forms = Tries(each=FORMS_EACH, all=FORMS_ALL, seconds=MINUTE, ticks=time.monotonic)
 
     def routes(self) -> list[Route]:
         both = ["GET", "POST"]
@@ -99,12 +107,21 @@ class _Pages:
     async def form(self, request: Request) -> Response:
         """Show the form; take a sign-up in."""
         if request.method != "POST":
-            return self._form(status=200)
-        form = await read_form(request)
+            return await run_in_threadpool(self._form, status=200)
+        self._admit(request)
         if is_foreign(request, self._site.hosts):
             return self._nothing(403)
-        asked = self._sign_up(form, visitor(request, self._site.proxies))
-        result = await run_in_threadpool(self._desk.ask, asked, self._clock())
+        body = await receive(request)
+        return await run_in_threadpool(self._asked, body, visitor(request, self._site.proxies))
+
+    def _admit(self, request: Request) -> None:
+        """Count what is looked at for nobody in particular. Raises TooMuch."""
+        if not self._forms.note(network_of(visitor(request, self._site.proxies))):
+            raise TooMuch(429, MINUTE)
+
+    def _asked(self, body: Body, ip: str) -> Response:
+        form = fields(body)
+        result = self._desk.ask(self._sign_up(form, ip), self._clock())
         if result is not Asked.NOTED:
             return self._form(status=_STATUS.get(result, 400), result=result, form=form)
         return self._later("web/sent.html")
@@ -152,16 +169,18 @@ class _Pages:
         token = request.path_params["token"]
         now = self._clock()
         if request.method != "POST":
-            return self._page(await run_in_threadpool(self._desk.open, token, now))
-        form = await read_form(request)
+            return await run_in_threadpool(lambda: self._page(self._desk.open(token, now)))
         page = await run_in_threadpool(self._desk.open, token, now)
         if page is None:
-            return self._page(None)
+            self._admit(request)
+            return self._nothing(404)
         if page.opened is not Opened.UNSUBSCRIBE and is_foreign(request, self._site.hosts):
             return self._nothing(403)
-        return await run_in_threadpool(self._act, page, token, form, now)
+        body = await receive(request)
+        return await run_in_threadpool(self._act, page, token, body, now)
 
-    def _act(self, page: Page, token: str, form: Form, now: datetime) -> Response:
+    def _act(self, page: Page, token: str, body: Body, now: datetime) -> Response:
+        form = fields(body)
         action = _first(form, "action")
         if page.opened is Opened.UNSUBSCRIBE:  # any POST: mail programs send what they like (RFC 8058)
             return self._page(

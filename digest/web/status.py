@@ -13,7 +13,7 @@ from typing import Any
 from msgspec import Struct
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from digest.alarms.watching import EditionMail, KeptAlarm, RunRow, counted
@@ -22,10 +22,13 @@ from digest.jobs.status import Daily, Overview, Plots
 from digest.ports import Templates
 from digest.render.plots import bar_plot, describe
 from digest.web.access import COOKIE, SESSION, Access
-from digest.web.guard import TooMuch, is_foreign, read_form, secured
+from digest.web.forms import TooMuch, fields, receive
+from digest.web.guard import host_in, is_foreign, secured
 
 PATH = "/status"
 _AGAIN = 900
+_FORM_LIMIT = 8 * 1024
+"""Bytes: the form has a token and nothing else."""
 
 
 class Seen(Struct, frozen=True, kw_only=True):
@@ -59,24 +62,28 @@ class _Page:
             return await self._post(request)
         if not self._access.is_in(request):
             return self._form()
+        return await run_in_threadpool(self._page)
+
+    def _page(self) -> Response:
         try:
-            seen = await run_in_threadpool(self._look)
+            seen = self._look()
         except DigestError as error:
             return self._show("status/broken.html", {"says": str(error)}, 503)
         return self._show("status/page.html", context_of(seen))
 
     async def _post(self, request: Request) -> Response:
-        try:
-            form = await read_form(request)
-        except TooMuch as error:
-            return secured(PlainTextResponse("this is no form of ours\n", error.status, {"Connection": "close"}))
-        if is_foreign(request, (request.url.hostname or "",)):
+        if is_foreign(request, (host_in(request.headers.get("host", "")),)):
             return self._form("This form came from another site.", 403)
+        try:
+            form = fields(await receive(request, _FORM_LIMIT))
+        except TooMuch as error:
+            return error.answer()
         if "leave" in form:
             return self._leave()
-        if self._access.is_shut(request):
-            return self._form("There were too many attempts. Try again in a quarter of an hour.", 429)
+        shut = self._access.is_shut(request)
         cookie = self._access.log_in(form.get("token", [""])[0].strip(), request)
+        if cookie is None and shut:
+            return self._form("There were too many attempts. Try again in a quarter of an hour.", 429)
         if cookie is None:
             return self._form("That is not the token.", 403)
         response = RedirectResponse(PATH, 303)

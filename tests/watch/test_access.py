@@ -13,6 +13,7 @@ from starlette.types import Message
 
 from digest.errors import StoreError
 from digest.web.access import Access, is_own
+from digest.web.guard import visitor
 from digest.web.health import METRICS_TYPE, Checks, health_routes
 
 TOKEN = "a-token-of-the-operator"
@@ -94,6 +95,50 @@ def test_guesses_are_counted_by_visitor() -> None:
     assert access.is_shut(request(x_forwarded_for="2001:db8::ffff"))
     assert not access.is_shut(request(x_forwarded_for="2001:db8:0:1::1"))
     assert access.may_read(request(x_forwarded_for="192.0.2.7", authorization=f"Bearer {TOKEN}"))
+
+
+@pytest.mark.parametrize("tries", [10, 100, 1000])
+def test_the_right_token_always_enters(tries: int) -> None:
+    """However many wrong ones came from the same address: a proxy's is everybody's."""
+    access = Access(TOKEN)
+    wrong = request("192.0.2.1", "news.example.com", authorization="Bearer wrong")
+    for _ in range(tries):
+        assert not access.may_read(wrong)
+        assert access.log_in("wrong", wrong) is None
+    assert access.is_shut(wrong)
+    assert access.may_read(request("192.0.2.1", "news.example.com", authorization=f"Bearer {TOKEN}"))
+    assert access.log_in(TOKEN, wrong) is not None
+    assert access.is_shut(wrong)
+
+
+@pytest.mark.parametrize(
+    ("forwarded", "who"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("192.0.2.7:4711", "192.0.2.7"),
+        ("2001:db8::7", "2001:db8::7"),
+        ("[2001:db8::7]", "2001:db8::7"),
+        ('"[2001:db8::7]:4711"', "2001:db8::7"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("[::ffff:192.0.2.7]:1", "192.0.2.7"),
+        ("198.51.100.1, 192.0.2.7:4711, 127.0.0.2", "192.0.2.7"),
+        ("198.51.100.1, rubbish, 127.0.0.2:80", "127.0.0.2"),
+        ("rubbish", "127.0.0.1"),
+        ("unknown", "127.0.0.1"),
+        ("192.0.2.7:", "192.0.2.7"),
+        (":::", "127.0.0.1"),
+        ("192.0.2.7, ,", "192.0.2.7"),
+        ("", "127.0.0.1"),
+        (",".join(["127.0.0.1"] * 4000), "127.0.0.1"),
+    ],
+)
+def test_whose_address_counts(forwarded: str, who: str) -> None:
+    """As proxies write it, with a port too. What is no address is the visitor of the proxy that wrote it, and never
+    nobody: for nobody there would be no limit."""
+    proxies = [ip_network("127.0.0.0/8")]
+    assert visitor(request(x_forwarded_for=forwarded), proxies) == who
+    assert visitor(request("::ffff:127.0.0.1", x_forwarded_for=forwarded), proxies) == who
+    assert visitor(request("192.0.2.1", x_forwarded_for=forwarded), proxies) == "192.0.2.1"
 
 
 # ------------------------------------------------------------------- routes

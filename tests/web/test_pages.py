@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from digest.subscribers.subscription import Choice, Frequency
-from digest.web import guard
+from digest.web import forms
+from digest.web import pages as pages_module
 from tests.web.files_server import next_answer
 from tests.web.web_server import Served, link, links, serving
 
@@ -385,17 +386,47 @@ def test_hosts_that_are_not_ours_are_refused(served: Served, host: str, status: 
 
 def test_large_and_endless_forms_are_refused(served: Served) -> None:
     """Over 64 KB, by its length or by what comes; too many fields."""
-    big = b"email=" + b"x" * guard.BODY_LIMIT
+    big = b"email=" + b"x" * forms.BODY_LIMIT
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
     assert served.ask("/mail/", "POST", body=big, headers=headers).status == 413
-    many = b"&".join([b"a=1"] * (guard.FIELDS_LIMIT + 1))
+    many = b"&".join([b"a=1"] * (forms.FIELDS_LIMIT + 1))
     assert served.ask("/mail/", "POST", body=many, headers=headers).status == 413
-    assert served.ask(served.url + "/" + "A" * 35, "POST", body=big, headers=headers).status == 413
+    served.join()
+    assert served.ask(served.unsubscribe_link(), "POST", body=big, headers=headers).status == 413
+    assert served.ask(served.url + "/" + "A" * 35, "POST", body=big, headers=headers).status == 404
+
+
+def test_nothing_is_read_for_a_link_that_is_worth_nothing(served: Served) -> None:
+    """Nor for another site's form: the answer comes before the body."""
+    served.join()
+    manage = served.running.readership.links.manage(served.running.readership.people.find("ann@example.org").key)
+    for place, more, status in (
+        (f"/mail/{'A' * 35}", b"", 404),
+        ("/mail/", b"Sec-Fetch-Site: cross-site\r\n", 403),
+        (manage.partition("/mail")[1] + manage.partition("/mail")[2], b"Origin: https://evil.example\r\n", 403),
+        ("/mail/", b"Origin: http://[\r\n", 403),
+    ):
+        with socket.create_connection(("127.0.0.1", served.port), timeout=60) as client:
+            head = b"POST " + place.encode() + b" HTTP/1.1\r\nHost: 127.0.0.1\r\n" + more
+            client.sendall(head + b"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 60000\r\n\r\n")
+            assert client.recv(12) == f"HTTP/1.1 {status}".encode()
+
+
+def test_a_visitor_sends_sixty_forms_a_minute(served: Served) -> None:
+    """Whatever is in them; links that are good work all the same, and so does another visitor."""
+    served.join()
+    leave = served.unsubscribe_link()
+    answers = [served.ask("/mail/x" if n % 2 else "/mail/", "POST", body=b"x") for n in range(pages_module.FORMS_EACH)]
+    assert {each.status for each in answers[:-1]} == {400, 404}
+    last = served.ask("/mail/", "POST", body=b"x")
+    assert (last.status, last.headers["retry-after"], last.text) == (429, "60", "too many requests\n")
+    assert served.ask("/mail/").status == 200
+    assert served.ask(leave, "POST", body=ONE_CLICK).heading == "您已退订"
 
 
 def test_slow_forms_are_given_up(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     """A body that never ends holds nothing for long."""
-    monkeypatch.setattr(guard, "BODY_SECONDS", 0.3)
+    monkeypatch.setattr(forms, "BODY_SECONDS", 0.3)
     with socket.create_connection(("127.0.0.1", served.port), timeout=60) as slow:
         slow.sendall(
             b"POST /mail/ HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/x-www-form-urlencoded\r\n"
@@ -430,7 +461,12 @@ def test_forwarded_addresses_count_only_from_our_proxies(served: Served, tmp_pat
         assert refused(proxied, *spread) == [200] * 11
         one = [f"203.0.113.{number}, 192.0.2.9, 10.0.0.1" for number in range(11)]
         assert refused(proxied, *one) == [200] * 10 + [429]
-        assert refused(proxied, "rubbish", "") == [200, 200]
+
+    with serving(tmp_path / "ports", proxies='["127.0.0.0/8"]') as proxied:
+        assert refused(proxied, *[f"192.0.2.9:{4000 + number}" for number in range(11)]) == [200] * 10 + [429]
+        six = [f"[2001:db8::{number}]:4711" for number in range(11)]
+        assert refused(proxied, *six) == [200] * 10 + [429]
+        assert refused(proxied, *[f"rubbish{number}" for number in range(11)]) == [200] * 10 + [429]
 
 
 def test_the_output_folder_is_served_beside_the_pages(served: Served) -> None:

@@ -7,7 +7,7 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -17,6 +17,8 @@ from email.parser import BytesParser
 from html import unescape
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
+
+from starlette.routing import BaseRoute
 
 from digest.app.assembly import App
 from digest.app.moment import When
@@ -71,10 +73,11 @@ class Answer:
 class Served:
     """A running service."""
 
-    def __init__(self, folder: Path, port: int, running: Service) -> None:
+    def __init__(self, folder: Path, port: int, running: Service, loop: threading.Thread) -> None:
         self.folder = folder
         self.port = port
         self.running = running
+        self.loop = loop
         self.url = f"http://127.0.0.1:{port}/mail"
 
     # --------------------------------------------------------------- client
@@ -100,6 +103,11 @@ class Served:
         data = response.read()
         connection.close()
         return Answer(status=response.status, headers={k.lower(): v for k, v in response.getheaders()}, body=data)
+
+    def loop_seconds(self) -> float:
+        """What the event loop has worked so far; its waiting does not count, nor what others do meanwhile."""
+        assert self.loop.ident is not None
+        return time.clock_gettime(time.pthread_getcpuclockid(self.loop.ident))
 
     def stamp(self, **age: float) -> str:
         then = datetime.now(UTC) - timedelta(**(age or {"seconds": 5}))
@@ -220,8 +228,15 @@ def link(mail: EmailMessage) -> str:
 
 
 @contextmanager
-def serving(folder: Path, *, proxies: str = "[]", own_config: str | None = None) -> Iterator[Served]:
-    """``digest serve`` in a thread, on a free port. In a configuration of one's own ``PORT`` stands for it."""
+def serving(
+    folder: Path,
+    *,
+    proxies: str = "[]",
+    own_config: str | None = None,
+    routes: Callable[[Service], Sequence[BaseRoute]] = lambda running: (),
+) -> Iterator[Served]:
+    """``digest serve`` in a thread, on a free port. In a configuration of one's own ``PORT`` stands for it. ``routes``
+    are those of the service itself."""
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
     (folder / "site" / "_posts").mkdir(parents=True, exist_ok=True)
@@ -229,13 +244,13 @@ def serving(folder: Path, *, proxies: str = "[]", own_config: str | None = None)
     text = CONFIG.format(port=port, proxies=proxies) if own_config is None else own_config.replace("PORT", str(port))
     config.write_text(text, encoding="utf-8")
     with service(config) as running:
-        server = make_server(site_app(running, local=True))
+        server = make_server(site_app(running, local=True, routes=routes(running)))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
         while not server.started:
             time.sleep(0.01)
         try:
-            yield Served(folder, port, running)
+            yield Served(folder, port, running, thread)
         finally:
             server.should_exit = True
             thread.join(60)
