@@ -6,6 +6,10 @@ Never raises on any ``str``; never returns a character that XML 1.0 (section 2.2
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable
+from itertools import groupby
+from operator import itemgetter
+from string import ascii_lowercase, ascii_uppercase
 
 # What XML 1.0 forbids, and the C1 controls, which are legal there and garbage everywhere. NEL (U+0085) is a line end.
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
@@ -14,6 +18,9 @@ _DIRECTION = re.compile("[\u202a-\u202e\u2066-\u2069]")
 _ACTS = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 _LINE_END = re.compile("\r\n?|[\x85\u2028\u2029]")
 _SPACES = re.compile(r"\s+")
+_SMALL = str.maketrans(ascii_uppercase, ascii_lowercase)
+"""Keeps every character in its place, which ``str.lower`` does not."""
+_PIECE = 8
 _SENTENCE_END = re.compile(r"[。！？…!?；;]+[”’」』）)\"']*|\.(?=\s|$)[”’\"')]*")
 
 
@@ -36,6 +43,30 @@ def printable(text: str) -> str:
     """A text of several lines as a terminal may get it: what would move its cursor, colour it or turn directions is
     shown as an escape."""
     return text if text.isprintable() else _ACTS.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
+def hiding(secrets: Iterable[str]) -> Callable[[str], str]:
+    """A function that puts ``***`` in place of secrets in what others say: of a whole one, and of any eight characters
+    in a row of one, in capitals or not, for who quotes may cut, fold and change the case."""
+    pieces: dict[int, set[str]] = {}
+    for secret in secrets:
+        size = min(_PIECE, len(secret))
+        small = secret.translate(_SMALL)
+        pieces.setdefault(size, set()).update(small[at : at + size] for at in range(len(small) - size + 1))
+    pieces.pop(0, None)
+
+    def hide(text: str) -> str:
+        small, spots = text.translate(_SMALL), bytearray(len(text))
+        for size, known in pieces.items():
+            for at in range(len(small) - size + 1):
+                if small[at : at + size] in known:
+                    spots[at : at + size] = b"\1" * size
+        if not any(spots):
+            return text
+        runs = groupby(zip(text, spots, strict=True), key=itemgetter(1))
+        return "".join("***" if hidden else "".join(sign for sign, _ in run) for hidden, run in runs)
+
+    return hide
 
 
 def cut(text: str, limit: int, *, ellipsis: str = "…") -> str:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
 
-from digest.text import clean, clean_line, cut, printable
+from digest.text import clean, clean_line, cut, hiding, printable
 
 
 @pytest.mark.parametrize(
@@ -39,6 +39,29 @@ def test_clean_text_is_always_legal_xml(text: str) -> None:
     cleaned = clean(text)
     etree.Element("a").text = cleaned
     assert clean(cleaned) == cleaned
+
+
+@pytest.mark.parametrize(
+    ("secrets", "text", "left"),
+    [
+        (["hunter2"], "hunter2 is wrong: Hunter2, HUNTER2x, hunter", "*** is wrong: ***, ***x, hunter"),
+        (["abcdefghijkl"], "<abcdefgh> <ghijkl> x-efghijkl-x", "<***> <ghijkl> x-***-x"),
+        (["abcdefghijkl", "0123"], "abcdefghi0123jkl", "***jkl"),
+        (["pässwörter"], "PäSSWöRTER and İpässwörterİ", "*** and İ***İ"),
+        (["", "x"], "axb", "a***b"),
+        ([], "anything", "anything"),
+    ],
+)
+def test_secrets_are_taken_out(secrets: list[str], text: str, left: str) -> None:
+    """Whole ones, and every piece of eight characters; in capitals or not."""
+    assert hiding(secrets)(text) == left
+
+
+@given(st.text(min_size=1, max_size=40), st.text(), st.text())
+def test_no_secret_stays(secret: str, before: str, after: str) -> None:
+    hidden = hiding([secret])(before + secret + after)
+    assert "***" in hidden
+    assert secret not in hidden or set(secret) <= {"*"}
 
 
 def test_clean_line_is_one_line() -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from digest.config import Settings
 
 VARIABLE = "DIGEST_SECRET"
+_OTHERS = ("DIGEST_IMAP_PASSWORD", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "PGPASSWORD")
 
 _REMEDY = "give this user the right to read it, or put the secret into the environment variable DIGEST_SECRET"
 
@@ -73,13 +74,14 @@ def _words(error: Exception) -> str:
 
 def secrets_of(settings: Settings) -> tuple[str, ...]:
     """What no log may hold, as far as it can be read."""
-    from urllib.parse import unquote, urlsplit
+    from urllib.parse import unquote
 
     from digest.config import password, watch_token
     from digest.config.loading import TOKEN_VARIABLE
+    from digest.config.values import passwords_in
 
-    found = [os.environ.get(VARIABLE), os.environ.get(TOKEN_VARIABLE), urlsplit(settings.store.url).password]
-    found += [unquote(word) for word in found[-1:] if word]
+    found = [os.environ.get(name) for name in (VARIABLE, TOKEN_VARIABLE, *_OTHERS)]
+    found += [form for word in passwords_in(settings.store.url) for form in (word, unquote(word))]
     with suppress(ConfigError):
         found.append(password(settings.mail, os.environ))
     with suppress(ConfigError):

@@ -213,6 +213,8 @@ class Explainer:
             return "a list"
         if path == ("store",) and not str(value).startswith("sqlite:"):
             return "what stands here"
+        if path[-1:] and str(path[-1]).startswith("ping_"):  # whoever knows it can ping too
+            return "what stands here"
         text = quoted(hide_password(self._document.written.get(path, str(value))))
         return text if isinstance(value, str) else text[1:-1]
 

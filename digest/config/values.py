@@ -227,10 +227,18 @@ class StoreUrl:
         return hash(self.url)
 
 
+_BEFORE_HOST = re.compile(r"(?<=://)([^/?#\s]*?):(.*)@", re.DOTALL)
+_AS_OPTION = re.compile(r"((?:password|passfile|sslpassword)=)([^&\s]*)", re.IGNORECASE)
+
+
 def hide_password(text: str) -> str:
     """The text with everything that may be the password of an address replaced by ``***``."""
-    hidden = re.sub(r"(?<=://)([^/?#\s]*?):(.*)@", r"\1:***@", text, flags=re.DOTALL)
-    return re.sub(r"((?:password|passfile|sslpassword)=)[^&\s]*", r"\1***", hidden, flags=re.IGNORECASE)
+    return _AS_OPTION.sub(r"\1***", _BEFORE_HOST.sub(r"\1:***@", text))
+
+
+def passwords_in(text: str) -> list[str]:
+    """What ``hide_password`` hides."""
+    return [found[2] for pattern in (_BEFORE_HOST, _AS_OPTION) for found in pattern.finditer(text) if found[2]]
 
 
 def _sqlite(text: str, example: str) -> str:

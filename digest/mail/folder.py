@@ -1,7 +1,9 @@
 """The transport ``folder``: each message is a file that mail programs open.
 
 Doing it twice changes nothing: the file's name belongs to the delivery, and equal bytes are not written again. A
-message is whole or not there: temporary file, fsync, rename, fsync of the folder.
+message is whole or not there: temporary file, fsync, rename, fsync of the folder. Messages name people and hold links
+that act for them, so files are for their owner alone, and so is a folder that is made here; one that is there already
+keeps the rights that somebody gave it.
 """
 
 from __future__ import annotations
@@ -87,7 +89,7 @@ class FolderTransport:
         missing = [self._folder]
         while not missing[-1].parent.exists():
             missing.append(missing[-1].parent)
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self._folder.mkdir(0o700, parents=True, exist_ok=True)
         for made in missing:
             sync_path(made.parent)
         sweep(self._folder)
@@ -98,7 +100,6 @@ class FolderTransport:
         """A temporary file with the message, safely on disk; gone afterwards unless it was renamed."""
         descriptor, temporary = self._locked_file()
         try:
-            os.fchmod(descriptor, 0o644)
             rest = memoryview(message)
             while rest:
                 rest = rest[os.write(descriptor, rest) :]
@@ -110,7 +111,7 @@ class FolderTransport:
                 Path(temporary).unlink()
 
     def _locked_file(self) -> tuple[int, str]:
-        """A new file that nobody takes for a leftover as long as it is open."""
+        """A new file, for its owner alone, that nobody takes for a leftover as long as it is open."""
         while True:
             descriptor, temporary = tempfile.mkstemp(SUFFIX, PREFIX, self._folder)
             fcntl.flock(descriptor, fcntl.LOCK_EX)

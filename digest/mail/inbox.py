@@ -15,6 +15,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from digest.errors import DigestError
+from digest.text import hiding
 
 SIZE_LIMIT = 1_000_000
 PASSWORD_VARIABLE = "DIGEST_IMAP_PASSWORD"  # noqa: S105 - the name of a variable
@@ -36,7 +37,7 @@ def read_mails(place: str, env: Mapping[str, str]) -> Iterator[bytes]:
         else:
             yield from _split(Path(place).read_bytes())
     except OSError as error:
-        raise DigestError(place, f"cannot be read: {(error.strerror or str(error)).lower()}") from error
+        raise DigestError(_named(place), f"cannot be read: {(error.strerror or str(error)).lower()}") from error
 
 
 def _split(data: bytes) -> Iterator[bytes]:
@@ -82,7 +83,15 @@ def _imap(place: str, env: Mapping[str, str]) -> Iterator[bytes]:
                 yield _cut(data)
                 box.store(number, "+FLAGS", "(\\Seen)")
     except imaplib.IMAP4.error as error:
-        raise DigestError(parts.hostname, f"the mailbox cannot be read: {str(error)[:200].lower()}") from error
+        said = hiding((password, password.replace("\\", "\\\\").replace('"', '\\"')))(str(error)[:2000])
+        raise DigestError(parts.hostname, f"the mailbox cannot be read: {said[:200].lower()}") from None
+    except UnicodeError as error:
+        raise DigestError(parts.hostname, "user or password is not ASCII, which IMAP's LOGIN cannot say") from error
+
+
+def _named(place: str) -> str:
+    """As messages may say it: whoever wrote a password into an address finds it in none."""
+    return urlsplit(place).hostname or "imap" if place.startswith(("imap://", "imaps://")) else place
 
 
 def _connected(host: str, port: int, env: Mapping[str, str]) -> imaplib.IMAP4_SSL:

@@ -34,12 +34,15 @@ from digest.mail.wire import SOON, Answer, ConnectionLost, Wire, connect
 from digest.models import Reply
 from digest.outbox import is_permanent, split_reply
 from digest.render.message import ascii_address, is_address
+from digest.text import hiding
 
 Security = Literal["implicit", "starttls", "none"]
 
 MESSAGES_A_CONNECTION = 100
 IDLE_SECONDS = 60.0
 """A connection that was not used for so long is closed rather than used again."""
+_QUOTED = 4096
+"""Characters of an answer that are looked at."""
 _SHARED = 4096
 """Octets from which on a piece of a message is remembered: many messages have it."""
 
@@ -95,6 +98,14 @@ class Server:
 
     def __str__(self) -> str:
         return f"{self.host}:{self.port}"
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What the server is told and nobody else: the password, and every argument of AUTH (RFC 4954) as it goes out,
+        whichever is used."""
+        if self.user is None or self.password is None:
+            return ()
+        return (self.password, _base64(self.password), _base64(self.user), _plain(self.user, self.password))
 
 
 class Letter(Struct, frozen=True, kw_only=True):
@@ -265,6 +276,7 @@ class Session:
         self._wire = wire
         self._server = server
         self._limits = limits
+        self._hide = hiding(server.secrets)
         self._features: Mapping[str, str] = {}
         self.messages = 0
         self.used_at = 0.0
@@ -403,7 +415,7 @@ class Session:
                 step="dot",
             ) from lost
         self._expect("dot", answer)
-        return split_reply(answer.code, answer.text)
+        return self._reply(answer)
 
     def _end(self, after_dot: Callable[[], None]) -> Answer:
         self._wire.write([b".\r\n"], self._limits.block)
@@ -440,7 +452,7 @@ class Session:
         name = self._server.helo or _own_name(self._wire.here)
         answer = self._asked("ehlo", f"EHLO {name}", self._limits.ehlo)
         self._expect("ehlo", answer)
-        self._features = parse_features(answer.text)
+        self._features = parse_features(self._hide(answer.text))
 
     def _encrypt(self, context: ssl.SSLContext) -> None:
         try:
@@ -464,7 +476,7 @@ class Session:
         """AUTH PLAIN or LOGIN (RFC 4954); encryption is on, see ``SmtpTransport``."""
         offered = self._features.get("AUTH", "").upper().split()
         if "PLAIN" in offered:
-            lines = [f"AUTH PLAIN {_base64(f'{chr(0)}{user}{chr(0)}{password}')}"]
+            lines = [f"AUTH PLAIN {_plain(user, password)}"]
         elif "LOGIN" in offered:
             lines = ["AUTH LOGIN", _base64(user), _base64(password)]
         else:
@@ -474,10 +486,7 @@ class Session:
             answer = self._asked("login", line, self._limits.login)
             if number < len(lines) and answer.code == 334:
                 continue
-            said = answer.text
-            for secret in (password, _base64(password)):
-                said = said.replace(secret, "***") if secret else said
-            self._expect("login", Answer(code=answer.code, text=said))
+            self._expect("login", answer)
 
     def _asked(self, step: str, line: str | None, seconds: float) -> Answer:
         try:
@@ -491,7 +500,7 @@ class Session:
             return
         if answer.code < 400:
             raise _lost(self._server, step, ConnectionLost(f"the server answers {answer.code}, out of turn"))
-        reply = split_reply(answer.code, answer.text)
+        reply = self._reply(answer)
         kind = PermanentFailure if is_permanent(step, answer.code, reply.enhanced) else TemporaryFailure
         said = " ".join(str(part) for part in (reply.code, reply.enhanced, reply.text) if part)
         raise kind(
@@ -503,6 +512,10 @@ class Session:
             enhanced=reply.enhanced,
             text=reply.text,
         )
+
+    def _reply(self, answer: Answer) -> Reply:
+        """What is kept and shown of an answer: nothing that it quotes of the login, at whichever step."""
+        return split_reply(answer.code, self._hide(answer.text[:_QUOTED]))
 
     def _unfit(self, cause: str, step: str) -> PermanentFailure:
         return PermanentFailure(str(self._server), cause, step=step)
@@ -606,5 +619,10 @@ def _own_name(address: str) -> str:
     return f"[IPv6:{address}]" if ":" in address else f"[{address}]"
 
 
+def _plain(user: str, password: str) -> str:
+    """The argument of AUTH PLAIN (RFC 4616)."""
+    return _base64(f"\0{user}\0{password}")
+
+
 def _base64(text: str) -> str:
-    return base64.b64encode(text.encode()).decode()
+    return base64.b64encode(text.encode("utf-8", "surrogateescape")).decode()

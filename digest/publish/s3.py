@@ -33,6 +33,7 @@ from msgspec.structs import replace
 from digest.errors import ConfigError, OutputError
 from digest.publish.folder import COMPRESSED, compress
 from digest.publish.media import cache_control, content_type, is_feed
+from digest.text import hiding
 
 Addressing = Literal["auto", "path", "virtual"]
 
@@ -457,8 +458,10 @@ def _scope(operation: str, code: str) -> str | None:
 
 def _told(code: str, response: Mapping[str, Any]) -> tuple[str, str]:
     """Cause and remedy of an answer."""
-    message = _one_line(response.get("Error", {}).get("Message", ""))
-    return _BY_CODE.get(code) or (f"the service answered {code}" + (f" ({message})" if message else ""), "")
+    if code in _BY_CODE:
+        return _BY_CODE[code]
+    message = _quoted(response.get("Error", {}).get("Message", ""))
+    return f"the service answered {code}" + (f" ({message})" if message else ""), ""
 
 
 def _why(error: Exception, host: str) -> tuple[str, str]:
@@ -467,11 +470,22 @@ def _why(error: Exception, host: str) -> tuple[str, str]:
         if kind.__name__ in _BY_EXCEPTION:
             cause, remedy = _BY_EXCEPTION[kind.__name__]
             return cause.format(host=host), remedy
-    return f"{type(error).__name__}: {_one_line(str(error))}", ""
+    return f"{type(error).__name__}: {_quoted(str(error))}", ""
 
 
-def _one_line(text: object) -> str:
-    return " ".join(str(text).split())[:200]
+def _quoted(text: object) -> str:
+    """What others say, in one line; there are services that repeat a whole request."""
+    return hiding(_secrets())(" ".join(str(text).split())[:2000])[:200]
+
+
+def _secrets() -> tuple[str, ...]:
+    """The credentials, as far as they can be had."""
+    from boto3.session import Session
+
+    with suppress(Exception):  # a machine's role that cannot be asked: then there is nothing to hide
+        held = Session().get_credentials().get_frozen_credentials()
+        return tuple(each for each in (held.secret_key, held.token) if each)
+    return ()
 
 
 def _code(response: Mapping[str, Any]) -> str:

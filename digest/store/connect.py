@@ -199,6 +199,8 @@ def parse_url(url: str) -> URL:
             raise StoreError("store", "a database in memory forgets everything", "write sqlite:///var/digest.db")
         return URL.create("sqlite", database=parsed.database)
     if parsed.get_backend_name() in ("postgresql", "postgres"):
+        if "@" in (parsed.host or ""):  # a part of the password, which messages would name
+            raise StoreError("store", "there is an @ within its user or password", "write it as %40")
         return parsed.set(drivername="postgresql+psycopg")
     raise StoreError("store", f"unknown kind of database {parsed.get_backend_name()!r}", _EXAMPLES)
 

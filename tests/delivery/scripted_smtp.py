@@ -234,6 +234,8 @@ class Dialogue:
     mail_line: str = ""
     recipient: str = ""
     user: str | None = None
+    login_lines: list[str] = field(default_factory=list)
+    """The arguments of AUTH, as they came in."""
     encrypted: bool = False
     messages: int = 0
     is_begun: bool = False
@@ -285,13 +287,16 @@ class Dialogue:
         if not self.encrypted:
             self.server.problems.append("a login in the clear")
         mechanism, _, initial = rest.partition(" ")
+        self.login_lines = [initial] if initial else []
         if mechanism.upper() == "PLAIN":
             _, user, password = _unbase64(initial).split("\0")
         else:
             self._say("334 VXNlcm5hbWU6")
-            user = _unbase64(self._line())
+            self.login_lines.append(self._line())
+            user = _unbase64(self.login_lines[-1])
             self._say("334 UGFzc3dvcmQ6")
-            password = _unbase64(self._line())
+            self.login_lines.append(self._line())
+            password = _unbase64(self.login_lines[-1])
         if (user, password) == self.server.login:
             self.user = user
             self._answer("auth", "235 2.7.0 welcome")

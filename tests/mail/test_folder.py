@@ -40,15 +40,30 @@ def listing(folder: Path) -> list[str]:
 
 
 def test_a_message_is_a_file_that_mail_programs_read(tmp_path: Path) -> None:
-    """Bytes as given, in a folder that is made; readable by everybody who may enter the folder."""
+    """Bytes as given, in a folder that is made."""
     folder = tmp_path / "var" / "outbox"
     reply = send(FolderTransport(folder))
     file = folder / "1@news.test.eml"
     assert reply.text == file.name
     assert file.read_bytes() == MESSAGE
     assert message_from_bytes(file.read_bytes(), policy=policy.default).get_content() == ".one\r\ntwo\r\n"
-    assert stat.S_IMODE(file.stat().st_mode) == 0o644
     assert listing(folder) == ["1@news.test.eml"]
+
+
+def test_a_message_is_for_its_owner_alone(tmp_path: Path) -> None:
+    """It names somebody, and its links act for them. A folder that is there keeps its rights, the files do not get
+    them."""
+    old = os.umask(0)
+    try:
+        made, there = tmp_path / "var" / "outbox", tmp_path / "there"
+        there.mkdir(0o775)
+        for folder in (made, there):
+            send(FolderTransport(folder))
+    finally:
+        os.umask(old)
+    rights = [stat.S_IMODE((folder / "1@news.test.eml").stat().st_mode) for folder in (made, there)]
+    assert rights == [0o600, 0o600]
+    assert [stat.S_IMODE(folder.stat().st_mode) for folder in (made, there)] == [0o700, 0o775]
 
 
 def test_doing_it_twice_changes_nothing(tmp_path: Path) -> None:

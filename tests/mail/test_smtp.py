@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import re
+import textwrap
 import threading
 import time
 from collections.abc import Callable
@@ -18,6 +20,7 @@ from scripted_smtp import (
     Act,
     Close,
     Dawdle,
+    Dialogue,
     Drip,
     Hang,
     Reset,
@@ -524,6 +527,70 @@ def test_a_server_that_repeats_the_password_does_not_get_it_into_an_error(certif
         error = failing(secure(server, "implicit", certificate, user="user", password="hunter2"))
     assert "hunter2" not in str(error)
     assert error.text == "*** is wrong"
+
+
+PASSWORD = "Correct horse, battery&staple 9"
+
+
+def echoed(dialogue: Dialogue, form: str) -> str:
+    """What a server may make of the login that it was sent."""
+    lines = dialogue.login_lines
+    whole = " ".join(lines)
+    return {
+        "as it was": whole,
+        "cut": whole[:-9],
+        "folded": "\r\n".join(["535-5.7.8 so:", *[f"535-{line}" for line in textwrap.wrap(whole, 20)], "535 that"]),
+        "in capitals": whole.upper(),
+        "decoded": "|".join(base64.b64decode(line).decode() for line in lines),
+        "password alone": f"<{PASSWORD}>",
+        "encoded alone": base64.b64encode(PASSWORD.encode()).decode(),
+    }[form]
+
+
+@pytest.mark.parametrize("mechanisms", ["PLAIN", "LOGIN"])
+@pytest.mark.parametrize(
+    ("step", "form"),
+    [
+        *(("auth", form) for form in ("as it was", "cut", "folded", "in capitals", "decoded", "encoded alone")),
+        *((step, "as it was") for step in ("mail", "rcpt")),
+        ("dot", "password alone"),
+    ],
+)
+def test_a_server_that_quotes_the_login_gets_it_nowhere(
+    step: str, mechanisms: str, form: str, certificate: Path
+) -> None:
+    """At whichever step, refusing or accepting, whole or in pieces: nothing of eight letters is left of it."""
+
+    def quoting(reached: str, dialogue: Dialogue) -> Say | None:
+        if reached != step:
+            return None
+        said = echoed(dialogue, form)
+        return Say(said if said.startswith("535-") else f"535 5.7.8 you said AUTH {mechanisms} {said} to me")
+
+    with serving(quoting, certificate=certificate, implicit_tls=True, mechanisms=mechanisms) as server:
+        server.login = ("ann", PASSWORD)
+        error = failing(secure(server, "implicit", certificate, user="ann", password=PASSWORD))
+    shown = f"{error!r} {error} {error.text} {error.__cause__!r} {error.__context__!r}".lower()
+    secrets = [PASSWORD, *(base64.b64encode(text.encode()).decode() for text in (PASSWORD, f"\0ann\0{PASSWORD}"))]
+    for secret in secrets:
+        assert not [at for at in range(len(secret) - 7) if secret[at : at + 8].lower() in shown]
+    assert "***" in error.text
+
+
+def test_an_answer_that_is_kept_quotes_no_login(certificate: Path) -> None:
+    """The reply to a message that was taken is kept too, and what a server offers is shown by ``digest check``."""
+    with serving(
+        at("dot", Say(f"250 2.0.0 queued for {PASSWORD}")),
+        certificate=certificate,
+        implicit_tls=True,
+        mechanisms="PLAIN",
+    ) as server:
+        server.login = ("ann", PASSWORD)
+        server.extensions = ("SIZE 1000000", f"X-LAST {base64.b64encode(PASSWORD.encode()).decode()}")
+        smtp = secure(server, "implicit", certificate, user="ann", password=PASSWORD)
+        assert send(smtp).text == "queued for ***"
+        assert smtp.knock()[0]["X-LAST"] == "***"
+        smtp.close()
 
 
 @pytest.mark.parametrize("act", BROKEN, ids=lambda act: type(act).__name__.lower())

@@ -541,6 +541,16 @@ def test_an_answer_is_told_in_one_line(status: int, code: str, line: str) -> Non
 
 
 @pytest.mark.usefixtures("quick")
+def test_a_service_that_quotes_the_request_tells_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some repeat what they got, credentials and all."""
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "FwoGZXIvYXdzEJr-a-session")
+    answer = 400, error("Strange", f"you sent {SECRET.upper()} and token=FwoGZXIvYXdzEJr-a-session, cut: {SECRET[:12]}")
+    with answering(lambda method, path: answer) as (endpoint, _), pytest.raises(OutputError) as caught:
+        output_at(endpoint).listing("feed")
+    assert str(caught.value).endswith("the service answered Strange (you sent *** and token=***, cut: ***)")
+
+
+@pytest.mark.usefixtures("quick")
 def test_a_fault_of_all_requests_is_met_once() -> None:
     """The others get the same line at once, whatever they would have asked for."""
     with answering(lambda method, path: (503, error("SlowDown"))) as (endpoint, asked):

@@ -132,6 +132,7 @@ def test_an_unchanged_store_is_opened_without_alembic(sqlite_url: str) -> None:
         ("", "store: not a database address"),
         ("var/digest.db", "store: not a database address"),
         ("postgresql://u:s3cret@host:port/db", "store: not a database address"),
+        ("postgresql://u:pa@s3cret@host/db", "store: there is an @ within its user or password; write it as %40"),
         ("mysql://u:s3cret@host/db", "store: unknown kind of database 'mysql'"),
         ("sqlite://", "store: a database in memory forgets everything"),
         ("sqlite:///:memory:", "store: a database in memory forgets everything"),

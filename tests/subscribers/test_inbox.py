@@ -92,7 +92,7 @@ class Mailbox(socketserver.StreamRequestHandler):
             if name == "CAPABILITY":
                 self.say("* CAPABILITY IMAP4rev1")
             elif name == "LOGIN" and "geheim" not in command:
-                self.say(f"{tag} NO wrong password")
+                self.say(f"{tag} NO wrong password in {command.upper()}")
                 continue
             elif name == "SELECT" and "Bounces" not in command:
                 self.say(f"{tag} NO no such folder")
@@ -183,6 +183,7 @@ def test_an_imap_folder_is_worked_off(imap: tuple[Server, dict[str, str]]) -> No
     ("change", "folder", "cause"),
     [
         ({"DIGEST_IMAP_PASSWORD": "falsch"}, "Bounces", "wrong password"),
+        ({"DIGEST_IMAP_PASSWORD": 'so "falsch" wie nur was'}, "Bounces", "wrong password"),
         ({}, "Other", "no folder Other"),
         ({"SSL_CERT_FILE": ""}, "Bounces", "certificate"),
     ],
@@ -194,4 +195,17 @@ def test_an_imap_server_that_refuses_is_explained(
     server, env = imap
     with pytest.raises(DigestError, match=cause) as caught:
         list(read_mails(f"imap://ann@localhost:{server.server_address[1]}/{folder}", env | change))
-    assert "falsch" not in str(caught.value)
+    assert "falsch" not in str(caught.value).lower()
+    assert caught.value.__cause__ is None or "falsch" not in str(caught.value.__cause__).lower()
+
+
+def test_a_password_in_an_address_is_in_no_message(imap: tuple[Server, dict[str, str]]) -> None:
+    """It is of no use there; nor is one that LOGIN cannot say a traceback."""
+    server, env = imap
+    with pytest.raises(DigestError) as caught:
+        list(read_mails("imap://ann:geheim-in-der-adresse@127.0.0.1:1/INBOX", env))
+    assert "geheim" not in str(caught.value)
+    place = f"imap://ann@localhost:{server.server_address[1]}/Bounces"
+    with pytest.raises(DigestError, match="is not ASCII") as caught:
+        list(read_mails(place, env | {"DIGEST_IMAP_PASSWORD": "schlüssel"}))
+    assert "schl" not in str(caught.value)
