@@ -37,6 +37,7 @@ _ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?:\s|$)")
 _ADDRESS = re.compile(r"([^\s<>@,;:\"()\[\]])[^\s<>@,;:\"()\[\]]*@([^\s<>@,;:\"()]+)")
 _TOKEN = re.compile(r"(?<![A-Za-z0-9_-])A[A-Za-z0-9_-]{34}(?![A-Za-z0-9_-])")
 """Of a link in a mail (``tokens``): some servers quote what they do not like."""
+_SHORTEST_NAME = 3
 _TEXT_LIMIT = 300
 """Characters of a server's words that are kept."""
 
@@ -66,9 +67,14 @@ def split_reply(code: int, text: str) -> Reply:
     return Reply(code=code, enhanced=enhanced, text=masked(rest)[:_TEXT_LIMIT].strip())
 
 
-def masked(text: str) -> str:
-    """The text with every mail address as ``a***@example.com``, and no token of a link."""
-    return _TOKEN.sub("***", _ADDRESS.sub(r"\1***@\2", text))
+def masked(text: str, address: str = "") -> str:
+    """The text with every mail address as ``a***@example.com``, and no token of a link. Of ``address`` the part before
+    the @ is found alone too, as in ``no such user: ann``."""
+    text = _TOKEN.sub("***", _ADDRESS.sub(r"\1***@\2", text))
+    local = address.rpartition("@")[0]
+    if len(local) < _SHORTEST_NAME:
+        return text
+    return re.sub(rf"(?<![\w.+-]){re.escape(local)}(?![\w+-])", lambda _: f"{local[0]}***", text, flags=re.IGNORECASE)
 
 
 def is_permanent(step: str, code: int, enhanced: str) -> bool:

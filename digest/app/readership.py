@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -18,6 +19,7 @@ from msgspec.structs import replace
 from digest.models import Delivery, FrozenEdition, Recipient, SavedEdition
 from digest.period import Kind, weekly
 from digest.subscribers.subscription import (
+    FORGOTTEN,
     FRESH,
     NOTICES,
     WEEKLY,
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from digest.jobs.bounces import BounceReport
     from digest.jobs.deliver import Outgoing
     from digest.jobs.editions import DigestPlan
+    from digest.jobs.erasing import Erasing
     from digest.jobs.moving import Moving
     from digest.jobs.people import People
     from digest.jobs.subscribe import Desk, Links
@@ -89,7 +92,7 @@ class Readership:
             keep_ip=wanted.keep_ip,
             form_seconds=wanted.form_seconds,
         )
-        return Desk(self.store, self.keys, policy, self._write, self.moving)
+        return Desk(self.store, self.keys, policy, self._write, self.moving, self.erasing)
 
     @cached_property
     def moving(self) -> Moving:
@@ -104,7 +107,15 @@ class Readership:
         """The use cases of the operator."""
         from digest.jobs.people import People
 
-        return People(self.store, self.keys, self.offers(), self.settings.site.timezone)
+        return People(self.store, self.keys, self.offers(), self.settings.site.timezone, self.erasing)
+
+    @cached_property
+    def erasing(self) -> Erasing:
+        """Whoever is to be forgotten. Mails lie in the folder also if they go by SMTP by now."""
+        from digest.jobs.erasing import Erasing
+        from digest.mail.folder import remove_mails
+
+        return Erasing(self.store, partial(remove_mails, self.settings.mail.folder), time.sleep)
 
     def offers(self) -> tuple[Offer, ...]:
         """What people can subscribe to: every digest; of its categories those that the configuration names."""
@@ -122,6 +133,8 @@ class Readership:
 
     def prepare(self, now: datetime) -> None:
         """Before editions are made: sign-ups that wait, what may be forgotten, mailboxes that are tried again."""
+        if not self._dry_run:
+            self.store.finish_scrubbing()
         if not self._is_at_work():
             return
         self.desk.handle(now)
@@ -166,6 +179,8 @@ class Readership:
 
     def left(self, row: Delivery, now: datetime) -> str:
         """Why a delivery must not be sent any more; empty if it must."""
+        if row.address.startswith(FORGOTTEN):
+            return "erased"
         if row.subscriber is None and not self.store.knows_somebody():
             return ""
         return self.store.why_not(row, self.keys.hashed(canonical(row.address)), now)

@@ -146,9 +146,11 @@ def erase(address: str, yes: bool, config: Path) -> int:
     if not yes:
         click.confirm(f"Forget {address.strip()} for ever?", abort=True)
     with _people(config) as (people, _, now):
-        people.erase(address, now)
+        left = people.erase(address, now)
     click.echo(f"{address.strip()}: erased")
-    return 0
+    for line in left:
+        click.echo(f"digest: {line}", err=True)
+    return 1 if left else 0
 
 
 @command.command("import")

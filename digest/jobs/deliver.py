@@ -474,7 +474,7 @@ class _Shift:
             outcome: Reply | TransportError = self.transport.send(
                 envelope_from=outgoing.envelope_from,
                 recipient=row.address,
-                name=_file_name(row.message_id),
+                name=file_name(row.message_id),
                 message=outgoing.pieces,
                 before_dot=before_dot,
                 after_dot=lambda: self._make_ahead(lane),
@@ -529,11 +529,12 @@ class _Shift:
             self._counts[decision.fate] += 1
             done = self._counts[Fate.SENT] + self._counts[Fate.FAILED]
             if error is not None:
-                self._reasons.setdefault((decision.fate, masked(str(error))), []).append(masked(row.address))
+                reason = (decision.fate, masked(str(error), row.address))
+                self._reasons.setdefault(reason, []).append(masked(row.address))
             if not made.edition.page_published and decision.fate in (Fate.SENT, Fate.IN_DOUBT):
                 self._without_page[_name(made.edition)] += 1
             self._adjust(decision, error)
-            verdict = self._judged(made.edition, decision, error)
+            verdict = masked(self._judged(made.edition, decision, error), row.address)
         if verdict:
             self._pause(made.edition, verdict)
         self.progress("sending mail", done, max(done, self._total))
@@ -690,5 +691,6 @@ def _paused(edition: SavedEdition, reason: str) -> str:
     return f"{_name(edition)}: sending is paused: {reason}; mend that, then run: digest deliver --resume {where}"
 
 
-def _file_name(message_id: str) -> str:
+def file_name(message_id: str) -> str:
+    """Of a message in a folder, without its ending."""
     return re.sub(r"[^A-Za-z0-9._@+=-]", "-", message_id.strip("<>"))

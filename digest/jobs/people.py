@@ -21,6 +21,7 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct, field
 
 from digest.errors import DigestError
+from digest.jobs.erasing import Erasing
 from digest.jobs.progress import Progress, silent
 from digest.outbox import masked
 from digest.subscribers.subscription import (
@@ -56,7 +57,6 @@ class PeopleStore(Protocol):
     def consents(self, key: int) -> list[Consent]: ...
     def unsubscribe(self, key: int, now: datetime, list_key: int | None = None) -> int: ...
     def dossier(self, key: int) -> dict[str, Any] | None: ...
-    def erase(self, key: int, now: datetime) -> bool: ...
     def suppress(self, hashed: str, reason: Reason, note: str, now: datetime) -> bool: ...
     def unsuppress(self, hashed: str) -> bool: ...
 
@@ -105,11 +105,14 @@ class Row(Struct, frozen=True, kw_only=True):
 class People:
     """The use cases, bound to a store and its keys."""
 
-    def __init__(self, store: PeopleStore, keys: Keyring, offers: tuple[Offer, ...], zone: ZoneInfo) -> None:
+    def __init__(
+        self, store: PeopleStore, keys: Keyring, offers: tuple[Offer, ...], zone: ZoneInfo, erasing: Erasing
+    ) -> None:
         self._store = store
         self._keys = keys
         self._offers = {offer.digest: offer for offer in offers}
         self._zone = zone
+        self._erasing = erasing
 
     # ------------------------------------------------------------- one by one
 
@@ -187,17 +190,18 @@ class People:
         subscription = reader.to(digest)
         return 0 if subscription is None else self._store.unsubscribe(reader.key, now, subscription.list_key)
 
-    def erase(self, address: str, now: datetime) -> None:
-        """Forget one person."""
-        self._store.erase(self.find(address).key, now)
+    def erase(self, address: str, now: datetime) -> tuple[str, ...]:
+        """Forget one person. Returns what is left of them for now, a line each."""
+        return self._erasing.erase(self.find(address).key, now) or ()
 
     def dossier(self, address: str) -> dict[str, Any]:
         """Everything that is kept about one person."""
         return self._store.dossier(self.find(address).key) or {}
 
     def suppress(self, address: str, note: str, now: datetime) -> bool:
-        """Never write to an address again, whether it is known or not. False if that was so before."""
-        return self._store.suppress(self._keys.hashed(canonical(address.strip())), Reason.MANUAL, note, now)
+        """Never write to an address again, whether it is known or not. The note outlives erasing, so it names nobody.
+        False if that was so before."""
+        return self._store.suppress(self._keys.hashed(canonical(address.strip())), Reason.MANUAL, masked(note), now)
 
     def unsuppress(self, address: str) -> bool:
         """False if it was not suppressed."""

@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
+from digest.jobs.erasing import Erasing
 from digest.jobs.moving import Moving, WriteNotice
 from digest.models import FrozenEdition, Recipient
 from digest.subscribers.subscription import (
@@ -84,7 +85,6 @@ class SubscriberStore(Protocol):
     def errand(self, key: int) -> Request | None: ...
     def use_errand(self, key: int, now: datetime) -> bool: ...
     def dossier(self, key: int) -> dict[str, Any] | None: ...
-    def erase(self, key: int, now: datetime) -> bool: ...
 
 
 class Policy(Struct, frozen=True, kw_only=True):
@@ -156,9 +156,16 @@ class Desk:
     """The use cases, bound to a store and its keys."""
 
     def __init__(
-        self, store: SubscriberStore, keys: Keyring, policy: Policy, write: WriteNotice, moving: Moving
+        self,
+        store: SubscriberStore,
+        keys: Keyring,
+        policy: Policy,
+        write: WriteNotice,
+        moving: Moving,
+        erasing: Erasing,
     ) -> None:
         self.policy = policy
+        self._erasing = erasing
         self._moving = moving
         self._store = store
         self._keys = keys
@@ -288,10 +295,11 @@ class Desk:
         reader = self._used(text, Opened.EXPORT, now)
         return None if reader is None else self._store.dossier(reader.key)
 
-    def erase(self, text: str, now: datetime) -> bool:
-        """Forget one person. False for a link that is worth nothing."""
+    def erase(self, text: str, now: datetime) -> tuple[str, ...] | None:
+        """Forget one person. Returns what is left of them for now, a line each, for the operator; None for a link that
+        is worth nothing."""
         reader = self._used(text, Opened.ERASE, now)
-        return reader is not None and self._store.erase(reader.key, now)
+        return None if reader is None else self._erasing.erase(reader.key, now)
 
     def move(self, text: str, address: str, now: datetime) -> Asked | None:
         """Name a new address: a link is mailed to it, if it may get mail. The answer depends on what was written, never

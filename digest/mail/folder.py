@@ -14,7 +14,7 @@ import os
 import re
 import stat
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -23,6 +23,8 @@ from digest.errors import PermanentFailure, TemporaryFailure
 from digest.models import Reply
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+=-]{0,199}")
+
+_HEAD_LIMIT = 65_536
 
 _REMEDIES = {
     errno.ENOSPC: "free some space, the next run makes up for it",
@@ -128,6 +130,39 @@ class FolderTransport:
             cause = (error.strerror or str(error)).lower()
             remedy = _REMEDIES.get(error.errno or 0, "")
             raise TemporaryFailure(str(self._folder), cause, remedy, step="connect") from error
+
+
+def remove_mails(folder: Path, names: Collection[str], addresses: Collection[str]) -> list[str]:
+    """Remove the messages of these names, and all that go to one of these addresses. Returns a line for each that
+    cannot be removed."""
+    if not folder.is_dir():
+        return []
+    files, left = {f"{name}.eml" for name in names}, []
+    theirs = _goes_to(addresses)
+    for entry in [each for each in os.scandir(folder) if each.is_file(follow_symlinks=False)]:
+        try:
+            if entry.name in files or (entry.name.endswith(".eml") and theirs.search(_head(entry.path))):
+                os.unlink(entry.path)  # noqa: PTH108 - a name, not a Path
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            left.append(f"{entry.path}: it cannot be removed: {(error.strerror or str(error)).lower()}; remove it")
+    with suppress(OSError):
+        sweep(folder)
+        sync_path(folder)
+    return left
+
+
+def _goes_to(addresses: Collection[str]) -> re.Pattern[str]:
+    """Finds one of them as an address of the field ``To``."""
+    among = "|".join(re.escape(address) for address in addresses)
+    return re.compile(rf"^To:(?:.*[\s<,])?(?:{among})[\s>,]*$", re.IGNORECASE | re.MULTILINE)
+
+
+def _head(path: str) -> str:
+    with open(path, "rb") as file:  # noqa: PTH123 - a name, not a Path
+        head = file.read(_HEAD_LIMIT).partition(b"\r\n\r\n")[0]
+    return head.decode("utf-8", "replace").replace("\r\n", "\n")
 
 
 def _holds(path: Path, data: bytes) -> bool:

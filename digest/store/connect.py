@@ -15,7 +15,7 @@ import logging
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import cached_property, partial
 from pathlib import Path
@@ -39,6 +39,12 @@ OLDEST_SQLITE = (3, 35, 0)
 """The first with UPDATE ... RETURNING."""
 _SILENT = 3
 """Seconds that a program waits for another one without a word."""
+SCRUB_PATIENCE = 10.0
+"""Seconds for which those who read are waited for before the log is emptied."""
+_BLOCK = 1 << 20
+_DESCRIPTORS: dict[tuple[int, int], int] = {}
+"""By device and inode. To close one would take SQLite's locks on the file from every connection of this process
+(https://www.sqlite.org/howtocorrupt.html, 2.2)."""
 _PAUSE = 0.005
 """Seconds between two tries to switch a file to a log."""
 
@@ -111,6 +117,16 @@ class Database:
         """Whether who opens it now gets what is open here."""
         return True
 
+    def empty_log(self, patience: float = 0.0) -> bool:
+        """Bring what is only in SQLite's log into its file, and leave the log empty. False if others used it for as
+        many seconds."""
+        return True
+
+    def scrub(self, traces: Collection[str]) -> bool:
+        """Leave no bytes of deleted rows in SQLite's files. They are written anew where one of ``traces`` is still in
+        them, or if none is named. False if others used them all the time. Raises StoreError."""
+        return True
+
     def close(self) -> None:
         if "_direct" in self.__dict__:
             self._direct.close()
@@ -148,6 +164,26 @@ class SqliteDatabase(Database):
     def is_in_place(self) -> bool:
         return _identity(self._path) == self._identity
 
+    def empty_log(self, patience: float = 0.0) -> bool:
+        with self._connection() as connection:
+            (before,) = connection.execute("PRAGMA busy_timeout").fetchone()
+            connection.execute(f"PRAGMA busy_timeout = {round(patience * 1000)}")
+            try:
+                (busy, _, _) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            finally:
+                connection.execute(f"PRAGMA busy_timeout = {before}")
+        return not busy
+
+    def scrub(self, traces: Collection[str]) -> bool:
+        if not self.empty_log(SCRUB_PATIENCE):
+            return False
+        with suppress(OSError):  # who cannot look into the file writes it anew
+            if traces and not _holds_any(self._path, [trace.encode() for trace in traces]):
+                return True
+        with self._connection() as connection:
+            connection.execute("VACUUM")
+        return self.empty_log(SCRUB_PATIENCE)
+
     def close(self) -> None:
         super().close()
         while self._idle:
@@ -182,6 +218,28 @@ class SqliteDatabase(Database):
             connection.close()
             raise
         return connection
+
+
+def _holds_any(path: Path, traces: Sequence[bytes]) -> bool:
+    """Whether a file has one of these texts in it, in capitals or not."""
+    small = [trace.lower() for trace in traces]
+    descriptor, at, tail = _descriptor(path), 0, b""
+    while block := os.pread(descriptor, _BLOCK, at):
+        at += len(block)
+        window = tail + block.lower()
+        if any(trace in window for trace in small):
+            return True
+        tail = window[-max(map(len, small)) :]
+    return False
+
+
+def _descriptor(path: Path) -> int:
+    """For reading a database file as it is; never closed again."""
+    found = path.stat()
+    name = (found.st_dev, found.st_ino)
+    if name not in _DESCRIPTORS:
+        _DESCRIPTORS[name] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    return _DESCRIPTORS[name]
 
 
 def parse_url(url: str) -> URL:
@@ -287,6 +345,7 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     _use_log(cursor)
     cursor.execute("PRAGMA synchronous = FULL")
     cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.execute("PRAGMA secure_delete = ON")
     cursor.execute("PRAGMA cache_size = -16384")
     cursor.close()
 

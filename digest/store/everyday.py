@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from digest.store.absences import Absences
+from digest.store.erasing import Erasing
 from digest.store.feeds import Feeds
 from digest.store.glances import Glances
 from digest.store.known import Known
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from typing import Self
 
 
-class Everyday(Known, Posts, Absences, Feeds, Glances, Runs):
+class Everyday(Known, Posts, Absences, Feeds, Glances, Runs, Erasing):
     """What is asked in every run, on one database. Becomes a ``SqlStore`` when more is asked of it. May be used by
     several threads. Close it, or use it as a context manager."""
 

@@ -53,6 +53,7 @@ from digest.store.schema import (
 from digest.store.sql import Swift, among
 from digest.subscribers.subscription import (
     FORGET_UNCONFIRMED,
+    FORGOTTEN,
     NOTICES,
     Choice,
     Consent,
@@ -76,8 +77,6 @@ PAGE = 1_000
 """Rows read at a time when all readers are gone through."""
 
 _DAY = timedelta(days=1)
-_FORGOTTEN = "gone:"
-"""What stands in place of an address that is no longer kept."""
 
 
 class Subscribers(Part):
@@ -361,31 +360,6 @@ class Subscribers(Part):
                 ],
             }
 
-    def erase(self, key: int, now: datetime) -> bool:
-        """Forget one person. What was sent stays as counts; what waits is not sent; a suppression stays, for it
-        holds no address. False if there is no such reader."""
-        mine = delivery.c.subscriber_key == key
-        with self._database.writing() as connection:
-            row = connection.execute(select(subscriber).where(subscriber.c.key == key)).first()
-            if row is None:
-                return False
-            queued = and_(mine, delivery.c.state == DeliveryState.QUEUED.value)
-            connection.execute(
-                update(delivery)
-                .where(queued)
-                .values(state=DeliveryState.SKIPPED.value, ended_at=now, reply_text="erased")
-            )
-            connection.execute(update(delivery).where(mine).values(**_nobody(), subscriber_key=None))
-            for table, column in ((subscription, subscription.c.subscriber_key), (errand, errand.c.subscriber_key)):
-                connection.execute(delete(table).where(column == key))
-            theirs = or_(consent.c.subscriber_key == key, consent.c.canonical == row.canonical)
-            connection.execute(delete(consent).where(theirs))
-            connection.execute(delete(refusal).where(refusal.c.hash == row.hash))
-            connection.execute(delete(attempt).where(attempt.c.who == row.hash))
-            connection.execute(delete(omission).where(omission.c.subscriber_key == key))
-            connection.execute(delete(subscriber).where(subscriber.c.key == key))
-        return True
-
     def tidy(self, now: datetime, *, keep_addresses: timedelta, keep_notices: timedelta = timedelta(days=30)) -> bool:
         """Forget what nobody needs any more: sign-ups that were never confirmed, counts of the day before yesterday,
         addresses of old deliveries, old mails about subscriptions. Once a day; False if it was done today."""
@@ -404,6 +378,7 @@ class Subscribers(Part):
             connection.execute(delete(errand).where(errand.c.asked_at < now - keep_notices))
             _drop_notices(connection, now - keep_notices)
             _forget_addresses(connection, now - keep_addresses)
+        self._database.empty_log()
         return True
 
     # ------------------------------------------------------------- editions
@@ -642,7 +617,7 @@ def _suppressed(connection: Connection, hashed: str) -> str | None:
 
 def _nobody() -> dict[str, Any]:
     """A delivery without whom it went to; its key keeps it apart from others of its edition."""
-    address = literal(_FORGOTTEN) + delivery.c.key.cast(SqlText)
+    address = literal(FORGOTTEN) + delivery.c.key.cast(SqlText)
     return {"address": address, "reply_text": ""}
 
 

@@ -309,6 +309,21 @@ class Refused(Struct, frozen=True, kw_only=True):
     at: datetime
 
 
+FORGOTTEN = "gone:"
+"""Begins what stands in a delivery in place of an address that is no longer kept."""
+
+
+class Traces(Struct, frozen=True, kw_only=True):
+    """What leads to one person outside of the tables about them."""
+
+    addresses: tuple[str, ...]
+    """In every spelling that is known, earlier ones too."""
+    message_ids: tuple[str, ...]
+    """Of all mail to them that is still known."""
+    under_way: tuple[int, ...]
+    """Deliveries that are just being handed over, by key."""
+
+
 class Limit(Struct, frozen=True, kw_only=True):
     """How many of a kind of thing somebody may cause within some time."""
 

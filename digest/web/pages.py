@@ -8,6 +8,7 @@ for whatever reason, gets the same answer.
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -31,6 +32,8 @@ from digest.subscribers.subscription import ASKABLE, Choice, Errand, Frequency, 
 from digest.web.forms import Body, Form, TooMuch, fields, receive
 from digest.web.guard import HostGuard, Network, is_foreign, network_of, secured, visitor
 from digest.web.tries import Tries
+
+log = logging.getLogger("digest.web")
 
 _STATUS = {Asked.NOTED: 200, Asked.TOO_MANY: 429}
 MINUTE = 60
@@ -193,7 +196,7 @@ class _Pages:
         if page.opened is Opened.EXPORT and action == "export":
             return self._exported(self._desk.export(token, now))
         if page.opened is Opened.ERASE and action == "erase":
-            return self._show("web/erased.html", {}) if self._desk.erase(token, now) else self._nothing(404)
+            return self._erased(self._desk.erase(token, now))
         if page.opened is Opened.MOVE and action == "move":
             return self._moved(page, self._desk.move(token, _first(form, "email"), now), _first(form, "email"))
         if page.opened is Opened.ARRIVE and action == "arrive":
@@ -228,6 +231,11 @@ class _Pages:
         answer = self._show(template, {})
         answer.background = BackgroundTask(self._afterwards)
         return answer
+
+    def _erased(self, left: tuple[str, ...] | None) -> Response:
+        for line in left or ():
+            log.warning("erasing a subscriber: %s", line)
+        return self._nothing(404) if left is None else self._show("web/erased.html", {})
 
     def _exported(self, data: dict[str, Any] | None) -> Response:
         if data is None:

@@ -103,7 +103,7 @@ def test_a_link_is_good_for_its_own_purpose_alone(world: World) -> None:
         assert desk.change(wrong, Wishes(), (), now) is None
         assert desk.request(wrong, Errand.EXPORT, now) is None
         assert desk.export(wrong, now) is None
-        assert not desk.erase(wrong, now)
+        assert desk.erase(wrong, now) is None
     assert world.people.find("ann@example.org").active == reader.active
 
 
@@ -157,8 +157,8 @@ def test_export_and_erase_need_a_fresh_link(world: World, errand: Errand) -> Non
         assert world.desk.export(second, world.now) is None
     else:
         assert not world.desk.export(first, world.now), "the other errand's link"
-        assert world.desk.erase(first, world.now)
-        assert not world.desk.erase(first, world.now)
+        assert world.desk.erase(first, world.now) == ()
+        assert world.desk.erase(first, world.now) is None
         assert world.desk.open(second, world.now) is None
         assert world.store.subscriber_by("ann@example.org") is None
 
