@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -121,3 +122,9 @@ def test_what_is_foreign_does_not_act_on_a_terminal(tmp_path: Path) -> None:
     done = run("run", "--config", "a\x1b[2J\u202etxt.yaml", cwd=tmp_path)
     assert done.returncode == 2
     assert r"a\x1b[2J\u202etxt.yaml" in done.stderr
+
+
+def test_every_command_says_how_it_ends() -> None:
+    """One table has a row for each, in the order of the help."""
+    page = (Path(__file__).parents[2] / "docs" / "commands.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| `([a-z-]+)` \|", page, re.MULTILINE) == list(COMMANDS)
