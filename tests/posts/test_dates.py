@@ -204,6 +204,13 @@ def test_taken_by_rule(post: Callable[..., Post], front: str, path: str, changes
     assert post(f"---\n{front}\n---\nText", path, **changes).path == path
 
 
+def test_what_expired_is_told_from_what_was_taken_back(refusal: Callable[..., Refusal]) -> None:
+    """Many may expire at once; many that are taken back at once are an accident."""
+    expired = refusal("---\ndate: 2021-01-01\nexpiryDate: 2022-01-01\n---\n", "content/a.md", kind="hugo")
+    draft = refusal("---\ndate: 2021-01-01\ndraft: true\n---\n", "content/a.md", kind="hugo")
+    assert (expired.expired, draft.expired) == (True, False)
+
+
 def test_expiry_is_kept(post: Callable[..., Post]) -> None:
     """A Hugo post that will expire says when."""
     found = post("---\ndate: 2021-01-01\nexpiryDate: 2027-01-01T00:00:00Z\n---\n", "content/a.md", kind="hugo")

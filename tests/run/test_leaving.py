@@ -47,7 +47,7 @@ HOURS = tuple(f"{hour:02}:05" for hour in range(24))
 def test_a_site_that_keeps_three_days(config: str, old: str, tmp_path: Path) -> None:
     """A week of it, with the posts of early mornings that go a day too soon and come back, for each way in which posts
     may leave. The reports count them once."""
-    site = MovingSite(folder=tmp_path, days=8, posts_a_day=12, config=config, old=old)
+    site = MovingSite(folder=tmp_path, days=7, posts_a_day=12, config=config, old=old)
     site.go()
     assert_all_is_true(site)
     left = sum(report.collected.retained for report in site.reports if report.collected is not None)
@@ -192,6 +192,16 @@ def test_broken_files_in_numbers_withdraw_nothing(site: Site) -> None:
     assert site.run_json("--accept-gone", as_of="2026-11-24 10:15").report["collected"]["gone"] == 5
     later = site.run_json(as_of="2026-11-24 10:20").report["collected"]
     assert (later["gone"], later["held"]) == (0, [])
+
+
+def test_posts_that_expire_are_withdrawn_however_many(site: Site) -> None:
+    """They said so before; nobody has to agree."""
+    site.configure(CONFIG.replace("  folder: site\n", "  folder: site/_posts\n  kind: hugo\n"))
+    for place in range(30):
+        site.post(f"{place}.md", title=f"第{place}条", extra="expiryDate: 2026-11-24T12:00:00+08:00\n")
+    assert site.run().code == 0
+    result = site.run_json(as_of="2026-11-24 12:05")
+    assert (result.code, result.report["collected"]["gone"]) == (0, 30)
 
 
 def test_a_brake_of_ones_own(site: Site) -> None:
