@@ -33,12 +33,18 @@ def test_a_run_that_goes_well(tmp_path: Path, pings: Pinged) -> None:
 
 
 def test_a_run_that_fails(tmp_path: Path, pings: Pinged) -> None:
+    """Also one that is refused, which does not even begin."""
     site = watched(tmp_path, pings)
-    site.posts.rmdir()
-    site.posts.parent.rmdir()
-    result = site.run(as_of=None)
-    assert result.code == 1
-    assert pings.asked == ["/start", "/fail"]
+    away = tmp_path / "away"
+    site.posts.parent.rename(away)
+    assert site.run(as_of=None).code == 2
+    assert pings.asked == ["/fail"]
+    away.rename(site.posts.parent)
+    site.post()
+    assert site.run(as_of=None).code == 0
+    site.posts.parent.rename(away)
+    assert site.run(as_of=None).code == 1
+    assert pings.asked[1:] == ["/start", "/success", "/start", "/fail"]
 
 
 def test_rehearsals_and_other_times_are_no_runs(tmp_path: Path, pings: Pinged) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from digest.jobs.belonging import MARK
 from tests.run.site_folder import CONFIG, Site
 from tests.watch.serving import Process, serving
 from tests.watch.watched import Pinged
@@ -48,6 +49,7 @@ def test_health_says_one_word(service: Process) -> None:
     assert (status, text, headers["cache-control"]) == (200, "ok\n", "no-store")
     assert service.ask("/healthz", "HEAD")[:2] == (200, "")
     assert service.ask("/healthz", "POST")[0] == 405
+    service.wait_for((service.folder / "public" / MARK).exists)  # nothing is written after it
     (service.folder / "public").rename(service.folder / "elsewhere")
     assert service.wait_for(lambda: service.ask("/readyz")[0] == 503)
     assert service.ask("/readyz")[1] == "not now\n"
@@ -56,7 +58,7 @@ def test_health_says_one_word(service: Process) -> None:
 
 def test_figures_are_for_this_machine(service: Process) -> None:
     """Not for what came through a proxy, nor for a name that is not the machine's."""
-    service.wait_for(lambda: service.ask("/readyz")[0] == 200)
+    service.wait_for(lambda: figures(service.ask("/metrics")[1])["digest_runs_total", (("result", "ok"),)] >= 1)
     status, text, headers = service.ask("/metrics")
     assert status == 200
     assert headers["content-type"].startswith("text/plain; version=0.0.4")
