@@ -180,7 +180,7 @@ def collect(app: App, *, waits: bool = True, accept_gone: bool = False) -> Colle
         accept_gone=accept_gone,
         progress=app.progress,
     )
-    if report.taken or not app.store.is_importing():
+    if report.taken or report.unsettled or not app.store.is_importing():
         return report
     if app.store.recall(NO_POSTS) is None:
         app.store.remember(NO_POSTS, app.when.now.isoformat())

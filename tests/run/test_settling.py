@@ -18,6 +18,7 @@ from digest.app.assembly import opened
 from digest.app.moment import moment
 from digest.app.publishing import publish_feeds
 from digest.app.reading import FileReader
+from digest.app.running import NO_POSTS
 from digest.app.running import collect as collect_posts
 from digest.config import load
 from digest.jobs.collect import CollectReport, Parsed, collect
@@ -330,6 +331,17 @@ def test_a_writer_that_pauses_in_mid_file_is_waited_for_by_a_run(tmp_path: Path)
     assert [result.code for result in (first, second)] == [0, 0]
     assert sum(report["arrived"] for report in reports) == 1
     assert sum(report["edited"] for report in reports) == 0
+
+
+def test_an_archive_that_was_written_a_moment_ago_is_not_said_to_be_empty(tmp_path: Path) -> None:
+    """A service whose first look finds a fresh checkout: the next one tells how many posts there are."""
+    site = Site(tmp_path, CONFIG.replace("settle: 0", "settle: 10 min"))
+    site.some_posts()
+    with opened(load(tmp_path / "config.yaml", {}), moment(None, ZoneInfo("UTC")), dry_run=False) as app:
+        report = collect_posts(app, waits=False)
+        assert (report.unsettled, report.warnings) == (3, ())
+        assert app.store.is_importing()
+        assert app.store.recall(NO_POSTS) is None
 
 
 def test_half_a_post_is_told_and_left(tmp_path: Path) -> None:
