@@ -31,6 +31,10 @@ class LeavingRules(Struct, frozen=True, kw_only=True):
     """Tells one day from the next."""
 
 
+USUAL = LeavingRules()
+"""If nothing else is said."""
+
+
 class Missing(Struct, frozen=True, kw_only=True, gc=False):
     """A post without a file, or whose file gives no post any more."""
 
@@ -74,12 +78,14 @@ def judge(
     arrived: int = 0,
     seen: timedelta | None = None,
     accepted: bool = False,
+    braked: bool = False,
 ) -> Verdict:
     """What becomes of the posts that are missing.
 
     ``staying``: dates of the posts that stay, as far as they are older than the newest that is missing. ``present``:
     how many posts there were, those included that are missing. ``arrived``: how many are new. ``seen``: the least age
-    at which posts left by themselves lately. ``accepted``: the operator agrees that they are gone.
+    at which posts left by themselves lately. ``accepted``: the operator agrees that they are gone. ``braked``: others
+    are held, of which nothing can be said now.
     """
     left = present - len(missing) + arrived
     moved = [post for post in missing if post.place]
@@ -96,7 +102,7 @@ def judge(
             waiting = group
     gone = _without(missing, (*moved, *aged, *waiting))
     held: list[Missing] = []
-    if not accepted and _is_too_much(gone, aged, left, present, rules.max_gone):
+    if not accepted and (braked or _is_too_much(gone, aged, left, present, rules.max_gone)):
         held = [post for post in gone if not post.expired]
         gone = [post for post in gone if post.expired]
         if left <= 0:

@@ -101,6 +101,12 @@ def test_it_holds_until_all_are_back() -> None:
     assert verdict([gone(9, 5)], WEEK).withdrawn == (9,)
 
 
+def test_it_holds_while_nothing_can_be_said_of_those_that_are_held() -> None:
+    """They cannot be looked at; what is missing besides waits with them."""
+    assert verdict([gone(9, 5)], WEEK, braked=True).held == (9,)
+    assert verdict([gone(9, 5)], WEEK, braked=True, accepted=True).withdrawn == (9,)
+
+
 def test_files_that_give_no_post_count_as_missing_ones() -> None:
     """A script that breaks them all is no withdrawal; what expires does so by itself, and is told."""
     broken = [gone(key, 5, has_file=True) for key in range(30)]

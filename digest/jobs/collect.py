@@ -24,7 +24,7 @@ from digest.jobs.progress import Progress, silent
 from digest.jobs.settling import Look, Looks, Rest, Settling
 from digest.models import Changes, KnownFile, KnownPost, Listing, Post, Problem, Refusal, Severity, Version
 from digest.ports import PostStore, Source
-from digest.withdrawal import LeavingRules
+from digest.withdrawal import USUAL, LeavingRules
 
 BATCH = 2_000
 """Files a transaction."""
@@ -84,7 +84,7 @@ def collect(
     rules: str,
     now: datetime,
     settling: Settling,
-    leaving: LeavingRules,
+    leaving: LeavingRules = USUAL,
     accept_gone: bool = False,
     progress: Progress = silent,
 ) -> CollectReport:
@@ -136,6 +136,7 @@ def collect(
         listed=table,
         present=found.posts,
         arrived=tally.arrived,
+        unclear=[*held, *(problem.path for problem in tally.unread)],
         is_blind=bool(listing.blind) or later,
     )
     settled = settle(store, source, missed, leaving, now=now, accepted=accept_gone)

@@ -43,8 +43,10 @@ class Look(Struct, frozen=True, kw_only=True):
     present: int
     """Known files that gave a post before this look."""
     arrived: int = 0
+    unclear: Sequence[str] = ()
+    """Paths of files that are there and could not be read, or not yet."""
     is_blind: bool = False
-    """Not everything could be looked at."""
+    """Whole folders could not be looked at."""
 
 
 class Settled(Struct, frozen=True, kw_only=True):
@@ -71,6 +73,8 @@ def settle(
     posts = {post.key: post for post in (*look.missing, *(each.post for each in look.fruitless))}
     if not (posts or look.vanished or before):
         return Settled(changes=Changes())
+    unseen = _unseen(store, look, before, posts)
+    braked = sum(before[key].state is Away.HELD for key in unseen)
     missing = _missing(source, look, before, now)
     present = look.present + sum(each.post.key in before for each in look.fruitless)
     verdict = judge(
@@ -82,16 +86,26 @@ def settle(
         arrived=look.arrived,
         seen=store.least_age(now - _HABIT_LASTS) if look.missing else None,
         accepted=accepted,
+        braked=braked > 0,
     )
     held = tuple(sorted(posts[key].path for key in verdict.held))
     return Settled(
-        changes=_changes(look, missing, verdict, before, now),
+        changes=_changes(look, missing, verdict, {key: each for key, each in before.items() if key not in unseen}, now),
         withdrawn=tuple(sorted(posts[key].path for key in verdict.withdrawn)),
         retained=len(verdict.aged) + len(verdict.moved),
         waiting=len(verdict.waiting),
         held=held,
-        failure=_too_much(held, present) if held else None,
+        failure=_too_much(held, len(held) + braked, present) if held or braked else None,
     )
+
+
+def _unseen(store: PostStore, look: Look, before: Mapping[int, Absence], posts: Container[int]) -> set[int]:
+    """Keys of posts that were away, and of which this look can tell nothing: they stay as they are."""
+    if look.is_blind:
+        return {key for key in before if key not in posts}
+    if not before or not look.unclear:
+        return set()
+    return {post.key for post in store.posts_at(look.unclear).values() if post.key in before and post.key not in posts}
 
 
 def _missing(source: Source, look: Look, before: Mapping[int, Absence], now: datetime) -> list[Missing]:
@@ -141,7 +155,7 @@ def _changes(
     return Changes(
         gone=verdict.withdrawn,
         away=tuple(each for each in away if before.get(each.post_key) != each),
-        back=() if look.is_blind else tuple(sorted(before.keys() - of.keys())),
+        back=tuple(sorted(before.keys() - of.keys())),
         files=tuple(
             replace(each.file, recheck_at=now) if each.post.key in pending else each.file for each in look.fruitless
         ),
@@ -154,12 +168,12 @@ def _of_state(verdict: Verdict, state: Away) -> tuple[int, ...]:
     return found
 
 
-def _too_much(paths: Sequence[str], present: int) -> str:
-    """One line: what is missing, and what to do."""
-    shown = ", ".join(paths[:_NAMED]) + (" …" if len(paths) > _NAMED else "")
+def _too_much(paths: Sequence[str], number: int, present: int) -> str:
+    """One line: what is missing, and what to do. ``paths``: those of which this look could tell."""
+    shown = f" ({', '.join(paths[:_NAMED])}{' …' if number > _NAMED else ''})" if paths else ""
     error = SourceError(
         "posts.folder",
-        f"{len(paths)} of {present} posts are missing or unusable ({shown}); nothing was withdrawn",
+        f"{number} of {present} posts are missing or unusable{shown}; nothing was withdrawn",
         "put the files back; if they are meant to be gone: digest run --accept-gone; if posts leave with their age: "
         "posts.retention",
     )

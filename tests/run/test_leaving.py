@@ -194,6 +194,25 @@ def test_broken_files_in_numbers_withdraw_nothing(site: Site) -> None:
     assert (later["gone"], later["held"]) == (0, [])
 
 
+def test_what_cannot_be_read_now_is_still_held(site: Site) -> None:
+    """Nothing is known of it, so neither is it back nor is anything else withdrawn."""
+    paths = filled(site, 30)
+    texts = {path: path.read_text(encoding="utf-8") for path in paths}
+    for path in paths[:25]:
+        path.write_text("no front matter", encoding="utf-8")
+    assert site.run(as_of="2026-11-24 10:00").code == 1
+    for path in paths[:25]:
+        path.write_bytes(b"x" * 2_100_000)
+    paths[27].unlink()
+    result = site.run(as_of="2026-11-24 10:05")
+    assert (result.code, "nothing was withdrawn" in result.err) == (1, True)
+    assert "gone" in told(site)
+    for path, text in texts.items():
+        path.write_text(text, encoding="utf-8")
+    assert site.run_json(as_of="2026-11-24 10:10").report["collected"]["gone"] == 0
+    assert "gone" not in told(site)
+
+
 def test_posts_that_expire_are_withdrawn_however_many(site: Site) -> None:
     """They said so before; nobody has to agree."""
     site.configure(CONFIG.replace("  folder: site\n", "  folder: site/_posts\n  kind: hugo\n"))
