@@ -64,7 +64,7 @@ def test_comparing_is_what_two_dictionaries_would_say(
         or before[path][1:4] != files[path]
         or (before[path].recheck_at is not None and before[path].recheck_at <= NOW)
     ]
-    assert found.vanished == sorted(before.keys() - files.keys())
-    assert found.known == len(before)
+    assert found.vanished == {path: path for path in before.keys() - files.keys()}
+    assert found.posts == sum(known.taken for known in before.values())
     assert found.taken == sum(before[path].taken for path in files.keys() & before.keys() - set(todo))
     assert found.known_as == ({} if everything else {path: path for path in todo if path in before})

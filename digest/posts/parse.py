@@ -44,6 +44,7 @@ _PUBLISH = ("publishDate", "publishdate", "pubdate")
 _LONGEST_NAME = 500
 """Characters of a category or tag; with the bytes of an id the most that a database can look up."""
 _LONGEST_ID = 2_000
+"""Bytes of an id. The sign of an escape (``%E8``) does not count: a database packs what it looks up, and these well."""
 _NO_FRONT = FrontMatter(values={})
 _PATHS: dict[str, Callable[[str, Place], str]] = {"jekyll": jekyll_path, "hugo": hugo_path, "hexo": hexo_path}
 
@@ -120,7 +121,7 @@ class _Reader:
         url = rules.site_url.rstrip("/") + url_path
         forced = clean_line(fields.text_of(front.values.get("feed_id")))
         feed_id = forced or mint(rules, path=url_path.partition("?")[0], slug=slug, year=day.year)
-        if len(feed_id) > _LONGEST_ID // 4 and len(feed_id.encode()) > _LONGEST_ID:
+        if len(feed_id) > _LONGEST_ID // 4 and len(feed_id.encode()) - feed_id.count("%") > _LONGEST_ID:
             raise self._too_long(forced=bool(forced))
         trimmed = bodies.trim(body, site_url=rules.site_url)
         summary, text = self._summary(trimmed.text)

@@ -16,8 +16,9 @@ from digest.errors import ConfigError, OutputError, StoreError
 from digest.jobs.run import RunReport
 from digest.models import Reply
 from digest.service.watchman import LOOK_EVERY, MAIL_HUNG, SCHEDULE_HUNG, Watchman
-from digest.web.access import Access, _Tries
+from digest.web.access import Access
 from digest.web.health import _Kept, _Recent
+from digest.web.tries import Tries
 from tests.run.site_folder import Site
 
 NOW = datetime(2026, 11, 24, 4, tzinfo=UTC)
@@ -185,7 +186,7 @@ def test_whoever_asks_all_day_learns_nothing_sooner(monkeypatch: pytest.MonkeyPa
 def test_attempts_are_counted_by_place_and_in_all() -> None:
     """A quarter of an hour; another place is another count, but only a hundred in all."""
     clock = Clock()
-    tries = _Tries(clock)
+    tries = Tries(each=10, all=100, seconds=900, ticks=clock)
     for _ in range(10):
         tries.note("a")
     assert (tries.are_too_many("a"), tries.are_too_many("b")) == (True, False)
