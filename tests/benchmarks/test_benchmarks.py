@@ -308,7 +308,7 @@ def test_small_benchmark_does_its_work(
     saved = json.loads(figures.read_text())
     [size] = saved["sizes"]
     assert (size["posts"], size["new"], size["feeds"]) == (60, 7, 15)
-    assert set(size["runs"]) == {"cold", "whole", "unchanged", "full", "new"}
+    assert set(size["runs"]) == {"cold", "whole", "unchanged", "new"}
     for run in size["runs"].values():
         assert run["wall"] > 0
         assert run["cpu"] > 0
@@ -352,7 +352,7 @@ def test_hugo_is_built_in_turn(modules: dict[str, ModuleType]) -> None:
 def figures(posts: int, times: float) -> dict[str, Any]:
     cost = {"wall": 1.0, "cpu": 2.0, "per_post": 0.001, "peak": 50 << 20}
     ratios = {key: {"list": 3.0, "hugo": times} for key in ("times", "times_cpu", "times_peak")}
-    runs = {run: {**cost, **ratios} for run in ("cold", "whole", "unchanged", "full", "new")}
+    runs = {run: {**cost, **ratios} for run in ("cold", "whole", "unchanged", "new")}
     size = {"posts": posts, "bytes": 5_000_000, "categories": 12, "feeds": 39, "new": 100, "served": 1.5, "runs": runs}
     about = {"date": "2026-11-24T08:00:00+00:00", "system": "Linux", "processors": 2, "load": [0.5], "python": "3.11"}
     return {

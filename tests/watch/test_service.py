@@ -102,6 +102,12 @@ def test_a_short_token_is_refused(site: Site) -> None:
     assert result.err.startswith("digest: environment: DIGEST_WATCH_TOKEN is no token of 16 letters")
 
 
+def told(mail: EmailMessage) -> str:
+    body = mail.get_body(("plain",))
+    assert body is not None
+    return " ".join(str(body.get_content()).split())
+
+
 @pytest.mark.slow
 def test_a_service_pings_and_raises_alarms(site: Site, pings: Pinged) -> None:
     """A run that fails is told by ping and mail; the next good one ends the alarm. The log is JSON, and says no
@@ -115,12 +121,13 @@ def test_a_service_pings_and_raises_alarms(site: Site, pings: Pinged) -> None:
     site.posts.parent.rename(hidden)
     with serving(site.folder) as service:
         service.wait_for(lambda: "/fail" in pings.asked)
-        service.wait_for(lambda: alarms(site))
+        # By the time of the day a slot may be late, too, and is told of with it or before.
+        service.wait_for(lambda: any("the run failed: " in told(mail) for mail in alarms(site)))
         assert pings.asked[:2] == ["/start", "/fail"]
-        assert "the run failed: " in alarms(site)[0]["Subject"]
+        before = len(alarms(site))
         shutil.move(hidden, site.posts.parent)
         service.wait_for(lambda: "/success" in pings.asked, 130)
-        service.wait_for(lambda: len(alarms(site)) == 2)
+        service.wait_for(lambda: len(alarms(site)) > before)
         service.wait_for(lambda: service.ask("/readyz")[0] == 200)
         logged = service.logged()
     assert {line["level"] for line in logged} >= {"info", "error"}
