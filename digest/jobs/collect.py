@@ -18,8 +18,7 @@ from msgspec.structs import replace
 from digest.changes import ParsedFile, decide, next_missing
 from digest.errors import SourceError
 from digest.filetable import FileTable
-from digest.jobs.leaving import Fruitless, Settled, settle
-from digest.jobs.leaving import Look as Missed
+from digest.jobs.leaving import Fruitless, Missed, Settled, settle
 from digest.jobs.progress import Progress, silent
 from digest.jobs.settling import Look, Looks, Rest, Settling
 from digest.models import Changes, KnownFile, KnownPost, Listing, Post, Problem, Refusal, Severity, Version
@@ -107,28 +106,8 @@ def collect(
     later = bool(vanished and held.keys() - store.posts_at(list(held)))
     vanished = {} if later else vanished
     missing = [post for post in store.posts_at(list(vanished)).values() if post.gone_at is None]
-    fruitless: list[Fruitless] = []
     tally = _Tally()
-    done = 0
-    stats = map(table.at, found.todo)
-    stream = iter(parse_many([table.paths[place] for place in found.todo]))
-    while batch := list(zip(islice(stream, BATCH), stats, strict=False)):
-        held |= rest.written((path, stat, version) for (path, _, version, _), stat in batch)
-        parsed = [(path, hashed, outcome, stat) for (path, hashed, _, outcome), stat in batch if path not in held]
-        files = [
-            ParsedFile(path=path, stat=stat, hash=hashed, outcome=outcome, unchanged=found.known_as.get(path) == hashed)
-            for path, hashed, outcome, stat in parsed
-            if not isinstance(outcome, SourceError)
-        ]
-        changes, without = _decide(store, files, missing, now=now, importing=importing)
-        store.record(changes, now)
-        fruitless += without
-        missing = next_missing(missing, changes)
-        tally.add(changes)
-        tally.taken += sum(isinstance(outcome, Post) for _, _, outcome, _ in parsed)
-        tally.unread += [_unread(path, outcome) for path, _, outcome, _ in parsed if isinstance(outcome, SourceError)]
-        done += len(batch)
-        progress("reading posts", done, len(found.todo))
+    missing, fruitless = _read(store, parse_many, table, found, missing, tally, rest, held, progress, now, importing)
     missed = Missed(
         vanished=vanished,
         missing=missing,
@@ -151,6 +130,45 @@ def collect(
         # more comes of it.
         store.finish_import(now)
     return _report(table, found, listing, tally, settled, store.problems(), rest, held)
+
+
+def _read(
+    store: PostStore,
+    parse_many: ParseMany,
+    table: FileTable,
+    found: Compared,
+    missing: list[KnownPost],
+    tally: _Tally,
+    rest: Rest,
+    held: dict[str, Look],
+    progress: Progress,
+    now: datetime,
+    importing: bool,
+) -> tuple[list[KnownPost], list[Fruitless]]:
+    """Read what is to be read, and write down what came of it, batch by batch. Returns missing posts that were found
+    under no other path, and those whose file gives none any more. Adds to ``tally`` and ``held``."""
+    fruitless: list[Fruitless] = []
+    done = 0
+    stats = map(table.at, found.todo)
+    stream = iter(parse_many([table.paths[place] for place in found.todo]))
+    while batch := list(zip(islice(stream, BATCH), stats, strict=False)):
+        held |= rest.written((path, stat, version) for (path, _, version, _), stat in batch)
+        parsed = [(path, hashed, outcome, stat) for (path, hashed, _, outcome), stat in batch if path not in held]
+        files = [
+            ParsedFile(path=path, stat=stat, hash=hashed, outcome=outcome, unchanged=found.known_as.get(path) == hashed)
+            for path, hashed, outcome, stat in parsed
+            if not isinstance(outcome, SourceError)
+        ]
+        changes, without = _decide(store, files, missing, now=now, importing=importing)
+        store.record(changes, now)
+        fruitless += without
+        missing = next_missing(missing, changes)
+        tally.add(changes)
+        tally.taken += sum(isinstance(outcome, Post) for _, _, outcome, _ in parsed)
+        tally.unread += [_unread(path, outcome) for path, _, outcome, _ in parsed if isinstance(outcome, SourceError)]
+        done += len(batch)
+        progress("reading posts", done, len(found.todo))
+    return missing, fruitless
 
 
 def _report(

@@ -30,7 +30,7 @@ class Fruitless(Struct, frozen=True, kw_only=True):
     expired: bool = False
 
 
-class Look(Struct, frozen=True, kw_only=True):
+class Missed(Struct, frozen=True, kw_only=True):
     """What one look at the posts folder missed."""
 
     vanished: Mapping[str, str]
@@ -65,7 +65,7 @@ class Settled(Struct, frozen=True, kw_only=True):
 
 
 def settle(
-    store: PostStore, source: Source, look: Look, rules: LeavingRules, *, now: datetime, accepted: bool = False
+    store: PostStore, source: Source, look: Missed, rules: LeavingRules, *, now: datetime, accepted: bool = False
 ) -> Settled:
     """Decide about every post that is missing. ``accepted``: the operator agrees that they are gone. Changes
     nothing."""
@@ -99,7 +99,7 @@ def settle(
     )
 
 
-def _unseen(store: PostStore, look: Look, before: Mapping[int, Absence], posts: Container[int]) -> set[int]:
+def _unseen(store: PostStore, look: Missed, before: Mapping[int, Absence], posts: Container[int]) -> set[int]:
     """Keys of posts that were away, and of which this look can tell nothing: they stay as they are."""
     if look.is_blind:
         return {key for key in before if key not in posts}
@@ -108,7 +108,7 @@ def _unseen(store: PostStore, look: Look, before: Mapping[int, Absence], posts: 
     return {post.key for post in store.posts_at(look.unclear).values() if post.key in before and post.key not in posts}
 
 
-def _missing(source: Source, look: Look, before: Mapping[int, Absence], now: datetime) -> list[Missing]:
+def _missing(source: Source, look: Missed, before: Mapping[int, Absence], now: datetime) -> list[Missing]:
     """What is known of each, and where its file is now."""
     paths = {post.path: look.vanished[post.path] for post in look.missing}
     places = source.elsewhere(paths, look.listed) if paths else {}
@@ -140,7 +140,7 @@ def _staying(store: PostStore, missing: Sequence[Missing]) -> list[datetime]:
 
 
 def _changes(
-    look: Look, missing: Sequence[Missing], verdict: Verdict, before: Mapping[int, Absence], now: datetime
+    look: Missed, missing: Sequence[Missing], verdict: Verdict, before: Mapping[int, Absence], now: datetime
 ) -> Changes:
     """As the store is to write it down. A file whose post is still to be decided about is kept in mind, and so is
     what else it was that gave one."""
