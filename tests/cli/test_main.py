@@ -89,6 +89,7 @@ STOPPED = """
 import os, signal
 from digest import cli
 from digest.app import running
+signal.signal(signal.SIGINT, signal.default_int_handler)  # it may be started with it ignored
 def stopped(*_, **__):
     os.kill(os.getpid(), signal.{name})
     signal.pause()
