@@ -294,10 +294,10 @@ class Serving:
         self._signals += 1
         if self._signals > 1:
             os._exit(130 if number == signal.SIGINT else 143)
-        self.supervisor.stopping()
-        log.info("finishing what is in hand; once more to leave at once")
         self.reload = False
         self._order_stop()
+        self.supervisor.stopping()
+        log.info("finishing what is in hand; once more to leave at once")
 
     def _on_reload(self, number: int, frame: object) -> None:
         if self.stop.is_set():
