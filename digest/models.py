@@ -417,6 +417,38 @@ class Delivery(Struct, frozen=True, kw_only=True):
     """When it is too late for it; None: with the edition."""
 
 
+class Outage(Struct, frozen=True, kw_only=True):
+    """A mail server that takes nothing."""
+
+    since: datetime
+    """When the first message could not be handed over."""
+    tries: int
+    """How often it could not be reached since; an answer that puts a message off is none of them."""
+    reason: str
+    """What went wrong last."""
+
+
+class Backlog(Struct, frozen=True, kw_only=True):
+    """Mail of an edition that should have left."""
+
+    digest: str
+    period: str
+    since: datetime
+    """When the oldest of them was due."""
+    mails: int
+    """How many are due now."""
+    total: int
+    """Deliveries of the edition in all."""
+
+
+class Expired(Struct, frozen=True, kw_only=True):
+    """Mail of an edition that could not be sent in time."""
+
+    digest: str
+    period: str
+    mails: int
+
+
 class Doubt(Struct, frozen=True, kw_only=True):
     """A delivery in doubt, for whoever decides about it."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -104,6 +105,10 @@ def is_throttling(error: TransportError) -> bool:
 # ---------------------------------------------------------------- decisions
 
 
+REPEATS = 1
+"""How often a message in doubt is sent again: a server that takes everything and never answers gets no third copy."""
+
+
 class Fate(StrEnum):
     """What becomes of a row after an attempt."""
 
@@ -132,12 +137,20 @@ def _chance(key: int, attempts: int) -> float:
     return int.from_bytes(value, "big") / 2**64
 
 
+def hinders(error: TransportError) -> bool:
+    """Whether nothing can be handed over at all, for now, as far as this shows: the server is out of reach, or it puts
+    off what is no business of one recipient's. Says nothing where it refuses for good."""
+    if isinstance(error, PermanentFailure) and error.step not in CONNECTING:
+        return False
+    return error.code is None or error.step != "rcpt"
+
+
 class RowDecision(Struct, frozen=True, kw_only=True):
     """What an outcome means for the row, its edition and the way out."""
 
     fate: Fate
     not_before: datetime | None = None
-    """When to try again (``Fate.RETRY``)."""
+    """When to try again (``Fate.RETRY``); None: the row keeps its place, since this was not about it."""
     counted: bool = True
     """Whether the attempt counts; it does not when it never came to this message."""
     pauses: bool = False
@@ -158,7 +171,9 @@ def decide(outcome: Reply | TransportError, *, key: int, attempts: int, now: dat
         return RowDecision(fate=Fate.IN_DOUBT, rests=True)
     about = None if outcome.code is None else blame(outcome.code, outcome.enhanced)
     slows = is_throttling(outcome)
-    if outcome.step in CONNECTING or (outcome.code == 421 and outcome.step != "dot"):
+    if outcome.step in CONNECTING:
+        return RowDecision(fate=Fate.RETRY, counted=False, rests=True, slows=slows, blame=about)
+    if outcome.code == 421 and outcome.step != "dot":
         return RowDecision(fate=Fate.RETRY, not_before=now, counted=False, rests=True, slows=slows, blame=about)
     if isinstance(outcome, PermanentFailure):
         if outcome.step == "mail" and outcome.code is not None:
@@ -177,51 +192,33 @@ def decide(outcome: Reply | TransportError, *, key: int, attempts: int, now: dat
 
 STREAK = 5
 """Equal refusals in a row that stop an edition."""
-SAMPLE = 50
-"""How many of an edition's first outcomes are watched,"""
+ANSWERS = 50
+"""How many of an edition's latest answers are looked at,"""
 SHARE = 0.2
-"""and the part of them that may be final refusals."""
+"""the part of them that may be refusals for good,"""
+LEAST_REFUSALS = 10
+"""and how many of these it takes at least."""
 
 
-class Tally(Struct, frozen=True, kw_only=True):
-    """An edition's outcomes so far: enough to know when to stop. A wrong DNS record must not fail a whole list."""
-
-    outcomes: int = 0
-    """Rows sent or failed."""
-    failures: int = 0
-    refusal: str = ""
-    """The last refusal, as far as refusals can be equal: step, codes, and the words if there is no enhanced code."""
-    streak: int = 0
-    """How often it came in a row."""
-
-    def after(self, fate: Fate, error: TransportError | None = None) -> Tally:
-        """With one more outcome. Rows that are tried again or in doubt say nothing yet."""
-        if fate is Fate.SENT:
-            return replace(self, outcomes=self.outcomes + 1, refusal="", streak=0)
-        if fate is not Fate.FAILED or error is None:
-            return self
-        refusal = _name_of(error)
-        return Tally(
-            outcomes=self.outcomes + 1,
-            failures=self.failures + 1,
-            refusal=refusal,
-            streak=self.streak + 1 if refusal == self.refusal else 1,
-        )
-
-    def verdict(self) -> str:
-        """Why the edition must stop; empty if it may go on."""
-        if self.streak >= STREAK:
-            return f"{self.streak} recipients in a row were refused alike: {self.refusal}"
-        if self.outcomes <= SAMPLE and self.failures > SAMPLE * SHARE:
-            return f"{self.failures} of the first {self.outcomes} recipients were refused"
-        return ""
+def verdict(answers: Sequence[Reply | None]) -> str:
+    """Why an edition must stop after its latest answers, the last one first; empty if it may go on. A refusal for good
+    is given as a reply, None stands for a message that was taken. What is tried again or in doubt says nothing yet. A
+    wrong DNS record or a relay that is half broken must not fail a whole list."""
+    names = ["" if answer is None else _name_of(answer) for answer in answers[:ANSWERS]]
+    streak = next((index for index, name in enumerate(names) if not name or name != names[0]), len(names))
+    if streak >= STREAK:
+        return f"{streak} recipients in a row were refused alike: {names[0]}"
+    refused = sum(map(bool, names))
+    if refused >= LEAST_REFUSALS and refused > SHARE * len(names):
+        return f"{refused} of the last {len(names)} recipients were refused"
+    return ""
 
 
-def _name_of(error: TransportError) -> str:
-    if error.code is None:
-        return error.cause
-    words = error.enhanced or re.sub(r"[\S]*@[\S]*|\d+", "", error.text).strip()
-    return f"{error.code} {words}".strip() + f" (at {error.step})"
+def _name_of(refusal: Reply) -> str:
+    """As far as refusals can be equal: by their codes; by the words, without ids and addresses in them, if there is
+    no enhanced code."""
+    words = refusal.enhanced or " ".join(re.sub(r"\S*[@\d]\S*", "", refusal.text).split())
+    return f"{refusal.code or ''} {words}".strip() or "no reason given"
 
 
 # --------------------------------------------------------------------- pace

@@ -27,6 +27,7 @@ from digest.models import (
     KnownFile,
     KnownPost,
     Listing,
+    Outage,
     Problem,
     Recipient,
     Reply,
@@ -384,7 +385,9 @@ class Ledger(Protocol):
 
     def in_doubt(self, delivery: Delivery, now: datetime, reason: str) -> bool: ...
 
-    def retry(self, delivery: Delivery, not_before: datetime, reply: Reply, *, counted: bool) -> bool: ...
+    def retry(self, delivery: Delivery, not_before: datetime | None, reply: Reply, *, counted: bool) -> bool:
+        """Back to the queue, due at ``not_before``; None: as it was. ``counted``: the attempt counts."""
+        ...
 
     def failed(self, delivery: Delivery, now: datetime, reply: Reply) -> bool: ...
 
@@ -404,13 +407,31 @@ class Ledger(Protocol):
         """Whether ``claim`` would find something."""
         ...
 
+    def outage(self) -> Outage | None:
+        """That the mail server takes nothing, as far as anybody who sends has found."""
+        ...
+
+    def note_outage(self, now: datetime, reason: str, *, is_try: bool) -> None:
+        """Nothing could be handed over. ``is_try``: the server could not even be asked."""
+        ...
+
+    def end_outage(self) -> None:
+        """It takes mail again."""
+        ...
+
     def awaited_pages(self) -> list[AwaitedPage]:
         """Editions with mail in the queue that waits for their page, the oldest first."""
         ...
 
-    def pause_edition(self, key: int, reason: str) -> bool:
-        """From now on nothing of a frozen or sending edition is claimed; rows in hand are finished, queued ones
-        still expire. False if it was in another state (paused already, say)."""
+    def answers(self, key: int, limit: int) -> list[Reply | None]:
+        """What servers said last about mail of an edition, its variants for some categories included, the latest
+        first: a refusal for good, or None for a message that was taken. Those before it was resumed do not count."""
+        ...
+
+    def pause_edition(self, key: int, reason: str, now: datetime) -> Sequence[int]:
+        """From now on nothing of a frozen or sending edition and of its variants is claimed; rows in hand are finished,
+        queued ones still expire. What its refusals led to is undone: they say nothing about readers. Returns the keys
+        of what was paused; none if it was in another state (paused already, say)."""
         ...
 
     def resume_edition(self, key: int, now: datetime) -> int:

@@ -13,14 +13,13 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct, field
 
-from digest.models import AwaitedPage, DeliveryCounts, DeliveryState, EditionState
+from digest.models import AwaitedPage, DeliveryCounts, DeliveryState, EditionState, SavedEdition
 from digest.outbox import last_call
 from digest.period import LOOKBACK, Schedule, Slot, next_slot, slots_between
 from digest.text import clean_line, cut
 
 RUN = "run"
 STORE = "store"
-DOUBT = "doubt"
 GONE = "gone"
 """Names of alarms; those of which there may be several go on with ``:`` and what they are about."""
 
@@ -168,6 +167,8 @@ class Change(Struct, frozen=True, kw_only=True):
 
     raised: tuple[Alarm, ...] = ()
     ended: tuple[Ending, ...] = ()
+    reworded: tuple[Alarm, ...] = ()
+    """Those that were open already and whose figures have changed: no news, but what is shown is true."""
 
 
 class Observation(Struct, frozen=True, kw_only=True):
@@ -185,16 +186,17 @@ def kind_of(name: str) -> str:
 
 
 def compare(open_alarms: Iterable[KeptAlarm], look: Observation) -> Change:
-    """Which alarms begin and which end. One that stays true is neither, whatever its text says by now."""
+    """Which alarms begin, which end, and which say something else by now."""
     known = {alarm.name: alarm for alarm in open_alarms}
-    present = {alarm.name for alarm in look.alarms}
-    raised = tuple(alarm for alarm in dict.fromkeys(look.alarms) if alarm.name not in known)
+    present = {alarm.name: alarm for alarm in look.alarms}
+    raised = tuple(alarm for name, alarm in present.items() if name not in known)
+    reworded = tuple(alarm for name, alarm in present.items() if name in known and known[name].text != alarm.text)
     ended = tuple(
         Ending(name=name, text=look.endings.get(name, f"over: {alarm.text}"))
         for name, alarm in known.items()
         if name not in present and kind_of(name) in look.judged
     )
-    return Change(raised=raised, ended=ended)
+    return Change(raised=raised, ended=ended, reworded=reworded)
 
 
 def subject_of(alarms: Sequence[KeptAlarm], site: str) -> str:
@@ -217,8 +219,17 @@ def run_alarm(failures: Sequence[str]) -> Alarm | None:
     return Alarm.of(RUN, f"the run failed: {' | '.join(failures[:_NAMED])}{more}")
 
 
-def paused_alarm(name: str, reason: str) -> Alarm:
-    return Alarm.of(f"paused:{name}", f"{name}: sending is paused: {reason}")
+def paused_alarms(paused: Iterable[tuple[SavedEdition, str]]) -> list[Alarm]:
+    """Of editions that stand still, with the reason of each. Their variants for some categories stand still with
+    them."""
+    named = {f"{edition.digest} {edition.period}": reason for edition, reason in paused}
+    return [
+        Alarm.of(
+            f"paused:{name}",
+            f"{name}: sending is paused: {reason}; mend that, then run: digest deliver --resume {name}",
+        )
+        for name, reason in named.items()
+    ]
 
 
 def page_alarm(awaited: AwaitedPage, zone: ZoneInfo, now: datetime) -> Alarm | None:
@@ -233,15 +244,6 @@ def page_alarm(awaited: AwaitedPage, zone: ZoneInfo, now: datetime) -> Alarm | N
         f"{awaited.digest} {awaited.period}: {mails}, since its page and feed cannot be put in place; see the failures "
         f"of digest run; without them it leaves from {leaves:%Y-%m-%d %H:%M} on",
     )
-
-
-def doubt_alarm(counts: DeliveryCounts, *, hold: bool) -> Alarm | None:
-    """With ``hold`` nobody but the operator decides what becomes of a delivery in doubt."""
-    number = counts[DeliveryState.IN_DOUBT]
-    if not number or not hold:
-        return None
-    waits = "delivery is" if number == 1 else "deliveries are"
-    return Alarm.of(DOUBT, f"{number} {waits} in doubt and held; nothing is sent again until you decide")
 
 
 def gone_alarm(held: int) -> Alarm | None:

@@ -175,6 +175,7 @@ class Lookout:
             zone=settings.site.timezone,
             plans=self.planned(),
             hold=settings.mail.in_doubt == "hold",
+            rate=settings.mail.rate if settings.mail.transport == "smtp" else None,
             silence=wanted.silence,
             silence_except=tuple(wanted.silence_except),
             holidays=tuple((each.days[0], each.days[-1]) for each in wanted.holidays),

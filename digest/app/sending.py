@@ -108,7 +108,8 @@ def leave_what_waits(app: App, to: str = "digest deliver") -> DeliveryReport:
 
     if not app.store.has_mail():
         return DeliveryReport()
-    return DeliveryReport(waiting=app.store.counts()[DeliveryState.QUEUED], left_to=to)
+    counts = app.store.counts()
+    return DeliveryReport(waiting=counts[DeliveryState.QUEUED], doubtful=counts[DeliveryState.IN_DOUBT], left_to=to)
 
 
 def deliver(

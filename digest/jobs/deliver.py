@@ -26,8 +26,20 @@ from msgspec import Struct
 
 from digest.errors import StoreError, TemporaryFailure, TransportError
 from digest.jobs.progress import Progress, silent
-from digest.models import Delivery, DeliveryState, Reply, SavedEdition
-from digest.outbox import CONNECTING, Fate, Pace, RetryPlan, RowDecision, Tally, decide, masked, rest_seconds
+from digest.models import Delivery, DeliveryState, EditionState, Reply, SavedEdition
+from digest.outbox import (
+    ANSWERS,
+    CONNECTING,
+    Fate,
+    Pace,
+    RetryPlan,
+    RowDecision,
+    decide,
+    hinders,
+    masked,
+    rest_seconds,
+    verdict,
+)
 from digest.ports import Ledger, Transport, Turn
 from digest.subscribers.subscription import NOTICES
 
@@ -128,15 +140,17 @@ class DeliveryReport(Struct, frozen=True, kw_only=True):
     def line(self) -> str:
         """In one line."""
         if self.left_to:
-            return f"{self.waiting} waiting, left to {self.left_to}"
+            doubtful = f", {self.doubtful} in doubt now" if self.doubtful else ""
+            return f"{self.waiting} waiting, left to {self.left_to}{doubtful}"
         parts = [f"{self.sent} sent"]
         for count, words in (
             (self.failed, "failed"),
-            (self.in_doubt, "in doubt"),
+            (self.in_doubt, "without an answer"),
             (self.expired, "expired"),
             (self.skipped, "not wanted any more"),
             (self.waiting, "waiting"),
             (self.pageless, "of them for their page"),
+            (self.doubtful, "in doubt now"),
         ):
             if count:
                 parts.append(f"{count} {words}")
@@ -244,9 +258,10 @@ class _Shift:
     _reasons: dict[tuple[Fate, str], list[str]] = field(default_factory=dict)
     _alarms: list[str] = field(default_factory=list)
     _finished: list[str] = field(default_factory=list)
-    _tallies: dict[int, Tally] = field(default_factory=dict)
     _stopped: set[int] = field(default_factory=set)
-    """Editions that were paused in this shift."""
+    """Editions that were paused in this shift, variants included."""
+    _is_out: bool = False
+    """The ledger says that the server takes nothing."""
     _without_page: Counter[str] = field(default_factory=Counter)
     """What left although its page is not in place, by edition."""
     _in_hand: dict[int, Delivery] = field(default_factory=dict)
@@ -284,10 +299,16 @@ class _Shift:
         failures = [*self._alarms, *self._lines(Fate.FAILED)]
         if self._counts["expired"]:
             failures.append(f"mail: {self._counts['expired']} could not be sent in time and expired")
-        failures += [_paused(edition, reason) for edition, reason in paused if edition.key not in self._stopped]
+        told = {edition.key for edition, _ in paused} & self._stopped
+        failures += list(
+            dict.fromkeys(_paused(edition, reason) for edition, reason in paused if edition.key not in told)
+        )
         failures += [f"{name}: {count} sent {_PAGELESS}" for name, count in self._without_page.items()]
         awaited = self.ledger.awaited_pages()
         doubts = list(self._lines(Fate.IN_DOUBT))
+        if self._counts["doubted"]:
+            doubts.append(f"mail: {self._counts['doubted']} in doubt: a worker ended before the answer came")
+        is_open = bool(doubts and counts[DeliveryState.IN_DOUBT])
         return DeliveryReport(
             sent=self._counts[Fate.SENT],
             retried=self._counts[Fate.RETRY],
@@ -302,10 +323,10 @@ class _Shift:
             doubtful=counts[DeliveryState.IN_DOUBT],
             next_due=self.ledger.next_due(),
             finished=tuple(self._finished),
-            paused=tuple(_name(edition) for edition, _ in paused),
-            failures=tuple(failures + ([] if self.options.resend else [*doubts, *(_DECIDE for _ in doubts[:1])])),
+            paused=tuple(dict.fromkeys(_slot(edition) for edition, _ in paused)),
+            failures=tuple(failures + ([*doubts, _DECIDE] if is_open else [])),
             warnings=(
-                *(doubts if self.options.resend else ()),
+                *(() if is_open else doubts),
                 *self._lines(Fate.RETRY),
                 *(f"{each.digest} {each.period}: {each.mails} {_AWAITED}" for each in awaited),
             ),
@@ -316,6 +337,8 @@ class _Shift:
         now = self.clock()
         freed, doubted = self.ledger.recover(now, atomic=self.transport.atomic)
         self._counts["recovered"] += freed + doubted
+        self._counts["doubted"] += doubted
+        self._is_out = self.ledger.outage() is not None
         if self.options.resend:
             self._counts["repeated"] += self.ledger.release_doubtful()
         self._counts["expired"] += self.ledger.expire(now)
@@ -401,12 +424,15 @@ class _Shift:
         """Rows in hand have their leases renewed."""
         with self._lock:
             self._in_hand.update((row.key, row) for row in rows)
+            for key in {row.edition_key for row in rows} & self._stopped:
+                if self.ledger.edition_by_key(key).state is not EditionState.PAUSED:  # it was resumed since
+                    self._stopped.discard(key)
         lane.rows.extend(rows)
 
     def _hand_back(self, row: Delivery) -> None:
         if self._in_hand.pop(row.key, None) is not None:
             with suppress(StoreError):
-                self.ledger.retry(row, self.clock(), Reply(), counted=False)
+                self.ledger.retry(row, None, Reply(), counted=False)
 
     def _attend(self, lane: _Lane) -> None:
         """The next row of a lane: send it, or say what becomes of it without. Whatever ends this before that is known,
@@ -533,10 +559,11 @@ class _Shift:
                 self._reasons.setdefault(reason, []).append(masked(row.address))
             if not made.edition.page_published and decision.fate in (Fate.SENT, Fate.IN_DOUBT):
                 self._without_page[_name(made.edition)] += 1
-            self._adjust(decision, error)
-            verdict = masked(self._judged(made.edition, decision, error), row.address)
-        if verdict:
-            self._pause(made.edition, verdict)
+            is_try = self._adjust(decision, error)
+        self._note_server(decision, error, is_try=is_try)
+        trouble = masked(self._judged(made.edition, decision, error), row.address)
+        if trouble:
+            self._pause(made.edition, trouble)
         self.progress("sending mail", done, max(done, self._total))
 
     def _write_taken(self, lane: _Lane) -> None:
@@ -572,20 +599,22 @@ class _Shift:
         elif decision.fate is Fate.FAILED:
             self._persist(lambda: self.ledger.failed(row, now, reply))
         else:
-            not_before = decision.not_before or now
-            self._persist(lambda: self.ledger.retry(row, not_before, reply, counted=decision.counted))
+            not_before, counted = decision.not_before, decision.counted
+            self._persist(lambda: self.ledger.retry(row, not_before, reply, counted=counted))
 
     # ----------------------------------------------------- all of them
 
-    def _adjust(self, decision: RowDecision, error: TransportError | None) -> None:
-        """Speed, and whether to leave the server alone for a while."""
+    def _adjust(self, decision: RowDecision, error: TransportError | None) -> bool:
+        """Speed, and whether to leave the server alone for a while. Returns whether it was tried in vain; connections
+        that fail together tried once."""
         if self._pace is not None:
             now = self.ticks()
             self._pace = self._pace.slower(now) if decision.slows else self._pace.faster(now)
         if not decision.rests or error is None:
             self._downs = 0
-            return
-        self._downs += 1
+            return False
+        is_try = self.ticks() >= self._rests_until
+        self._downs += is_try
         rest = rest_seconds(self._downs)
         self._rests_until = self.ticks() + rest
         if self.once and not self._over and (error.step in CONNECTING or rest > self.options.patience):
@@ -593,25 +622,34 @@ class _Shift:
             self._alarms.append(f"mail waits for the next run: {masked(str(error))}")
         elif not self.once and self._downs == 1 and error.step in CONNECTING:
             self.tell(masked(str(error)))
+        return is_try
+
+    def _note_server(self, decision: RowDecision, error: TransportError | None, *, is_try: bool) -> None:
+        """Keep that the server takes nothing, or that it does again; the operator is told of it by whoever looks after
+        the program."""
+        with suppress(StoreError):  # the next message says it again
+            if error is not None and hinders(error):
+                self.ledger.note_outage(self.clock(), masked(str(error)), is_try=is_try)
+                self._is_out = True
+            elif self._is_out and decision.fate in (Fate.SENT, Fate.FAILED):
+                self.ledger.end_outage()
+                self._is_out = False
 
     def _judged(self, edition: SavedEdition, decision: RowDecision, error: TransportError | None) -> str:
         """Why the edition has to stop now; empty if it has not."""
         if edition.key in self._stopped:
             return ""
         if decision.pauses:
-            verdict = masked(str(error))
-        else:
-            tally = self._tallies.get(edition.key, Tally()).after(decision.fate, error)
-            self._tallies[edition.key] = tally
-            verdict = tally.verdict()
-        if verdict:
-            self._stopped.add(edition.key)
-        return verdict
+            return masked(str(error))
+        return verdict(self.ledger.answers(edition.key, ANSWERS)) if decision.fate is Fate.FAILED else ""
 
     def _pause(self, edition: SavedEdition, reason: str) -> None:
-        self.ledger.pause_edition(edition.key, reason)
+        stopped = self.ledger.pause_edition(edition.key, reason, self.clock())
+        if not stopped:  # another worker was quicker
+            return
         alarm = _paused(edition, reason)
         with self._lock:
+            self._stopped.update(stopped)
             self._alarms.append(alarm)
         self.tell(alarm)
 
@@ -619,9 +657,6 @@ class _Shift:
         with self._lock:
             if key not in self._editions or not self._editions[key].page_published:
                 self._editions[key] = self.ledger.edition_by_key(key)
-                counts = self.ledger.counts(key)
-                failed = counts[DeliveryState.FAILED]
-                self._tallies.setdefault(key, Tally(outcomes=counts[DeliveryState.SENT] + failed, failures=failed))
             self._editions.move_to_end(key)
             while len(self._editions) > _EDITIONS_KEPT:
                 self._editions.popitem(last=False)
@@ -686,9 +721,14 @@ def _name(edition: SavedEdition) -> str:
     return " ".join(part for part in (edition.digest, edition.category, edition.period) if part)
 
 
+def _slot(edition: SavedEdition) -> str:
+    """An edition with its variants for some categories, which stand still together."""
+    return f"{edition.digest} {edition.period}"
+
+
 def _paused(edition: SavedEdition, reason: str) -> str:
-    where = " ".join((edition.digest, edition.period))
-    return f"{_name(edition)}: sending is paused: {reason}; mend that, then run: digest deliver --resume {where}"
+    where = _slot(edition)
+    return f"{where}: sending is paused: {reason}; mend that, then run: digest deliver --resume {where}"
 
 
 def file_name(message_id: str) -> str:

@@ -46,6 +46,8 @@ class StatusStore(WatchStore, Protocol):
 
     def edition_mail(self, limit: int) -> list[EditionMail]: ...
 
+    def counts(self, edition_key: int | None = None) -> DeliveryCounts: ...
+
     def next_due(self) -> datetime | None: ...
 
     def bounces(self, since: datetime) -> list[datetime]: ...
@@ -150,7 +152,9 @@ def _wrong_now(
     change = compare(kept, look)
     over = {ending.name for ending in change.ended}
     new = (KeptAlarm(key=0, name=alarm.name, text=alarm.text, raised_at=now) for alarm in change.raised)
-    alarms = (*(alarm for alarm in kept if alarm.name not in over), *new)
+    said = {alarm.name: alarm.text for alarm in change.reworded}
+    still = (replace(alarm, text=said.get(alarm.name, alarm.text)) for alarm in kept if alarm.name not in over)
+    alarms = (*still, *new)
     return alarms, frozenset(each.category for each in silences)
 
 

@@ -15,9 +15,20 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct, field
 
+from digest.alarms.mail import (
+    BACKLOG,
+    BACKLOG_AFTER,
+    DOUBT,
+    EXPIRED,
+    EXPIRED_FOR,
+    RELAY,
+    backlog_alarm,
+    doubt_alarm,
+    expired_alarm,
+    relay_alarm,
+)
 from digest.alarms.silence import HISTORY, Silence, find_silences, recovery, wording
 from digest.alarms.watching import (
-    DOUBT,
     GONE,
     RUN,
     Alarm,
@@ -28,17 +39,17 @@ from digest.alarms.watching import (
     Planned,
     compare,
     disk_alarm,
-    doubt_alarm,
     gone_alarm,
     kind_of,
     page_alarm,
-    paused_alarm,
+    paused_alarms,
     run_alarm,
     slot_alarm,
     slot_to_judge,
 )
 from digest.errors import DigestError
-from digest.models import AwaitedPage, DeliveryCounts, EditionState, SavedEdition
+from digest.models import AwaitedPage, Backlog, EditionState, Expired, Outage, SavedEdition
+from digest.outbox import REPEATS
 
 SILENCE_EVERY = timedelta(minutes=10)
 """Habits are looked at no more often: it takes five thousandths of a second for each thousand posts."""
@@ -56,11 +67,18 @@ class WatchStore(Protocol):
 
     def volumes(self, since: datetime) -> dict[str, dict[int, int]]: ...
 
-    def counts(self, edition_key: int | None = None) -> DeliveryCounts: ...
+    def doubts_over(self, repeats: int) -> int: ...
+
+    def outage(self) -> Outage | None: ...
+
+    def backlog(self, now: datetime, before: datetime) -> list[Backlog]: ...
+
+    def expired(self, since: datetime) -> list[Expired]: ...
 
     def paused_editions(self) -> list[tuple[SavedEdition, str]]: ...
 
     def awaited_pages(self) -> list[AwaitedPage]: ...
+
     def held_posts(self) -> int: ...
 
     def began(self, digest: str) -> datetime | None: ...
@@ -69,7 +87,9 @@ class WatchStore(Protocol):
 
     def open_alarms(self) -> list[KeptAlarm]: ...
 
-    def note_alarms(self, raised: Iterable[Alarm], ended: Iterable[Ending], now: datetime) -> None: ...
+    def note_alarms(
+        self, raised: Iterable[Alarm], ended: Iterable[Ending], now: datetime, reworded: Iterable[Alarm] = ()
+    ) -> None: ...
 
     def claim_alarms(self, now: datetime, until: datetime) -> list[KeptAlarm]: ...
 
@@ -103,6 +123,8 @@ class WatchRules(Struct, frozen=True, kw_only=True):
     plans: tuple[Planned, ...] = ()
     hold: bool = False
     """What is in doubt waits for a decision."""
+    rate: float | None = None
+    """Messages a second at the most (``mail.rate``)."""
     silence: bool = True
     silence_except: tuple[str, ...] = ()
     holidays: tuple[tuple[date, date], ...] = ()
@@ -135,8 +157,8 @@ def watch(
     """Look at everything, and keep what changed. ``run`` is one that just ended. Raises StoreError."""
     look = _look(store, rules, now, run, disks)
     change = compare(store.open_alarms(), look)
-    if change.raised or change.ended:
-        store.note_alarms(change.raised, change.ended, now)
+    if change.raised or change.ended or change.reworded:
+        store.note_alarms(change.raised, change.ended, now, change.reworded)
     _tidy(store, now)
     return change
 
@@ -189,18 +211,30 @@ def _look(
 
 def whats_wrong(store: WatchStore, rules: WatchRules, now: datetime, *, disks: Sequence[Disk] = ()) -> Observation:
     """What can be seen at any time, without a run that just ended. Raises StoreError."""
-    alarms = [
-        paused_alarm(" ".join(part for part in (saved.digest, saved.category, saved.period) if part), reason)
-        for saved, reason in store.paused_editions()
-    ]
-    doubt = doubt_alarm(store.counts(), hold=rules.hold) if rules.hold else None
+    zone = rules.zone
     tight = [disk_alarm(each.what, each.place, each.free, each.total, rules.min_free) for each in disks]
-    pages = [page_alarm(each, rules.zone, now) for each in store.awaited_pages()]
-    alarms += [alarm for alarm in (doubt, gone_alarm(store.held_posts()), *tight, *pages) if alarm is not None]
+    pages = [page_alarm(each, zone, now) for each in store.awaited_pages()]
+    some = (*_mail_troubles(store, rules, now), gone_alarm(store.held_posts()), *tight, *pages)
+    alarms = [*paused_alarms(store.paused_editions()), *(alarm for alarm in some if alarm is not None)]
     alarms += _late(store, rules, now)
-    judged = {"paused", DOUBT, GONE, "slot", "page", *({"disk"} if disks else ())}
-    endings = {GONE: "no posts are missing any more, or their going was accepted"}
-    return Observation(alarms=tuple(alarms), judged=frozenset(judged), endings=endings)
+    judged = {"paused", DOUBT, RELAY, BACKLOG, EXPIRED, GONE, "slot", "page", *({"disk"} if disks else ())}
+    return Observation(alarms=tuple(alarms), judged=frozenset(judged), endings=_ENDINGS)
+
+
+_ENDINGS = {
+    GONE: "no posts are missing any more, or their going was accepted",
+    RELAY: "mail can be handed over again",
+    BACKLOG: "no mail is overdue any more",
+    EXPIRED: "",
+    DOUBT: "nothing is in doubt any more",
+}
+
+
+def _mail_troubles(store: WatchStore, rules: WatchRules, now: datetime) -> Iterable[Alarm | None]:
+    yield doubt_alarm(store.doubts_over(0 if rules.hold else REPEATS), hold=rules.hold)
+    yield relay_alarm(store.outage(), rules.zone, now)
+    yield backlog_alarm(store.backlog(now, now - BACKLOG_AFTER), rules.rate, rules.zone, now)
+    yield expired_alarm(store.expired(now - EXPIRED_FOR))
 
 
 def _late(store: WatchStore, rules: WatchRules, now: datetime) -> Iterable[Alarm]:

@@ -57,7 +57,7 @@ def note_absences(plain: Plain, changes: Changes) -> None:
     """Write down who is away; who is back, or withdrawn, is away no longer."""
     ended = [*changes.back, *changes.gone, *(revision.key for revision in changes.revisions)]
     if ended:
-        plain.run(f"DELETE FROM absence WHERE post_key {plain.is_one_of}", plain.listed(ended))  # noqa: S608
+        plain.run(f"DELETE FROM absence WHERE post_key {plain.is_one_of}", plain.listed(ended))
     plain.upsert_many(
         "absence",
         "post_key",

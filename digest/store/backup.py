@@ -26,7 +26,8 @@ from sqlalchemy import Boolean, Connection, Table, text, update
 from digest.disk import sync_path
 from digest.errors import AlreadyRunning, StoreBusy, StoreError
 from digest.models import DeliveryState
-from digest.store.basics import REPEATS, VERSION_TABLE, to_moment, to_seconds
+from digest.outbox import REPEATS
+from digest.store.basics import VERSION_TABLE, to_moment, to_seconds
 from digest.store.connect import Database, open_postgres, open_sqlite, parse_url, sqlite_path
 from digest.store.editions import HELD, SENT_UNTIL
 from digest.store.faults import told
@@ -130,7 +131,7 @@ def _copy_rows(source: Connection, into: Connection, table: Table) -> int:
     """All rows of a table, some at a time, as plain values; how many."""
     names = tuple(column.name for column in table.c)
     quoted = ", ".join(f'"{name}"' for name in names)
-    rows = source.execution_options(yield_per=_CHUNK).exec_driver_sql(f'SELECT {quoted} FROM "{table.name}"')  # noqa: S608
+    rows = source.execution_options(yield_per=_CHUNK).exec_driver_sql(f'SELECT {quoted} FROM "{table.name}"')
     flags = [position for position, column in enumerate(table.c) if isinstance(column.type, Boolean)]
     count = 0
     for chunk in rows.partitions(_CHUNK):
@@ -187,7 +188,7 @@ def look_into(path: Path) -> Inventory:
         counts = _counts(connection)
         if VERSION_TABLE not in counts:
             raise StoreError(str(path), "is no store of digest", "name another file")
-        schema = str(connection.execute(f"SELECT version_num FROM {VERSION_TABLE}").fetchone()[0])  # noqa: S608
+        schema = str(connection.execute(f"SELECT version_num FROM {VERSION_TABLE}").fetchone()[0])
         last = max(_moments(connection, counts), default=None)
     if answer != "ok" or broken is not None:
         raise StoreError(str(path), "is damaged", "take an earlier backup")
@@ -200,13 +201,13 @@ def _counts(connection: sqlite3.Connection) -> dict[str, int]:
         for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
         if not name.startswith("sqlite_")
     ]
-    return {name: connection.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0] for name in names}  # noqa: S608
+    return {name: connection.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0] for name in names}
 
 
 def _moments(connection: sqlite3.Connection, tables: dict[str, int]) -> Iterator[int]:
     for table, columns in _ACTIVITY.items():
         for column in columns if table in tables else ():
-            found = connection.execute(f'SELECT max("{column}") FROM "{table}"').fetchone()[0]  # noqa: S608
+            found = connection.execute(f'SELECT max("{column}") FROM "{table}"').fetchone()[0]
             if found is not None:
                 yield int(found)
 
@@ -392,7 +393,7 @@ def _refuse_others(database: Database, connection: Connection) -> None:
 
 def _last_in(connection: Connection) -> datetime | None:
     moments = [
-        connection.exec_driver_sql(f'SELECT max("{column}") FROM "{table}"').scalar()  # noqa: S608
+        connection.exec_driver_sql(f'SELECT max("{column}") FROM "{table}"').scalar()
         for table, columns in _ACTIVITY.items()
         for column in columns
     ]
@@ -407,7 +408,7 @@ def _set_numbers(source: Connection, into: Connection) -> None:
         name = _sequence(into, table)
         if name is not None:
             key = next(iter(table.primary_key)).name
-            last = into.exec_driver_sql(f'SELECT coalesce(max("{key}"), 0) FROM "{table.name}"').scalar_one()  # noqa: S608
+            last = into.exec_driver_sql(f'SELECT coalesce(max("{key}"), 0) FROM "{table.name}"').scalar_one()
             last = max(int(last), given.get(table.name, 0))
             question = text("SELECT setval(cast(:name AS regclass), :last, :used)")
             into.execute(question, {"name": name, "last": max(last, 1), "used": last > 0})

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-HEAD = "0008"
+HEAD = "0009"
 """The schema's version: the newest migration."""
 
 VERSION_TABLE = "digest_schema"
 """Where Alembic keeps the version. Not its default name, which another program in a shared database may use."""
-
-REPEATS = 1
-"""How often a message in doubt is sent again: a server that takes everything and never answers gets no third copy."""
 
 WRAP = 1 << 64
 """Numbers of 64 bits without a sign are kept with one."""

@@ -11,7 +11,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, Table, delete, func, select
 
 from digest.models import DeliveryState, EditionRow, EditionState, FrozenEdition, KnownPost, Recipient, SavedEdition
-from digest.store.basics import REPEATS, to_moment, to_seconds, to_seconds_up
+from digest.outbox import REPEATS
+from digest.store.basics import to_moment, to_seconds, to_seconds_up
 from digest.store.inquiry import note_omissions
 from digest.store.part import Part
 from digest.store.queries import read_posts, select_posts
@@ -147,7 +148,7 @@ class Editions(Part):
     def mark_page_published(self, key: int) -> None:
         slot = "(digest, period) = (SELECT digest, period FROM edition WHERE key = ?)"
         with self._database.changing() as plain:
-            plain.run(f"UPDATE edition SET page_published = true WHERE {slot}", key)  # noqa: S608 - our own words
+            plain.run(f"UPDATE edition SET page_published = true WHERE {slot}", key)
 
 
 # ------------------------------------------------------------------ posts

@@ -57,7 +57,7 @@ class Erasing(Part):
     def under_way(self, deliveries: Collection[int]) -> bool:
         """Whether one of these is just being handed over."""
         with self._database.asking() as plain:
-            question = f"SELECT 1 FROM delivery WHERE state = ? AND key {plain.is_one_of} LIMIT 1"  # noqa: S608
+            question = f"SELECT 1 FROM delivery WHERE state = ? AND key {plain.is_one_of} LIMIT 1"
             return plain.row(question, DeliveryState.TRANSMITTING.value, plain.listed(deliveries)) is not None
 
     def scrub(self, addresses: Collection[str]) -> bool:
@@ -91,7 +91,7 @@ def _traces(plain: Plain, key: int) -> Traces | None:
 
 
 def _addresses(plain: Plain, table: str, key: int) -> list[tuple[str | None]]:
-    return plain.rows(f"SELECT DISTINCT address FROM {table} WHERE subscriber_key = ?", key)  # noqa: S608 - our names
+    return plain.rows(f"SELECT DISTINCT address FROM {table} WHERE subscriber_key = ?", key)
 
 
 def _forget_mail(plain: Plain, key: int, now: datetime) -> None:
@@ -102,7 +102,7 @@ def _forget_mail(plain: Plain, key: int, now: datetime) -> None:
         *(DeliveryState.SKIPPED.value, to_seconds(now), key, *waiting),
     )
     plain.run(
-        f"UPDATE delivery SET address = '{FORGOTTEN}' || CAST(key AS TEXT), reply_text = '', subscriber_key = NULL "  # noqa: S608
+        f"UPDATE delivery SET address = '{FORGOTTEN}' || CAST(key AS TEXT), reply_text = '', subscriber_key = NULL "
         "WHERE subscriber_key = ?",
         key,
     )
@@ -111,8 +111,8 @@ def _forget_mail(plain: Plain, key: int, now: datetime) -> None:
 def _forget_rows(plain: Plain, key: int, addresses: Iterable[str]) -> None:
     canonical, hashed = plain.rows("SELECT canonical, hash FROM subscriber WHERE key = ?", key)[0]
     for table in ("subscription", "errand", "omission"):
-        plain.run(f"DELETE FROM {table} WHERE subscriber_key = ?", key)  # noqa: S608 - our names
-    plain.run(f"DELETE FROM errand WHERE address {plain.is_one_of}", plain.listed(addresses))  # noqa: S608
+        plain.run(f"DELETE FROM {table} WHERE subscriber_key = ?", key)
+    plain.run(f"DELETE FROM errand WHERE address {plain.is_one_of}", plain.listed(addresses))
     plain.run("DELETE FROM consent WHERE subscriber_key = ? OR canonical = ?", key, canonical)
     plain.run("DELETE FROM refusal WHERE hash = ?", hashed)
     plain.run("DELETE FROM attempt WHERE who = ?", hashed)
@@ -126,6 +126,6 @@ def _mask_words(plain: Plain, addresses: Iterable[str]) -> None:
             pattern = f"%{spelt.replace('!', '!!').replace('%', '!%').replace('_', '!_')}%"
             for table, column in _TEXTS:
                 plain.run(
-                    f"UPDATE {table} SET {column} = replace({column}, ?, ?) WHERE {column} LIKE ? ESCAPE '!'",  # noqa: S608
+                    f"UPDATE {table} SET {column} = replace({column}, ?, ?) WHERE {column} LIKE ? ESCAPE '!'",
                     *(spelt, masked(address), pattern),
                 )

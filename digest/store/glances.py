@@ -5,14 +5,26 @@ Statements as text (``plain``), so that such a run ends without loading the part
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from digest.alarms.watching import KeptAlarm
-from digest.models import AwaitedPage, DeliveryCounts, DeliveryState, EditionState, SavedEdition
+from digest.models import (
+    AwaitedPage,
+    Backlog,
+    DeliveryCounts,
+    DeliveryState,
+    EditionState,
+    Expired,
+    Outage,
+    SavedEdition,
+)
 from digest.store.basics import QUARTER, to_moment, to_seconds
-from digest.store.part import Part
+from digest.store.part import Part, write_meta
+from digest.store.plain import Plain
+from digest.text import clean_line
 
 _EDITION = (
     "SELECT key, digest, category, period, state, subject, html, text, document, frozen_at, send_after, expires_at, "
@@ -31,29 +43,45 @@ def _among(states: Iterable[str]) -> str:
 
 _UNSEEN = _among((EditionState.SKIPPED, EditionState.CANCELLED))
 _MAIL_TO_SEND = (
-    "SELECT 1 FROM delivery WHERE state IN "  # noqa: S608 - our own words
+    "SELECT 1 FROM delivery WHERE state IN "
     f"({_among((DeliveryState.QUEUED, DeliveryState.LEASED, DeliveryState.TRANSMITTING, DeliveryState.IN_DOUBT))}) "
     "LIMIT 1"
 )
 _EDITION_UNDER_WAY = (
-    "SELECT 1 FROM edition WHERE state IN "  # noqa: S608 - our own words
+    "SELECT 1 FROM edition WHERE state IN "
     f"({_among((EditionState.FROZEN, EditionState.SENDING, EditionState.PAUSED))}) LIMIT 1"
 )
 _AWAITED = (
-    "SELECT e.digest, e.period, min(e.frozen_at), min(e.expires_at), count(*) "  # noqa: S608 - our own words
+    "SELECT e.digest, e.period, min(e.frozen_at), min(e.expires_at), count(*) "
     "FROM edition e JOIN delivery d ON d.edition_key = e.key "
     f"WHERE e.page_published = false AND e.state IN ({_among((EditionState.FROZEN, EditionState.SENDING))}) "
     f"AND d.state = '{DeliveryState.QUEUED}' GROUP BY e.digest, e.period ORDER BY min(e.key)"
 )
+_DUE_SINCE = "CASE WHEN d.not_before < e.send_after THEN e.send_after ELSE d.not_before END"
+_BACKLOG = (
+    f"SELECT e.digest, e.period, min({_DUE_SINCE}), count(*) FROM edition e "
+    f"JOIN delivery d ON d.edition_key = e.key WHERE d.state = '{DeliveryState.QUEUED}' "
+    f"AND e.state IN ({_among((EditionState.FROZEN, EditionState.SENDING))}) AND e.page_published = true "
+    f"AND {_DUE_SINCE} <= ? AND coalesce(d.expires_at, e.expires_at) > ? GROUP BY e.digest, e.period "
+    f"HAVING min({_DUE_SINCE}) <= ? ORDER BY 3"
+)
+_ALL_MAIL = (
+    "SELECT count(*) FROM delivery d JOIN edition e ON e.key = d.edition_key WHERE e.digest = ? AND e.period = ?"
+)
+_EXPIRED = (
+    "SELECT e.digest, e.period, count(*) FROM delivery d JOIN edition e ON e.key = d.edition_key "
+    f"WHERE d.state = '{DeliveryState.EXPIRED}' AND d.ended_at >= ? GROUP BY e.digest, e.period ORDER BY 1, 2"
+)
+_OUTAGE = "mail outage"
 _VOLUMES = (
-    f"SELECT name, first_seen / {QUARTER} AS quarter, count(*) FROM post_category WHERE first_seen >= ? "  # noqa: S608
+    f"SELECT name, first_seen / {QUARTER} AS quarter, count(*) FROM post_category WHERE first_seen >= ? "
     "GROUP BY name, quarter"
 )
 _ACTIVE_READER = (
     "SELECT 1 FROM subscription JOIN reader_list ON reader_list.key = subscription.list_key "
     "WHERE reader_list.digest = ? AND subscription.state = 'active' LIMIT 1"
 )
-_SOMEBODY = tuple(f"SELECT 1 FROM {table} LIMIT 1" for table in ("subscriber", "consent", "suppression"))  # noqa: S608
+_SOMEBODY = tuple(f"SELECT 1 FROM {table} LIMIT 1" for table in ("subscriber", "consent", "suppression"))
 
 
 class Glances(Part):
@@ -82,7 +110,7 @@ class Glances(Part):
 
     def has_editions(self, digest: str) -> bool:
         """Whether there is an edition that anybody sees."""
-        question = f"SELECT 1 FROM edition WHERE digest = ? AND category = '' AND state NOT IN ({_UNSEEN}) LIMIT 1"  # noqa: S608
+        question = f"SELECT 1 FROM edition WHERE digest = ? AND category = '' AND state NOT IN ({_UNSEEN}) LIMIT 1"
         with self._database.asking() as plain:
             return plain.row(question, digest) is not None
 
@@ -127,6 +155,52 @@ class Glances(Part):
                 for digest, period, since, end, mails in plain.rows(_AWAITED)
             ]
 
+    def outage(self) -> Outage | None:
+        with self._database.asking() as plain:
+            return _outage(plain)
+
+    def note_outage(self, now: datetime, reason: str, *, is_try: bool) -> None:
+        with self._database.changing() as plain:
+            known = _outage(plain)
+            since = now if known is None else known.since
+            tries = (0 if known is None else known.tries) + is_try
+            value = {"since": to_seconds(since), "tries": tries, "reason": clean_line(reason)}
+            write_meta(plain, _OUTAGE, json.dumps(value, ensure_ascii=False))
+
+    def end_outage(self) -> None:
+        with self._database.changing() as plain:
+            plain.run("DELETE FROM meta WHERE name = ?", _OUTAGE)
+
+    def backlog(self, now: datetime, before: datetime) -> list[Backlog]:
+        """Editions with mail in the queue that was due before ``before``, the oldest first. What waits for its page or
+        belongs to a paused edition is not due."""
+        moment = to_seconds(now)
+        with self._database.asking() as plain:
+            return [
+                Backlog(
+                    digest=digest,
+                    period=period,
+                    since=to_moment(since),
+                    mails=mails,
+                    total=plain.value(_ALL_MAIL, digest, period),
+                )
+                for digest, period, since, mails in plain.rows(_BACKLOG, moment, moment, to_seconds(before))
+            ]
+
+    def expired(self, since: datetime) -> list[Expired]:
+        """Editions with mail that could not be sent in time, and became that since then."""
+        with self._database.asking() as plain:
+            return [
+                Expired(digest=digest, period=period, mails=mails)
+                for digest, period, mails in plain.rows(_EXPIRED, to_seconds(since))
+            ]
+
+    def doubts_over(self, repeats: int) -> int:
+        """How many deliveries are in doubt and were so more than ``repeats`` times."""
+        question = f"SELECT count(*) FROM delivery WHERE state = '{DeliveryState.IN_DOUBT}' AND doubts > ?"
+        with self._database.asking() as plain:
+            return int(plain.value(question, repeats))
+
     def counts(self, edition_key: int | None = None) -> DeliveryCounts:
         question = "SELECT state, count(*) FROM delivery"
         of = () if edition_key is None else (edition_key,)
@@ -162,7 +236,7 @@ class Glances(Part):
     def open_alarms(self) -> list[KeptAlarm]:
         """The oldest first."""
         with self._database.asking() as plain:
-            rows = plain.rows(f"SELECT {_ALARM} FROM alarm WHERE ended_at IS NULL ORDER BY key")  # noqa: S608
+            rows = plain.rows(f"SELECT {_ALARM} FROM alarm WHERE ended_at IS NULL ORDER BY key")
         return [_alarm(row) for row in rows]
 
     def claim_alarms(self, now: datetime, until: datetime) -> list[KeptAlarm]:
@@ -170,9 +244,9 @@ class Glances(Part):
         before ``until``, unless they are given back."""
         free = "told = false AND (held_until IS NULL OR held_until <= ?)"
         with self._database.asking() as plain:
-            if plain.row(f"SELECT 1 FROM alarm WHERE {free} LIMIT 1", to_seconds(now)) is None:  # noqa: S608
+            if plain.row(f"SELECT 1 FROM alarm WHERE {free} LIMIT 1", to_seconds(now)) is None:
                 return []
-        claim = f"UPDATE alarm SET held_until = ? WHERE {free} RETURNING {_ALARM}"  # noqa: S608
+        claim = f"UPDATE alarm SET held_until = ? WHERE {free} RETURNING {_ALARM}"
         with self._database.changing() as plain:
             rows = plain.rows(claim, to_seconds(until), to_seconds(now))
         return sorted((_alarm(row) for row in rows), key=lambda each: each.key)
@@ -185,7 +259,7 @@ class Glances(Part):
             for each in alarms:
                 ended = None if each.ended_at is None else to_seconds(each.ended_at)
                 same = "ended_at IS NULL" if ended is None else "ended_at = ?"
-                release = f"UPDATE alarm SET told = ?, held_until = NULL WHERE key = ? AND {same}"  # noqa: S608
+                release = f"UPDATE alarm SET told = ?, held_until = NULL WHERE key = ? AND {same}"
                 plain.run(release, told, each.key, *(() if ended is None else (ended,)))
 
     def looked_at(self, what: str) -> datetime | None:
@@ -195,6 +269,14 @@ class Glances(Part):
 
     def set_looked_at(self, what: str, now: datetime) -> None:
         self._set_meta(f"looked at {what}", str(to_seconds(now)))
+
+
+def _outage(plain: Plain) -> Outage | None:
+    kept = plain.value("SELECT value FROM meta WHERE name = ?", _OUTAGE)
+    if kept is None:
+        return None
+    value = json.loads(kept)
+    return Outage(since=to_moment(value["since"]), tries=value["tries"], reason=value["reason"])
 
 
 def _saved(row: tuple[Any, ...]) -> SavedEdition:

@@ -62,8 +62,8 @@ _CONSENT = (
 )
 _SUBSCRIBER = ("address", "canonical", "hash", "created_at", "frequency", "hour", "zone", "paused_until")
 _WISHES = "frequency = ?, hour = ?, zone = ?, paused_until = ?, pause_ends = ?"
-_WELCOME = f"UPDATE subscriber SET {_WISHES}, address = ?, held_until = NULL, probe_at = NULL WHERE key = ?"  # noqa: S608 - names only
-_WISH = f"UPDATE subscriber SET {_WISHES} WHERE key = ?"  # noqa: S608 - names only
+_WELCOME = f"UPDATE subscriber SET {_WISHES}, address = ?, held_until = NULL, probe_at = NULL WHERE key = ?"
+_WISH = f"UPDATE subscriber SET {_WISHES} WHERE key = ?"
 _JOIN = (
     "INSERT INTO subscription (subscriber_key, list_key, state, categories, label, since) VALUES (?, ?, ?, ?, ?, ?) "
     "ON CONFLICT (subscriber_key, list_key) DO UPDATE SET state = excluded.state, categories = excluded.categories, "

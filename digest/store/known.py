@@ -67,7 +67,7 @@ class Known(Part):
     def categories_among(self, names: Sequence[str]) -> set[str]:
         """Which of these categories ever had a post."""
         with self._database.asking() as plain:
-            question = f"SELECT name FROM feed WHERE kind = 'category' AND name {plain.is_one_of}"  # noqa: S608
+            question = f"SELECT name FROM feed WHERE kind = 'category' AND name {plain.is_one_of}"
             return {name for (name,) in plain.rows(question, plain.listed(names))}
 
     def posts_at(self, paths: Sequence[str]) -> dict[str, KnownPost]:
@@ -81,7 +81,7 @@ class Known(Part):
         if not ids:
             return set()
         with self._database.asking() as plain:
-            taken = plain.run(f"SELECT id FROM post WHERE id {plain.is_one_of}", plain.listed(ids))  # noqa: S608
+            taken = plain.run(f"SELECT id FROM post WHERE id {plain.is_one_of}", plain.listed(ids))
             return {post_id for (post_id,) in taken}
 
     def adopted_ids(self, urls: Sequence[str]) -> dict[str, str]:
@@ -90,7 +90,7 @@ class Known(Part):
         with self._database.asking() as plain:
             if plain.row("SELECT url FROM adopted_id LIMIT 1") is None:  # most sites had no feed before
                 return {}
-            question = f"SELECT url, id FROM adopted_id WHERE url {plain.is_one_of}"  # noqa: S608
+            question = f"SELECT url, id FROM adopted_id WHERE url {plain.is_one_of}"
             return dict(plain.rows(question, plain.listed(urls)))
 
     def adopt_ids(self, ids: Mapping[str, str]) -> None:
@@ -127,7 +127,7 @@ COLUMNS = (
     *("attachments", "text_hash"),
 )
 """What is read of a post, in the order that ``known_post`` takes it."""
-SELECT_POSTS = f"SELECT {', '.join(f'post.{name}' for name in COLUMNS)} FROM post"  # noqa: S608 - our own names
+SELECT_POSTS = f"SELECT {', '.join(f'post.{name}' for name in COLUMNS)} FROM post"
 """Begins a question whose rows ``known_post`` understands."""
 
 

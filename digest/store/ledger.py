@@ -43,9 +43,9 @@ from sqlalchemy import (
 
 from digest.errors import StoreError
 from digest.models import Delivery, DeliveryState, Doubt, EditionState, Reply, SavedEdition
-from digest.outbox import LAST_CALL
+from digest.outbox import LAST_CALL, REPEATS
 from digest.ports import Turn, Turned
-from digest.store.basics import REPEATS, to_moment, to_seconds
+from digest.store.basics import to_moment, to_seconds
 from digest.store.direct import Order, Result
 from digest.store.editions import saved_edition, select_edition
 from digest.store.part import Part
@@ -56,8 +56,6 @@ from digest.text import clean_line
 _OPEN = (DeliveryState.QUEUED, DeliveryState.LEASED, DeliveryState.TRANSMITTING)
 _UNDER_WAY = (EditionState.FROZEN, EditionState.SENDING)
 _KEYS_AT_ONCE = 500
-_OUR_FAULT = ("5.7.%", "5.3.4")
-"""Enhanced codes (RFC 3463) of refusals that another attempt may escape when we have mended something."""
 
 # What servers say when they take a message: Postfix, Exim, Sendmail, Amazon and Google, in this order.
 _QUEUE_ID = re.compile(
@@ -163,9 +161,10 @@ class Deliveries(Part):
     def in_doubt(self, delivery: Delivery, now: datetime, reason: str) -> bool:
         return self._advance((_doubting(), _claim_of(delivery) | _new(**_said(Reply(text=reason)))))
 
-    def retry(self, delivery: Delivery, not_before: datetime, reply: Reply, *, counted: bool) -> bool:
+    def retry(self, delivery: Delivery, not_before: datetime | None, reply: Reply, *, counted: bool) -> bool:
         states = (DeliveryState.LEASED, DeliveryState.TRANSMITTING)
-        given = _new(not_before=to_seconds(not_before), **_said(reply))
+        due = {} if not_before is None else {"not_before": to_seconds(not_before)}
+        given = _new(**due, **_said(reply))
         change = _advancing(states, DeliveryState.QUEUED, tuple(given), refunded=not counted)
         return self._advance((change, given | _claim_of(delivery)))
 
@@ -199,26 +198,6 @@ class Deliveries(Part):
     def is_due(self, now: datetime) -> bool:
         with self._database.reading() as connection:
             return connection.execute(_due(), {"now": now, "limit": 1}).first() is not None
-
-    def pause_edition(self, key: int, reason: str) -> bool:
-        pause = (
-            update(edition)
-            .where(edition.c.key == key, edition.c.state.in_(_UNDER_WAY))
-            .values(state=EditionState.PAUSED.value, reason=clean_line(reason))
-        )
-        with self._database.writing() as connection:
-            return connection.execute(pause).rowcount == 1
-
-    def resume_edition(self, key: int, now: datetime) -> int:
-        paused = (edition.c.key == key, edition.c.state == EditionState.PAUSED.value)
-        ours = or_(*(_row.reply_enhanced.like(code) for code in _OUR_FAULT))
-        again = or_(_row.state == DeliveryState.QUEUED.value, and_(_row.state == DeliveryState.FAILED.value, ours))
-        with self._database.writing() as connection:
-            resumed = update(edition).where(*paused).values(state=EditionState.SENDING.value, reason="")
-            if connection.execute(resumed).rowcount == 0:
-                return 0
-            queued = _change(_row.edition_key == key, again, state=DeliveryState.QUEUED, not_before=now, ended_at=None)
-            return connection.execute(queued).rowcount
 
     def cancel_edition(self, digest: str, period: str, now: datetime) -> int | None:
         named = (edition.c.digest == digest, edition.c.period == period)

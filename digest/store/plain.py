@@ -73,4 +73,4 @@ class Plain:
 def _insert(table: str, columns: tuple[str, ...]) -> str:
     names = ", ".join(f'"{name}"' for name in columns)
     marks = ", ".join("?" * len(columns))
-    return f'INSERT INTO "{table}" ({names}) VALUES ({marks})'  # noqa: S608 - our own names
+    return f'INSERT INTO "{table}" ({names}) VALUES ({marks})'

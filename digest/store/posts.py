@@ -108,7 +108,7 @@ _CONTENT = (
 )
 _NEW = (*_CONTENT, "key", "id", "published", "first_seen", "collected_at", "retired")
 _SET_CONTENT = ", ".join(f"{name} = ?" for name in _CONTENT)
-_REVISE = f"UPDATE post SET {_SET_CONTENT}, gone_at = NULL, retired = false WHERE key = ?"  # noqa: S608 - our names
+_REVISE = f"UPDATE post SET {_SET_CONTENT}, gone_at = NULL, retired = false WHERE key = ?"
 _LABEL = ("name", "first_seen", "published", "post_key")
 
 
@@ -248,7 +248,7 @@ def _remember(plain: Plain, files: Sequence[FileRecord]) -> None:
         ],
     )
     seen = plain.listed([found.path for found in files])
-    plain.run(f"DELETE FROM problem WHERE path {plain.is_one_of}", seen)  # noqa: S608
+    plain.run(f"DELETE FROM problem WHERE path {plain.is_one_of}", seen)
     plain.insert_many(
         "problem",
         ("path", "position", "line", "reason", "remedy", "severity"),

@@ -14,9 +14,7 @@ from digest.outbox import Blame
 from digest.store.part import Part
 from digest.store.schema import delivery, edition, refusal, subscriber, suppression
 from digest.subscribers.bounces import PROBE_COUNTS, Mark
-from digest.subscribers.subscription import Addressee, Reason, Refused
-
-_SMTP = "smtp "
+from digest.subscribers.subscription import DIALOGUE, Addressee, Reason, Refused
 
 
 class Refusals(Part):
@@ -132,7 +130,8 @@ class Refusals(Part):
 
     def refused(self, now: datetime, within: timedelta) -> Iterator[Refused]:
         """Deliveries to subscribers that a server refused in the dialogue and that were not looked at yet: for good,
-        or for now because of the mailbox itself (4.2.x), once a day."""
+        or for now because of the mailbox itself (4.2.x), once a day. Those of an edition that was ever paused say
+        nothing about readers."""
         today = f" {now.date().isoformat()}"
         for_good = and_(delivery.c.state == DeliveryState.FAILED.value, delivery.c.ended_at > now - within)
         for_now = and_(
@@ -140,7 +139,7 @@ class Refusals(Part):
             delivery.c.reply_enhanced.like("4.2.%"),
             edition.c.frozen_at > now - timedelta(days=2),
         )
-        name = literal(_SMTP) + delivery.c.key.cast(String)
+        name = literal(DIALOGUE) + delivery.c.key.cast(String)
         for condition, ending in ((for_good, ""), (for_now, today)):
             known = select(refusal.c.key).where(refusal.c.name == name + literal(ending)).exists()
             query = (
@@ -148,6 +147,7 @@ class Refusals(Part):
                 .select_from(_JOINED)
                 .where(
                     condition,
+                    edition.c.paused_at.is_(None),
                     delivery.c.subscriber_key.is_not(None),
                     delivery.c.reply_code.is_not(None),
                     ~known,
@@ -160,7 +160,7 @@ class Refusals(Part):
             for row in rows:
                 yield Refused(
                     to=_addressee(row),
-                    name=f"{_SMTP}{row.key}{ending}",
+                    name=f"{DIALOGUE}{row.key}{ending}",
                     code=row.reply_code,
                     enhanced=row.reply_enhanced,
                     text=row.reply_text,

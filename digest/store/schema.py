@@ -211,11 +211,14 @@ edition = Table(
     Column("html", Text, nullable=False),
     Column("text", Text, nullable=False),
     Column("document", Text, nullable=False),
+    Column("paused_at", Moment),
+    Column("resumed_at", Moment),
     UniqueConstraint("digest", "category", "period", name="edition_slot"),
     Index("edition_state", "state"),
     Index("edition_page", "page_published"),
 )
-"""One digest, one period: made once, frozen, sent once."""
+"""One digest, one period: made once, frozen, sent once. ``paused_at`` is when its sending was last stopped: from then
+on its refusals say nothing about readers."""
 
 edition_member = Table(
     "edition_member",

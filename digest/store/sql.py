@@ -86,4 +86,4 @@ def _mark(connection: Connection) -> str:
 def _insert(table: Table, columns: tuple[str, ...], mark: str) -> str:
     names = ", ".join(f'"{name}"' for name in columns)
     marks = ", ".join([mark] * len(columns))
-    return f'INSERT INTO "{table.name}" ({names}) VALUES ({marks})'  # noqa: S608 - names from the schema
+    return f'INSERT INTO "{table.name}" ({names}) VALUES ({marks})'

@@ -74,7 +74,7 @@ def create(plain: Plain) -> None:
 
 _BESIDES = (
     f"CREATE TABLE {VERSION_TABLE} (version_num VARCHAR(32) NOT NULL CONSTRAINT {VERSION_TABLE}_pkc PRIMARY KEY)",
-    f"INSERT INTO {VERSION_TABLE} (version_num) VALUES ('{HEAD}')",  # noqa: S608 - our own words
+    f"INSERT INTO {VERSION_TABLE} (version_num) VALUES ('{HEAD}')",
     "INSERT INTO feed (kind, name, stem, folded_stem, posts, dirty) VALUES ('all', '', 'feed', 'feed', 0, true)",
 )
 
@@ -99,7 +99,7 @@ def _version(plain: Plain) -> str | None:
     """The recorded version; None if there is no record."""
     if not _exists(plain, VERSION_TABLE):
         return None
-    version: str | None = plain.value(f"SELECT version_num FROM {VERSION_TABLE}")  # noqa: S608
+    version: str | None = plain.value(f"SELECT version_num FROM {VERSION_TABLE}")
     return version
 
 

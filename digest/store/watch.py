@@ -163,9 +163,9 @@ class Watch(Part):
 
     def refusals_since(self, since: datetime) -> dict[tuple[int | None, str], int]:
         """Replies by code and enhanced code: of deliveries that failed since then, and of those that wait for another
-        attempt."""
+        attempt; no code at all: nobody answered."""
         failed = and_(delivery.c.state == DeliveryState.FAILED.value, delivery.c.ended_at >= since)
-        waiting = and_(delivery.c.state == DeliveryState.QUEUED.value, delivery.c.attempts > 0)
+        waiting = and_(delivery.c.state == DeliveryState.QUEUED.value, delivery.c.reply_text != "")
         query = (
             select(delivery.c.reply_code, delivery.c.reply_enhanced, func.count())
             .where(or_(failed, waiting))
@@ -200,13 +200,19 @@ class Watch(Part):
         with self._database.reading() as connection:
             return [_alarm(row) for row in connection.execute(query)]
 
-    def note_alarms(self, raised: Iterable[Alarm], ended: Iterable[Ending], now: datetime) -> None:
-        """Write down what began and what is over, in one transaction. What another process wrote first stays."""
+    def note_alarms(
+        self, raised: Iterable[Alarm], ended: Iterable[Ending], now: datetime, reworded: Iterable[Alarm] = ()
+    ) -> None:
+        """Write down what began, what is over, and what says something else by now, in one transaction. What another
+        process wrote first stays."""
         insert = import_module(f"sqlalchemy.dialects.{'postgresql' if self._database.is_postgres else 'sqlite'}").insert
         with self._database.writing() as connection:
             for each in raised:
                 values = {"name": each.name, "text": each.text, "raised_at": now, "end_text": "", "told": False}
                 connection.execute(insert(alarm).values(values).on_conflict_do_nothing())
+            for each in reworded:
+                said = update(alarm).where(alarm.c.name == each.name, alarm.c.ended_at.is_(None)).values(text=each.text)
+                connection.execute(said)
             for ending in ended:
                 over = {"ended_at": now, "end_text": ending.text, "told": not ending.text, "held_until": None}
                 connection.execute(

@@ -7,12 +7,13 @@ from digest.store.everyday import Everyday
 from digest.store.inquiry import Inquiries
 from digest.store.intake import Intake
 from digest.store.ledger import Deliveries
+from digest.store.pauses import Pauses
 from digest.store.refusals import Refusals
 from digest.store.subscribers import Subscribers
 from digest.store.watch import Watch
 
 
-class SqlStore(Everyday, Editions, Deliveries, Subscribers, Intake, Refusals, Watch, Inquiries):
+class SqlStore(Everyday, Editions, Deliveries, Pauses, Subscribers, Intake, Refusals, Watch, Inquiries):
     """Everything that is kept, in one database. Satisfies ``ports.Store``."""
 
     def faults(self) -> list[str]:

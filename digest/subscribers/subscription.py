@@ -309,6 +309,9 @@ class Refused(Struct, frozen=True, kw_only=True):
     at: datetime
 
 
+DIALOGUE = "smtp "
+"""Begins the name of a refusal that a server said while mail was handed over."""
+
 FORGOTTEN = "gone:"
 """Begins what stands in a delivery in place of an address that is no longer kept."""
 

@@ -190,7 +190,7 @@ def test_states_of_a_mail(quick: World) -> None:
     fact = next(each for each in explain(quick) if each.code == "queued")
     assert "its next try" in fact.says
     assert fact.reasons == ("the server said: 450 4.2.0 busy",)
-    assert store.pause_edition(key, "5 recipients in a row were refused alike")
+    assert store.pause_edition(key, "5 recipients in a row were refused alike", quick.now)
     assert "the edition is paused (5 recipients in a row" in codes(quick)["paused-edition"]
     store.resume_edition(key, late)
     quick.now = late + timedelta(minutes=1)

@@ -65,7 +65,7 @@ def test_what_would_expire_is_claimed_without_its_page(store, make, life) -> Non
 def test_mail_of_a_paused_edition_does_not_wait_for_its_page(store, make) -> None:
     """It waits for the operator."""
     saved = store.freeze(make.edition(), make.recipients(2))
-    store.pause_edition(saved.key, "refused")
+    store.pause_edition(saved.key, "refused", make.now)
     assert store.awaited_pages() == []
 
 
@@ -113,7 +113,7 @@ def test_next_due_is_the_earliest_row_that_can_be_claimed(store, make) -> None:
     assert store.next_due() == later
     store.retry(delivery, make.now + timedelta(minutes=1), LATER, counted=True)
     assert store.next_due() == make.now + timedelta(minutes=1)
-    store.pause_edition(saved.key, "refused")
+    store.pause_edition(saved.key, "refused", make.now)
     assert store.next_due() == later
 
 
@@ -290,8 +290,8 @@ def test_a_paused_edition_waits_for_the_operator(store, make) -> None:
     """Its queue is due when it goes on, with what was refused because of us."""
     saved = make.freeze(store, 5)
     rows = store.claim(make.now, 4, LEASE)
-    assert store.pause_edition(saved.key, "550 5.7.1 five times\nin a row")
-    assert not store.pause_edition(saved.key, "again")
+    assert store.pause_edition(saved.key, "550 5.7.1 five times\nin a row", make.now) == [saved.key]
+    assert not store.pause_edition(saved.key, "again", make.now)
     [(paused, reason)] = store.paused_editions()
     assert (paused.state, reason) == (EditionState.PAUSED, "550 5.7.1 five times in a row")
     assert store.claim(make.now, 1, LEASE) == []
@@ -310,11 +310,11 @@ def test_a_paused_edition_waits_for_the_operator(store, make) -> None:
 
 def test_a_paused_edition_is_closed_when_its_rows_are(store, make) -> None:
     saved = make.freeze(store, 1, expires_at=make.now + timedelta(hours=1))
-    store.pause_edition(saved.key, "refused")
+    store.pause_edition(saved.key, "refused", make.now)
     store.expire(make.now + timedelta(hours=1))
     [(_, state)] = store.settle(make.now + timedelta(hours=1))
     assert state is EditionState.EXPIRED
-    assert not store.pause_edition(saved.key, "too late")
+    assert not store.pause_edition(saved.key, "too late", make.now)
 
 
 def test_counts_are_by_edition_or_over_all(store, make) -> None:

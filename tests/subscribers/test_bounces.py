@@ -261,6 +261,29 @@ def test_refusals_in_the_dialogue_count_alike(world: World) -> None:
     assert world.people.find("ann@example.org").suppressed is Reason.BOUNCE
 
 
+def test_what_a_broken_relay_says_suppresses_nobody(world: World) -> None:
+    """Neither what is learnt later nor what was learnt before the edition was paused, nor after it went on; what other
+    editions say counts as ever."""
+    ready(world)
+    world.people.add("bea@example.org", (Choice(digest="daily"),), world.now, proof=PROOF)
+    world.later(days=1)
+    world.news("more")
+    app = world.app()
+    collect(app)
+    publish_editions(app, make_editions(app))
+    no = Reply(code=550, enhanced="5.1.1", text="no such user")
+    first, second = world.store.claim(world.now, 5, timedelta(minutes=2))
+    world.store.failed(first, world.now, no)
+    assert world.readership.learn(world.now).suppressed == 1
+    assert world.store.pause_edition(first.edition_key, "refused", world.now)
+    assert world.people.find(first.address).suppressed is None
+    world.store.failed(second, world.now, no)
+    assert world.readership.learn(world.now).read == 0
+    world.store.resume_edition(first.edition_key, world.now)
+    assert world.readership.learn(world.now).read == 0
+    assert next_day(world) == ["ann@example.org", "bea@example.org"]
+
+
 def test_a_full_mailbox_in_the_dialogue_is_a_point_a_day(world: World) -> None:
     ready(world)
     world.later(days=1)

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from msgspec.structs import replace
 
+from digest.alarms.mail import backlog_alarm, doubt_alarm, expired_alarm, relay_alarm
 from digest.alarms.watching import (
     Alarm,
     KeptAlarm,
@@ -20,7 +21,6 @@ from digest.alarms.watching import (
     compare,
     counted,
     disk_alarm,
-    doubt_alarm,
     run_alarm,
     slot_to_judge,
     subject_of,
@@ -32,7 +32,7 @@ from digest.cli.report import report_to_json
 from digest.config import load
 from digest.errors import StoreError, TemporaryFailure
 from digest.jobs.watch import Disk, RunEnd, watch
-from digest.models import DeliveryCounts, DeliveryState
+from digest.models import Backlog, DeliveryState, Expired, Outage
 from digest.period import daily
 from digest.store import open_store
 from tests.subscribers.reader_world import NOON, World
@@ -60,13 +60,14 @@ OVER = kept("a", 1, ended_at=NOON, end_text="over: a")
 
 
 def test_what_stays_wrong_is_no_news() -> None:
-    """Whatever its text says by now; what was not looked at stays as it is."""
+    """Whatever its text says by now, which is kept; what was not looked at stays as it is."""
     change = compare([kept("run"), kept("disk:store"), kept("silence:x")], Observation(
         alarms=(Alarm(name="run", text="other words"), Alarm(name="slot:daily", text="late")),
         judged=frozenset({"run", "disk", "slot"}),
     ))  # fmt: skip
     assert [alarm.name for alarm in change.raised] == ["slot:daily"]
     assert [(ending.name, ending.text) for ending in change.ended] == [("disk:store", "over: disk:store is bad")]
+    assert change.reworded == (Alarm(name="run", text="other words"),)
 
 
 @pytest.mark.parametrize(
@@ -118,16 +119,56 @@ def test_disks(free: int, total: int, alarms: bool) -> None:
 
 
 def test_doubt_is_an_alarm_where_it_waits_for_a_decision() -> None:
-    counts = DeliveryCounts(by_state={DeliveryState.IN_DOUBT: 2, DeliveryState.SENT: 5})
-    assert doubt_alarm(counts, hold=False) is None
-    alarm = doubt_alarm(counts, hold=True)
+    assert doubt_alarm(0, hold=True) is None
+    alarm = doubt_alarm(2, hold=True)
     assert alarm is not None
     assert alarm.text.startswith("2 deliveries are in doubt and held")
-    one = doubt_alarm(DeliveryCounts(by_state={DeliveryState.IN_DOUBT: 1}), hold=True)
+    one = doubt_alarm(1, hold=False)
     assert one is not None
-    assert one.text.startswith("1 delivery is in doubt")
-    assert counted(counts) == "5 sent, 2 in doubt"
-    assert counted(DeliveryCounts()) == "none"
+    assert one.text.startswith("1 delivery is in doubt and was sent twice without an answer")
+    assert counted({DeliveryState.IN_DOUBT: 2, DeliveryState.SENT: 5}) == "5 sent, 2 in doubt"
+
+
+SHANGHAI = ZoneInfo("Asia/Shanghai")
+
+
+@pytest.mark.parametrize(
+    ("tries", "minutes", "alarms"), [(1, 9, False), (2, 0, True), (1, 10, True), (0, 9, False), (0, 10, True)]
+)
+def test_a_server_that_takes_nothing(tries: int, minutes: int, alarms: bool) -> None:
+    """Two tries, or ten minutes. The words are those of what went wrong: the name, the connection, the certificate, the
+    login."""
+    reason = "smtp.example.com:465: its certificate is not valid: expired; check mail.host"
+    outage = Outage(since=NOON, tries=tries, reason=reason)
+    alarm = relay_alarm(outage, SHANGHAI, NOON + timedelta(minutes=minutes))
+    assert (alarm is not None) is alarms
+    if alarm is not None:
+        assert alarm.text == f"no mail could be handed over since 12:00: {reason}"
+    assert relay_alarm(None, SHANGHAI, NOON) is None
+
+
+@pytest.mark.parametrize(
+    ("minutes", "rate", "alarms"),
+    [(30, None, False), (31, None, True), (31, 1.0, False), (81, 1.0, True)],
+)
+def test_mail_that_is_overdue(minutes: int, rate: float | None, alarms: bool) -> None:
+    """Half an hour, and what ``mail.rate`` needs for the whole edition: 3,000 readers at one a second take 50
+    minutes."""
+    waiting = [Backlog(digest="daily", period="2026-11-24", since=NOON, mails=7, total=3000)]
+    alarm = backlog_alarm(waiting, rate, SHANGHAI, NOON + timedelta(minutes=minutes))
+    assert (alarm is not None) is alarms
+    if alarm is not None:
+        assert alarm.text.startswith("7 mails are due and not sent, the oldest since 12:00: daily 2026-11-24")
+
+
+def test_mail_that_expired() -> None:
+    assert expired_alarm([]) is None
+    expired = [Expired(digest=name, period="2026-11-24", mails=1) for name in "abcde"]
+    alarm = expired_alarm(expired)
+    assert alarm is not None
+    assert alarm.text == (
+        "5 mails could not be sent in time and expired: a 2026-11-24, b 2026-11-24, c 2026-11-24 and 2 more"
+    )
 
 
 # ------------------------------------------------------------ whole alarms
@@ -227,7 +268,7 @@ def test_a_paused_edition(world: World) -> None:
     assert saved is not None
     with world.store._database.writing() as connection:
         connection.exec_driver_sql("UPDATE edition SET state = 'sending'")
-    assert world.store.pause_edition(saved.key, "five equal refusals in a row: 550 5.7.1 no")
+    assert world.store.pause_edition(saved.key, "five equal refusals in a row: 550 5.7.1 no", world.now)
     look(world)
     (mail,) = alarm_mails(world)
     assert "daily 2026-11-24: sending is paused: five equal refusals" in mail["Subject"]
@@ -242,9 +283,52 @@ def test_what_is_in_doubt_and_held(tmp_path: Path, store_url: str) -> None:
         world.news("a")
         world.run()
         with world.store._database.writing() as connection:
-            connection.exec_driver_sql("UPDATE delivery SET state = 'in_doubt'")
+            connection.exec_driver_sql("UPDATE delivery SET state = 'in_doubt', doubts = 1")
         look(world)
         assert open_names(world) == ["doubt"]
+
+
+def test_its_text_follows(quick: World) -> None:
+    """What is shown is true, and no second mail says it."""
+    quick.store.note_alarms([Alarm(name="doubt", text="5 deliveries are in doubt")], [], quick.now)
+    quick.store.release_alarms(quick.store.claim_alarms(quick.now, quick.now), told=True)
+    quick.news("a")
+    quick.run()
+    with quick.store._database.writing() as connection:
+        connection.exec_driver_sql("UPDATE delivery SET state = 'in_doubt', doubts = 2")
+    quick.new_mails()
+    look(quick)
+    assert [alarm.text.split(" and ")[0] for alarm in quick.store.open_alarms()] == ["1 delivery is in doubt"]
+    assert alarm_mails(quick) == []
+
+
+def test_a_dead_server_is_told_in_every_mode(tmp_path: Path, store_url: str) -> None:
+    """It cannot be reached: first the connection, then what waits too long, then what expired; over when mail leaves.
+    ``status`` fails meanwhile, and readers are sent here all the same."""
+    dead = CONFIG.replace("mail:\n", "mail:\n  transport: smtp\n  host: 127.0.0.1\n  port: 9\n  security: none\n", 1)
+    with world_of(tmp_path, store_url, dead) as world:
+        world.news("a")
+        assert not world.run().ok
+        look(world)
+        assert open_names(world) == []
+        world.later(minutes=5)
+        world.run()
+        look(world)
+        [alarm] = world.store.open_alarms()
+        assert alarm.name == "relay"
+        assert "handed over since 12:00: 127.0.0.1:9: cannot be reached" in alarm.text
+        world.later(minutes=31)
+        look(world)
+        assert open_names(world) == ["relay", "backlog"]
+        world.later(hours=20)
+        world.run()
+        look(world)
+        assert open_names(world) == ["relay", "expired"]
+        world.store.end_outage()
+        world.later(hours=25)
+        look(world)
+        assert "expired" not in open_names(world)
+        assert "relay" not in open_names(world)
 
 
 def test_a_slot_without_an_edition_is_late_then_missed_then_forgotten(world: World) -> None:
