@@ -9,7 +9,6 @@ from __future__ import annotations
 import atexit
 import gc
 import importlib
-import io
 import os
 import signal
 import sys
@@ -22,6 +21,7 @@ from typing import Any
 import click
 
 import digest
+from digest.cli.streams import make_printable
 from digest.errors import ConfigError, DigestError, Refused
 from digest.text import printable
 
@@ -119,7 +119,7 @@ def main(arguments: list[str] | None = None) -> None:
     signal.signal(signal.SIGTERM, _interrupt)
     gc.set_threshold(*_COLLECTOR)
     atexit.register(gc.freeze)  # the end frees everything by itself; to search it for garbage first takes 10 ms
-    _speak_any_script()
+    make_printable()
     try:
         code = cli.main(args=arguments, prog_name="digest", standalone_mode=False)
     except ConfigError as error:
@@ -163,13 +163,6 @@ def _broken_pipe_ends_it() -> Iterator[None]:
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGPIPE)
         raise
-
-
-def _speak_any_script() -> None:
-    """Titles and file names may be in a script that the terminal's encoding has not: shown as escapes then."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
 
 
 def _close_streams() -> None:

@@ -49,7 +49,7 @@ class _Bars:
             from rich.console import Console
             from rich.progress import Progress as Bar
 
-            self._bar = Bar(console=Console(stderr=True), transient=True)
+            self._bar = Bar(console=Console(file=sys.__stderr__), transient=True)
             self._bar.start()
         return self._bar
 
