@@ -37,6 +37,13 @@ def remedy(error: OSError, otherwise: str = "") -> str:
     return REMEDIES.get(error.errno or 0, otherwise)
 
 
+def remedy_to_read(error: OSError) -> str:
+    """The same where something is to be read; what its number does not tell, a look at the place may."""
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return "give this user the right to read it"
+    return remedy(error, "look at the place, and at the system's log")
+
+
 def sync_path(path: Path) -> None:
     """Until this returns, a crash of the machine may undo what became of a file's bytes, or of a folder's names.
     Raises OSError."""

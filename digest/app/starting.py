@@ -28,6 +28,7 @@ from digest.config.checks import check_posts
 from digest.config.loading import parse
 from digest.config.settings import PostSettings
 from digest.config.values import LanguageTag, Mailbox, Permalink, SiteUrl, Url, parse_zone
+from digest.disk import remedy_to_read
 from digest.errors import ConfigError, SourceError
 from digest.generators import Site
 from digest.generators.draft import Census, Place, cautions, draft_config, switch_steps
@@ -269,7 +270,7 @@ def _bytes(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise ConfigError(
-            str(path), f"cannot be read: {(error.strerror or str(error)).lower()}", "check its permissions"
+            str(path), f"cannot be read: {(error.strerror or str(error)).lower()}", remedy_to_read(error)
         ) from error
 
 

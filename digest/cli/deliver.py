@@ -28,8 +28,8 @@ def command(config: Path, once: bool, resume: tuple[str, str] | None) -> int:
     stopped = threading.Event()
 
     def stop(number: int, frame: object) -> None:
-        if stopped.is_set():
-            raise KeyboardInterrupt
+        if stopped.is_set():  # what was on its way is in doubt, as after any other end
+            os._exit(130 if number == signal.SIGINT else 143)
         stopped.set()
         say("finishing the message in hand; once more to leave at once")
 

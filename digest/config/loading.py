@@ -12,6 +12,7 @@ from digest.config.checks import check_settings
 from digest.config.document import Document, Fault, Unreadable, read_document, without_empty
 from digest.config.settings import MailSettings, Settings, WatchSettings
 from digest.config.values import Dates, Destination, StoreUrl, decode
+from digest.disk import remedy_to_read
 from digest.errors import ConfigError
 
 STORE_VARIABLE = "DIGEST_STORE"
@@ -119,7 +120,8 @@ def _read(path: Path) -> bytes:
         raise _error(path, [Fault(text=text)]) from error
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "the name is not valid"
-        text = f"cannot be read: {_lower(str(reason))}; check its owner and permissions"
+        todo = remedy_to_read(error) if isinstance(error, OSError) else "correct the name"
+        text = f"cannot be read: {_lower(str(reason))}; {todo}"
         raise _error(path, [Fault(text=text)]) from error
 
 
@@ -173,7 +175,8 @@ def _read_dates(path: Path) -> list[Dates]:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise ValueError(f"cannot be read: {_lower(str(reason))}; check the name and its permissions") from error
+        todo = remedy_to_read(error) if isinstance(error, OSError) else "save it as UTF-8"
+        raise ValueError(f"cannot be read: {_lower(str(reason))}; {todo}") from error
     found = []
     for number, line in enumerate(lines, 1):
         text = line.partition("#")[0].strip()

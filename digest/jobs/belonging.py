@@ -113,7 +113,7 @@ def refuse_no_folder(source: Source) -> None:
         raise Refused(error.subject, error.cause, error.remedy) from error
     if listing.blind and not listing.files:
         first = listing.problems[0]
-        raise Refused("posts.folder", f"{first.path}: {first.reason}", "check its permissions")
+        raise Refused("posts.folder", f"{first.path}: {first.reason}", first.remedy)
 
 
 # ------------------------------------------------------------ what is kept

@@ -15,6 +15,7 @@ import unicodedata
 from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
 
+from digest.disk import remedy_to_read
 from digest.errors import SourceError
 from digest.filetable import FileTable
 from digest.hashing import hash_of
@@ -188,7 +189,7 @@ class FolderSource:
             raise SourceError("posts.folder", f"{self.root} is not a folder", "name the folder of the posts") from error
         except OSError as error:
             raise SourceError(
-                "posts.folder", f"{self.root} cannot be read: {error.strerror}", "check its permissions"
+                "posts.folder", f"{self.root} cannot be read: {error.strerror}", remedy_to_read(error)
             ) from error
 
     def _starts(self) -> Iterator[tuple[str, bool]]:
@@ -279,7 +280,7 @@ class _Walk:
             try:
                 found = look(name, dir_fd=opened, follow_symlinks=False)  # faster than by the whole path
             except OSError as error:
-                self._skip(below, f"cannot be looked at: {error.strerror}", "check its permissions")
+                self._skip(below, f"cannot be looked at: {error.strerror}", remedy_to_read(error))
                 continue
             kind = stat.S_IFMT(found.st_mode)
             if kind == stat.S_IFREG:
@@ -301,7 +302,7 @@ class _Walk:
             Problem(
                 path=shown(path) or ".",
                 reason=f"the folder cannot be read: {error.strerror}",
-                remedy="check its permissions; posts known to be in it are kept as they are",
+                remedy=f"{remedy_to_read(error)}; posts known to be in it are kept as they are",
             )
         )
 
@@ -374,7 +375,7 @@ def _unreadable(path: str, error: OSError) -> SourceError:
         return SourceError(path, "vanished while reading", "nothing to do, the next run will see")
     if error.errno == errno.ELOOP:
         return SourceError(path, "was replaced by a link while reading", "the next run will look at it again")
-    return SourceError(path, f"cannot be read: {error.strerror}", "check its permissions")
+    return SourceError(path, f"cannot be read: {error.strerror}", remedy_to_read(error))
 
 
 def _has_posts(root: Path) -> bool:

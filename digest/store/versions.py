@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
-_LOCK = "SELECT pg_advisory_xact_lock(1684629349, -1)"
+log = logging.getLogger("digest.store")
+
+_LOCK = "SELECT {}(1684629349, -1)"
 
 
 def bring_up_to_date(database: Database) -> str | None:
@@ -53,10 +56,17 @@ def version_of(database: Database) -> str | None:
 def _locked_version(plain: Plain, subject: str) -> str | None:
     """The version while nobody else changes it."""
     if plain.is_postgres:
-        plain.run(_LOCK)  # as BEGIN IMMEDIATE does in SQLite: one process migrates
+        _wait_for_turn(plain)
     version = _version(plain)
     refuse_newer(subject, version)
     return version
+
+
+def _wait_for_turn(plain: Plain) -> None:
+    """As BEGIN IMMEDIATE does in SQLite: one process migrates. Who has to wait for another one says so."""
+    if not plain.value(_LOCK.format("pg_try_advisory_xact_lock")):
+        log.warning("another program is bringing the database up to date; waiting for it")
+        plain.run(_LOCK.format("pg_advisory_xact_lock"))
 
 
 def kept(kind: str) -> list[str]:

@@ -106,6 +106,33 @@ def test_a_run_that_is_cut_short_says_by_what(name: str, code: int, tmp_path: Pa
     assert (done.returncode, done.stderr.strip()) == (code, "digest: stopped")
 
 
+WORKING = """
+import os, signal
+from zoneinfo import ZoneInfo
+from digest import cli
+from digest.app import sending
+from digest.jobs.deliver import DeliveryReport
+def work(config, *, stop, **_):
+    for _ in range({times}):
+        os.kill(os.getpid(), signal.{name})
+    assert stop()
+    return DeliveryReport(), ZoneInfo("UTC")
+sending.work = work
+cli.main(["deliver"])
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "times", "code"), [("SIGTERM", 1, 0), ("SIGINT", 1, 0), ("SIGTERM", 2, 143), ("SIGINT", 2, 130)]
+)
+def test_a_worker_that_is_told_twice_leaves_at_once(name: str, times: int, code: int, tmp_path: Path) -> None:
+    """Told once it ends in order."""
+    script = WORKING.format(name=name, times=times)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path, timeout=60)
+    assert done.returncode == code, done.stderr
+    assert "once more to leave at once" in done.stderr
+
+
 def test_errors_of_the_system_are_told_as_what_they_are(capsys: pytest.CaptureFixture[str]) -> None:
     """Room is made where it helps."""
     for number, line in (

@@ -188,7 +188,10 @@ def test_folder_in_place_of_the_file(tmp_path: Path) -> None:
 def test_file_below_a_file(tmp_path: Path) -> None:
     """What the operating system says is passed on."""
     (tmp_path / "a").write_text("", encoding="utf-8")
-    with pytest.raises(ConfigError, match="cannot be read: not a directory; check its owner and permissions"):
+    with pytest.raises(
+        ConfigError,
+        match="cannot be read: not a directory; a file is in the way of a folder",
+    ):
         load(tmp_path / "a" / "config.yaml", {})
 
 
@@ -204,7 +207,7 @@ def test_unreadable_file(tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     path.write_text(SITE, encoding="utf-8")
     path.chmod(0)
-    with pytest.raises(ConfigError, match="cannot be read: permission denied; check its owner and permissions"):
+    with pytest.raises(ConfigError, match="cannot be read: permission denied; give this user the right to read it"):
         load(path, {})
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, inspect
+from sqlalchemy import Connection, create_engine, inspect, text
 
 from digest.errors import StoreError
 from digest.store import open_store, versions
@@ -108,3 +109,20 @@ def test_an_unknown_older_version_is_reported(bare_url: str) -> None:
         connection.exec_driver_sql(f"UPDATE {VERSION_TABLE} SET version_num = '0000'")
     with pytest.raises(StoreError, match=f"its schema cannot be upgraded to {HEAD}: .*'0000'; restore a backup"):
         open_store(bare_url)
+
+
+@pytest.mark.postgres
+def test_who_waits_for_another_migration_says_so(postgres_url: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Two programs are started at the same time after an upgrade."""
+    engine = create_engine(postgres_url.replace("postgresql://", "postgresql+psycopg://"))
+    opened = []
+    with engine.connect() as other:
+        other.execute(text("SELECT pg_advisory_lock(1684629349, -1)"))
+        thread = threading.Thread(target=lambda: opened.append(open_store(postgres_url)))
+        thread.start()
+        while "waiting for it" not in caplog.text:
+            assert thread.is_alive()
+            thread.join(0.05)
+    engine.dispose()
+    thread.join()
+    opened[0].close()
