@@ -31,7 +31,7 @@ from digest.edition.contents import (
 )
 from digest.edition.past import Past, find_corrections, find_updates
 from digest.errors import DigestError, OutputError, StoreError
-from digest.jobs.sparing import REMEDY, without_broken
+from digest.jobs.sparing import REMEDY, tried, without_broken
 from digest.models import EditionRow, FrozenEdition, KnownPost, Recipient, SavedEdition
 from digest.period import (
     LATENESS,
@@ -517,16 +517,24 @@ def _publish(
     everything: bool,
     feed: FeedOfEditions | None,
 ) -> None:
-    """Pages first, then the list and the feed, then the word that they are published."""
+    """Pages first, then the list and the feed, then the word that they are published. A page that breaks is told, and
+    its edition waits for it."""
     rows = store.edition_rows(digest)
     fresh = {saved.period: saved for saved in new}
+
+    def broken(period: str, reason: str) -> None:
+        fresh.pop(period, None)
+        report.failures.append(f"{digest} {period}: its page cannot be made: {reason}; {REMEDY}")
+
     with output.batch():
         for place, row in enumerate(rows):
             if everything or any(near.period in fresh for near in rows[max(place - 1, 0) : place + 2]):
                 saved = fresh.get(row.period) or store.edition(digest, row.period)
                 if saved is not None:
                     title = title or read_edition(saved).title
-                    _write(output, edition_path(digest, row.period), _page(saved, rows, place, look), report)
+                    page = tried(partial(_page, saved, rows, place, look), partial(broken, row.period))
+                    if page is not None:
+                        _write(output, edition_path(digest, row.period), page, report)
         if rows:
             index = render_edition_index(
                 rows,
@@ -539,7 +547,7 @@ def _publish(
             _write(output, index_path(digest), index, report)
             if feed is not None:
                 _write(output, feed_path(digest), feed(digest, title), report)
-    for saved in new:
+    for saved in fresh.values():
         store.mark_page_published(saved.key)
 
 

@@ -204,9 +204,16 @@ class _Publisher:
     def _publish_page(self, row: FeedRow, feed: Feed) -> bool:
         path = self.catalogue.files(row).html
         about = "" if row.kind == ALL else self.catalogue.label(row)
-        return path is None or self._write_all(
-            {path: pages.render_feed_page(self.templates, self.catalogue.site, feed, path, about)}
+        if path is None:
+            return True
+        page = without_broken(
+            feed.items,
+            lambda items: pages.render_feed_page(
+                self.templates, self.catalogue.site, replace(feed, items=tuple(items)), path, about
+            ),
+            lambda item, reason: self._tell_broken(item.url, reason, "a page"),
         )
+        return self._write_all({path: page})
 
     def _publish_lists(self, rows: Sequence[FeedRow]) -> None:
         described = self.catalogue
@@ -330,8 +337,8 @@ class _Publisher:
             lambda item, reason: self._tell_broken(item.url, reason),
         )
 
-    def _tell_broken(self, subject: str, reason: str) -> None:
-        self.failures[f"{subject}: cannot be put into feeds: {reason}; {REMEDY}"] = None
+    def _tell_broken(self, subject: str, reason: str, place: str = "feeds") -> None:
+        self.failures[f"{subject}: cannot be put into {place}: {reason}; {REMEDY}"] = None
 
     def _feed(self, row: FeedRow, items: Sequence[Item]) -> Feed:
         changes = self._adopted(row)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, TypeVar
 from msgspec import Struct, field
 
 from digest.errors import DigestError, StoreError
+from digest.jobs.sparing import REMEDY, tried
 from digest.ports import RunStore
 
 if TYPE_CHECKING:
@@ -128,8 +129,11 @@ def _publish(report: RunReport, steps: Steps, wanted: Collection[Step]) -> None:
 
 
 def _attempt(report: RunReport, step: Callable[[], T]) -> T | None:
+    def broke(reason: str) -> None:
+        report.failures.append(f"a step of the run broke: {reason}; {REMEDY}")
+
     try:
-        return step()
+        return tried(step, broke)
     except StoreError:
         raise
     except DigestError as error:

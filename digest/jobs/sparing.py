@@ -6,6 +6,7 @@ What is foreseen has errors and refusals of its own, with better words; what com
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import PurePath
 from typing import TypeVar
 
 from digest.errors import DigestError
@@ -25,7 +26,15 @@ def tried(act: Callable[[], R], fallen: Callable[[str], R]) -> R:
         raise
     except Exception as error:
         words = " ".join(str(error).split())[:200]
-        return fallen(f"{type(error).__name__}: {words}" if words else type(error).__name__)
+        return fallen(f"{type(error).__name__}{f': {words}' if words else ''} ({_place(error)})")
+
+
+def _place(error: Exception) -> str:
+    """Where it broke: the file and line of whoever mends it."""
+    from traceback import extract_tb
+
+    frame = extract_tb(error.__traceback__)[-1]
+    return f"{PurePath(frame.filename).name}:{frame.lineno}"
 
 
 def without_broken(things: Sequence[T], make: Callable[[Sequence[T]], R], tell: Callable[[T, str], None]) -> R:

@@ -461,7 +461,7 @@ def test_a_post_of_which_no_item_can_be_made_is_there_all_the_same(site, post, m
     site.store.put(*(post(key) for key in range(5)))
     report = site.publish()
     (failure,) = report.failures
-    assert failure.startswith(f"{post(3).path}: cannot be put into feeds: RuntimeError: a fault of the program; ")
+    assert failure.startswith(f"{post(3).path}: cannot be put into feeds: RuntimeError: a fault of the program (")
     assert "please report it" in failure
     assert sorted(entry_ids(site.files()["feed.xml"])) == sorted(post(key).id for key in range(5))
     assert post(3).title in site.files()["feeds/all/index.html"].decode()
@@ -485,7 +485,7 @@ def test_a_body_that_breaks_costs_no_other_post(site, post) -> None:
         look="templates-1",
         body_html=body_html,
     )
-    assert [failure.partition(";")[0] for failure in report.failures] == [
+    assert [failure.partition(" (")[0] for failure in report.failures] == [
         f"{post(1).path}: cannot be put into feeds: RecursionError: maximum recursion depth exceeded"
     ]
     found = {item["id"]: item.get("content_html") for item in json.loads(site.files()["feed.json"])["items"]}

@@ -13,9 +13,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from digest.app import running
 from digest.app.running import run_once
 from digest.cli.report import report_to_json
+from digest.jobs import editions
 from digest.jobs.run import RunReport
+from digest.render import pages
 
 CONFIG = """\
 site: {{title: T, url: https://news.example.com, language: en, timezone: {zone}, author: A}}
@@ -165,3 +168,54 @@ def test_a_date_out_of_range_is_named_with_its_line(tmp_path: Path, sqlite_url: 
         assert told[name].reason == f"date: '{written}' lies outside of the years 2 to 9998"
         assert told[name].remedy
     assert "never" in {item["title"] for item in items(tmp_path)}
+
+
+ODD = {"2026-11-23-odd.md": b"---\ntitle: Odd one\ndate: 2026-11-23\n---\nx"}
+
+
+def test_a_post_that_breaks_a_page_for_people_costs_no_other_one(
+    tmp_path: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a feed: the page is made without it. The feed itself has it."""
+    rendered = pages.render_feed_page
+
+    def fragile(templates, site, feed, *rest):
+        if any(item.title == "Odd one" for item in feed.items):
+            raise ValueError("odd")
+        return rendered(templates, site, feed, *rest)
+
+    monkeypatch.setattr(pages, "render_feed_page", fragile)
+    [failure] = publish(tmp_path, ODD, sqlite_url).failures
+    assert "2026-11-23-odd/: cannot be put into a page: ValueError: odd (test_hostile.py:" in failure
+    assert "please report it" in failure
+    page = (tmp_path / "public" / "feeds" / "all" / "index.html").read_text(encoding="utf-8")
+    assert "Good two" in page
+    assert "Odd one" not in page
+    assert "Odd one" in {item["title"] for item in items(tmp_path)}
+
+
+def test_an_edition_whose_page_breaks_waits_for_it(
+    tmp_path: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is told, and its mail follows the page."""
+    with monkeypatch.context() as patch:
+        patch.setattr(editions, "render_edition_page", lambda *_, **__: 1 / 0)
+        report = publish(tmp_path, {}, sqlite_url)
+        [failure] = report.failures
+        assert failure.startswith("daily 2026-11-23: its page cannot be made: ZeroDivisionError: division by zero (")
+        assert report.deliveries is not None
+        assert (report.deliveries.sent, report.deliveries.waiting) == (0, 1)
+    report = publish(tmp_path, {}, sqlite_url)
+    assert report.failures == []
+    assert report.deliveries is not None
+    assert report.deliveries.sent == 1
+    assert "Good two" in edition_of(tmp_path)
+
+
+def test_a_step_that_breaks_costs_no_other_one(
+    tmp_path: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever it was, and it is no traceback."""
+    monkeypatch.setattr(running, "make_editions", lambda app: 1 / 0)
+    [failure] = publish(tmp_path, {}, sqlite_url).failures
+    assert failure.startswith("a step of the run broke: ZeroDivisionError: division by zero (test_hostile.py:")
