@@ -408,6 +408,7 @@ def status_contexts(imprint: Imprint) -> dict[str, list[dict[str, object]]]:
         "now": "2026-11-24 08:30",
         "zone": "Asia/Shanghai",
         "alarms": [],
+        "warnings": [],
         "past_alarms": [],
         "next": [],
         "runs": [],
@@ -421,6 +422,7 @@ def status_contexts(imprint: Imprint) -> dict[str, list[dict[str, object]]]:
     everything: dict[str, object] = {
         **nothing,
         "alarms": [alarm],
+        "warnings": ["digest daily: nobody gets it"],
         "past_alarms": [{**alarm, "until": "09:00"}],
         "next": [{"at": "08:00", "name": "daily 2026-11-25"}],
         "runs": [run, {**run, "bad": False, "failures": []}],

@@ -131,6 +131,7 @@ class Watchman:
 
     def seen(self) -> Seen:
         """What the status page shows. Raises StoreError."""
+        from digest.app.publishing import idle
         from digest.jobs.status import overview, plots
         from digest.web.status import Seen
 
@@ -140,6 +141,7 @@ class Watchman:
             return Seen(
                 overview=overview(store, rules, now, names=lookout.names(), disks=tuple(lookout.disks())),
                 plots=plots(store, rules.zone, now),
+                warnings=tuple(map(str, idle(self.service.settings, store) if store.knows_posts() else ())),
             )
 
     def hanging(self) -> list[str]:

@@ -36,6 +36,8 @@ class Seen(Struct, frozen=True, kw_only=True):
 
     overview: Overview
     plots: Plots
+    warnings: tuple[str, ...] = ()
+    """What works, and should be looked at."""
 
 
 def status_routes(
@@ -119,6 +121,7 @@ def context_of(seen: Seen) -> dict[str, object]:
         "now": local.full(overview.now),
         "zone": overview.zone.key,
         "alarms": [_alarm(each, local) for each in overview.alarms],
+        "warnings": seen.warnings,
         "past_alarms": [_alarm(each, local) for each in overview.past_alarms],
         "next": [{"at": local.time(each.at), "name": f"{each.digest} {each.period}"} for each in overview.next],
         "runs": [_run(each, local) for each in overview.runs],

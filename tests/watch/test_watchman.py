@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from digest.app import publishing
 from digest.app.service import Service, service
 from digest.errors import ConfigError, OutputError, StoreError
 from digest.jobs.run import RunReport
@@ -129,6 +130,17 @@ def test_a_token_file_that_cannot_be_used(
     path.write_text("  a-token-of-the-operator\n", encoding="utf-8")
     assert watch_token(WatchSettings(token_file=path), {}) == "a-token-of-the-operator"
     assert watch_token(WatchSettings(), {}) is None
+
+
+def test_the_page_has_what_is_worth_a_look(watchman: Watchman, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As ``digest status``: digests that are made for nothing, once there are posts."""
+    from tests.store.conftest import Maker
+
+    assert watchman.seen().warnings == ()
+    monkeypatch.setattr(publishing, "idle", lambda settings, store: ["digest daily: nobody gets it"])
+    store, make = watchman.service.store, Maker()
+    make.add(store, make.arrival())
+    assert watchman.seen().warnings == ("digest daily: nobody gets it",)
 
 
 def test_figures_hold_what_was_refused(watchman: Watchman) -> None:
