@@ -1,26 +1,27 @@
 """Every problem of a faulty configuration, in words for the person who writes it.
 
-Slow and thorough: a JSON Schema validator collects the faults of single keys; the parts of the file that have
-none are then checked for contradictions, so that one reading shows everything.
+Decoding stops at the first fault. This walks through the document beside the settings' classes and collects those of
+all keys; the parts of the file that have none are then checked for contradictions, so that one reading shows all.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, cast
 
 import msgspec
-from jsonschema import Draft202012Validator, FormatChecker
+from msgspec import inspect
 
 from digest.config.checks import check_settings
 from digest.config.document import Document, Fault, Path, quoted
-from digest.config.schema import checking_schema
 from digest.config.settings import Settings
-from digest.config.values import FORMATS, PARSERS, Mailbox, Mailboxes, NotText, decode, hide_password
+from digest.config.values import PARSERS, Mailbox, Mailboxes, NotText, decode, hide_password
 
-_PARSER_OF = {FORMATS[kind]: parse for kind, parse in PARSERS.items()}
+Examples = Sequence[Any]
+Found = Iterator[tuple[Path, str]]
+
 _INDEPENDENT = ("posts", "mail", "s3")
 """Sections where a key that is left out gives no false alarm about another."""
 _SECRET_KEY = re.compile(r"pass|secret|token|credential", re.IGNORECASE)
@@ -53,55 +54,73 @@ def _contradictions(document: Document, data: dict[str, object], faults: list[Fa
     return [fault for fault in check_settings(settings, document) if fault.path not in known]
 
 
-def _formats() -> FormatChecker:
-    """A checker that calls the very functions that decoding calls."""
-    checker = FormatChecker(formats=())
-    for kind, parse in PARSERS.items():
-        checker.checks(FORMATS[kind], raises=ValueError)(lambda value, parse=parse: parse(value) is not None)
-    return checker
-
-
 class Explainer:
-    """Puts a validator's errors into words."""
+    """One walk over a document beside the settings' classes."""
 
     def __init__(self, document: Document) -> None:
         self._document = document
-        self._schema = checking_schema()
 
     def faults(self, data: dict[str, object]) -> list[Fault]:
         """One fault for each place, in no order."""
-        validator = Draft202012Validator(self._schema, format_checker=_formats())
         found: dict[Path, Fault] = {}
-        for error in validator.iter_errors(data):
-            for path, text in self._explain(error):
-                found.setdefault(path, Fault(path=path, line=self._document.line(path), text=text))
+        for path, text in self._walk(_SETTINGS, data, (), ()):
+            found.setdefault(path, Fault(path=path, line=self._document.line(path), text=text))
         return list(found.values())
 
-    def _explain(self, error: Any) -> Iterator[tuple[Path, str]]:
-        path: Path = tuple(error.absolute_path)
-        match error.validator:
-            case "additionalProperties":
-                yield from self._unknown(path, error)
-            case "required":
-                yield from self._missing(path, error)
-            case _ if error.instance is None:
+    def _walk(self, kind: inspect.Type, value: object, path: Path, examples: Examples) -> Found:
+        """What is wrong with a value that should be of this kind. ``examples`` are those of the nearest key."""
+        match kind:
+            case inspect.Metadata():
+                told = kind.extra_json_schema or {}
+                inner = _without_none(kind.type) if "description" in told else kind.type
+                yield from self._walk(inner, value, path, told.get("examples", ()))
+            case inspect.UnionType():
+                yield from self._one_of(kind.types, value, path, examples)
+            case inspect.NoneType() if value is None:
+                return
+            case _ if value is None:
                 yield path, "has no value; give one, or leave it out"
-            case "anyOf":
-                yield from self._alternatives(path, error)
-            case "format" if error.validator_value == Mailboxes.schema_format and isinstance(error.instance, list):
-                yield from self._entries(path, error)
-            case "minItems":
-                yield path, "the list is empty; add an entry, or leave the key out"
-            case _:
-                yield path, f"{self._shown(path, error.instance)} {self._reason(path, error)}"
+            case inspect.CustomType(cls=cls):
+                yield from self._parsed(cls, value, path, examples)
+            case inspect.LiteralType(values=choices):
+                yield from self._chosen([str(each) for each in choices], value, path)
+            case _ if not _is_of(kind, value):
+                yield path, f"{self._shown(path, value)} {self._misfit(kind, value, path, examples)}"
+            case inspect.StructType(fields=fields):
+                yield from self._keys(fields, cast("dict[str, object]", value), path)
+            case inspect.DictType():
+                if len(cast("dict[str, object]", value)) < (kind.min_length or 0):
+                    yield path, f"{self._shown(path, value)} {_ODD}{_for_example(examples)}"
+                for key, item in cast("dict[str, object]", value).items():
+                    yield from self._walk(kind.key_type, key, (*path, key), ())
+                    yield from self._walk(kind.value_type, item, (*path, key), ())
+            case inspect.VarTupleType(item_type=item_type, min_length=least):
+                items = cast("list[object]", value)
+                if len(items) < (least or 0):
+                    yield path, "the list is empty; add an entry, or leave the key out"
+                for number, item in enumerate(items):
+                    yield from self._walk(item_type, item, (*path, number), ())
+            case inspect.StrType(min_length=least, pattern=pattern):
+                if len(cast("str", value)) < (least or 0):
+                    yield path, f"{self._shown(path, value)} is empty; give a value, or leave the key out"
+                elif pattern is not None and not re.search(pattern, cast("str", value)):
+                    yield path, f"{self._shown(path, value)} {_ODD}{_for_example(examples)}"
+            case inspect.IntType() | inspect.FloatType():
+                yield from self._bounded(kind, cast("float", value), path)
 
     # ------------------------------------------------------------ mappings
 
-    def _unknown(self, path: Path, error: Any) -> Iterator[tuple[Path, str]]:
-        known = list(error.schema.get("properties", ()))
-        for key in error.instance:
+    def _keys(self, fields: Sequence[inspect.Field], value: dict[str, object], path: Path) -> Found:
+        known = {field.encode_name: field for field in fields}
+        for key, field in known.items():
+            if key in value:
+                yield from self._walk(field.type, value[key], (*path, key), ())
+            elif field.required:
+                example = _example(_examples_of(field.type))
+                yield (*path, key), f"missing; write for example: {key}: {example}"
+        for key in value:
             if key not in known:
-                yield (*path, key), self._unknown_key(path, key, known)
+                yield (*path, key), self._unknown_key(path, key, list(known))
 
     def _unknown_key(self, path: Path, key: str, known: list[str]) -> str:
         if path == ("mail",) and _is_secret(key, known):
@@ -117,93 +136,84 @@ class Explainer:
         close = get_close_matches(key.lower().replace("-", "_"), known, 1)
         if close:
             return f"unknown key; did you mean {close[0]}?"
-        elsewhere = [place for place in places(self._schema) if place.rpartition(".")[2] == key.lower()]
+        elsewhere = [place for place in places() if place.rpartition(".")[2] == key.lower()]
         if elsewhere:
             return f"unknown key here; did you mean {' or '.join(elsewhere)}?"
         return f"unknown key; known here are {', '.join(known)}"
 
-    def _missing(self, path: Path, error: Any) -> Iterator[tuple[Path, str]]:
-        for key in error.schema["required"]:
-            if key not in error.instance:
-                example = _example(error.schema["properties"][key])
-                yield (*path, key), f"missing; write for example: {key}: {example}"
-
-    # -------------------------------------------------------- alternatives
-
-    def _alternatives(self, path: Path, error: Any) -> Iterator[tuple[Path, str]]:
-        """Of several forms, the one that the value has; if it has none of them, an example."""
-        branches: dict[object, list[Any]] = {}
-        for inner in error.context or ():
-            branches.setdefault(inner.schema_path[0], []).append(inner)
-        fitting = [
-            errors
-            for errors in branches.values()
-            if not any(inner.validator == "type" and not inner.path for inner in errors)
-        ]
-        if len(fitting) == 1:
-            for inner in fitting[0]:
-                yield from self._explain(inner)
-        else:
-            yield path, f"{self._shown(path, error.instance)} {self._misfit(path, error)}"
-
-    def _entries(self, path: Path, error: Any) -> Iterator[tuple[Path, str]]:
-        """Each wrong address of a list by itself; else what is wrong with the list."""
-        reasons = {number: _why_not(Mailbox.parse, item) for number, item in enumerate(error.instance)}
-        if not any(reasons.values()):
-            yield path, str(error.cause)
-        for number, reason in reasons.items():
-            if reason:
-                yield (*path, number), f"{self._shown((*path, number), error.instance[number])} {reason}"
-
     # -------------------------------------------------------------- values
 
-    def _reason(self, path: Path, error: Any) -> str:
-        limit = error.validator_value
-        match error.validator:
-            case "format":
-                return self._not_text(path, error) if isinstance(error.cause, NotText) else str(error.cause)
-            case "type":
-                return self._misfit(path, error)
-            case "enum":
-                close = get_close_matches(str(error.instance).lower(), limit, 1)
-                return f"is not one of {', '.join(limit)}" + (f"; did you mean {close[0]}?" if close else "")
-            case "minimum":
-                return f"is too small; {limit} is the least"
-            case "exclusiveMinimum":
-                return f"is too small; write more than {limit}"
-            case "maximum":
-                return f"is too large; {limit} is the most"
-            case "minLength":
-                return "is empty; give a value, or leave the key out"
-            case _:  # pattern
-                return f"is not of the right form; write for example: {_example(error.schema)}"
+    def _one_of(self, kinds: Sequence[inspect.Type], value: object, path: Path, examples: Examples) -> Found:
+        """Of several forms, the one that the value has; if it has none of them, an example."""
+        fitting = [kind for kind in kinds if _is_of(kind, value)]
+        if len(fitting) == 1:
+            yield from self._walk(fitting[0], value, path, examples)
+        elif value is None:
+            yield path, "has no value; give one, or leave it out"
+        elif not fitting:
+            reason = "does not fit here" + _for_example(examples)
+            if not isinstance(value, str):
+                reason = self._not_text(str, value, path, examples)
+            yield path, f"{self._shown(path, value)} {reason}"
 
-    def _misfit(self, path: Path, error: Any) -> str:
+    def _parsed(self, kind: type, value: object, path: Path, examples: Examples) -> Found:
+        """By the very function that decoding calls."""
+        try:
+            PARSERS[kind](value)
+        except ValueError as error:
+            if kind is Mailboxes and isinstance(value, list):
+                yield from self._entries(value, path, str(error))
+                return
+            is_no_text = isinstance(error, NotText)
+            reason = self._not_text(kind, value, path, examples) if is_no_text else str(error)
+            yield path, f"{self._shown(path, value)} {reason}"
+
+    def _entries(self, items: list[object], path: Path, reason: str) -> Found:
+        """Each wrong address of a list by itself; else what is wrong with the list."""
+        reasons = {number: _why_not(Mailbox.parse, item) for number, item in enumerate(items)}
+        if not any(reasons.values()):
+            yield path, reason
+        for number, why in reasons.items():
+            if why:
+                yield (*path, number), f"{self._shown((*path, number), items[number])} {why}"
+
+    def _chosen(self, choices: list[str], value: object, path: Path) -> Found:
+        if value in choices:
+            return
+        close = get_close_matches(str(value).lower(), choices, 1)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        yield path, f"{self._shown(path, value)} is not one of {', '.join(choices)}{hint}"
+
+    def _bounded(self, kind: inspect.IntType | inspect.FloatType, value: float, path: Path) -> Found:
+        if kind.ge is not None and value < kind.ge:
+            yield path, f"{self._shown(path, value)} is too small; {kind.ge} is the least"
+        if kind.gt is not None and value <= kind.gt:
+            yield path, f"{self._shown(path, value)} is too small; write more than {kind.gt}"
+        if kind.le is not None and not value <= kind.le:
+            yield path, f"{self._shown(path, value)} is too large; {kind.le} is the most"
+
+    def _misfit(self, kind: inspect.Type, value: object, path: Path, examples: Examples) -> str:
         """The value is of the wrong type."""
-        wanted = error.schema.get("type")
-        if wanted == "string" or (wanted is None and not isinstance(error.instance, str)):
-            return self._not_text(path, error)
-        if wanted == "array" and isinstance(error.instance, str):
-            return f"is not a list; write: [{quoted(error.instance)[1:-1]}]"
-        words = {"boolean": "true or false", "integer": "a whole number", "number": "a number", "array": "a list"}
-        if wanted in words:
-            return f"is not {words[wanted]}" + _for_example(error.schema)
-        if wanted == "object":
+        if isinstance(kind, inspect.StrType):
+            return self._not_text(str, value, path, examples)
+        if isinstance(kind, inspect.VarTupleType) and isinstance(value, str):
+            return f"is not a list; write: [{quoted(value)[1:-1]}]"
+        if isinstance(kind, inspect.StructType | inspect.DictType):
             return "is not a group of keys; write them below it, indented"
-        return "does not fit here" + _for_example(error.schema)
+        return f"is not {_WORDS[type(kind)]}" + _for_example(examples)
 
-    def _not_text(self, path: Path, error: Any) -> str:
+    def _not_text(self, kind: type, value: object, path: Path, examples: Examples) -> str:
         """YAML took a text without quotes for something else. In quotes it may be right, or wrong in its own way."""
-        value, written = error.instance, self._document.written.get(path)
+        written = self._document.written.get(path)
         if isinstance(value, list | dict) or written is None:
-            return "does not fit here" + _for_example(error.schema)
-        reason = _why_not(_PARSER_OF.get(error.schema.get("format"), str), written)
+            return "does not fit here" + _for_example(examples)
+        reason = _why_not(PARSERS.get(kind, str), written)
         if reason:
             return reason
-        kind = {bool: str(value).lower(), int: "a number", float: "a number"}.get(type(value), "a date")
+        what = {bool: str(value).lower(), int: "a number", float: "a number"}.get(type(value), "a date")
         if isinstance(value, int) and ":" in written:
-            kind = f"the number {value}"
-        return f"is {kind} to YAML; put it in quotes: {quoted(written)}"
+            what = f"the number {value}"
+        return f"is {what} to YAML; put it in quotes: {quoted(written)}"
 
     def _shown(self, path: Path, value: object) -> str:
         """The value as it was written, short and without a password."""
@@ -219,7 +229,65 @@ class Explainer:
         return text if isinstance(value, str) else text[1:-1]
 
 
-# ------------------------------------------------------------------ schema
+# ------------------------------------------------------------------- kinds
+
+_SETTINGS = inspect.type_info(Settings)
+_ODD = "is not of the right form"
+_TYPES: dict[type[inspect.Type], tuple[type, ...]] = {
+    inspect.StrType: (str,),
+    inspect.BoolType: (bool,),
+    inspect.IntType: (int, float),
+    inspect.FloatType: (int, float),
+    inspect.NoneType: (type(None),),
+    inspect.StructType: (dict,),
+    inspect.DictType: (dict,),
+    inspect.VarTupleType: (list,),
+}
+_WORDS: dict[type[inspect.Type], str] = {
+    inspect.BoolType: "true or false",
+    inspect.IntType: "a whole number",
+    inspect.FloatType: "a number",
+    inspect.VarTupleType: "a list",
+}
+
+
+def _is_of(kind: inspect.Type, value: object) -> bool:
+    """Whether a value that YAML gave has the type; what reads its values by itself may take any but None."""
+    if isinstance(kind, inspect.CustomType):
+        return value is not None
+    if isinstance(kind, inspect.IntType) and isinstance(value, float) and not value.is_integer():
+        return False
+    return isinstance(value, _TYPES[type(kind)]) and isinstance(value, bool) <= isinstance(kind, inspect.BoolType)
+
+
+def _without_none(kind: inspect.Type) -> inspect.Type:
+    """An optional key is left out, not set to nothing."""
+    if not isinstance(kind, inspect.UnionType):
+        return kind
+    rest = tuple(each for each in kind.types if not isinstance(each, inspect.NoneType))
+    return rest[0] if len(rest) == 1 else inspect.UnionType(rest)
+
+
+def places() -> list[str]:
+    """Every key of the configuration, dotted: ``posts.permalink``, ``digests.NAME.title``."""
+    return list(_places(_SETTINGS, ""))
+
+
+def _places(kind: inspect.Type, prefix: str) -> Iterator[str]:
+    match kind:
+        case inspect.Metadata(type=inner):
+            yield from _places(inner, prefix)
+        case inspect.UnionType(types=kinds):
+            for each in kinds:
+                yield from _places(each, prefix)
+        case inspect.VarTupleType(item_type=item):
+            yield from _places(item, prefix)
+        case inspect.DictType(value_type=value):
+            yield from _places(value, f"{prefix}NAME.")
+        case inspect.StructType(fields=fields):
+            for field in fields:
+                yield f"{prefix}{field.encode_name}"
+                yield from _places(field.type, f"{prefix}{field.encode_name}.")
 
 
 def _is_secret(key: str, known: list[str]) -> bool:
@@ -237,31 +305,17 @@ def _why_not(parse: Callable[[Any], object], value: object) -> str:
     return ""
 
 
-def places(schema: Mapping[str, Any]) -> list[str]:
-    """Every key of the configuration, dotted: ``posts.permalink``, ``digests.NAME.title``."""
-    definitions = schema["$defs"]
-
-    def walk(node: Mapping[str, Any], prefix: str) -> Iterator[str]:
-        node = definitions[node["$ref"].rpartition("/")[2]] if "$ref" in node else node
-        for form in [*node.get("anyOf", ()), *([node["items"]] if "items" in node else ())]:
-            yield from walk(form, prefix)
-        for key, inner in node.get("properties", {}).items():
-            yield f"{prefix}{key}"
-            yield from walk(inner, f"{prefix}{key}.")
-        if isinstance(node.get("additionalProperties"), dict):
-            yield from walk(node["additionalProperties"], f"{prefix}NAME.")
-
-    return list(walk(schema, ""))
+def _examples_of(kind: inspect.Type) -> Examples:
+    return (kind.extra_json_schema or {}).get("examples", ()) if isinstance(kind, inspect.Metadata) else ()
 
 
-def _example(schema: Mapping[str, Any]) -> str:
-    """The first example, as it is written in YAML."""
-    return in_yaml(schema["examples"][0]) if schema.get("examples") else ""
+def _example(examples: Examples) -> str:
+    """The first one, as it is written in YAML."""
+    return in_yaml(examples[0]) if examples else ""
 
 
-def _for_example(schema: Mapping[str, Any]) -> str:
-    example = _example(schema)
-    return f"; write for example: {example}" if example else ""
+def _for_example(examples: Examples) -> str:
+    return f"; write for example: {_example(examples)}" if examples else ""
 
 
 def in_yaml(value: object) -> str:

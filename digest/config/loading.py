@@ -42,7 +42,7 @@ def parse(raw: bytes, path: Path, env: Mapping[str, str]) -> Settings:
     try:
         settings = msgspec.convert(data, Settings, dec_hook=decode)
     except (msgspec.ValidationError, RecursionError) as error:
-        from digest.config.explain import explain  # late: needs jsonschema, and only a faulty file needs it
+        from digest.config.explain import explain  # late: only a faulty file needs it
 
         raise _error(path, explain(document, data, str(error)), other) from error
     if store is not None:

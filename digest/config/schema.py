@@ -1,8 +1,7 @@
 """The JSON Schema of the configuration, derived from the settings' classes.
 
-Two uses, one source: editors get it with types, titles and defaults (``docs/config.schema.json``, printed by
-``python -m digest.config``); the thorough check of a faulty file gets it with the formats alone, so that the
-functions in ``values`` have the only word.
+For editors, with types, titles and defaults: ``docs/config.schema.json``, printed by ``python -m digest.config``. The
+program itself does not use it.
 """
 
 from __future__ import annotations
@@ -31,11 +30,6 @@ _NOT_ONLY_TEXT: dict[type, Schema] = {
     Pause: {"type": ["integer", "string"], "minimum": 0, "maximum": 0},
     Mailboxes: {"type": ["string", "array"], "items": {"type": "string", "format": Mailbox.schema_format}},
 }
-
-
-def checking_schema() -> Schema:
-    """For the thorough check: what is not plain JSON is left to the formats."""
-    return _build(lambda kind: {"format": FORMATS[kind]})
 
 
 def editor_schema() -> Schema:
