@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 HEAD = "0009"
@@ -32,3 +33,16 @@ def to_seconds_up(moment: datetime) -> int:
 
 def to_moment(seconds: int) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
+
+
+def optional_seconds(moment: datetime | None) -> int | None:
+    return None if moment is None else to_seconds(moment)
+
+
+def optional_moment(seconds: int | None) -> datetime | None:
+    return None if seconds is None else to_moment(seconds)
+
+
+def among(words: Iterable[str]) -> str:
+    """Our own words as the inside of ``IN (...)``."""
+    return ", ".join(f"'{word}'" for word in words)

@@ -6,7 +6,7 @@ Statements as text (``plain``), so that such a run ends without loading the part
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,7 +21,7 @@ from digest.models import (
     Outage,
     SavedEdition,
 )
-from digest.store.basics import QUARTER, to_moment, to_seconds
+from digest.store.basics import QUARTER, among, to_moment, to_seconds
 from digest.store.part import Part, write_meta
 from digest.store.plain import Plain
 from digest.text import clean_line
@@ -37,31 +37,27 @@ _SKIP = """
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, false, '', '', '', '') ON CONFLICT DO NOTHING"""
 
 
-def _among(states: Iterable[str]) -> str:
-    return ", ".join(f"'{state}'" for state in states)
-
-
-_UNSEEN = _among((EditionState.SKIPPED, EditionState.CANCELLED))
+_UNSEEN = among((EditionState.SKIPPED, EditionState.CANCELLED))
 _MAIL_TO_SEND = (
     "SELECT 1 FROM delivery WHERE state IN "
-    f"({_among((DeliveryState.QUEUED, DeliveryState.LEASED, DeliveryState.TRANSMITTING, DeliveryState.IN_DOUBT))}) "
+    f"({among((DeliveryState.QUEUED, DeliveryState.LEASED, DeliveryState.TRANSMITTING, DeliveryState.IN_DOUBT))}) "
     "LIMIT 1"
 )
 _EDITION_UNDER_WAY = (
     "SELECT 1 FROM edition WHERE state IN "
-    f"({_among((EditionState.FROZEN, EditionState.SENDING, EditionState.PAUSED))}) LIMIT 1"
+    f"({among((EditionState.FROZEN, EditionState.SENDING, EditionState.PAUSED))}) LIMIT 1"
 )
 _AWAITED = (
     "SELECT e.digest, e.period, min(e.frozen_at), min(e.expires_at), count(*) "
     "FROM edition e JOIN delivery d ON d.edition_key = e.key "
-    f"WHERE e.page_published = false AND e.state IN ({_among((EditionState.FROZEN, EditionState.SENDING))}) "
+    f"WHERE e.page_published = false AND e.state IN ({among((EditionState.FROZEN, EditionState.SENDING))}) "
     f"AND d.state = '{DeliveryState.QUEUED}' GROUP BY e.digest, e.period ORDER BY min(e.key)"
 )
 _DUE_SINCE = "CASE WHEN d.not_before < e.send_after THEN e.send_after ELSE d.not_before END"
 _BACKLOG = (
     f"SELECT e.digest, e.period, min({_DUE_SINCE}), count(*) FROM edition e "
     f"JOIN delivery d ON d.edition_key = e.key WHERE d.state = '{DeliveryState.QUEUED}' "
-    f"AND e.state IN ({_among((EditionState.FROZEN, EditionState.SENDING))}) AND e.page_published = true "
+    f"AND e.state IN ({among((EditionState.FROZEN, EditionState.SENDING))}) AND e.page_published = true "
     f"AND {_DUE_SINCE} <= ? AND coalesce(d.expires_at, e.expires_at) > ? GROUP BY e.digest, e.period "
     f"HAVING min({_DUE_SINCE}) <= ? ORDER BY 3"
 )
