@@ -4,93 +4,88 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from importlib import import_module
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, delete, func, select
-
 from digest.models import DeliveryState, EditionRow, EditionState, FrozenEdition, KnownPost, Recipient, SavedEdition
 from digest.outbox import REPEATS
-from digest.store.basics import to_moment, to_seconds, to_seconds_up
+from digest.store.basics import optional_seconds, to_moment, to_seconds, to_seconds_up
+from digest.store.glances import SELECT_EDITIONS, UNSEEN, edition_at, saved_edition
 from digest.store.inquiry import note_omissions
+from digest.store.known import SELECT_POSTS, known_post
 from digest.store.part import Part
-from digest.store.queries import read_posts, select_posts
-from digest.store.schema import begun, delivery, edition, edition_member, meta, post, post_category
-from digest.store.sql import insert_many
+from digest.store.plain import Plain
 
 SENT_UNTIL = "sent until"
 """Of a restored store: name of the value that says until when its successor may have sent."""
 HELD = "the store was restored from a backup; it may have gone out since that was made"
 
-_UNSEEN = (EditionState.SKIPPED, EditionState.CANCELLED)
+_STANDING = "post.unlisted = false AND post.gone_at IS NULL"
+"""Listed, and not gone."""
+_OF_CATEGORY = "EXISTS (SELECT 1 FROM post_category l WHERE l.post_key = post.key AND l.name {})"
+_IN_EDITION = """EXISTS (SELECT 1 FROM edition_member m JOIN edition e ON e.key = m.edition_key
+    WHERE m.post_key = post.key AND e.digest = ?)"""
+_NEWEST_FIRST = "ORDER BY post.published DESC, post.key"
+_BEGAN_AFTER = "(SELECT began_after FROM digest WHERE name = ?)"
+_MEMBERS = "(SELECT count(*) FROM edition_member WHERE edition_key = edition.key)"
 
 
 class Editions(Part):
     """Satisfies ``ports.EditionStore``."""
 
     def begin(self, digest: str, now: datetime) -> None:
-        with self._database.writing() as connection:
-            newest = connection.scalar(select(func.coalesce(func.max(post.c.key), 0)))
-            _insert_new(connection, begun, {"name": digest, "began_at": now, "began_after": newest})
+        newest = "(SELECT coalesce(max(key), 0) FROM post)"
+        with self._database.changing() as plain:
+            plain.run(
+                f"INSERT INTO digest (name, began_at, began_after) VALUES (?, ?, {newest}) ON CONFLICT DO NOTHING",
+                *(digest, to_seconds(now)),
+            )
 
     def newest_day(self, categories: Sequence[str] | None, now: datetime) -> datetime | None:
-        query = (
-            select(post.c.published)
-            .where(*_standing(categories), post.c.published <= now)
-            .order_by(post.c.published.desc())
-            .limit(1)
-        )
-        with self._database.reading() as connection:
-            return connection.scalar(query)
+        with self._database.asking() as plain:
+            standing, values = _standing(plain, categories)
+            newest = f"SELECT max(post.published) FROM post WHERE {standing} AND post.published <= ?"
+            seconds = plain.value(newest, *values, to_seconds(now))
+        return None if seconds is None else to_moment(seconds)
 
     def published_between(
         self, categories: Sequence[str] | None, start: datetime, end: datetime, *, not_in: str | None = None
     ) -> list[KnownPost]:
-        query = select_posts().where(*_standing(categories), *_between(start, to_seconds_up(end) - 1))
-        if not_in is not None:
-            query = query.where(~_is_in_one_of(not_in))
-        with self._database.reading() as connection:
-            return _posts(connection, query)
+        span = (to_seconds_up(start), to_seconds_up(end) - 1)
+        others = ("", ()) if not_in is None else (f"AND NOT {_IN_EDITION}", (not_in,))
+        with self._database.asking() as plain:
+            return _posts(plain, categories, span, *others)
 
     def candidates(
         self, digest: str, categories: Sequence[str] | None, oldest: datetime, now: datetime
     ) -> list[KnownPost]:
-        began_after = select(begun.c.began_after).where(begun.c.name == digest).scalar_subquery()
-        query = select_posts().where(
-            *_standing(categories), *_between(oldest, to_seconds(now)), post.c.key > began_after, ~_is_in_one_of(digest)
-        )
-        with self._database.reading() as connection:
-            return _posts(connection, query)
+        span = (to_seconds_up(oldest), to_seconds(now))
+        new = f"AND post.key > {_BEGAN_AFTER} AND NOT {_IN_EDITION}"
+        with self._database.asking() as plain:
+            return _posts(plain, categories, span, new, (digest, digest))
 
     def editions(self, digest: str, limit: int | None = None) -> list[SavedEdition]:
-        query = (
-            _SELECT_EDITIONS.where(edition.c.digest == digest, edition.c.state.not_in(_UNSEEN))
-            .order_by(edition.c.period.desc(), edition.c.category)
-            .limit(limit)
-        )
-        with self._database.reading() as connection:
-            return [saved_edition(row) for row in connection.execute(query)]
+        chosen = f"{SELECT_EDITIONS} WHERE digest = ? AND state NOT IN ({UNSEEN}) ORDER BY period DESC, category"
+        few = ("", ()) if limit is None else (" LIMIT ?", (limit,))
+        with self._database.asking() as plain:
+            return [saved_edition(row) for row in plain.rows(chosen + few[0], digest, *few[1])]
 
     def edition_rows(self, digest: str, category: str = "") -> list[EditionRow]:
-        columns = (edition.c.key, edition.c.period, edition.c.state, edition.c.subject, edition.c.frozen_at)
-        members = select(func.count()).where(edition_member.c.edition_key == edition.c.key).scalar_subquery()
-        query = (
-            select(*columns, members.label("posts"))
-            .where(edition.c.digest == digest, edition.c.category == category, edition.c.state.not_in(_UNSEEN))
-            .order_by(edition.c.period.desc())
+        chosen = (
+            f"SELECT key, period, state, subject, frozen_at, {_MEMBERS} FROM edition "
+            f"WHERE digest = ? AND category = ? AND state NOT IN ({UNSEEN}) ORDER BY period DESC"
         )
-        with self._database.reading() as connection:
+        with self._database.asking() as plain:
             return [
                 EditionRow(
-                    key=row.key,
-                    period=row.period,
-                    state=EditionState(row.state),
-                    subject=row.subject,
-                    frozen_at=row.frozen_at,
-                    posts=row.posts,
+                    key=key,
+                    period=period,
+                    state=EditionState(state),
+                    subject=subject,
+                    frozen_at=to_moment(frozen_at),
+                    posts=posts,
                 )
-                for row in connection.execute(query)
+                for key, period, state, subject, frozen_at, posts in plain.rows(chosen, digest, category)
             ]
 
     def freeze(
@@ -101,49 +96,46 @@ class Editions(Part):
         *,
         due: datetime | None = None,
     ) -> SavedEdition | None:
-        with self._database.writing() as connection:
-            held = due is not None and _may_be_sent(connection, due)
-            key = save_edition(connection, edition, recipients, held=held)
+        with self._database.changing() as plain:
+            held = due is not None and _may_be_sent(plain, due)
+            key = save_edition(plain, edition, recipients, held=held)
             if key is None:
                 return None
             for variant, readers in variants:
-                save_edition(connection, variant, readers, held=held)
-            note_omissions(connection, key, edition.digest, edition.frozen_at)
+                save_edition(plain, variant, readers, held=held)
+            note_omissions(plain, key, edition.digest, edition.frozen_at)
             if self._database.is_postgres:
                 # Claims start at once; without counts the planner would sort the whole queue for each of them.
-                connection.exec_driver_sql("ANALYZE edition, delivery")
-            return saved_edition(connection.execute(select_edition(key)).one())
+                plain.run("ANALYZE edition, delivery")
+            return edition_at(plain, key)
 
     def skipped_periods(self, digest: str, reason: str) -> set[str]:
-        query = select(edition.c.period).where(
-            edition.c.digest == digest,
-            edition.c.category == "",
-            edition.c.state == EditionState.SKIPPED.value,
-            edition.c.reason == reason,
-        )
-        with self._database.reading() as connection:
-            return set(connection.execute(query).scalars())
+        chosen = "SELECT period FROM edition WHERE digest = ? AND category = '' AND state = ? AND reason = ?"
+        with self._database.asking() as plain:
+            return set(plain.column(chosen, digest, EditionState.SKIPPED.value, reason))
 
     def make_up(self, edition: FrozenEdition) -> SavedEdition | None:
-        with self._database.writing() as connection:
-            _drop_skipped(connection, edition)
-            key = save_edition(connection, edition, (), state=EditionState.FINISHED)
-            return None if key is None else saved_edition(connection.execute(select_edition(key)).one())
+        with self._database.changing() as plain:
+            plain.run(  # the record that there was none: it has neither members nor deliveries
+                "DELETE FROM edition WHERE digest = ? AND category = ? AND period = ? AND state = ?",
+                *(edition.digest, edition.category, edition.period, EditionState.SKIPPED.value),
+            )
+            key = save_edition(plain, edition, (), state=EditionState.FINISHED)
+            return None if key is None else edition_at(plain, key)
 
     def editions_since(self, digest: str, since: datetime, category: str = "") -> list[SavedEdition]:
-        query = _SELECT_EDITIONS.where(
-            edition.c.digest == digest,
-            edition.c.category == category,
-            edition.c.frozen_at >= to_moment(to_seconds_up(since)),
-            edition.c.state.not_in(_UNSEEN),
-        ).order_by(edition.c.frozen_at, edition.c.key)
-        with self._database.reading() as connection:
-            return [saved_edition(row) for row in connection.execute(query)]
+        chosen = (
+            f"{SELECT_EDITIONS} WHERE digest = ? AND category = ? AND frozen_at >= ? AND state NOT IN ({UNSEEN}) "
+            "ORDER BY frozen_at, key"
+        )
+        with self._database.asking() as plain:
+            return [saved_edition(row) for row in plain.rows(chosen, digest, category, to_seconds_up(since))]
 
     def posts_in(self, editions: Sequence[int]) -> dict[int, KnownPost]:
-        held = select(edition_member.c.post_key).where(edition_member.c.edition_key.in_(list(editions)))
-        with self._database.reading() as connection:
-            return {found.key: found for found in read_posts(connection, select_posts().where(post.c.key.in_(held)))}
+        with self._database.asking() as plain:
+            held = f"SELECT post_key FROM edition_member WHERE edition_key {plain.is_one_of}"
+            rows = plain.rows(f"{SELECT_POSTS} WHERE post.key IN ({held})", plain.listed(editions))
+        return {found.key: found for found in map(known_post, rows)}
 
     def mark_page_published(self, key: int) -> None:
         slot = "(digest, period) = (SELECT digest, period FROM edition WHERE key = ?)"
@@ -154,80 +146,32 @@ class Editions(Part):
 # ------------------------------------------------------------------ posts
 
 
-def _standing(categories: Sequence[str] | None) -> list[ColumnElement[bool]]:
-    """Listed, not gone, of one of these categories."""
-    conditions: list[ColumnElement[bool]] = [post.c.unlisted.is_(False), post.c.gone_at.is_(None)]
-    if categories is not None:
-        label = post_category.c
-        conditions.append(
-            select(label.name).where(label.post_key == post.c.key, label.name.in_(list(categories))).exists()
-        )
-    return conditions
+def _standing(plain: Plain, categories: Sequence[str] | None) -> tuple[str, tuple[Any, ...]]:
+    """The condition that a post stands and is of one of these categories, and its values."""
+    if categories is None:
+        return _STANDING, ()
+    return f"{_STANDING} AND {_OF_CATEGORY.format(plain.is_one_of)}", (plain.listed(categories),)
 
 
-def _between(first: datetime, last: int) -> tuple[ColumnElement[bool], ...]:
-    """Published from ``first`` on, up to the second ``last`` with it."""
-    published = post.c.published
-    return (published >= to_moment(to_seconds_up(first)), published <= to_moment(last))
-
-
-def _is_in_one_of(digest: str) -> ColumnElement[bool]:
-    """The post is in an edition of this digest."""
-    return (
-        select(edition_member.c.post_key)
-        .join_from(edition_member, edition)
-        .where(edition_member.c.post_key == post.c.key, edition.c.digest == digest)
-        .exists()
-    )
-
-
-def _posts(connection: Connection, query: Select[Any]) -> list[KnownPost]:
-    return read_posts(connection, query.order_by(post.c.published.desc(), post.c.key))
+def _posts(
+    plain: Plain,
+    categories: Sequence[str] | None,
+    span: tuple[int, int],
+    more: str,
+    values: tuple[Any, ...],
+) -> list[KnownPost]:
+    """Standing posts of these categories, published from the first second of ``span`` on and up to the last, with
+    ``more`` conditions and their values."""
+    standing, of = _standing(plain, categories)
+    question = f"{SELECT_POSTS} WHERE {standing} AND post.published BETWEEN ? AND ? {more} {_NEWEST_FIRST}"
+    return [known_post(row) for row in plain.rows(question, *of, *span, *values)]
 
 
 # --------------------------------------------------------------- editions
 
-_EDITION_COLUMNS = [column for column in edition.c if column.name != "reason"]
-_SELECT_EDITIONS = select(*_EDITION_COLUMNS)
-
-
-def select_edition(key: int) -> Select[Any]:
-    return _SELECT_EDITIONS.where(edition.c.key == key)
-
-
-def saved_edition(row: Any) -> SavedEdition:
-    return SavedEdition(
-        key=row.key,
-        digest=row.digest,
-        category=row.category,
-        period=row.period,
-        state=EditionState(row.state),
-        subject=row.subject,
-        html=row.html,
-        text=row.text,
-        document=row.document,
-        frozen_at=row.frozen_at,
-        send_after=row.send_after,
-        expires_at=row.expires_at,
-        page_published=row.page_published,
-    )
-
-
-def _drop_skipped(connection: Connection, frozen: FrozenEdition) -> None:
-    """The record that there was no edition in the slot of this one: it has neither members nor deliveries."""
-    columns = edition.c
-    connection.execute(
-        delete(edition).where(
-            columns.digest == frozen.digest,
-            columns.category == frozen.category,
-            columns.period == frozen.period,
-            columns.state == EditionState.SKIPPED.value,
-        )
-    )
-
 
 def save_edition(
-    connection: Connection,
+    plain: Plain,
     frozen: FrozenEdition,
     recipients: Iterable[Recipient],
     *,
@@ -237,68 +181,40 @@ def save_edition(
 ) -> int | None:
     """An edition with its members and deliveries; its key, or None if the slot is taken. ``held``: its deliveries are
     in doubt from the beginning, and wait for the operator's word."""
-    key = _save(connection, frozen, page_published=page_published, state=state)
+    key: int | None = plain.value(
+        _INSERT_EDITION,
+        *(frozen.digest, frozen.category, frozen.period, state.value),
+        *(to_seconds(frozen.frozen_at), to_seconds(frozen.send_after), to_seconds(frozen.expires_at)),
+        *(page_published, frozen.subject, frozen.html, frozen.text, frozen.document),
+    )
     if key is not None:
-        _save_members(connection, key, frozen)
-        _queue(connection, key, frozen, recipients, held=held)
+        members = [
+            (key, each.post_key, each.section, each.position, each.shown, each.reason) for each in frozen.members
+        ]
+        plain.insert_many("edition_member", _MEMBER_COLUMNS, members)
+        _queue(plain, key, frozen, recipients, held=held)
     return key
 
 
-def _may_be_sent(connection: Connection, due: datetime) -> bool:
+_INSERT_EDITION = """
+    INSERT INTO edition (digest, category, period, state, reason, frozen_at, send_after, expires_at, page_published,
+        subject, html, text, document)
+    VALUES (?, ?, ?, ?, '', ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING key"""
+_MEMBER_COLUMNS = ("edition_key", "post_key", "section", "position", "shown", "reason")
+
+
+def _may_be_sent(plain: Plain, due: datetime) -> bool:
     """Whether this store was restored, and the one that was lost may have sent what was due then."""
-    until = connection.scalar(select(meta.c.value).where(meta.c.name == SENT_UNTIL))
+    until = plain.value("SELECT value FROM meta WHERE name = ?", SENT_UNTIL)
     return until is not None and to_seconds(due) <= int(until)
 
 
-def _save(connection: Connection, frozen: FrozenEdition, *, page_published: bool, state: EditionState) -> int | None:
-    """The new edition's key; None if the slot is taken."""
-    key: int | None = _insert_new(
-        connection,
-        edition,
-        {
-            "digest": frozen.digest,
-            "category": frozen.category,
-            "period": frozen.period,
-            "state": state.value,
-            "reason": "",
-            "frozen_at": frozen.frozen_at,
-            "send_after": frozen.send_after,
-            "expires_at": frozen.expires_at,
-            "page_published": page_published,
-            "subject": frozen.subject,
-            "html": frozen.html,
-            "text": frozen.text,
-            "document": frozen.document,
-        },
-    )
-    return key
-
-
-def _save_members(connection: Connection, key: int, frozen: FrozenEdition) -> None:
-    insert_many(
-        connection,
-        edition_member,
-        ("edition_key", "post_key", "section", "position", "shown", "reason"),
-        [
-            (key, member.post_key, member.section, member.position, member.shown, member.reason)
-            for member in frozen.members
-        ],
-    )
-
-
-def _queue(
-    connection: Connection, key: int, frozen: FrozenEdition, recipients: Iterable[Recipient], *, held: bool
-) -> None:
+def _queue(plain: Plain, key: int, frozen: FrozenEdition, recipients: Iterable[Recipient], *, held: bool) -> None:
     """A row for each recipient, some at a time: memory does not grow with their number. Each address once."""
     rows = iter(recipients)
     while chunk := list(islice(rows, _CHUNK)):
-        insert_many(
-            connection,
-            delivery,
-            _QUEUED_COLUMNS,
-            [_queued_row(key, frozen, recipient, held=held) for recipient in chunk],
-            or_ignore=True,
-        )
+        queued = [_queued_row(key, frozen, recipient, held=held) for recipient in chunk]
+        plain.insert_many("delivery", _QUEUED_COLUMNS, queued, or_ignore=True)
 
 
 _CHUNK = 1_000
@@ -310,18 +226,10 @@ _QUEUED_COLUMNS = (
 
 def _queued_row(key: int, frozen: FrozenEdition, recipient: Recipient, *, held: bool) -> tuple[Any, ...]:
     not_before = recipient.not_before or frozen.send_after
-    expires_at = None if recipient.expires_at is None else to_seconds(recipient.expires_at)
     held = held and not_before <= frozen.send_after  # a reader whose hour is still to come has got nothing yet
     state, doubts = (DeliveryState.IN_DOUBT, REPEATS + 1) if held else (DeliveryState.QUEUED, 0)
     return (
         *(key, recipient.address, recipient.message_id, recipient.token, state.value, 0, doubts),
         *(to_seconds_up(not_before), 0, "", HELD if held else "", "", recipient.subscriber, recipient.list_key),
-        expires_at,
+        optional_seconds(recipient.expires_at),
     )
-
-
-def _insert_new(connection: Connection, table: Table, values: dict[str, Any]) -> Any:
-    """Insert one row unless its unique columns are taken; its key, or None."""
-    dialect = import_module(f"sqlalchemy.dialects.{connection.dialect.name}")  # late: one of the two is not needed
-    key = next(iter(table.primary_key))
-    return connection.scalar(dialect.insert(table).values(values).on_conflict_do_nothing().returning(key))

@@ -26,7 +26,7 @@ from digest.store.part import Part, write_meta
 from digest.store.plain import Plain
 from digest.text import clean_line
 
-_EDITION = (
+SELECT_EDITIONS = (
     "SELECT key, digest, category, period, state, subject, html, text, document, frozen_at, send_after, expires_at, "
     "page_published FROM edition"
 )
@@ -37,7 +37,7 @@ _SKIP = """
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, false, '', '', '', '') ON CONFLICT DO NOTHING"""
 
 
-_UNSEEN = among((EditionState.SKIPPED, EditionState.CANCELLED))
+UNSEEN = among((EditionState.SKIPPED, EditionState.CANCELLED))
 _MAIL_TO_SEND = (
     "SELECT 1 FROM delivery WHERE state IN "
     f"({among((DeliveryState.QUEUED, DeliveryState.LEASED, DeliveryState.TRANSMITTING, DeliveryState.IN_DOUBT))}) "
@@ -91,10 +91,10 @@ class Glances(Part):
         return None if seconds is None else to_moment(seconds)
 
     def edition(self, digest: str, period: str, category: str = "") -> SavedEdition | None:
-        chosen = f"{_EDITION} WHERE digest = ? AND period = ? AND category = ?"
+        chosen = f"{SELECT_EDITIONS} WHERE digest = ? AND period = ? AND category = ?"
         with self._database.asking() as plain:
             row = plain.row(chosen, digest, period, category)
-        return None if row is None else _saved(row)
+        return None if row is None else saved_edition(row)
 
     def skip(self, digest: str, period: str, now: datetime, category: str = "", reason: str = "nothing new") -> bool:
         moment = to_seconds(now)
@@ -106,14 +106,16 @@ class Glances(Part):
 
     def has_editions(self, digest: str) -> bool:
         """Whether there is an edition that anybody sees."""
-        question = f"SELECT 1 FROM edition WHERE digest = ? AND category = '' AND state NOT IN ({_UNSEEN}) LIMIT 1"
+        question = f"SELECT 1 FROM edition WHERE digest = ? AND category = '' AND state NOT IN ({UNSEEN}) LIMIT 1"
         with self._database.asking() as plain:
             return plain.row(question, digest) is not None
 
     def unpublished_pages(self) -> list[SavedEdition]:
-        chosen = f"{_EDITION} WHERE page_published = false AND category = '' AND state NOT IN ({_UNSEEN}) ORDER BY key"
+        chosen = (
+            f"{SELECT_EDITIONS} WHERE page_published = false AND category = '' AND state NOT IN ({UNSEEN}) ORDER BY key"
+        )
         with self._database.asking() as plain:
-            return [_saved(row) for row in plain.rows(chosen)]
+            return [saved_edition(row) for row in plain.rows(chosen)]
 
     def pages_look(self) -> str:
         return self._meta("pages look") or ""
@@ -205,9 +207,9 @@ class Glances(Part):
         return DeliveryCounts(by_state={DeliveryState(state): number for state, number in rows})
 
     def paused_editions(self) -> list[tuple[SavedEdition, str]]:
-        chosen = f"{_EDITION.replace(' FROM', ', reason FROM')} WHERE state = ? ORDER BY key"
+        chosen = f"{SELECT_EDITIONS.replace(' FROM', ', reason FROM')} WHERE state = ? ORDER BY key"
         with self._database.asking() as plain:
-            return [(_saved(row[:-1]), row[-1]) for row in plain.rows(chosen, EditionState.PAUSED.value)]
+            return [(saved_edition(row[:-1]), row[-1]) for row in plain.rows(chosen, EditionState.PAUSED.value)]
 
     def knows_somebody(self) -> bool:
         """Whether anybody ever subscribed or is suppressed. If not, there is nothing to look after."""
@@ -275,8 +277,13 @@ def _outage(plain: Plain) -> Outage | None:
     return Outage(since=to_moment(value["since"]), tries=value["tries"], reason=value["reason"])
 
 
-def _saved(row: tuple[Any, ...]) -> SavedEdition:
-    """Of a row of ``_EDITION``."""
+def edition_at(plain: Plain, key: int) -> SavedEdition | None:
+    row = plain.row(f"{SELECT_EDITIONS} WHERE key = ?", key)
+    return None if row is None else saved_edition(row)
+
+
+def saved_edition(row: tuple[Any, ...]) -> SavedEdition:
+    """Of a row of ``SELECT_EDITIONS``."""
     key, digest, category, period, state, subject, html, text, document, frozen_at, send_after, expires_at, shown = row
     return SavedEdition(
         key=key,

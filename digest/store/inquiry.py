@@ -7,32 +7,42 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, insert, literal, or_, select
-
 from digest.inquiry import Candidates, DeliveryNote, EditionNote, FoundFile, Membership, Omission
 from digest.models import DeliveryState, EditionState, KnownPost, Problem, Severity
+from digest.store.basics import among, optional_moment, to_moment, to_seconds
+from digest.store.known import SELECT_POSTS, known_post
 from digest.store.part import Part
-from digest.store.queries import read_posts, select_posts
-from digest.store.schema import (
-    begun,
-    consent,
-    delivery,
-    edition,
-    edition_member,
-    file,
-    omission,
-    post,
-    problem,
-    reader_list,
-    subscriber,
-    subscription,
-    suppression,
-)
+from digest.store.plain import Plain
 from digest.subscribers.subscription import WEEKLY, ListState
 
 LIMIT = 20
 """Candidates at the most."""
-_ESCAPE = "/"
+
+_NAMED = "(path = ? OR substr(path, length(path) - ?) = ?)"
+"""A path is this one, or ends in it."""
+_LIKE = "lower({}) LIKE lower(?) ESCAPE '/'"
+_NOTE = "e.key, e.digest, e.category, e.period, e.state, e.reason, e.frozen_at, e.subject, e.page_published"
+_DELIVERY = (
+    "d.state, d.attempts, d.doubts, d.not_before, coalesce(d.expires_at, e.expires_at), d.ended_at, d.reply_code, "
+    "d.reply_enhanced, d.reply_text, d.queue_id"
+)
+_MEMBERSHIPS = f"""
+    SELECT {_NOTE}, m.section, m.position, m.shown, m.reason,
+        (SELECT count(*) FROM edition_member o WHERE o.edition_key = e.key)
+    FROM edition_member m JOIN edition e ON e.key = m.edition_key
+    WHERE m.post_key = ? ORDER BY e.frozen_at, e.category, e.key"""
+_HELD = "r.held_until IS NOT NULL AND (r.held_until > :now OR r.probe_at IS NOT NULL)"
+_NOTE_OMISSIONS = f"""
+    INSERT INTO omission (edition_key, subscriber_key, reason)
+    SELECT :edition, s.subscriber_key, CASE
+        WHEN x.hash IS NOT NULL THEN '{Omission.SUPPRESSED}'
+        WHEN s.state = '{ListState.PENDING}' THEN '{Omission.PENDING}'
+        WHEN r.pause_ends > :now THEN '{Omission.PAUSED}'
+        WHEN {_HELD} THEN '{Omission.HELD}' END
+    FROM subscription s JOIN reader_list l ON l.key = s.list_key JOIN subscriber r ON r.key = s.subscriber_key
+        LEFT JOIN suppression x ON x.hash = r.hash
+    WHERE l.digest = :digest AND s.state IN ({among((ListState.ACTIVE, ListState.PENDING))})
+        AND (x.hash IS NOT NULL OR s.state = '{ListState.PENDING}' OR r.pause_ends > :now OR {_HELD})"""
 
 
 class Inquiries(Part):
@@ -43,176 +53,105 @@ class Inquiries(Part):
         of a path. What fits exactly comes alone."""
         if not words:
             return Candidates()
-        with self._database.reading() as connection:
-            for fits in (_names(post.c.path, words), or_(post.c.id == words, post.c.url == words)):
-                found = _posts(connection, fits)
-                files = _files(connection, and_(_names(file.c.path, words), file.c.taken.is_(False)))
+        path = words.removeprefix("./").lstrip("/")
+        named = (path, len(path), f"/{path}")
+        with self._database.asking() as plain:
+            for fits, values in ((_NAMED, named), ("(id = ? OR url = ?)", (words, words))):
+                found = _posts(plain, fits, *values)
+                files = _files(plain, f"{_NAMED} AND taken = false", *named)
                 if found or files:
                     taken = {each.path for each in found if each.gone_at is None}
                     return _candidates(_without_doubles(found), [each for each in files if each.path not in taken])
-            pattern = f"%{words.replace(_ESCAPE, _ESCAPE * 2).replace('%', '/%').replace('_', '/_')}%"
-            title, path = (column.ilike(pattern, escape=_ESCAPE) for column in (post.c.title, post.c.path))
-            found = _without_doubles(_posts(connection, or_(title, path)))
-            unused = and_(file.c.path.ilike(pattern, escape=_ESCAPE), file.c.taken.is_(False))
-            return _candidates(found, _files(connection, unused))
+            pattern = f"%{words.replace('/', '//').replace('%', '/%').replace('_', '/_')}%"
+            alike = f"({_LIKE.format('title')} OR {_LIKE.format('path')})"
+            found = _without_doubles(_posts(plain, alike, pattern, pattern))
+            return _candidates(found, _files(plain, f"{_LIKE.format('path')} AND taken = false", pattern))
 
     def file_at(self, path: str) -> FoundFile | None:
         """The file as it was last looked at; None if it is not there any more."""
-        with self._database.reading() as connection:
-            return next(iter(_files(connection, file.c.path == path)), None)
+        with self._database.asking() as plain:
+            return next(iter(_files(plain, "path = ?", path)), None)
 
     def memberships(self, post_key: int) -> list[Membership]:
         """Every edition that has the post, oldest first; those of everything before those of some categories."""
-        others = edition_member.alias()
-        size = select(func.count()).where(others.c.edition_key == edition.c.key).scalar_subquery()
-        query = (
-            select(
-                *_NOTE,
-                edition_member.c.section,
-                edition_member.c.position,
-                edition_member.c.shown,
-                edition_member.c.reason.label("member_reason"),
-                size.label("members"),
-            )
-            .join_from(edition_member, edition)
-            .where(edition_member.c.post_key == post_key)
-            .order_by(edition.c.frozen_at, edition.c.category, edition.c.key)
-        )
-        with self._database.reading() as connection:
+        with self._database.asking() as plain:
             return [
                 Membership(
-                    edition=_note(row),
-                    section=row.section,
-                    position=row.position,
-                    shown=row.shown,
-                    reason=row.member_reason,
-                    members=row.members,
+                    edition=_note(row[:9]),
+                    section=section,
+                    position=position,
+                    shown=shown,
+                    reason=reason,
+                    members=members,
                 )
-                for row in connection.execute(query)
+                for row in plain.rows(_MEMBERSHIPS, post_key)
+                for section, position, shown, reason, members in (row[9:],)
             ]
 
     def titles_of(self, keys: Sequence[int]) -> dict[int, str]:
         """Titles of posts as they are now."""
-        with self._database.reading() as connection:
-            rows = connection.execute(select(post.c.key, post.c.title).where(post.c.key.in_(list(keys))))
-            return {row.key: row.title for row in rows}
+        with self._database.asking() as plain:
+            return dict(plain.rows(f"SELECT key, title FROM post WHERE key {plain.is_one_of}", plain.listed(keys)))
 
     def beginning(self, digest: str) -> tuple[datetime, int] | None:
         """When a digest began, and the greatest key of a post that was there before."""
-        with self._database.reading() as connection:
-            row = connection.execute(
-                select(begun.c.began_at, begun.c.began_after).where(begun.c.name == digest)
-            ).first()
-        return None if row is None else (row.began_at, row.began_after)
+        with self._database.asking() as plain:
+            row = plain.row("SELECT began_at, began_after FROM digest WHERE name = ?", digest)
+        return None if row is None else (to_moment(row[0]), row[1])
 
     def edition_notes(self, digest: str, since: datetime | None = None, limit: int = 400) -> list[EditionNote]:
         """Editions of a digest for everything, newest period first, those included that were not made; with ``since``
         those frozen or given up then or later."""
-        query = select(*_NOTE).where(edition.c.digest == digest, edition.c.category == "")
-        if since is not None:
-            query = query.where(edition.c.frozen_at >= since)
-        with self._database.reading() as connection:
-            rows = connection.execute(query.order_by(edition.c.period.desc()).limit(limit))
-            return [_note(row) for row in rows]
+        chosen = (
+            f"SELECT {_NOTE} FROM edition e WHERE e.digest = ? AND e.category = '' AND e.frozen_at >= ? "
+            "ORDER BY e.period DESC LIMIT ?"
+        )
+        with self._database.asking() as plain:
+            return [_note(row) for row in plain.rows(chosen, digest, 0 if since is None else to_seconds(since), limit)]
 
     def has_variant(self, digest: str, period: str, category: str) -> bool:
         """Whether there was an edition for readers of just these categories."""
-        query = select(edition.c.key).where(
-            edition.c.digest == digest, edition.c.period == period, edition.c.category == category
-        )
-        with self._database.reading() as connection:
-            return connection.scalar(query) is not None
+        chosen = "SELECT 1 FROM edition WHERE digest = ? AND period = ? AND category = ?"
+        with self._database.asking() as plain:
+            return plain.row(chosen, digest, period, category) is not None
 
     def mails_to(self, address: str, subscriber_key: int | None) -> list[DeliveryNote]:
         """Every mail to a reader, or to an address of the configuration, newest first."""
-        by_address = and_(delivery.c.subscriber_key.is_(None), func.lower(delivery.c.address) == address.lower())
-        mine = by_address if subscriber_key is None else or_(delivery.c.subscriber_key == subscriber_key, by_address)
-        query = (
-            select(*_NOTE, *_DELIVERY)
-            .join_from(delivery, edition)
-            .where(mine)
-            .order_by(edition.c.frozen_at.desc(), delivery.c.key.desc())
-        )
-        with self._database.reading() as connection:
-            return [_delivery(row) for row in connection.execute(query)]
+        mine, values = "d.subscriber_key IS NULL AND lower(d.address) = ?", [address.lower()]
+        with self._database.asking() as plain:
+            rows = plain.rows(f"SELECT {_NOTE}, {_DELIVERY} {_MAILS} WHERE {mine}", *values)
+            if subscriber_key is not None:
+                rows += plain.rows(f"SELECT {_NOTE}, {_DELIVERY} {_MAILS} WHERE d.subscriber_key = ?", subscriber_key)
+        return [_delivery(row) for row in sorted(rows, key=lambda row: (row[6], row[0]), reverse=True)]
 
     def omissions(self, subscriber_key: int) -> dict[int, Omission]:
         """Why editions left a reader out, by the edition's key."""
-        query = select(omission.c.edition_key, omission.c.reason).where(omission.c.subscriber_key == subscriber_key)
-        with self._database.reading() as connection:
-            return {row.edition_key: Omission(row.reason) for row in connection.execute(query)}
+        chosen = "SELECT edition_key, reason FROM omission WHERE subscriber_key = ?"
+        with self._database.asking() as plain:
+            return {key: Omission(reason) for key, reason in plain.rows(chosen, subscriber_key)}
 
     def unconfirmed(self, canonical: str) -> datetime | None:
         """When somebody last asked for this address without anybody confirming it."""
-        query = select(func.max(consent.c.asked_at)).where(
-            consent.c.canonical == canonical, consent.c.confirmed_at.is_(None)
-        )
-        with self._database.reading() as connection:
-            found: datetime | None = connection.scalar(query)
-        return found
+        chosen = "SELECT max(asked_at) FROM consent WHERE canonical = ? AND confirmed_at IS NULL"
+        with self._database.asking() as plain:
+            return optional_moment(plain.value(chosen, canonical))
 
 
-def note_omissions(connection: Connection, edition_key: int, digest: str, now: datetime) -> None:
+def note_omissions(plain: Plain, edition_key: int, digest: str, now: datetime) -> None:
     """Write down whom an edition leaves out although they asked for its digest, and why. The complement of
     ``Subscribers.readers``: what may be another tomorrow. Who had left, or wants other categories or a mail a week, is
     known from what they chose."""
-    held = and_(
-        subscriber.c.held_until.is_not(None),
-        or_(subscriber.c.held_until > now, subscriber.c.probe_at.is_not(None)),
-    )
-    reasons = (
-        (suppression.c.hash.is_not(None), Omission.SUPPRESSED),
-        (subscription.c.state == ListState.PENDING.value, Omission.PENDING),
-        (subscriber.c.pause_ends > now, Omission.PAUSED),
-        (held, Omission.HELD),
-    )
-    left_out = (
-        select(
-            literal(edition_key),
-            subscription.c.subscriber_key,
-            case(*((condition, reason.value) for condition, reason in reasons)),
-        )
-        .join_from(subscription, reader_list)
-        .join(subscriber, subscriber.c.key == subscription.c.subscriber_key)
-        .outerjoin(suppression, suppression.c.hash == subscriber.c.hash)
-        .where(
-            reader_list.c.digest == digest.removesuffix(WEEKLY),
-            subscription.c.state.in_([ListState.ACTIVE.value, ListState.PENDING.value]),
-            or_(*(condition for condition, _ in reasons)),
-        )
-    )
-    connection.execute(insert(omission).from_select(["edition_key", "subscriber_key", "reason"], left_out))
+    plain.run(_NOTE_OMISSIONS, edition=edition_key, digest=digest.removesuffix(WEEKLY), now=to_seconds(now))
 
 
 # ------------------------------------------------------------------- values
 
-_NOTE = (
-    edition.c.key,
-    edition.c.digest,
-    edition.c.category,
-    edition.c.period,
-    edition.c.state,
-    edition.c.reason,
-    edition.c.frozen_at,
-    edition.c.subject,
-    edition.c.page_published,
-)
-_DELIVERY = (
-    delivery.c.state.label("delivery_state"),
-    delivery.c.attempts,
-    delivery.c.doubts,
-    delivery.c.not_before,
-    func.coalesce(delivery.c.expires_at, edition.c.expires_at).label("expires"),
-    delivery.c.ended_at,
-    delivery.c.reply_code,
-    delivery.c.reply_enhanced,
-    delivery.c.reply_text,
-    delivery.c.queue_id,
-)
+_MAILS = "FROM delivery d JOIN edition e ON e.key = d.edition_key"
 
 
-def _note(row: Any) -> EditionNote:
-    key, digest, category, period, state, reason, frozen_at, subject, page_published = row[:9]
+def _note(row: Sequence[Any]) -> EditionNote:
+    """Of ``_NOTE``."""
+    key, digest, category, period, state, reason, frozen_at, subject, page_published = row
     return EditionNote(
         key=key,
         digest=digest,
@@ -220,38 +159,33 @@ def _note(row: Any) -> EditionNote:
         period=period,
         state=EditionState(state),
         reason=reason,
-        frozen_at=frozen_at,
+        frozen_at=to_moment(frozen_at),
         subject=subject,
-        page_published=page_published,
+        page_published=bool(page_published),
     )
 
 
-def _delivery(row: Any) -> DeliveryNote:
+def _delivery(row: Sequence[Any]) -> DeliveryNote:
+    """Of ``_NOTE`` and ``_DELIVERY``."""
+    state, attempts, doubts, not_before, expires_at, ended_at, code, enhanced, text, queue_id = row[9:]
     return DeliveryNote(
-        edition=_note(row),
-        state=DeliveryState(row.delivery_state),
-        attempts=row.attempts,
-        doubts=row.doubts,
-        not_before=row.not_before,
-        expires_at=row.expires,
-        ended_at=row.ended_at,
-        reply_code=row.reply_code,
-        reply_enhanced=row.reply_enhanced,
-        reply_text=row.reply_text,
-        queue_id=row.queue_id,
+        edition=_note(row[:9]),
+        state=DeliveryState(state),
+        attempts=attempts,
+        doubts=doubts,
+        not_before=to_moment(not_before),
+        expires_at=to_moment(expires_at),
+        ended_at=optional_moment(ended_at),
+        reply_code=code,
+        reply_enhanced=enhanced,
+        reply_text=text,
+        queue_id=queue_id,
     )
 
 
-def _names(column: Any, words: str) -> ColumnElement[bool]:
-    """The column is this path, or ends in it."""
-    wanted = words.removeprefix("./").lstrip("/")
-    ending = func.substr(column, func.length(column) - len(wanted)) == f"/{wanted}"
-    return or_(column == wanted, ending)
-
-
-def _posts(connection: Connection, condition: ColumnElement[bool]) -> list[KnownPost]:
-    query: Select[Any] = select_posts().where(condition).order_by(post.c.published.desc(), post.c.key).limit(LIMIT + 1)
-    return read_posts(connection, query)
+def _posts(plain: Plain, condition: str, *values: Any) -> list[KnownPost]:
+    chosen = f"{SELECT_POSTS} WHERE {condition} ORDER BY post.published DESC, post.key LIMIT ?"
+    return [known_post(row) for row in plain.rows(chosen, *values, LIMIT + 1)]
 
 
 def _without_doubles(posts: list[KnownPost]) -> list[KnownPost]:
@@ -270,31 +204,20 @@ def _candidates(posts: Sequence[KnownPost], files: Sequence[FoundFile]) -> Candi
     )
 
 
-def _files(connection: Connection, condition: ColumnElement[bool]) -> list[FoundFile]:
-    rows = connection.execute(
-        select(file.c.path, file.c.taken, file.c.recheck_at).where(condition).order_by(file.c.path).limit(LIMIT + 1)
-    ).all()
-    faults = connection.execute(
-        select(problem)
-        .where(problem.c.path.in_([row.path for row in rows]))
-        .order_by(problem.c.path, problem.c.position)
-    ).all()
+def _files(plain: Plain, condition: str, *values: Any) -> list[FoundFile]:
+    chosen = f"SELECT path, taken, recheck_at FROM file WHERE {condition} ORDER BY path LIMIT ?"
     return [
         FoundFile(
-            path=row.path,
-            taken=row.taken,
-            recheck_at=row.recheck_at,
+            path=path,
+            taken=bool(taken),
+            recheck_at=optional_moment(recheck_at),
             problems=tuple(
-                Problem(
-                    path=fault.path,
-                    line=fault.line,
-                    reason=fault.reason,
-                    remedy=fault.remedy,
-                    severity=Severity(fault.severity),
-                )
-                for fault in faults
-                if fault.path == row.path
+                Problem(path=path, line=line, reason=reason, remedy=remedy, severity=Severity(severity))
+                for line, reason, remedy, severity in plain.rows(_PROBLEMS, path)
             ),
         )
-        for row in rows
+        for path, taken, recheck_at in plain.rows(chosen, *values, LIMIT + 1)
     ]
+
+
+_PROBLEMS = "SELECT line, reason, remedy, severity FROM problem WHERE path = ? ORDER BY position"

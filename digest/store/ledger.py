@@ -47,8 +47,9 @@ from digest.outbox import LAST_CALL, REPEATS
 from digest.ports import Turn, Turned
 from digest.store.basics import to_moment, to_seconds
 from digest.store.direct import Order, Result
-from digest.store.editions import saved_edition, select_edition
+from digest.store.glances import edition_at
 from digest.store.part import Part
+from digest.store.plain import Plain
 from digest.store.schema import Moment, delivery, edition
 from digest.store.sql import Swift
 from digest.text import clean_line
@@ -177,11 +178,11 @@ class Deliveries(Part):
         return self._advance(_ended(delivery, states, DeliveryState.SKIPPED, Reply(text=reason), now))
 
     def edition_by_key(self, key: int) -> SavedEdition:
-        with self._database.reading() as connection:
-            row = connection.execute(select_edition(key)).first()
-        if row is None:
+        with self._database.asking() as plain:
+            found = edition_at(plain, key)
+        if found is None:
             raise StoreError(self._database.subject, f"there is no edition with key {key}")
-        return saved_edition(row)
+        return found
 
     def next_due(self) -> datetime | None:
         query = (
@@ -459,4 +460,6 @@ def _close(connection: Connection, key: int) -> SavedEdition:
     reached = states & {DeliveryState.SENT, DeliveryState.IN_DOUBT}
     state = EditionState.EXPIRED if DeliveryState.EXPIRED in states and not reached else EditionState.FINISHED
     connection.execute(update(edition).where(edition.c.key == key).values(state=state.value))
-    return saved_edition(connection.execute(select_edition(key)).one())
+    found = edition_at(Plain.within(connection), key)
+    assert found is not None, "it was changed just now"
+    return found

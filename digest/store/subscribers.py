@@ -542,7 +542,7 @@ def _queue_notice(
     if extra:
         frozen = replace(frozen, document=as_json({**json.loads(frozen.document), **extra}))
     to = replace(to, subscriber=subscriber_key)
-    if save_edition(connection, frozen, (to,), page_published=True) is not None:
+    if save_edition(Plain.within(connection), frozen, (to,), page_published=True) is not None:
         _note(connection, [(_kind(notice), mailbox)], now)
 
 

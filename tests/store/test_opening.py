@@ -307,6 +307,9 @@ def test_a_full_disk_undoes_the_transaction(sqlite_url: str, make) -> None:
         assert (store.counts().total, store.count_posts()) == (0, 1)
         event.remove(engine, "connect", no_room)
         engine.pool.dispose()
+        database._connect = connect
+        while database._idle:
+            database._idle.pop().close()
         assert store.freeze(make.edition(html="x" * 100_000), make.recipients(5)) is not None
 
 
