@@ -21,10 +21,13 @@ from digest.text import clean_line, cut
 RUN = "run"
 STORE = "store"
 GONE = "gone"
+CLOCK = "clock"
 """Names of alarms; those of which there may be several go on with ``:`` and what they are about."""
 
 PAGE_AFTER = timedelta(minutes=15)
 """For so long mail may wait for its page without an alarm."""
+CLOCKS_DIFFER = timedelta(minutes=5)
+"""More than this between the database's clock and this machine's, and one of them is wrong."""
 _NAMED = 3
 _TEXT_LIMIT = 400
 _SUBJECT_LIMIT = 120
@@ -279,6 +282,26 @@ def slot_alarm(
     if state is EditionState.SKIPPED and reason == "missed":
         return Alarm.of(f"slot:{digest}", f"{digest} {slot.period}: missed; it was due {at} and no run took place")
     return None
+
+
+def differs(ahead: timedelta) -> bool:
+    """Whether two clocks are too far apart to know what time it is."""
+    return abs(ahead) > CLOCKS_DIFFER
+
+
+def clocks_in_words(ahead: timedelta) -> str:
+    """What is wrong, and what to do. ``ahead``: the database's clock, of this machine's."""
+    minutes = int(abs(ahead).total_seconds() // 60)
+    which = "ahead of" if ahead > timedelta() else "behind"
+    return (
+        f"the database's clock is {_span(minutes)} {which} this machine's, so no edition is made; set the one that is "
+        "wrong (NTP keeps both right)"
+    )
+
+
+def clock_alarm(ahead: timedelta) -> Alarm | None:
+    """``ahead``: by how much the database's clock is ahead of this machine's."""
+    return Alarm.of(CLOCK, clocks_in_words(ahead)) if differs(ahead) else None
 
 
 def disk_alarm(what: str, place: str, free: int, total: int, least: int) -> Alarm | None:

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from digest.app.admission import Admission
 from digest.app.lookout import lookout_of
-from digest.app.moment import moment
+from digest.app.moment import moment, present
 from digest.app.publishing import idle
 from digest.config import load
 from digest.errors import ConfigError, SourceError, StoreError
@@ -60,7 +60,9 @@ def status_of(config: Path) -> Status:
         from digest.store import open_store
 
         with open_store(settings.store.url) as store:
-            seen = overview(store, lookout.rules(), now, names=lookout.names(), disks=tuple(lookout.disks()))
+            when = present(store.clock)
+            disks = tuple(lookout.disks())
+            seen = overview(store, lookout.rules(), when.now, names=lookout.names(), disks=disks, ahead=when.ahead)
             refused = admission.faults(store)
             warnings += map(str, idle(settings, store) if store.knows_posts() else ())
     else:

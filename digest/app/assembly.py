@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from digest.app.admission import Admission
-from digest.app.moment import When, clock_of, moment
+from digest.app.moment import When, agreed, clock_of, moment
 from digest.app.places import output_of, source_of
 from digest.config import Settings, load
 from digest.jobs.progress import Progress, silent
@@ -268,11 +268,11 @@ def opened(
     admit = admit or Admission(settings=settings)
     if dry_run:
         with open_rehearsal(settings.store.url, admit=admit) as store:
-            yield App(settings, store, when, dry_run=True, progress=progress)
+            yield App(settings, store, agreed(when, store.clock), dry_run=True, progress=progress)
         return
     with open_store(settings.store.url, admit=admit, must_exist=must_exist) as store, ExitStack() as right:
         right.enter_context(store.exclusive(purpose, when.wall))
-        yield App(settings, store, when, dry_run=False, progress=progress, let_go=right.close)
+        yield App(settings, store, agreed(when, store.clock), dry_run=False, progress=progress, let_go=right.close)
 
 
 @contextmanager
@@ -282,7 +282,8 @@ def opened_beside(config: Path) -> Iterator[App]:
     from digest.store import open_store
 
     with open_store(settings.store.url, admit=Admission(settings=settings, collects=False)) as store:
-        yield App(settings, store, moment(None, settings.site.timezone), dry_run=False, progress=silent)
+        when = agreed(moment(None, settings.site.timezone), store.clock)
+        yield App(settings, store, when, dry_run=False, progress=silent)
 
 
 @contextmanager
@@ -293,7 +294,7 @@ def with_readership(config: Path) -> Iterator[tuple[Readership, datetime]]:
     from digest.store import open_store
 
     with open_store(settings.store.url, admit=Admission(settings=settings, collects=False, may_be_new=True)) as store:
-        when = moment(None, settings.site.timezone)
+        when = agreed(moment(None, settings.site.timezone), store.clock)
         yield App(settings, store, when, dry_run=False, progress=silent).readership, when.now
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from digest.alarms.watching import KeptAlarm, Planned, store_alarm, subject_of
+from digest.app.moment import present
 from digest.errors import DigestError, OutputError, StoreError
 from digest.jobs.watch import Disk, RunEnd, WatchRules, tell, watch
 
@@ -84,7 +85,8 @@ class Lookout:
     def look(self, store: SqlStore, now: datetime, *, run: RunEnd | None = None) -> list[str]:
         """Look what is wrong, keep it, and tell the operator what is new. Returns what could not be told. Raises
         StoreError."""
-        watch(store, self.rules(), now, run=run, disks=tuple(self.disks()))
+        ahead = present(store.clock).ahead
+        watch(store, self.rules(), now, run=run, disks=tuple(self.disks()), ahead=ahead)
         if self.settings.watch.mail is None:
             self._tell_nobody(store, now)
             return []
@@ -126,7 +128,7 @@ class Lookout:
         """The store cannot be used, so the alarm is kept beside it: told once, and again after some hours."""
         marker = self._marker
         with suppress(OSError):
-            if now.timestamp() - marker.stat().st_mtime < _STORE_AGAIN.total_seconds():
+            if 0 <= now.timestamp() - marker.stat().st_mtime < _STORE_AGAIN.total_seconds():
                 return []
         alarm = store_alarm(f"{error.subject}: {error.cause}")
         lines = self._mail_now(KeptAlarm(key=0, name=alarm.name, text=alarm.text, raised_at=now), now)
@@ -243,8 +245,9 @@ class Lookout:
 
 
 def run_end(report: RunReport) -> RunEnd:
-    """What is judged of a run. That posts are missing has an alarm of its own."""
-    apart = report.collected.failures if report.collected is not None else ()
+    """What is judged of a run. That posts are missing, or that clocks differ, has an alarm of its own."""
+    apart = set(report.collected.failures if report.collected is not None else ())
+    apart |= {report.editions.withheld} if report.editions is not None else set()
     failures = tuple(line for line in report.failures if line not in apart)
     return RunEnd(failures=failures, collected=report.collected is not None)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from digest import __version__
+from digest.alarms.watching import clocks_in_words
 from digest.app.assembly import opened
 from digest.app.moment import moment
 from digest.config import Settings, load
@@ -98,6 +99,9 @@ def digest_feeds(app: App) -> list[DigestFeed]:
 def make_editions(app: App) -> EditionsReport:
     from digest.jobs.editions import EditionsReport, make_editions
 
+    if not app.when.is_certain:
+        line = clocks_in_words(app.when.ahead)
+        return EditionsReport(withheld=line, failures=[line])
     if app.store.is_importing():  # no edition before the archive is known: the first one is of its newest day
         return EditionsReport()
     app.readership.prepare(app.when.now)

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from digest.app.admission import Admission
 from digest.app.assembly import App, transport_of
-from digest.app.moment import moment
+from digest.app.moment import agreed, moment
 from digest.config import load
 from digest.errors import AlreadyRunning, ConfigError, StoreError
 from digest.jobs.progress import Progress, silent
@@ -51,7 +51,7 @@ def work(
     from digest.store import open_store
 
     with open_store(settings.store.url, admit=Admission(settings=settings, collects=False)) as store:
-        app = App(settings, store, when, dry_run=False, progress=progress)
+        app = App(settings, store, agreed(when, store.clock), dry_run=False, progress=progress)
         if resume is not None:
             tell(f"{' '.join(resume)}: resumed, {resume_edition(app, *resume)} wait")
         try:

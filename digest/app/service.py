@@ -13,7 +13,7 @@ from msgspec import Struct
 from digest.app.admission import Admission
 from digest.app.assembly import App
 from digest.app.lookout import lookout_of
-from digest.app.moment import moment
+from digest.app.moment import agreed, moment
 from digest.app.sending import deliver
 from digest.config import Settings, load
 from digest.jobs.progress import silent
@@ -71,7 +71,8 @@ def service(config: Path, *, collects: bool = True) -> Iterator[Service]:
     with open_store(settings.store.url, admit=Admission(settings=settings, collects=collects)) as store:
 
         def app() -> App:
-            return App(settings, store, moment(None, settings.site.timezone), dry_run=False, progress=silent)
+            when = agreed(moment(None, settings.site.timezone), store.clock)
+            return App(settings, store, when, dry_run=False, progress=silent)
 
         def send_waiting() -> DeliveryReport:
             present = app()

@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -15,6 +14,7 @@ from starlette.applications import Starlette
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute
 
+from digest.app.moment import going_on
 from digest.app.service import Service
 from digest.config import Settings
 from digest.errors import StoreError
@@ -114,7 +114,7 @@ def subscription_app(running: Service, *, local: bool) -> Starlette:
         ),
         running.templates,
         running.language,
-        clock=lambda: datetime.now(UTC).replace(microsecond=0),  # as whole as what is kept
+        clock=going_on(running.store.clock),
         afterwards=one_at_a_time(running.send_waiting),
     )
 

@@ -156,6 +156,8 @@ class EditionsReport(Struct, kw_only=True):
     """Pages that were put in place."""
     unchanged: int = 0
     """Pages that were rendered and found to be the same."""
+    withheld: str = ""
+    """Why none is made; a failure. Empty if they may be."""
     failures: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 

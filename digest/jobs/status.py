@@ -17,6 +17,7 @@ from digest.alarms.watching import (
     EditionMail,
     Freshness,
     KeptAlarm,
+    Observation,
     RunRow,
     appointments,
     compare,
@@ -104,9 +105,11 @@ def overview(
     *,
     names: Sequence[str] = (),
     disks: Sequence[Disk] = (),
+    ahead: timedelta = timedelta(),
 ) -> Overview:
-    """How it is going. ``names`` are the categories of the configuration. Raises StoreError."""
-    alarms, silent = _wrong_now(store, rules, now, disks)
+    """How it is going. ``names`` are the categories of the configuration; ``ahead`` as in ``watch``. Raises
+    StoreError."""
+    alarms, silent = _wrong_now(store, rules, now, whats_wrong(store, rules, now, disks=disks, ahead=ahead))
     return Overview(
         now=now,
         zone=rules.zone,
@@ -141,10 +144,9 @@ def plots(store: StatusStore, zone: ZoneInfo, now: datetime) -> Plots:
 
 
 def _wrong_now(
-    store: StatusStore, rules: WatchRules, now: datetime, disks: Sequence[Disk]
+    store: StatusStore, rules: WatchRules, now: datetime, look: Observation
 ) -> tuple[tuple[KeptAlarm, ...], frozenset[str]]:
     """What is kept as wrong, brought up to this moment."""
-    look = whats_wrong(store, rules, now, disks=disks)
     silences, _ = silent_categories(store, rules, now) if rules.silence else ([], {})
     heard = tuple(Alarm.of(silence_name(each.category), wording(each, rules.zone, now)) for each in silences)
     look = replace(look, alarms=look.alarms + heard, judged=look.judged | {"silence"})

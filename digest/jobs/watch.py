@@ -29,6 +29,7 @@ from digest.alarms.mail import (
 )
 from digest.alarms.silence import HISTORY, Silence, find_silences, recovery, wording
 from digest.alarms.watching import (
+    CLOCK,
     GONE,
     RUN,
     Alarm,
@@ -37,6 +38,7 @@ from digest.alarms.watching import (
     KeptAlarm,
     Observation,
     Planned,
+    clock_alarm,
     compare,
     disk_alarm,
     gone_alarm,
@@ -153,9 +155,11 @@ def watch(
     *,
     run: RunEnd | None = None,
     disks: Sequence[Disk] = (),
+    ahead: timedelta = timedelta(),
 ) -> Change:
-    """Look at everything, and keep what changed. ``run`` is one that just ended. Raises StoreError."""
-    look = _look(store, rules, now, run, disks)
+    """Look at everything, and keep what changed. ``run`` is one that just ended; ``ahead`` says by how much the
+    database's clock is ahead of this machine's. Raises StoreError."""
+    look = _look(store, rules, now, run, whats_wrong(store, rules, now, disks=disks, ahead=ahead))
     change = compare(store.open_alarms(), look)
     if change.raised or change.ended or change.reworded:
         store.note_alarms(change.raised, change.ended, now, change.reworded)
@@ -193,10 +197,8 @@ def tell(
 # ----------------------------------------------------------------- looking
 
 
-def _look(
-    store: WatchStore, rules: WatchRules, now: datetime, run: RunEnd | None, disks: Sequence[Disk]
-) -> Observation:
-    look = whats_wrong(store, rules, now, disks=disks)
+def _look(store: WatchStore, rules: WatchRules, now: datetime, run: RunEnd | None, look: Observation) -> Observation:
+    """With what is seen after a run."""
     if run is None:
         return look
     found = _Found(
@@ -209,19 +211,27 @@ def _look(
     return Observation(alarms=tuple(found.alarms), judged=frozenset(found.judged), endings=found.endings)
 
 
-def whats_wrong(store: WatchStore, rules: WatchRules, now: datetime, *, disks: Sequence[Disk] = ()) -> Observation:
+def whats_wrong(
+    store: WatchStore,
+    rules: WatchRules,
+    now: datetime,
+    *,
+    disks: Sequence[Disk] = (),
+    ahead: timedelta = timedelta(),
+) -> Observation:
     """What can be seen at any time, without a run that just ended. Raises StoreError."""
     zone = rules.zone
     tight = [disk_alarm(each.what, each.place, each.free, each.total, rules.min_free) for each in disks]
     pages = [page_alarm(each, zone, now) for each in store.awaited_pages()]
-    some = (*_mail_troubles(store, rules, now), gone_alarm(store.held_posts()), *tight, *pages)
+    some = (clock_alarm(ahead), *_mail_troubles(store, rules, now), gone_alarm(store.held_posts()), *tight, *pages)
     alarms = [*paused_alarms(store.paused_editions()), *(alarm for alarm in some if alarm is not None)]
     alarms += _late(store, rules, now)
-    judged = {"paused", DOUBT, RELAY, BACKLOG, EXPIRED, GONE, "slot", "page", *({"disk"} if disks else ())}
+    judged = {"paused", CLOCK, DOUBT, RELAY, BACKLOG, EXPIRED, GONE, "slot", "page", *({"disk"} if disks else ())}
     return Observation(alarms=tuple(alarms), judged=frozenset(judged), endings=_ENDINGS)
 
 
 _ENDINGS = {
+    CLOCK: "the database's clock and this machine's agree again",
     GONE: "no posts are missing any more, or their going was accepted",
     RELAY: "mail can be handed over again",
     BACKLOG: "no mail is overdue any more",

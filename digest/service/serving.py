@@ -23,14 +23,14 @@ import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from digest.app.moment import uptime
+from digest.app.moment import going_on, uptime
 from digest.app.running import RunOrder
 from digest.app.secret import secrets_of
 from digest.app.service import Service, refuse_unfit, service
@@ -81,6 +81,7 @@ class Serving:
     reload: bool = False
     scheduler: Scheduler | None = None
     watchman: Watchman = field(init=False)
+    _clock: Callable[[], datetime] = field(init=False)
     _mail: threading.Event = field(default_factory=threading.Event)
     """There may be something to send."""
     _fatal: list[str] = field(default_factory=list)
@@ -117,7 +118,8 @@ class Serving:
 
     def _make(self) -> None:
         settings = self.service.settings
-        self.watchman = watchman = Watchman(service=self.service, clock=_now, ticks=uptime)
+        clock = self._clock = going_on(self.service.store.clock)
+        self.watchman = watchman = Watchman(service=self.service, clock=clock, ticks=uptime)
         self._threads.append(self._thread("watch", lambda: watchman.work(self.stop)))
         self._threads.append(self._thread("mail", self._send_mail))
         if self.options.schedule:
@@ -126,7 +128,7 @@ class Serving:
                 settings.site.timezone,
                 self.service.store,
                 self._run,
-                clock=_now,
+                clock=clock,
                 ticks=uptime,
                 observers=(_tell_run, lambda report, began, ended: self._mail.set(), watchman.run_is_over),
             )
@@ -174,7 +176,7 @@ class Serving:
 
     def _answer_people(self) -> None:
         """Somebody subscribed or asked for something: write the mail, and let the worker send it at once."""
-        self.service.readership.desk.handle(_now())
+        self.service.readership.desk.handle(self._clock())
         self._mail.set()
 
     def _send_mail(self) -> None:
@@ -397,7 +399,3 @@ def _tell_run(report: RunReport, began: datetime, ended: datetime) -> None:
         log.info("run: %s", ", ".join(parts))
     for line in report.warnings:
         log.warning("%s", line)
-
-
-def _now() -> datetime:
-    return datetime.now(UTC).replace(microsecond=0)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from digest.app.lookout import run_end
+from digest.app.moment import present
 from digest.app.running import NO_POSTS
 from digest.errors import DigestError, StoreError
 from digest.jobs.watch import RunEnd
@@ -136,10 +137,10 @@ class Watchman:
         from digest.web.status import Seen
 
         store, lookout, now = self.service.store, self.service.lookout, self.clock()
-        rules = lookout.rules()
+        rules, disks, ahead = lookout.rules(), tuple(lookout.disks()), present(store.clock).ahead
         with self._turn:  # it reads weeks of counts: one after the other
             return Seen(
-                overview=overview(store, rules, now, names=lookout.names(), disks=tuple(lookout.disks())),
+                overview=overview(store, rules, now, names=lookout.names(), disks=disks, ahead=ahead),
                 plots=plots(store, rules.zone, now),
                 warnings=tuple(map(str, idle(self.service.settings, store) if store.knows_posts() else ())),
             )
