@@ -19,6 +19,10 @@ from digest.errors import Doubtful, PermanentFailure, TransportError
 from digest.models import Reply
 from digest.text import clean_line
 
+LEASE = timedelta(seconds=120)
+"""How long a worker has a row at the least, renewed while it is at it,"""
+DOT_LEASE = timedelta(minutes=11)
+"""and once the server is asked for its answer, which may take ten minutes."""
 LAST_CALL = timedelta(hours=2)
 """For so long before its end, but for no more than half of its life, mail is sent although its page is not in place."""
 

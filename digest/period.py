@@ -190,6 +190,14 @@ def slot_on(schedule: Schedule, zone: ZoneInfo, day: date) -> Slot | None:
     return Slot(period=period_name(schedule.kind, day), day=day, at=_moment(day, schedule.at, zone))
 
 
+def slot_of(schedule: Schedule, zone: ZoneInfo, period: str) -> Slot | None:
+    """The slot that a period has by its name; None if the schedule names none of its days. Raises ValueError for a name
+    that is none."""
+    first, last = period_days(period)
+    days = (first + timedelta(days=shift) for shift in range((last - first).days + 1))
+    return next((slot for day in days if (slot := slot_on(schedule, zone, day)) is not None), None)
+
+
 def slots_between(schedule: Schedule, zone: ZoneInfo, after: datetime, until: datetime) -> list[Slot]:
     """Slots with ``after < slot <= until``, oldest first."""
     day = after.astimezone(zone).date() - timedelta(days=1)
@@ -203,13 +211,20 @@ def slots_between(schedule: Schedule, zone: ZoneInfo, after: datetime, until: da
     return found
 
 
-def next_slot(schedule: Schedule, zone: ZoneInfo, now: datetime, holidays: Container[date] = ()) -> Slot:
-    """The first slot that is in the future and on no holiday. Raises ValueError if there is none (a 31 February)."""
+def next_slot(
+    schedule: Schedule,
+    zone: ZoneInfo,
+    now: datetime,
+    holidays: Container[date] = (),
+    is_taken: Callable[[str], bool] = lambda period: False,
+) -> Slot:
+    """The first slot that is in the future, on no holiday, and whose period is not taken: an edition that was made too
+    early has it. Raises ValueError if there is none (a 31 February)."""
     day = now.astimezone(zone).date()
     end = day + _HORIZON
     while day < end:
         slot = slot_on(schedule, zone, day)
-        if slot is not None and slot.at > now and day not in holidays:
+        if slot is not None and slot.at > now and day not in holidays and not is_taken(slot.period):
             return slot
         day += timedelta(days=1)
     raise ValueError("names a date that never comes")

@@ -272,9 +272,23 @@ class EditionStore(Protocol):
         have sent by then is in doubt from the beginning."""
         ...
 
-    def skip(self, digest: str, period: str, now: datetime, category: str = "", reason: str = "nothing new") -> bool:
+    def skip(
+        self,
+        digest: str,
+        period: str,
+        now: datetime,
+        category: str = "",
+        reason: str = "nothing new",
+        *,
+        decided: datetime | None = None,
+    ) -> bool:
         """Record that this period has no edition, and why (``nothing new``, ``missed``, ``holiday``). From then on
-        ``edition`` finds it, in state skipped. False if the period is taken already."""
+        ``edition`` finds it, in state skipped. ``decided`` is the present if the run stands for a later time. False if
+        the period is taken already."""
+        ...
+
+    def is_taken(self, digest: str, period: str, now: datetime) -> bool:
+        """Whether a period has an edition, or was given up for good: not at a time that has not come ``now``."""
         ...
 
     def skipped_periods(self, digest: str, reason: str) -> set[str]:

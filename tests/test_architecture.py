@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parent.parent / "digest"
 FLOORS = {
     0: {"errors", "models", "ports", "inquiry", "text", "filetable", "hashing"},
     1: {
-        *("posts", "changes", "withdrawal", "filenames", "period", "edition", "outbox", "render"),
+        *("posts", "changes", "clocks", "withdrawal", "filenames", "period", "edition", "outbox", "render"),
         *("subscribers", "alarms", "generators", "mailauth"),
     },
     2: {"workers", "sources", "store", "templates", "languages", "publish", "mail", "probes", "disk"},

@@ -7,8 +7,9 @@ longer. The store keeps which ones are open, so that neither a run every five mi
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
+from functools import partial
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct, field
@@ -119,13 +120,23 @@ class Appointment(Struct, frozen=True, kw_only=True):
     at: datetime
 
 
-def appointments(plans: Sequence[Planned], zone: ZoneInfo, now: datetime) -> list[Appointment]:
-    """The next slot of each digest, the earliest first."""
+def appointments(
+    plans: Sequence[Planned],
+    zone: ZoneInfo,
+    now: datetime,
+    is_taken: Callable[[str, str, datetime], bool] = lambda digest, period, now: False,
+) -> list[Appointment]:
+    """The next slot of each digest, the earliest first. ``is_taken`` tells of a digest's period whether its edition was
+    made too early."""
     found = []
     for plan in plans:
-        slot = next_slot(plan.schedule, zone, now, plan.holidays)
+        slot = next_slot(plan.schedule, zone, now, plan.holidays, partial(_taken_of, is_taken, plan.digest, now))
         found.append(Appointment(digest=plan.digest, period=slot.period, at=slot.at))
     return sorted(found, key=lambda each: (each.at, each.digest))
+
+
+def _taken_of(is_taken: Callable[[str, str, datetime], bool], digest: str, now: datetime, period: str) -> bool:
+    return is_taken(digest, period, now)
 
 
 # ------------------------------------------------------------------ alarms

@@ -107,7 +107,7 @@ def make_editions(app: App) -> EditionsReport:
     app.readership.prepare(app.when.now)
     plans = app.plans()
     decided = {plan.name for plan in plans if app.store.began(plan.name) is None}
-    report = make_editions(app.store, plans, app.edition_look(), app.audience(), app.when.now)
+    report = make_editions(app.store, plans, app.edition_look(), app.audience(), app.when.now, decided=app.when.present)
     decided |= {result.digest for result in report.results}
     report.warnings += _told_if_idle(app, decided)
     return report

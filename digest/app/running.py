@@ -37,6 +37,8 @@ HANGS_AFTER = timedelta(minutes=30)
 """A run that is at work for longer keeps the others from their work: the operator is told. Mail is not part of it."""
 NO_POSTS = "no posts"
 """Name under which the store keeps since when the archive was looked at and had no post."""
+AS_OF = "as of"
+"""Name under which it keeps how far ahead of the present a run was told to be."""
 
 
 class RunOrder(Struct, frozen=True, kw_only=True):
@@ -144,6 +146,7 @@ def run_steps(
     deliver = deliver_what_waits if mail else leave_what_waits
     steps = Steps(
         take_on=lambda: take_on(app.store, claim_of(app.settings)),
+        set_right=partial(set_right, app),
         mark=lambda: mark(app.output, str(app.settings.site.url)),
         collect=partial(collect, app, waits=order is None, accept_gone=accept_gone),
         publish_feeds=lambda: publish_feeds(app, app.output, websub(app), is_due=(order or RunOrder()).wants),
@@ -161,6 +164,21 @@ def run_steps(
         to_json=to_json,
         clock=app.clock(),
     )
+
+
+def set_right(app: App) -> list[str]:
+    """Undo what a clock that was ahead left in the store, if this run is by the real one and that can be believed.
+    ``--as-of`` only says how far ahead it is. Returns warnings."""
+    when, store = app.when, app.store
+    kept = store.recall(AS_OF)
+    as_of = None if kept is None else datetime.fromisoformat(kept)
+    if when.now > when.present and (as_of is None or as_of < when.now):
+        store.remember(AS_OF, when.now.isoformat())
+    if not (when.is_present and when.is_certain and store.is_ahead(when.now)):
+        return []
+    from digest.jobs.wrong_clock import set_right  # late: most runs find nothing
+
+    return set_right(store, app.plans, app.settings.site.timezone, when.now, as_of=as_of)
 
 
 def collect(app: App, *, waits: bool = True, accept_gone: bool = False) -> CollectReport:

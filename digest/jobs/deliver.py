@@ -30,6 +30,8 @@ from digest.models import Delivery, DeliveryState, EditionState, Reply, SavedEdi
 from digest.outbox import (
     ANSWERS,
     CONNECTING,
+    DOT_LEASE,
+    LEASE,
     Fate,
     Pace,
     RetryPlan,
@@ -85,9 +87,9 @@ class DeliverOptions(Struct, frozen=True, kw_only=True):
     resend: bool = True
     """Send again what is in doubt (``mail.in_doubt: resend``)."""
     plan: RetryPlan = RetryPlan()
-    lease: timedelta = timedelta(seconds=120)
+    lease: timedelta = LEASE
     """Renewed as long as the message is under way."""
-    dot_lease: timedelta = timedelta(minutes=11)
+    dot_lease: timedelta = DOT_LEASE
     """Longer than the wait for the answer to the dot."""
     patience: float = 10.0
     """Seconds that a single run waits for a server that is in trouble."""

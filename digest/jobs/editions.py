@@ -171,14 +171,21 @@ FeedOfEditions = Callable[[str, str], bytes]
 
 
 def make_editions(
-    store: EditionStore, plans: Iterable[DigestPlan], look: Look, audience: Audience, now: datetime
+    store: EditionStore,
+    plans: Iterable[DigestPlan],
+    look: Look,
+    audience: Audience,
+    now: datetime,
+    *,
+    decided: datetime | None = None,
 ) -> EditionsReport:
     """Freeze what is due of each digest: its first edition if it is new, else the one of its latest slot. A digest
-    that fails is listed, the others go on. Raises StoreError alone."""
+    that fails is listed, the others go on. ``decided`` is the present, if ``now`` may be later: what is given up then
+    is open again at its time. Raises StoreError alone."""
     report = EditionsReport()
     for plan in plans:
         try:
-            report.results += _make(store, plan, look, audience, now)
+            report.results += _make(store, plan, look, audience, now, decided)
         except StoreError:
             raise
         except DigestError as error:
@@ -230,7 +237,9 @@ def lists_of(digest: str) -> list[str]:
     return [index_path(digest), feed_path(digest)]
 
 
-def _make(store: EditionStore, plan: DigestPlan, look: Look, audience: Audience, now: datetime) -> list[EditionResult]:
+def _make(
+    store: EditionStore, plan: DigestPlan, look: Look, audience: Audience, now: datetime, decided: datetime | None
+) -> list[EditionResult]:
     began = store.began(plan.name)
     if began is None and plan.sums_up:
         store.begin(plan.name, now)
@@ -238,14 +247,14 @@ def _make(store: EditionStore, plan: DigestPlan, look: Look, audience: Audience,
     if began is None:
         return _make_first(store, plan, look, audience, now)
     due = due_of(store, plan, look.imprint.zone, began, now)
-    results = _record_missed(store, plan, due, now)
+    results = _record_missed(store, plan, due, now, decided)
     if due.slot is not None:
         posts = waiting_posts(store, plan, look.imprint.zone, now)
         days = period_days(due.slot.period)
-        quiet = why_quiet(plan, look.imprint.zone, posts, now)
+        quiet = why_quiet(store, plan, look.imprint.zone, posts, now)
         if quiet is None:
             results += _freeze(store, plan, look, audience, now, due.slot, days, posts, Reason.NEW)
-        elif store.skip(plan.name, due.slot.period, now, reason=quiet):
+        elif store.skip(plan.name, due.slot.period, now, reason=quiet, decided=decided):
             results.append(EditionResult(digest=plan.name, period=due.slot.period, outcome=quiet, waiting=len(posts)))
     return results
 
@@ -264,14 +273,21 @@ def _make_first(
     return results
 
 
-def why_quiet(plan: DigestPlan, zone: ZoneInfo, posts: Sequence[KnownPost], now: datetime) -> Outcome | None:
+def upcoming(store: EditionStore, plan: DigestPlan, zone: ZoneInfo, now: datetime) -> Slot:
+    """The slot of the next edition that is still to be made."""
+    return next_slot(plan.schedule, zone, now, plan.holidays, lambda period: store.is_taken(plan.name, period, now))
+
+
+def why_quiet(
+    store: EditionStore, plan: DigestPlan, zone: ZoneInfo, posts: Sequence[KnownPost], now: datetime
+) -> Outcome | None:
     """Why an edition of these posts is not made; None if it is. Few posts wait for the next slot, unless one of them
     would be too old by then, the time that a late run may take included."""
     if plan.send_empty or len(posts) >= max(plan.min_items, 1):
         return None
     if not posts:
         return Outcome.NOTHING_NEW
-    too_old = next_slot(plan.schedule, zone, now, plan.holidays).at + plan.max_lateness - plan.max_age
+    too_old = upcoming(store, plan, zone, now).at + plan.max_lateness - plan.max_age
     return None if min(post.published for post in posts) < too_old else Outcome.TOO_FEW
 
 
@@ -480,17 +496,20 @@ def due_of(store: EditionStore, plan: DigestPlan, zone: ZoneInfo, began: datetim
 
 def waiting_posts(store: EditionStore, plan: DigestPlan, zone: ZoneInfo, now: datetime) -> list[KnownPost]:
     """The posts that an edition made at ``now`` has. Those that the edition of a holiday would have had are among them,
-    however long ago that was; so are those of a missed one with ``late: merge``, and never with ``late: skip``."""
+    however long ago that was, and those that came too late for one that was made before its time; so are those of a
+    missed one with ``late: merge``, and never with ``late: skip``."""
     missed = store.skipped_periods(plan.name, Outcome.MISSED)
     without = store.skipped_periods(plan.name, Outcome.HOLIDAY) | (missed if plan.late is Late.MERGE else set())
     began = store.began(plan.name) or now
-    oldest = now - plan.max_age
+    oldest, is_whole = now - plan.max_age, True
     for place, slot in enumerate(reversed(slots_between(plan.schedule, zone, max(began, now - LOOKBACK), now))):
         if slot.period in without or slot.day in plan.holidays:
             oldest = slot.at - plan.max_age
         elif slot.period in missed:
-            continue
-        elif place or store.edition(plan.name, slot.period) is not None:
+            is_whole = False
+        elif (saved := store.edition(plan.name, slot.period)) is not None and saved.frozen_at < slot.at:
+            oldest = slot.at - plan.max_age if is_whole else oldest
+        elif place or saved is not None:
             break
     if plan.late is Late.SKIP and missed:
         slots = slots_between(plan.schedule, zone, oldest, now)
@@ -498,13 +517,15 @@ def waiting_posts(store: EditionStore, plan: DigestPlan, zone: ZoneInfo, now: da
     return store.candidates(plan.name, plan.categories, oldest, now)
 
 
-def _record_missed(store: EditionStore, plan: DigestPlan, due: Due, now: datetime) -> list[EditionResult]:
+def _record_missed(
+    store: EditionStore, plan: DigestPlan, due: Due, now: datetime, decided: datetime | None
+) -> list[EditionResult]:
     """Write down, in their order, the slots that get no edition."""
     without = [(slot, Outcome.MISSED) for slot in due.missed] + [(slot, Outcome.HOLIDAY) for slot in due.holidays]
     return [
         EditionResult(digest=plan.name, period=slot.period, outcome=outcome)
         for slot, outcome in sorted(without, key=lambda each: each[0].at)
-        if store.skip(plan.name, slot.period, now, reason=outcome)
+        if store.skip(plan.name, slot.period, now, reason=outcome, decided=decided)
     ]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
@@ -17,10 +18,16 @@ from digest.edition.contents import Reason, Shown
 from digest.inquiry import Candidates, EditionNote, FoundFile, Membership
 from digest.jobs.editions import DigestPlan, Outcome
 from digest.models import Absence, Away, EditionState, KnownPost, Problem, Severity
-from digest.period import next_slot
+from digest.period import Slot, next_slot
 
 
-class PostInquiries(Protocol):
+class Periods(Protocol):
+    """What is known about periods."""
+
+    def is_taken(self, digest: str, period: str, now: datetime) -> bool: ...
+
+
+class PostInquiries(Periods, Protocol):
     """What is known about posts and editions."""
 
     def look_for(self, words: str) -> Candidates: ...
@@ -260,8 +267,8 @@ def _why_nowhere(store: PostInquiries, plan: DigestPlan, post: KnownPost, view: 
 
 def _verdict(store: PostInquiries, plan: DigestPlan, post: KnownPost, view: View) -> tuple[str, str, datetime | None]:
     began = store.beginning(plan.name)
-    slot = next_slot(plan.schedule, view.zone, view.now, plan.holidays)
-    oldest = slot.at - plan.max_age
+    slot = next_of(store, plan, view)
+    oldest = next_slot(plan.schedule, view.zone, view.now, plan.holidays).at - plan.max_age
     if post.unlisted:
         return "unlisted", "in no edition, since it is unlisted", None
     if post.gone_at is not None:
@@ -296,8 +303,23 @@ def _too_old(store: PostInquiries, plan: DigestPlan, post: KnownPost, oldest: da
     if post.collected_at - post.published > plan.max_age:
         return f"it was too old when it was collected; {age}"
     notes = store.edition_notes(plan.name, post.collected_at)
-    missed = [not_made(each) for each in reversed(notes) if each.state is EditionState.SKIPPED]
+    missed = [not_made(each) for each in reversed(notes) if each.state is EditionState.SKIPPED and is_past(each, view)]
     return f"it is too old by now; {age}" + "".join(f"; {each}" for each in missed[:5])
+
+
+def next_of(store: Periods, plan: DigestPlan, view: View) -> Slot:
+    """The slot of the next edition that is still to be made."""
+    taken = partial(_is_taken, store, plan.name, view.now)
+    return next_slot(plan.schedule, view.zone, view.now, plan.holidays, taken)
+
+
+def _is_taken(store: Periods, digest: str, now: datetime, period: str) -> bool:
+    return store.is_taken(digest, period, now)
+
+
+def is_past(edition: EditionNote, view: View) -> bool:
+    """Whether it was made, or given up, by now. What a clock that was ahead gave up is open again with the next run."""
+    return edition.state is not EditionState.SKIPPED or edition.frozen_at <= view.now
 
 
 def not_made(edition: EditionNote) -> str:

@@ -14,10 +14,10 @@ from msgspec import Struct
 
 from digest.inquiry import DeliveryNote, EditionNote, Omission
 from digest.jobs.editions import DigestPlan
-from digest.jobs.explain import Explanation, Fact, View, not_made
+from digest.jobs.explain import Explanation, Fact, Periods, View, is_past, next_of, not_made
 from digest.models import DeliveryState, EditionState
 from digest.outbox import masked
-from digest.period import Kind, next_slot, period_days
+from digest.period import Kind, period_days
 from digest.subscribers.subscription import (
     CONFIRM_WITHIN,
     NOTICES,
@@ -36,7 +36,7 @@ RECENT = 10
 """Editions of each digest, without a date."""
 
 
-class ReaderInquiries(Protocol):
+class ReaderInquiries(Periods, Protocol):
     """What is known about readers, editions and mails."""
 
     def subscriber_by(self, canonical: str) -> Subscriber | None: ...
@@ -192,7 +192,8 @@ class _Editions:
         self._omissions = store.omissions(reader.key) if reader is not None else {}
 
     def facts(self) -> Iterator[Fact]:
-        notes = [each for each in self._store.edition_notes(self._plan.name) if self._is_asked(each.period)]
+        known = self._store.edition_notes(self._plan.name)
+        notes = [each for each in known if self._is_asked(each.period) and is_past(each, self._view)]
         for each in notes if self._view.date else notes[:RECENT]:
             yield self._edition(each)
         if not notes:
@@ -242,7 +243,7 @@ class _Editions:
         return "other-wishes", "their wishes were others when it was made, or it was made up later and not mailed"
 
     def _none_yet(self) -> Fact:
-        slot = next_slot(self._plan.schedule, self._view.zone, self._view.now, self._plan.holidays)
+        slot = next_of(self._store, self._plan, self._view)
         what = f"no edition of {self._view.date}" if self._view.date else "no edition yet"
         return Fact(
             code="none",
@@ -260,7 +261,7 @@ class _Editions:
         weekly = self._plan.schedule.kind is Kind.WEEKLY
         if reader.wishes.frequency is Frequency.WEEKLY and not weekly:
             return
-        slot = next_slot(self._plan.schedule, self._view.zone, self._view.now, self._plan.holidays)
+        slot = next_of(self._store, self._plan, self._view)
         leaves = not_before(reader.wishes, self._view.zone, slot=slot.at, made=slot.at)
         hour = ", their own hour" if leaves > slot.at else ""
         yield Fact(

@@ -23,11 +23,12 @@ from digest.jobs.editions import (
     mailed_before,
     newest_day,
     past_of,
+    upcoming,
     waiting_posts,
     why_quiet,
 )
 from digest.models import EditionState, FrozenEdition, KnownPost, Reply, SavedEdition
-from digest.period import Slot, next_slot, period_days
+from digest.period import Slot, period_days
 from digest.ports import EditionStore, Transport
 from digest.render.editions import render_edition_page
 from digest.render.mail import Mail, sent_size
@@ -90,6 +91,7 @@ def preview_edition(store: EditionStore, plan: DigestPlan, look: Look, now: date
     broken: dict[str, None] = {}
     mail, frozen = build_frozen(plan, look, now, slot.period, days, reason, posts, (), past, broken=broken)
     rows = store.edition_rows(plan.name)
+    quiet = None if reason is Reason.NEWEST_DAY else why_quiet(store, plan, look.imprint.zone, posts, max(now, slot.at))
     page = render_edition_page(
         mail.edition,
         look.imprint,
@@ -105,7 +107,7 @@ def preview_edition(store: EditionStore, plan: DigestPlan, look: Look, now: date
         page=page,
         due_at=slot.at,
         is_due=is_due,
-        waits="" if reason is Reason.NEWEST_DAY else why_quiet(plan, look.imprint.zone, posts, max(now, slot.at)) or "",
+        waits=quiet or "",
         broken=tuple(broken),
     )
 
@@ -120,10 +122,10 @@ def _draft(
         if first is not None:
             slot, posts = first
             return slot, (slot.day, slot.day), posts, Reason.NEWEST_DAY, True
-        slot = next_slot(plan.schedule, zone, now, plan.holidays)
+        slot = upcoming(store, plan, zone, now)
         return slot, period_days(slot.period), [], Reason.NEW, False
     due = due_of(store, plan, zone, began, now).slot
-    slot = due or next_slot(plan.schedule, zone, now, plan.holidays)
+    slot = due or upcoming(store, plan, zone, now)
     posts = waiting_posts(store, plan, zone, now)
     return slot, period_days(slot.period), posts, Reason.NEW, due is not None
 

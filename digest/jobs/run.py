@@ -66,6 +66,8 @@ class Steps(Struct, frozen=True, kw_only=True):
 
     take_on: Callable[[], Sequence[str]] = tuple
     """Write down whose store it is; gives warnings."""
+    set_right: Callable[[], Sequence[str]] = tuple
+    """Undo what a clock that was ahead left behind; gives warnings."""
     mark: Callable[[], None] = lambda: None
     """Leave a mark in the output."""
     collect: Callable[[], CollectReport]
@@ -94,6 +96,7 @@ def run(
     number = store.started(now)
     wanted = only or frozenset(Step)
     report.warnings += steps.take_on()
+    report.warnings += steps.set_right()
     _publish(report, steps, wanted)
     _gather(report, report.collected, report.feeds, report.editions)
     ended = clock() if clock is not None else now

@@ -37,6 +37,8 @@ _RECENT = timedelta(days=7)
 class StatusStore(WatchStore, Protocol):
     """What is needed of the store."""
 
+    def is_taken(self, digest: str, period: str, now: datetime) -> bool: ...
+
     def runs(self, limit: int, *, failures: bool = False) -> list[RunRow]: ...
 
     def run_spans(self, since: datetime) -> list[tuple[datetime, int]]: ...
@@ -114,7 +116,7 @@ def overview(
         now=now,
         zone=rules.zone,
         runs=tuple(store.runs(RUNS, failures=True)),
-        next=tuple(appointments(rules.plans, rules.zone, now)),
+        next=tuple(appointments(rules.plans, rules.zone, now, store.is_taken)),
         editions=tuple(store.edition_mail(EDITIONS)),
         counts=store.counts(),
         next_due=store.next_due(),

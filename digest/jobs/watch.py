@@ -59,7 +59,7 @@ KEEP_RUNS = timedelta(days=400)
 KEEP_REPORTS = timedelta(days=30)
 """Of runs that went well: a hundred thousand reports a year would be most of the store."""
 _TIDY_EVERY = timedelta(days=1)
-_CLAIM = timedelta(minutes=10)
+CLAIM = timedelta(minutes=10)
 """Longer than it takes to hand over a mail."""
 _HOUR = timedelta(hours=1)
 
@@ -85,7 +85,7 @@ class WatchStore(Protocol):
 
     def began(self, digest: str) -> datetime | None: ...
 
-    def slot_state(self, digest: str, period: str) -> tuple[EditionState | None, str]: ...
+    def slot_state(self, digest: str, period: str, now: datetime | None = None) -> tuple[EditionState | None, str]: ...
 
     def open_alarms(self) -> list[KeptAlarm]: ...
 
@@ -179,7 +179,7 @@ def tell(
     mails = [moment for moment in store.alarm_mails() if now - _HOUR < moment <= now]
     if len(mails) >= per_hour:
         return []
-    alarms = store.claim_alarms(now, now + _CLAIM)
+    alarms = store.claim_alarms(now, now + CLAIM)
     if not alarms:
         return []
     told = False
@@ -252,7 +252,7 @@ def _late(store: WatchStore, rules: WatchRules, now: datetime) -> Iterable[Alarm
         slot = slot_to_judge(plan, rules.zone, now=now, began=store.began(plan.digest), grace=rules.late_after)
         if slot is None:
             continue
-        state, reason = store.slot_state(plan.digest, slot.period)
+        state, reason = store.slot_state(plan.digest, slot.period, now)
         at = f"{slot.at.astimezone(rules.zone):%Y-%m-%d %H:%M}"
         alarm = slot_alarm(plan.digest, slot, state, reason, at=at, now=now)
         if alarm is not None:

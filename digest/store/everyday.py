@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from digest.store.absences import Absences
+from digest.store.ahead import Ahead
 from digest.store.erasing import Erasing
 from digest.store.feeds import Feeds
 from digest.store.glances import Glances
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from typing import Self
 
 
-class Everyday(Known, Posts, Absences, Feeds, Glances, Runs, Erasing):
+class Everyday(Known, Posts, Absences, Feeds, Glances, Runs, Erasing, Ahead):
     """What is asked in every run, on one database. Becomes a ``SqlStore`` when more is asked of it. May be used by
     several threads. Close it, or use it as a context manager."""
 

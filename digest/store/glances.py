@@ -96,11 +96,21 @@ class Glances(Part):
             row = plain.row(chosen, digest, period, category)
         return None if row is None else saved_edition(row)
 
-    def skip(self, digest: str, period: str, now: datetime, category: str = "", reason: str = "nothing new") -> bool:
+    def skip(
+        self,
+        digest: str,
+        period: str,
+        now: datetime,
+        category: str = "",
+        reason: str = "nothing new",
+        *,
+        decided: datetime | None = None,
+    ) -> bool:
         moment = to_seconds(now)
+        early = moment if decided is None else min(moment, to_seconds(decided))
         with self._database.changing() as plain:
             done = plain.run(
-                _SKIP, *(digest, category, period, EditionState.SKIPPED.value, reason), *(moment, moment, moment)
+                _SKIP, *(digest, category, period, EditionState.SKIPPED.value, reason), *(moment, early, moment)
             )
             return bool(done.rowcount == 1)
 
@@ -123,12 +133,19 @@ class Glances(Part):
     def set_pages_look(self, fingerprint: str) -> None:
         self._set_meta("pages look", fingerprint)
 
-    def slot_state(self, digest: str, period: str) -> tuple[EditionState | None, str]:
-        """State and reason of the edition of a period; None if there is none."""
-        question = "SELECT state, reason FROM edition WHERE digest = ? AND category = '' AND period = ?"
+    def slot_state(self, digest: str, period: str, now: datetime | None = None) -> tuple[EditionState | None, str]:
+        """State and reason of the edition of a period; None if there is none. One that was given up at a time that has
+        not come ``now`` is none: the next run opens it again."""
+        question = "SELECT state, reason, frozen_at FROM edition WHERE digest = ? AND category = '' AND period = ?"
         with self._database.asking() as plain:
             row = plain.row(question, digest, period)
-        return (None, "") if row is None else (EditionState(row[0]), row[1])
+        if row is None or (row[0] == EditionState.SKIPPED and now is not None and row[2] > to_seconds(now)):
+            return None, ""
+        return EditionState(row[0]), row[1]
+
+    def is_taken(self, digest: str, period: str, now: datetime) -> bool:
+        """Whether a period has or will have no other edition than the one that it has, or has none for good."""
+        return self.slot_state(digest, period, now)[0] is not None
 
     # ----------------------------------------------------------------- mail
 

@@ -190,7 +190,7 @@ class _Figures(Collector):
         slot = slot_to_judge(
             plan, self._rules.zone, now=now, began=self._store.began(plan.digest), grace=self._rules.late_after
         )
-        return slot is not None and self._store.slot_state(plan.digest, slot.period)[0] is None
+        return slot is not None and self._store.slot_state(plan.digest, slot.period, now)[0] is None
 
 
 def _process(live: Live) -> Iterable[Metric]:
