@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Collection, Iterator, Sequence
-from datetime import date
+from datetime import date, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -104,13 +104,19 @@ def make_editions(app: App) -> EditionsReport:
         return EditionsReport(withheld=line, failures=[line])
     if app.store.is_importing():  # no edition before the archive is known: the first one is of its newest day
         return EditionsReport()
-    app.readership.prepare(app.when.now)
+    app.readership.prepare(app.when.now, partial(_last_run, app))
     plans = app.plans()
     decided = {plan.name for plan in plans if app.store.began(plan.name) is None}
     report = make_editions(app.store, plans, app.edition_look(), app.audience(), app.when.now, decided=app.when.present)
     decided |= {result.digest for result in report.results}
     report.warnings += _told_if_idle(app, decided)
     return report
+
+
+def _last_run(app: App) -> datetime | None:
+    """When the run before this one began."""
+    earlier = app.store.runs(2)[1:]
+    return earlier[0].started_at if earlier else None
 
 
 def _told_if_idle(app: App, digests: Collection[str]) -> list[str]:

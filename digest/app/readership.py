@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _WEEKLY_AGE = timedelta(days=8)
+_BELIEVED = timedelta(days=1)
 _CONFIRM_MAIL = timedelta(days=1)
 """How long the mail of a sign-up is tried to be sent."""
 
@@ -131,14 +132,18 @@ class Readership:
 
     # ---------------------------------------------------------------- a run
 
-    def prepare(self, now: datetime) -> None:
-        """Before editions are made: sign-ups that wait, what may be forgotten, mailboxes that are tried again."""
+    def prepare(self, now: datetime, last_run: Callable[[], datetime | None] = lambda: None) -> None:
+        """Before editions are made: sign-ups that wait, what may be forgotten, mailboxes that are tried again.
+        ``last_run`` is when the run before this one began: what is forgotten cannot be had back, so no clock that
+        jumped is believed for more than a day at once."""
         if not self._dry_run:
             self.store.finish_scrubbing()
         if not self._is_at_work():
             return
         self.desk.handle(now)
-        self.store.tidy(now, keep_addresses=self.settings.subscriptions.keep_addresses)
+        before = last_run()
+        believed = now if before is None else min(now, before + _BELIEVED)
+        self.store.tidy(now, believed=believed, keep_addresses=self.settings.subscriptions.keep_addresses)
         self.store.look_after_probes(now)
 
     def weekly_plans(self, plans: Sequence[DigestPlan]) -> list[DigestPlan]:

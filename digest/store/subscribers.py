@@ -360,12 +360,21 @@ class Subscribers(Part):
                 ],
             }
 
-    def tidy(self, now: datetime, *, keep_addresses: timedelta, keep_notices: timedelta = timedelta(days=30)) -> bool:
+    def tidy(
+        self,
+        now: datetime,
+        *,
+        believed: datetime | None = None,
+        keep_addresses: timedelta,
+        keep_notices: timedelta = timedelta(days=30),
+    ) -> bool:
         """Forget what nobody needs any more: sign-ups that were never confirmed, counts of the day before yesterday,
-        addresses of old deliveries, old mails about subscriptions. Once a day; False if it was done today."""
+        addresses of old deliveries, old mails about subscriptions. ``believed`` is the time to go by if ``now`` may be
+        too late. Once a day; False if it was done today."""
         today = now.date().isoformat()
         if self._meta("tidied") == today:
             return False
+        now = believed or now
         old = now - FORGET_UNCONFIRMED
         with self._database.writing() as connection:
             write_meta(Plain.within(connection), "tidied", today)

@@ -3,25 +3,31 @@ edition that could have it, and what is said about it in between is true."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from digest.alarms.watching import Alarm
 from digest.app import moment as module
 from digest.app.asking import explain_post
 from digest.app.assembly import App
-from digest.app.lookout import lookout_of
-from digest.app.moment import When, agreed, moment
+from digest.app.lookout import lookout_of, run_end
+from digest.app.moment import When, agreed, clock_of, moment
+from digest.app.running import set_right
+from digest.clocks import RunTimes, seems_behind
 from digest.jobs.explain import Explanation
 from digest.jobs.progress import silent
 from digest.jobs.run import RunReport
 from digest.jobs.status import overview
+from digest.jobs.subscribe import Asked
+from digest.models import DeliveryState
 from digest.store import SqlStore
+from digest.subscribers.bounces import HELD_FOR
 from digest.subscribers.subscription import Wishes
-from tests.subscribers.reader_world import World, text_of
+from tests.subscribers.reader_world import World, link, text_of, token
 
 CONFIG = """\
 site: {title: News, url: https://news.example.com, language: en, timezone: Asia/Shanghai, author: A}
@@ -245,3 +251,225 @@ def test_a_period_that_was_given_up_ahead_counts_as_late(world: Clocked) -> None
 
 def clock_lines(report: RunReport) -> list[str]:
     return [line for line in report.warnings if line.startswith("clock:")]
+
+
+# ------------------------------------------------------------ what else is dated
+
+
+both = pytest.mark.parametrize(
+    "store_url", ["sqlite", pytest.param("postgres", marks=[pytest.mark.postgres, pytest.mark.slow])], indirect=True
+)
+
+
+@both
+def test_a_feed_goes_on_with_what_is_really_new(world: Clocked) -> None:
+    """A post that came in while the clock was a year ahead would push all others out of the window."""
+    world.now = BEFORE
+    world.news("during", title="Title number 1 of these")
+    world.ahead(timedelta(days=365), as_of=False)
+    world.news("after", title="Title number 2 of these")
+    world.at(BEFORE + timedelta(minutes=1))
+    assert "Title number 1 of these" in world.feed()
+    assert "Title number 2 of these" in world.feed()
+    (post,) = world.store.look_for("Title number 1 of these").posts
+    assert post.first_seen == post.collected_at == world.now
+    assert max(row.started_at for row in world.store.runs(9)) == world.now
+
+
+@both
+def test_a_site_that_began_ahead_begins_now(world: Clocked) -> None:
+    """Its digest would wait until its first day comes."""
+    with world.store._database.changing() as plain:
+        plain.run("UPDATE digest SET began_at = ?", int((SLOT + timedelta(days=365)).timestamp()))
+    world.at(BEFORE)
+    world.news("new", title="Title number 1 of these")
+    world.at(SLOT)
+    assert world.edition_of("Title number 1 of these") == "2026-11-25"
+
+
+def test_mail_that_expired_too_early_is_sent(world: Clocked) -> None:
+    """A reader's noon is still to come when the clock says that the edition is over."""
+    world.join("noon@example.org", wishes=Wishes(hour=12))
+    world.news("new", title="Title number 1 of these")
+    world.at(SLOT)
+    world.ahead(timedelta(hours=26), as_of=False)
+    assert world.store.counts().by_state[DeliveryState.EXPIRED] == 1
+    world.at(SLOT + timedelta(minutes=5))
+    world.at(SLOT + timedelta(hours=4, minutes=1))
+    mailed_once(world)
+
+
+WAITS = {
+    "lease": ("state = 'leased', lease_until = {far}", "leased", "lease_until", timedelta(minutes=2)),
+    "answer": ("state = 'transmitting', lease_until = {far}", "transmitting", "lease_until", timedelta(minutes=11)),
+    "retry": ("attempts = 1, not_before = {far}", "queued", "not_before", timedelta()),
+    "time": ("not_before = {far}", "queued", "not_before", timedelta()),
+}
+
+
+@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("wait", WAITS)
+def test_nothing_of_the_ledger_waits_longer_than_it_ever_does(world: Clocked, wait: str) -> None:
+    """A lease, a retry, a time to leave."""
+    change, state, column, most = WAITS[wait]
+    far = int((SLOT + timedelta(days=21)).timestamp())
+    with world.store._database.changing() as plain:
+        plain.run("UPDATE edition SET state = 'sending', expires_at = ?", far + 9)
+        plain.run(f"UPDATE delivery SET state = 'queued', ended_at = NULL, {change.format(far=far)}")
+    world.now = SLOT
+    assert world.store.is_ahead(SLOT)
+    set_right(world.app())
+    with world.store._database.asking() as plain:
+        assert plain.rows(f"SELECT state, {column} FROM delivery") == [(state, int((SLOT + most).timestamp()))]
+    assert not world.store.is_ahead(SLOT)
+
+
+@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+def test_a_reader_keeps_their_hour(world: Clocked) -> None:
+    """Mail of an edition that was made three weeks too early leaves at the reader's next noon."""
+    world.join("noon@example.org", wishes=Wishes(hour=12))
+    world.now = BEFORE
+    world.news("new", title="Title number 1 of these")
+    world.ahead(timedelta(weeks=3, minutes=10), as_of=False)
+    world.at(BEFORE + timedelta(minutes=1))
+    assert world.store.next_due() == SLOT + timedelta(hours=4)
+
+
+@both
+def test_limits_and_holds_end_when_they_do(world: Clocked) -> None:
+    """Sign-ups that were counted ahead, and a mailbox that was held."""
+    for number in range(9):
+        world.join(f"reader{number}@example.org")
+    year = timedelta(days=365)
+    with world.store._database.changing() as plain:
+        plain.run("UPDATE attempt SET at = at + ?", int(year.total_seconds()))
+        plain.run("UPDATE subscriber SET held_until = ?", int((SLOT + year).timestamp()))
+    world.at(SLOT)
+    world.now = SLOT + timedelta(days=1, minutes=1)
+    with world.store._database.asking() as plain:
+        assert plain.value("SELECT count(*) FROM attempt WHERE at > ?", int((SLOT).timestamp())) == 0
+        assert plain.value("SELECT max(held_until) FROM subscriber") == int((SLOT + HELD_FOR).timestamp())
+
+
+@both
+def test_alarms_of_a_time_to_come_are_told_now(world: Clocked) -> None:
+    """One that a process which is gone was about to tell would wait."""
+    world.ahead(timedelta(days=30), as_of=False)
+    later = world.now + timedelta(days=30)
+    world.store.note_alarms([Alarm.of("run", "the run failed")], [], later)
+    assert len(world.store.claim_alarms(later, later + timedelta(minutes=10))) == 1
+    world.at(world.now + timedelta(minutes=1))
+    assert [alarm.raised_at for alarm in world.store.claim_alarms(world.now, world.now)] == [world.now]
+
+
+@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+def test_nothing_is_forgotten_by_a_clock_that_jumped(world: Clocked) -> None:
+    """A sign-up that waits for its confirmation is there when the clock is right again."""
+    assert world.ask("ann@example.org") is Asked.NOTED
+    (mail,) = world.sent()
+    for _ in range(3):
+        world.ahead(timedelta(days=365), as_of=False)
+    world.at(world.now + timedelta(minutes=1))
+    assert world.desk.confirm(token(link(mail)), world.now) is not None
+
+
+# ------------------------------------------------------------- which clock it is
+
+
+@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+def test_a_clock_that_is_behind_undoes_nothing(world: Clocked) -> None:
+    """A machine that lost its clock would take everything it knows for the future."""
+    for hour in range(4 * 24):
+        world.now = SLOT + timedelta(hours=hour)
+        world.store.started(world.now)
+    world.at(SLOT + 4 * DAY)
+    before = world.store.given_up_ahead(SLOT)
+    assert before
+    (line,) = clock_lines(world.at(SLOT + timedelta(minutes=30)))
+    assert line.startswith("clock: it seems to be behind")
+    assert world.store.given_up_ahead(SLOT) == before
+
+
+HOUR = timedelta(hours=1)
+
+
+@pytest.mark.parametrize(
+    ("before", "ahead", "as_of", "behind"),
+    [
+        pytest.param(-1, (), None, False, id="nothing ahead"),
+        pytest.param(-1, (1, 2, 3), None, False, id="by hours, which does little harm"),
+        pytest.param(-1, range(1, 100), None, True, id="at the usual pace"),
+        pytest.param(-1, range(500, 600), None, False, id="after a gap"),
+        pytest.param(-24, (24, 48, 72), None, True, id="once a day"),
+        pytest.param(-24, (24, 48, 72), 72, False, id="days that were tried out"),
+        pytest.param(-1, (500, 501), None, False, id="too few to tell"),
+        pytest.param(None, (500, 501, 502), None, False, id="begun ahead"),
+    ],
+)
+def test_whose_clock_is_wrong(before: int | None, ahead: Sequence[int], as_of: int | None, behind: bool) -> None:
+    """Hours from now."""
+    times = RunTimes(
+        before=None if before is None else SLOT + before * HOUR,
+        ahead=[SLOT + each * HOUR for each in ahead][:20],
+        latest=SLOT + max(ahead, default=0) * HOUR,
+    )
+    assert seems_behind(times, SLOT, None if as_of is None else SLOT + as_of * HOUR) is behind
+
+
+def test_a_clock_from_before_the_program_is_behind() -> None:
+    then = datetime(1970, 1, 1, tzinfo=UTC)
+    assert seems_behind(RunTimes(before=None, ahead=[SLOT], latest=SLOT), then, None)
+
+
+APART = {"ahead": timedelta(minutes=6), "behind": -timedelta(hours=3)}
+
+
+@pytest.mark.parametrize("apart", APART)
+def test_with_two_clocks_apart_everything_is_done_but_editions(
+    quick: Clocked, apart: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Mail leaves, feeds are made; the run failed and the alarm is raised, until the clocks agree."""
+    quick.now = SLOT - timedelta(hours=6)
+    quick.news("new", title="Title number 1 of these")
+    monkeypatch.setattr(SqlStore, "clock", lambda self, now: now + APART[apart])
+    report = quick.at(SLOT + timedelta(minutes=1))
+    assert report.editions is not None
+    assert report.editions.results == []
+    assert [line for line in report.failures if "clock is" in line and apart in line]
+    assert "Title number 1 of these" in quick.feed()
+    lookout = lookout_of(quick.settings)
+    lookout.look(quick.store, quick.now, run=run_end(report))
+    assert [alarm.name for alarm in quick.store.open_alarms()] == ["clock"]
+    monkeypatch.setattr(SqlStore, "clock", lambda self, now: now + timedelta(minutes=4))
+    quick.at(SLOT + timedelta(minutes=2))
+    lookout.look(quick.store, quick.now)
+    assert quick.store.open_alarms() == []
+    assert quick.edition_of("Title number 1 of these") == "2026-11-25"
+
+
+def test_the_databases_clock_says_what_is_due(quick: Clocked, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that is four minutes behind makes the edition all the same; one that is ahead does not yet."""
+    quick.now = SLOT - timedelta(hours=1)
+    quick.news("new", title="Title number 1 of these")
+    monkeypatch.setattr(SqlStore, "clock", lambda self, now: now - timedelta(minutes=4))
+    assert quick.at(SLOT + timedelta(minutes=1)).editions.results == []  # type: ignore[union-attr]
+    monkeypatch.setattr(SqlStore, "clock", lambda self, now: now + timedelta(minutes=4))
+    report = quick.at(SLOT - timedelta(minutes=3))
+    assert [result.period for result in report.editions.results] == ["2026-11-25"]  # type: ignore[union-attr]
+
+
+def test_a_worker_follows_a_clock_that_stays_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that began while it was ahead would send everything early for as long as it lives."""
+    shown, up = [SLOT + DAY], [0.0]
+
+    class Shown(datetime):
+        @classmethod
+        def now(cls, tz=None):  # type: ignore[no-untyped-def]
+            return shown[0]
+
+    monkeypatch.setattr(module, "datetime", Shown)
+    monkeypatch.setattr(module, "uptime", lambda: up[0])
+    clock = clock_of(When(now=shown[0], wall=shown[0]), lambda now: now)
+    for minute in range(10):
+        shown[0], up[0] = SLOT + timedelta(minutes=minute), minute * 60.0
+        assert (clock() > SLOT + DAY / 2) is (minute < 5)

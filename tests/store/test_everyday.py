@@ -42,6 +42,7 @@ EVERYDAY = """if True:
         store.mark_clean(store.feeds()), store.set_look("x"), store.mark_archives([1], dirty=False)
         store.clock(now), store.has_mail(), store.counts(), store.paused_editions(), store.knows_somebody()
         store.open_alarms(), store.claim_alarms(now, now), store.volumes(now), store.looked_at("silence")
+        store.is_ahead(now), store.recall("as of")
         store.ended(run, now, "{}")
         assert "sqlalchemy" not in sys.modules
         store.editions("daily")

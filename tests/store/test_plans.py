@@ -33,6 +33,7 @@ QUESTIONS = {
     "page published": lambda store, now: store.mark_page_published(1),
     "next due": lambda store, now: store.next_due(),
     "settle": lambda store, now: store.settle(now),
+    "is ahead": lambda store, now: store.is_ahead(now),
     "counts": lambda store, now: store.counts(1),
 }
 
