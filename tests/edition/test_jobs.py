@@ -210,6 +210,18 @@ def test_an_edition_that_is_sent_even_when_empty_waits_for_nothing(begun: Any) -
     assert outcomes(begun.make("2026-11-25 08:00")) == [("2026-11-25", Outcome.MADE)]
 
 
+def test_what_comes_too_late_for_an_edition_made_too_early_is_in_the_next(desk: Any) -> None:
+    """Even if that comes when it is older than posts usually may be."""
+    plan = replace(desk.plan, name="weekly", schedule=weekly(6, time(8)), max_age=timedelta(days=8))
+    desk.collect("2026-11-23 12:00", "2026-11-23 09:00")
+    desk.make("2026-11-23 12:00", plan)  # its first edition, of the week that goes on
+    (key,) = desk.collect("2026-11-24 12:00", "2026-11-24 09:00")
+    assert outcomes(desk.make("2026-11-28 08:00", plan)) == []
+    assert outcomes(desk.make("2026-12-05 08:00", plan)) == [("2026-W49", Outcome.MADE)]
+    saved = desk.store.edition("weekly", "2026-W49")
+    assert key in desk.store.posts_in([saved.key])
+
+
 def test_a_weekly_digest_names_weeks_and_spans_their_days(begun: Any) -> None:
     plan = replace(begun.plan, name="weekly", schedule=weekly(6, time(8)), max_age=timedelta(days=8))
     assert outcomes(begun.make("2026-11-24 12:00", plan)) == [("2026-W48", Outcome.MADE)]
