@@ -7,12 +7,14 @@ Everything that is found is corrected in one transaction. Whether the present cl
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from digest.clocks import GivenUp, Reach, RunTimes
 from digest.models import DeliveryState, EditionState
 from digest.store.basics import to_moment, to_seconds
+from digest.store.glances import OUTAGE
 from digest.store.part import Part, write_meta
 from digest.store.plain import Plain
 
@@ -22,6 +24,7 @@ _HOUR_AHEAD = 25 * 3600
 """A reader's next hour is no further away, also on a day on which clocks change."""
 _DAY = 86_400
 _RUNS = 20
+_META = "SELECT value FROM meta WHERE name = ?"
 
 _SKIPPED = f"state = '{EditionState.SKIPPED}'"
 _UNDER_WAY = f"state IN ('{EditionState.FROZEN}', '{EditionState.SENDING}', '{EditionState.PAUSED}')"
@@ -48,7 +51,7 @@ _SIGNS = (
     (f"delivery WHERE {_TRANSMITTING} AND lease_until > ?", 3600),
 )
 """Where it shows that there is something, each by an index, and how many seconds ahead is nothing yet."""
-_IS_AHEAD = "SELECT " + " OR ".join(f"EXISTS (SELECT 1 FROM {rows})" for rows, _ in _SIGNS)  # noqa: S608 - our own words
+_IS_AHEAD = "SELECT " + " OR ".join(f"EXISTS (SELECT 1 FROM {rows})" for rows, _ in _SIGNS)
 
 _HAPPENED = (
     *(("run", "started_at"), ("run", "ended_at"), ("digest", "began_at")),
@@ -56,7 +59,7 @@ _HAPPENED = (
     *(("delivery", "ended_at"), ("alarm", "raised_at"), ("alarm", "ended_at")),
     *(("subscriber", "created_at"), ("subscriber", "probe_at"), ("subscription", "since"), ("suppression", "since")),
     *(("consent", "asked_at"), ("consent", "confirmed_at"), ("errand", "asked_at"), ("errand", "used_at")),
-    *(("refusal", "at"), ("attempt", "at")),
+    *(("refusal", "at"), ("attempt", "at"), ("edition", "paused_at"), ("edition", "resumed_at")),
 )
 """Moments at which something took place."""
 
@@ -98,8 +101,7 @@ class Ahead(Part):
         """Periods without an edition that a run decided about which stood for a later time than ``now``, or than it
         was then."""
         question = (
-            f"SELECT digest, period, frozen_at, send_after FROM edition WHERE {_GIVEN_UP_AHEAD} "  # noqa: S608
-            "ORDER BY digest, period"
+            f"SELECT digest, period, frozen_at, send_after FROM edition WHERE {_GIVEN_UP_AHEAD} ORDER BY digest, period"
         )
         with self._database.asking() as plain:
             rows = plain.rows(question, to_seconds(now))
@@ -112,10 +114,10 @@ class Ahead(Part):
         """Forget that these periods have no edition; of the others, that they were decided about early."""
         with self._database.changing() as plain:
             plain.run_many(
-                f"DELETE FROM edition WHERE digest = ? AND period = ? AND {_SKIPPED}",  # noqa: S608
+                f"DELETE FROM edition WHERE digest = ? AND period = ? AND {_SKIPPED}",
                 [(slot.digest, slot.period) for slot in slots],
             )
-            plain.run(f"UPDATE edition SET send_after = frozen_at WHERE {_SKIPPED} AND send_after < frozen_at")  # noqa: S608
+            plain.run(f"UPDATE edition SET send_after = frozen_at WHERE {_SKIPPED} AND send_after < frozen_at")
 
     def set_right(self, now: datetime, reach: Reach) -> None:
         """Bring every other time back to where it can be, at the latest."""
@@ -124,7 +126,7 @@ class Ahead(Part):
             _posts(plain, moment)
             for table, column in _HAPPENED:
                 if (table, column) != ("delivery", "ended_at"):
-                    plain.run(f"UPDATE {table} SET {column} = ? WHERE {column} > ?", moment, moment)  # noqa: S608
+                    plain.run(f"UPDATE {table} SET {column} = ? WHERE {column} > ?", moment, moment)
             _editions(plain, moment)
             _deliveries(plain, moment, reach)
             _waits(plain, moment, reach)
@@ -138,13 +140,13 @@ def _posts(plain: Plain, now: int) -> None:
             "UPDATE archive SET dirty = true WHERE number IN (SELECT archive FROM post WHERE first_seen > ?)", now
         )
         for labels in ("post_category", "post_tag"):
-            plain.run(f"UPDATE {labels} SET first_seen = ? WHERE post_key IN ({late})", now, now)  # noqa: S608
+            plain.run(f"UPDATE {labels} SET first_seen = ? WHERE post_key IN ({late})", now, now)
         plain.run("UPDATE post SET first_seen = ? WHERE first_seen > ?", now, now)
         plain.run("UPDATE feed SET dirty = true")
     edited = "updated > ? AND updated > published"
-    if plain.row(f"SELECT 1 FROM post WHERE {edited} LIMIT 1", now) is not None:  # noqa: S608
+    if plain.row(f"SELECT 1 FROM post WHERE {edited} LIMIT 1", now) is not None:
         date = "CASE WHEN published > ? THEN published ELSE ? END"
-        plain.run(f"UPDATE post SET updated = {date} WHERE {edited}", now, now, now)  # noqa: S608
+        plain.run(f"UPDATE post SET updated = {date} WHERE {edited}", now, now, now)
         plain.run("UPDATE feed SET dirty = true")
 
 
@@ -152,13 +154,13 @@ def _editions(plain: Plain, now: int) -> None:
     """An edition that was made too early is sent now, and no longer than any other. Its date stays if a message with
     it may have left: every try of a message has the same bytes."""
     plain.run(
-        f"UPDATE edition SET expires_at = expires_at - (send_after - ?), send_after = ? "  # noqa: S608
+        f"UPDATE edition SET expires_at = expires_at - (send_after - ?), send_after = ? "
         f"WHERE send_after > ? AND NOT {_SKIPPED}",
         *(now, now, now),
     )
-    tried = f"SELECT 1 FROM delivery WHERE delivery.edition_key = edition.key AND {_OPEN} AND attempts > 0"  # noqa: S608
+    tried = f"SELECT 1 FROM delivery WHERE delivery.edition_key = edition.key AND {_OPEN} AND attempts > 0"
     plain.run(
-        f"UPDATE edition SET frozen_at = ? WHERE frozen_at > ? AND NOT {_SKIPPED} AND NOT EXISTS ({tried})",  # noqa: S608
+        f"UPDATE edition SET frozen_at = ? WHERE frozen_at > ? AND NOT {_SKIPPED} AND NOT EXISTS ({tried})",
         *(now, now),
     )
 
@@ -168,44 +170,47 @@ def _deliveries(plain: Plain, now: int, reach: Reach) -> None:
     life = "(SELECT edition.expires_at - edition.send_after FROM edition WHERE edition.key = delivery.edition_key)"
     far = now + _HOUR_AHEAD
     plain.run(
-        f"UPDATE delivery SET not_before = not_before - {_WHOLE_DAYS}, expires_at = expires_at - {_WHOLE_DAYS} "  # noqa: S608
+        f"UPDATE delivery SET not_before = not_before - {_WHOLE_DAYS}, expires_at = expires_at - {_WHOLE_DAYS} "
         f"WHERE {_OPEN} AND not_before > ? AND {_HAS_HOUR}",
         *(now, now, far),
     )
-    plain.run(f"UPDATE delivery SET expires_at = ? + {life} WHERE expires_at > ? + {life}", far, far)  # noqa: S608
+    plain.run(f"UPDATE delivery SET expires_at = ? + {life} WHERE expires_at > ? + {life}", far, far)
     plain.run(
-        f"UPDATE delivery SET not_before = ? WHERE {_OPEN} AND not_before > ? AND attempts = 0 AND NOT {_HAS_HOUR}",  # noqa: S608
+        f"UPDATE delivery SET not_before = ? WHERE {_OPEN} AND not_before > ? AND attempts = 0 AND NOT {_HAS_HOUR}",
         *(now, now),
     )
     retry = now + _seconds(reach.retry)
-    plain.run(f"UPDATE delivery SET not_before = ? WHERE {_OPEN} AND not_before > ? AND attempts > 0", now, retry)  # noqa: S608
+    plain.run(f"UPDATE delivery SET not_before = ? WHERE {_OPEN} AND not_before > ? AND attempts > 0", now, retry)
     early = f"state = '{DeliveryState.EXPIRED}' AND ended_at > ? AND {_ENDS} > ?"
-    cancelled = f"SELECT edition.key FROM edition WHERE edition.state = '{EditionState.CANCELLED}'"  # noqa: S608
+    cancelled = f"SELECT edition.key FROM edition WHERE edition.state = '{EditionState.CANCELLED}'"
     over = f"'{EditionState.FINISHED}', '{EditionState.EXPIRED}'"
     plain.run(
-        f"UPDATE edition SET state = '{EditionState.SENDING}' WHERE state IN ({over}) "  # noqa: S608
+        f"UPDATE edition SET state = '{EditionState.SENDING}' WHERE state IN ({over}) "
         f"AND key IN (SELECT edition_key FROM delivery WHERE {early})",
         *(now, now),
     )
     plain.run(
-        f"UPDATE delivery SET {_QUEUED}, ended_at = NULL WHERE {early} AND edition_key NOT IN ({cancelled})",  # noqa: S608
+        f"UPDATE delivery SET {_QUEUED}, ended_at = NULL WHERE {early} AND edition_key NOT IN ({cancelled})",
         *(now, now),
     )
     plain.run("UPDATE delivery SET ended_at = ? WHERE ended_at > ?", now, now)
-    plain.run(f"UPDATE delivery SET not_before = ? WHERE {_QUEUED} AND not_before >= {_ENDS} AND {_ENDS} > ?", now, now)  # noqa: S608
+    plain.run(f"UPDATE delivery SET not_before = ? WHERE {_QUEUED} AND not_before >= {_ENDS} AND {_ENDS} > ?", now, now)
 
 
 def _waits(plain: Plain, now: int, reach: Reach) -> None:
     """Leases, holds, and what a restored store may have sent."""
     for condition, lease in ((_LEASED, reach.lease), (_TRANSMITTING, reach.dot_lease)):
         until = now + _seconds(lease)
-        plain.run(f"UPDATE delivery SET lease_until = ? WHERE {condition} AND lease_until > ?", until, until)  # noqa: S608
+        plain.run(f"UPDATE delivery SET lease_until = ? WHERE {condition} AND lease_until > ?", until, until)
     held = now + _seconds(reach.hold)
     plain.run("UPDATE subscriber SET held_until = ? WHERE held_until > ?", held, held)
     plain.run("UPDATE alarm SET held_until = NULL WHERE held_until > ?", now + _seconds(reach.told))
-    kept = plain.value("SELECT value FROM meta WHERE name = ?", "sent until")
-    if kept is not None and int(kept) > now:
+    sent_until = plain.value(_META, "sent until")
+    if sent_until is not None and int(sent_until) > now:
         write_meta(plain, "sent until", str(now))
+    outage = json.loads(plain.value(_META, OUTAGE) or "{}")
+    if outage.get("since", now) > now:
+        write_meta(plain, OUTAGE, json.dumps(outage | {"since": now}, ensure_ascii=False))
 
 
 def _seconds(span: timedelta) -> int:

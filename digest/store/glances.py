@@ -68,7 +68,8 @@ _EXPIRED = (
     "SELECT e.digest, e.period, count(*) FROM delivery d JOIN edition e ON e.key = d.edition_key "
     f"WHERE d.state = '{DeliveryState.EXPIRED}' AND d.ended_at >= ? GROUP BY e.digest, e.period ORDER BY 1, 2"
 )
-_OUTAGE = "mail outage"
+OUTAGE = "mail outage"
+"""Name of the value that says since when a server takes nothing."""
 _VOLUMES = (
     f"SELECT name, first_seen / {QUARTER} AS quarter, count(*) FROM post_category WHERE first_seen >= ? "
     "GROUP BY name, quarter"
@@ -180,11 +181,11 @@ class Glances(Part):
             since = now if known is None else known.since
             tries = (0 if known is None else known.tries) + is_try
             value = {"since": to_seconds(since), "tries": tries, "reason": clean_line(reason)}
-            write_meta(plain, _OUTAGE, json.dumps(value, ensure_ascii=False))
+            write_meta(plain, OUTAGE, json.dumps(value, ensure_ascii=False))
 
     def end_outage(self) -> None:
         with self._database.changing() as plain:
-            plain.run("DELETE FROM meta WHERE name = ?", _OUTAGE)
+            plain.run("DELETE FROM meta WHERE name = ?", OUTAGE)
 
     def backlog(self, now: datetime, before: datetime) -> list[Backlog]:
         """Editions with mail in the queue that was due before ``before``, the oldest first. What waits for its page or
@@ -287,7 +288,7 @@ class Glances(Part):
 
 
 def _outage(plain: Plain) -> Outage | None:
-    kept = plain.value("SELECT value FROM meta WHERE name = ?", _OUTAGE)
+    kept = plain.value("SELECT value FROM meta WHERE name = ?", OUTAGE)
     if kept is None:
         return None
     value = json.loads(kept)
