@@ -32,6 +32,8 @@ _TEXTS = (
 )
 """Words that somebody wrote, who may have named an address."""
 _MARK = "to_scrub"
+NOBODY = f"address = '{FORGOTTEN}' || CAST(key AS TEXT), reply_text = ''"
+"""Makes it a delivery without whom it went to; its key keeps it apart from others of its edition."""
 
 
 class Erasing(Part):
@@ -101,11 +103,7 @@ def _forget_mail(plain: Plain, key: int, now: datetime) -> None:
         "UPDATE delivery SET state = ?, ended_at = ? WHERE subscriber_key = ? AND state IN (?, ?)",
         *(DeliveryState.SKIPPED.value, to_seconds(now), key, *waiting),
     )
-    plain.run(
-        f"UPDATE delivery SET address = '{FORGOTTEN}' || CAST(key AS TEXT), reply_text = '', subscriber_key = NULL "
-        "WHERE subscriber_key = ?",
-        key,
-    )
+    plain.run(f"UPDATE delivery SET {NOBODY}, subscriber_key = NULL WHERE subscriber_key = ?", key)
 
 
 def _forget_rows(plain: Plain, key: int, addresses: Iterable[str]) -> None:

@@ -31,10 +31,10 @@ from sqlalchemy import (
 )
 from sqlalchemy import Text as SqlText
 
-from digest.models import Delivery, DeliveryState, EditionState, FrozenEdition, Recipient
+from digest.models import Delivery, FrozenEdition, Recipient
 from digest.store.basics import to_seconds
 from digest.store.editions import save_edition
-from digest.store.part import Part, write_meta
+from digest.store.part import Part
 from digest.store.plain import Plain
 from digest.store.schema import (
     attempt,
@@ -42,7 +42,6 @@ from digest.store.schema import (
     delivery,
     edition,
     errand,
-    meta,
     omission,
     reader_list,
     refusal,
@@ -52,9 +51,6 @@ from digest.store.schema import (
 )
 from digest.store.sql import Swift, among
 from digest.subscribers.subscription import (
-    FORGET_UNCONFIRMED,
-    FORGOTTEN,
-    NOTICES,
     Choice,
     Consent,
     Errand,
@@ -360,36 +356,6 @@ class Subscribers(Part):
                 ],
             }
 
-    def tidy(
-        self,
-        now: datetime,
-        *,
-        believed: datetime | None = None,
-        keep_addresses: timedelta,
-        keep_notices: timedelta = timedelta(days=30),
-    ) -> bool:
-        """Forget what nobody needs any more: sign-ups that were never confirmed, counts of the day before yesterday,
-        addresses of old deliveries, old mails about subscriptions. ``believed`` is the time to go by if ``now`` may be
-        too late. Once a day; False if it was done today."""
-        today = now.date().isoformat()
-        if self._meta("tidied") == today:
-            return False
-        now = believed or now
-        old = now - FORGET_UNCONFIRMED
-        with self._database.writing() as connection:
-            write_meta(Plain.within(connection), "tidied", today)
-            stale = (consent.c.confirmed_at.is_(None), consent.c.asked_at < old)
-            connection.execute(delete(consent).where(*stale))
-            waiting = subscription.c.state == ListState.PENDING.value
-            connection.execute(delete(subscription).where(waiting, subscription.c.since < old))
-            _drop_nobodies(connection, old)
-            connection.execute(delete(attempt).where(attempt.c.at < now - 2 * _DAY))
-            connection.execute(delete(errand).where(errand.c.asked_at < now - keep_notices))
-            _drop_notices(connection, now - keep_notices)
-            _forget_addresses(connection, now - keep_addresses)
-        self._database.empty_log()
-        return True
-
     # ------------------------------------------------------------- editions
 
     def labels(self, digest: str, frequencies: Sequence[Frequency]) -> list[tuple[str, ...]]:
@@ -619,58 +585,6 @@ def key_of_list(connection: Connection, digest: str) -> int:
 
 def _suppressed(connection: Connection, hashed: str) -> str | None:
     return connection.scalar(select(suppression.c.reason).where(suppression.c.hash == hashed))
-
-
-# ------------------------------------------------------------------ tidying
-
-
-def _nobody() -> dict[str, Any]:
-    """A delivery without whom it went to; its key keeps it apart from others of its edition."""
-    address = literal(FORGOTTEN) + delivery.c.key.cast(SqlText)
-    return {"address": address, "reply_text": ""}
-
-
-def _drop_nobodies(connection: Connection, old: datetime) -> None:
-    """Readers who never confirmed anything."""
-    has = select(subscription.c.list_key).where(subscription.c.subscriber_key == subscriber.c.key).exists()
-    agreed = select(consent.c.key).where(consent.c.subscriber_key == subscriber.c.key).exists()
-    connection.execute(delete(subscriber).where(subscriber.c.created_at < old, ~has, ~agreed))
-
-
-def _drop_notices(connection: Connection, old: datetime) -> None:
-    done = (EditionState.FINISHED.value, EditionState.EXPIRED.value)
-    keys = select(edition.c.key).where(
-        edition.c.digest == NOTICES, edition.c.frozen_at < old, edition.c.state.in_(done)
-    )
-    connection.execute(delete(delivery).where(delivery.c.edition_key.in_(keys)))
-    emptied = ~select(delivery.c.key).where(delivery.c.edition_key == edition.c.key).exists()
-    connection.execute(
-        delete(edition).where(
-            edition.c.digest == NOTICES, edition.c.frozen_at < old, edition.c.state.in_(done), emptied
-        )
-    )
-
-
-def _forget_addresses(connection: Connection, old: datetime) -> None:
-    """Editions are gone through once; the greatest key that was is remembered."""
-    told = connection.scalar(select(meta.c.value).where(meta.c.name == "forgotten"))
-    after = int(told or 0)
-    last = connection.scalar(select(func.max(edition.c.key)).where(edition.c.frozen_at < old))
-    if last is None or last <= after:
-        return
-    over = select(edition.c.key).where(edition.c.key > after, edition.c.key <= last, edition.c.frozen_at < old)
-    ended = delivery.c.state.in_([each.value for each in _ENDED])
-    connection.execute(update(delivery).where(delivery.c.edition_key.in_(over), ended).values(**_nobody()))
-    write_meta(Plain.within(connection), "forgotten", str(last))
-
-
-_ENDED = (
-    DeliveryState.SENT,
-    DeliveryState.FAILED,
-    DeliveryState.SKIPPED,
-    DeliveryState.EXPIRED,
-    DeliveryState.IN_DOUBT,
-)
 
 
 # ------------------------------------------------------------------- values

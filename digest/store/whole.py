@@ -10,10 +10,11 @@ from digest.store.ledger import Deliveries
 from digest.store.pauses import Pauses
 from digest.store.refusals import Refusals
 from digest.store.subscribers import Subscribers
+from digest.store.tidying import Tidying
 from digest.store.watch import Watch
 
 
-class SqlStore(Everyday, Editions, Deliveries, Pauses, Subscribers, Intake, Refusals, Watch, Inquiries):
+class SqlStore(Everyday, Editions, Deliveries, Pauses, Subscribers, Intake, Tidying, Refusals, Watch, Inquiries):
     """Everything that is kept, in one database. Satisfies ``ports.Store``."""
 
     def faults(self) -> list[str]:
