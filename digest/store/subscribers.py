@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
-from functools import cache
 from importlib import import_module
 from typing import Any
 
@@ -17,22 +16,16 @@ from msgspec.structs import replace
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    Integer,
     Select,
-    and_,
-    bindparam,
     delete,
     func,
     insert,
     literal,
-    or_,
     select,
     update,
 )
-from sqlalchemy import Text as SqlText
 
-from digest.models import Delivery, FrozenEdition, Recipient
-from digest.store.basics import to_seconds
+from digest.models import FrozenEdition, Recipient
 from digest.store.editions import save_edition
 from digest.store.part import Part
 from digest.store.plain import Plain
@@ -49,7 +42,7 @@ from digest.store.schema import (
     subscription,
     suppression,
 )
-from digest.store.sql import Swift, among
+from digest.store.sql import among
 from digest.subscribers.subscription import (
     Choice,
     Consent,
@@ -59,7 +52,6 @@ from digest.subscribers.subscription import (
     ListState,
     Notice,
     Origin,
-    Reader,
     Reason,
     Request,
     Standing,
@@ -356,107 +348,6 @@ class Subscribers(Part):
                 ],
             }
 
-    # ------------------------------------------------------------- editions
-
-    def labels(self, digest: str, frequencies: Sequence[Frequency]) -> list[tuple[str, ...]]:
-        """The sets of categories that active readers of a digest chose, without the one of all."""
-        query = (
-            select(subscription.c.label, func.min(subscription.c.categories))
-            .join_from(subscription, reader_list)
-            .join(subscriber, subscriber.c.key == subscription.c.subscriber_key)
-            .where(*_active(digest, frequencies), subscription.c.label != "")
-            .group_by(subscription.c.label)
-            .order_by(subscription.c.label)
-        )
-        with self._database.reading() as connection:
-            return [tuple(json.loads(categories)) for _, categories in connection.execute(query)]
-
-    def has_readers(self, digest: str, frequencies: Sequence[Frequency]) -> bool:
-        query = (
-            select(literal(1))
-            .join_from(subscription, reader_list)
-            .join(subscriber, subscriber.c.key == subscription.c.subscriber_key)
-            .where(*_active(digest, frequencies))
-            .limit(1)
-        )
-        with self._database.reading() as connection:
-            return connection.scalar(query) is not None
-
-    def readers(
-        self, digest: str, frequencies: Sequence[Frequency], categories: Sequence[str], now: datetime
-    ) -> Iterator[Reader]:
-        """Whom an edition goes to: active, not suppressed, not paused, not held. Some at a time, so that memory does
-        not grow with their number."""
-        last = 0
-        query = (
-            select(*subscriber.c, subscription.c.list_key)
-            .join_from(subscription, reader_list)
-            .join(subscriber, subscriber.c.key == subscription.c.subscriber_key)
-            .outerjoin(suppression, suppression.c.hash == subscriber.c.hash)
-            .where(
-                *_active(digest, frequencies),
-                subscription.c.label == choice_label(categories),
-                suppression.c.hash.is_(None),
-                or_(subscriber.c.pause_ends.is_(None), subscriber.c.pause_ends <= now),
-                or_(
-                    subscriber.c.held_until.is_(None),
-                    and_(subscriber.c.held_until <= now, subscriber.c.probe_at.is_(None)),
-                ),
-            )
-            .order_by(subscription.c.subscriber_key)
-            .limit(PAGE)
-        )
-        while True:
-            with self._database.reading() as connection:
-                rows = connection.execute(query.where(subscription.c.subscriber_key > last)).all()
-            for row in rows:
-                yield Reader(
-                    address=row.address,
-                    canonical=row.canonical,
-                    subscriber=row.key,
-                    list_key=row.list_key,
-                    wishes=_wishes(row),
-                )
-            if len(rows) < PAGE:
-                return
-            last = rows[-1].key
-
-    def why_not(self, row: Delivery, hashed: str, now: datetime) -> str:
-        """Why a delivery must not be sent any more; empty if it must."""
-        if row.subscriber is None:
-            with self._database.reading() as connection:
-                reason = _suppressed(connection, hashed)
-            return "" if reason is None else f"suppressed ({reason})"
-        given = {"its_hash": hashed, "its_key": row.subscriber, "its_list": row.list_key or 0}
-        [(reason, key, pause_ends, state)] = self._database.ask(_standing(), given).rows
-        if reason is not None:
-            return f"suppressed ({reason})"
-        if key is None:
-            return "erased"
-        if row.list_key is None:
-            return ""
-        if state != ListState.ACTIVE.value:
-            return "unsubscribed"
-        return "paused" if pause_ends is not None and pause_ends > to_seconds(now) else ""
-
-
-@cache
-def _standing() -> Swift:
-    """One row on one reader and one of their subscriptions; nothing in it where there is none. Asked for each message,
-    so it is built once."""
-    asked = select(bindparam("its_hash", type_=SqlText).label("hash")).subquery()
-    its_list = (
-        subscription.c.subscriber_key == subscriber.c.key,
-        subscription.c.list_key == bindparam("its_list", type_=Integer),
-    )
-    return Swift(
-        select(suppression.c.reason, subscriber.c.key, subscriber.c.pause_ends, subscription.c.state)
-        .select_from(asked)
-        .outerjoin(suppression, suppression.c.hash == asked.c.hash)
-        .outerjoin(subscriber, subscriber.c.key == bindparam("its_key", type_=Integer))
-        .outerjoin(subscription, and_(*its_list))
-    )
-
 
 # ------------------------------------------------------------ fresh links
 
@@ -588,14 +479,6 @@ def _suppressed(connection: Connection, hashed: str) -> str | None:
 
 
 # ------------------------------------------------------------------- values
-
-
-def _active(digest: str, frequencies: Sequence[Frequency]) -> tuple[ColumnElement[bool], ...]:
-    return (
-        reader_list.c.digest == digest,
-        subscription.c.state == ListState.ACTIVE.value,
-        subscriber.c.frequency.in_([each.value for each in frequencies]),
-    )
 
 
 def _one(connection: Connection, condition: ColumnElement[bool]) -> Subscriber | None:

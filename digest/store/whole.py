@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from digest.store.audience import Audience
 from digest.store.editions import Editions
 from digest.store.everyday import Everyday
 from digest.store.inquiry import Inquiries
@@ -14,7 +15,9 @@ from digest.store.tidying import Tidying
 from digest.store.watch import Watch
 
 
-class SqlStore(Everyday, Editions, Deliveries, Pauses, Subscribers, Intake, Tidying, Refusals, Watch, Inquiries):
+class SqlStore(
+    Everyday, Editions, Deliveries, Pauses, Subscribers, Audience, Intake, Tidying, Refusals, Watch, Inquiries
+):
     """Everything that is kept, in one database. Satisfies ``ports.Store``."""
 
     def faults(self) -> list[str]:
