@@ -1,4 +1,4 @@
-"""Readers: who they are, what they agreed to and what they want; whom an edition goes to.
+"""Readers: who they are, what they agreed to and what they want; the mails to one of them about it.
 
 Every method is one transaction. What is decided, is decided above; here it is written down, guarded so that doing it
 twice changes nothing.
@@ -8,61 +8,42 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import date, datetime, timedelta
-from importlib import import_module
+from datetime import datetime, timedelta
 from typing import Any
 
 from msgspec.structs import replace
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Select,
-    delete,
-    func,
-    insert,
-    literal,
-    select,
-    update,
-)
 
 from digest.models import FrozenEdition, Recipient
+from digest.store.basics import to_moment, to_seconds
 from digest.store.editions import save_edition
+from digest.store.enrolment import (
+    CONSENT,
+    PAGE,
+    as_json,
+    choice_columns,
+    enter,
+    join,
+    keep_consents,
+    read_consent,
+    read_people,
+    reading,
+    welcome,
+    wish,
+)
 from digest.store.part import Part
 from digest.store.plain import Plain
-from digest.store.schema import (
-    attempt,
-    consent,
-    delivery,
-    edition,
-    errand,
-    omission,
-    reader_list,
-    refusal,
-    subscriber,
-    subscription,
-    suppression,
-)
-from digest.store.sql import among
 from digest.subscribers.subscription import (
     Choice,
     Consent,
     Errand,
-    Frequency,
     Limit,
     ListState,
     Notice,
-    Origin,
-    Reason,
     Request,
     Standing,
     Subscriber,
-    Subscription,
     Wishes,
-    choice_label,
 )
-
-PAGE = 1_000
-"""Rows read at a time when all readers are gone through."""
 
 _DAY = timedelta(days=1)
 
@@ -75,28 +56,27 @@ class Subscribers(Part):
     def ask(self, asked: Consent, limits: Sequence[Limit], now: datetime) -> Limit | None:
         """Keep a sign-up for later, and count it; or name the limit that forbids it, and keep nothing. Does the
         same work whoever asks."""
-        with self._database.writing() as connection:
+        with self._database.changing() as plain:
             for limit in limits:
-                if _count(connection, limit.kind, limit.who, now - limit.within) >= limit.most:
+                if _count(plain, limit.kind, limit.who, now - limit.within) >= limit.most:
                     return limit
-            _note(connection, [(limit.kind, limit.who) for limit in limits], now)
-            connection.execute(insert(consent).values(**consent_values(asked), handled=False))
+            _note(plain, [(limit.kind, limit.who) for limit in limits], now)
+            keep_consents(plain, [(None, asked)], handled=False)
         return None
 
     def unhandled(self, limit: int = 100) -> list[Consent]:
         """Sign-ups that nothing was done about yet, oldest first."""
-        query = select(consent).where(consent.c.handled.is_(False)).order_by(consent.c.key).limit(limit)
-        with self._database.reading() as connection:
-            return [_consent(row) for row in connection.execute(query)]
+        question = f"SELECT {CONSENT} FROM consent WHERE handled = false ORDER BY key LIMIT ?"
+        with self._database.asking() as plain:
+            return [read_consent(row) for row in plain.rows(question, limit)]
 
     def standing(self, canonical: str, hashed: str, mailbox: str, now: datetime) -> Standing:
         """What is known about an address, and how much its mailbox was sent."""
-        with self._database.reading() as connection:
-            sent = {notice: _count(connection, _kind(notice), mailbox, now - _DAY) for notice in Notice}
+        with self._database.asking() as plain:
             return Standing(
-                subscriber=_one(connection, subscriber.c.canonical == canonical),
-                suppressed=_suppressed(connection, hashed) is not None,
-                notices=sent,
+                subscriber=_only(read_people(plain, "s.canonical = ?", canonical)),
+                suppressed=plain.row("SELECT 1 FROM suppression WHERE hash = ?", hashed) is not None,
+                notices={notice: _count(plain, _kind(notice), mailbox, now - _DAY) for notice in Notice},
             )
 
     def enrol(
@@ -110,59 +90,60 @@ class Subscribers(Part):
     ) -> bool:
         """Note a sign-up's reader as waiting for confirmation, and queue the mail about it, which counts for
         ``mailbox``. False if it is handled already."""
-        with self._database.writing() as connection:
-            if not _handle(connection, asked.key):
+        with self._database.changing() as plain:
+            if not plain.change("UPDATE consent SET handled = true WHERE key = ? AND handled = false", asked.key):
                 return False
-            key = _reader(connection, asked, hashed, now)
-            connection.execute(update(consent).where(consent.c.key == asked.key).values(subscriber_key=key))
-            for choice in asked.choices:
-                _join(connection, key, choice, ListState.PENDING, now, over=(ListState.UNSUBSCRIBED,))
+            key = enter(plain, [(asked, hashed)], now)[asked.canonical]
+            plain.run("UPDATE consent SET subscriber_key = ? WHERE key = ?", key, asked.key)
+            join(plain, [(key, asked.choices)], ListState.PENDING, now)
             if notice is not None:
-                _queue_notice(connection, *notice, subscriber_key=key, mailbox=mailbox, now=now)
+                _queue_notice(plain, *notice, subscriber_key=key, mailbox=mailbox, now=now)
         return True
 
     def dismiss(self, key: int) -> None:
         """Forget a sign-up that nothing will become of."""
-        with self._database.writing() as connection:
-            connection.execute(delete(consent).where(consent.c.key == key, consent.c.confirmed_at.is_(None)))
+        with self._database.changing() as plain:
+            plain.run("DELETE FROM consent WHERE key = ? AND confirmed_at IS NULL", key)
 
     def consent(self, key: int) -> Consent | None:
-        with self._database.reading() as connection:
-            row = connection.execute(select(consent).where(consent.c.key == key)).first()
-        return None if row is None else _consent(row)
+        with self._database.asking() as plain:
+            row = plain.row(f"SELECT {CONSENT} FROM consent WHERE key = ?", key)
+        return None if row is None else read_consent(row)
 
     def confirm(self, key: int, now: datetime) -> bool:
         """Make the subscriptions of a sign-up active. False if that was done before: then nothing changes, for its
-        reader may have left since."""
+        reader may have left since. Whoever reads something already keeps their wishes; a newcomer gets those of the
+        form."""
         confirmed = (
-            update(consent)
-            .where(consent.c.key == key, consent.c.confirmed_at.is_(None), consent.c.subscriber_key.is_not(None))
-            .values(confirmed_at=now)
-            .returning(*consent.c)
+            "UPDATE consent SET confirmed_at = ? WHERE key = ? AND confirmed_at IS NULL "
+            f"AND subscriber_key IS NOT NULL RETURNING subscriber_key, {CONSENT}"
         )
-        with self._database.writing() as connection:
-            row = connection.execute(confirmed).first()
+        with self._database.changing() as plain:
+            row = plain.row(confirmed, to_seconds(now), key)
             if row is None:
                 return False
-            _activate(connection, row.subscriber_key, _consent(row), now)
+            subscriber, given = row[0], read_consent(row[1:])
+            if not reading(plain, [subscriber]):
+                welcome(plain, [(subscriber, given, None)])
+            join(plain, [(subscriber, given.choices)], ListState.ACTIVE, now)
         return True
 
     # -------------------------------------------------------------- readers
 
     def subscriber(self, key: int) -> Subscriber | None:
-        with self._database.reading() as connection:
-            return _one(connection, subscriber.c.key == key)
+        with self._database.asking() as plain:
+            return _only(read_people(plain, "s.key = ?", key))
 
     def subscriber_by(self, canonical: str) -> Subscriber | None:
-        with self._database.reading() as connection:
-            return _one(connection, subscriber.c.canonical == canonical)
+        with self._database.asking() as plain:
+            return _only(read_people(plain, "s.canonical = ?", canonical))
 
     def subscribers(self) -> Iterator[Subscriber]:
         """All of them by key, some at a time."""
         last = 0
         while True:
-            with self._database.reading() as connection:
-                found = read_people(connection, subscriber.c.key > last)
+            with self._database.asking() as plain:
+                found = read_people(plain, "s.key > ?", last)
             yield from found
             if len(found) < PAGE:
                 return
@@ -170,46 +151,36 @@ class Subscribers(Part):
 
     def consents(self, key: int) -> list[Consent]:
         """Everything that a reader agreed to, oldest first."""
-        query = select(consent).where(consent.c.subscriber_key == key).order_by(consent.c.key)
-        with self._database.reading() as connection:
-            return [_consent(row) for row in connection.execute(query)]
+        question = f"SELECT {CONSENT} FROM consent WHERE subscriber_key = ? ORDER BY key"
+        with self._database.asking() as plain:
+            return [read_consent(row) for row in plain.rows(question, key)]
 
     def list_name(self, list_key: int) -> str | None:
         """The digest that a key in a link stands for."""
-        with self._database.reading() as connection:
-            return connection.scalar(select(reader_list.c.digest).where(reader_list.c.key == list_key))
+        with self._database.asking() as plain:
+            name: str | None = plain.value("SELECT digest FROM reader_list WHERE key = ?", list_key)
+        return name
 
     def unsubscribe(self, key: int, now: datetime, list_key: int | None = None) -> int:
         """End a reader's subscription to one list, or to all. Returns how many ended; 0 when there was none left."""
-        ended = (
-            update(subscription)
-            .where(
-                subscription.c.subscriber_key == key,
-                subscription.c.state != ListState.UNSUBSCRIBED.value,
-                *([] if list_key is None else [subscription.c.list_key == list_key]),
-            )
-            .values(state=ListState.UNSUBSCRIBED.value, since=now)
-        )
-        with self._database.writing() as connection:
-            return connection.execute(ended).rowcount
+        end = f"UPDATE subscription SET state = '{ListState.UNSUBSCRIBED}', since = ? WHERE subscriber_key = ?"
+        left = f"state <> '{ListState.UNSUBSCRIBED}'"
+        with self._database.changing() as plain:
+            if list_key is None:
+                return plain.change(f"{end} AND {left}", to_seconds(now), key)
+            return plain.change(f"{end} AND {left} AND list_key = ?", to_seconds(now), key, list_key)
 
     def change(
         self, key: int, wishes: Wishes, pause_ends: datetime | None, choices: Sequence[Choice], now: datetime
     ) -> None:
         """What a reader wants from now on. Subscriptions that are not active stay as they are."""
-        with self._database.writing() as connection:
-            values = {**wish_columns(wishes), "pause_ends": pause_ends}
-            connection.execute(update(subscriber).where(subscriber.c.key == key).values(**values))
-            for choice in choices:
-                connection.execute(
-                    update(subscription)
-                    .where(
-                        subscription.c.subscriber_key == key,
-                        subscription.c.list_key == key_of_list(connection, choice.digest),
-                        subscription.c.state == ListState.ACTIVE.value,
-                    )
-                    .values(categories=as_json(choice.categories), label=choice_label(choice.categories))
-                )
+        choose = (
+            "UPDATE subscription SET categories = ?, label = ? WHERE subscriber_key = ? "
+            f"AND list_key = (SELECT key FROM reader_list WHERE digest = ?) AND state = '{ListState.ACTIVE}'"
+        )
+        with self._database.changing() as plain:
+            wish(plain, [(key, wishes, pause_ends)])
+            plain.run_many(choose, [(*choice_columns(choice), key, choice.digest) for choice in choices])
 
     # --------------------------------------------------------- fresh links
 
@@ -228,41 +199,40 @@ class Subscribers(Part):
         """Note that a reader wants a fresh link, and queue the mail with it. False if there were too many of these
         within a day for that ``mailbox``. The mail's document gets the errand's key. ``address`` is the new one that
         the link confirms."""
-        with self._database.writing() as connection:
-            if _count(connection, _kind(notice), mailbox, now - _DAY) >= most:
+        opened = "INSERT INTO errand (subscriber_key, kind, asked_at, address) VALUES (?, ?, ?, ?) RETURNING key"
+        with self._database.changing() as plain:
+            if _count(plain, _kind(notice), mailbox, now - _DAY) >= most:
                 return False
-            values = {"subscriber_key": key, "kind": kind.value, "asked_at": now, "address": address}
-            opened = insert(errand).values(**values).returning(errand.c.key)
-            number = connection.execute(opened).scalar_one()
-            _queue_notice(
-                connection, notice, *mail, subscriber_key=key, mailbox=mailbox, now=now, extra={"errand": number}
-            )
+            extra = {"errand": plain.value(opened, key, kind.value, to_seconds(now), address)}
+            _queue_notice(plain, notice, *mail, subscriber_key=key, mailbox=mailbox, now=now, extra=extra)
         return True
 
     def errand(self, key: int) -> Request | None:
-        with self._database.reading() as connection:
-            row = connection.execute(select(errand).where(errand.c.key == key)).first()
+        question = "SELECT subscriber_key, kind, asked_at, used_at, address FROM errand WHERE key = ?"
+        with self._database.asking() as plain:
+            row = plain.row(question, key)
         if row is None:
             return None
+        subscriber, kind, asked_at, used_at, address = row
         return Request(
-            subscriber=row.subscriber_key,
-            errand=Errand(row.kind),
-            asked_at=row.asked_at,
-            used=row.used_at is not None,
-            address=row.address or "",
+            subscriber=subscriber,
+            errand=Errand(kind),
+            asked_at=to_moment(asked_at),
+            used=used_at is not None,
+            address=address or "",
         )
 
     def use_errand(self, key: int, now: datetime) -> bool:
         """False if somebody was first."""
-        with self._database.writing() as connection:
-            return _use_errand(connection, key, now)
+        with self._database.changing() as plain:
+            return _use_errand(plain, key, now)
 
     def tell(
         self, key: int, notice: Notice, mailbox: str, now: datetime, mail: tuple[FrozenEdition, Recipient]
     ) -> None:
         """Queue a mail to one reader, which counts for ``mailbox``."""
-        with self._database.writing() as connection:
-            _queue_notice(connection, notice, *mail, subscriber_key=key, mailbox=mailbox, now=now)
+        with self._database.changing() as plain:
+            _queue_notice(plain, notice, *mail, subscriber_key=key, mailbox=mailbox, now=now)
 
     def move(
         self,
@@ -278,123 +248,63 @@ class Subscribers(Part):
         the proof, and queue the mail that tells the old one. Whoever had that address and reads nothing is taken over.
         Bounces of the old mailbox say nothing about the new one. False if the request is used up, or somebody who
         reads has the address."""
-        with self._database.writing() as connection:
-            if request is not None and not _use_errand(connection, request, now):
+        moved = (
+            "UPDATE subscriber SET address = ?, canonical = ?, hash = ?, held_until = NULL, probe_at = NULL "
+            "WHERE key = ?"
+        )
+        with self._database.changing() as plain:
+            if request is not None and not _use_errand(plain, request, now):
                 return False
-            row = connection.execute(select(subscriber).where(subscriber.c.key == key)).first()
-            other = connection.scalar(
-                select(subscriber.c.key).where(subscriber.c.canonical == given.canonical, subscriber.c.key != key)
-            )
-            if row is None or (other is not None and not _take_over(connection, int(other), key)):
+            old = plain.value("SELECT hash FROM subscriber WHERE key = ?", key)
+            other = plain.value("SELECT key FROM subscriber WHERE canonical = ? AND key <> ?", given.canonical, key)
+            if old is None or (other is not None and not _take_over(plain, other, key)):
                 return False
-            values = {"address": given.address, "canonical": given.canonical, "hash": hashed}
-            fresh = {"held_until": None, "probe_at": None}
-            connection.execute(update(subscriber).where(subscriber.c.key == key).values(**values, **fresh))
-            found_by = update(consent).where(consent.c.subscriber_key == key).values(canonical=given.canonical)
-            connection.execute(found_by)  # links of earlier confirmations lead to the reader still
-            connection.execute(insert(consent).values(**consent_values(given), subscriber_key=key, handled=True))
-            connection.execute(delete(refusal).where(refusal.c.hash == row.hash))
-            _queue_notice(connection, *farewell, subscriber_key=key, mailbox=row.hash, now=now)
+            plain.run(moved, given.address, given.canonical, hashed, key)
+            found_by = "UPDATE consent SET canonical = ? WHERE subscriber_key = ?"
+            plain.run(found_by, given.canonical, key)  # links of earlier confirmations lead to the reader still
+            keep_consents(plain, [(key, given)], handled=True)
+            plain.run("DELETE FROM refusal WHERE hash = ?", old)
+            _queue_notice(plain, *farewell, subscriber_key=key, mailbox=old, now=now)
         return True
 
     # ------------------------------------------------- data of one person
 
     def dossier(self, key: int) -> dict[str, Any] | None:
         """Everything that is kept about one person, ready for JSON; times in ISO 8601."""
-        with self._database.reading() as connection:
-            row = connection.execute(select(subscriber).where(subscriber.c.key == key)).first()
-            if row is None:
+        with self._database.asking() as plain:
+            hashed = plain.value("SELECT hash FROM subscriber WHERE key = ?", key)
+            if hashed is None:
                 return None
             return {
-                "subscriber": _plain(row, leave_out=("hash",)),
-                "subscriptions": [
-                    _plain(each)
-                    for each in connection.execute(
-                        select(
-                            reader_list.c.digest,
-                            subscription.c.state,
-                            subscription.c.categories,
-                            subscription.c.since,
-                        )
-                        .join_from(subscription, reader_list)
-                        .where(subscription.c.subscriber_key == key)
-                        .order_by(reader_list.c.digest)
-                    )
-                ],
-                "consents": _rows(connection, consent, consent.c.subscriber_key == key, leave_out=("handled",)),
-                "requests": _rows(connection, errand, errand.c.subscriber_key == key),
-                "mails": [
-                    _plain(each)
-                    for each in connection.execute(
-                        select(
-                            edition.c.digest,
-                            edition.c.period,
-                            edition.c.subject,
-                            delivery.c.address,
-                            delivery.c.state,
-                            delivery.c.ended_at,
-                            delivery.c.reply_code,
-                            delivery.c.reply_text,
-                        )
-                        .join_from(delivery, edition)
-                        .where(delivery.c.subscriber_key == key)
-                        .order_by(delivery.c.key)
-                    )
-                ],
-                "refusals": _rows(connection, refusal, refusal.c.hash == row.hash, leave_out=("hash", "name")),
-                "suppressed": [
-                    _plain(each, leave_out=("hash",))
-                    for each in connection.execute(select(suppression).where(suppression.c.hash == row.hash))
-                ],
+                "subscriber": _shown(plain, "SELECT * FROM subscriber WHERE key = ?", key)[0],
+                "subscriptions": _shown(plain, _THEIR_SUBSCRIPTIONS, key),
+                "consents": _shown(plain, "SELECT * FROM consent WHERE subscriber_key = ? ORDER BY key", key),
+                "requests": _shown(plain, "SELECT * FROM errand WHERE subscriber_key = ? ORDER BY key", key),
+                "mails": _shown(plain, _THEIR_MAILS, key),
+                "refusals": _shown(plain, "SELECT * FROM refusal WHERE hash = ? ORDER BY key", hashed),
+                "suppressed": _shown(plain, "SELECT * FROM suppression WHERE hash = ?", hashed),
             }
 
 
-# ------------------------------------------------------------ fresh links
-
-
-def _use_errand(connection: Connection, key: int, now: datetime) -> bool:
-    used = update(errand).where(errand.c.key == key, errand.c.used_at.is_(None)).values(used_at=now)
-    return connection.execute(used).rowcount == 1
-
-
-def _take_over(connection: Connection, other: int, key: int) -> bool:
-    """Make what is kept about ``other``, who reads nothing, part of what is kept about ``key``. False if they read
-    something."""
-    reads = (subscription.c.subscriber_key == other, subscription.c.state == ListState.ACTIVE.value)
-    if connection.scalar(select(literal(1)).where(*reads).limit(1)) is not None:
-        return False
-    for table in (consent, delivery, errand):
-        connection.execute(update(table).where(table.c.subscriber_key == other).values(subscriber_key=key))
-    for table in (omission, subscription):
-        connection.execute(delete(table).where(table.c.subscriber_key == other))
-    connection.execute(delete(subscriber).where(subscriber.c.key == other))
-    return True
-
-
-# ---------------------------------------------------------------- sign-ups
+# ------------------------------------------------------ limits and notices
 
 
 def _kind(notice: Notice) -> str:
     return f"notice {notice.value}"
 
 
-def _count(connection: Connection, kind: str, who: str, since: datetime) -> int:
-    query = select(func.count()).where(attempt.c.kind == kind, attempt.c.who == who, attempt.c.at > since)
-    return int(connection.execute(query).scalar_one())
+def _count(plain: Plain, kind: str, who: str, since: datetime) -> int:
+    question = "SELECT count(*) FROM attempt WHERE kind = ? AND who = ? AND at > ?"
+    count: int = plain.value(question, kind, who, to_seconds(since))
+    return count
 
 
-def _note(connection: Connection, things: Iterable[tuple[str, str]], now: datetime) -> None:
-    for kind, who in things:
-        connection.execute(insert(attempt).values(kind=kind, who=who, at=now))
-
-
-def _handle(connection: Connection, key: int) -> bool:
-    mine = update(consent).where(consent.c.key == key, consent.c.handled.is_(False)).values(handled=True)
-    return connection.execute(mine).rowcount == 1
+def _note(plain: Plain, things: Iterable[tuple[str, str]], now: datetime) -> None:
+    plain.insert_many("attempt", ("kind", "who", "at"), [(*thing, to_seconds(now)) for thing in things])
 
 
 def _queue_notice(
-    connection: Connection,
+    plain: Plain,
     notice: Notice,
     frozen: FrozenEdition,
     to: Recipient,
@@ -408,207 +318,72 @@ def _queue_notice(
     if extra:
         frozen = replace(frozen, document=as_json({**json.loads(frozen.document), **extra}))
     to = replace(to, subscriber=subscriber_key)
-    if save_edition(Plain.within(connection), frozen, (to,), page_published=True) is not None:
-        _note(connection, [(_kind(notice), mailbox)], now)
+    if save_edition(plain, frozen, (to,), page_published=True) is not None:
+        _note(plain, [(_kind(notice), mailbox)], now)
 
 
-def _reader(connection: Connection, asked: Consent, hashed: str, now: datetime) -> int:
-    """The key of a sign-up's reader, who may be new, and may be made by another process at this very moment."""
-    query = select(subscriber.c.key).where(subscriber.c.canonical == asked.canonical)
-    known = connection.scalar(query)
-    if known is not None:
-        return int(known)
-    values = {
-        "address": asked.address,
-        "canonical": asked.canonical,
-        "hash": hashed,
-        "created_at": now,
-        **wish_columns(Wishes()),
-    }
-    dialect = import_module(f"sqlalchemy.dialects.{connection.dialect.name}")
-    connection.execute(dialect.insert(subscriber).values(**values).on_conflict_do_nothing())
-    return int(connection.execute(query).scalar_one())
+# ------------------------------------------------------------------ readers
 
 
-def _activate(connection: Connection, key: int, given: Consent, now: datetime) -> None:
-    """Whoever reads something already keeps their wishes; a newcomer gets those of the form."""
-    active = (subscription.c.subscriber_key == key, subscription.c.state == ListState.ACTIVE.value)
-    if connection.scalar(select(func.count()).select_from(subscription).where(*active)) == 0:
-        fresh = {"pause_ends": None, "held_until": None, "probe_at": None}
-        values = {**wish_columns(given.wishes), "address": given.address, **fresh}
-        connection.execute(update(subscriber).where(subscriber.c.key == key).values(**values))
-    for choice in given.choices:
-        _join(connection, key, choice, ListState.ACTIVE, now, over=(ListState.PENDING, ListState.UNSUBSCRIBED))
+def _only(found: Sequence[Subscriber]) -> Subscriber | None:
+    return found[0] if found else None
 
 
-def _join(
-    connection: Connection, key: int, choice: Choice, state: ListState, now: datetime, *, over: Sequence[ListState]
-) -> None:
-    """Bring a subscription into a state, from none or from one of ``over``."""
-    dialect = import_module(f"sqlalchemy.dialects.{connection.dialect.name}")
-    values = {
-        "state": state.value,
-        "categories": as_json(choice.categories),
-        "label": choice_label(choice.categories),
-        "since": now,
-    }
-    list_key = key_of_list(connection, choice.digest)
-    joined = dialect.insert(subscription).values(subscriber_key=key, list_key=list_key, **values)
-    connection.execute(
-        joined.on_conflict_do_update(
-            index_elements=["subscriber_key", "list_key"],
-            set_={name: joined.excluded[name] for name in values},
-            where=subscription.c.state.in_([each.value for each in over]),
-        )
+def _use_errand(plain: Plain, key: int, now: datetime) -> bool:
+    used = "UPDATE errand SET used_at = ? WHERE key = ? AND used_at IS NULL"
+    return plain.change(used, to_seconds(now), key) == 1
+
+
+def _take_over(plain: Plain, other: int, key: int) -> bool:
+    """Make what is kept about ``other``, who reads nothing, part of what is kept about ``key``. False if they read
+    something."""
+    if reading(plain, [other]):
+        return False
+    for table in ("consent", "delivery", "errand"):
+        plain.run(f"UPDATE {table} SET subscriber_key = ? WHERE subscriber_key = ?", key, other)
+    for table in ("omission", "subscription"):
+        plain.run(f"DELETE FROM {table} WHERE subscriber_key = ?", other)
+    plain.run("DELETE FROM subscriber WHERE key = ?", other)
+    return True
+
+
+# ------------------------------------------------------------------ dossier
+
+_THEIR_SUBSCRIPTIONS = (
+    "SELECT l.digest, p.state, p.categories, p.since FROM subscription p JOIN reader_list l ON l.key = p.list_key "
+    "WHERE p.subscriber_key = ? ORDER BY l.digest"
+)
+_THEIR_MAILS = (
+    "SELECT e.digest, e.period, e.subject, d.address, d.state, d.ended_at, d.reply_code, d.reply_text "
+    "FROM delivery d JOIN edition e ON e.key = d.edition_key WHERE d.subscriber_key = ? ORDER BY d.key"
+)
+_INTERNAL = frozenset(("key", "subscriber_key", "delivery_key", "canonical", "hash", "name", "handled"))
+_MOMENTS = frozenset(
+    (
+        "created_at",
+        "pause_ends",
+        "held_until",
+        "probe_at",
+        "since",
+        "asked_at",
+        "confirmed_at",
+        "used_at",
+        "ended_at",
+        "at",
     )
+)
+_JSON = frozenset(("categories", "choices", "wishes"))
 
 
-def key_of_list(connection: Connection, digest: str) -> int:
-    """The short key of a digest, given at first use and never changed."""
-    query = select(reader_list.c.key).where(reader_list.c.digest == digest)
-    known = connection.scalar(query)
-    if known is not None:
-        return int(known)
-    dialect = import_module(f"sqlalchemy.dialects.{connection.dialect.name}")
-    connection.execute(dialect.insert(reader_list).values(digest=digest).on_conflict_do_nothing())
-    return int(connection.execute(query).scalar_one())
+def _shown(plain: Plain, question: str, value: Any) -> list[dict[str, Any]]:
+    """Rows for JSON: moments in ISO 8601, JSON columns as what they hold, no internal keys."""
+    cursor = plain.run(question, value)
+    names = [column[0] for column in cursor.description]
+    rows = [zip(names, row, strict=True) for row in cursor]
+    return [{name: _readable(name, each) for name, each in row if name not in _INTERNAL} for row in rows]
 
 
-def _suppressed(connection: Connection, hashed: str) -> str | None:
-    return connection.scalar(select(suppression.c.reason).where(suppression.c.hash == hashed))
-
-
-# ------------------------------------------------------------------- values
-
-
-def _one(connection: Connection, condition: ColumnElement[bool]) -> Subscriber | None:
-    return next(iter(read_people(connection, condition)), None)
-
-
-def read_people(connection: Connection, condition: ColumnElement[bool]) -> list[Subscriber]:
-    """The first ``PAGE`` readers, by key, that a condition holds for."""
-    rows = connection.execute(_people(condition)).all()
-    if not rows:
-        return []
-    theirs: dict[int, list[Subscription]] = {row.key: [] for row in rows}
-    joined = (
-        select(*subscription.c, reader_list.c.digest)
-        .join_from(subscription, reader_list)
-        .where(among(connection, subscription.c.subscriber_key, theirs))
-        .order_by(reader_list.c.digest)
-    )
-    for row in connection.execute(joined):
-        theirs[row.subscriber_key].append(_subscription(row))
-    return [_subscriber(row, theirs[row.key]) for row in rows]
-
-
-def _people(condition: ColumnElement[bool]) -> Select[Any]:
-    return (
-        select(*subscriber.c, suppression.c.reason)
-        .select_from(subscriber)
-        .outerjoin(suppression, suppression.c.hash == subscriber.c.hash)
-        .where(condition)
-        .order_by(subscriber.c.key)
-        .limit(PAGE)
-    )
-
-
-def _subscriber(row: Any, subscriptions: Sequence[Subscription]) -> Subscriber:
-    return Subscriber(
-        key=row.key,
-        address=row.address,
-        created_at=row.created_at,
-        wishes=_wishes(row),
-        subscriptions=tuple(subscriptions),
-        suppressed=Reason(row.reason) if row.reason else None,
-        held_until=row.held_until,
-    )
-
-
-def _subscription(row: Any) -> Subscription:
-    return Subscription(
-        digest=row.digest,
-        list_key=row.list_key,
-        state=ListState(row.state),
-        categories=tuple(json.loads(row.categories)),
-        since=row.since,
-    )
-
-
-def _wishes(row: Any) -> Wishes:
-    return Wishes(
-        frequency=Frequency(row.frequency),
-        hour=row.hour,
-        zone=row.zone,
-        paused_until=date.fromisoformat(row.paused_until) if row.paused_until else None,
-    )
-
-
-def wish_columns(wishes: Wishes) -> dict[str, Any]:
-    return {
-        "frequency": wishes.frequency.value,
-        "hour": wishes.hour,
-        "zone": wishes.zone,
-        "paused_until": wishes.paused_until.isoformat() if wishes.paused_until else None,
-    }
-
-
-def consent_values(asked: Consent) -> dict[str, Any]:
-    return {
-        "address": asked.address,
-        "canonical": asked.canonical,
-        "origin": asked.origin.value,
-        "asked_at": asked.asked_at,
-        "text": asked.text,
-        "choices": as_json({choice.digest: choice.categories for choice in asked.choices}),
-        "wishes": as_json(wish_columns(asked.wishes)),
-        "ip": asked.ip,
-        "confirmed_at": asked.confirmed_at,
-    }
-
-
-def _consent(row: Any) -> Consent:
-    wishes = json.loads(row.wishes)
-    return Consent(
-        key=row.key,
-        address=row.address,
-        canonical=row.canonical,
-        origin=Origin(row.origin),
-        asked_at=row.asked_at,
-        text=row.text,
-        choices=tuple(
-            Choice(digest=digest, categories=tuple(categories))
-            for digest, categories in json.loads(row.choices).items()
-        ),
-        wishes=Wishes(
-            frequency=Frequency(wishes["frequency"]),
-            hour=wishes["hour"],
-            zone=wishes["zone"],
-            paused_until=date.fromisoformat(wishes["paused_until"]) if wishes["paused_until"] else None,
-        ),
-        ip=row.ip,
-        confirmed_at=row.confirmed_at,
-    )
-
-
-def _rows(
-    connection: Connection, table: Any, condition: ColumnElement[bool], leave_out: Sequence[str] = ()
-) -> list[dict[str, Any]]:
-    found = connection.execute(select(table).where(condition).order_by(table.c.key))
-    return [_plain(row, leave_out=("subscriber_key", *leave_out)) for row in found]
-
-
-def _plain(row: Any, leave_out: Sequence[str] = ()) -> dict[str, Any]:
-    """A row for JSON: moments in ISO 8601, JSON columns as what they hold, no internal keys."""
-    hidden = {"key", "delivery_key", "canonical", *leave_out}
-    return {name: _shown(name, value) for name, value in row._mapping.items() if name not in hidden}
-
-
-def _shown(name: str, value: Any) -> Any:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    return json.loads(value) if name in ("categories", "choices", "wishes") else value
-
-
-def as_json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
+def _readable(name: str, value: Any) -> Any:
+    if name in _MOMENTS and value is not None:
+        return to_moment(value).isoformat()
+    return json.loads(value) if name in _JSON else value

@@ -195,8 +195,8 @@ def test_states_of_a_mail(quick: World) -> None:
     store.resume_edition(key, late)
     quick.now = late + timedelta(minutes=1)
     assert "waits to be sent since" in codes(quick)["queued"]
-    with store._database.writing() as connection:
-        connection.exec_driver_sql("UPDATE edition SET page_published = false")
+    with store._database.changing() as plain:
+        plain.run("UPDATE edition SET page_published = false")
     assert "waits for the edition's page, and leaves without it only shortly before" in codes(quick)["queued"]
     store.mark_page_published(key)
     row = claimed()

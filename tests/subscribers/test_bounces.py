@@ -173,11 +173,8 @@ def test_the_table(marks: list[Mark], on_probe: bool, verdict: Verdict) -> None:
 
 def sent_token(world: World, address: str = "ann@example.org") -> str:
     """The bounce token of the latest mail to an address."""
-    from digest.store.schema import delivery
-
-    query = delivery.select().where(delivery.c.address == address).order_by(delivery.c.key.desc())
-    with world.store._database.reading() as connection:
-        return str(connection.execute(query).first().token)
+    with world.store._database.asking() as plain:
+        return str(plain.value("SELECT token FROM delivery WHERE address = ? ORDER BY key DESC", address))
 
 
 def ready(world: World) -> None:

@@ -15,6 +15,7 @@ from digest.app.sending import composer, deliver
 from digest.jobs.people import Proof
 from digest.jobs.subscribe import Opened
 from digest.models import DeliveryState
+from digest.store.basics import to_seconds
 from digest.subscribers.subscription import Choice, Frequency, Reader, Wishes
 from tests.subscribers.reader_world import CONFIG, World, html_of, link, links, opened, text_of, token
 
@@ -331,37 +332,21 @@ def test_memory_does_not_grow_with_the_list(quick: World) -> None:
 
 def fill(world: World, number: int) -> None:
     """Make it that many active subscribers, quickly."""
-    from digest.store.schema import reader_list, subscriber, subscription
-
-    with world.store._database.writing() as connection:
-        have = len(connection.execute(subscriber.select()).all())
-        if not have:
-            connection.execute(reader_list.insert().values(key=1, digest="daily"))
-        people = [
-            {
-                "key": key,
-                "address": f"r{key}@example.org",
-                "canonical": f"r{key}@example.org",
-                "hash": f"{key:032x}",
-                "created_at": world.now,
-                "frequency": "daily",
-                "zone": "",
-            }
-            for key in range(have + 1, number + 1)
-        ]
-        connection.execute(subscriber.insert(), people)
-        rows = [
-            {
-                "subscriber_key": each["key"],
-                "list_key": 1,
-                "state": "active",
-                "categories": "[]",
-                "label": "",
-                "since": world.now,
-            }
-            for each in people
-        ]
-        connection.execute(subscription.insert(), rows)
+    moment = to_seconds(world.now)
+    with world.store._database.changing() as plain:
+        have = plain.value("SELECT count(*) FROM subscriber")
+        keys = range(have + 1, number + 1)
+        plain.insert_many("reader_list", ("key", "digest"), [(1, "daily")], or_ignore=True)
+        plain.insert_many(
+            "subscriber",
+            ("key", "address", "canonical", "hash", "created_at", "frequency", "zone"),
+            [(key, *(f"r{key}@example.org",) * 2, f"{key:032x}", moment, "daily", "") for key in keys],
+        )
+        plain.insert_many(
+            "subscription",
+            ("subscriber_key", "list_key", "state", "categories", "label", "since"),
+            [(key, 1, "active", "[]", "", moment) for key in keys],
+        )
 
 
 def test_a_confirmation_can_be_opened_from_its_mail(quick: World) -> None:

@@ -212,13 +212,9 @@ def dump(world: World, *names: str) -> str:
     """Every row of these tables, or of all, as text."""
     from digest.store.schema import metadata
 
-    with world.store._database.reading() as connection:
-        return "\n".join(
-            str(tuple(row))
-            for table in metadata.sorted_tables
-            if not names or table.name in names
-            for row in connection.execute(table.select())
-        )
+    tables = names or [table.name for table in metadata.sorted_tables]
+    with world.store._database.asking() as plain:
+        return "\n".join(str(row) for table in tables for row in plain.rows(f'SELECT * FROM "{table}"'))
 
 
 def test_confirmed_links_end_with_erasing(world: World) -> None:

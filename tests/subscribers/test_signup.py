@@ -7,10 +7,10 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from unittest.mock import patch
 
 import pytest
 from msgspec.structs import force_setattr
-from sqlalchemy import event
 
 from digest.app.publishing import make_editions, publish_editions
 from digest.app.running import collect
@@ -20,7 +20,7 @@ from digest.jobs.moving import Moved
 from digest.jobs.people import Added, Proof
 from digest.jobs.subscribe import Asked, Opened
 from digest.models import DeliveryState
-from digest.store.schema import subscriber
+from digest.store.plain import Plain
 from digest.subscribers.subscription import Choice, Consent, Errand, Frequency, ListState, Origin, parse_address
 from tests.subscribers.reader_world import World, link, links, text_of, token
 
@@ -112,7 +112,7 @@ def test_everybody_gets_the_same_answer_for_the_same_work(world: World) -> None:
     world.people.suppress("suppressed@example.org", "", world.now)
     work: dict[str, list[str]] = {}
     for turn, who in enumerate(("unknown", "pending", "active", "suppressed")):
-        with statements(world) as done:
+        with statements() as done:
             assert world.ask(f"{who}@example.org", ip=f"198.51.100.{turn}") is Asked.NOTED
         work[who] = done
     assert work["unknown"]
@@ -121,19 +121,17 @@ def test_everybody_gets_the_same_answer_for_the_same_work(world: World) -> None:
 
 
 @contextmanager
-def statements(world: World) -> Iterator[list[str]]:
+def statements() -> Iterator[list[str]]:
     """What is said to the database meanwhile, without the values."""
     said: list[str] = []
 
-    def note(connection: object, cursor: object, statement: str, *_: object) -> None:
+    def note(plain: Plain, statement: str) -> str:
         said.append(statement)
+        return spelt(plain, statement)
 
-    engine = world.store._database._engine
-    event.listen(engine, "before_cursor_execute", note)
-    try:
+    spelt = Plain._spelt
+    with patch.object(Plain, "_spelt", note):
         yield said
-    finally:
-        event.remove(engine, "before_cursor_execute", note)
 
 
 def test_an_address_gets_three_confirmations_a_day(world: World) -> None:
@@ -362,8 +360,8 @@ def test_a_failing_database_tells_no_address(world: World) -> None:
 
     def write() -> None:
         values = dict.fromkeys(("address", "canonical", "hash", "frequency", "zone"), "ann@example.org")
-        with world.store._database.writing() as connection:
-            connection.execute(subscriber.insert().values(**values, created_at=None))
+        with world.store._database.changing() as plain:
+            plain.insert_many("subscriber", (*values, "created_at"), [(*values.values(), None)])
 
     with pytest.raises(StoreError, match="the database failed") as caught:
         write()

@@ -196,11 +196,11 @@ class Served:
     def _tables(self) -> str:
         from digest.store.schema import metadata
 
-        with self.running.readership.store._database.reading() as connection:
+        with self.running.readership.store._database.asking() as plain:
             return "\n".join(
-                f"{table.name}: {tuple(row)}"
+                f"{table.name}: {row}"
                 for table in metadata.sorted_tables
-                for row in connection.execute(table.select())
+                for row in plain.rows(f'SELECT * FROM "{table.name}"')
             )
 
 
