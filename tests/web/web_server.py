@@ -27,7 +27,6 @@ from digest.app.service import Service, service
 from digest.cli.report import report_to_json
 from digest.cli.site import site_app
 from digest.jobs.progress import silent
-from digest.models import DeliveryState
 from digest.subscribers.subscription import Notice
 from digest.web.server import make_server
 
@@ -49,7 +48,6 @@ subscriptions:
   url: http://127.0.0.1:{port}/mail
   trusted_proxies: {proxies}
 """
-UNDER_WAY = {DeliveryState.QUEUED, DeliveryState.LEASED, DeliveryState.TRANSMITTING}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,12 +184,17 @@ class Served:
         run_steps(app, (), report_to_json)
 
     def state(self) -> str:
-        """All tables, as text, once what is sent in the background is written down."""
+        """All tables, as text, once what is sent in the background is written down, its editions closed."""
         deadline = time.monotonic() + 60
-        while self.running.readership.store.counts().by_state.keys() & UNDER_WAY:
+        while self._is_sending():
             assert time.monotonic() < deadline, "mail is not sent"
             time.sleep(0.05)
         return self._tables()
+
+    def _is_sending(self) -> bool:
+        with self.running.readership.store._database.asking() as plain:
+            open_ones = "SELECT 1 FROM edition WHERE state IN ('frozen', 'sending')"
+            return plain.row(open_ones) is not None
 
     def _tables(self) -> str:
         from digest.store.schema import metadata
