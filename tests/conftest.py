@@ -151,12 +151,12 @@ def _empty(url: str) -> None:
     """Make a store as it was when it was new."""
     import psycopg
 
-    from digest.store.schema import metadata
+    from digest.store.versions import tables
 
     with psycopg.connect(url) as connection:
-        for table in reversed(metadata.sorted_tables):
-            keep = " WHERE kind <> 'all'" if table.name == "feed" else ""
-            connection.execute(f"DELETE FROM {table.name}{keep}")
+        for table in reversed(tables("postgresql")):
+            keep = " WHERE kind <> 'all'" if table == "feed" else ""
+            connection.execute(f"DELETE FROM {table}{keep}")
         connection.execute("UPDATE feed SET posts = 0, dirty = true")
 
 

@@ -31,7 +31,7 @@ OUTSIDE = {
     "smtplib",
     "subprocess",
     "urllib.request",
-    "sqlalchemy",
+    "psycopg",
     "random",
     "time",
 }

@@ -7,21 +7,16 @@ this folder; what goes wrong comes out as ``StoreError``.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, cast
 
 from digest.errors import StoreError
-from digest.store.connect import Database, is_there, open_postgres, open_sqlite, parse_url, sqlite_file, sqlite_path
-from digest.store.everyday import Everyday
+from digest.store.connect import Database, is_there, open_postgres, open_sqlite, parse_url
 from digest.store.locks import advisory_lock, file_lock
 from digest.store.runs import Lock
+from digest.store.sql_store import SqlStore
 from digest.store.versions import bring_up_to_date, version_of
-
-if TYPE_CHECKING:
-    from digest.store.whole import SqlStore
 
 __all__ = ["Admit", "SqlStore", "open_rehearsal", "open_store"]
 
@@ -29,24 +24,13 @@ BUSY_TIMEOUT = 30.0
 """Seconds to wait for another program's transaction (SQLite)."""
 
 
-Admit = Callable[["SqlStore | None"], None]
+Admit = Callable[[SqlStore | None], None]
 """Asked before anything is made or changed, a database file or its tables included; may refuse by raising. Gets the
 store as it is, with tables that may be of an earlier version; None if there is none yet."""
 
 
 def everybody(store: SqlStore | None) -> None:
     """Admits."""
-
-
-if not TYPE_CHECKING:
-
-    def __getattr__(name: str) -> type:
-        """``SqlStore`` is loaded when it is asked for: most runs need less."""
-        if name != "SqlStore":
-            raise AttributeError(name)
-        from digest.store.whole import SqlStore
-
-        return SqlStore
 
 
 def open_store(
@@ -57,11 +41,10 @@ def open_store(
     Raises StoreError: not reachable, not a database, not ours, of a newer version (StoreTooNew), or a file that is not
     there and ``must_exist``; and what ``admit`` raises.
     """
-    path = sqlite_file(url)
-    if path is None and (parsed := parse_url(url)).get_backend_name() == "sqlite":
-        path = sqlite_path(parsed)
+    address = parse_url(url)
+    path = address.path
     if path is None:
-        database = open_postgres(parsed)
+        database = open_postgres(address)
         return _ready(database, partial(advisory_lock, database), admit)
     if not is_there(path):
         if must_exist:
@@ -77,15 +60,15 @@ def open_rehearsal(url: str, *, admit: Admit = everybody) -> Iterator[SqlStore]:
     folder included, is not touched. Raises as ``open_store``."""
     from digest.store.rehearsal import copied, no_lock, rolled_back
 
-    parsed = parse_url(url)
-    if parsed.get_backend_name() == "sqlite":
+    address = parse_url(url)
+    if address.path is not None:
         with (
-            copied(sqlite_path(parsed)) as copy,
-            _ready(open_sqlite(copy, busy_timeout=BUSY_TIMEOUT, subject=parsed.database), no_lock, admit) as store,
+            copied(address.path) as copy,
+            _ready(open_sqlite(copy, busy_timeout=BUSY_TIMEOUT, subject=address.name), no_lock, admit) as store,
         ):
             yield store
         return
-    with closing(open_postgres(parsed)) as original, rolled_back(original) as database:
+    with closing(open_postgres(address)) as original, rolled_back(original) as database:
         yield _store(database, no_lock, admit)
 
 
@@ -99,8 +82,7 @@ def _ready(database: Database, lock: Lock, admit: Admit) -> SqlStore:
 
 def _store(database: Database, lock: Lock, admit: Admit) -> SqlStore:
     """Its tables are as this program knows them."""
-    is_loaded = "digest.store.whole" in sys.modules
-    store = cast("SqlStore", (sys.modules[__name__].SqlStore if is_loaded else Everyday)(database, lock))
+    store = SqlStore(database, lock)
     if admit is not everybody:
         admit(store if version_of(database) is not None else None)
     store.schema_found = bring_up_to_date(database)

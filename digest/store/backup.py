@@ -21,22 +21,19 @@ from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import Boolean, Connection, Table, text, update
 
 from digest.disk import sync_path
 from digest.errors import AlreadyRunning, StoreBusy, StoreError
 from digest.models import DeliveryState
 from digest.outbox import REPEATS
-from digest.store.basics import VERSION_TABLE, to_moment, to_seconds
-from digest.store.connect import Database, open_postgres, open_sqlite, parse_url, sqlite_path
+from digest.store.basics import VERSION_TABLE, among, to_moment, to_seconds
+from digest.store.connect import Database, open_postgres, open_sqlite, parse_url
 from digest.store.editions import HELD, SENT_UNTIL
 from digest.store.faults import told
 from digest.store.locks import Right, advisory_lock, file_lock
 from digest.store.part import write_meta
 from digest.store.plain import Plain
-from digest.store.schema import archive, delivery, feed, metadata
-from digest.store.sql import insert_many
-from digest.store.versions import bring_up_to_date, refuse_newer
+from digest.store.versions import bring_up_to_date, refuse_newer, tables
 
 _PURPOSE = "digest restore"
 _CHUNK = 2_000
@@ -76,16 +73,15 @@ class Taken(Struct, frozen=True, kw_only=True):
 def copy_out(url: str, target: Path) -> Inventory:
     """Copy the store at a URL into a new SQLite file, as it is at one moment; nobody has to stop. Raises StoreError:
     not there, damaged, or the copy cannot be written."""
-    parsed = parse_url(url)
-    if parsed.get_backend_name() == "sqlite":
-        path = sqlite_path(parsed)
+    address = parse_url(url)
+    if (path := address.path) is not None:
         if not path.is_file():
             raise StoreError(
                 str(path), "there is no such database", "nothing was ever run, so there is nothing to save"
             )
         expected = _copy_sqlite(path, target)
     else:
-        with closing(open_postgres(parsed)) as database:
+        with closing(open_postgres(address)) as database:
             bring_up_to_date(database)
             expected = _copy_postgres(database, target)
     found = look_into(target)
@@ -112,68 +108,85 @@ def _copy_postgres(database: Database, target: Path) -> dict[str, int]:
     with (
         closing(open_sqlite(target, busy_timeout=30, subject=str(target))) as copy,
         told(database.subject),
-        database.connect().execution_options(isolation_level="REPEATABLE READ") as source,
-        source.begin(),
+        closing(database.connect()) as connection,
     ):
         bring_up_to_date(copy)
+        connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         counts = {VERSION_TABLE: 1}
-        with copy.writing() as into:
-            for table in reversed(metadata.sorted_tables):
-                into.execute(table.delete())
-            for table in metadata.sorted_tables:
-                counts[table.name] = _copy_rows(source, into, table)
-            _keep_numbers(source, into)
+        with copy.changing() as into:
+            found = _columns_of(into)
+            for table in reversed(found):
+                into.run(f'DELETE FROM "{table.name}"')
+            for table in found:
+                with connection.cursor(name="copy") as cursor:  # kept by the server: some rows at a time
+                    counts[table.name] = _copy_rows(cursor.execute(table.selected), into, table)
+            _keep_numbers(Plain(connection, is_postgres=True), into)
     _join_log(target)
     return counts
 
 
-def _copy_rows(source: Connection, into: Connection, table: Table) -> int:
-    """All rows of a table, some at a time, as plain values; how many."""
-    names = tuple(column.name for column in table.c)
-    quoted = ", ".join(f'"{name}"' for name in names)
-    rows = source.execution_options(yield_per=_CHUNK).exec_driver_sql(f'SELECT {quoted} FROM "{table.name}"')
-    flags = [position for position, column in enumerate(table.c) if isinstance(column.type, Boolean)]
+class _Table(Struct, frozen=True, kw_only=True):
+    """A table as a SQLite file has it."""
+
+    name: str
+    columns: tuple[str, ...]
+    flags: tuple[int, ...]
+    """Places of columns that say yes or no, which SQLite gives as numbers."""
+
+    @property
+    def selected(self) -> str:
+        """The question for all of its rows."""
+        return "SELECT {} FROM {}".format(", ".join(f'"{name}"' for name in self.columns), f'"{self.name}"')
+
+
+def _columns_of(plain: Plain) -> list[_Table]:
+    """The tables of a SQLite file, those first that others refer to."""
+    found = []
+    for name in tables("sqlite"):
+        columns = plain.rows("SELECT name, type FROM pragma_table_info(?) ORDER BY cid", name)
+        flags = tuple(place for place, (_, kind) in enumerate(columns) if kind == "BOOLEAN")
+        found.append(_Table(name=name, columns=tuple(column for column, _ in columns), flags=flags))
+    return found
+
+
+def _copy_rows(rows: Any, into: Plain, table: _Table) -> int:
+    """All rows of a driver's cursor, some at a time; how many."""
     count = 0
-    for chunk in rows.partitions(_CHUNK):
-        insert_many(into, table, names, [_with_flags(tuple(row), flags) for row in chunk])
+    while chunk := rows.fetchmany(_CHUNK):
+        into.insert_many(table.name, table.columns, [_with_flags(row, table.flags) for row in chunk])
         count += len(chunk)
     return count
 
 
-def _with_flags(row: tuple[Any, ...], flags: list[int]) -> tuple[Any, ...]:
-    """SQLite gives yes and no as numbers."""
+def _with_flags(row: tuple[Any, ...], flags: tuple[int, ...]) -> tuple[Any, ...]:
     if not flags:
         return row
     values = list(row)
-    for position in flags:
-        values[position] = None if values[position] is None else bool(values[position])
+    for place in flags:
+        values[place] = None if values[place] is None else bool(values[place])
     return tuple(values)
 
 
-def _keep_numbers(source: Connection, into: Connection) -> None:
+def _keep_numbers(source: Plain, into: Plain) -> None:
     """Keys that were ever given are not given again, also those of rows that are gone."""
-    for table in metadata.sorted_tables:
-        if table.dialect_options["sqlite"].get("autoincrement"):
-            last = source.execute(text(_LAST_NUMBER), {"name": _sequence(source, table)}).scalar()
-            into.exec_driver_sql("DELETE FROM sqlite_sequence WHERE name = ?", (table.name,))
-            into.exec_driver_sql("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", (table.name, last or 0))
+    numbered = into.column("SELECT name FROM sqlite_master WHERE type = 'table' AND sql LIKE '%AUTOINCREMENT%'")
+    for name in numbered:
+        last = source.value(_LAST_NUMBER, _sequence(source, name))
+        into.run("DELETE FROM sqlite_sequence WHERE name = ?", name)
+        into.run("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", name, last or 0)
 
 
 _LAST_NUMBER = """
     SELECT last_value FROM pg_sequences
-    WHERE format('%I.%I', schemaname, sequencename)::regclass = cast(:name AS regclass)
-"""
+    WHERE format('%I.%I', schemaname, sequencename)::regclass = CAST(? AS regclass)"""
 
 
-def _sequence(connection: Connection, table: Table) -> str | None:
+def _sequence(plain: Plain, table: str) -> str | None:
     """Name of the sequence that numbers a table's rows on PostgreSQL; None if there is none."""
-    keys = list(table.primary_key)
-    if len(keys) != 1:
+    has_key = "SELECT 1 FROM information_schema.columns WHERE table_name = ? AND column_name = 'key'"
+    if plain.row(f"{has_key} AND table_schema = current_schema()", table) is None:
         return None
-    found: str | None = connection.scalar(
-        text("SELECT pg_get_serial_sequence(:table, :column)"),
-        {"table": f'"{table.name}"', "column": keys[0].name},
-    )
+    found: str | None = plain.value("SELECT pg_get_serial_sequence(?, 'key')", f'"{table}"')
     return found
 
 
@@ -243,10 +256,10 @@ def take_in(
     ``force`` does not say that this may be forgotten. Then nothing has changed.
     """
     upgrade_copy(copy)
-    parsed = parse_url(url)
-    if parsed.get_backend_name() == "sqlite":
-        return _replace_file(sqlite_path(parsed), copy, made_at, sent_until, now, force=force)
-    with closing(open_postgres(parsed)) as database:
+    address = parse_url(url)
+    if address.path is not None:
+        return _replace_file(address.path, copy, made_at, sent_until, now, force=force)
+    with closing(open_postgres(address)) as database:
         bring_up_to_date(database)
         return _replace_rows(database, copy, made_at, sent_until, force=force)
 
@@ -262,8 +275,8 @@ def _replace_file(
             _refuse_used(path)
             if not force:
                 _refuse_forgetting(str(path), _last_of(path), made_at)
-        with closing(open_sqlite(copy, busy_timeout=30)) as database, database.writing() as connection:
-            held = hold(connection, sent_until)
+        with closing(open_sqlite(copy, busy_timeout=30)) as database, database.changing() as plain:
+            held = hold(plain, sent_until)
         _join_log(copy)
         temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         try:
@@ -357,19 +370,14 @@ def _replace_rows(
     with ExitStack() as rights:
         for right in Right:
             rights.enter_context(_right(advisory_lock(database, _PURPOSE, of=right)))
-        with database.writing() as into:
+        with database.changing() as into:
             _refuse_others(database, into)
             if not force:
                 _refuse_forgetting(database.subject, _last_in(into), made_at)
-            names = ", ".join(f'"{table.name}"' for table in metadata.sorted_tables)
-            into.exec_driver_sql(f"TRUNCATE {names}")
-            with (
-                closing(open_sqlite(copy, busy_timeout=30)) as source,
-                told(str(copy)),
-                source.reading() as rows,
-            ):
-                for table in metadata.sorted_tables:
-                    _copy_rows(rows, into, table)
+            into.run(f"TRUNCATE {', '.join(tables('sqlite'))}")
+            with closing(open_sqlite(copy, busy_timeout=30)) as source, told(str(copy)), source.asking() as rows:
+                for table in _columns_of(rows):
+                    _copy_rows(rows.run(table.selected), into, table)
                 _set_numbers(rows, into)
             return Taken(held=hold(into, sent_until), replaced=None)
 
@@ -377,12 +385,12 @@ def _replace_rows(
 _OTHERS = """
     SELECT application_name FROM pg_stat_activity
     WHERE datname = current_database() AND pid <> pg_backend_pid()
-    AND application_name LIKE 'digest%' AND application_name <> :own LIMIT 1
+    AND application_name LIKE 'digest%' AND application_name <> ? LIMIT 1
 """
 
 
-def _refuse_others(database: Database, connection: Connection) -> None:
-    other = connection.scalar(text(_OTHERS), {"own": _PURPOSE})
+def _refuse_others(database: Database, plain: Plain) -> None:
+    other = plain.value(_OTHERS, _PURPOSE)
     if other is not None:
         raise StoreBusy(
             database.subject,
@@ -391,9 +399,9 @@ def _refuse_others(database: Database, connection: Connection) -> None:
         )
 
 
-def _last_in(connection: Connection) -> datetime | None:
+def _last_in(plain: Plain) -> datetime | None:
     moments = [
-        connection.exec_driver_sql(f'SELECT max("{column}") FROM "{table}"').scalar()
+        plain.value(f'SELECT max("{column}") FROM "{table}"')
         for table, columns in _ACTIVITY.items()
         for column in columns
     ]
@@ -401,41 +409,33 @@ def _last_in(connection: Connection) -> datetime | None:
     return None if last is None else to_moment(last)
 
 
-def _set_numbers(source: Connection, into: Connection) -> None:
-    rows = source.exec_driver_sql("SELECT name, seq FROM sqlite_sequence").all()
-    given = {str(row.name): int(row.seq) for row in rows}
-    for table in metadata.sorted_tables:
+def _set_numbers(source: Plain, into: Plain) -> None:
+    given = dict(source.rows("SELECT name, seq FROM sqlite_sequence"))
+    for table in tables("sqlite"):
         name = _sequence(into, table)
         if name is not None:
-            key = next(iter(table.primary_key)).name
-            last = into.exec_driver_sql(f'SELECT coalesce(max("{key}"), 0) FROM "{table.name}"').scalar_one()
-            last = max(int(last), given.get(table.name, 0))
-            question = text("SELECT setval(cast(:name AS regclass), :last, :used)")
-            into.execute(question, {"name": name, "last": max(last, 1), "used": last > 0})
+            last = max(int(into.value(f'SELECT coalesce(max(key), 0) FROM "{table}"')), int(given.get(table, 0)))
+            into.run("SELECT setval(CAST(? AS regclass), ?, ?)", name, max(last, 1), last > 0)
 
 
 # -------------------------------------------------------------------- hold
 
 
-def hold(connection: Connection, sent_until: datetime | None) -> int:
+def hold(plain: Plain, sent_until: datetime | None) -> int:
     """Put in doubt what a successor of this store may have sent, and have everything published once more. How many
     deliveries are held."""
-    connection.execute(update(feed).values(dirty=True))
-    connection.execute(update(archive).values(dirty=True))
+    plain.run("UPDATE feed SET dirty = true")
+    plain.run("UPDATE archive SET dirty = true")
     if sent_until is None:
         return 0
-    write_meta(Plain.within(connection), SENT_UNTIL, str(to_seconds(sent_until)))
-    queued = delivery.c.state == DeliveryState.QUEUED.value
-    tried = delivery.c.state.in_([state.value for state in _TRIED])
-    values = {
-        "state": DeliveryState.IN_DOUBT.value,
-        "doubts": REPEATS + 1,  # only the operator's word sends it again
-        "lease": delivery.c.lease + 1,  # a worker that comes back has lost it
-        "lease_until": None,
-        "reply_text": HELD,
-    }
-    due = queued & (delivery.c.not_before <= sent_until)
-    return connection.execute(update(delivery).where(tried | due).values(values)).rowcount
+    moment = to_seconds(sent_until)
+    write_meta(plain, SENT_UNTIL, str(moment))
+    return plain.change(_HOLD, REPEATS + 1, HELD, moment)
 
 
 _TRIED = (DeliveryState.LEASED, DeliveryState.TRANSMITTING, DeliveryState.IN_DOUBT)
+_HOLD = f"""
+    UPDATE delivery
+    SET state = '{DeliveryState.IN_DOUBT}', doubts = ?, lease = lease + 1, lease_until = NULL, reply_text = ?
+    WHERE state IN ({among(_TRIED)}) OR state = '{DeliveryState.QUEUED}' AND not_before <= ?"""
+"""Only the operator's word sends it again, and a worker that comes back has lost its lease."""

@@ -1,4 +1,4 @@
-"""What every part of the store needs to know of the tables without loading SQLAlchemy."""
+"""What every part of the store needs to know of the tables."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from datetime import UTC, datetime, timedelta
 HEAD = "0009"
 """The schema's version: the newest migration."""
 
+OLDEST = "0009"
+"""The oldest version that can be brought up to date."""
+
 VERSION_TABLE = "digest_schema"
-"""Where Alembic keeps the version. Not its default name, which another program in a shared database may use."""
+"""Where the version is kept."""
 
 WRAP = 1 << 64
 """Numbers of 64 bits without a sign are kept with one."""

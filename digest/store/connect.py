@@ -1,12 +1,13 @@
 """Connections and transactions: how the rest of this folder reaches a database, whichever it is.
 
-There are two ways: statements as text on the driver's own connection (``plain``), and SQLAlchemy, whose engine is made
-when it is first needed.
+Connections are the drivers' own, kept and used again; each thread has one while it needs one. The drivers start no
+transaction by themselves: ours are explicit.
 
-SQLite runs in WAL mode with ``synchronous=FULL``: what is committed survives a power cut. The driver starts no
-transaction by itself; ours are explicit, and those that write are ``BEGIN IMMEDIATE``, since a deferred one that
-turns into a writer fails at once, whatever the time-out
-(https://docs.sqlalchemy.org/en/20/dialects/sqlite.html#sqlite-transactions).
+SQLite runs in WAL mode with ``synchronous=FULL``: what is committed survives a power cut. Transactions that write are
+``BEGIN IMMEDIATE``, since a deferred one that turns into a writer fails at once, whatever the time-out.
+
+PostgreSQL: a connection that the server has ended is found out before it is used again, and there are only so many.
+Small changes go there in one packet (pipeline mode).
 """
 
 from __future__ import annotations
@@ -15,32 +16,31 @@ import logging
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
-from functools import cached_property, partial
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from select import POLLIN, poll
+from threading import BoundedSemaphore
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from msgspec import Struct
 
 from digest.errors import StoreError
 from digest.store.faults import told
 from digest.store.plain import Plain
-from digest.store.together import Together
-
-if TYPE_CHECKING:
-    from sqlalchemy import Connection, Engine
-    from sqlalchemy.engine import URL
-
-    from digest.store.direct import Direct, Order, Result
-    from digest.store.sql import Swift
+from digest.store.together import Order, Result, Together
 
 log = logging.getLogger("digest.store")
 
 OLDEST_SQLITE = (3, 35, 0)
 """The first with UPDATE ... RETURNING."""
-_SILENT = 3
-"""Seconds that a program waits for another one without a word."""
 SCRUB_PATIENCE = 10.0
 """Seconds for which those who read are waited for before the log is emptied."""
+_SILENT = 3
+"""Seconds that a program waits for another one without a word."""
 _BLOCK = 1 << 20
 _DESCRIPTORS: dict[tuple[int, int], int] = {}
 """By device and inode. To close one would take SQLite's locks on the file from every connection of this process
@@ -48,6 +48,10 @@ _DESCRIPTORS: dict[tuple[int, int], int] = {}
 _PAUSE = 0.005
 """Seconds between two tries to switch a file to a log."""
 
+_MOST = 15
+"""Connections of one process to a server at the same time."""
+_PATIENCE = 30.0
+"""Seconds to wait for one of them."""
 _POSTGRES_ARGUMENTS = {
     "application_name": "digest",
     "connect_timeout": "10",
@@ -60,58 +64,29 @@ _POSTGRES_ARGUMENTS = {
 _EXAMPLES = "write sqlite:///var/digest.db or postgresql://user@host/name"
 
 
-class Database:
-    """One database, and the ways to talk to it. ``subject`` is how messages name it."""
+class Database(ABC):
+    """One database, and the ways to talk to it. ``subject`` is how messages name it. May be used by several threads."""
 
-    def __init__(self, engine: Callable[[], Engine], subject: str, *, is_postgres: bool) -> None:
-        """``engine`` makes it, once."""
-        self._make_engine = engine
+    is_postgres: bool
+
+    def __init__(self, subject: str) -> None:
         self.subject = subject
-        self.is_postgres = is_postgres
         self.together = Together(self.change)
         """For small changes that many threads make at the same time."""
-
-    @cached_property
-    def _engine(self) -> Engine:
-        return self._make_engine()
-
-    @cached_property
-    def _writer(self) -> Engine:
-        return self._engine.execution_options(digest_writes=True)
-
-    @cached_property
-    def _direct(self) -> Direct:
-        from digest.store.direct import Direct
-
-        return Direct(self._engine, self.subject)
+        self._idle: list[Any] = []
 
     def asking(self) -> AbstractContextManager[Plain]:
-        """As ``reading``, for statements as text."""
-        return self._plainly(writes=False)
-
-    def changing(self) -> AbstractContextManager[Plain]:
-        """As ``writing``, for statements as text."""
-        return self._plainly(writes=True)
-
-    def reading(self) -> AbstractContextManager[Connection]:
         """A transaction that only reads; in SQLite it sees one moment of the database."""
         return self._transaction(writes=False)
 
-    def writing(self) -> AbstractContextManager[Connection]:
+    def changing(self) -> AbstractContextManager[Plain]:
         """A transaction that is on disk when it ends, or undone if it is left by an exception."""
         return self._transaction(writes=True)
 
-    def connect(self) -> Connection:
-        """A connection outside of any transaction; the caller closes it."""
-        return self._engine.connect()
-
-    def ask(self, question: Swift, given: Mapping[str, Any]) -> Result:
-        """What a statement that only reads says; outside of any transaction."""
-        return self._direct.ask(question, given)
-
     def change(self, orders: Sequence[Order]) -> list[Result]:
         """Some small statements in one transaction, which is on disk when this returns."""
-        return self._direct.change(orders)
+        with self.changing() as plain:
+            return [Result.of(plain.run(statement, **given)) for statement, given in orders]
 
     def is_in_place(self) -> bool:
         """Whether who opens it now gets what is open here."""
@@ -128,27 +103,60 @@ class Database:
         return True
 
     def close(self) -> None:
-        if "_direct" in self.__dict__:
-            self._direct.close()
-        if "_engine" in self.__dict__:
-            self._engine.dispose()
+        while self._idle:
+            self._idle.pop().close()
 
     @contextmanager
-    def _transaction(self, *, writes: bool) -> Iterator[Connection]:
-        with told(self.subject), (self._writer if writes else self._engine).begin() as connection:
-            yield connection
+    def session(self) -> Iterator[Any]:
+        """A driver's connection outside of any transaction. Left by an exception, it is closed, which undoes what was
+        not committed."""
+        with told(self.subject):
+            connection = self._take()
+            try:
+                yield connection
+            except BaseException:
+                connection.close()
+                raise
+            self._idle.append(connection)
 
     @contextmanager
-    def _plainly(self, *, writes: bool) -> Iterator[Plain]:
-        with self._transaction(writes=writes) as connection:
-            yield Plain.within(connection)
+    def _transaction(self, *, writes: bool) -> Iterator[Plain]:
+        with self.session() as connection:
+            self._begin(connection, writes=writes)
+            yield Plain(connection, is_postgres=self.is_postgres)
+            self._commit(connection)
+
+    def _take(self) -> Any:
+        """A kept connection that is fit for use, the last that was used, for its caches are warm; else a new one."""
+        with suppress(IndexError):  # another thread may take the last one
+            while connection := self._idle.pop():
+                if self._is_fit(connection):
+                    return connection
+                connection.close()
+        return self.connect()
+
+    def _is_fit(self, connection: Any) -> bool:
+        return True
+
+    def _commit(self, connection: Any) -> None:
+        connection.execute("COMMIT")
+
+    @abstractmethod
+    def connect(self) -> Any:
+        """A driver's connection that nobody else uses; the caller closes it."""
+
+    @abstractmethod
+    def _begin(self, connection: Any, *, writes: bool) -> None: ...
 
 
 class SqliteDatabase(Database):
-    """A database file. Statements as text have connections of their own; each thread has one while it needs one."""
+    """A database file."""
+
+    is_postgres = False
 
     def __init__(self, path: Path, subject: str, *, busy_timeout: float) -> None:
-        self._connect = partial(
+        super().__init__(subject)
+        self._open: Callable[[], sqlite3.Connection] = partial(
             sqlite3.connect,
             f"{path.absolute().as_uri()}?mode=rw",  # one that was deleted is missed, and not begun anew
             uri=True,
@@ -156,16 +164,14 @@ class SqliteDatabase(Database):
             isolation_level=None,
             check_same_thread=False,
         )
-        super().__init__(partial(_sqlite_engine, path, self._connect), subject, is_postgres=False)
         self._path = path
         self._identity = _identity(path)
-        self._idle: list[sqlite3.Connection] = []
 
     def is_in_place(self) -> bool:
         return _identity(self._path) == self._identity
 
     def empty_log(self, patience: float = 0.0) -> bool:
-        with self._connection() as connection:
+        with self.session() as connection:
             (before,) = connection.execute("PRAGMA busy_timeout").fetchone()
             connection.execute(f"PRAGMA busy_timeout = {round(patience * 1000)}")
             try:
@@ -180,44 +186,85 @@ class SqliteDatabase(Database):
         with suppress(OSError):  # who cannot look into the file writes it anew
             if traces and not _holds_any(self._path, [trace.encode() for trace in traces]):
                 return True
-        with self._connection() as connection:
+        with self.session() as connection:
             connection.execute("VACUUM")
         return self.empty_log(SCRUB_PATIENCE)
 
-    def close(self) -> None:
-        super().close()
-        while self._idle:
-            self._idle.pop().close()
-
-    @contextmanager
-    def _plainly(self, *, writes: bool) -> Iterator[Plain]:
-        with self._connection() as connection:
-            begin(connection, writes=writes)
-            yield Plain(connection, is_postgres=False)
-            connection.execute("COMMIT")
-
-    @contextmanager
-    def _connection(self) -> Iterator[sqlite3.Connection]:
-        """Left by an exception, it is closed, which undoes what was not committed."""
-        with told(self.subject):
-            connection = self._take()
-            try:
-                yield connection
-            except BaseException:
-                connection.close()
-                raise
-            self._idle.append(connection)
-
-    def _take(self) -> sqlite3.Connection:
-        with suppress(IndexError):
-            return self._idle.pop()
-        connection = self._connect()
+    def connect(self) -> sqlite3.Connection:
+        connection = self._open()
         try:
-            _prepare_sqlite(connection, None)
+            _prepare(connection)
         except BaseException:
             connection.close()
             raise
         return connection
+
+    def _begin(self, connection: sqlite3.Connection, *, writes: bool) -> None:
+        """Whoever has to wait for another program's transaction says so after a while, and waits on."""
+        if not writes:
+            connection.execute("BEGIN")
+            return
+        (wait,) = connection.execute("PRAGMA busy_timeout").fetchone()
+        if wait <= _SILENT * 1000:
+            connection.execute("BEGIN IMMEDIATE")
+            return
+        try:
+            _begin_within(connection, _SILENT * 1000)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                raise
+            log.warning("the database is in use by another program; waiting up to %d s for it", wait // 1000)
+            _begin_within(connection, wait - _SILENT * 1000)
+        finally:
+            connection.execute(f"PRAGMA busy_timeout = {wait}")
+
+
+class PostgresDatabase(Database):
+    """A database on a server. Dead connections are found by keepalives and never handed out."""
+
+    is_postgres = True
+
+    def __init__(self, connect: Callable[[], Any], subject: str) -> None:
+        super().__init__(subject)
+        self._open = connect
+        self._free = BoundedSemaphore(_MOST)
+
+    @contextmanager
+    def session(self) -> Iterator[Any]:
+        if not self._free.acquire(timeout=_PATIENCE):
+            raise StoreError(self.subject, f"all {_MOST} connections are in use", "run fewer workers at a time")
+        try:
+            with super().session() as connection:
+                yield connection
+        finally:
+            self._free.release()
+
+    def change(self, orders: Sequence[Order]) -> list[Result]:
+        from psycopg import Pipeline
+
+        with self.session() as connection:
+            plain = Plain(connection, is_postgres=True)
+            # libpq has pipelines since version 14; without them each statement is a round trip
+            with connection.pipeline() if Pipeline.is_supported() else nullcontext():
+                plain.run("BEGIN")
+                cursors = [plain.run(statement, **given) for statement, given in orders]
+                plain.run("COMMIT")
+            return [Result.of(cursor) for cursor in cursors]
+
+    def connect(self) -> Any:
+        return self._open()
+
+    def _begin(self, connection: Any, *, writes: bool) -> None:
+        connection.execute("BEGIN")
+
+    def _is_fit(self, connection: Any) -> bool:
+        """A server that says something on a connection that is not in use has ended it; asking it would be a round
+        trip."""
+        if connection.closed:
+            return False
+        looking = poll()
+        looking.register(connection.fileno(), POLLIN)
+        return not looking.poll(0)
 
 
 def _holds_any(path: Path, traces: Sequence[bytes]) -> bool:
@@ -242,36 +289,46 @@ def _descriptor(path: Path) -> int:
     return _DESCRIPTORS[name]
 
 
-def parse_url(url: str) -> URL:
+class Address(Struct, frozen=True, kw_only=True):
+    """Where a store is: a file, or a database on a server."""
+
+    path: Path | None = None
+    conninfo: str = ""
+    """For libpq; holds the password."""
+    options: frozenset[str] = frozenset()
+    """What the address itself says of the connection."""
+    name: str
+    """For messages, without a password."""
+
+
+def parse_url(url: str) -> Address:
     """The store's address. Raises StoreError, which does not repeat an address that cannot be read: it may hold a
     password."""
-    from sqlalchemy.engine import URL, make_url
-    from sqlalchemy.exc import ArgumentError
-
+    kind, found, _ = url.partition("://")
     try:
-        parsed = make_url(url)
-    except (ArgumentError, ValueError) as error:
-        raise StoreError("store", "not a database address", _EXAMPLES) from error
-    if parsed.get_backend_name() == "sqlite":
-        if not parsed.database or parsed.database == ":memory:":
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        found = ""
+    if not found or not kind:
+        raise StoreError("store", "not a database address", _EXAMPLES)
+    if kind == "sqlite":
+        path = url.removeprefix("sqlite:///").partition("?")[0]
+        if path in (url, "", ":memory:"):
             raise StoreError("store", "a database in memory forgets everything", "write sqlite:///var/digest.db")
-        return URL.create("sqlite", database=parsed.database)
-    if parsed.get_backend_name() in ("postgresql", "postgres"):
-        if "@" in (parsed.host or ""):  # a part of the password, which messages would name
-            raise StoreError("store", "there is an @ within its user or password", "write it as %40")
-        return parsed.set(drivername="postgresql+psycopg")
-    raise StoreError("store", f"unknown kind of database {parsed.get_backend_name()!r}", _EXAMPLES)
-
-
-def sqlite_path(url: URL) -> Path:
-    assert url.database is not None
-    return Path(url.database)
-
-
-def sqlite_file(url: str) -> Path | None:
-    """The database file that an address names; None for an address that has to be looked at more closely."""
-    name = url.removeprefix("sqlite:///")
-    return None if name in (url, "", ":memory:") or "?" in name else Path(name)
+        return Address(path=Path(path), name=path)
+    if kind.partition("+")[0] not in ("postgresql", "postgres"):
+        raise StoreError("store", f"unknown kind of database {kind!r}", _EXAMPLES)
+    if parts.netloc.count("@") > 1:  # a part of the password, which messages would name
+        raise StoreError("store", "there is an @ within its user or password", "write it as %40")
+    user, at, host = parts.netloc.rpartition("@")
+    hidden = f"{user.partition(':')[0]}:***" if ":" in user else user
+    options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    return Address(
+        conninfo=parts._replace(scheme="postgresql", query=urlencode(options).replace("+", "%20")).geturl(),
+        options=frozenset(options),
+        name=f"postgresql://{hidden}{at}{host}{parts.path}",
+    )
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
@@ -309,38 +366,19 @@ def open_sqlite(path: Path, *, busy_timeout: float, subject: str | None = None) 
     return SqliteDatabase(path, subject or str(path), busy_timeout=busy_timeout)
 
 
-def _sqlite_engine(path: Path, connect: Callable[[], sqlite3.Connection]) -> Engine:
-    from sqlalchemy import create_engine, event
-    from sqlalchemy.engine import URL
-
-    engine = create_engine(
-        URL.create("sqlite", database=str(path)),
-        creator=connect,
-        pool_size=8,
-        max_overflow=-1,
-        hide_parameters=True,  # they hold addresses
-    )
-    event.listen(engine, "connect", _prepare_sqlite)
-    event.listen(engine, "begin", _begin_sqlite)
-    return engine
-
-
-def open_postgres(url: URL) -> Database:
-    """A database on a server. Dead connections are found by keepalives and never handed out."""
-    from sqlalchemy import create_engine
-
-    name = url.set(drivername="postgresql", query={}).render_as_string(hide_password=True)
-    arguments = {key: value for key, value in _POSTGRES_ARGUMENTS.items() if key not in url.query}
+def open_postgres(address: Address) -> PostgresDatabase:
+    """A database on a server; connects to nobody yet."""
     try:
-        engine = create_engine(url, pool_pre_ping=True, connect_args=arguments, hide_parameters=True)
+        import psycopg
     except ImportError as error:
-        raise StoreError(
-            name, "the PostgreSQL driver is missing", "pip install 'digest-publisher[postgres]'"
-        ) from error
-    return Database(lambda: engine, name, is_postgres=True)
+        cause, remedy = "the PostgreSQL driver is missing", "pip install 'digest-publisher[postgres]'"
+        raise StoreError(address.name, cause, remedy) from error
+    arguments = {key: value for key, value in _POSTGRES_ARGUMENTS.items() if key not in address.options}
+    connect = partial(psycopg.connect, address.conninfo, autocommit=True, **arguments)  # type: ignore[arg-type]
+    return PostgresDatabase(connect, address.name)
 
 
-def _prepare_sqlite(connection: Any, _record: object) -> None:
+def _prepare(connection: sqlite3.Connection) -> None:
     cursor = connection.cursor()
     _use_log(cursor)
     cursor.execute("PRAGMA synchronous = FULL")
@@ -363,32 +401,6 @@ def _use_log(cursor: sqlite3.Cursor) -> None:
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= deadline:
                 raise
         time.sleep(_PAUSE)
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    writes = connection.get_execution_options().get("digest_writes", False)
-    driver: Any = connection.connection.driver_connection
-    begin(driver, writes=writes)
-
-
-def begin(connection: sqlite3.Connection, *, writes: bool) -> None:
-    """Begin a transaction. Whoever has to wait for another program's says so after a while, and waits on."""
-    if not writes:
-        connection.execute("BEGIN")
-        return
-    (wait,) = connection.execute("PRAGMA busy_timeout").fetchone()
-    if wait <= _SILENT * 1000:
-        connection.execute("BEGIN IMMEDIATE")
-        return
-    try:
-        _begin_within(connection, _SILENT * 1000)
-    except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
-            raise
-        log.warning("the database is in use by another program; waiting up to %d s for it", wait // 1000)
-        _begin_within(connection, wait - _SILENT * 1000)
-    finally:
-        connection.execute(f"PRAGMA busy_timeout = {wait}")
 
 
 def _begin_within(connection: sqlite3.Connection, milliseconds: int) -> None:

@@ -6,7 +6,6 @@ Passwords never enter a message: a store is named by its path, or by its URL wit
 from __future__ import annotations
 
 import sqlite3
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -45,29 +44,13 @@ _POSTGRES: dict[str, tuple[str, str]] = {
 
 @contextmanager
 def told(subject: str) -> Iterator[None]:
-    """Turn every database exception inside into one StoreError about ``subject``, whether SQLAlchemy or a driver raised
-    it."""
+    """Turn every exception of a driver inside into one StoreError about ``subject``."""
     try:
         yield
     except Exception as error:
         if isinstance(error, sqlite3.Error) or type(error).__module__.partition(".")[0] == "psycopg":
             raise store_error(subject, error) from (None if _quotes_values(error) else error)
-        if "sqlalchemy" in sys.modules:  # it is loaded late, and complains of nothing before
-            _tell_of_sqlalchemy(subject, error)
         raise
-
-
-def _tell_of_sqlalchemy(subject: str, error: Exception) -> None:
-    """Raises what its exceptions mean; returns if it is none of them."""
-    from sqlalchemy.exc import DBAPIError, StatementError
-    from sqlalchemy.exc import TimeoutError as PoolTimeout
-
-    if isinstance(error, DBAPIError):
-        raise store_error(subject, error.orig or error) from (None if _quotes_values(error.orig) else error)
-    if isinstance(error, StatementError):
-        raise (error.orig or error) from error  # a value of the wrong type: our fault, not the database's
-    if isinstance(error, PoolTimeout):
-        raise store_error(subject, error) from error
 
 
 def _quotes_values(error: BaseException | None) -> bool:

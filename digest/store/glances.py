@@ -30,7 +30,7 @@ SELECT_EDITIONS = (
     "SELECT key, digest, category, period, state, subject, html, text, document, frozen_at, send_after, expires_at, "
     "page_published FROM edition"
 )
-_ALARM = "key, name, text, raised_at, ended_at, end_text"
+ALARM = "key, name, text, raised_at, ended_at, end_text"
 _SKIP = """
     INSERT INTO edition (digest, category, period, state, reason, frozen_at, send_after, expires_at, page_published,
         subject, html, text, document)
@@ -252,8 +252,8 @@ class Glances(Part):
     def open_alarms(self) -> list[KeptAlarm]:
         """The oldest first."""
         with self._database.asking() as plain:
-            rows = plain.rows(f"SELECT {_ALARM} FROM alarm WHERE ended_at IS NULL ORDER BY key")
-        return [_alarm(row) for row in rows]
+            rows = plain.rows(f"SELECT {ALARM} FROM alarm WHERE ended_at IS NULL ORDER BY key")
+        return [kept_alarm(row) for row in rows]
 
     def claim_alarms(self, now: datetime, until: datetime) -> list[KeptAlarm]:
         """Those that there is something to say about and that nobody else is just saying; nobody gets them again
@@ -262,10 +262,10 @@ class Glances(Part):
         with self._database.asking() as plain:
             if plain.row(f"SELECT 1 FROM alarm WHERE {free} LIMIT 1", to_seconds(now)) is None:
                 return []
-        claim = f"UPDATE alarm SET held_until = ? WHERE {free} RETURNING {_ALARM}"
+        claim = f"UPDATE alarm SET held_until = ? WHERE {free} RETURNING {ALARM}"
         with self._database.changing() as plain:
             rows = plain.rows(claim, to_seconds(until), to_seconds(now))
-        return sorted((_alarm(row) for row in rows), key=lambda each: each.key)
+        return sorted((kept_alarm(row) for row in rows), key=lambda each: each.key)
 
     def release_alarms(self, alarms: Sequence[KeptAlarm], *, told: bool) -> None:
         """They were told, or could not be. One that ended meanwhile is still to be told."""
@@ -320,8 +320,8 @@ def saved_edition(row: tuple[Any, ...]) -> SavedEdition:
     )
 
 
-def _alarm(row: tuple[Any, ...]) -> KeptAlarm:
-    """Of a row of ``_ALARM``."""
+def kept_alarm(row: tuple[Any, ...]) -> KeptAlarm:
+    """Of ``ALARM``."""
     key, name, text, raised_at, ended_at, end_text = row
     return KeptAlarm(
         key=key,

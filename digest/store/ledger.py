@@ -23,125 +23,129 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import (
-    BigInteger,
-    ColumnElement,
-    Connection,
-    Integer,
-    Select,
-    Update,
-    and_,
-    any_,
-    bindparam,
-    case,
-    func,
-    or_,
-    select,
-    type_coerce,
-    update,
-)
-
 from digest.errors import StoreError
 from digest.models import Delivery, DeliveryState, Doubt, EditionState, Reply, SavedEdition
 from digest.outbox import LAST_CALL, REPEATS
 from digest.ports import Turn, Turned
-from digest.store.basics import to_moment, to_seconds
-from digest.store.direct import Order, Result
+from digest.store.basics import among, optional_moment, to_moment, to_seconds
 from digest.store.glances import edition_at
 from digest.store.part import Part
 from digest.store.plain import Plain
-from digest.store.schema import Moment, delivery, edition
-from digest.store.sql import Swift
+from digest.store.together import Order, Result
 from digest.text import clean_line
-
-_OPEN = (DeliveryState.QUEUED, DeliveryState.LEASED, DeliveryState.TRANSMITTING)
-_UNDER_WAY = (EditionState.FROZEN, EditionState.SENDING)
-_KEYS_AT_ONCE = 500
 
 # What servers say when they take a message: Postfix, Exim, Sendmail, Amazon and Google, in this order.
 _QUEUE_ID = re.compile(
     r"queued as (\S+)|\bid=(\S+)|^(\S+) Message accepted|^Ok (\S{20,})$|(\S+) - gsmtp$", re.IGNORECASE
 )
 
-_row = delivery.c
-_NEW = "new_"
+_OPEN = among((DeliveryState.QUEUED, DeliveryState.LEASED, DeliveryState.TRANSMITTING))
+_UNDER_WAY = among((EditionState.FROZEN, EditionState.SENDING))
+_NOT_OVER = among((EditionState.FROZEN, EditionState.SENDING, EditionState.PAUSED))
+_NOT_CANCELLED = f"edition_key NOT IN (SELECT key FROM edition WHERE state = '{EditionState.CANCELLED}')"
+_DOUBTFUL = f"state = '{DeliveryState.IN_DOUBT}' AND doubts <= {REPEATS} AND {_NOT_CANCELLED}"
+_SAID = "reply_code = :reply_code, reply_enhanced = :reply_enhanced, reply_text = :reply_text"
+_DOUBT = (
+    f"state = '{DeliveryState.IN_DOUBT}', doubts = doubts + (CASE WHEN state = '{DeliveryState.IN_DOUBT}' THEN 0 "
+    f"ELSE 1 END), {_SAID}"
+)
+_HELD = "key = :its_key AND lease = :its_claim AND state IN ({})"
+"""A row that is in one of these states, under a claim that is named by ``_claim_of``."""
+_CLAIMED = "key, edition_key, address, message_id, token, attempts, lease, subscriber_key, list_key, expires_at"
+_LIFE = "(e.expires_at - e.frozen_at) / 2"
+_LAST_CALL = (
+    f"coalesce(d.expires_at, e.expires_at) - CASE WHEN {_LIFE} < {LAST_CALL // timedelta(seconds=1)} THEN {_LIFE} "
+    f"ELSE {LAST_CALL // timedelta(seconds=1)} END"
+)
+"""As ``outbox.last_call``: on SQLite and PostgreSQL alike the lesser of two numbers is a case."""
+_DUE = f"""
+    SELECT d.key FROM delivery d JOIN edition e ON e.key = d.edition_key
+    WHERE d.state = '{DeliveryState.QUEUED}' AND d.not_before <= :now AND e.state IN ({_UNDER_WAY})
+        AND e.send_after <= :now AND coalesce(d.expires_at, e.expires_at) > :now
+        AND (e.page_published = true OR {_LAST_CALL} <= :now)
+    ORDER BY d.not_before, d.key LIMIT :limit"""
+"""Keys of the first ``limit`` rows to send at ``now``."""
+_CLAIM = f"""
+    UPDATE delivery
+    SET state = '{DeliveryState.LEASED}', lease = lease + 1, lease_until = :until, attempts = attempts + 1
+    WHERE key {{}} RETURNING {_CLAIMED}"""
+_START = f"""
+    UPDATE edition SET state = '{EditionState.SENDING}' WHERE state = '{EditionState.FROZEN}' AND EXISTS (
+        SELECT 1 FROM delivery WHERE edition_key = edition.key AND state = '{DeliveryState.LEASED}')"""
+"""Editions that were frozen, and of which rows are claimed now, are being sent."""
+_NEXT_DUE = f"""
+    SELECT d.not_before FROM delivery d JOIN edition e ON e.key = d.edition_key
+    WHERE d.state = '{DeliveryState.QUEUED}' AND e.state IN ({_UNDER_WAY}) AND e.page_published = true
+    ORDER BY d.not_before LIMIT 1"""
+_EXPIRE = f"""
+    UPDATE delivery SET state = '{DeliveryState.EXPIRED}', ended_at = :now
+    WHERE state = '{DeliveryState.QUEUED}' AND (expires_at <= :now
+        OR expires_at IS NULL AND edition_key IN (SELECT key FROM edition WHERE expires_at <= :now))"""
+_DOUBTS = f"""
+    SELECT d.key, e.digest, e.category, e.period, d.address, d.message_id, d.attempts, d.reply_text,
+        coalesce(d.expires_at, e.expires_at)
+    FROM delivery d JOIN edition e ON e.key = d.edition_key
+    WHERE d.state = '{DeliveryState.IN_DOUBT}' ORDER BY d.edition_key, d.key"""
+_SKIP_CANCELLED = f"""
+    UPDATE delivery SET state = '{DeliveryState.SKIPPED}', ended_at = :now, {_SAID}
+    WHERE state IN ({{}}) AND NOT {_NOT_CANCELLED}"""
+_WITHOUT_OPEN_ROWS = f"""
+    SELECT key FROM edition WHERE state IN ({_NOT_OVER}) AND NOT EXISTS (
+        SELECT 1 FROM delivery WHERE edition_key = edition.key AND state IN ({_OPEN})) ORDER BY key"""
+"""Editions under way of which nothing is left to send."""
 
 
 class Deliveries(Part):
-    """Satisfies ``ports.Ledger``. What is changed for each message shares its commits with other threads."""
+    """Satisfies ``ports.Ledger``, with ``Pauses`` and ``Glances``. What is changed for each message shares its commits
+    with other threads."""
 
     def recover(self, now: datetime, *, atomic: bool) -> tuple[int, int]:
-        over = _row.lease_until <= now
-        leased = _change(_row.state == DeliveryState.LEASED.value, over, state=DeliveryState.QUEUED)
-        cut_off = (_row.state == DeliveryState.TRANSMITTING.value, over)
-        if atomic:
-            unclear = _change(*cut_off, state=DeliveryState.QUEUED)
-        else:
-            unclear = _change(*cut_off, **_doubt("the worker ended before an answer came"))
-        with self._database.writing() as connection:
-            return connection.execute(leased).rowcount, connection.execute(unclear).rowcount
+        over = "UPDATE delivery SET {} WHERE state = '{}' AND lease_until <= :now"
+        queued = f"state = '{DeliveryState.QUEUED}'"
+        moment, said = to_seconds(now), _said(Reply(text="the worker ended before an answer came"))
+        with self._database.changing() as plain:
+            leased = plain.change(over.format(queued, DeliveryState.LEASED), now=moment)
+            cut_off = over.format(queued if atomic else _DOUBT, DeliveryState.TRANSMITTING)
+            return leased, plain.change(cut_off, now=moment, **({} if atomic else said))
 
     def release_doubtful(self) -> int:
-        doubtful = and_(_row.state == DeliveryState.IN_DOUBT.value, _row.doubts <= REPEATS, _not_cancelled())
-        with self._database.writing() as connection:
-            connection.execute(_reopen(doubtful))
-            return connection.execute(_change(doubtful, state=DeliveryState.QUEUED)).rowcount
+        with self._database.changing() as plain:
+            _reopen(plain, _DOUBTFUL)
+            return plain.change(f"UPDATE delivery SET state = '{DeliveryState.QUEUED}' WHERE {_DOUBTFUL}")
 
     def doubts(self) -> list[Doubt]:
-        columns = (edition.c.digest, edition.c.category, edition.c.period)
-        until = func.coalesce(_row.expires_at, edition.c.expires_at).label("until")
-        query = (
-            select(_row.key, *columns, _row.address, _row.message_id, _row.attempts, _row.reply_text, until)
-            .join_from(delivery, edition)
-            .where(_row.state == DeliveryState.IN_DOUBT.value)
-            .order_by(_row.edition_key, _row.key)
-        )
-        with self._database.reading() as connection:
+        with self._database.asking() as plain:
             return [
                 Doubt(
-                    key=row.key,
-                    digest=row.digest,
-                    category=row.category,
-                    period=row.period,
-                    address=row.address,
-                    message_id=row.message_id,
-                    attempts=row.attempts,
-                    reason=row.reply_text,
-                    expires_at=row.until,
+                    key=key,
+                    digest=digest,
+                    category=category,
+                    period=period,
+                    address=address,
+                    message_id=message_id,
+                    attempts=attempts,
+                    reason=reason,
+                    expires_at=to_moment(until),
                 )
-                for row in connection.execute(query)
+                for key, digest, category, period, address, message_id, attempts, reason, until in plain.rows(_DOUBTS)
             ]
 
     def settle_doubts(self, keys: Sequence[int], now: datetime, *, sent: bool) -> int:
-        count = 0
-        with self._database.writing() as connection:
-            for start in range(0, len(keys), _KEYS_AT_ONCE):
-                chosen = and_(
-                    _row.state == DeliveryState.IN_DOUBT.value, _row.key.in_(keys[start : start + _KEYS_AT_ONCE])
-                )
-                if sent:
-                    said = _said(Reply(text="taken as sent by the operator"))
-                    change = _change(chosen, state=DeliveryState.SENT, ended_at=now, **said)
-                else:
-                    chosen = and_(chosen, _not_cancelled())
-                    connection.execute(_reopen(chosen))
-                    change = _change(chosen, state=DeliveryState.QUEUED, not_before=now)
-                count += connection.execute(change).rowcount
-        return count
+        with self._database.changing() as plain:
+            chosen = f"state = '{DeliveryState.IN_DOUBT}' AND key {plain.is_one_of.replace('?', ':keys')}"
+            given = {"keys": plain.listed(keys), "now": to_seconds(now)}
+            if sent:
+                change = f"state = '{DeliveryState.SENT}', ended_at = :now, {_SAID}"
+                given |= _said(Reply(text="taken as sent by the operator"))
+            else:
+                chosen = f"{chosen} AND {_NOT_CANCELLED}"
+                _reopen(plain, chosen, keys=given["keys"])
+                change = f"state = '{DeliveryState.QUEUED}', not_before = :now"
+            return plain.change(f"UPDATE delivery SET {change} WHERE {chosen}", **given)
 
     def expire(self, now: datetime) -> int:
-        late = (
-            _row.state == DeliveryState.QUEUED.value,
-            or_(
-                _row.expires_at <= now,
-                and_(
-                    _row.expires_at.is_(None),
-                    _row.edition_key.in_(select(edition.c.key).where(edition.c.expires_at <= now)),
-                ),
-            ),
-        )
-        with self._database.writing() as connection:
-            return connection.execute(_change(*late, state=DeliveryState.EXPIRED, ended_at=now)).rowcount
+        with self._database.changing() as plain:
+            return plain.change(_EXPIRE, now=to_seconds(now))
 
     def claim(self, now: datetime, limit: int, lease: timedelta) -> list[Delivery]:
         return _claimed(self._database.together.write(*self._claim(now, limit, lease))[0])
@@ -160,12 +164,14 @@ class Deliveries(Part):
         return self._advance(_sent(delivery, reply, now))
 
     def in_doubt(self, delivery: Delivery, now: datetime, reason: str) -> bool:
-        return self._advance((_doubting(), _claim_of(delivery) | _new(**_said(Reply(text=reason)))))
+        held = _HELD.format(among((DeliveryState.TRANSMITTING, DeliveryState.IN_DOUBT)))
+        change = f"UPDATE delivery SET {_DOUBT} WHERE {held}"
+        return self._advance((change, _said(Reply(text=reason)) | _claim_of(delivery)))
 
     def retry(self, delivery: Delivery, not_before: datetime | None, reply: Reply, *, counted: bool) -> bool:
         states = (DeliveryState.LEASED, DeliveryState.TRANSMITTING)
         due = {} if not_before is None else {"not_before": to_seconds(not_before)}
-        given = _new(**due, **_said(reply))
+        given = due | _said(reply)
         change = _advancing(states, DeliveryState.QUEUED, tuple(given), refunded=not counted)
         return self._advance((change, given | _claim_of(delivery)))
 
@@ -185,42 +191,32 @@ class Deliveries(Part):
         return found
 
     def next_due(self) -> datetime | None:
-        query = (
-            select(_row.not_before)
-            .join_from(delivery, edition)
-            .where(_row.state == DeliveryState.QUEUED.value, edition.c.state.in_(_UNDER_WAY))
-            .where(edition.c.page_published.is_(True))
-            .order_by(_row.not_before)
-            .limit(1)
-        )
-        with self._database.reading() as connection:
-            return connection.scalar(query)
+        with self._database.asking() as plain:
+            return optional_moment(plain.value(_NEXT_DUE))
 
     def is_due(self, now: datetime) -> bool:
-        with self._database.reading() as connection:
-            return connection.execute(_due(), {"now": now, "limit": 1}).first() is not None
+        with self._database.asking() as plain:
+            return plain.row(_DUE, now=to_seconds(now), limit=1) is not None
 
     def cancel_edition(self, digest: str, period: str, now: datetime) -> int | None:
-        named = (edition.c.digest == digest, edition.c.period == period)
         cancel = (
-            update(edition)
-            .where(*named, edition.c.state.in_((*_UNDER_WAY, EditionState.PAUSED)))
-            .values(state=EditionState.CANCELLED.value, reason="")
+            f"UPDATE edition SET state = '{EditionState.CANCELLED}', reason = '' "
+            f"WHERE digest = ? AND period = ? AND state IN ({_NOT_OVER})"
         )
-        with self._database.writing() as connection:
-            if connection.execute(cancel).rowcount == 0:
+        with self._database.changing() as plain:
+            if plain.change(cancel, digest, period) == 0:
                 return None
-            return connection.execute(_skip_cancelled(now, DeliveryState.QUEUED, DeliveryState.LEASED)).rowcount
+            return _skip_cancelled(plain, now, DeliveryState.QUEUED, DeliveryState.LEASED)
 
     def settle(self, now: datetime) -> list[tuple[SavedEdition, EditionState]]:
-        with self._database.writing() as connection:
-            connection.execute(_skip_cancelled(now, DeliveryState.QUEUED))
-            closed = [_close(connection, key) for key in connection.scalars(_without_open_rows()).all()]
+        with self._database.changing() as plain:
+            _skip_cancelled(plain, now, DeliveryState.QUEUED)
+            closed = [_close(plain, key) for key in plain.column(_WITHOUT_OPEN_ROWS)]
         return [(saved, saved.state) for saved in closed]
 
     def _claim(self, now: datetime, limit: int, lease: timedelta) -> list[Order]:
         given = {"now": to_seconds(now), "limit": limit, "until": to_seconds(now + lease)}
-        return [(_claiming(self._database.is_postgres), given), (_starting(), {})]
+        return [(_claiming(self._database.is_postgres), given), (_START, {})]
 
     def _advance(self, order: Order) -> bool:
         """Change a claimed row if the claim still holds."""
@@ -234,19 +230,6 @@ def queue_id(answer: str) -> str:
 
 
 # ------------------------------------------------------------- statements
-
-_CLAIMED = (
-    _row.key,
-    _row.edition_key,
-    _row.address,
-    _row.message_id,
-    _row.token,
-    _row.attempts,
-    _row.lease,
-    _row.subscriber_key,
-    _row.list_key,
-    _row.expires_at,
-)
 
 
 def _claimed(result: Result) -> list[Delivery]:
@@ -277,12 +260,8 @@ def _delivery(
         lease=str(lease),
         subscriber=subscriber,
         list_key=list_key,
-        expires_at=None if expires_at is None else to_moment(expires_at),
+        expires_at=optional_moment(expires_at),
     )
-
-
-def _change(*conditions: ColumnElement[bool], state: DeliveryState, **values: Any) -> Update:
-    return update(delivery).where(*conditions).values(state=state.value, **values)
 
 
 def _said(reply: Reply) -> dict[str, Any]:
@@ -293,124 +272,47 @@ def _said(reply: Reply) -> dict[str, Any]:
     }
 
 
-def _doubt(reason: str) -> dict[str, Any]:
-    newly = case((_row.state == DeliveryState.IN_DOUBT.value, 0), else_=1)
-    return {"state": DeliveryState.IN_DOUBT, "doubts": _row.doubts + newly, **_said(Reply(text=reason))}
-
-
-def _not_cancelled() -> ColumnElement[bool]:
-    cancelled = select(edition.c.key).where(edition.c.state == EditionState.CANCELLED.value)
-    return _row.edition_key.not_in(cancelled)
-
-
-def _skip_cancelled(now: datetime, *states: DeliveryState) -> Update:
+def _skip_cancelled(plain: Plain, now: datetime, *states: DeliveryState) -> int:
     """Rows of cancelled editions in these states are not sent."""
-    mine = (_row.state.in_([each.value for each in states]), ~_not_cancelled())
-    return _change(*mine, state=DeliveryState.SKIPPED, ended_at=now, **_said(Reply(text="the edition was cancelled")))
+    said = _said(Reply(text="the edition was cancelled"))
+    return plain.change(_SKIP_CANCELLED.format(among(states)), now=to_seconds(now), **said)
 
 
-def _reopen(rows: ColumnElement[bool]) -> Update:
+def _reopen(plain: Plain, rows: str, **values: Any) -> None:
     """Editions that were done with, but have such rows."""
-    keys = select(_row.edition_key).where(rows)
-    finished = edition.c.state == EditionState.FINISHED.value
-    return update(edition).where(finished, edition.c.key.in_(keys)).values(state=EditionState.SENDING.value)
-
-
-def _due() -> Select[Any]:
-    """Keys of the first ``limit`` rows to send at ``now``."""
-    now = bindparam("now", type_=Moment)
-    return (
-        select(_row.key)
-        .join_from(delivery, edition)
-        .where(
-            _row.state == DeliveryState.QUEUED.value,
-            _row.not_before <= now,
-            or_(*(edition.c.state == state.value for state in _UNDER_WAY)),
-            edition.c.send_after <= now,
-            func.coalesce(_row.expires_at, edition.c.expires_at) > now,
-            or_(edition.c.page_published.is_(True), _last_call() <= now),
-        )
-        .order_by(_row.not_before, _row.key)
-        .limit(bindparam("limit", type_=Integer))
-    )
-
-
-def _last_call() -> ColumnElement[datetime]:
-    """As ``outbox.last_call``, in SQL: on SQLite and PostgreSQL alike the lesser of two numbers is a case."""
-    until, frozen, over = (
-        type_coerce(each, BigInteger())
-        for each in (
-            func.coalesce(_row.expires_at, edition.c.expires_at),
-            edition.c.frozen_at,
-            edition.c.expires_at,
-        )
-    )
-    half, most = (over - frozen) // 2, int(LAST_CALL.total_seconds())
-    return type_coerce(until - case((half < most, half), else_=most), Moment())
-
-
-# Statements that are run for each message are built once: building one takes as long as running it.
+    keys = f"SELECT edition_key FROM delivery WHERE {rows}"
+    finished = f"state = '{EditionState.FINISHED}' AND key IN ({keys})"
+    plain.run(f"UPDATE edition SET state = '{EditionState.SENDING}' WHERE {finished}", **values)
 
 
 @cache
-def _claiming(is_postgres: bool) -> Swift:
+def _claiming(is_postgres: bool) -> str:
     """Lease the rows that are due to ``until``; with several workers on a server, none that another one is just
     claiming.
 
     They are queued and stay so until they are leased: in SQLite nobody else writes meanwhile, on a server they are
     locked. Their state is therefore not asked for again; it would lead the update through the index of all queued
     rows instead of to the few chosen ones."""
-    if is_postgres:
-        chosen = _row.key == any_(func.array(_due().with_for_update(of=delivery, skip_locked=True).scalar_subquery()))
-    else:
-        chosen = _row.key.in_(_due())
-    claimed = _change(
-        chosen,
-        state=DeliveryState.LEASED,
-        lease=_row.lease + 1,
-        lease_until=bindparam("until", type_=Moment),
-        attempts=_row.attempts + 1,
-    ).returning(*_CLAIMED)
-    return Swift(claimed)
+    return _CLAIM.format(f"= ANY(ARRAY({_DUE} FOR UPDATE OF d SKIP LOCKED))" if is_postgres else f"IN ({_DUE})")
 
 
 @cache
 def _advancing(
     states: tuple[DeliveryState, ...], state: DeliveryState, given: tuple[str, ...], refunded: bool = False
-) -> Swift:
-    """Bring a row whose claim still holds from one of ``states`` into ``state``. ``given`` names more new values
-    (``_new``); ``refunded``: the attempt is not counted."""
-    values: dict[str, Any] = {name.removeprefix(_NEW): bindparam(name) for name in given}
-    if refunded:
-        values["attempts"] = _row.attempts - 1
-    return Swift(_change(*_held(states), state=state, **values))
-
-
-@cache
-def _doubting() -> Swift:
-    """As ``_advancing``, into in doubt."""
-    values = _doubt("") | {name: bindparam(_NEW + name) for name in _said(Reply())}
-    return Swift(_change(*_held((DeliveryState.TRANSMITTING, DeliveryState.IN_DOUBT)), **values))
-
-
-def _held(states: tuple[DeliveryState, ...]) -> tuple[ColumnElement[bool], ...]:
-    """A row that is in one of the states, under a claim that is named by ``_claim_of``."""
-    claim = (_row.key == bindparam("its_key"), _row.lease == bindparam("its_claim"))
-    return (*claim, or_(*(_row.state == state.value for state in states)))
+) -> str:
+    """Bring a row whose claim still holds from one of ``states`` into ``state``. ``given`` names columns with new
+    values; ``refunded``: the attempt is not counted."""
+    values = [f"state = '{state}'", *(f"{name} = :{name}" for name in given), *["attempts = attempts - 1"] * refunded]
+    return f"UPDATE delivery SET {', '.join(values)} WHERE {_HELD.format(among(states))}"
 
 
 def _claim_of(delivery: Delivery) -> dict[str, Any]:
     return {"its_key": delivery.key, "its_claim": int(delivery.lease)}
 
 
-def _new(**values: Any) -> dict[str, Any]:
-    """New values of columns, in the driver's own types."""
-    return {_NEW + name: value for name, value in values.items()}
-
-
 def _leasing(delivery: Delivery, until: datetime, state: DeliveryState) -> Order:
     """Lengthen the lease of a row that is leased, and bring it into this state."""
-    given = _new(lease_until=to_seconds(until))
+    given = {"lease_until": to_seconds(until)}
     return _advancing((DeliveryState.LEASED,), state, tuple(given)), given | _claim_of(delivery)
 
 
@@ -429,37 +331,16 @@ def _ended(
     **more: str,
 ) -> Order:
     """A row comes to its end."""
-    given = _new(ended_at=to_seconds(now), **_said(reply), **more)
+    given = {"ended_at": to_seconds(now), **_said(reply), **more}
     return _advancing(states, state, tuple(given)), given | _claim_of(delivery)
 
 
-@cache
-def _starting() -> Swift:
-    """Editions that were frozen, and of which rows are claimed now, are being sent."""
-    claimed = select(_row.key).where(_row.edition_key == edition.c.key, _row.state == DeliveryState.LEASED.value)
-    return Swift(
-        update(edition)
-        .where(edition.c.state == EditionState.FROZEN.value, claimed.exists())
-        .values(state=EditionState.SENDING.value)
-    )
-
-
-def _without_open_rows() -> Select[Any]:
-    """Editions under way of which nothing is left to send."""
-    still_open = select(_row.key).where(_row.edition_key == edition.c.key, _row.state.in_(_OPEN)).exists()
-    return (
-        select(edition.c.key)
-        .where(edition.c.state.in_((*_UNDER_WAY, EditionState.PAUSED)), ~still_open)
-        .order_by(edition.c.key)
-    )
-
-
-def _close(connection: Connection, key: int) -> SavedEdition:
+def _close(plain: Plain, key: int) -> SavedEdition:
     """Finished; or expired if time ran out before anybody got it."""
-    states = set(connection.scalars(select(_row.state).where(_row.edition_key == key).distinct()))
+    states = set(plain.column("SELECT DISTINCT state FROM delivery WHERE edition_key = ?", key))
     reached = states & {DeliveryState.SENT, DeliveryState.IN_DOUBT}
     state = EditionState.EXPIRED if DeliveryState.EXPIRED in states and not reached else EditionState.FINISHED
-    connection.execute(update(edition).where(edition.c.key == key).values(state=state.value))
-    found = edition_at(Plain.within(connection), key)
+    plain.run("UPDATE edition SET state = ? WHERE key = ?", state.value, key)
+    found = edition_at(plain, key)
     assert found is not None, "it was changed just now"
     return found

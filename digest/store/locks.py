@@ -7,18 +7,15 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from enum import IntEnum
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from digest.errors import AlreadyRunning, StoreError
 from digest.store.connect import Database
 from digest.store.faults import told
-
-if TYPE_CHECKING:
-    from sqlalchemy import Connection
+from digest.store.plain import Plain
 
 
 class Right(IntEnum):
@@ -105,45 +102,40 @@ def _refused(path: Path, descriptor: int, subject: str, error: OSError) -> Store
 @contextmanager
 def advisory_lock(database: Database, purpose: str, *, of: Right) -> Iterator[Callable[[], bool]]:
     """Hold an advisory lock on a connection of its own; the server lets go of it with the connection."""
-    from sqlalchemy import text
-    from sqlalchemy.exc import SQLAlchemyError
+    import psycopg
 
     name = f"{of.value}, hashtext(current_schema())"  # two numbers; the second tells stores in different schemas apart
-    with told(database.subject):
-        connection = database.connect().execution_options(isolation_level="AUTOCOMMIT")
-    with connection:
-        with told(database.subject):
-            if not connection.scalar(text(f"SELECT pg_try_advisory_lock({name})")):
-                raise _busy(database.subject, _holder(connection, of))
-            connection.execute(text("SELECT set_config('application_name', :name, false)"), {"name": purpose[:60]})
+    with told(database.subject), closing(database.connect()) as connection:
+        plain = Plain(connection, is_postgres=True)
+        if not plain.value(f"SELECT pg_try_advisory_lock({name})"):
+            raise _busy(database.subject, _holder(plain, of))
+        plain.run("SELECT set_config('application_name', ?, false)", purpose[:60])
 
         def is_held() -> bool:
             try:
-                connection.scalar(text("SELECT 1"))
-            except SQLAlchemyError:
+                connection.execute("SELECT 1")
+            except psycopg.Error:
                 return False
-            return not connection.invalidated
+            return not connection.closed
 
         try:
             yield is_held
         finally:
-            with suppress(SQLAlchemyError):  # the server may be gone, and the lock with it
-                connection.execute(text(f"SELECT pg_advisory_unlock({name})"))
-            connection.invalidate()  # closed, not back to the pool
+            with suppress(psycopg.Error):  # the server may be gone, and the lock with it
+                plain.run(f"SELECT pg_advisory_unlock({name})")
 
 
-def _holder(connection: Connection, of: Right) -> str:
+def _holder(plain: Plain, of: Right) -> str:
     """Who has the lock, as far as this user may see."""
-    from sqlalchemy import text
+    return plain.value(_HOLDER, of.value) or ""
 
-    question = """
-        SELECT a.application_name || ', ' || coalesce('on ' || host(a.client_addr), 'on the same machine')
-        FROM pg_locks l JOIN pg_stat_activity a USING (pid)
-        WHERE l.locktype = 'advisory' AND l.granted AND l.classid = :right
-        AND l.objid = (hashtext(current_schema())::bigint & 4294967295)::oid
-        AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-    """
-    return connection.scalar(text(question), {"right": of.value}) or ""
+
+_HOLDER = """
+    SELECT a.application_name || ', ' || coalesce('on ' || host(a.client_addr), 'on the same machine')
+    FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+    WHERE l.locktype = 'advisory' AND l.granted AND l.classid = ?
+    AND l.objid = (hashtext(current_schema())::bigint & 4294967295)::oid
+    AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
 
 
 def dated(purpose: str, since: datetime | None) -> str:

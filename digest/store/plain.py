@@ -11,10 +11,7 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from sqlalchemy import Connection
+from typing import Any
 
 
 class Plain:
@@ -25,11 +22,6 @@ class Plain:
         self.is_postgres = is_postgres
         self.is_one_of = "= ANY(?)" if is_postgres else "IN (SELECT value FROM json_each(?))"
         """Ends a condition; its value is ``listed``: one parameter, however many values there are."""
-
-    @classmethod
-    def within(cls, connection: Connection) -> Plain:
-        """In a transaction of SQLAlchemy's."""
-        return cls(connection.connection.driver_connection, is_postgres=connection.dialect.name == "postgresql")
 
     def listed(self, values: Iterable[Any]) -> Any:
         return list(values) if self.is_postgres else json.dumps(list(values))

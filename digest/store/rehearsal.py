@@ -9,20 +9,18 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from pathlib import Path
 from threading import RLock
 from typing import Any
 
-from sqlalchemy import Connection
-
 from digest.errors import StoreBusy, StoreError
-from digest.store.connect import Database
-from digest.store.direct import Order, Result, run
+from digest.store.connect import Database, PostgresDatabase
 from digest.store.faults import told
 from digest.store.locks import Right
-from digest.store.sql import Swift
+from digest.store.plain import Plain
+from digest.store.together import Order, Result
 
 _COMPANIONS = ("", "-wal", "-journal")
 """What makes up a SQLite database; ``-shm`` is made anew from the log."""
@@ -83,25 +81,27 @@ def _look(path: Path) -> list[tuple[int, int, int] | None]:
     return found
 
 
-class Rehearsal(Database):
+class Rehearsal(PostgresDatabase):
     """A database in one transaction that never ends well. Threads take turns."""
 
-    def __init__(self, connection: Connection, original: Database) -> None:
-        super().__init__(lambda: connection.engine, original.subject, is_postgres=original.is_postgres)
-        self._connection = connection
+    def __init__(self, connection: Any, subject: str) -> None:
+        super().__init__(lambda: connection, subject)
+        self._plain = Plain(connection, is_postgres=True)
         self._turn = RLock()
 
     @contextmanager
-    def _transaction(self, *, writes: bool) -> Iterator[Connection]:
-        with told(self.subject), self._turn, self._connection.begin_nested():
-            yield self._connection
-
-    def ask(self, question: Swift, given: Mapping[str, Any]) -> Result:
-        return self.change([(question, given)])[0]
+    def _transaction(self, *, writes: bool) -> Iterator[Plain]:
+        with told(self.subject), self._turn:
+            self._plain.run("SAVEPOINT rehearsal")
+            try:
+                yield self._plain
+            except BaseException:
+                self._plain.run("ROLLBACK TO rehearsal")
+                raise
+            self._plain.run("RELEASE rehearsal")
 
     def change(self, orders: Sequence[Order]) -> list[Result]:
-        with self._transaction(writes=True) as connection:
-            return [run(connection.connection.driver_connection, connection.dialect, *order) for order in orders]
+        return Database.change(self, orders)
 
 
 @contextmanager
@@ -109,12 +109,9 @@ def rolled_back(original: Database) -> Iterator[Rehearsal]:
     """The database inside a transaction that is undone at the end."""
     with told(original.subject):
         connection = original.connect()
-    with connection:
-        outer = connection.begin()
-        try:
-            yield Rehearsal(connection, original)
-        finally:
-            outer.rollback()
+    with closing(connection):
+        connection.execute("BEGIN")
+        yield Rehearsal(connection, original.subject)
 
 
 def no_lock(purpose: str, *, of: Right) -> AbstractContextManager[Callable[[], bool]]:

@@ -7,13 +7,28 @@ changes of other threads gather, and the next transaction takes them all.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from msgspec import Struct
 
 from digest.errors import StoreError
 
-if TYPE_CHECKING:
-    from digest.store.direct import Order, Result
+Order = tuple[str, Mapping[str, Any]]
+"""A statement and its values by name."""
+
+
+class Result(Struct, frozen=True):
+    """What came of one statement."""
+
+    rows: Sequence[tuple[Any, ...]]
+    """In the order of its columns; none if it returns none."""
+    count: int
+    """How many rows it changed. Says nothing of a statement that only reads."""
+
+    @classmethod
+    def of(cls, cursor: Any) -> Result:
+        return cls(cursor.fetchall() if cursor.description else (), cursor.rowcount)
 
 
 class Together:

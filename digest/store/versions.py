@@ -1,25 +1,27 @@
-"""The schema's version: looked up with one plain query; Alembic is imported only when an older one must change."""
+"""The schema's version, and how tables of an earlier one become those of today.
+
+``sqlite.sql`` and ``postgresql.sql`` have the tables as they are. A change of them comes with a migration for each kind
+of database, ``migrations/0010.sqlite.sql`` for example, which does to an older store what the change does to a new one.
+All statements of a migration, and its record, are one transaction.
+"""
 
 from __future__ import annotations
 
 import logging
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from digest.errors import StoreError, StoreTooNew
-from digest.store.basics import HEAD, VERSION_TABLE
+from digest.store.basics import HEAD, OLDEST, VERSION_TABLE
 from digest.store.connect import Database
 from digest.store.plain import Plain
 
-if TYPE_CHECKING:
-    from sqlalchemy import Connection
+log = logging.getLogger("digest.store")
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
-log = logging.getLogger("digest.store")
-
 _LOCK = "SELECT {}(1684629349, -1)"
+_COMMENT = re.compile(r"^--.*$", re.MULTILINE)
 
 
 def bring_up_to_date(database: Database) -> str | None:
@@ -28,20 +30,15 @@ def bring_up_to_date(database: Database) -> str | None:
 
     Raises StoreTooNew for a database of a newer program, StoreError for one that holds something else.
     """
-    version = found = version_of(database)
-    if version == HEAD:
-        return version
-    if version is None:
+    found = version_of(database)
+    if found != HEAD:
         with database.changing() as plain:
             version = _locked_version(plain, database.subject)
             if version is None:
                 _refuse_foreign(database.subject, plain)
                 create(plain)
-                version = HEAD
-    if version != HEAD:
-        with database.writing() as connection:
-            if _locked_version(Plain.within(connection), database.subject) != HEAD:
-                upgrade(connection, database.subject)
+            else:
+                upgrade(plain, version, database.subject)
     return found
 
 
@@ -69,40 +66,42 @@ def _wait_for_turn(plain: Plain) -> None:
         plain.run(_LOCK.format("pg_advisory_xact_lock"))
 
 
-def kept(kind: str) -> list[str]:
-    """The statements that make the tables in ``sqlite`` or ``postgresql``, a line each: those of ``schema``, which has
-    written them down beside this (``make docs`` renews them)."""
-    return (Path(__file__).parent / f"{kind}.sql").read_text(encoding="utf-8").splitlines()
-
-
 def create(plain: Plain) -> None:
-    """The tables of a new store, inside the caller's transaction: what all migrations come to (a test compares), but
-    Alembic and SQLAlchemy take a fifth of a second to load."""
-    for statement in (*kept("postgresql" if plain.is_postgres else "sqlite"), *_BESIDES):
+    """The tables of a new store, inside the caller's transaction."""
+    for statement in statements(Path(__file__).parent / f"{_kind(plain)}.sql"):
         plain.run(statement)
+    plain.run(f"INSERT INTO {VERSION_TABLE} (version_num) VALUES (?)", HEAD)
 
 
-_BESIDES = (
-    f"CREATE TABLE {VERSION_TABLE} (version_num VARCHAR(32) NOT NULL CONSTRAINT {VERSION_TABLE}_pkc PRIMARY KEY)",
-    f"INSERT INTO {VERSION_TABLE} (version_num) VALUES ('{HEAD}')",
-    "INSERT INTO feed (kind, name, stem, folded_stem, posts, dirty) VALUES ('all', '', 'feed', 'feed', 0, true)",
-)
+def upgrade(plain: Plain, version: str, subject: str) -> None:
+    """Run the migrations that a store of this version lacks, inside the caller's transaction. Raises StoreError for one
+    that none of them starts from."""
+    if version < OLDEST:
+        raise StoreError(
+            subject,
+            f"its schema is {version}, and this program takes {OLDEST} and later",
+            f"run digest status once with the program as of commit {LAST_FOR_OLDER}, then this one again",
+        )
+    for path in sorted(MIGRATIONS.glob(f"*.{_kind(plain)}.sql")):
+        number = path.name.partition(".")[0]
+        if version < number <= HEAD:
+            for statement in statements(path):
+                plain.run(statement)
+            plain.run(f"UPDATE {VERSION_TABLE} SET version_num = ?", number)
 
 
-def upgrade(connection: Connection, subject: str) -> None:
-    """Run the migrations inside the caller's transaction."""
-    from alembic import command
-    from alembic.config import Config
-    from alembic.util import CommandError
+LAST_FOR_OLDER = "8b2f5446b3e9"
+"""The last commit that can bring a store of a version before ``OLDEST`` up to date."""
 
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    config.set_main_option("path_separator", "os")
-    config.attributes["connection"] = connection
-    try:
-        command.upgrade(config, HEAD)
-    except CommandError as error:
-        raise StoreError(subject, f"its schema cannot be upgraded to {HEAD}: {error}", "restore a backup") from error
+
+def statements(path: Path) -> list[str]:
+    """Those of a file of SQL, which has no semicolon but at their ends."""
+    bare = _COMMENT.sub("", path.read_text(encoding="utf-8"))
+    return [statement.strip() for statement in bare.split(";") if statement.strip()]
+
+
+def _kind(plain: Plain) -> str:
+    return "postgresql" if plain.is_postgres else "sqlite"
 
 
 def _version(plain: Plain) -> str | None:
@@ -133,11 +132,18 @@ def refuse_newer(subject: str, version: str | None) -> None:
 
 def _refuse_foreign(subject: str, plain: Plain) -> None:
     """Never mix with somebody else's tables."""
-    made = "\n".join(kept("postgresql" if plain.is_postgres else "sqlite"))
-    ours = [name for name in sorted(re.findall(r'^CREATE TABLE "?(\w+)', made, re.MULTILINE)) if _exists(plain, name)]
+    ours = [name for name in sorted(tables(_kind(plain))) if _exists(plain, name)]
     if ours:
         raise StoreError(
             subject,
             f"another program has a table {ours[0]!r} there",
             "name another store" + (", or a schema of its own" if plain.is_postgres else ""),
         )
+
+
+def tables(kind: str) -> list[str]:
+    """Names of the tables in ``sqlite`` or ``postgresql``, those first that others refer to; without the one that has
+    the version."""
+    made = statements(Path(__file__).parent / f"{kind}.sql")
+    found = [match[1] for match in (re.match(r"CREATE TABLE (\w+)", statement) for statement in made) if match]
+    return [name for name in found if name != VERSION_TABLE]

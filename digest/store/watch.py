@@ -5,33 +5,37 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from importlib import import_module
 from typing import Any
-
-from sqlalchemy import BigInteger, ColumnElement, Select, and_, case, delete, func, or_, select, type_coerce, update
 
 from digest.alarms.watching import Alarm, EditionMail, Ending, Freshness, KeptAlarm, RunRow, RunTotals
 from digest.models import DeliveryCounts, DeliveryState, EditionState
-from digest.store.basics import QUARTER, to_moment, to_seconds
+from digest.store.basics import QUARTER, optional_moment, to_moment, to_seconds
+from digest.store.glances import ALARM, kept_alarm
 from digest.store.part import Part
-from digest.store.schema import (
-    alarm,
-    delivery,
-    edition,
-    post,
-    post_category,
-    reader_list,
-    refusal,
-    run,
-    subscription,
-    suppression,
-)
-from digest.store.sql import among
 from digest.subscribers.subscription import NOTICES
 
 _KEEP_ALARMS = timedelta(days=90)
 _FAILURES = 5
 """Failures of a run that are shown."""
+_MAILS = "alarm mails"
+
+_RUNS = "SELECT key, started_at, ended_at, ok, arrived, written, {} FROM run ORDER BY key DESC LIMIT ?"
+_TOTALS = "SELECT ok, count(*), sum(ended_at - started_at), sum(arrived), sum(written) FROM run GROUP BY ok"
+_NEWEST_RUN = "key <> (SELECT max(key) FROM run)"
+_LISTED = "unlisted = false AND retired = false"
+_FRESH = """
+    SELECT name, max(published), max(first_seen), sum(CASE WHEN first_seen >= ? THEN 1 ELSE 0 END) AS recent
+    FROM post_category {} GROUP BY name"""
+_EDITIONS = """
+    SELECT key, digest, category, period, state, reason, frozen_at, send_after FROM edition WHERE digest <> ?
+    ORDER BY key DESC LIMIT ?"""
+_REFUSALS = f"""
+    SELECT reply_code, reply_enhanced, count(*) FROM delivery
+    WHERE state = '{DeliveryState.FAILED}' AND ended_at >= ? OR state = '{DeliveryState.QUEUED}' AND reply_text <> ''
+    GROUP BY reply_code, reply_enhanced"""
+_READERS = """
+    SELECT l.digest, s.state, count(*) FROM subscription s JOIN reader_list l ON l.key = s.list_key
+    GROUP BY l.digest, s.state"""
 
 
 class Watch(Part):
@@ -41,184 +45,140 @@ class Watch(Part):
 
     def runs(self, limit: int, *, failures: bool = False) -> list[RunRow]:
         """The latest runs, newest first; with ``failures`` also what the failed ones said."""
-        columns = (run.c.key, run.c.started_at, run.c.ended_at, run.c.ok, run.c.arrived, run.c.written)
-        reports = case((run.c.ok.is_(False), run.c.report), else_="").label("report")
-        query = select(*columns, *((reports,) if failures else ())).order_by(run.c.key.desc()).limit(limit)
-        with self._database.reading() as connection:
-            return [_run(row, row.report if failures else "") for row in connection.execute(query)]
+        report = "CASE WHEN ok = false THEN report ELSE '' END" if failures else "''"
+        with self._database.asking() as plain:
+            return [_run(*row) for row in plain.rows(_RUNS.format(report), limit)]
 
     def run_totals(self) -> RunTotals:
         """Over all runs that the log still has."""
-        query = select(
-            run.c.ok,
-            func.count().label("runs"),
-            func.sum(_seconds(run.c.ended_at) - _seconds(run.c.started_at)).label("seconds"),
-            func.sum(run.c.arrived).label("arrived"),
-            func.sum(run.c.written).label("written"),
-        ).group_by(run.c.ok)
-        with self._database.reading() as connection:
-            rows = {row.ok: row for row in connection.execute(query)}
-        ended = [row for ok, row in rows.items() if ok is not None]
+        with self._database.asking() as plain:
+            rows = {None if ok is None else bool(ok): sums for ok, *sums in plain.rows(_TOTALS)}
+        counts = {ok: sums[0] for ok, sums in rows.items()}
+        seconds, arrived, written = (
+            sum(int(sums[place] or 0) for ok, sums in rows.items() if ok is not None) for place in (1, 2, 3)
+        )
         return RunTotals(
-            ok=rows[True].runs if True in rows else 0,
-            failed=rows[False].runs if False in rows else 0,
-            cut_off=rows[None].runs if None in rows else 0,
-            seconds=sum(int(row.seconds or 0) for row in ended),
-            arrived=sum(int(row.arrived or 0) for row in ended),
-            written=sum(int(row.written or 0) for row in ended),
+            ok=counts.get(True, 0),
+            failed=counts.get(False, 0),
+            cut_off=counts.get(None, 0),
+            seconds=seconds,
+            arrived=arrived,
+            written=written,
         )
 
     def run_spans(self, since: datetime) -> list[tuple[datetime, int]]:
         """When each run that ended began, and how many seconds it took."""
-        query = (
-            select(run.c.started_at, run.c.ended_at)
-            .where(run.c.started_at >= since, run.c.ended_at.is_not(None))
-            .order_by(run.c.started_at)
+        chosen = (
+            "SELECT started_at, ended_at - started_at FROM run WHERE started_at >= ? AND ended_at IS NOT NULL "
+            "ORDER BY started_at"
         )
-        with self._database.reading() as connection:
-            return [
-                (row.started_at, int((row.ended_at - row.started_at).total_seconds()))
-                for row in _all(connection, query)
-            ]
+        with self._database.asking() as plain:
+            return [(to_moment(began), took) for began, took in plain.rows(chosen, to_seconds(since))]
 
     def forget_runs(self, before: datetime, reports_before: datetime) -> int:
         """Drop the log of runs that began before ``before``, and the reports of those that went well before
         ``reports_before``; the latest run stays. Returns how many were dropped."""
-        newest = select(func.max(run.c.key)).scalar_subquery()
-        done = (run.c.started_at < reports_before, run.c.ok.is_(True), run.c.report != "", run.c.key != newest)
-        with self._database.writing() as connection:
-            connection.execute(update(run).where(*done).values(report=""))
-            return connection.execute(delete(run).where(run.c.started_at < before, run.c.key != newest)).rowcount
+        done = f"started_at < ? AND ok = true AND report <> '' AND {_NEWEST_RUN}"
+        with self._database.changing() as plain:
+            plain.run(f"UPDATE run SET report = '' WHERE {done}", to_seconds(reports_before))
+            return plain.change(f"DELETE FROM run WHERE started_at < ? AND {_NEWEST_RUN}", to_seconds(before))
 
     # ---------------------------------------------------------------- posts
 
     def arrivals(self, since: datetime) -> dict[int, int]:
         """How many posts came in, by quarter of an hour."""
-        query = (
-            select(_quarter(post.c.first_seen), func.count().label("posts"))
-            .where(post.c.unlisted.is_(False), post.c.retired.is_(False), post.c.first_seen >= since)
-            .group_by("quarter")
-        )
-        with self._database.reading() as connection:
-            return {int(row.quarter): row.posts for row in connection.execute(query)}
+        chosen = f"SELECT first_seen / {QUARTER} AS quarter, count(*) FROM post WHERE {_LISTED} AND first_seen >= ?"
+        with self._database.asking() as plain:
+            return dict(plain.rows(f"{chosen} GROUP BY quarter", to_seconds(since)))
 
     def freshness(self, names: Sequence[str], since: datetime, limit: int) -> list[Freshness]:
         """All posts, then these categories, then the busiest since then, ``limit`` at most."""
-        recent = func.sum(case((post_category.c.first_seen >= since, 1), else_=0)).label("recent")
-        query = select(
-            post_category.c.name,
-            func.max(post_category.c.published).label("published"),
-            func.max(post_category.c.first_seen).label("arrived"),
-            recent,
-        ).group_by(post_category.c.name)
-        busiest = query.order_by(recent.desc(), post_category.c.name).limit(limit)
-        with self._database.reading() as connection:
-            whole = connection.execute(
-                select(func.max(post.c.published), func.max(post.c.first_seen)).where(
-                    post.c.unlisted.is_(False), post.c.retired.is_(False)
-                )
-            ).one()
-            named = (
-                connection.execute(query.where(among(connection, post_category.c.name, names))).all() if names else []
-            )
-            rows = {row.name: row for row in (*named, *connection.execute(busiest))}
-        chosen = list(rows.values())[:limit]
-        everything = sum(self.arrivals(since).values())
-        return [
-            Freshness(category=None, published=whole[0], arrived=whole[1], recent=everything),
-            *(Freshness(category=r.name, published=r.published, arrived=r.arrived, recent=r.recent) for r in chosen),
-        ]
+        moment = to_seconds(since)
+        with self._database.asking() as plain:
+            newest = plain.row(f"SELECT max(published), max(first_seen) FROM post WHERE {_LISTED}") or (None, None)
+            named = plain.rows(_FRESH.format(f"WHERE name {plain.is_one_of}"), moment, plain.listed(names))
+            busiest = plain.rows(f"{_FRESH.format('')} ORDER BY recent DESC, name LIMIT ?", moment, limit)
+        rows = {name: tuple(values) for name, *values in (*named, *busiest)}
+        whole = (*newest, sum(self.arrivals(since).values()))
+        return [_freshness(None, *whole), *(_freshness(name, *values) for name, values in list(rows.items())[:limit])]
 
     # ----------------------------------------------------------------- mail
 
     def edition_mail(self, limit: int) -> list[EditionMail]:
         """The latest editions, newest first, each with the state of its mail; notices are no editions."""
-        latest = (
-            select(*(edition.c[name] for name in ("key", "digest", "category", "period", "state", "reason")))
-            .add_columns(edition.c.frozen_at, edition.c.send_after)
-            .where(edition.c.digest != NOTICES)
-            .order_by(edition.c.key.desc())
-            .limit(limit)
-        )
-        with self._database.reading() as connection:
-            rows = connection.execute(latest).all()
-            counts = connection.execute(
-                select(delivery.c.edition_key, delivery.c.state, func.count())
-                .where(among(connection, delivery.c.edition_key, [row.key for row in rows]))
-                .group_by(delivery.c.edition_key, delivery.c.state)
-            ).all()
+        states: dict[int, dict[DeliveryState, int]] = {}
+        with self._database.asking() as plain:
+            rows = plain.rows(_EDITIONS, NOTICES, limit)
+            counted = f"SELECT edition_key, state, count(*) FROM delivery WHERE edition_key {plain.is_one_of}"
+            keys = plain.listed([row[0] for row in rows])
+            for key, state, number in plain.rows(f"{counted} GROUP BY edition_key, state", keys):
+                states.setdefault(key, {})[DeliveryState(state)] = number
         return [
             EditionMail(
-                digest=row.digest,
-                category=row.category,
-                period=row.period,
-                state=EditionState(row.state),
-                reason=row.reason,
-                frozen_at=row.frozen_at,
-                send_after=row.send_after,
-                counts=DeliveryCounts(by_state={DeliveryState(s): n for key, s, n in counts if key == row.key}),
+                digest=digest,
+                category=category,
+                period=period,
+                state=EditionState(state),
+                reason=reason,
+                frozen_at=to_moment(frozen_at),
+                send_after=to_moment(send_after),
+                counts=DeliveryCounts(by_state=states.get(key, {})),
             )
-            for row in rows
+            for key, digest, category, period, state, reason, frozen_at, send_after in rows
         ]
 
     def refusals_since(self, since: datetime) -> dict[tuple[int | None, str], int]:
         """Replies by code and enhanced code: of deliveries that failed since then, and of those that wait for another
         attempt; no code at all: nobody answered."""
-        failed = and_(delivery.c.state == DeliveryState.FAILED.value, delivery.c.ended_at >= since)
-        waiting = and_(delivery.c.state == DeliveryState.QUEUED.value, delivery.c.reply_text != "")
-        query = (
-            select(delivery.c.reply_code, delivery.c.reply_enhanced, func.count())
-            .where(or_(failed, waiting))
-            .group_by(delivery.c.reply_code, delivery.c.reply_enhanced)
-        )
-        with self._database.reading() as connection:
-            return {(code, enhanced): number for code, enhanced, number in connection.execute(query)}
+        with self._database.asking() as plain:
+            rows = plain.rows(_REFUSALS, to_seconds(since))
+        return {(code, enhanced): number for code, enhanced, number in rows}
 
     def bounces(self, since: datetime) -> list[datetime]:
         """When each bounce or complaint was learnt of."""
-        query = select(refusal.c.at).where(refusal.c.at >= since).order_by(refusal.c.at)
-        with self._database.reading() as connection:
-            return list(connection.scalars(query))
+        with self._database.asking() as plain:
+            return [
+                to_moment(at)
+                for at in plain.column("SELECT at FROM refusal WHERE at >= ? ORDER BY at", to_seconds(since))
+            ]
 
     def readers_by_state(self) -> dict[tuple[str, str], int]:
         """Subscriptions by digest and state; addresses that are never written to as ``suppressed`` of no digest."""
-        query = (
-            select(reader_list.c.digest, subscription.c.state, func.count())
-            .join_from(subscription, reader_list, subscription.c.list_key == reader_list.c.key)
-            .group_by(reader_list.c.digest, subscription.c.state)
-        )
-        with self._database.reading() as connection:
-            found = {(digest, state): number for digest, state, number in connection.execute(query)}
-            suppressed = connection.scalar(select(func.count()).select_from(suppression)) or 0
-        return {**found, ("", "suppressed"): suppressed}
+        with self._database.asking() as plain:
+            found = {(digest, state): number for digest, state, number in plain.rows(_READERS)}
+            return {**found, ("", "suppressed"): plain.value("SELECT count(*) FROM suppression")}
 
     # --------------------------------------------------------------- alarms
 
     def recent_alarms(self, since: datetime) -> list[KeptAlarm]:
         """Those that are over, the latest first."""
-        query = select(alarm).where(alarm.c.ended_at >= since).order_by(alarm.c.ended_at.desc(), alarm.c.key.desc())
-        with self._database.reading() as connection:
-            return [_alarm(row) for row in connection.execute(query)]
+        chosen = f"SELECT {ALARM} FROM alarm WHERE ended_at >= ? ORDER BY ended_at DESC, key DESC"
+        with self._database.asking() as plain:
+            return [kept_alarm(row) for row in plain.rows(chosen, to_seconds(since))]
 
     def note_alarms(
         self, raised: Iterable[Alarm], ended: Iterable[Ending], now: datetime, reworded: Iterable[Alarm] = ()
     ) -> None:
         """Write down what began, what is over, and what says something else by now, in one transaction. What another
         process wrote first stays."""
-        insert = import_module(f"sqlalchemy.dialects.{'postgresql' if self._database.is_postgres else 'sqlite'}").insert
-        with self._database.writing() as connection:
-            for each in raised:
-                values = {"name": each.name, "text": each.text, "raised_at": now, "end_text": "", "told": False}
-                connection.execute(insert(alarm).values(values).on_conflict_do_nothing())
-            for each in reworded:
-                said = update(alarm).where(alarm.c.name == each.name, alarm.c.ended_at.is_(None)).values(text=each.text)
-                connection.execute(said)
-            for ending in ended:
-                over = {"ended_at": now, "end_text": ending.text, "told": not ending.text, "held_until": None}
-                connection.execute(
-                    update(alarm).where(alarm.c.name == ending.name, alarm.c.ended_at.is_(None)).values(over)
-                )
-            connection.execute(delete(alarm).where(alarm.c.ended_at < now - _KEEP_ALARMS))
+        moment = to_seconds(now)
+        with self._database.changing() as plain:
+            plain.insert_many(
+                "alarm",
+                ("name", "text", "raised_at", "end_text", "told"),
+                [(each.name, each.text, moment, "", False) for each in raised],
+                or_ignore=True,
+            )
+            plain.run_many(
+                "UPDATE alarm SET text = ? WHERE name = ? AND ended_at IS NULL",
+                [(each.text, each.name) for each in reworded],
+            )
+            plain.run_many(
+                "UPDATE alarm SET ended_at = ?, end_text = ?, told = ?, held_until = NULL "
+                "WHERE name = ? AND ended_at IS NULL",
+                [(moment, each.text, not each.text, each.name) for each in ended],
+            )
+            plain.run("DELETE FROM alarm WHERE ended_at < ?", to_seconds(now - _KEEP_ALARMS))
 
     def alarm_mails(self) -> list[datetime]:
         """When the latest mails about alarms were sent."""
@@ -228,31 +188,16 @@ class Watch(Part):
         self._set_meta(_MAILS, json.dumps([to_seconds(moment) for moment in moments]))
 
 
-_MAILS = "alarm mails"
-
-
-def _seconds(column: ColumnElement[Any]) -> ColumnElement[Any]:
-    """A moment as the number that it is kept as."""
-    return type_coerce(column, BigInteger())
-
-
-def _quarter(column: ColumnElement[Any]) -> Any:
-    return _seconds(column).op("/")(QUARTER).label("quarter")
-
-
-def _all(connection: Any, query: Select[Any]) -> Sequence[Any]:
-    rows: Sequence[Any] = connection.execute(query).all()
-    return rows
-
-
-def _run(row: Any, report: str) -> RunRow:
+def _run(
+    key: int, started_at: int, ended_at: int | None, ok: Any, arrived: int | None, written: int | None, report: str
+) -> RunRow:
     return RunRow(
-        key=row.key,
-        started_at=row.started_at,
-        ended_at=row.ended_at,
-        ok=row.ok,
-        arrived=row.arrived or 0,
-        written=row.written or 0,
+        key=key,
+        started_at=to_moment(started_at),
+        ended_at=optional_moment(ended_at),
+        ok=None if ok is None else bool(ok),
+        arrived=arrived or 0,
+        written=written or 0,
         failures=_failures(report),
     )
 
@@ -267,12 +212,7 @@ def _failures(report: str) -> tuple[str, ...]:
     return tuple(str(line) for line in lines[:_FAILURES])
 
 
-def _alarm(row: Any) -> KeptAlarm:
-    return KeptAlarm(
-        key=row.key,
-        name=row.name,
-        text=row.text,
-        raised_at=row.raised_at,
-        ended_at=row.ended_at,
-        end_text=row.end_text,
+def _freshness(name: str | None, published: int | None, arrived: int | None, recent: int) -> Freshness:
+    return Freshness(
+        category=name, published=optional_moment(published), arrived=optional_moment(arrived), recent=int(recent)
     )

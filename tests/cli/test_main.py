@@ -41,7 +41,7 @@ def test_every_command_has_help_and_an_example(name: str, tmp_path: Path) -> Non
 
 def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
     """Start-up stays quick."""
-    heavy = {"sqlalchemy", "lxml", "jinja2", "bs4", "feedgen", "babel", "yaml", "msgspec", "rich", "email.message"}
+    heavy = {"psycopg", "lxml", "jinja2", "bs4", "feedgen", "babel", "yaml", "msgspec", "rich", "email.message"}
     script = (
         "import sys\nfrom digest.cli import main\ntry: main(['--help'])\n"
         "except SystemExit: pass\nprint(*sys.modules, file=sys.stderr)"

@@ -24,7 +24,6 @@ from typing import Any
 sys.path.append(str(Path(__file__).parent))
 
 from delivery_world import PATIENT, START, compose, frozen, recipients
-from sqlalchemy import event
 
 from digest.jobs.deliver import DeliverOptions, deliver
 from digest.mail.smtp import Session, SmtpTransport
@@ -136,7 +135,7 @@ def _arm_step(name: str, point: str, killer: Killer) -> None:
 def freeze(store: Any, killer: Killer, addresses: list[str]) -> None:
     """Freeze the edition, unless an earlier process did, and put its page in place."""
     if killer._point == "before-freeze":
-        event.listen(store._store._database._engine, "commit", lambda connection: killer.at("before-freeze"))
+        store._store._database._commit = lambda connection: killer.at("before-freeze")
     store.freeze(frozen("2026-11-24"), recipients("2026-11-24", addresses))
     for saved in store.unpublished_pages():
         store.mark_page_published(saved.key)

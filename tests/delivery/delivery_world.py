@@ -11,7 +11,6 @@ from typing import Any
 
 import msgspec
 from scripted_smtp import ScriptedServer
-from sqlalchemy import create_engine, text
 
 from digest.errors import PermanentFailure
 from digest.jobs.deliver import DeliverOptions, DeliveryReport, Outgoing, deliver
@@ -105,15 +104,12 @@ class World:
         self.url = url
         self.clock = Clock()
         self.store = open_store(url)
-        engine = url.replace("postgresql://", "postgresql+psycopg://")
-        self._engine = create_engine(engine)
 
     def __enter__(self) -> World:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.store.close()
-        self._engine.dispose()
 
     def freeze(self, addresses: Sequence[str] | int, period: str = "2026-11-24", **edition: Any) -> SavedEdition:
         """An edition for these addresses, or for so many; its page is in place."""
@@ -159,9 +155,8 @@ class World:
 
     def rows(self) -> list[Row]:
         columns = "message_id, address, edition_key, state, attempts, reply_code, reply_enhanced, reply_text, queue_id"
-        query = text(f"SELECT {columns} FROM delivery ORDER BY key")
-        with self._engine.connect() as connection:
-            return [Row(*row) for row in connection.execute(query)]
+        with self.store._database.asking() as plain:
+            return [Row(*row) for row in plain.rows(f"SELECT {columns} FROM delivery ORDER BY key")]
 
     def states(self) -> dict[str, int]:
         return dict(Counter(row.state for row in self.rows()))
@@ -170,8 +165,8 @@ class World:
         return next(row.state for row in self.rows() if row.address == address)
 
     def edition_states(self) -> list[tuple[str, str]]:
-        with self._engine.connect() as connection:
-            return [tuple(row) for row in connection.execute(text("SELECT period, state FROM edition ORDER BY key"))]
+        with self.store._database.asking() as plain:
+            return plain.rows("SELECT period, state FROM edition ORDER BY key")
 
     def count(self, state: DeliveryState) -> int:
         return self.store.counts()[state]

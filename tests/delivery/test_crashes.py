@@ -256,18 +256,17 @@ class Faults:
 def test_a_full_disk_at_freezing_undoes_everything(sqlite_url: str) -> None:
     """``PRAGMA max_page_count`` stands for the end of the disk. Nothing is left of the edition; when there is
     room, it is frozen whole."""
-    from sqlalchemy import event
-
     from digest.errors import StoreError
+    from digest.store.connect import SqliteDatabase
 
-    with World(sqlite_url) as world:
-        engine = world.store._database._engine
+    def limited(database: SqliteDatabase) -> Any:
+        connection = take(database)
+        connection.execute(f"PRAGMA max_page_count = {pages}")
+        return connection
 
-        def limit(connection: Any, *_: object) -> None:
-            connection.execute(f"PRAGMA max_page_count = {pages}")
-
+    take = SqliteDatabase._take
+    with World(sqlite_url) as world, patch.object(SqliteDatabase, "_take", limited):
         pages = 1
-        event.listen(engine, "checkout", limit)
         with pytest.raises(StoreError, match="the disk is full"):
             world.freeze(500, text="words " * 20_000)
         assert world.rows() == []
@@ -305,32 +304,29 @@ def test_a_full_disk_at_each_commit(small_disk: Path, record_property: Any) -> N
 
 def run_on_full_disk(disk: Path, nth: int) -> tuple[list[Row], ScriptedServer] | None:
     """What became of four messages; None if there were fewer commits than ``nth``."""
-    from sqlalchemy import event
-
     from digest.errors import StoreError
-    from digest.store import direct
+    from digest.store.connect import SqliteDatabase
 
     filler, audience, commits = disk / "filler", 4, 0
 
-    def fill(_connection: Any) -> None:
+    def fill_and_commit(database: SqliteDatabase, connection: Any) -> None:
         nonlocal commits
-        commits += 1
-        if commits == nth:
+        commits += connection.in_transaction and writes_of(connection) > known.get(id(connection), 0)
+        known[id(connection)] = writes_of(connection)
+        if commits == nth and not filler.exists():
             fill_up(filler)
+        commit(database, connection)
 
-    def fill_and_perform(connection: Any, *args: Any, alone: bool) -> Any:
-        if not alone:
-            fill(connection)
-        return perform(connection, *args, alone=alone)
+    def writes_of(connection: Any) -> int:
+        return int(connection.total_changes)
 
-    perform = direct.perform
+    known: dict[int, int] = {}
+    commit = SqliteDatabase._commit
     with World(f"sqlite:///{disk}/digest.db") as world, serving() as server:
-        event.listen(world.store._database._engine, "commit", fill)
-        with suppress(StoreError), patch.object(direct, "perform", fill_and_perform):
+        with suppress(StoreError), patch.object(SqliteDatabase, "_commit", fill_and_commit):
             world.freeze(audience)
             world.deliver(world.smtp(server), resend=False)
         was_full = filler.exists()
-        event.remove(world.store._database._engine, "commit", fill)
         filler.unlink(missing_ok=True)
         if not world.rows():
             world.freeze(audience)

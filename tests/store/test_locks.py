@@ -174,6 +174,6 @@ def test_runs_are_logged(store, make) -> None:
     first, second = store.started(make.now), store.started(make.now)
     assert first != second
     store.ended(first, make.now, '{"ok": true}')
-    with store._database.reading() as connection:
-        rows = connection.exec_driver_sql("SELECT report, ended_at IS NULL FROM run ORDER BY key").all()
-    assert [tuple(row) for row in rows] == [('{"ok": true}', False), ("", True)]
+    with store._database.asking() as plain:
+        rows = plain.rows("SELECT report, ended_at IS NULL FROM run ORDER BY key")
+    assert rows == [('{"ok": true}', False), ("", True)]

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import socket
 import sqlite3
-import subprocess
-import sys
 import threading
 import time
 from contextlib import closing
 from pathlib import Path
 
 import pytest
-from sqlalchemy import event
 
 from digest.errors import Refused, StoreBusy, StoreError, StoreTooNew
 from digest.models import Changes
 from digest.store import SqlStore, connect, open_rehearsal, open_store
-from digest.store.connect import open_postgres, open_sqlite, parse_url, sqlite_file, sqlite_path
+from digest.store.connect import Database, open_postgres, open_sqlite, parse_url
 from digest.store.faults import told
 
 
@@ -81,14 +78,17 @@ def test_an_old_store_is_asked_before_it_is_changed(bare_url: str) -> None:
 
     with pytest.raises(Refused):
         open_store(bare_url, admit=refuse)
-    path = sqlite_file(bare_url)
-    database = open_sqlite(path, busy_timeout=5) if path is not None else open_postgres(parse_url(bare_url))
-    with closing(database), database.asking() as plain:
+    with closing(database_at(bare_url)) as database, database.asking() as plain:
         assert plain.value("SELECT version_num FROM digest_schema") == "0001"
 
 
-@pytest.mark.parametrize("first", ["plain", "sqlalchemy"])
-def test_a_database_that_was_deleted_is_missed(sqlite_url: str, tmp_path: Path, make, first: str) -> None:
+def database_at(url: str) -> Database:
+    """Without looking at its tables."""
+    address = parse_url(url)
+    return open_postgres(address) if address.path is None else open_sqlite(address.path, busy_timeout=60)
+
+
+def test_a_database_that_was_deleted_is_missed(sqlite_url: str, tmp_path: Path, make) -> None:
     """No connection makes an empty one in its place, which nobody would tell from a new one."""
     file = tmp_path / "var" / "digest.db"
     with open_store(sqlite_url) as store:
@@ -98,7 +98,7 @@ def test_a_database_that_was_deleted_is_missed(sqlite_url: str, tmp_path: Path, 
         store._database._idle.clear()
         told = pytest.raises(StoreError, match="the database cannot be opened")
         with told:
-            store.count_posts() if first == "plain" else store.editions("daily")
+            store.count_posts()
     assert not file.exists()
     with pytest.raises(StoreError, match="is not there any more"):
         open_store(sqlite_url, must_exist=True)
@@ -107,23 +107,11 @@ def test_a_database_that_was_deleted_is_missed(sqlite_url: str, tmp_path: Path, 
 
 def test_sqlite_is_safe_against_power_cuts(sqlite_url: str) -> None:
     """WAL, flushed at every commit, foreign keys on (delivery.md)."""
-    with open_store(sqlite_url) as store, store._database.reading() as connection:
+    with open_store(sqlite_url) as store, store._database.asking() as plain:
         found = [
-            connection.exec_driver_sql(f"PRAGMA {name}").scalar()
-            for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+            plain.value(f"PRAGMA {name}") for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
         ]
     assert found == ["wal", 2, 1, 30_000]
-
-
-def test_an_unchanged_store_is_opened_without_alembic(sqlite_url: str) -> None:
-    """It is heavy, and needed only when the tables must change."""
-    open_store(sqlite_url).close()
-    code = """if True:
-        import sys
-        from digest.store import open_store
-        open_store(sys.argv[1]).close()
-        sys.exit("alembic" in sys.modules)"""
-    assert subprocess.run([sys.executable, "-c", code, sqlite_url]).returncode == 0
 
 
 @pytest.mark.parametrize(
@@ -199,28 +187,22 @@ def test_a_database_that_may_only_be_read(sqlite_url: str, tmp_path: Path) -> No
 
 def test_a_newer_store_is_refused(bare_url: str) -> None:
     """Untouched, with a word about what to do; a rehearsal refuses it too."""
-    with open_store(bare_url) as store, store._database.writing() as connection:
-        connection.exec_driver_sql("UPDATE digest_schema SET version_num = '0999'")
+    with open_store(bare_url) as store, store._database.changing() as plain:
+        plain.run("UPDATE digest_schema SET version_num = '0999'")
     for opening in (open_store, lambda url: open_rehearsal(url).__enter__()):
         with pytest.raises(StoreTooNew, match=r"its schema is 0999, this program knows \d{4}.*; upgrade digest"):
             opening(bare_url)
 
 
 def test_anothers_tables_are_left_alone(bare_url: str) -> None:
-    from digest.store.connect import open_postgres, open_sqlite, parse_url, sqlite_path
-
-    url = parse_url(bare_url)
-    if url.get_backend_name() == "sqlite":
-        database = open_sqlite(sqlite_path(url), busy_timeout=60)
-    else:
-        database = open_postgres(url)
-    with database.writing() as connection:
-        connection.exec_driver_sql("CREATE TABLE post (body TEXT)")
+    database = database_at(bare_url)
+    with database.changing() as plain:
+        plain.run("CREATE TABLE post (body TEXT)")
     with pytest.raises(StoreError, match="another program has a table 'post' there; name another store"):
         open_store(bare_url)
-    with database.writing() as connection:
-        connection.exec_driver_sql("DROP TABLE post")
-        connection.exec_driver_sql("CREATE TABLE theirs (body TEXT)")
+    with database.changing() as plain:
+        plain.run("DROP TABLE post")
+        plain.run("CREATE TABLE theirs (body TEXT)")
     database.close()
     open_store(bare_url).close()
 
@@ -265,7 +247,7 @@ def test_waiting_for_another_program_is_not_silent(
 ) -> None:
     """After three seconds it says what it waits for, and waits on."""
     monkeypatch.setattr(connect, "_SILENT", 0)
-    with open_store(sqlite_url) as store, closing(sqlite3.connect(sqlite_path(parse_url(sqlite_url)))) as other:
+    with open_store(sqlite_url) as store, closing(sqlite3.connect(sqlite_url.removeprefix("sqlite:///"))) as other:
         other.isolation_level = None
         other.execute("BEGIN IMMEDIATE")
         waiter = threading.Thread(target=store.adopt_ids, args=({"u": "i"},))
@@ -284,32 +266,25 @@ def test_a_full_disk_undoes_the_transaction(sqlite_url: str, make) -> None:
     with open_store(sqlite_url) as store:
         make.add(store, make.arrival("a"))
     with open_store(sqlite_url) as store:
-        database, engine = store._database, store._database._engine
+        database = store._database
+        made = database._open
 
-        def no_room(connection, record) -> None:
+        def without_room() -> sqlite3.Connection:
+            connection = made()
             pages = connection.execute("PRAGMA page_count").fetchone()[0]
             connection.execute(f"PRAGMA max_page_count = {pages + 3}")
-
-        def connect_without_room() -> sqlite3.Connection:
-            connection = connect()
-            no_room(connection, None)
             return connection
 
-        connect, database._connect = database._connect, connect_without_room
-        database._idle.pop().close()
-        event.listen(engine, "connect", no_room)
-        engine.pool.dispose()
+        database.close()
+        database._open = without_room
         with pytest.raises(StoreError, match=r"digest\.db: the disk is full; make room"):
             store.freeze(make.edition(html="x" * 100_000), make.recipients(5))
         with pytest.raises(StoreError, match="the disk is full"):
             store.record(Changes(arrivals=tuple(make.arrival(f"b{n}", summary="x" * 999) for n in range(99))), make.now)
         assert store.edition("daily", "2026-11-24") is None
         assert (store.counts().total, store.count_posts()) == (0, 1)
-        event.remove(engine, "connect", no_room)
-        engine.pool.dispose()
-        database._connect = connect
-        while database._idle:
-            database._idle.pop().close()
+        database.close()
+        database._open = made
         assert store.freeze(make.edition(html="x" * 100_000), make.recipients(5)) is not None
 
 
@@ -362,12 +337,12 @@ def test_a_connection_that_the_server_ends_costs_one_transaction(postgres_url: s
     """One clear error, nothing half-done, and the next call works again."""
 
     def broken_off(store) -> None:
-        with store._database.writing() as connection:
-            connection.exec_driver_sql("UPDATE feed SET posts = 5")
-            pid = connection.exec_driver_sql("SELECT pg_backend_pid()").scalar()
-            with store._database.reading() as other:
-                other.exec_driver_sql(f"SELECT pg_terminate_backend({pid}, 5000)")
-            connection.exec_driver_sql("UPDATE feed SET posts = 6")
+        with store._database.changing() as plain:
+            plain.run("UPDATE feed SET posts = 5")
+            pid = plain.value("SELECT pg_backend_pid()")
+            with store._database.asking() as other:
+                other.run("SELECT pg_terminate_backend(?, 5000)", pid)
+            plain.run("UPDATE feed SET posts = 6")
 
     with open_store(postgres_url) as store:
         with pytest.raises(StoreError, match="the server ended the connection"):
@@ -380,17 +355,17 @@ def test_a_connection_that_the_server_ends_costs_one_transaction(postgres_url: s
 @pytest.mark.postgres
 def test_the_address_may_name_the_driver_and_its_options(postgres_url: str) -> None:
     url = postgres_url.replace("postgresql://", "postgresql+psycopg://") + "&application_name=morning"
-    with open_store(url) as store, store._database.reading() as connection:
-        assert connection.exec_driver_sql("SHOW application_name").scalar() == "morning"
+    with open_store(url) as store, store._database.asking() as plain:
+        assert plain.value("SHOW application_name") == "morning"
 
 
 @pytest.mark.postgres
 def test_the_database_sorts_by_code_points_in_any_locale(postgres_url: str, make) -> None:
     """Names and paths compare the same way in every database."""
-    with open_store(postgres_url) as store, store._database.reading() as connection:
+    with open_store(postgres_url) as store, store._database.asking() as plain:
         question = """SELECT count(*) FROM information_schema.columns
             WHERE table_name = 'feed' AND column_name = 'name' AND collation_name = 'C'"""
-        assert connection.exec_driver_sql(question).scalar() == 1
+        assert plain.value(question) == 1
 
 
 def test_a_disk_that_fails_is_told_with_a_remedy() -> None:

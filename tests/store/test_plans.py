@@ -5,9 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import event
 
-from digest.store import SqlStore, direct, open_store
+from digest.store import SqlStore, open_store
 from digest.store.plain import Plain
 
 REACH = timedelta(days=3)
@@ -56,25 +55,13 @@ def plans_of(store: SqlStore, monkeypatch, ask) -> list[str]:
     """The steps of every statement that ``ask`` runs, whichever way it takes to the database."""
     steps: list[str] = []
 
-    def explain(raw, statement, parameters) -> None:
+    def run(plain: Plain, statement: str, *values, **named):
         if not statement.startswith(("BEGIN", "PRAGMA", "INSERT")):
-            steps.extend(row[-1] for row in raw.execute(f"EXPLAIN QUERY PLAN {statement}", parameters))
+            rows = plain._connection.execute(f"EXPLAIN QUERY PLAN {statement}", named or values)
+            steps.extend(row[-1] for row in rows)
+        return plain_run(plain, statement, *values, **named)
 
-    def explain_first(connection, cursor, statement, parameters, context, executemany) -> None:
-        if not executemany:
-            explain(connection.connection.driver_connection, statement, parameters)
-
-    def run(plain: Plain, statement: str, *values):
-        explain(plain._connection, statement, values)
-        return plain_run(plain, statement, *values)
-
-    def run_directly(connection, dialect, statement, given):
-        explain(connection, *statement.bound(dialect, given))
-        return direct_run(connection, dialect, statement, given)
-
-    plain_run, direct_run = Plain.run, direct.run
+    plain_run = Plain.run
     monkeypatch.setattr(Plain, "run", run)
-    monkeypatch.setattr(direct, "run", run_directly)
-    event.listen(store._database._engine, "before_cursor_execute", explain_first)
     ask()
     return steps

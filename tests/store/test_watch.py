@@ -6,14 +6,10 @@ import json
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import text
 
 from digest.alarms.watching import Alarm, Ending, RunTotals
 from digest.models import DeliveryState, EditionState, Reply
 from digest.ports import Turn
-from digest.store import open_store, versions
-from digest.store.basics import VERSION_TABLE
-from digest.store.schema import metadata
 from digest.subscribers.subscription import NOTICES
 
 HOUR = timedelta(hours=1)
@@ -57,34 +53,10 @@ def test_reports_of_old_runs_are_dropped_unless_they_failed(store, make) -> None
         run = store.started(make.ago(days=days))
         store.ended(run, make.ago(days=days), json.dumps({"failures": [f"{days}"]}), ok=ok)
     assert store.forget_runs(make.ago(days=99), make.ago(days=2)) == 0
-    with store._database.reading() as connection:
-        assert [bool(report) for report in connection.scalars(text("SELECT report FROM run ORDER BY key"))] == [
-            False,
-            True,
-            True,
-            True,
-        ]
+    with store._database.asking() as plain:
+        reports = plain.column("SELECT report FROM run ORDER BY key")
+    assert [bool(report) for report in reports] == [False, True, True, True]
     assert [row.ok for row in store.runs(9)] == [True, True, False, True]
-
-
-def test_runs_of_an_earlier_version_keep_their_result(bare_url: str, make, monkeypatch) -> None:
-    """The reports say how they ended."""
-    monkeypatch.setattr(versions, "HEAD", "0003")
-    with open_store(bare_url) as store, store._database.writing() as connection:
-        metadata.drop_all(connection)
-        connection.exec_driver_sql(f"DROP TABLE {VERSION_TABLE}")
-        versions.upgrade(connection, "store")
-        rows = [('{\n  "ok": true,\n  "x": 1}', 5), ('{\n  "ok": false,\n  "x": {"ok": true, "y": 2}}', 5), ("", None)]
-        for report, ended in rows:
-            connection.execute(
-                text("INSERT INTO run (started_at, ended_at, report) VALUES (1, :ended, :report)"),
-                {"ended": ended, "report": report},
-            )
-    monkeypatch.undo()
-    with open_store(bare_url) as store:
-        assert [row.ok for row in store.runs(9)] == [None, False, True]
-        assert store.run_totals() == RunTotals(ok=1, failed=1, cut_off=1, seconds=8)
-    assert versions.MIGRATIONS.is_dir()
 
 
 def test_volumes_are_counted_by_category_and_quarter(store, make) -> None:

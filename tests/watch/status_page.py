@@ -17,7 +17,7 @@ from starlette.applications import Starlette
 from digest.jobs.status import overview, plots
 from digest.jobs.watch import RunEnd
 from digest.models import Reply
-from digest.store.schema import refusal
+from digest.store.basics import to_seconds
 from digest.web.access import Access
 from digest.web.status import Seen, status_routes
 from tests.subscribers.reader_world import World
@@ -107,18 +107,12 @@ def furnish(world: World) -> None:
         ok=False,
     )
     store.started(now - timedelta(minutes=5))
-    with store._database.writing() as connection:
-        connection.execute(
-            refusal.insert(),
+    with store._database.changing() as plain:
+        plain.insert_many(
+            "refusal",
+            ("name", "hash", "at", "blame", "status", "text"),
             [
-                {
-                    "name": f"n{n}",
-                    "hash": "h",
-                    "at": now - timedelta(days=day),
-                    "blame": "hard",
-                    "status": "",
-                    "text": "",
-                }
+                (f"n{n}", "h", to_seconds(now - timedelta(days=day)), "hard", "", "")
                 for n, day in enumerate((3, 3, 3, 9, 12))
             ],
         )

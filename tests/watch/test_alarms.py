@@ -266,8 +266,8 @@ def test_a_paused_edition(world: World) -> None:
     world.run()
     saved = world.store.edition("daily", "2026-11-24")
     assert saved is not None
-    with world.store._database.writing() as connection:
-        connection.exec_driver_sql("UPDATE edition SET state = 'sending'")
+    with world.store._database.changing() as plain:
+        plain.run("UPDATE edition SET state = 'sending'")
     assert world.store.pause_edition(saved.key, "five equal refusals in a row: 550 5.7.1 no", world.now)
     look(world)
     (mail,) = alarm_mails(world)
@@ -282,8 +282,8 @@ def test_what_is_in_doubt_and_held(tmp_path: Path, store_url: str) -> None:
     with world_of(tmp_path, store_url, CONFIG.replace("mail:\n", "mail:\n  in_doubt: hold\n", 1)) as world:
         world.news("a")
         world.run()
-        with world.store._database.writing() as connection:
-            connection.exec_driver_sql("UPDATE delivery SET state = 'in_doubt', doubts = 1")
+        with world.store._database.changing() as plain:
+            plain.run("UPDATE delivery SET state = 'in_doubt', doubts = 1")
         look(world)
         assert open_names(world) == ["doubt"]
 
@@ -294,8 +294,8 @@ def test_its_text_follows(quick: World) -> None:
     quick.store.release_alarms(quick.store.claim_alarms(quick.now, quick.now), told=True)
     quick.news("a")
     quick.run()
-    with quick.store._database.writing() as connection:
-        connection.exec_driver_sql("UPDATE delivery SET state = 'in_doubt', doubts = 2")
+    with quick.store._database.changing() as plain:
+        plain.run("UPDATE delivery SET state = 'in_doubt', doubts = 2")
     quick.new_mails()
     look(quick)
     assert [alarm.text.split(" and ")[0] for alarm in quick.store.open_alarms()] == ["1 delivery is in doubt"]

@@ -10,7 +10,6 @@ from email.parser import BytesParser
 from pathlib import Path
 
 from digest.store import open_store
-from digest.store.schema import delivery, run
 from tests.delivery.scripted_smtp import Act, Dialogue, Reset, Say, ScriptedServer
 from tests.run.site_folder import Site
 from tests.watch.serving import Process, serving
@@ -95,9 +94,9 @@ def test_nothing_private_is_said(tmp_path: Path, pings: Pinged) -> None:
     assert len(links) > 4
     assert len(smtp.accepted) > 4
     store = f"sqlite:///{tmp_path}/var/digest.db"
-    with open_store(store) as opened, opened._database.reading() as connection:
-        said += list(connection.scalars(run.select().with_only_columns(run.c.report)))
-        tokens = set(connection.scalars(delivery.select().with_only_columns(delivery.c.token)))
+    with open_store(store) as opened, opened._database.asking() as plain:
+        said += plain.column("SELECT report FROM run")
+        tokens = set(plain.column("SELECT token FROM delivery"))
     assert len(tokens) > 4
     private = {*ALWAYS, *SIGNED_UP, *links, *tokens, PASSWORD, SECRET, TOKEN, PING, "the.operator@example.net"}
     everything = "\n".join(said)

@@ -197,13 +197,11 @@ class Served:
             return plain.row(open_ones) is not None
 
     def _tables(self) -> str:
-        from digest.store.schema import metadata
+        from digest.store.versions import tables
 
         with self.running.readership.store._database.asking() as plain:
             return "\n".join(
-                f"{table.name}: {row}"
-                for table in metadata.sorted_tables
-                for row in plain.rows(f'SELECT * FROM "{table.name}"')
+                f"{table}: {row}" for table in tables("sqlite") for row in plain.rows(f'SELECT * FROM "{table}"')
             )
 
 

@@ -1,4 +1,4 @@
-"""Statements on the driver's own connections: as one, or not at all; and never on a connection that is dead."""
+"""Connections: statements as one or not at all, never on a connection that is dead, and only so many."""
 
 from __future__ import annotations
 
@@ -6,16 +6,13 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from sqlalchemy import Text, bindparam, func, insert, select
 
 from digest.errors import StoreError
-from digest.store import open_store
+from digest.store import connect, open_store
 from digest.store.connect import Database
-from digest.store.schema import meta
-from digest.store.sql import Swift
 
-KEEP = Swift(insert(meta).values(name=bindparam("its_name", type_=Text), value="kept"))
-LOOK = Swift(select(meta.c.name, meta.c.value).where(meta.c.name == bindparam("its_name", type_=Text)))
+KEEP = "INSERT INTO meta (name, value) VALUES (:its_name, 'kept')"
+LOOK = "SELECT name, value FROM meta WHERE name = :its_name"
 
 
 @pytest.fixture
@@ -25,7 +22,8 @@ def database(store_url: str) -> Iterator[Database]:
 
 
 def kept(database: Database, name: str) -> bool:
-    return list(database.ask(LOOK, {"its_name": name}).rows) == [(name, "kept")]
+    with database.asking() as plain:
+        return plain.rows(LOOK, its_name=name) == [(name, "kept")]
 
 
 def test_all_statements_of_a_change_are_kept_and_answered(database: Database) -> None:
@@ -55,15 +53,15 @@ def test_one_connection_serves_one_after_the_other(database: Database) -> None:
     for number in range(5):
         database.change([(KEEP, {"its_name": f"{number}"})])
         assert kept(database, f"{number}")
-    assert len(database._direct._idle) == 1
+    assert len(database._idle) == 1
     threads = [threading.Thread(target=kept, args=[database, "0"]) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert 1 <= len(database._direct._idle) <= 8
+    assert 1 <= len(database._idle) <= 8
     database.close()
-    assert database._direct._idle == []
+    assert database._idle == []
 
 
 @pytest.mark.postgres
@@ -73,10 +71,10 @@ def test_a_connection_that_was_cut_while_nobody_used_it_is_not_used(postgres_url
     with open_store(postgres_url) as store, psycopg.connect(postgres_url, autocommit=True) as other:
         database = store._database
         database.change([(KEEP, {"its_name": "a"})])
-        [before] = database._direct._idle
+        [before] = database._idle
         assert other.execute("SELECT pg_terminate_backend(%s, 10000)", [before.info.backend_pid]).fetchone() == (True,)
         assert kept(database, "a")
-        [after] = database._direct._idle
+        [after] = database._idle
         assert after is not before
         assert before.closed
 
@@ -84,7 +82,7 @@ def test_a_connection_that_was_cut_while_nobody_used_it_is_not_used(postgres_url
 @pytest.mark.postgres
 def test_a_connection_that_is_cut_in_between_is_told(postgres_url: str) -> None:
     """Nobody can know what was kept, so nothing is done twice by itself."""
-    end = Swift(select(func.pg_terminate_backend(func.pg_backend_pid())))
+    end = "SELECT pg_terminate_backend(pg_backend_pid())"
     with open_store(postgres_url) as store:
         database = store._database
         with pytest.raises(StoreError):
@@ -103,3 +101,15 @@ def test_an_old_libpq_needs_more_packets(postgres_url: str, monkeypatch: pytest.
         with pytest.raises(StoreError):
             store._database.change([(KEEP, {"its_name": "c"}), (KEEP, {"its_name": "c"})])
         assert [kept(store._database, name) for name in "abc"] == [True, True, False]
+
+
+@pytest.mark.postgres
+def test_there_are_only_so_many_connections(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who waits too long for one is told; one that is given back is used again."""
+    monkeypatch.setattr(connect, "_MOST", 2)
+    monkeypatch.setattr(connect, "_PATIENCE", 0.05)
+    with open_store(postgres_url) as store:
+        database = store._database
+        with database.asking(), database.asking(), pytest.raises(StoreError, match="all 2 connections are in use"):
+            kept(database, "a")
+        assert not kept(database, "a")

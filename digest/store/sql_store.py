@@ -1,0 +1,84 @@
+"""The store in one piece, from its parts by topic."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+from digest.store.absences import Absences
+from digest.store.ahead import Ahead
+from digest.store.audience import Audience
+from digest.store.editions import Editions
+from digest.store.erasing import Erasing
+from digest.store.feeds import Feeds
+from digest.store.glances import Glances
+from digest.store.inquiry import Inquiries
+from digest.store.intake import Intake
+from digest.store.known import Known
+from digest.store.ledger import Deliveries
+from digest.store.pauses import Pauses
+from digest.store.posts import Posts
+from digest.store.refusals import Refusals
+from digest.store.runs import Runs
+from digest.store.subscribers import Subscribers
+from digest.store.tidying import Tidying
+from digest.store.watch import Watch
+
+
+class SqlStore(
+    Known,
+    Posts,
+    Absences,
+    Feeds,
+    Glances,
+    Runs,
+    Erasing,
+    Ahead,
+    Editions,
+    Deliveries,
+    Pauses,
+    Subscribers,
+    Audience,
+    Intake,
+    Tidying,
+    Refusals,
+    Watch,
+    Inquiries,
+):
+    """Everything that is kept, in one database. Satisfies ``ports.Store``. May be used by several threads. Close it, or
+    use it as a context manager."""
+
+    schema_found: str | None = None
+    """The version that its tables had when it was opened; None if there were none."""
+
+    @property
+    def subject(self) -> str:
+        """How messages name it: without a password."""
+        return self._database.subject
+
+    def is_in_place(self) -> bool:
+        """Whether who opens it now gets this very one: its file may have been deleted or replaced."""
+        return self._database.is_in_place()
+
+    def faults(self) -> list[str]:
+        """What the database finds when it checks itself (SQLite: pages, indexes, references); nothing if it is
+        sound. May take a while."""
+        if self._database.is_postgres:
+            return []
+        with self._database.asking() as plain:
+            found = plain.column("PRAGMA integrity_check(20)")
+            broken = plain.rows("PRAGMA foreign_key_check")[:20]
+        return [line for line in found if line != "ok"] + [
+            f"table {table}, row {row}: refers to what is not in {parent}" for table, row, parent, _ in broken
+        ]
+
+    def close(self) -> None:
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
