@@ -34,8 +34,6 @@ bench: $(VENV)/dev
 
 docs: $(VENV)/dev
 	$(BIN)/python -m digest.config > docs/config.schema.json
-	$(BIN)/python -m digest.store.schema sqlite > digest/store/sqlite.sql
-	$(BIN)/python -m digest.store.schema postgresql > digest/store/postgresql.sql
 
 screenshots: $(VENV)/dev
 	$(BIN)/python docs/screenshots.py

@@ -561,8 +561,7 @@ class _Shift:
                 self._reasons.setdefault(reason, []).append(masked(row.address))
             if not made.edition.page_published and decision.fate in (Fate.SENT, Fate.IN_DOUBT):
                 self._without_page[_name(made.edition)] += 1
-            is_try = self._adjust(decision, error)
-        self._note_server(decision, error, is_try=is_try)
+            self._note_server(decision, error, is_try=self._adjust(decision, error))
         trouble = masked(self._judged(made.edition, decision, error), row.address)
         if trouble:
             self._pause(made.edition, trouble)

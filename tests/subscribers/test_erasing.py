@@ -271,6 +271,8 @@ def test_what_is_forgotten_by_its_age_is_gone_from_the_file_too(town: World) -> 
     remove_mails(town.settings.mail.folder, (), (ADDRESS,))
     town.later(days=31)
     town.run()
+    town.later(days=1)  # a clock that has jumped a month is believed when another run says the same
+    town.run()
     assert holding(town.folder / "var") == []
 
 
