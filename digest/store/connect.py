@@ -239,6 +239,16 @@ class PostgresDatabase(Database):
         finally:
             self._free.release()
 
+    def asking(self) -> AbstractContextManager[Plain]:
+        """Each statement sees what was committed before it began, in a transaction or not; so there is none, whose
+        beginning and end would be round trips."""
+        return self._asking()
+
+    @contextmanager
+    def _asking(self) -> Iterator[Plain]:
+        with self.session() as connection:
+            yield Plain(connection, is_postgres=True)
+
     def change(self, orders: Sequence[Order]) -> list[Result]:
         from psycopg import Pipeline
 

@@ -100,6 +100,9 @@ class Rehearsal(PostgresDatabase):
                 raise
             self._plain.run("RELEASE rehearsal")
 
+    def asking(self) -> AbstractContextManager[Plain]:
+        return self._transaction(writes=False)
+
     def change(self, orders: Sequence[Order]) -> list[Result]:
         return Database.change(self, orders)
 
