@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -15,6 +16,13 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+# --------------------------------------------------------------- byte code
+
+# Is kept, whatever the environment says: tests start the program hundreds of times, and each start would compile it
+# again; so would each worker all the tests.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # -------------------------------------------------------------- properties
 
