@@ -17,6 +17,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.compiled import compile_templates_once
+
 # --------------------------------------------------------------- byte code
 
 # Is kept, whatever the environment says: tests start the program hundreds of times, and each start would compile it
@@ -56,6 +58,16 @@ def pytest_xdist_auto_num_workers() -> int:
     """For ``-n auto``: half as many workers again as there are processors; a third of the time tests wait."""
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return processors + (processors + 1) // 2
+
+
+# --------------------------------------------------------------- templates
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _templates_are_compiled_once() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        compile_templates_once(patch)
+        yield
 
 
 # ----------------------------------------------------------------- figures

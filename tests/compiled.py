@@ -1,0 +1,24 @@
+"""Most of what a rendering costs is Jinja2's compiling, and each test, like each run, has an environment of its own."""
+
+from __future__ import annotations
+
+from types import CodeType
+from typing import Any
+
+import jinja2
+import pytest
+
+
+def compile_templates_once(patch: pytest.MonkeyPatch) -> None:
+    """Within this process, and those that are forked from it. What a template becomes depends on its text and name,
+    and, where a filter meets a constant, on the language."""
+    really = jinja2.Environment.compile
+    known: dict[tuple[object, ...], CodeType] = {}
+
+    def compiled(environment: jinja2.Environment, source: str, *name_and_options: Any) -> Any:
+        key = (source, *name_and_options, environment.globals.get("language"))
+        if key not in known:
+            known[key] = really(environment, source, *name_and_options)
+        return known[key]
+
+    patch.setattr(jinja2.Environment, "compile", compiled)
