@@ -98,9 +98,7 @@ def lost(site: Site, tmp_path: Path, *, first: str, words: tuple[str, ...] = ())
 
 def site_doubts(site: Site) -> str:
     """What ``digest doubts list`` says."""
-    config = str(site.folder / "config.yaml")
-    listing = [sys.executable, "-m", "digest", "doubts", "list", "--config", config]
-    return subprocess.run(listing, capture_output=True, text=True, check=True, timeout=60).stdout
+    return site.command("doubts", "list").out
 
 
 @pytest.mark.parametrize(("first", "words"), [(MORNING, ()), (MORNING, ("--only", "collect"))])

@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from check_servers import Folder, closed_port, name_server, time_server, txt, we
 from scripted_smtp import ScriptedServer, serving
 
 from digest.mail.dkim import Signer
+from tests.program import run_program
 from tests.run.site_folder import CONFIG, Site
 
 
@@ -36,13 +36,8 @@ class Checked:
 
 
 def check(site: Site, *words: str, env: Mapping[str, str] | None = None) -> Checked:
-    done = subprocess.run(
-        [sys.executable, "-m", "digest", "check", "--config", str(site.folder / "config.yaml"), *words],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env={**os.environ, "NO_COLOR": "1", **(env or {})},
-    )
+    env = {**os.environ, "NO_COLOR": "1", **(env or {})}
+    done = run_program("check", "--config", str(site.folder / "config.yaml"), *words, env=env)
     assert "Traceback" not in done.stderr, done.stderr
     return Checked(done.returncode, done.stdout, done.stderr)
 

@@ -16,6 +16,7 @@ from urllib.parse import unquote, urldefrag, urljoin
 import lxml.html
 import pytest
 import yaml
+from tests.program import run_program
 
 ROOT = Path(__file__).parents[2]
 SITE = "https://posts.example.com/"
@@ -32,7 +33,7 @@ def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     as_of = ("--as-of", "2026-11-24 08:00")
     days = ("--from", "2026-11-20", "--to", "2026-11-22")
     for words in (("run", *as_of), ("editions", "backfill", *days, *as_of)):
-        subprocess.run([sys.executable, "-m", "digest", *words], cwd=folder, check=True, capture_output=True)
+        assert run_program(*words, cwd=folder).returncode == 0
     return folder
 
 

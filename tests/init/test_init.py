@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from digest.app.starting import Draft, draft, write
 from digest.cli import main
 from digest.config import load
 from digest.errors import ConfigError, DigestError, SourceError
+from tests.program import run_program
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 POST = "---\ntitle: {title}\ndate: {date}\ncategories: {categories}\n---\n\n> A summary.\n\nText.\n"
@@ -50,9 +50,7 @@ def jekyll(root: Path, config: str = "title: A\nurl: https://e.com\ntimezone: UT
 
 
 def run(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "digest", *arguments], cwd=folder, capture_output=True, text=True, timeout=120
-    )
+    return run_program(*arguments, cwd=folder)
 
 
 # ----------------------------------------------------------------- command

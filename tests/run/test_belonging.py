@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -14,7 +12,7 @@ import pytest
 
 from digest.jobs.belonging import MARK, place_of
 from digest.store import open_store
-from tests.run.site_folder import AS_OF, CONFIG, Result, Site
+from tests.run.site_folder import AS_OF, CONFIG, Site
 
 LATER = "2026-11-24 10:00"
 
@@ -26,14 +24,6 @@ def site(tmp_path: Path) -> Site:
     made.some_posts()
     assert made.run().code == 0
     return made
-
-
-def command(site: Site, *words: str, prefix: tuple[str, ...] = ()) -> Result:
-    """Any command, of those with commands below them too."""
-    line = [*prefix, sys.executable, "-m", "digest", *words, "--config", str(site.folder / "config.yaml")]
-    done = subprocess.run(line, capture_output=True, text=True, timeout=120, env={**os.environ, "NO_COLOR": "1"})
-    assert "Traceback" not in done.stderr, done.stderr
-    return Result(code=done.returncode, out=done.stdout, err=done.stderr)
 
 
 def moved(url: str) -> str:
@@ -94,7 +84,7 @@ def test_another_site_on_the_store_is_refused(site: Site, tmp_path: Path, words:
     other = stranger(site, tmp_path / "second")
     (site.folder / "var/digest.db.lock").unlink()
     before = site.tree("."), other.tree(".")
-    result = command(other, *(word.format(first=site.folder) for word in words))
+    result = other.command(*(word.format(first=site.folder) for word in words))
     assert (result.code, result.out, result.err.count("\n")) == (2, "", 1), result
     for part in (
         f"{site.folder}/var/digest.db: belongs to https://news.example.com (posts in {site.folder / 'site'})",
@@ -236,7 +226,7 @@ def test_a_lost_store_is_refused(site: Site, how: str, words: tuple[str, ...]) -
     """Nobody is mailed again, no reader forgotten: the way back is named, and no empty database left behind."""
     lose(site, how)
     before = site.tree(".") if how == "everything" else {}
-    result = command(site, *words)
+    result = site.command(*words)
     assert (result.code, result.out, result.err.count("\n")) == (2, "", 1), result
     for part in (str(site.folder / "public"), "digest.db", "digest restore BACKUP", "digest run --start-afresh"):
         assert part in result.err
@@ -258,8 +248,8 @@ def test_a_fresh_start_is_taken_once(site: Site) -> None:
 def test_what_is_done_before_a_first_run_hides_no_loss(site: Site) -> None:
     """Readers may be imported and ids adopted before the first run; into a store that was lost, too."""
     lose(site, "everything")
-    assert command(site, "subscribers", "add", "me@example.com").code == 0
-    assert command(site, "adopt-ids", str(site.folder / "public/feed.xml")).code == 0
+    assert site.command("subscribers", "add", "me@example.com").code == 0
+    assert site.command("adopt-ids", str(site.folder / "public/feed.xml")).code == 0
     assert site.run(as_of=LATER).code == 2
     assert site.run("--start-afresh", as_of=LATER).code == 0
 
@@ -290,7 +280,7 @@ def test_what_others_left_is_no_sign(tmp_path: Path) -> None:
     (tmp_path / "public").mkdir()
     (tmp_path / "public/feed.xml").write_text("<feed/>", encoding="utf-8")
     (tmp_path / "readers.csv").write_text("address\nme@example.com\n", encoding="utf-8")
-    assert command(site, "subscribers", "import", str(tmp_path / "readers.csv"), "--apply").code == 0
+    assert site.command("subscribers", "import", str(tmp_path / "readers.csv"), "--apply").code == 0
     first = site.run(prefix=("env", "DIGEST_SECRET=0123456789abcdef0123456789abcdef0123456789a"))
     assert first.code == 0, first.err
     assert "edition" in first.out
@@ -360,7 +350,7 @@ def test_a_first_run_without_its_folder_touches_nothing(
     if fault == "file":
         folder.write_text("posts", encoding="utf-8")
     try:
-        result = command(site, *words, prefix=bound)
+        result = site.command(*words, prefix=bound)
     finally:
         folder.chmod(0o755) if folder.exists() else None
     assert (result.code, result.out, result.err.count("\n")) == (2, "", 1), result

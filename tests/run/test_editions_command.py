@@ -61,7 +61,9 @@ def test_the_configuration_may_be_named_before_or_after(issued: Site) -> None:
     """As people write it."""
     config = str(issued.folder / "config.yaml")
     other = Site(issued.folder / "other")
-    assert other.command("editions", "list", "--config", config).out == issued.command("editions", "list").out
+    after, before = ("editions", "list", "--config", config), ("editions", "--config", config, "list")
+    assert "2026-11-24" in other.command(*after).out
+    assert other.command(*before).out == other.command(*after).out
 
 
 def test_show_prints_the_text_that_was_mailed(issued: Site) -> None:

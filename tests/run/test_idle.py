@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.run.site_folder import CONFIG, Site
-from tests.run.test_belonging import LATER, command
+from tests.run.test_belonging import LATER
 
 NOBODY = CONFIG.replace("  to: reader@example.com\n", "")
 TYPO = f"""{CONFIG}digests:
@@ -40,7 +40,7 @@ def test_a_digest_with_a_reader_is_for_somebody(tmp_path: Path) -> None:
     site.some_posts()
     assert NO_READER in site.run().err
     proof = ("--consent", "form", "--consent-date", "2026-01-01")
-    assert command(site, "subscribers", "add", "me@example.com", *proof).code == 0
+    assert site.command("subscribers", "add", "me@example.com", *proof).code == 0
     assert NO_READER not in site.command("status").out
     site.configure(f"{NOBODY}subscriptions: {{enabled: false}}\n")
     assert NO_READER in site.command("status").out

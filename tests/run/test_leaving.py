@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -100,18 +98,11 @@ def told(site: Site) -> list[str]:
 
 
 def explained(site: Site, words: str) -> list[str]:
-    result = subprocess.run(
-        [sys.executable, "-m", "digest", "explain", words], cwd=site.folder, capture_output=True, text=True
-    )
-    return result.stdout.splitlines()
+    return site.command("explain", words).out.splitlines()
 
 
 def posts_command(site: Site, *words: str) -> Result:
-    done = subprocess.run(
-        [sys.executable, "-m", "digest", "posts", *words], cwd=site.folder, capture_output=True, text=True
-    )
-    assert "Traceback" not in done.stderr
-    return Result(code=done.returncode, out=done.stdout, err=done.stderr)
+    return site.command("posts", *words)
 
 
 def test_half_a_mount_withdraws_nothing(site: Site) -> None:
