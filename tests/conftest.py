@@ -18,6 +18,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.compiled import compile_templates_once
+from tests.scale import scaled
 
 # --------------------------------------------------------------- byte code
 
@@ -31,7 +32,12 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # For the whole suite: how long an example takes says something about the machine, and the same tests meet the same
 # examples each time. What fails is printed so that it can be repeated.
 settings.register_profile(
-    "digest", deadline=None, derandomize=True, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+    "digest",
+    deadline=None,
+    derandomize=True,
+    max_examples=scaled(100),
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("digest")
 
@@ -52,6 +58,11 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):
 
 
 # ----------------------------------------------------------------- workers
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes long begins first, so that nobody waits for it alone at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 
 def pytest_xdist_auto_num_workers() -> int:

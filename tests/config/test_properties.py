@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from digest.config import Settings, load
@@ -97,14 +97,12 @@ def test_any_document(data: object) -> None:
 
 
 @given(sections)
-@settings(max_examples=200)
 def test_any_values_of_known_keys(data: dict[str, Any]) -> None:
     """The same for known keys with wild values."""
     check_outcome(yaml.safe_dump(data, allow_unicode=True).encode("utf-8", "replace"))
 
 
 @given(sections)
-@settings(max_examples=200)
 def test_quick_and_thorough_way_agree(data: dict[str, Any]) -> None:
     """The thorough check finds a fault exactly when decoding fails."""
     document = read_document(yaml.safe_dump(data).encode())

@@ -24,6 +24,8 @@ from delivery_driver import POINTS
 from delivery_world import START, Row, World, check_invariants, fault_line
 from scripted_smtp import Act, Close, Dawdle, Reset, Say, ScriptedServer, always, both, serving
 
+from tests.scale import scaled
+
 DRIVER = Path(__file__).parent / "delivery_driver.py"
 
 
@@ -155,8 +157,9 @@ def test_a_frozen_worker_that_wakes_sends_no_dot(step: str, sqlite_world: World)
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-@pytest.mark.parametrize(("resend", "kills"), [(False, 200), (True, 50)], ids=["hold", "resend"])
+@pytest.mark.parametrize(("resend", "kills"), [(False, scaled(40)), (True, scaled(10))], ids=["hold", "resend"])
 def test_killed_at_random_times(
     kind: str, resend: bool, kills: int, request: pytest.FixtureRequest, record_property: Any
 ) -> None:
@@ -373,6 +376,7 @@ def test_a_locked_database_only_takes_time(sqlite_url: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("step", ["rcpt", "accepted"])
 def test_a_database_locked_for_a_minute(step: str, sqlite_url: str, record_property: Any) -> None:
     """With the real patience of 30 s: before the dot the message is not sent and goes out later; after the answer,

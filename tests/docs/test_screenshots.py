@@ -35,6 +35,7 @@ def size(picture: Path) -> tuple[int, int]:
     return width, height
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 def test_pictures_of_the_sample_are_taken(screenshots: ModuleType, tmp_path: Path) -> None:
     """Mail, edition and list of feeds; two widths, light and dark; those that are kept and no others."""

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from digest.errors import OutputError
 from digest.publish.folder import DryOutput, FolderOutput, compress
+from tests.scale import scaled
 
 FEED = "<feed>晨报 &amp; 快讯</feed>".encode() * 40
 
@@ -412,7 +413,7 @@ def test_temporary_files_of_a_living_run_are_left_alone(root: Path) -> None:
 
 @pytest.mark.slow
 def test_a_kill_at_any_moment_leaves_whole_files(root: Path) -> None:
-    """200 kills: every file that a server would send parses, and no sibling is older than its file."""
+    """Forty kills: every file that a server would send parses, and no sibling is older than its file."""
     program = """
         import sys, itertools
         from pathlib import Path
@@ -424,7 +425,7 @@ def test_a_kill_at_any_moment_leaves_whole_files(root: Path) -> None:
                 for name in range(12):
                     output.write(f"feed/{name}.xml", b"<feed>" + b"%d " % version * 3000 + b"</feed>")
     """
-    for kill in range(200):
+    for kill in range(scaled(40)):
         child = subprocess.Popen(
             [sys.executable, "-c", textwrap.dedent(program), str(root), str(kill * 1000)],
             stdout=subprocess.PIPE, cwd=Path(__file__).parents[2],

@@ -236,6 +236,7 @@ def test_corrupt_store(site: Site) -> None:
     assert site.run_json().written == []
 
 
+@pytest.mark.long
 @pytest.mark.slow  # waits as long as the program does: 30 s
 def test_locked_store(site: Site) -> None:
     """Another program that holds the database is told; nothing is lost."""

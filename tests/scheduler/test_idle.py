@@ -50,6 +50,7 @@ def one_run(folder: Path) -> float:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
 def test_it_idles_in_little_memory_and_time(tmp_path: Path, record_property: pytest.RecordProperty) -> None:
     """Under 150 MB, and in five minutes, the run of every five minutes included, at most seven times what one run

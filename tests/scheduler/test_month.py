@@ -34,6 +34,7 @@ def simulate(
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_month_ends_with_every_slot_accounted_for_and_nothing_double(tmp_path: Path) -> None:
     """2,000 posts a day; New York changes its clocks on 8 March 2026, Berlin and Beirut on the 29th."""
     month = simulate(

@@ -109,6 +109,7 @@ def told(mail: EmailMessage) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_service_pings_and_raises_alarms(site: Site, pings: Pinged) -> None:
     """A run that fails is told by ping and mail; the next good one ends the alarm. The log is JSON, and says no
     address."""
