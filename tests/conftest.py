@@ -145,17 +145,23 @@ def bare_url(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+def store_url(request: pytest.FixtureRequest) -> Iterator[str]:
     """The URL of an empty store, once of each kind; quicker than making one from nothing (``bare_url``)."""
     if request.param == "sqlite":
-        path = tmp_path / "var" / "digest.db"
-        path.parent.mkdir()
-        shutil.copyfile(request.getfixturevalue("empty_sqlite"), path)
-        yield f"sqlite:///{path}"
+        yield request.getfixturevalue("sqlite_store_url")
     else:
         url = request.getfixturevalue("_postgres_store")
         _empty(url)
         yield url
+
+
+@pytest.fixture
+def sqlite_store_url(empty_sqlite: Path, sqlite_url: str) -> str:
+    """The URL of an empty store in a file; quicker than making one from nothing (``sqlite_url``)."""
+    path = Path(sqlite_url.removeprefix("sqlite:///"))
+    path.parent.mkdir()
+    shutil.copyfile(empty_sqlite, path)
+    return sqlite_url
 
 
 @pytest.fixture(scope="session")

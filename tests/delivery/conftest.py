@@ -23,9 +23,9 @@ def world(store_url: str) -> Iterator[object]:
 
 
 @pytest.fixture
-def sqlite_world(sqlite_url: str) -> Iterator[object]:
+def sqlite_world(sqlite_store_url: str) -> Iterator[object]:
     """The same on SQLite alone, for what does not depend on the store."""
     from delivery_world import World
 
-    with World(sqlite_url) as world:
+    with World(sqlite_store_url) as world:
         yield world

@@ -24,8 +24,8 @@ SHANGHAI = ZoneInfo("Asia/Shanghai")
 
 
 @pytest.fixture
-def store(sqlite_url: str) -> Iterator[SqlStore]:
-    with open_store(sqlite_url) as opened:
+def store(sqlite_store_url: str) -> Iterator[SqlStore]:
+    with open_store(sqlite_store_url) as opened:
         yield opened
 
 

@@ -52,6 +52,6 @@ class World:
 
 
 @pytest.fixture
-def world(sqlite_url: str) -> Iterator[World]:
-    with open_store(sqlite_url) as store:
+def world(sqlite_store_url: str) -> Iterator[World]:
+    with open_store(sqlite_store_url) as store:
         yield World(store)

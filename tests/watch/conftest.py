@@ -18,9 +18,9 @@ def world(tmp_path: Path, store_url: str) -> Iterator[World]:
 
 
 @pytest.fixture
-def quick(tmp_path: Path, sqlite_url: str) -> Iterator[World]:
+def quick(tmp_path: Path, sqlite_store_url: str) -> Iterator[World]:
     """The same on SQLite alone."""
-    with world_of(tmp_path, sqlite_url, CONFIG) as made:
+    with world_of(tmp_path, sqlite_store_url, CONFIG) as made:
         yield made
 
 
