@@ -185,7 +185,11 @@ def main(
     print(report.line())
 
 
-if __name__ == "__main__":
+def work(options: dict[str, Any]) -> None:
     with contextlib.suppress(BrokenPipeError):
-        main(**json.loads(sys.argv[1]))
+        main(**options)
+
+
+if __name__ == "__main__":
+    work(json.loads(sys.argv[1]))
     time.sleep(0)

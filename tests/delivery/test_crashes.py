@@ -19,11 +19,13 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import delivery_driver
 import pytest
 from delivery_driver import POINTS
 from delivery_world import START, Row, World, check_invariants, fault_line
 from scripted_smtp import Act, Close, Dawdle, Reset, Say, ScriptedServer, always, both, serving
 
+from tests.program import run_forked
 from tests.scale import scaled
 
 DRIVER = Path(__file__).parent / "delivery_driver.py"
@@ -33,6 +35,12 @@ def start(url: str, server: ScriptedServer, **options: Any) -> subprocess.Popen[
     """A worker in a process of its own."""
     given = json.dumps({"url": url, "port": server.port, **options})
     return subprocess.Popen([sys.executable, DRIVER, given], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def run_to_its_end(url: str, server: ScriptedServer, **options: Any) -> tuple[int, str]:
+    """Start a worker, and wait for its death or its end: what ``finish`` says of it."""
+    done = run_forked(delivery_driver.work, {"url": url, "port": server.port, **options})
+    return done.returncode, done.stdout + done.stderr
 
 
 def finish(worker: subprocess.Popen[str]) -> tuple[int, str]:
@@ -66,7 +74,7 @@ def test_killed_at_a_point(point: str, nth: int, killing_world: World, record_pr
     world, audience = killing_world, 6
     kind = "sqlite" if world.url.startswith("sqlite") else "postgres"
     with serving() as server:
-        code, said = finish(start(world.url, server, point=point, nth=nth, audience=audience))
+        code, said = run_to_its_end(world.url, server, point=point, nth=nth, audience=audience)
         assert code == -signal.SIGKILL, said
         early = len(server.accepted)
         world.clock.sleep(121)
@@ -76,7 +84,7 @@ def test_killed_at_a_point(point: str, nth: int, killing_world: World, record_pr
         if point.endswith("freeze"):
             assert early == 0
             assert len(world.rows()) == (0 if point == "before-freeze" else audience), "after it, everything"
-            assert finish(start(world.url, server, audience=audience))[0] == 0
+            assert run_to_its_end(world.url, server, audience=audience)[0] == 0
         world.deliver(world.smtp(server), resend=False)
         world.clock.sleep(661)
         world.drain(world.smtp(server), resend=False)
@@ -94,7 +102,7 @@ def test_killed_in_doubt_and_sent_again(point: str, sqlite_world: World) -> None
     """With ``resend`` everybody gets it, one of them perhaps twice, with equal bytes."""
     world, audience = sqlite_world, 4
     with serving() as server:
-        assert finish(start(world.url, server, point=point, nth=2, audience=audience))[0] == -signal.SIGKILL
+        assert run_to_its_end(world.url, server, point=point, nth=2, audience=audience)[0] == -signal.SIGKILL
         world.clock.sleep(661)
         world.drain(world.smtp(server))
         check_invariants(world.rows(), server, audience=audience, hold=False, doubts_allowed=0)
