@@ -1,5 +1,6 @@
 # make run     set everything up and digest the sample archive: feeds in public/, a mail in var/outbox/
-# make test    set everything up and run the tests (make test-all: the long ones too)
+# make test    set everything up and run the tests (make test-slow: the long ones; make test-all: both)
+#              DIGEST_TEST_SCALE=5 make test-all: five times as many random kills and made-up inputs
 # make check   lint and types        make bench   measure        make lock   renew the pinned versions
 # make screenshots   take the pictures in docs/images again (needs Chromium)
 
@@ -8,16 +9,20 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip --quiet --disable-pip-version-check --no-input
 
-.PHONY: run test test-all check lint types bench docs screenshots lock clean
+.PHONY: run test test-slow test-all check lint types bench docs screenshots lock clean
 
 run: $(VENV)/run
 	$(BIN)/digest run
 
+# Neighbours stay together, so that they share servers and browsers; who has nothing left takes from others.
 test: $(VENV)/dev
-	$(BIN)/pytest -n auto -m "not slow" $(PYTEST_ARGS)
+	$(BIN)/pytest -n auto --dist worksteal -m "not slow" $(PYTEST_ARGS)
 
-test-all: $(VENV)/dev
-	$(BIN)/pytest -n auto $(PYTEST_ARGS)
+# One after the other, the longest first; they wait more than they work.
+test-slow: $(VENV)/dev
+	$(BIN)/pytest -n 6 --dist load --maxschedchunk 1 -m slow $(PYTEST_ARGS)
+
+test-all: test test-slow
 
 check: lint types
 
