@@ -28,7 +28,6 @@ import feedparser
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from moto.moto_server.threaded_moto_server import ThreadedMotoServer
 
 from digest.config import load
 from digest.errors import ConfigError, OutputError
@@ -71,6 +70,8 @@ class Requests(logging.Handler):
 @pytest.fixture(scope="module")
 def service() -> Iterator[tuple[str, Requests]]:
     """The address of a service, and what it is asked."""
+    from moto.moto_server.threaded_moto_server import ThreadedMotoServer  # late: a second in each worker
+
     requests = Requests()
     log = logging.getLogger("werkzeug")
     log.addHandler(requests)
@@ -836,19 +837,17 @@ def test_the_mark_is_looked_for_before_a_first_run(bucket: Bucket, remote: Site)
     assert remote.run("--start-afresh").code == 0
 
 
-def test_without_boto3_nothing_is_touched(bucket: Bucket, remote: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_boto3_nothing_is_touched(bucket: Bucket, remote: Site) -> None:
     """The configuration asks for what is not installed: exit code 2, and no post is collected."""
     hidden = remote.folder / "hidden"
     (hidden / "boto3").mkdir(parents=True)
     (hidden / "boto3" / "__init__.py").write_text("raise ImportError\n", encoding="utf-8")
-    monkeypatch.setenv("PYTHONPATH", str(hidden))
-    result = remote.run()
+    result = remote.run(prefix=("env", f"PYTHONPATH={hidden}"))
     assert result.code == 2
     assert result.err.strip() == (
         "digest: output: publishing to a bucket needs boto3; "
         'install it, for example: pip install "digest-publisher[s3]"'
     )
-    monkeypatch.delenv("PYTHONPATH")
     assert remote.run_json().report["collected"]["arrived"] == 3
 
 
