@@ -11,6 +11,7 @@ import pytest
 
 from tests.run.moving_site import FALSE, ZONE, MovingSite
 from tests.run.site_folder import CONFIG, Result, Site
+from tests.scale import scaled
 
 # ------------------------------------------------------------------- months
 
@@ -59,10 +60,15 @@ def test_a_site_that_keeps_three_days(config: str, old: str, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("config", "old"), [("", "site/old_post"), ("", "elsewhere")], ids=["moved", "deleted, not told"]
 )
-def test_a_month_of_the_model_site(config: str, old: str, tmp_path: Path) -> None:
+def test_days_of_the_model_site(config: str, old: str, tmp_path: Path) -> None:
     """Forty posts a day, a run every four hours and after each move."""
     site = MovingSite(
-        folder=tmp_path, days=30, posts_a_day=40, config=config, old=old, runs_at=(*HOURS[::4], "00:35", "09:35")
+        folder=tmp_path,
+        days=min(30, scaled(10)),
+        posts_a_day=40,
+        config=config,
+        old=old,
+        runs_at=(*HOURS[::4], "00:35", "09:35"),
     )
     site.go()
     assert_all_is_true(site)
