@@ -88,7 +88,6 @@ def test_nothing_private_is_said(tmp_path: Path, pings: Pinged) -> None:
             ("bounces", "ingest", str(tmp_path / "bounce.eml")),
             ("run",),
             ("status", "--json"),
-            ("doubts", "list"),
         )
         links = links_of(smtp)
     assert len(links) > 4
