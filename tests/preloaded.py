@@ -12,13 +12,13 @@ from digest.templates import FolderTemplates
 from tests.compiled import compile_templates_once
 
 LATE = [
-    "alembic", "babel.dates", "babel.numbers", "boto3", "css_inline", "feedgen.feed", "jinja2", "jsonschema",
-    "lxml.etree", "markdown_it", "nh3", "psycopg", "regex", "sqlalchemy.dialects.postgresql.psycopg", "yaml",
+    "babel.dates", "babel.numbers", "boto3", "css_inline", "feedgen.feed", "jinja2", "lxml.etree", "markdown_it", "nh3",
+    "psycopg", "regex", "yaml",
 ]  # fmt: skip
 """What the program imports when it needs it."""
 
 for module in pkgutil.walk_packages(digest.__path__, "digest."):
-    if not module.name.endswith("__main__") and ".migrations" not in module.name:
+    if not module.name.endswith("__main__"):
         importlib.import_module(module.name)
 for name in LATE:
     importlib.import_module(name)
