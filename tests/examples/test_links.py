@@ -8,6 +8,7 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from email import policy
 from email.parser import BytesParser
 from pathlib import Path

@@ -85,20 +85,20 @@ class Power:
 @contextmanager
 def unreliable(power: Power) -> Iterator[None]:
     """While this lasts, every transaction that writes is a moment at which the power may fail."""
-    real = Database.writing
+    real = Database.changing
 
     @contextmanager
-    def writing(self: Database) -> Iterator[Any]:
+    def changing(self: Database) -> Iterator[Any]:
         power.step()
-        with real(self) as connection:
-            yield connection
+        with real(self) as plain:
+            yield plain
         power.step()
 
-    Database.writing = writing  # type: ignore[method-assign, assignment]
+    Database.changing = changing  # type: ignore[method-assign, assignment]
     try:
         yield
     finally:
-        Database.writing = real  # type: ignore[method-assign]
+        Database.changing = real  # type: ignore[method-assign]
 
 
 @dataclass
