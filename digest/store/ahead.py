@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from digest.clocks import GivenUp, Reach, RunTimes
 from digest.models import DeliveryState, EditionState
-from digest.store.basics import to_moment, to_seconds
+from digest.store.basics import SENT_UNTIL, to_moment, to_seconds
 from digest.store.glances import OUTAGE
 from digest.store.part import Part, write_meta
 from digest.store.plain import Plain
@@ -205,9 +205,9 @@ def _waits(plain: Plain, now: int, reach: Reach) -> None:
     held = now + _seconds(reach.hold)
     plain.run("UPDATE subscriber SET held_until = ? WHERE held_until > ?", held, held)
     plain.run("UPDATE alarm SET held_until = NULL WHERE held_until > ?", now + _seconds(reach.told))
-    sent_until = plain.value(_META, "sent until")
+    sent_until = plain.value(_META, SENT_UNTIL)
     if sent_until is not None and int(sent_until) > now:
-        write_meta(plain, "sent until", str(now))
+        write_meta(plain, SENT_UNTIL, str(now))
     outage = json.loads(plain.value(_META, OUTAGE) or "{}")
     if outage.get("since", now) > now:
         write_meta(plain, OUTAGE, json.dumps(outage | {"since": now}, ensure_ascii=False))

@@ -26,9 +26,9 @@ from digest.disk import sync_path
 from digest.errors import AlreadyRunning, StoreBusy, StoreError
 from digest.models import DeliveryState
 from digest.outbox import REPEATS
-from digest.store.basics import VERSION_TABLE, among, to_moment, to_seconds
+from digest.store.basics import SENT_UNTIL, VERSION_TABLE, among, to_moment, to_seconds
 from digest.store.connect import Database, open_postgres, open_sqlite, parse_url
-from digest.store.editions import HELD, SENT_UNTIL
+from digest.store.editions import HELD
 from digest.store.faults import told
 from digest.store.locks import Right, advisory_lock, file_lock
 from digest.store.part import write_meta

@@ -14,6 +14,9 @@ OLDEST = "0009"
 VERSION_TABLE = "digest_schema"
 """Where the version is kept."""
 
+SENT_UNTIL = "sent until"
+"""Of a restored store: name of the value that says until when its successor may have sent."""
+
 WRAP = 1 << 64
 """Numbers of 64 bits without a sign are kept with one."""
 

@@ -9,15 +9,13 @@ from typing import Any
 
 from digest.models import DeliveryState, EditionRow, EditionState, FrozenEdition, KnownPost, Recipient, SavedEdition
 from digest.outbox import REPEATS
-from digest.store.basics import optional_seconds, to_moment, to_seconds, to_seconds_up
+from digest.store.basics import SENT_UNTIL, optional_seconds, to_moment, to_seconds, to_seconds_up
 from digest.store.glances import SELECT_EDITIONS, UNSEEN, edition_at, saved_edition
 from digest.store.inquiry import note_omissions
 from digest.store.known import SELECT_POSTS, known_post
 from digest.store.part import Part
 from digest.store.plain import Plain
 
-SENT_UNTIL = "sent until"
-"""Of a restored store: name of the value that says until when its successor may have sent."""
 HELD = "the store was restored from a backup; it may have gone out since that was made"
 
 _STANDING = "post.unlisted = false AND post.gone_at IS NULL"
