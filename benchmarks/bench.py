@@ -66,7 +66,7 @@ SMALL: dict[str, tuple[str, float | None, float | None]] = {
 }
 """What is measured without an archive, and what it must and should be: at most, for messages at least."""
 BEGIN, END_MARK = "<!-- figures: written by benchmarks/bench.py --write -->", "<!-- end of figures -->"
-PACKAGES = ("sqlalchemy", "PyYAML", "beautifulsoup4", "lxml", "feedgen", "jinja2")
+PACKAGES = ("msgspec", "PyYAML", "beautifulsoup4", "lxml", "feedgen", "jinja2")
 
 COLD_AT = END + timedelta(hours=6)
 """What the runs take for the present: between two digests, so that only the first run makes an edition."""
