@@ -24,7 +24,7 @@ from pathlib import Path
 from select import POLLIN, poll
 from threading import BoundedSemaphore
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from msgspec import Struct
 
@@ -334,8 +334,15 @@ def parse_url(url: str) -> Address:
     user, at, host = parts.netloc.rpartition("@")
     hidden = f"{user.partition(':')[0]}:***" if ":" in user else user
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    login = ":".join(quote(unquote(each), safe="") for each in user.split(":", 1))  # a lone % stands for itself
+    conninfo = parts._replace(
+        scheme="postgresql",
+        netloc=f"{login}{at}{host}",
+        path=quote(unquote(parts.path)),
+        query=urlencode(options, quote_via=quote),
+    )
     return Address(
-        conninfo=parts._replace(scheme="postgresql", query=urlencode(options).replace("+", "%20")).geturl(),
+        conninfo=conninfo.geturl(),
         options=frozenset(options),
         name=f"postgresql://{hidden}{at}{host}{parts.path}",
     )
@@ -383,6 +390,11 @@ def open_postgres(address: Address) -> PostgresDatabase:
     except ImportError as error:
         cause, remedy = "the PostgreSQL driver is missing", "pip install 'digest-publisher[postgres]'"
         raise StoreError(address.name, cause, remedy) from error
+    try:
+        psycopg.conninfo.conninfo_to_dict(address.conninfo)
+    except psycopg.ProgrammingError:  # which quotes the address, and perhaps the password in it
+        cause, remedy = "the address cannot be used", "look at its host, and at the options after the ?"
+        raise StoreError(address.name, cause, remedy) from None
     arguments = {key: value for key, value in _POSTGRES_ARGUMENTS.items() if key not in address.options}
     connect = partial(psycopg.connect, address.conninfo, autocommit=True, **arguments)  # type: ignore[arg-type]
     return PostgresDatabase(connect, address.name)

@@ -1,6 +1,6 @@
 """What every run asks about editions, mail, readers and alarms, and most runs hear that there is nothing.
 
-Statements as text (``plain``), so that such a run ends without loading the parts of the store that do the work.
+Short questions, so that such a run ends soon.
 """
 
 from __future__ import annotations

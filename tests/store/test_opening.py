@@ -291,6 +291,35 @@ def test_a_full_disk_undoes_the_transaction(sqlite_url: str, make) -> None:
 # -------------------------------------------------------------- PostgreSQL
 
 
+@pytest.mark.parametrize(
+    ("login", "user", "password"),
+    [
+        ("u:s3c%zzret", "u", "s3c%zzret"),
+        ("u:s3%40c:ret", "u", "s3@c:ret"),
+        ("u:s3 cret", "u", "s3 cret"),
+        ("%75:100%", "u", "100%"),
+        ("u", "u", None),
+    ],
+)
+def test_logins_are_what_they_say(login: str, user: str, password: str | None) -> None:
+    """A percent sign that begins no code stands for itself; no message repeats the password."""
+    from psycopg.conninfo import conninfo_to_dict
+
+    address = parse_url(f"postgresql://{login}@host/news?options=-csearch_path%3Da%20b")
+    found = conninfo_to_dict(address.conninfo)
+    assert (found["user"], found.get("password"), found["dbname"]) == (user, password, "news")
+    assert found["options"] == "-csearch_path=a b"
+    assert password is None or password not in address.name
+
+
+def test_an_option_that_there_is_not_is_told_without_the_address() -> None:
+    with pytest.raises(StoreError) as caught:
+        open_store("postgresql://me:s3cret@host/news?nonsense=s3cret")
+    assert str(caught.value).startswith("postgresql://me:***@host/news: the address cannot be used; look at its host")
+    assert "s3cret" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
 def test_a_server_that_is_not_there() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
