@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 HEAD = "0009"
 """The schema's version: the newest migration."""
 
-OLDEST = "0009"
+OLDEST = "0008"
 """The oldest version that can be brought up to date."""
 
 VERSION_TABLE = "digest_schema"

@@ -46,6 +46,23 @@ def test_a_new_store_is_of_the_newest_version(bare_url: str) -> None:
     assert newest <= HEAD
 
 
+def test_a_store_of_the_oldest_version_is_brought_up_to_date(bare_url: str, make) -> None:
+    """With what is in it."""
+    with open_store(bare_url) as store:
+        make.freeze(store, 1)
+        with store._database.changing() as plain:
+            plain.run("ALTER TABLE edition DROP COLUMN paused_at")
+            plain.run("ALTER TABLE edition DROP COLUMN resumed_at")
+            plain.run(f"UPDATE {VERSION_TABLE} SET version_num = '{OLDEST}'")
+    with open_store(bare_url) as store:
+        assert store.schema_found == OLDEST
+        [row] = store.edition_rows("daily")
+        assert store.pause_edition(row.key, "refused", make.now)
+        assert store.resume_edition(row.key, make.now) == 1
+        with store._database.asking() as plain:
+            assert version_of(plain) == HEAD
+
+
 @pytest.fixture
 def migrations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Two that are still to come."""
