@@ -10,7 +10,7 @@ import logging
 import shutil
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("digest.watch")
 
+LOOK_EVERY = 60.0
+"""Seconds between two looks while something goes on."""
 _STORE_AGAIN = timedelta(hours=6)
 """A store that cannot be used keeps no alarms; this is told again after so long."""
 
@@ -96,6 +98,41 @@ class Lookout:
             now,
             per_hour=self.settings.watch.mails_per_hour,
         )
+
+    def look_on(self, store: SqlStore, now: datetime, *, run: RunEnd | None = None) -> list[str]:
+        """As ``look``, by whoever goes on whatever the answer. Returns all that went wrong; raises nothing."""
+        try:
+            return [*self.look(store, now, run=run), *self.store_works(now)]
+        except StoreError as error:
+            return [str(error), *self.store_failed(error, now)]
+        except DigestError as error:
+            return [str(error)]
+
+    @contextmanager
+    def beside(
+        self,
+        store: SqlStore,
+        clock: Callable[[], datetime],
+        tell: Callable[[str], None],
+        stop: Callable[[], bool] = lambda: False,
+    ) -> Iterator[None]:
+        """Look every minute while something else goes on, and once when it is over; not when it is because of
+        ``stop``, which should be soon."""
+        over, said = threading.Event(), Said(tell)
+
+        def watching() -> None:
+            while not over.wait(LOOK_EVERY):
+                said(self.look_on(store, clock()))
+
+        thread = threading.Thread(target=watching, name="watch", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+        if not stop():
+            said(self.look_on(store, clock()))
 
     def after_run(self, store: SqlStore, report: RunReport, now: datetime) -> list[str]:
         """After a run: alarms and the ping. Returns what could not be told; raises nothing."""
@@ -242,6 +279,20 @@ class Lookout:
             )
         finally:
             transport.close()
+
+
+class Said:
+    """Tells what goes wrong; what stays as it was is told once."""
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        self._tell = tell
+        self._last = ""
+
+    def __call__(self, lines: Sequence[str]) -> None:
+        told = "; ".join(lines)
+        if told and told != self._last:
+            self._tell(told)
+        self._last = told
 
 
 def run_end(report: RunReport) -> RunEnd:

@@ -44,10 +44,12 @@ def work(
     stop: Callable[[], bool] = lambda: False,
     tell: Callable[[str], None] = lambda alarm: None,
 ) -> tuple[DeliveryReport, ZoneInfo]:
-    """``digest deliver``: a worker on the ledger, beside any number of others. Raises ConfigError, Refused, and
+    """``digest deliver``: a worker on the ledger, beside any number of others, that looks what is wrong as a run does:
+    it may be the only one who sends. Raises ConfigError, Refused, and
     StoreError, also when the database's file is taken away meanwhile: nobody else would see what is written to it."""
     settings = load(config, os.environ)
     when = moment(None, settings.site.timezone)
+    from digest.app.lookout import lookout_of
     from digest.store import open_store
 
     with open_store(settings.store.url, admit=Admission(settings=settings, collects=False)) as store:
@@ -55,7 +57,8 @@ def work(
         if resume is not None:
             tell(f"{' '.join(resume)}: resumed, {resume_edition(app, *resume)} wait")
         try:
-            report = deliver(app, once=once, stop=lambda: stop() or not store.is_in_place(), tell=tell)
+            with lookout_of(settings).beside(store, app.clock(), tell, stop=stop):
+                report = deliver(app, once=once, stop=lambda: stop() or not store.is_in_place(), tell=tell)
         finally:
             _miss(store)
         return report, settings.site.timezone

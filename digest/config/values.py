@@ -701,11 +701,11 @@ class MailSize(Size):
 def _bytes(value: object, example: str) -> int:
     text = as_text(value, example)
     match = re.fullmatch(
-        r"(\d{1,12}|\d{1,9}\.\d{1,3}(?=\s*[km]))\s*(|b|bytes?|k|kb|kib|m|mb|mib)", text.lower(), re.ASCII
+        r"(\d{1,12}|\d{1,9}\.\d{1,3}(?=\s*[kmg]))\s*(|b|bytes?|k|kb|kib|m|mb|mib|g|gb|gib)", text.lower(), re.ASCII
     )
     if match is None:
         _refuse("is not a size in bytes", example)
-    return int(float(match[1]) * {"": 1, "b": 1, "k": 1024, "m": 1024**2}[match[2][:1]])
+    return int(float(match[1]) * {"": 1, "b": 1, "k": 1024, "m": 1024**2, "g": 1024**3}[match[2][:1]])
 
 
 # ------------------------------------------------------------------- words

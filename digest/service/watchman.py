@@ -16,10 +16,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from digest.app.lookout import run_end
+from digest.app.lookout import LOOK_EVERY, Said, run_end
 from digest.app.moment import present
 from digest.app.running import NO_POSTS
-from digest.errors import DigestError, StoreError
+from digest.errors import DigestError
 from digest.jobs.watch import RunEnd
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("digest.watch")
 
-LOOK_EVERY = 60.0
 SCHEDULE_HUNG = 300.0
 MAIL_HUNG = 1200.0
 """Seconds without a sign of a part after which it is taken to hang. A mail server may take ten minutes to answer."""
@@ -52,7 +51,7 @@ class Watchman:
     _ends: queue.SimpleQueue[RunReport] = field(default_factory=queue.SimpleQueue)
     _woken: threading.Event = field(default_factory=threading.Event)
     _turn: threading.Lock = field(default_factory=threading.Lock)
-    _told: str = ""
+    _say: Said = field(default_factory=lambda: Said(log.warning))
 
     # ---------------------------------------------------------------- others
 
@@ -90,21 +89,7 @@ class Watchman:
             self._woken.wait(LOOK_EVERY)
 
     def _look(self, run: RunEnd | None) -> None:
-        lookout, now = self.service.lookout, self.clock()
-        try:
-            lines = lookout.look(self.service.store, now, run=run)
-            self._say([*lines, *lookout.store_works(now)])
-        except StoreError as error:
-            self._say([str(error), *lookout.store_failed(error, now)])
-        except DigestError as error:
-            self._say([str(error)])
-
-    def _say(self, lines: list[str]) -> None:
-        """What is said again and again is said once."""
-        told = "; ".join(lines)
-        if told and told != self._told:
-            log.warning("%s", told)
-        self._told = told
+        self._say(self.service.lookout.look_on(self.service.store, self.clock(), run=run))
 
     # -------------------------------------------------------------- the pages
 

@@ -151,6 +151,20 @@ def test_a_site_that_is_not_in_place_is_not_mailed_by_workers(site: Site) -> Non
     assert site.command("deliver", "--once").out == "1 sent\n"
 
 
+def test_workers_tell_the_operator_what_is_wrong(site: Site) -> None:
+    """They may be all that is at work."""
+    site.some_posts()
+    site.run("--no-mail", as_of=None)
+    site.configure(CONFIG + "watch: {mail: ops@example.com}\n")
+    with open_store(f"sqlite:///{site.folder}/var/digest.db") as store, store._database.changing() as plain:
+        plain.run("UPDATE delivery SET state = 'in_doubt', doubts = 2")
+    assert site.command("deliver", "--once").code == 0
+    assert "doubt" in str([mail["Subject"] for mail in site.mails() if mail["To"] == "ops@example.com"])
+    told = len(site.mails())
+    assert site.command("deliver", "--once").code == 0
+    assert len(site.mails()) == told
+
+
 # ---------------------------------------------------------------- the right
 
 

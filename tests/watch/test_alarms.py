@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from datetime import date, time, timedelta
 from functools import partial
 from pathlib import Path
@@ -329,6 +330,37 @@ def test_a_dead_server_is_told_in_every_mode(tmp_path: Path, store_url: str) -> 
         look(world)
         assert "expired" not in open_names(world)
         assert "relay" not in open_names(world)
+
+
+def test_whoever_sends_looks_meanwhile(quick: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As ``digest deliver`` does: again and again, and once when it is done; what stays wrong is said once."""
+    monkeypatch.setattr("digest.app.lookout.LOOK_EVERY", 0.01)
+    looker, said, stopped = lookout(quick), [], False
+    looked = threading.Event()
+    whole = looker.look
+
+    def look(*args, **named) -> list[str]:
+        whole(*args, **named)
+        looked.set()
+        return ["watch: no room"]
+
+    monkeypatch.setattr(looker, "look", look)
+    with looker.beside(quick.store, lambda: quick.now, said.append, stop=lambda: stopped):
+        quick.store.note_outage(quick.now - timedelta(minutes=20), "the name is not known", is_try=True)
+        looked.clear()
+        assert looked.wait(60)
+    assert open_names(quick) == ["relay"]
+    quick.store.end_outage()
+    with looker.beside(quick.store, lambda: quick.now, said.append, stop=lambda: stopped):
+        pass
+    assert open_names(quick) == []
+    assert said == ["watch: no room"] * 2
+    monkeypatch.setattr("digest.app.lookout.LOOK_EVERY", 60)
+    stopped = True
+    looked.clear()
+    with looker.beside(quick.store, lambda: quick.now, said.append, stop=lambda: stopped):
+        pass
+    assert not looked.is_set()
 
 
 def test_a_slot_without_an_edition_is_late_then_missed_then_forgotten(world: World) -> None:
