@@ -14,7 +14,7 @@ from msgspec import Struct, field
 
 from digest.outbox import Blame, blame, masked
 from digest.subscribers.bounces import HELD_FOR, VALID_FOR, Kind, Mark, Report, Verdict, judge, parse_report
-from digest.subscribers.subscription import Addressee, Reason, Refused, canonical
+from digest.subscribers.subscription import Addressee, Reason, RefusedDelivery, canonical
 from digest.subscribers.tokens import Keyring, Purpose
 
 
@@ -30,7 +30,7 @@ class RefusalStore(Protocol):
     def marks(self, hashed: str) -> list[Mark]: ...
     def hold(self, hashed: str, until: datetime) -> None: ...
     def suppress(self, hashed: str, reason: Reason, note: str, now: datetime) -> bool: ...
-    def refused(self, now: datetime, within: timedelta) -> Iterator[Refused]: ...
+    def refused(self, now: datetime, within: timedelta) -> Iterator[RefusedDelivery]: ...
 
 
 class BounceReport(Struct, kw_only=True):
@@ -47,7 +47,7 @@ class BounceReport(Struct, kw_only=True):
     suppressed: int = 0
     held: int = 0
     ours: int = 0
-    """Refused because of our policy, reputation or size: no reader's fault."""
+    """RefusedDelivery because of our policy, reputation or size: no reader's fault."""
     warnings: list[str] = field(default_factory=list)
 
     def line(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import re
 
-from digest.posts.problems import Refused, Remarks
+from digest.posts.problems import Rejected, Remarks
 from digest.text import clean
 
 # Bytes that ``clean`` would drop or change, in any encoding that keeps ASCII.
@@ -20,7 +20,7 @@ _RARE = "[\u0080-\u009f\ue000-\uf8ff\U000e0000-\U0010ffff\ufffd]"
 def decode(data: bytes, remarks: Remarks) -> str:
     """The file's text, cleaned: line ends are ``\\n``, characters that XML forbids are gone (with a warning).
 
-    Raises Refused when the bytes are no text in any accepted encoding.
+    Raises Rejected when the bytes are no text in any accepted encoding.
     """
     text = _decode(data)
     if not _may_need_cleaning(data, text):
@@ -57,9 +57,9 @@ def _utf16(data: bytes) -> str:
         raise _invalid(b"", error, "UTF-16") from error
 
 
-def _invalid(data: bytes, error: UnicodeDecodeError, encoding: str) -> Refused:
+def _invalid(data: bytes, error: UnicodeDecodeError, encoding: str) -> Rejected:
     line = data.count(b"\n", 0, error.start) + 1 if data else None
-    return Refused(f"invalid {encoding} at byte {error.start}", "save the file as UTF-8", line=line)
+    return Rejected(f"invalid {encoding} at byte {error.start}", "save the file as UTF-8", line=line)
 
 
 def _gb18030(data: bytes) -> str | None:

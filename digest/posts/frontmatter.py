@@ -6,7 +6,7 @@ import re
 from datetime import date, datetime, time
 
 from digest.posts.plainblock import FrontMatter, Value, read_plain
-from digest.posts.problems import Refused, Remarks
+from digest.posts.problems import Rejected, Remarks
 
 MAX_SIZE = 64 * 1024
 """Longest front matter in characters."""
@@ -22,7 +22,7 @@ _TOML_LINE = re.compile(r"at line (\d+)")
 
 
 def split(text: str, kind: str, remarks: Remarks) -> tuple[FrontMatter, str, int]:
-    """Front matter, body, and the body's first line in the file. Raises Refused."""
+    """Front matter, body, and the body's first line in the file. Raises Rejected."""
     if kind == "hugo":
         return _hugo(text, remarks)
     if kind == "hexo":
@@ -34,12 +34,14 @@ def _jekyll(text: str, remarks: Remarks) -> tuple[FrontMatter, str, int]:
     opened = _OPEN.match(text)
     if opened is None:
         if _OPEN.match(text.lstrip()):
-            raise Refused(
+            raise Rejected(
                 "blank lines before the front matter",
                 "the line --- must be the first one of the file; delete what stands before it",
                 line=1,
             )
-        raise Refused("no front matter", "begin the file with a line ---, then title and date, then a line ---", line=1)
+        raise Rejected(
+            "no front matter", "begin the file with a line ---, then title and date, then a line ---", line=1
+        )
     return _yaml(text, opened.end(), 2, _CLOSE, remarks)
 
 
@@ -93,11 +95,11 @@ def _block(text: str, begin: int, first_line: int, close: re.Pattern[str]) -> tu
     """The text between the marks, and where the body begins."""
     closed = close.search(text, begin)
     if closed is None:
-        raise Refused(
+        raise Rejected(
             "the front matter is never closed", "add a line --- between front matter and text", line=first_line - 1 or 1
         )
     if closed.start() - begin > MAX_SIZE:
-        raise Refused("front matter larger than 64 KB", "move the text below the second ---", line=first_line)
+        raise Rejected("front matter larger than 64 KB", "move the text below the second ---", line=first_line)
     return text[begin : closed.start()], closed.end()
 
 
@@ -107,12 +109,12 @@ def _toml(text: str, line: int) -> tuple[FrontMatter, str, int]:
 
     begin = text.find("\n") + 1
     if text[3 : begin - 1].strip() or not begin:
-        raise Refused("the line +++ holds more than that", "put +++ alone on its line", line=line)
+        raise Rejected("the line +++ holds more than that", "put +++ alone on its line", line=line)
     closed = _TOML_CLOSE.search(text, begin)
     if closed is None:
-        raise Refused("the front matter is never closed", "add a line +++ between front matter and text", line=line)
+        raise Rejected("the front matter is never closed", "add a line +++ between front matter and text", line=line)
     if closed.start() - begin > MAX_SIZE:
-        raise Refused("front matter larger than 64 KB", "move the text below the second +++", line=line)
+        raise Rejected("front matter larger than 64 KB", "move the text below the second +++", line=line)
     block = text[begin : closed.start()]
     try:
         loaded = tomllib.loads(block, parse_float=Decimal)
@@ -120,7 +122,7 @@ def _toml(text: str, line: int) -> tuple[FrontMatter, str, int]:
         place = _TOML_LINE.search(str(error))
         row = line + int(place[1]) if place else line
         reason = " ".join(str(error).split())[:120] or type(error).__name__
-        raise Refused(
+        raise Rejected(
             f"front matter is not valid TOML: {reason}",
             'write text in quotes, for example title = "…"; tables and lists as TOML has them',
             line=row,
@@ -136,15 +138,15 @@ def _json(text: str, line: int) -> tuple[FrontMatter, str, int]:
     try:
         loaded, end = decoder.raw_decode(text[: MAX_SIZE + 2])
     except json.JSONDecodeError as error:
-        raise Refused(
+        raise Rejected(
             f"front matter is not valid JSON: {error.msg}",
             "compare it with a post that works; text in double quotes, commas between entries",
             line=line + error.lineno - 1,
         ) from error
     except RecursionError as error:
-        raise Refused("front matter is not valid JSON: nested too deeply", "keep it flat", line=line) from error
+        raise Rejected("front matter is not valid JSON: nested too deeply", "keep it flat", line=line) from error
     except (ValueError, ArithmeticError) as error:
-        raise Refused(
+        raise Rejected(
             "front matter is not valid JSON: a number is too large", "put it in quotes, or delete it", line=line
         ) from error
     return _from_data(loaded, line), text[end:], line + text.count("\n", 0, end)

@@ -27,7 +27,7 @@ from digest.posts.permalinks import (
     titleize,
 )
 from digest.posts.plainblock import FrontMatter
-from digest.posts.problems import Refused, Remarks
+from digest.posts.problems import Rejected, Remarks
 from digest.posts.rules import Rules
 from digest.posts.summary import find_opening, first_paragraph, plain
 from digest.posts.titles import plain_title
@@ -70,7 +70,7 @@ def parse_post(path: str, data: bytes, rules: Rules) -> Post | Refusal:
     remarks = Remarks(path)
     try:
         return _Reader(path, rules, remarks).read(data)
-    except Refused as refused:
+    except Rejected as refused:
         problem = Problem(
             path=path,
             line=refused.line,
@@ -168,12 +168,12 @@ class _Reader:
 
     def _note(
         self, reason: str, key: str | None, recheck_at: datetime | None = None, *, expired: bool = False
-    ) -> Refused:
+    ) -> Rejected:
         line = self._front.lines.get(key) if key else None
-        return Refused(reason, line=line, severity=Severity.NOTE, recheck_at=recheck_at, expired=expired)
+        return Rejected(reason, line=line, severity=Severity.NOTE, recheck_at=recheck_at, expired=expired)
 
     def _check_due(self, published: datetime) -> datetime | None:
-        """When the post expires. Raises Refused if its time is not yet, or no longer."""
+        """When the post expires. Raises Rejected if its time is not yet, or no longer."""
         rules = self._rules
         appears = published
         if rules.kind == "hugo":
@@ -195,7 +195,7 @@ class _Reader:
         rules, name = self._rules, self._name
         in_drafts = "_drafts/" in self._path
         if rules.kind == "jekyll" and name.date is None and not in_drafts:
-            raise Refused("the file name does not begin with a date", "rename it, for example 2026-03-24-title.md")
+            raise Rejected("the file name does not begin with a date", "rename it, for example 2026-03-24-title.md")
         given = self._front.values.get("date")
         if given is not None:
             return self._date("date")
@@ -208,20 +208,20 @@ class _Reader:
             try:
                 return midnight(*name.date, rules.timezone)
             except ValueError as error:
-                raise Refused(
+                raise Rejected(
                     "the date in the file name does not exist", "rename it, for example 2026-03-24-title.md"
                 ) from error
-        raise Refused("front matter has no date", "add e.g. date: 2026-03-24 08:30:00 +0800", line=1)
+        raise Rejected("front matter has no date", "add e.g. date: 2026-03-24 08:30:00 +0800", line=1)
 
     def _date(self, key: str) -> datetime:
         value = self._front.values[key]
         line = self._front.lines.get(key)
         if not isinstance(value, str):
-            raise Refused(f"{key} is not a date", "write for example 2026-03-24 08:30:00 +0800", line=line)
+            raise Rejected(f"{key} is not a date", "write for example 2026-03-24 08:30:00 +0800", line=line)
         try:
             return self._parse_date(key, value)
         except BadDate as error:
-            raise Refused(f"{key}: {error.reason}", error.remedy, line=line) from error
+            raise Rejected(f"{key}: {error.reason}", error.remedy, line=line) from error
 
     def _optional_date(self, keys: tuple[str, ...]) -> datetime | None:
         for key in keys:
@@ -272,7 +272,7 @@ class _Reader:
         try:
             return _PATHS[rules.kind](rules.permalink, place)
         except UnknownKey as error:
-            raise Refused(
+            raise Rejected(
                 f"the permalink template {rules.permalink} asks for {error}, which this post does not have",
                 "correct posts.permalink",
             ) from error
@@ -296,10 +296,10 @@ class _Reader:
                 return finish_jekyll(given)
         return given_path(given)
 
-    def _too_long(self, *, forced: bool) -> Refused:
+    def _too_long(self, *, forced: bool) -> Rejected:
         what = "feed_id" if forced else "the address"
         line = self._front.lines.get("feed_id") if forced else None
-        return Refused(f"{what} is longer than {_LONGEST_ID:,} bytes", "give the post a shorter one", line=line)
+        return Rejected(f"{what} is longer than {_LONGEST_ID:,} bytes", "give the post a shorter one", line=line)
 
     def _short(self, what: str, names: tuple[str, ...]) -> tuple[str, ...]:
         """Names that can be one."""

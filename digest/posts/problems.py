@@ -7,7 +7,7 @@ from datetime import datetime
 from digest.models import Problem, Severity
 
 
-class Refused(Exception):
+class Rejected(Exception):
     """Reading one file ends here; ``parse_post`` turns it into a ``Refusal``."""
 
     def __init__(

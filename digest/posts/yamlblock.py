@@ -9,7 +9,7 @@ from __future__ import annotations
 import yaml
 
 from digest.posts.plainblock import NULLS, FrontMatter, Value
-from digest.posts.problems import Refused, Remarks
+from digest.posts.problems import Rejected, Remarks
 
 MAX_DEPTH = 20
 
@@ -17,21 +17,21 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def read_yaml(block: str, first_line: int, remarks: Remarks) -> FrontMatter:
-    """Any YAML mapping. ``first_line`` is the block's first line in the file. Raises Refused."""
+    """Any YAML mapping. ``first_line`` is the block's first line in the file. Raises Rejected."""
     try:
         return _Builder(block, first_line, remarks).mapping()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         row = mark.line if mark is not None else 0
         problem = " ".join(str(error.problem or error.context or "cannot be read").split())
-        raise Refused(
+        raise Rejected(
             f"front matter is not valid YAML: {problem}",
             _remedy(block, row, problem),
             line=first_line + _blame(block, row),
         ) from error
     except (yaml.YAMLError, ValueError, RecursionError, UnicodeError) as error:
         reason = " ".join(str(error).split())[:120] or type(error).__name__
-        raise Refused(
+        raise Rejected(
             f"front matter is not valid YAML: {reason}", "compare it with a post that works", line=first_line
         ) from error
 
@@ -53,7 +53,7 @@ class _Builder:
         if isinstance(event, yaml.ScalarEvent) and not event.style and event.value in NULLS:
             return FrontMatter(values={})
         if not isinstance(event, yaml.MappingStartEvent):
-            raise Refused("front matter has no keys", 'write lines such as title: "…"', line=self._line(event))
+            raise Rejected("front matter has no keys", 'write lines such as title: "…"', line=self._line(event))
         lines: dict[str, int] = {}
         quoted: set[str] = set()
         values = self._pairs(1, lines, quoted)
@@ -65,7 +65,7 @@ class _Builder:
         event = self._next()
         while not isinstance(event, yaml.StreamEndEvent):
             if isinstance(event, yaml.DocumentStartEvent):
-                raise Refused("front matter holds a second document", "delete the line ---", line=self._line(event))
+                raise Rejected("front matter holds a second document", "delete the line ---", line=self._line(event))
             event = self._next()
 
     def _pairs(self, depth: int, lines: dict[str, int], quoted: set[str]) -> dict[str, Value]:
@@ -86,7 +86,7 @@ class _Builder:
     def _key(self, event: yaml.Event, depth: int) -> str:
         value = self._value(event, depth + 1)
         if isinstance(value, list | dict):
-            raise Refused(
+            raise Rejected(
                 "front matter has a key that is not text",
                 'put values that start with [ or { in quotes, for example title: "[…] …"',
                 line=self._line(event),
@@ -95,13 +95,13 @@ class _Builder:
 
     def _value(self, event: yaml.Event, depth: int) -> Value:
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-            raise Refused(
+            raise Rejected(
                 "front matter uses an anchor or alias (& or *)",
                 "put a value that starts with & or * in quotes, write repeated values out",
                 line=self._line(event),
             )
         if depth > MAX_DEPTH:
-            raise Refused("front matter is nested too deeply", "keep it flat", line=self._line(event))
+            raise Rejected("front matter is nested too deeply", "keep it flat", line=self._line(event))
         if isinstance(event, yaml.ScalarEvent):
             return None if not event.style and event.value in NULLS else str(event.value)
         if isinstance(event, yaml.SequenceStartEvent):

@@ -12,7 +12,7 @@ from digest.store.basics import among, to_moment, to_seconds
 from digest.store.part import Part
 from digest.store.plain import Plain
 from digest.subscribers.bounces import PROBE_COUNTS, Mark
-from digest.subscribers.subscription import DIALOGUE, Addressee, Reason, Refused
+from digest.subscribers.subscription import DIALOGUE, Addressee, Reason, RefusedDelivery
 
 _KNOWN_ADDRESS = "d.address <> '' AND d.address NOT LIKE 'gone:%'"
 _ADDRESSEE = "d.key, d.address, d.subscriber_key, e.frozen_at, s.held_until"
@@ -125,7 +125,7 @@ class Refusals(Part):
             free = "UPDATE subscriber SET held_until = NULL, probe_at = NULL WHERE probe_at <= ?"
             plain.run(free, to_seconds(now - PROBE_COUNTS))
 
-    def refused(self, now: datetime, within: timedelta) -> Iterator[Refused]:
+    def refused(self, now: datetime, within: timedelta) -> Iterator[RefusedDelivery]:
         """Deliveries to subscribers that a server refused in the dialogue and that were not looked at yet: for good,
         or for now because of the mailbox itself (4.2.x), once a day. Those of an edition that was ever paused say
         nothing about readers."""
@@ -139,7 +139,7 @@ class Refusals(Part):
             for *who, code, enhanced, text in rows:
                 to = _addressee(*who)
                 name = f"{DIALOGUE}{to.delivery}{ending}"
-                yield Refused(to=to, name=name, code=code, enhanced=enhanced, text=text, at=now)
+                yield RefusedDelivery(to=to, name=name, code=code, enhanced=enhanced, text=text, at=now)
 
 
 def _refusals(plain: Plain, condition: str, since: datetime, ending: str) -> list[tuple[Any, ...]]:

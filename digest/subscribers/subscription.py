@@ -297,7 +297,7 @@ class Addressee(Struct, frozen=True, kw_only=True):
     """It was the one mail that is tried after a hold."""
 
 
-class Refused(Struct, frozen=True, kw_only=True):
+class RefusedDelivery(Struct, frozen=True, kw_only=True):
     """A delivery that a server refused in the dialogue."""
 
     to: Addressee

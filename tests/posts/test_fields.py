@@ -230,7 +230,7 @@ def test_encodings_and_line_ends(post: Callable[..., Post], encoding: str, line_
     ],
 )
 def test_bytes_that_are_no_text(refusal: Callable[..., Refusal], data: bytes, reason: str, line: int | None) -> None:
-    """Refused with the place."""
+    """Rejected with the place."""
     problem = refusal(data).problem
     assert problem.reason == reason
     assert problem.line == line

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from digest.models import Post, Refusal
 from digest.posts.frontmatter import split
 from digest.posts.plainblock import FrontMatter, read_plain
-from digest.posts.problems import Refused, Remarks
+from digest.posts.problems import Rejected, Remarks
 from digest.posts.yamlblock import read_yaml
 
 
@@ -166,7 +166,7 @@ def test_hugo_reads_json() -> None:
 )
 def test_hugo_says_what_is_broken(text: str, line: int, reason: str) -> None:
     """Line and reason for TOML and JSON too."""
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(Rejected) as caught:
         split(text, "hugo", Remarks("a.md"))
     assert caught.value.line is not None
     assert abs(caught.value.line - line) <= 1
@@ -227,10 +227,10 @@ def test_the_fast_reader_never_disagrees(block: str) -> None:
 
 @given(block=st.one_of(BLOCKS, st.text()), kind=st.sampled_from(["jekyll", "hugo", "hexo"]))
 def test_no_block_raises_anything_else(block: str, kind: str) -> None:
-    """Only ``Refused`` comes out, with a remedy."""
+    """Only ``Rejected`` comes out, with a remedy."""
     refused = None
     try:
         split(f"---\n{block}\n---\nText", kind, Remarks("a.md"))
-    except Refused as error:
+    except Rejected as error:
         refused = error
     assert refused is None or refused.remedy
