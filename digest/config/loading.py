@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -129,29 +129,28 @@ def _lower(text: str) -> str:
     return text[:1].lower() + text[1:]
 
 
-def _error(path: Path, faults: list[Fault] | tuple[Fault, ...], others: tuple[str, ...] = ()) -> ConfigError:
-    """One error for all faults, those of the file in the order of their lines."""
+def _error(path: Path, faults: Sequence[Fault], elsewhere: Sequence[Fault] = ()) -> ConfigError:
+    """One error for all faults, those of the file in the order of their lines, and those of the environment."""
     ordered = sorted(dict.fromkeys(faults), key=lambda fault: fault.line or 0)
-    lines = [f"{path}:{fault.line}: {fault}" if fault.line else f"{path}: {fault}" for fault in ordered]
-    problems = (*lines, *others)
+    places = [(f"{path}:{fault.line}" if fault.line else str(path), str(fault)) for fault in ordered]
+    places += [("environment", str(fault)) for fault in elsewhere]
+    problems = tuple(f"{place}: {text}" for place, text in places)
     if len(problems) == 1:
-        place, _, rest = problems[0].partition(": ")
-        cause, _, remedy = rest.partition("; ")
-        return ConfigError(place, cause, remedy, problems)
+        return ConfigError(*places[0], problems=problems)
     return ConfigError(str(path), f"{len(problems)} problems\n" + "\n".join(problems), "", problems)
 
 
 # -------------------------------------------------------------------- data
 
 
-def _store_from(env: Mapping[str, str]) -> tuple[StoreUrl | None, tuple[str, ...]]:
+def _store_from(env: Mapping[str, str]) -> tuple[StoreUrl | None, tuple[Fault, ...]]:
     text = env.get(STORE_VARIABLE)
     if not text:
         return None, ()
     try:
         return StoreUrl.parse(text), ()
     except ValueError as error:
-        return None, (f"environment: {STORE_VARIABLE} {error}",)
+        return None, (Fault(text=f"{STORE_VARIABLE} {error}"),)
 
 
 def _with_holidays(settings: Settings, folder: Path, document: Document) -> tuple[Settings, list[Fault]]:
