@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import partial
@@ -59,11 +59,11 @@ class RunOrder(Struct, frozen=True, kw_only=True):
         return self.everything
 
 
-def run_order(settings: Settings, order: RunOrder, to_json: Callable[[RunReport], str]) -> RunReport:
+def run_order(settings: Settings, order: RunOrder) -> RunReport:
     """One run of a service, which has the store open: one that is gone is not begun anew. Raises ConfigError,
     StoreError, Refused, and AlreadyRunning when another run is at work."""
     with opened(settings, moment(None, settings.site.timezone), dry_run=False, must_exist=True) as app:
-        return run_steps(app, (), to_json, order=order)
+        return run_steps(app, (), order=order)
 
 
 def run_once(
@@ -76,7 +76,6 @@ def run_once(
     accept_gone: bool = False,
     progress: Progress = silent,
     consents: Consents | None = None,
-    to_json: Callable[[RunReport], str],
 ) -> tuple[RunReport, ZoneInfo]:
     """One ``digest run``; without ``mail`` it hands none over. ``accept_gone``: the posts that are missing are meant to
     be gone. Returns its report and the site's zone. Raises ConfigError, StoreError (StoreBusy if another run seems to
@@ -90,7 +89,7 @@ def run_once(
     with _watched(lookout, when), opened(settings, when, dry_run=dry_run, progress=progress, admit=admit) as app:
         if lookout is not None:
             lookout.run_begins()
-        report = run_steps(app, only, to_json, mail=mail, accept_gone=accept_gone)
+        report = run_steps(app, only, mail=mail, accept_gone=accept_gone)
         if lookout is not None:
             report.warnings += lookout.after_run(app.store, report, app.clock()())
         return report, settings.site.timezone
@@ -134,7 +133,6 @@ def hangs(busy: AlreadyRunning, wall: datetime) -> StoreBusy | None:
 def run_steps(
     app: App,
     only: Collection[Step],
-    to_json: Callable[[RunReport], str],
     *,
     order: RunOrder | None = None,
     mail: bool = True,
@@ -161,7 +159,6 @@ def run_steps(
         now=app.when.now,
         only=only,
         dry_run=app.dry_run,
-        to_json=to_json,
         clock=app.clock(),
     )
 

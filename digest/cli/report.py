@@ -1,17 +1,14 @@
-"""The report of a run, for people and for programs."""
+"""The report of a run, for people."""
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator
-from datetime import date, datetime, time
-from enum import Enum
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import click
-import msgspec
 
 from digest.models import Problem, Severity
 from digest.text import printable
@@ -24,32 +21,6 @@ if TYPE_CHECKING:
 
 SHOWN = 20
 """Problems and files listed one by one before the rest is only counted (``--verbose`` lists all)."""
-
-
-def report_to_json(report: RunReport) -> str:
-    """The whole report as JSON, keys as in the report's classes, times in ISO 8601 (UTC)."""
-    value: dict[str, Any] = {"ok": report.ok, **plain_data(report)}
-    if report.collected is not None:
-        value["collected"]["skipped"] = report.collected.skipped
-    return dump_json(value)
-
-
-def dump_json(value: object) -> str:
-    """As programs get it."""
-    return json.dumps(value, ensure_ascii=False, indent=2, default=_plain)
-
-
-def plain_data(value: object) -> Any:
-    """A report and all in it as dictionaries and lists; times stay what they are."""
-    return msgspec.to_builtins(value, builtin_types=(datetime, date, time))
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, Enum):
-        return value.value
-    raise TypeError(f"no JSON for {type(value).__name__}")
 
 
 def print_report(report: RunReport, zone: ZoneInfo, *, verbose: bool) -> None:

@@ -45,7 +45,7 @@ def command(
     from digest.app.admission import Consents
     from digest.app.running import run_once
     from digest.cli.progress import terminal_progress
-    from digest.cli.report import print_report, report_to_json
+    from digest.cli.report import print_report
     from digest.jobs.run import Step
 
     try:
@@ -59,13 +59,12 @@ def command(
                 accept_gone=accept_gone,
                 progress=progress,
                 consents=Consents(site_moved=site_moved, start_afresh=start_afresh),
-                to_json=report_to_json,
             )
     except AlreadyRunning as busy:  # it does what this one would have done
         click.echo(f"digest: {busy}", err=True)
         return 0
     if as_json:
-        click.echo(report_to_json(report))
+        click.echo(report.to_json())
     else:
         print_report(report, zone, verbose=verbose)
     return 0 if report.ok else 1

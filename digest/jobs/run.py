@@ -10,12 +10,13 @@ short, the run has ended well, and the next one is not held up.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Sequence
-from datetime import datetime
-from enum import StrEnum
-from typing import TYPE_CHECKING, TypeVar
+from datetime import date, datetime, time
+from enum import Enum, StrEnum
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from msgspec import Struct, field
+from msgspec import Struct, field, to_builtins
 
 from digest.errors import DigestError, StoreError
 from digest.jobs.sparing import REMEDY, tried
@@ -60,6 +61,21 @@ class RunReport(Struct, kw_only=True):
         """Files that were put in place."""
         return sum(len(part.written) for part in (self.feeds, self.editions) if part is not None)
 
+    def to_json(self) -> str:
+        """All of it for programs: keys as in the reports' classes, times in ISO 8601 (UTC)."""
+        value: dict[str, Any] = {"ok": self.ok, **to_builtins(self, builtin_types=(datetime, date, time))}
+        if self.collected is not None:
+            value["collected"]["skipped"] = self.collected.skipped
+        return json.dumps(value, ensure_ascii=False, indent=2, default=_plain)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, Enum):
+        return value.value
+    raise TypeError(f"no JSON for {type(value).__name__}")
+
 
 class Steps(Struct, frozen=True, kw_only=True):
     """The steps, ready to be called: what they need is bound by ``app``."""
@@ -87,7 +103,6 @@ def run(
     now: datetime,
     only: Collection[Step] = (),
     dry_run: bool = False,
-    to_json: Callable[[RunReport], str],
     clock: Callable[[], datetime] | None = None,
 ) -> RunReport:
     """Run the steps (all, or ``only`` some) on a store that is held exclusively until ``Steps.let_go``. ``clock`` goes
@@ -103,7 +118,7 @@ def run(
 
     def write_down() -> None:
         arrived = report.collected.arrived if report.collected is not None else 0
-        store.ended(number, ended, to_json(report), ok=report.ok, arrived=arrived, written=report.written)
+        store.ended(number, ended, report.to_json(), ok=report.ok, arrived=arrived, written=report.written)
 
     write_down()
     if steps.deliver is not None and Step.DIGEST in wanted:

@@ -151,11 +151,10 @@ def _run() -> RunReport:
     settings, order = pickle.load(sys.stdin.buffer)  # noqa: S301 - from our own process
     from digest.app.running import run_order
     from digest.app.secret import secrets_of
-    from digest.cli.report import report_to_json
     from digest.service import logs
 
     logs.set_up(os.environ, secrets_of(settings))
-    return run_order(settings, order, report_to_json)
+    return run_order(settings, order)
 
 
 def _interrupted(number: int, frame: object) -> None:

@@ -12,7 +12,6 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from digest.app.running import run_once
-from digest.cli.report import report_to_json
 from digest.jobs.run import RunReport
 from tests.run.site_folder import CONFIG, Site
 
@@ -65,9 +64,7 @@ class MovingSite:
 
     def run(self, now: datetime, **options: bool) -> RunReport:
         """One run; what it published is looked through."""
-        report, _ = run_once(
-            self.folder / "config.yaml", as_of=f"{now:%Y-%m-%d %H:%M}", to_json=report_to_json, **options
-        )
+        report, _ = run_once(self.folder / "config.yaml", as_of=f"{now:%Y-%m-%d %H:%M}", **options)
         self.reports.append(report)
         return report
 

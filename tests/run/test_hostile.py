@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 
 from digest.app import running
 from digest.app.running import run_once
-from digest.cli.report import report_to_json
 from digest.jobs import editions
 from digest.jobs.run import RunReport
 from digest.render import pages
@@ -46,7 +45,7 @@ def publish(folder: Path, hostile: Mapping[str, bytes], store: str, **options: A
         (posts / name).write_text(text, encoding="utf-8")
     for name, data in hostile.items():
         (posts / name).write_bytes(data)
-    report, _ = run_once(folder / "config.yaml", as_of=AS_OF, to_json=report_to_json)
+    report, _ = run_once(folder / "config.yaml", as_of=AS_OF)
     assert report.collected is not None
     assert {item["title"] for item in items(folder)} >= {"Good one", "Good two"}
     for feed in ("feed.xml", "rss.xml", "feed.json"):

@@ -19,7 +19,6 @@ from digest.app.assembly import App
 from digest.app.moment import When
 from digest.app.running import RunOrder, run_steps
 from digest.app.sending import deliver
-from digest.cli.report import report_to_json
 from digest.config import Settings, load
 from digest.edition.contents import edition_from_json
 from digest.jobs.people import Proof
@@ -243,7 +242,7 @@ class Month:
 
     def _run(self, store: SqlStore, order: RunOrder | None) -> RunReport:
         with store.exclusive("digest run"):
-            report = run_steps(self._app(store), (), report_to_json, order=order)
+            report = run_steps(self._app(store), (), order=order)
         self._note()
         self.runs += 1
         assert not report.failures, report.failures

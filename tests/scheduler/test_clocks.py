@@ -16,7 +16,6 @@ from digest.app.assembly import App
 from digest.app.moment import When, moment
 from digest.app.running import RunOrder, run_steps
 from digest.app.sending import deliver
-from digest.cli.report import report_to_json
 from digest.config import load
 from digest.jobs.progress import silent
 from digest.period import daily, slot_on, slots_between
@@ -36,7 +35,7 @@ def site(tmp_path: Path) -> Path:
 def ready(site: Path, store: SqlStore, when: When) -> App:
     """An application whose first edition is frozen, and not sent."""
     app = App(load(site / "config.yaml", {}), store, when, dry_run=False, progress=silent)
-    run_steps(app, (), report_to_json, order=RunOrder())
+    run_steps(app, (), order=RunOrder())
     return app
 
 

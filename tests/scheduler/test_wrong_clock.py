@@ -12,7 +12,7 @@ import pytest
 
 from digest.alarms.watching import Alarm
 from digest.app import moment as module
-from digest.app.asking import explain_post
+from digest.app.asking import look_into_post
 from digest.app.assembly import App
 from digest.app.lookout import lookout_of, run_end
 from digest.app.moment import When, agreed, clock_of, moment
@@ -74,7 +74,7 @@ class Clocked(World):
 
     def promised(self, title: str) -> str:
         """The edition that a post waits for, by ``digest explain`` and by ``digest status``."""
-        found = explain_post(self.app(), title, None)
+        found = look_into_post(self.app(), title, None)
         assert isinstance(found, Explanation)
         (fact,) = [fact for fact in found.facts if fact.code == "waits"]
         (next_one,) = overview(self.store, lookout_of(self.settings).rules(), self.now).next
@@ -98,9 +98,8 @@ class Clocked(World):
 
 def run(app: App) -> RunReport:
     from digest.app.running import run_steps
-    from digest.cli.report import report_to_json
 
-    return run_steps(app, (), report_to_json)
+    return run_steps(app, ())
 
 
 @pytest.fixture

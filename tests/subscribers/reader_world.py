@@ -18,7 +18,6 @@ from digest.app.moment import When
 from digest.app.readership import Readership
 from digest.app.running import run_steps
 from digest.app.sending import deliver
-from digest.cli.report import report_to_json
 from digest.config import load
 from digest.jobs.people import People
 from digest.jobs.progress import silent
@@ -132,7 +131,7 @@ class World:
 
     def run(self) -> RunReport:
         """A whole ``digest run``."""
-        return run_steps(self.app(), (), report_to_json)
+        return run_steps(self.app(), ())
 
     def news(self, name: str, category: str = "macro", title: str = "央行开展逆回购操作") -> None:
         """A post that appears now, and tells a story of its own."""

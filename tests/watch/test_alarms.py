@@ -29,7 +29,6 @@ from digest.alarms.watching import (
 from digest.app.lookout import run_end
 from digest.app.publishing import make_editions, publish_editions
 from digest.app.running import collect, run_steps
-from digest.cli.report import report_to_json
 from digest.config import load
 from digest.errors import StoreError, TemporaryFailure
 from digest.jobs.watch import Disk, RunEnd, watch
@@ -504,7 +503,7 @@ def test_posts_that_are_missing_at_once(world: World) -> None:
     for path in paths:
         path.unlink()
     assert not world.run().ok
-    assert run_steps(world.app(), (), report_to_json, accept_gone=True).ok
+    assert run_steps(world.app(), (), accept_gone=True).ok
     look(world)
     assert open_names(world) == []
 

@@ -24,11 +24,10 @@ from digest.app.assembly import App
 from digest.app.moment import When
 from digest.app.running import run_steps
 from digest.app.service import Service, service
-from digest.cli.report import report_to_json
-from digest.cli.site import site_app
 from digest.jobs.progress import silent
 from digest.subscribers.subscription import Notice
 from digest.web.server import make_server
+from digest.web.site import site_app
 
 CONFIG = """\
 site:
@@ -181,7 +180,7 @@ class Served:
         now = datetime(2026, 11, 24, 1, tzinfo=UTC)
         when = When(now=now, wall=datetime.now(UTC))
         app = App(self.running.settings, self.running.readership.store, when, dry_run=False, progress=silent)
-        run_steps(app, (), report_to_json)
+        run_steps(app, ())
 
     def state(self) -> str:
         """All tables, as text, once what is sent in the background is written down, its editions closed."""
