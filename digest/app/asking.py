@@ -1,4 +1,4 @@
-"""What commands ask that change nothing: why a post or a mail is where it is, how things stand, past editions."""
+"""What commands ask that change nothing: why a post or a mail is where it is, how things stand."""
 
 from __future__ import annotations
 
@@ -19,10 +19,8 @@ from digest.subscribers.subscription import canonical
 if TYPE_CHECKING:
     from digest.app.assembly import App
     from digest.inquiry import Candidates
-    from digest.jobs.back_issues import Issue
     from digest.jobs.explain import Explanation, View
     from digest.jobs.status import Overview
-    from digest.models import EditionRow
 
 
 class Status(Struct, frozen=True, kw_only=True):
@@ -78,7 +76,7 @@ def status_of(config: Path) -> Status:
     )
 
 
-def explain_post(app: App, words: str, digest: str | None) -> Explanation | Candidates:
+def look_into_post(app: App, words: str, digest: str | None) -> Explanation | Candidates:
     """Why a post is where it is; or what the words may mean, if that is several things. Raises StoreError if it is
     nothing, ConfigError for a digest that there is not."""
     from digest.jobs.explain import explain_file, explain_new_file, explain_post
@@ -103,7 +101,7 @@ def explain_post(app: App, words: str, digest: str | None) -> Explanation | Cand
     )
 
 
-def explain_reader(app: App, address: str, digest: str | None, date: str | None) -> Explanation:
+def look_into_reader(app: App, address: str, digest: str | None, date: str | None) -> Explanation:
     """What an address got and did not get, and why. Raises ConfigError for a digest that there is not."""
     from digest.jobs.explain_reader import Address, explain_reader
 
@@ -132,17 +130,3 @@ def _below_posts(app: App, words: str) -> str:
     except (OSError, ValueError):
         pass
     return words.strip()
-
-
-def editions_of(app: App, digest: str | None = None) -> list[tuple[str, EditionRow]]:
-    """The editions of one digest, or of all in the configuration; newest first within each."""
-    from digest.jobs.back_issues import list_issues
-
-    return list_issues(app.store, [plan.name for plan in app.plans()] if digest is None else [digest])
-
-
-def edition_of(app: App, digest: str, period: str) -> Issue:
-    """An edition by its name; the period ``latest`` is the newest one. Raises StoreError if there is none."""
-    from digest.jobs.back_issues import find_issue
-
-    return find_issue(app.store, app.edition_look().imprint, digest, period)

@@ -24,7 +24,7 @@ from digest.app.publishing import idle, publish_feeds
 from digest.app.running import collect
 from digest.app.secret import VARIABLE
 from digest.app.sending import message_for
-from digest.app.showing import preview_edition
+from digest.app.showing import next_edition
 from digest.config import Settings, load
 from digest.config.loading import TOKEN_VARIABLE
 from digest.errors import ConfigError, ProbeError, StoreError
@@ -191,7 +191,7 @@ class _Checkup:
         from digest.jobs.check_mail import judge_budget, judge_purpose
 
         def judged(app: App) -> Iterable[Finding]:
-            yield judge_budget(preview_edition(app, name), self._settings.site.timezone)
+            yield judge_budget(next_edition(app, name), self._settings.site.timezone)
             yield from judge_purpose(name, idle(self._settings, app.store))
 
         return self._needs_store(f"digest {name}", judged)()
@@ -201,7 +201,7 @@ class _Checkup:
 
         if not self._settings.subscriptions.enabled:
             return [skipped("List-Unsubscribe", "nobody can subscribe (subscriptions.enabled)")]
-        saved = preview_edition(app, next(iter(self._settings.digests))).saved
+        saved = next_edition(app, next(iter(self._settings.digests))).saved
         return judge_headers(message_for(app, _nobody(), saved, signs=self._keys_fault is None))
 
     def _signatures(self) -> Finding:

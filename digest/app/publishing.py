@@ -195,27 +195,23 @@ def make_up(
     dry_run: bool = False,
     progress: Progress = silent,
 ) -> BackfillReport:
-    """``digest editions backfill``. Raises ConfigError, StoreError, and AlreadyRunning when a run is at work."""
+    """``digest editions backfill``: make up the editions of past days; without a name those of the only digest. Raises
+    ConfigError, StoreError, and AlreadyRunning when a run is at work."""
+    from digest.jobs.backfill import backfill
+
     settings = load(config, os.environ)
     when, purpose = moment(as_of, settings.site.timezone), "digest editions backfill"
     with opened(settings, when, dry_run=dry_run, purpose=purpose, progress=progress) as app:
-        return backfill(app, digest, first, last)
-
-
-def backfill(app: App, digest: str | None, first: date, last: date) -> BackfillReport:
-    """Make up the editions of past days; without a name those of the only digest. Raises ConfigError."""
-    from digest.jobs.backfill import backfill
-
-    return backfill(
-        app.store,
-        plan_named(app, digest),
-        app.edition_look(),
-        first,
-        last,
-        partial(publish_editions, app),
-        now=app.when.now,
-        progress=app.progress,
-    )
+        return backfill(
+            app.store,
+            plan_named(app, digest),
+            app.edition_look(),
+            first,
+            last,
+            partial(publish_editions, app),
+            now=when.now,
+            progress=progress,
+        )
 
 
 def plan_named(app: App, digest: str | None) -> DigestPlan:

@@ -25,7 +25,6 @@ from digest.subscribers.subscription import NOTICES, WEEKLY
 
 if TYPE_CHECKING:
     from digest.jobs.deliver import Compose, DeliveryReport, Outgoing
-    from digest.jobs.doubts import Doubts
     from digest.models import SavedEdition
     from digest.render.message import EditionMessage, Letterhead
     from digest.store import SqlStore
@@ -172,13 +171,6 @@ def cancel_edition(app: App, digest: str, period: str) -> int:
     if spared is None:
         raise StoreError(f"{digest} {period}", "there is nothing to be sent", "see digest editions list")
     return spared
-
-
-def doubts(app: App) -> Doubts:
-    """Deliveries in doubt, and what may be said about them."""
-    from digest.jobs.doubts import Doubts
-
-    return Doubts(app.store, app.when.now)
 
 
 def message_for(app: App, delivery: Delivery, edition: SavedEdition, *, signs: bool) -> bytes:

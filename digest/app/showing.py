@@ -58,7 +58,7 @@ def preview(
     settings = load(config, os.environ)
     with opened(settings, moment(as_of, settings.site.timezone), dry_run=True, progress=progress) as app:
         collect(app)
-        found = preview_edition(app, digest)
+        found = next_edition(app, digest)
         return Previewed(
             preview=found,
             zone=settings.site.timezone,
@@ -68,7 +68,7 @@ def preview(
         )
 
 
-def preview_edition(app: App, digest: str | None) -> Preview:
+def next_edition(app: App, digest: str | None) -> Preview:
     """The edition that a run would make next, as it would be if it were made now. Raises ConfigError."""
     from digest.jobs.preview import preview_edition
 

@@ -34,10 +34,10 @@ def list_(as_json: bool, config: Path) -> int:
     For example: digest doubts list --json
     """
     from digest.app.assembly import opened_beside
-    from digest.app.sending import doubts
+    from digest.jobs.doubts import Doubts
 
     with opened_beside(config) as app:
-        found = doubts(app).all()
+        found = Doubts(app.store, app.when.now).all()
         zone = app.settings.site.timezone
     for each in found:
         name = " ".join(part for part in (each.digest, each.category, each.period) if part)
@@ -72,10 +72,10 @@ def sent(digest: str, period: str, address: str | None, config: Path) -> int:
     For example: digest doubts sent daily 2026-11-24
     """
     from digest.app.assembly import opened_beside
-    from digest.app.sending import doubts
+    from digest.jobs.doubts import Doubts
 
     with opened_beside(config) as app:
-        settled = doubts(app).sent(digest, period, address)
+        settled = Doubts(app.store, app.when.now).sent(digest, period, address)
     click.echo(f"{digest} {period}: {settled.changed} taken as sent")
     return 0
 
@@ -91,10 +91,10 @@ def resend(digest: str, period: str, address: str | None, config: Path) -> int:
     For example: digest doubts resend daily 2026-11-24 --address reader@example.com
     """
     from digest.app.assembly import opened_beside
-    from digest.app.sending import doubts
+    from digest.jobs.doubts import Doubts
 
     with opened_beside(config) as app:
-        settled = doubts(app).resend(digest, period, address)
+        settled = Doubts(app.store, app.when.now).resend(digest, period, address)
     click.echo(f"{digest} {period}: {settled.changed} queued again" + _late(settled))
     return 1 if settled.late else 0
 

@@ -45,11 +45,11 @@ def list_editions(config: Path, digest: str | None, own: Path | None, as_json: b
 
     For example: digest editions list daily
     """
-    from digest.app.asking import editions_of
     from digest.app.assembly import opened_beside
+    from digest.jobs.back_issues import list_issues
 
     with opened_beside(own or config) as app:
-        found = editions_of(app, digest)
+        found = list_issues(app.store, [digest] if digest else [plan.name for plan in app.plans()])
         zone = app.settings.site.timezone
     if as_json:
         rows = [
@@ -87,13 +87,12 @@ def show(config: Path, digest: str, period: str, own: Path | None, reasons: bool
 
     For example: digest editions show daily 2026-11-24 --reasons
     """
-    from digest.app.asking import edition_of
     from digest.app.assembly import opened_beside
     from digest.app.showing import mail_of
-    from digest.jobs.back_issues import issue_to_json
+    from digest.jobs.back_issues import find_issue, issue_to_json
 
     with opened_beside(own or config) as app:
-        issue = edition_of(app, digest, period)
+        issue = find_issue(app.store, app.edition_look().imprint, digest, period)
         text = mail_of(app, issue).text
     if as_json:
         click.echo(issue_to_json(issue, text), nl=False)
@@ -118,13 +117,12 @@ def export(config: Path, digest: str, period: str, own: Path | None, folder: Pat
 
     For example: digest editions export daily latest --to /tmp --format eml
     """
-    from digest.app.asking import edition_of
     from digest.app.assembly import opened_beside
     from digest.app.showing import mail_of
-    from digest.jobs.back_issues import files_of_issue
+    from digest.jobs.back_issues import files_of_issue, find_issue
 
     with opened_beside(own or config) as app:
-        issue = edition_of(app, digest, period)
+        issue = find_issue(app.store, app.edition_look().imprint, digest, period)
         files = files_of_issue(issue, mail_of(app, issue))
     for ending in formats or FORMATS:
         path = folder / f"{issue.saved.digest}-{issue.saved.period}.{ending}"

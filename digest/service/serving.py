@@ -141,8 +141,8 @@ class Serving:
             self._server = self._make_server(replace(self.service, send_waiting=self._answer_people))
 
     def _make_server(self, running: Service) -> uvicorn.Server:
-        from digest.cli.site import site_app
         from digest.web.server import make_server
+        from digest.web.site import site_app
 
         host = self.options.host
         server = make_server(

@@ -12,7 +12,7 @@ from scripted_smtp import serving
 
 from digest.app.check import Wanted, check_up
 from digest.app.running import collect
-from digest.app.showing import preview_edition
+from digest.app.showing import next_edition
 from digest.cli.check import command
 from digest.errors import ConfigError
 from digest.jobs.check import CheckReport, Finding
@@ -123,7 +123,7 @@ def test_budget(size: int, verdict: str, tmp_path: Path, empty_sqlite: Path) -> 
 def _preview(world: World):
     world.news("first")
     collect(world.app())
-    return preview_edition(world.app(), "daily")
+    return next_edition(world.app(), "daily")
 
 
 # ------------------------------------------------------------------ joining

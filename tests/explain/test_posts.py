@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from digest.app.asking import explain_post
+from digest.app.asking import look_into_post
 from digest.app.running import collect
 from digest.errors import ConfigError, StoreError
 from digest.inquiry import Candidates
@@ -15,7 +15,7 @@ from tests.subscribers.reader_world import CONFIG, World, opened
 
 
 def explain(world: World, words: str, digest: str | None = "daily") -> Explanation:
-    found = explain_post(world.app(), words, digest)
+    found = look_into_post(world.app(), words, digest)
     assert isinstance(found, Explanation)
     return found
 
@@ -151,7 +151,7 @@ def test_words_that_mean_several_or_nothing(quick: World) -> None:
     quick.news("one", title="沪指收涨 100%")
     quick.news("two", title="沪指收涨 100分")
     quick.run()
-    both = explain_post(quick.app(), "沪指", None)
+    both = look_into_post(quick.app(), "沪指", None)
     assert isinstance(both, Candidates)
     assert len(both.posts) == 2
     one = explain(quick, "100%")
@@ -160,9 +160,9 @@ def test_words_that_mean_several_or_nothing(quick: World) -> None:
         assert explain(quick, words).subject == one.subject
     for nothing in ("nothing", "", "__", "a\\b"):
         with pytest.raises(StoreError, match="no post is known by that"):
-            explain_post(quick.app(), nothing, None)
+            look_into_post(quick.app(), nothing, None)
     with pytest.raises(ConfigError, match="there is no digest 'weekly'"):
-        explain_post(quick.app(), "100%", "weekly")
+        look_into_post(quick.app(), "100%", "weekly")
 
 
 def test_editions_of_some_categories_are_named(quick: World) -> None:

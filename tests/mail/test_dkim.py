@@ -25,10 +25,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scripted_smtp import serving as smtp_serving
 
-from digest.app.asking import edition_of
 from digest.app.sending import dkim_records
 from digest.app.showing import mail_of
 from digest.errors import ConfigError
+from digest.jobs.back_issues import find_issue
 from digest.mail.dkim import OVERSIGNED, SIGNED, Signer, relaxed_body, relaxed_field
 from digest.mail.smtp import SmtpTransport
 from digest.subscribers.subscription import ASKABLE
@@ -318,7 +318,8 @@ def test_without_its_key_mail_waits(signing: World) -> None:
     report = signing.run()
     assert "everybody may read this key" in str(report)
     assert signing.new_mails() == []
-    assert mail_of(signing.app(), edition_of(signing.app(), "daily", "latest")).text
+    app = signing.app()
+    assert mail_of(app, find_issue(app.store, app.edition_look().imprint, "daily", "latest")).text
     (signing.folder / "r.pem").chmod(0o600)
     signing.run()
     assert len(signing.new_mails()) == 1

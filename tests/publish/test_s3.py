@@ -853,7 +853,7 @@ def test_without_boto3_nothing_is_touched(bucket: Bucket, remote: Site) -> None:
 
 def test_a_bucket_is_not_served_from_here(bucket: Bucket, remote: Site) -> None:
     """Whoever serves the bucket does that; a folder is served."""
-    from digest.cli.site import site_app
+    from digest.web.site import site_app
 
     def root(config: str) -> Path | None:
         remote.configure(f"{config}subscriptions:\n  enabled: false\n")

@@ -11,11 +11,11 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from digest.cli.site import Retired, max_age
 from digest.config import load
 from digest.errors import StoreError
 from digest.ports import FeedRow
 from digest.publish.folder import FolderOutput
+from digest.web.site import Retired, max_age
 from tests.web.files_server import serving_files
 from tests.web.web_server import CONFIG, Served
 
