@@ -43,12 +43,13 @@ class Audience(Part):
             f"{_active(frequencies)} AND p.label = ? AND (s.pause_ends IS NULL OR s.pause_ends <= ?) "
             "AND (s.held_until IS NULL OR (s.held_until <= ? AND s.probe_at IS NULL)) "
             "AND NOT EXISTS (SELECT 1 FROM suppression x WHERE x.hash = s.hash) "
-            f"AND p.subscriber_key > ? ORDER BY p.subscriber_key LIMIT {PAGE}"
+            # PostgreSQL does not conclude the second from the first, and would merge from the first subscriber on
+            f"AND p.subscriber_key > ? AND s.key > ? ORDER BY p.subscriber_key LIMIT {PAGE}"
         )
         last, moment = 0, to_seconds(now)
         while True:
             with self._database.asking() as plain:
-                rows = plain.rows(question, digest, choice_label(categories), moment, moment, last)
+                rows = plain.rows(question, digest, choice_label(categories), moment, moment, last, last)
             for key, address, canonical, list_key, *wishes in rows:
                 yield Reader(
                     address=address, canonical=canonical, subscriber=key, list_key=list_key, wishes=read_wishes(*wishes)

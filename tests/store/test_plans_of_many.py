@@ -3,7 +3,7 @@ either database."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,6 +13,7 @@ from digest.models import Delivery, Reply
 from digest.store import SqlStore, open_store
 from digest.store.basics import to_seconds
 from digest.store.plain import Plain
+from digest.subscribers.subscription import Frequency
 from tests.store.conftest import Maker
 
 MANY = 100_000
@@ -51,6 +52,13 @@ HOT: dict[str, Ask] = {
     "is ahead": lambda store, now: store.is_ahead(now),
 }
 """What is asked by every run, for every message, or by every look at how things are."""
+
+
+PAGED: dict[str, Callable[[SqlStore], Iterable[object]]] = {
+    "readers of an edition": lambda store: store.readers("daily", list(Frequency), [], NOW),
+    "all subscribers": lambda store: store.subscribers(),
+}
+"""What is read some at a time."""
 
 
 @pytest.fixture(scope="module", params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
@@ -182,3 +190,51 @@ def test_no_question_reads_a_whole_table(crowded: SqlStore, monkeypatch: pytest.
         if f"Seq Scan on {table} " in step or step.split(" USING ")[0] in (f"SCAN {table}", f"SCAN {table[0]}")
     ]
     assert whole == [], steps
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pages", PAGED)
+def test_the_last_page_costs_what_the_first_does(
+    crowded: SqlStore, monkeypatch: pytest.MonkeyPatch, pages: str
+) -> None:
+    """Each goes on behind the last key of the one before, and counts nothing off again."""
+    asked: list[tuple[str, tuple[Any, ...]]] = []
+    run = Plain.run
+
+    def noted(plain: Plain, statement: str, *values: Any, **named: Any) -> Any:
+        asked.append((statement, values))
+        return run(plain, statement, *values, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Plain, "run", noted)
+        assert sum(1 for _ in PAGED[pages](crowded)) == MANY
+    paged = [(statement, values) for statement, values in asked if statement == asked[0][0]]
+    assert len(paged) > 10
+    first, last = cost(crowded, *paged[0]), cost(crowded, *paged[-2])  # the very last one has what is left
+    assert last <= 1.5 * first
+    assert last >= first / 1.5
+
+
+def cost(store: SqlStore, statement: str, values: tuple[Any, ...]) -> float:
+    """Steps of SQLite's machine, or rows that pass through the nodes of PostgreSQL's plan."""
+    if store._database.is_postgres:
+        with store._database.asking() as plain:
+            [found] = plain.value(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", *values)
+        return passed(found["Plan"])
+    steps = 0
+
+    def step() -> int:
+        nonlocal steps
+        steps += 1
+        return 0
+
+    with store._database.session() as connection:
+        connection.set_progress_handler(step, 10)
+        connection.execute(statement, values).fetchall()
+        connection.set_progress_handler(None, 0)
+    return steps
+
+
+def passed(node: dict[str, Any]) -> float:
+    rows = node["Actual Rows"] + node.get("Rows Removed by Filter", 0)
+    return float(rows * node["Actual Loops"] + sum(passed(each) for each in node.get("Plans", ())))
