@@ -24,6 +24,7 @@ STYLES = {
     "weekdate": "/:categories/:year/W:week/:short_day/:title:output_ext",
 }
 """Jekyll's built-in styles."""
+_DATE = ("date", STYLES["date"])
 
 HUGO_DEFAULT = "/:sections/:slugorcontentbasename/"
 HEXO_DEFAULT = ":year/:month/:day/:title/"
@@ -67,7 +68,7 @@ class UnknownKey(ValueError):
 
 def jekyll_path(template: str, place: Place) -> str:
     """The address's path by a Jekyll style name or template, percent-encoded. Raises UnknownKey."""
-    if template == "date" and place.output_ext == ".html":  # nearly every site: spelled out for speed
+    if template in _DATE and place.output_ext == ".html":  # nearly every site: spelled out for speed
         day, slug = place.day, place.slug
         where = (place.categories, day.year, day.month, day.day)
         if _ASCII_SLUG.match(slug):
