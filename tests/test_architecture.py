@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -84,3 +85,34 @@ def test_imports_go_down(path: Path) -> None:
 def test_thinking_touches_nothing(path: Path) -> None:
     """Nouns and thinking import nothing that reaches disk, network, clock or chance."""
     assert not {module for module in imports(path) if module in OUTSIDE or module.split(".")[0] in OUTSIDE}
+
+
+def test_there_is_no_circle() -> None:
+    """Whatever is imported late counts as well."""
+    names = {name_of(path): path for path in PACKAGE.rglob("*.py")}
+    graph = {name: {each for each in whole_names(path) if each in names} - {name} for name, path in names.items()}
+    TopologicalSorter(graph).prepare()
+
+
+def name_of(path: Path) -> str:
+    return ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
+
+
+def whole_names(path: Path) -> set[str]:
+    """Every module that may be meant: ``from digest.posts import body`` names one, or something in one."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            below = {f"{node.module}.{alias.name}" for alias in node.names}
+            modules = {each for each in below if is_module(each)}
+            found |= modules
+            if modules != below:
+                found.add(node.module)
+    return found
+
+
+def is_module(name: str) -> bool:
+    place = PACKAGE.parent / name.replace(".", "/")
+    return place.is_dir() or place.with_suffix(".py").exists()
