@@ -52,10 +52,10 @@ def work(
     from digest.store import open_store
 
     with open_store(settings.store.url, admit=Admission(settings=settings, collects=False)) as store:
-        app = App(settings, store, agreed(when, store.clock), dry_run=False, progress=progress)
-        if resume is not None:
-            tell(f"{' '.join(resume)}: resumed, {resume_edition(app, *resume)} wait")
         try:
+            app = App(settings, store, agreed(when, store.clock), dry_run=False, progress=progress)
+            if resume is not None:
+                tell(f"{' '.join(resume)}: resumed, {resume_edition(app, *resume)} wait")
             with lookout_of(settings).beside(store, app.clock(), tell, stop=stop):
                 report = deliver(app, once=once, stop=lambda: stop() or not store.is_in_place(), tell=tell)
         finally:
