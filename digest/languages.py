@@ -1,13 +1,17 @@
 """The site's language: message catalogues and dates.
 
-A language is a folder ``digest/locales/LOCALE`` of gettext ``.po`` files, read as they are, so that adding a
-language is adding a folder. All files of a folder are joined. English is what the sources are written in.
+A language is a folder ``digest/locales/LOCALE`` of gettext ``.po`` files, so that adding a language is adding a folder.
+English is what the sources are written in.
+
+Babel compiles a file when the first text is asked for. To load Babel for that takes longer than to make all pages, so
+what it made is kept in the user's cache for as long as the file stays the same; where that cannot be written, it is
+made again by each process.
 """
 
 from __future__ import annotations
 
-import json
-import re
+import os
+from contextlib import suppress
 from datetime import datetime
 from functools import cache, cached_property
 from importlib.util import find_spec
@@ -18,15 +22,9 @@ from typing import TYPE_CHECKING
 from digest.errors import ConfigError
 
 if TYPE_CHECKING:
-    from importlib.resources.abc import Traversable
+    from gettext import NullTranslations
 
     from babel import Locale
-
-Messages = dict[str, "str | tuple[str, ...]"]
-"""Texts by what stands in the sources; several forms for what is counted."""
-
-_LINE = re.compile(r'(?:(msgid|msgid_plural|msgstr(?:\[[0-5]\])?) )?("(?:[^"\\\x00-\x1f]|\\["\\nt])*")')
-_PLURALS: tuple[str, ...] = ("zero", "one", "two", "few", "many", "other")
 
 
 def is_known(tag: str) -> bool:
@@ -57,7 +55,7 @@ class CatalogueLanguage:
             raise ConfigError("site.language", f"unknown language {self.tag!r}", "for example zh-CN") from error
 
     @cached_property
-    def _messages(self) -> Messages:
+    def _messages(self) -> NullTranslations:
         return _catalogue(self._locale.language, self._locale.territory, self._locale.script)
 
     @cached_property
@@ -65,13 +63,10 @@ class CatalogueLanguage:
         return self._locale.text_direction
 
     def text(self, message: str, **values: object) -> str:
-        found = self._messages.get(message, message)
-        return _fill(found if isinstance(found, str) else found[0], values)
+        return _fill(self._messages.gettext(message), values)
 
     def plural(self, one: str, many: str, count: int, **values: object) -> str:
-        found = self._messages.get(one, (one, many))
-        forms = (found,) if isinstance(found, str) else found
-        return _fill(forms[_form(self._locale, count, len(forms))], {"count": self.number(count), **values})
+        return _fill(self._messages.ngettext(one, many, count), {"count": self.number(count), **values})
 
     def day(self, moment: datetime) -> str:
         from babel.dates import format_date
@@ -103,65 +98,55 @@ def _fill(message: str, values: dict[str, object]) -> str:
     return message.format_map(values) if values else message
 
 
-def _form(locale: Locale, count: int, forms: int) -> int:
-    """Which of a catalogue's plural forms a number takes; catalogues list them in CLDR order."""
-    used = locale.plural_form.tags | {"other"}
-    order = [tag for tag in _PLURALS if tag in used]
-    return min(order.index(locale.plural_form(count)), forms - 1)
-
-
 @cache
-def _catalogue(language: str, territory: str | None, script: str | None) -> Messages:
-    messages: Messages = {}
-    for folder in _folders(language, territory, script):
-        for entry in sorted(folder.iterdir(), key=lambda item: item.name):
-            if entry.name.endswith(".po"):
-                data = entry.read_bytes()
-                plain = read_plain(data.decode())
-                messages.update(read_any(data) if plain is None else plain)
-    return messages
+def _catalogue(language: str, territory: str | None, script: str | None) -> NullTranslations:
+    """The files of a language, each asked where those before it have no answer; the particular before the general."""
+    from gettext import NullTranslations
+    from importlib.resources import files  # late, as all here: every command reads this module, few have to say a word
+
+    found = NullTranslations()
+    for name in (language, *(f"{language}_{part}" for part in (script, territory) if part)):
+        folder = files("digest") / "locales" / name
+        entries = sorted(folder.iterdir(), key=lambda each: each.name) if folder.is_dir() else ()
+        for entry in [each for each in entries if each.name.endswith(".po")]:
+            catalogue = _compiled(entry.read_bytes(), name)
+            catalogue.add_fallback(found)
+            found = catalogue
+    return found
 
 
-def read_any(data: bytes) -> Messages:
-    """A catalogue as Babel reads it, which knows everything that gettext has. To load it for that and to let it read
-    takes longer than to make all pages."""
+def _compiled(po: bytes, locale: str) -> NullTranslations:
+    """A ``.po`` file, as it was compiled before or by Babel now."""
+    from gettext import GNUTranslations
+    from hashlib import sha256
+    from struct import error as TooShort  # noqa: N812 - its name is error
+
+    caches = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111 - needs no home
+    kept = Path(caches, "digest", f"{locale}-{sha256(po).hexdigest()[:32]}.mo")
+    with suppress(OSError, ValueError, TooShort), kept.open("rb") as file:  # not there, or damaged
+        return GNUTranslations(file)
+    mo = _compile(po, locale)
+    if kept.is_absolute():
+        with suppress(OSError):
+            _keep(kept, mo)
+    return GNUTranslations(BytesIO(mo))
+
+
+def _compile(po: bytes, locale: str) -> bytes:
+    from babel.messages.mofile import write_mo
     from babel.messages.pofile import read_po
 
-    messages: Messages = {}
-    for message in read_po(BytesIO(data), abort_invalid=True):
-        if message.id and message.string and any(message.string):
-            key = message.id if isinstance(message.id, str) else message.id[0]
-            messages[key] = message.string if isinstance(message.string, str) else tuple(message.string)
-    return messages
+    mo = BytesIO()
+    write_mo(mo, read_po(BytesIO(po), locale, abort_invalid=True))
+    return mo.getvalue()
 
 
-def read_plain(text: str) -> Messages | None:
-    """The same for a catalogue that has texts, plurals and comments, and nothing else: no context, nothing that
-    is doubtful or obsolete. None if it has."""
-    messages: Messages = {}
-    for paragraph in text.split("\n\n"):
-        parts: dict[str, str] = {}
-        field = ""
-        for line in paragraph.splitlines():
-            if line.startswith("#") and not line.startswith("#~") and "fuzzy" not in line:
-                continue
-            found = _LINE.fullmatch(line)
-            if found is None or found[1] in parts:
-                return None
-            field = found[1] or field
-            parts[field] = parts.get(field, "") + json.loads(found[2])
-        if "" in parts or bool(parts) != ("msgid" in parts):
-            return None
-        forms = tuple([string for name, string in parts.items() if name.startswith("msgstr")])
-        if parts.get("msgid") and any(forms):
-            messages[parts["msgid"]] = forms if "msgid_plural" in parts else forms[0]
-    return messages
+def _keep(path: Path, data: bytes) -> None:
+    """In place in one step: others read it meanwhile."""
+    from tempfile import TemporaryDirectory
 
-
-def _folders(language: str, territory: str | None, script: str | None) -> list[Traversable]:
-    """From general to particular, so that the particular wins."""
-    names = [language, *(f"{language}_{part}" for part in (script, territory) if part)]
-    from importlib.resources import files  # late: every command reads this module, few have something to say
-
-    root = files("digest") / "locales"
-    return [root / name for name in names if (root / name).is_dir()]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=path.parent) as folder:
+        made = Path(folder, path.name)
+        made.write_bytes(data)
+        made.replace(path)

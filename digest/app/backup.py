@@ -9,20 +9,19 @@ are the operator's own files and not in it; pages and feeds are made again.
 from __future__ import annotations
 
 import hashlib
-import io
-import json
 import os
+import shutil
 import tarfile
 import tempfile
+import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import IO
 from zoneinfo import ZoneInfo
 
-from msgspec import Struct
-from msgspec.structs import asdict
+from msgspec import Struct, json
 
 import digest
 from digest.app.moment import moment, time_option
@@ -30,15 +29,20 @@ from digest.app.secret import VARIABLE
 from digest.config import Settings, load
 from digest.disk import remedy, sync_path
 from digest.errors import ConfigError, OutputError, StoreError
-from digest.store.backup import Inventory, copy_out, look_into, refuse_newer_copy, take_in
+from digest.store.backup import Inventory, copy_out, look_into, take_in
+from digest.store.versions import refuse_newer
 
 _FORMAT = 1
 _MANIFEST, _STORE, _SECRET = "manifest.json", "store.db", "secret"
-_MOST_MANIFEST = 100_000
-_BLOCK = 1 << 20
+_MOST = 100_000
+"""Bytes of manifest or secret."""
 
 
-class Manifest(Struct, frozen=True, kw_only=True):
+class _Format(Struct, frozen=True, kw_only=True):
+    format: int = _FORMAT
+
+
+class Manifest(_Format, frozen=True, kw_only=True):
     """What a backup says of itself."""
 
     program: str
@@ -86,160 +90,130 @@ def back_up(settings: Settings, path: Path, env: Mapping[str, str], now: datetim
     replaced if it is a backup. Raises StoreError, OutputError, ConfigError; then nothing has changed."""
     path = path / f"digest-{now:%Y%m%dT%H%M%SZ}.tar.gz" if path.is_dir() else path
     _refuse_foreign(path)
-    with _workshop(path.absolute().parent) as folder:
-        store = folder / _STORE
-        inventory = copy_out(settings.store.url, store)
-        secret, inside = _secret_of(settings, env)
+    with _workshop(path) as folder:
+        inventory = copy_out(settings.store.url, folder / _STORE)
+        given = _given(env)
+        secret = given or _secret_in(settings.subscriptions.secret_file)
         manifest = Manifest(
             program=digest.__version__,
             made_at=now,
             kind=settings.store.url.partition(":")[0],
             schema=inventory.schema,
             counts=inventory.counts,
-            store_sha256=_sha256(store),
+            store_sha256=_sha256(folder / _STORE),
             secret_sha256=hashlib.sha256(secret).hexdigest() if secret else "",
-            secret_inside=inside and bool(secret),
+            secret_inside=bool(secret and not given),
         )
+        (folder / _MANIFEST).write_bytes(json.format(json.encode(manifest)))
+        if manifest.secret_inside:
+            (folder / _SECRET).write_bytes(secret)
         packed = folder / "packed"
-        with _told(path):
-            _pack(packed, manifest, store, secret if inside else b"")
-        store.unlink()
-        with _told(path), _opened(packed, folder) as (_, _, again):
-            assert again == manifest
-        with _told(path):
-            packed.replace(path)
-            sync_path(path.absolute().parent)
-            return BackupReport(path=path, size=path.stat().st_size, manifest=manifest)
+        _pack(folder, packed)
+        again, _, _ = _opened(packed, folder)
+        assert again == manifest
+        packed.replace(path)
+        sync_path(path.absolute().parent)
+        return BackupReport(path=path, size=path.stat().st_size, manifest=manifest)
 
 
 def _refuse_foreign(path: Path) -> None:
     if not path.exists():
         return
-    try:
-        with tarfile.open(path) as archive:
-            if archive.next() is not None and archive.getmember(_MANIFEST):
-                return
-    except (OSError, tarfile.TarError, KeyError, EOFError):
-        pass
+    with suppress(OSError, tarfile.TarError, zlib.error, KeyError, EOFError), tarfile.open(path) as archive:
+        archive.getmember(_MANIFEST)
+        return
     raise OutputError(str(path), "is there already, and is no backup", "name another file")
 
 
-def _secret_of(settings: Settings, env: Mapping[str, str]) -> tuple[bytes, bool]:
-    """The secret, and whether it comes from the file."""
-    if env.get(VARIABLE):
-        return env[VARIABLE].strip().encode(), False
-    path = settings.subscriptions.secret_file
+def _given(env: Mapping[str, str]) -> bytes:
+    """The secret of the environment, which is not ours to keep."""
+    return env.get(VARIABLE, "").strip().encode()
+
+
+def _secret_in(path: Path) -> bytes:
     try:
-        return path.read_bytes().strip(), True
+        return path.read_bytes().strip()
     except FileNotFoundError:
-        return b"", True
+        return b""
     except OSError as error:
-        raise ConfigError(
-            str(path),
-            f"cannot be read: {_words(error)}",
-            "a backup without it would be half a backup; allow reading it",
-        ) from error
+        why = "a backup without it would be half a backup; allow reading it"
+        raise ConfigError(str(path), f"cannot be read: {_words(error)}", why) from error
 
 
 @contextmanager
-def _workshop(folder: Path) -> Iterator[Path]:
-    """A private folder beside the file to be written, so that it can be put in place in one step."""
+def _workshop(path: Path) -> Iterator[Path]:
+    """A private folder beside the file to be written, so that it can be put in place in one step. Raises OutputError
+    for whatever goes wrong on the disk."""
+    folder = path.absolute().parent
     try:
         made = tempfile.TemporaryDirectory(prefix=".digest-backup-", dir=folder, ignore_cleanup_errors=True)
     except OSError as error:
         raise OutputError(
             str(folder), f"nothing can be written there: {_words(error)}", "name another place"
         ) from error
-    with made as name:
-        yield Path(name)
-
-
-@contextmanager
-def _told(path: Path) -> Iterator[None]:
     try:
-        yield
+        with made as name:
+            yield Path(name)
     except OSError as error:
         raise OutputError(
             str(path), f"cannot be written: {_words(error)}", remedy(error, "name another place")
         ) from error
 
 
-def _pack(path: Path, manifest: Manifest, store: Path, secret: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        with tarfile.open(fileobj=file, mode="w:gz", compresslevel=6) as archive:
-            facts = {"format": _FORMAT, **asdict(manifest), "made_at": manifest.made_at.isoformat()}
-            _add(archive, _MANIFEST, json.dumps(facts, indent=2).encode(), manifest.made_at)
-            if secret:
-                _add(archive, _SECRET, secret, manifest.made_at)
-            with store.open("rb") as data:
-                archive.addfile(_member(_STORE, store.stat().st_size, manifest.made_at), data)
-        file.flush()
-        os.fsync(file.fileno())
+def _pack(folder: Path, target: Path) -> None:
+    target.touch(0o600)
+    with tarfile.open(target, "w:gz", compresslevel=6) as archive:
+        for name in (_MANIFEST, _SECRET, _STORE):
+            if (folder / name).exists():
+                archive.add(folder / name, name, filter=_private)
+    sync_path(target)
 
 
-def _add(archive: tarfile.TarFile, name: str, data: bytes, at: datetime) -> None:
-    archive.addfile(_member(name, len(data), at), io.BytesIO(data))
-
-
-def _member(name: str, size: int, at: datetime) -> tarfile.TarInfo:
-    member = tarfile.TarInfo(name)
-    member.size, member.mode, member.mtime = size, 0o600, int(at.timestamp())
+def _private(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    """For whoever unpacks it, alone; nothing about who packed it."""
+    member.mode, member.uid, member.gid, member.uname, member.gname = 0o600, 0, 0, "", ""
     return member
 
 
 # ----------------------------------------------------------------- reading
 
 
-@contextmanager
-def _opened(path: Path, folder: Path) -> Iterator[tuple[Path, bytes, Manifest]]:
-    """The store, unpacked into ``folder`` and checked, the secret, and the manifest. Raises StoreError for anything
-    that is not a whole backup."""
+def _opened(path: Path, folder: Path) -> tuple[Manifest, Path, bytes]:
+    """The manifest, the store, unpacked into ``folder`` and checked, and the secret. Raises StoreError for anything
+    that is not a whole backup. Names and rights of the archive do not count."""
+    store = folder / _STORE
     try:
         with tarfile.open(path) as archive:
-            manifest = _manifest(_read(archive, _MANIFEST, _MOST_MANIFEST))
-            secret = _read(archive, _SECRET, _MOST_MANIFEST) if manifest.secret_inside else b""
-            store = folder / _STORE
-            _unpack(archive, store)
-    except (tarfile.TarError, EOFError, KeyError, ValueError, TypeError, OverflowError) as error:
+            manifest = _manifest(_read(archive, _MANIFEST))
+            secret = _read(archive, _SECRET) if manifest.secret_inside else b""
+            with _member(archive, _STORE) as packed, store.open("wb") as file:
+                shutil.copyfileobj(packed, file)
+    except (tarfile.TarError, zlib.error, EOFError, KeyError, ValueError) as error:
         raise StoreError(str(path), "is no backup of digest, or a damaged one", "take another one") from error
     sound = _sha256(store) == manifest.store_sha256
     if manifest.secret_inside:
         sound = sound and hashlib.sha256(secret).hexdigest() == manifest.secret_sha256
-    if not sound or not _holds(look_into(store), manifest):
+    if not sound or look_into(store) != Inventory(schema=manifest.schema, counts=manifest.counts):
         raise StoreError(str(path), "is damaged: what it holds is not what was put in", "take another one")
-    yield store, secret, manifest
+    return manifest, store, secret
 
 
-def _holds(found: Inventory, manifest: Manifest) -> bool:
-    return found.counts == manifest.counts and found.schema == manifest.schema
-
-
-def _read(archive: tarfile.TarFile, name: str, limit: int) -> bytes:
-    member = archive.getmember(name)
-    file = archive.extractfile(member) if member.isfile() and member.size <= limit else None
+def _member(archive: tarfile.TarFile, name: str) -> IO[bytes]:
+    file = archive.extractfile(name)
     if file is None:
         raise ValueError(name)
-    return file.read()
+    return file
 
 
-def _unpack(archive: tarfile.TarFile, target: Path) -> None:
-    """Bytes only: neither names nor rights of the archive count."""
-    file = archive.extractfile(archive.getmember(_STORE))
-    if file is None:
-        raise ValueError(_STORE)
-    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as out:
-        while block := file.read(_BLOCK):
-            out.write(block)
+def _read(archive: tarfile.TarFile, name: str) -> bytes:
+    with _member(archive, name) as file:
+        return file.read(_MOST)
 
 
 def _manifest(raw: bytes) -> Manifest:
-    facts: dict[str, Any] = json.loads(raw)
-    if facts.pop("format") != _FORMAT:
+    if json.decode(raw, type=_Format).format != _FORMAT:
         raise StoreError("the backup", "was written by a newer version of digest", "upgrade digest")
-    made_at = datetime.fromisoformat(facts.pop("made_at"))
-    return Manifest(made_at=made_at, **facts)
+    return json.decode(raw, type=Manifest)
 
 
 def _sha256(path: Path) -> str:
@@ -252,7 +226,7 @@ def _sha256(path: Path) -> str:
 
 def inspect(path: Path) -> Manifest:
     """What a backup holds, all of it checked. Raises StoreError."""
-    with _unpacked(path) as (_, _, manifest):
+    with _unpacked(path) as (manifest, _, _):
         return manifest
 
 
@@ -262,8 +236,8 @@ def restore(
     """Put a backup in the place of the configured store and secret. ``sent_until``: until when mail may have gone out
     since the backup was made; None: none did. Raises StoreError (busy, newer, damaged, used since and no ``force``),
     ConfigError (another secret is there and no ``force``); then nothing has changed."""
-    with _unpacked(path) as (store, secret, manifest):
-        refuse_newer_copy(path, manifest.schema)
+    with _unpacked(path) as (manifest, store, secret):
+        refuse_newer(str(path), manifest.schema)
         plan = _plan_secret(settings.subscriptions.secret_file, secret, manifest, env, force=force)
         taken = take_in(
             settings.store.url, store, made_at=manifest.made_at, sent_until=sent_until, now=now, force=force
@@ -280,13 +254,13 @@ def restore(
 
 
 @contextmanager
-def _unpacked(path: Path) -> Iterator[tuple[Path, bytes, Manifest]]:
+def _unpacked(path: Path) -> Iterator[tuple[Manifest, Path, bytes]]:
     if not path.is_file():
         what = "is a folder" if path.is_dir() else "there is no such file"
         raise StoreError(str(path), what, "name a file that digest backup wrote")
     try:
-        with tempfile.TemporaryDirectory(prefix="digest-restore-") as name, _opened(path, Path(name)) as parts:
-            yield parts
+        with tempfile.TemporaryDirectory(prefix="digest-restore-") as name:
+            yield _opened(path, Path(name))
     except OSError as error:
         raise StoreError(str(error.filename or path), f"cannot be read or written: {_words(error)}", "") from error
 
@@ -300,10 +274,10 @@ def _plan_secret(path: Path, secret: bytes, manifest: Manifest, env: Mapping[str
     """What becomes of the secret. Raises ConfigError if another one is there and nobody said that it may go."""
     if not manifest.secret_sha256:
         return _NONE
-    present = (env.get(VARIABLE) or "").strip().encode() or _present(path)
+    present = _given(env) or _secret_in(path)
     if hashlib.sha256(present).hexdigest() == manifest.secret_sha256:
         return _SAME
-    if env.get(VARIABLE) or not manifest.secret_inside:
+    if _given(env) or not manifest.secret_inside:
         return (
             f"NOT the one that mails were signed with: put that one into {VARIABLE}, or links in earlier mails stop "
             "working and suppressed addresses are not known"
@@ -311,13 +285,6 @@ def _plan_secret(path: Path, secret: bytes, manifest: Manifest, env: Mapping[str
     if present and not force:
         raise ConfigError(str(path), "holds another secret than the backup", "move it away, or replace it with --force")
     return _PUT
-
-
-def _present(path: Path) -> bytes:
-    try:
-        return path.read_bytes().strip()
-    except OSError:
-        return b""
 
 
 def _put_secret(path: Path, secret: bytes, now: datetime) -> Path | None:
@@ -330,11 +297,9 @@ def _put_secret(path: Path, secret: bytes, now: datetime) -> Path | None:
         path.rename(kept)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     temporary.unlink(missing_ok=True)
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(secret + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
+    temporary.touch(0o600, exist_ok=False)
+    temporary.write_bytes(secret + b"\n")
+    sync_path(temporary)
     temporary.replace(path)
     sync_path(path.parent)
     return kept

@@ -4,7 +4,10 @@ Every connection that waits for its client (no request yet, half a head, half a 
 a limit. When there are too many connections, the one that has waited longest makes room, so that a thousand that say
 nothing keep nobody out. When too many requests are being answered at once, the next is told to come back (429).
 
-What a cache in memory can answer at once is written without a task of its own (``AtOnce``).
+    socket -> Client: time and size of heads -> uvicorn's protocol -> Door: whole heads, bodies -> application
+
+uvicorn has no such limits, and its ``limit_concurrency`` shuts out readers for the sake of those who say nothing.
+What a cache in memory can answer is written without it: a task and an ASGI conversation take five times as long.
 """
 
 from __future__ import annotations
@@ -12,17 +15,17 @@ from __future__ import annotations
 import asyncio
 import re
 import resource
-import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any, ClassVar, Protocol
+from functools import cache, partial
+from http import HTTPStatus
+from typing import Any
 
+import httptools
 import uvicorn
-from httptools import HttpParserInvalidMethodError
 from msgspec import Struct
 from msgspec.structs import replace
-from starlette.types import ASGIApp, Receive, Scope, Send
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 Headers = Sequence[tuple[bytes, bytes]]
 
@@ -59,28 +62,25 @@ class Quick(Struct, frozen=True, kw_only=True):
     body: bytes
 
 
-class AtOnce(Protocol):
-    """An application that can answer some requests without waiting for anything."""
-
-    def at_once(self, method: bytes, target: bytes, headers: Headers) -> Quick | None:
-        """The answer to a GET or HEAD, if it is at hand. ``headers`` have lower-case names."""
-        ...
+AtOnce = Callable[[bytes, bytes, Headers], Quick | None]
+"""The method ``at_once`` of an application that can answer some requests without waiting for anything: by method (GET
+or HEAD), target, and headers with lower-case names."""
 
 
 def make_server(
     app: ASGIApp, host: str = "127.0.0.1", port: int = 8000, *, limits: ClientLimits | None = None, backlog: int = 2048
 ) -> uvicorn.Server:
-    """A server for ``app``, which may be ``AtOnce``. ``host`` and ``port`` count only if ``serve`` is given no sockets.
+    """A server for ``app``, which may have ``at_once``. ``host`` and ``port`` count only if ``serve`` is given no
+    sockets.
 
     It writes no access log, since paths hold tokens; it believes no forwarded address, the pages look at that.
     """
-    limits = _fitting(limits or ClientLimits())
-    attributes = {"limits": limits, "crowd": Crowd(limits), "at_once": getattr(app, "at_once", None)}
+    door = Door(app, _fitting(limits or ClientLimits()))
     config = uvicorn.Config(
-        app,
+        door,
         host=host,
         port=port,
-        http=type("Connection", (_Connection,), attributes),
+        http="httptools",
         ws="none",
         lifespan="off",
         log_config=None,  # what it has to say goes where everything goes
@@ -89,9 +89,11 @@ def make_server(
         server_header=False,
         proxy_headers=False,
         backlog=backlog,
-        timeout_keep_alive=max(1, round(limits.keep_alive_seconds)),
+        timeout_keep_alive=24 * 3600,  # limits are ours
         timeout_graceful_shutdown=3,
     )
+    config.load()
+    config.http_protocol_class = partial(Client, door, config.http_protocol_class)  # type: ignore[assignment]
     return uvicorn.Server(config)
 
 
@@ -109,239 +111,281 @@ def _fitting(limits: ClientLimits) -> ClientLimits:
     return replace(limits, connections=max(16, soft * 3 // 4))
 
 
-class Crowd:
-    """All connections of a server that wait for their clients, the longest waiting first."""
+class Door:
+    """What all connections of a server share. As an ASGI application it lets whole requests in, or refuses them."""
 
-    def __init__(self, limits: ClientLimits) -> None:
-        self._limits = limits
-        self._until: dict[_Connection, float] = {}
+    def __init__(self, app: ASGIApp, limits: ClientLimits) -> None:
+        self.limits = limits
+        self.at_once: AtOnce = getattr(app, "at_once", lambda *request: None)
+        self._app = app
+        self._answering = 0
+        self._until: dict[Client, float] = {}
+        """Those that wait for their clients, the longest waiting first."""
         self._sweeping = False
 
-    def wait(self, connection: _Connection, seconds: float, now: float) -> None:
-        self._until.pop(connection, None)
-        self._until[connection] = now + seconds
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        client: Client = scope["state"]["client"]
+        has_body = any(_announces_body(name, value) for name, value in scope["headers"])
+        client.asks(has_body=has_body)
+        self._answering += 1
+        try:
+            target = scope["raw_path"] + scope["query_string"]
+            if (status := self.fault(target, scope["headers"], scope["http_version"])) is not None:
+                await _refuse(send, status)
+            elif not self._has_room():
+                await _refuse(send, 429, (b"retry-after", str(self.limits.retry_after).encode()))
+            elif has_body:
+                body = _Body(client, self.limits.body_bytes, receive, send)
+                await self._app(scope, body.receive, body.send)
+            else:
+                await self._app(scope, receive, send)
+        finally:
+            self._answering -= 1
+            client.is_answered()
 
-    def leave(self, connection: _Connection) -> None:
-        self._until.pop(connection, None)
+    def fault(self, target: bytes, headers: Headers, version: str) -> int | None:
+        """The status for a head that is not in order."""
+        if sum(len(name) + len(value) for name, value in headers) + len(target) > self.limits.head_bytes:
+            return 431
+        hosts = [value for name, value in headers if name == b"host"]
+        if version == "1.1" and len(hosts) != 1:  # RFC 9112, 3.2
+            return 400
+        if any(len(host.split()) > 1 for host in hosts):  # RFC 9110, 7.2: host and port, no blank in either
+            return 400
+        return None
 
-    def make_room(self, count: int) -> None:
-        """Let go of one that waits, if ``count`` connections are too many."""
-        if count > self._limits.connections and self._until:
-            next(iter(self._until)).let_go()
-
-    def make_turn(self, answering: int) -> bool:
-        """Whether one more request may be answered. An answer that nobody takes makes room for it."""
-        if answering < self._limits.requests:
+    def _has_room(self) -> bool:
+        """Whether this request may be answered. An answer that nobody takes makes room for it."""
+        if self._answering <= self.limits.requests:
             return True
         stalled = next((one for one in self._until if one.stalls), None)
         if stalled is not None:
-            stalled.let_go()
+            self.let_go(stalled)
         return stalled is not None
 
-    def sweep(self, loop: asyncio.AbstractEventLoop) -> None:
-        """From now on, as long as anybody waits."""
+    # ----------------------------------------------------------------- waiting
+
+    def wait(self, client: Client, seconds: float) -> None:
+        """From now on, for so long."""
+        self._until.pop(client, None)
+        if client.is_lost:
+            return
+        self._until[client] = client.loop.time() + seconds
         if not self._sweeping:
             self._sweeping = True
-            loop.call_later(self._limits.sweep_seconds, self._sweep, loop)
+            client.loop.call_later(self.limits.sweep_seconds, self._sweep, client.loop)
+
+    def leave(self, client: Client) -> None:
+        self._until.pop(client, None)
+
+    def let_go(self, client: Client) -> None:
+        """End the connection; what was written already may be lost if its client does not take it."""
+        self.leave(client)
+        client.transport.abort()
+
+    def make_room(self, count: int) -> None:
+        """Let go of one that waits, if ``count`` connections are too many."""
+        if count > self.limits.connections and self._until:
+            self.let_go(next(iter(self._until)))
 
     def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
         now = loop.time()
-        for connection in [one for one, until in self._until.items() if until < now]:
-            connection.let_go()
-        self._sweeping = False
-        if self._until:
-            self.sweep(loop)
+        for client in [one for one, until in self._until.items() if until < now]:
+            self.let_go(client)
+        self._sweeping = bool(self._until)
+        if self._sweeping:
+            loop.call_later(self.limits.sweep_seconds, self._sweep, loop)
 
 
-class _Answered:
-    """Stands for a request that was answered at once."""
-
-    response_complete = True
-    disconnected = False
-    keep_alive = True
-
-    class message_event:  # noqa: N801 - as uvicorn names it
-        set = staticmethod(lambda: None)
+async def _refuse(send: Send, status: int, *headers: tuple[bytes, bytes]) -> None:
+    """Answer with ``status``, and close."""
+    about = [(b"content-length", b"0"), (b"connection", b"close"), *headers]
+    await send({"type": "http.response.start", "status": status, "headers": about})
+    await send({"type": "http.response.body", "body": b""})
 
 
-_ANSWERED: Any = _Answered()
+def _announces_body(name: bytes, value: bytes) -> bool:
+    return name == b"transfer-encoding" or (name == b"content-length" and value.strip(b"0") != b"")
+
+
+class _Body:
+    """A request with a body, which has a size, and is the last of its connection if nobody reads it to its end."""
+
+    def __init__(self, client: Client, limit: int, receive: Receive, send: Send) -> None:
+        self._client = client
+        self._left = limit
+        self._receive = receive
+        self._send = send
+        self._is_whole = False
+        self._is_refused = False
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        if message["type"] != "http.request":
+            return message
+        self._left -= len(message["body"])
+        if self._left < 0:
+            if not self._is_refused:
+                self._is_refused = True
+                await _refuse(self._send, 413)
+            return {"type": "http.disconnect"}
+        if not message["more_body"]:
+            self._is_whole = True
+            self._client.has_sent_all()
+        return message
+
+    async def send(self, message: Message) -> None:
+        if self._is_refused:
+            return
+        if message["type"] == "http.response.start" and not self._is_whole:
+            message = {**message, "headers": [*message["headers"], (b"connection", b"close")]}
+        await self._send(message)
+
+
+class _Head:
+    """What a piece says if it is one whole request and nothing more. Raises what the parser does."""
+
+    def __init__(self, piece: bytes) -> None:
+        self.target = b""
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.begins = self.ends = 0
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.feed_data(piece)
+
+    def on_message_begin(self) -> None:
+        self.begins += 1
+
+    def on_url(self, url: bytes) -> None:
+        self.target += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.headers.append((name.lower(), value))
+
+    def on_message_complete(self) -> None:
+        self.ends += 1
+
+
 _REQUEST_LINE = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+ \S+ HTTP/1\.[01]\r?\n")
-_NOT_ALLOWED = b"allow: GET, HEAD, OPTIONS\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+_NOT_ALLOWED = Quick(status=405, headers=b"allow: GET, HEAD, OPTIONS\r\ncontent-length: 0\r\n", body=b"")
 
 
-class _Connection(HttpToolsProtocol):
-    """One client."""
+@cache
+def _status_line(status: int) -> bytes:
+    return f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n".encode()
 
-    limits: ClassVar[ClientLimits]
-    crowd: ClassVar[Crowd]
-    at_once: ClassVar[Callable[[bytes, bytes, Headers], Quick | None] | None]
 
+class Client(asyncio.Protocol):
+    """One connection: between its socket and uvicorn's protocol."""
+
+    transport: asyncio.Transport
     stalls = False
     """Its answer is not taken."""
-    _in_head = True
-    _in_body = False
+    is_lost = False
+    """The connection has ended; what answers it may take a while to notice."""
+    _open = 0
+    """Requests that are being answered."""
+    _sends_body = False
     _head_bytes = 0
-    _body_bytes = 0
-    _received = b""
+    """Since the last request began to be answered: of the next head."""
+
+    def __init__(
+        self, door: Door, within: Callable[..., Any], *, server_state: Any, app_state: dict[str, Any], **given: Any
+    ) -> None:
+        self.loop = asyncio.get_running_loop()
+        self._door = door
+        self._limits = door.limits
+        self._state = server_state
+        self._within = within(server_state=server_state, app_state={**app_state, "client": self}, **given)
 
     # ------------------------------------------------------------ connection
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self._served_by = self.app
-        self.crowd.make_room(len(self.connections))
-        self._wait(self.limits.head_seconds)
-        self.crowd.sweep(self.loop)
+        self.transport = transport
+        self._within.connection_made(transport)
+        self._door.make_room(len(self._state.connections))
+        self._door.wait(self, self._limits.head_seconds)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.crowd.leave(self)
-        self._unset_keepalive_if_required()
-        super().connection_lost(exc)
+        self.is_lost = True
+        self._door.leave(self)
+        self._within.connection_lost(None)  # whatever ended it: after an error uvicorn would keep its timer
 
-    def let_go(self) -> None:
-        """End the connection; what was written already may be lost if its client does not take it."""
-        self.crowd.leave(self)
-        self.transport.abort()
-
-    def _wait(self, seconds: float) -> None:
-        self.crowd.wait(self, seconds, self.loop.time())
-
-    # --------------------------------------------------------------- reading
+    # -------------------------------------------------------------- requests
 
     def data_received(self, data: bytes) -> None:
-        self._received = data
-        super().data_received(data)
-        if self._in_head and not self.transport.is_closing():
-            self._head_bytes += len(data)
-            if self._head_bytes > self.limits.head_bytes * 2:  # it never ends
-                self.let_go()
+        if not self._open and not self._head_bytes:
+            if not self.stalls and self._answers_at_once(data):
+                return
+            self._door.wait(self, self._limits.head_seconds)
+        self._head_bytes += 0 if self._sends_body else len(data)
+        self._within.data_received(data)
+        self.loop.call_soon(self._look_at_head)  # when uvicorn has begun to answer what is whole
 
-    def send_400_response(self, msg: str) -> None:
-        """What cannot be parsed ends the connection. A method that the parser has never heard of is not allowed, as is
-        every other that we do not answer (RFC 9110, 15.5.6)."""
-        if isinstance(sys.exception(), HttpParserInvalidMethodError) and _REQUEST_LINE.match(self._received):
-            self.transport.write(STATUS_LINE[405] + _NOT_ALLOWED)
-            self.transport.close()
-        else:
-            super().send_400_response(msg)
-
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        self._in_head, self._head_bytes = True, 0
-        if not self._is_answering():
-            self._wait(self.limits.head_seconds)
-
-    def on_headers_complete(self) -> None:
-        self._in_head, self._head_bytes, self._in_body, self._body_bytes = False, 0, True, 0
-        self.crowd.leave(self)
-        refusal = self._refusal()
-        if refusal is None and self._answer_at_once():
-            return
-        self.app = refusal or self._served_by
-        super().on_headers_complete()
-        if self._in_body:
-            self._wait(self.limits.body_seconds)
-
-    def on_body(self, body: bytes) -> None:
-        self._body_bytes += len(body)
-        if self._body_bytes > self.limits.body_bytes:
-            self._too_large()
-            return
-        super().on_body(body)
-
-    def on_message_complete(self) -> None:
-        self._in_body = False
-        if self.cycle.response_complete:
-            self._wait(self.limits.keep_alive_seconds)
-        else:
-            self.crowd.leave(self)
-            super().on_message_complete()
-
-    def _is_answering(self) -> bool:
-        return self.cycle is not None and not self.cycle.response_complete
-
-    def _too_large(self) -> None:
-        if self._is_answering() and not self.cycle.response_started:
-            self.transport.write(
-                STATUS_LINE[413] + b"content-length: 0\r\nconnection: close\r\n\r\n",
-            )
-        self.cycle.disconnected = True
-        self.cycle.message_event.set()
-        self.transport.close()
-
-    # ------------------------------------------------------------- answering
-
-    def _refusal(self) -> ASGIApp | None:
-        if sum(len(name) + len(value) for name, value in self.headers) + len(self.url) > self.limits.head_bytes:
-            return _refuse(431)
-        hosts = [value for name, value in self.headers if name == b"host"]
-        if self.parser.get_http_version() == "1.1" and len(hosts) != 1:  # RFC 9112, 3.2
-            return _refuse(400)
-        if any(len(host.split()) > 1 for host in hosts):  # RFC 9110, 7.2: host and port, no blank in either
-            return _refuse(400)
-        if not self.crowd.make_turn(len(self.tasks)):
-            return _refuse(429, (b"retry-after", str(self.limits.retry_after).encode()))
-        return None
-
-    def _answer_at_once(self) -> bool:
-        answer_to = type(self).at_once
-        if answer_to is None or self._is_answering() or self.pipeline or self.flow.write_paused:
+    def _answers_at_once(self, data: bytes) -> bool:
+        try:
+            head = _Head(data)
+        except httptools.HttpParserInvalidMethodError:  # uvicorn says 400; unknown is not allowed: RFC 9110, 15.5.6
+            is_request = _REQUEST_LINE.match(data) is not None
+            if is_request:
+                self._write(_NOT_ALLOWED, stays=False)
+            return is_request
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            return False  # uvicorn's business
+        method, version = head.parser.get_method(), head.parser.get_http_version()
+        if not head.begins == head.ends == 1 or method not in (b"GET", b"HEAD"):
             return False
-        method = self.parser.get_method()
-        quick = answer_to(method, self.url, self.headers) if method in (b"GET", b"HEAD") else None
-        if quick is None:
+        if self._door.fault(head.target, head.headers, version) is not None:
             return False
-        stays = self.parser.should_keep_alive() and self.parser.get_http_version() == "1.1"
-        self.cycle = _ANSWERED
-        self.server_state.total_requests += 1
-        self.transport.write(
-            b"".join(
-                [
-                    STATUS_LINE[quick.status],
-                    *(b"%b: %b\r\n" % header for header in self.server_state.default_headers),
-                    quick.headers,
-                    b"\r\n" if stays else b"connection: close\r\n\r\n",
-                    quick.body,
-                ]
-            )
-        )
-        self._wait(self.limits.keep_alive_seconds)
+        quick = self._door.at_once(method, head.target, head.headers)
+        if quick is not None:
+            self._write(quick, stays=version == "1.1" and head.parser.should_keep_alive())
+        return quick is not None
+
+    def _write(self, quick: Quick, *, stays: bool) -> None:
+        dated = [b"%b: %b\r\n" % header for header in self._state.default_headers]
+        end = b"\r\n" if stays else b"connection: close\r\n\r\n"
+        self.transport.write(b"".join([_status_line(quick.status), *dated, quick.headers, end, quick.body]))
+        if not self.stalls:
+            self._door.wait(self, self._limits.keep_alive_seconds)
         if not stays:
             self.transport.close()
-        return True
 
-    def on_response_complete(self) -> None:
-        super().on_response_complete()
-        if not self._in_body and not self._is_answering():
-            self._wait(self.limits.keep_alive_seconds)
+    def _look_at_head(self) -> None:
+        if self._head_bytes > self._limits.head_bytes * 2:  # it never ends
+            self._door.let_go(self)
 
-    # --------------------------------------------------------------- writing
+    def asks(self, *, has_body: bool) -> None:
+        """A head is whole."""
+        self._open += 1
+        self._head_bytes = 0
+        self._sends_body = has_body
+        if has_body:
+            self._door.wait(self, self._limits.body_seconds)
+        else:
+            self._door.leave(self)
+
+    def has_sent_all(self) -> None:
+        """The body is whole too."""
+        self._sends_body = False
+        self._door.leave(self)
+
+    def is_answered(self) -> None:
+        self._open -= 1
+        self._sends_body = False
+        if not self._open and not self.stalls:
+            self._door.wait(self, self._limits.keep_alive_seconds)
+
+    # --------------------------------------------------------------- answers
 
     def pause_writing(self) -> None:
-        super().pause_writing()
+        self._within.pause_writing()
         self.stalls = True
-        self._wait(self.limits.stall_seconds)
+        self._door.wait(self, self._limits.stall_seconds)
 
     def resume_writing(self) -> None:
-        super().resume_writing()
+        self._within.resume_writing()
         self.stalls = False
-        if self._is_answering() and not self._in_body:
-            self.crowd.leave(self)
-        elif not self._in_body:
-            self._wait(self.limits.keep_alive_seconds)
-
-
-def _refuse(status: int, *headers: tuple[bytes, bytes]) -> ASGIApp:
-    """Answers with ``status``, and closes."""
-
-    async def refuse(scope: Scope, receive: Receive, send: Send) -> None:
-        await send(
-            {
-                "type": "http.response.start",
-                "status": status,
-                "headers": [(b"content-length", b"0"), (b"connection", b"close"), *headers],
-            }
-        )
-        await send({"type": "http.response.body", "body": b""})
-
-    return refuse
+        if not self._open:
+            self._door.wait(self, self._limits.keep_alive_seconds)
+        elif not self._sends_body:
+            self._door.leave(self)
