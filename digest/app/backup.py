@@ -136,7 +136,7 @@ def _secret_in(path: Path) -> bytes:
     except FileNotFoundError:
         return b""
     except OSError as error:
-        why = "a backup without it would be half a backup; allow reading it"
+        why = "allow reading it: without it links in mails that are out stop working"
         raise ConfigError(str(path), f"cannot be read: {_words(error)}", why) from error
 
 
