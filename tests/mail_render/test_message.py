@@ -105,6 +105,19 @@ def test_addresses_that_are_none_are_refused_for_good(make_message: Make, addres
         Mailbox(address=address)
 
 
+def test_an_address_has_254_octets_at_most() -> None:
+    """Counted as they go over the wire (RFC 5321 4.5.3.1.3): UTF-8 before the @, A-labels behind it."""
+    domain = ".".join(["x" * 63] * 3)
+    for local, last in (("a", 60), ("a" * 60, 1), ("é" * 30, 1)):
+        longest = f"{local}@{domain}.{'y' * last}"
+        assert len(longest.encode()) == 254
+        assert is_address(longest)
+        assert not is_address(longest + "y")
+    labels = ".".join(["例子"] * 18)  # 12 octets each as an A-label, with its dot
+    assert is_address(f"{'a' * 38}@{labels}")
+    assert not is_address(f"{'a' * 39}@{labels}")
+
+
 @pytest.mark.parametrize("name", ["a\r\nBcc: x", "a\0b", "a\x85b"])
 def test_a_name_with_control_characters_is_refused(name: str) -> None:
     with pytest.raises(ConfigError, match="control character"):

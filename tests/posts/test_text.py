@@ -93,6 +93,8 @@ def test_html_files_know_only_html_quotes(post: Callable[..., Post]) -> None:
         ("layout: x", "- a list\n- only\n", "a list only"),
         ("layout: x", "{% include x %}\n\nAfter {{ liquid }}words <!-- more -->", "After words"),
         ("layout: x", "# Heading\n\n> later quote\n", "later quote"),
+        ("layout: x", "# Heading\n\nFirst of two.\n\nSecond of two.\n", "First of two."),
+        ("layout: x", "# Heading\n\n> quote\n\nFirst behind it.\n\nSecond behind it.\n", "First behind it."),
         ("layout: x", "## Only a heading", ""),
         ("layout: x", "> \n\nText after an empty quote", "Text after an empty quote"),
         ("layout: x", "", ""),

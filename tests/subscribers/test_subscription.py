@@ -92,6 +92,21 @@ def test_what_is_no_address_is_refused(typed: str) -> None:
         parse_address(typed)
 
 
+def test_an_address_has_254_octets_at_most() -> None:
+    """Of what is sent (RFC 5321 4.5.3.1.3): UTF-8 before the @, A-labels behind it."""
+    domain = ".".join(["b" * 60] * 3) + ".org"
+    for local in ("a" * 64, "é" * 32):
+        longest = f"{local}@{'c' * 2}.{domain}"
+        assert len(longest.encode()) == 254
+        assert parse_address(longest).address == longest
+        with pytest.raises(InvalidAddress, match="too long"):
+            parse_address(f"{local}@{'c' * 3}.{domain}")
+    labels = ".".join(["例子"] * 18)  # 12 octets each as an A-label, with its dot
+    assert len(parse_address(f"{'a' * 38}@{labels}").address) == 254
+    with pytest.raises(InvalidAddress, match="too long"):
+        parse_address(f"{'a' * 39}@{labels}")
+
+
 @given(st.text(max_size=300))
 def test_any_text_is_an_address_or_refused(text: str) -> None:
     """Whatever is typed; what is taken reads the same again, and never holds a character that ends a line."""

@@ -170,6 +170,17 @@ def test_large_files_and_small_caches(public: Path, options: Options) -> None:
             assert server.ask("/data.bin", "HEAD").headers["content-length"] == "700000"
 
 
+@pytest.mark.parametrize(("options", "large"), [(OPTIONS, 2 * 1024 * 1024), (Options(max_age=300, large=100), 100)])
+def test_what_is_large_is_never_kept_in_memory(public: Path, options: Options, large: int) -> None:
+    """Up to the limit a file is kept, one byte more and it is not; readers see no difference."""
+    for name, size in (("small.bin", large), ("large.bin", large + 1)):
+        (public / name).write_bytes(b"x" * size)
+    with serving_files(public, options) as server:
+        for name, size in (("small.bin", large), ("large.bin", large + 1)):
+            assert server.ask(f"/{name}").body == b"x" * size
+        assert [Path(name).name for name in server.files._bodies._kept] == ["small.bin"]
+
+
 def test_memory_is_bounded(public: Path) -> None:
     """The files least asked for leave first."""
     options = Options(max_age=300, cache_bytes=2_500)
