@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
@@ -14,6 +15,7 @@ from digest.jobs.check import Finding
 from digest.jobs.check_templates import judge_templates, make_trials, status_contexts, web_contexts
 from digest.languages import CatalogueLanguage
 from digest.render.feeds.catalogue import FeedOptions
+from digest.render.feeds.window import WindowLimits
 from digest.templates import FolderTemplates, packaged_templates
 from tests.watch.status_page import furnish
 from tests.watch.status_page import served as operators_page
@@ -29,7 +31,11 @@ IMPRINT = Imprint(
     contact="desk@news.example.com",
 )
 OPTIONS = FeedOptions(
-    site_title="Site", site_url="https://news.example.com/", zone=ZoneInfo("Asia/Shanghai"), archives=False
+    site_title="Site",
+    site_url="https://news.example.com/",
+    zone=ZoneInfo("Asia/Shanghai"),
+    limits=WindowLimits(window=timedelta(hours=48), min_items=50, max_items=500, max_bytes=768 * 1024),
+    archives=False,
 )
 
 

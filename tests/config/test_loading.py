@@ -42,6 +42,7 @@ def test_defaults(tmp_path: Path) -> None:
     assert settings.categories == ()
     assert (settings.feeds.window_hours, settings.feeds.min_items, settings.feeds.max_items) == (48, 50, 500)
     assert settings.feeds.max_bytes == 768 * 1024
+    assert settings.feeds.max_bytes == 768 * 1024
     assert settings.feeds.formats == ("atom", "rss", "json")
     assert settings.feeds_url == "https://news.example.com"
     assert list(settings.digests) == ["daily"]

@@ -17,6 +17,7 @@ from digest.languages import CatalogueLanguage
 from digest.models import KnownPost
 from digest.ports import Archives, FeedRow
 from digest.publish.folder import FolderOutput
+from digest.render.feeds.window import WindowLimits
 from digest.templates import FolderTemplates
 
 START = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
@@ -193,6 +194,7 @@ def options() -> FeedOptions:
         author="编辑部",
         author_email="desk@news.example.com",
         zone=ZoneInfo("Asia/Shanghai"),
+        limits=WindowLimits(window=timedelta(hours=48), min_items=50, max_items=500, max_bytes=768 * 1024),
         ttl=15,
     )
 

@@ -7,10 +7,11 @@ from datetime import timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from digest.render.feeds.window import WindowLimits, count_in_window, in_reading_order, lost_cover, shrink
 
-LIMITS = WindowLimits(window=timedelta(hours=48), min_items=5, max_items=20)
+LIMITS = WindowLimits(window=timedelta(hours=48), min_items=5, max_items=20, max_bytes=768 * 1024)
 
 
 def newest_first(post, minutes):
@@ -45,7 +46,7 @@ def test_the_window_keeps_its_promises(minutes, least, most) -> None:
     from types import SimpleNamespace
 
     start = datetime(2026, 1, 1, tzinfo=UTC)
-    limits = WindowLimits(window=timedelta(hours=48), min_items=least, max_items=most)
+    limits = replace(LIMITS, min_items=least, max_items=most)
     posts = [SimpleNamespace(first_seen=start + timedelta(minutes=minute)) for minute in sorted(minutes, reverse=True)]
     held = count_in_window(posts, limits)
     recent = sum(post.first_seen >= posts[0].first_seen - limits.window for post in posts)

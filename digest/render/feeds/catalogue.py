@@ -41,7 +41,7 @@ class FeedOptions(Struct, frozen=True, kw_only=True):
     id_base: str = ""
     """What feed ids are made from; without it ``feeds_url``. Set it to the old address when the site moves."""
     formats: tuple[str, ...] = FORMATS
-    limits: WindowLimits = field(default_factory=WindowLimits)
+    limits: WindowLimits
     full_text: bool = False
     external_urls: bool = False
     archives: bool = True

@@ -19,13 +19,13 @@ SAFE_COVER = timedelta(hours=24)
 
 
 class WindowLimits(Struct, frozen=True, kw_only=True):
-    """How much a feed holds."""
+    """How much a feed holds. The settings say so (``feeds``); there is no second default here."""
 
-    window: timedelta = timedelta(hours=48)
-    min_items: int = 50
+    window: timedelta
+    min_items: int
     """Even if they are older than the window."""
-    max_items: int = 500
-    max_bytes: int = 768 * 1024
+    max_items: int
+    max_bytes: int
     """Of the largest format, uncompressed."""
 
 
