@@ -17,6 +17,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
+from tests.program import Forked, start_program
+
 CONFIG = """\
 site: {title: 财经早报, url: https://news.example.com, language: zh-CN, timezone: Asia/Shanghai, author: A}
 posts: {folder: posts, settle: 0}
@@ -48,7 +50,7 @@ def write_post(folder: Path, name: str, category: str = "macro") -> None:
 class Served:
     """A running service, and all that it said."""
 
-    def __init__(self, process: subprocess.Popen[str], folder: Path) -> None:
+    def __init__(self, process: subprocess.Popen[str] | Forked, folder: Path) -> None:
         self.process = process
         self.folder = folder
         self.said: list[str] = []
@@ -56,6 +58,7 @@ class Served:
         self._readers = [
             threading.Thread(target=self._read, args=(stream,), daemon=True)
             for stream in (process.stdout, process.stderr)
+            if stream is not None
         ]
         for reader in self._readers:
             reader.start()
@@ -124,17 +127,23 @@ def get(port: int, path: str) -> tuple[int, bytes]:
 
 
 @contextmanager
-def serving(folder: Path, *words: str, env: Mapping[str, str] | None = None) -> Iterator[Served]:
-    """Start it on a free port; whatever is left of it at the end is killed."""
-    command = [sys.executable, "-m", "digest", "serve", "--config", str(folder / "config.yaml"), "--port", "0", *words]
-    process = subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        encoding="utf-8",
-        env={**os.environ, "PYTHONUNBUFFERED": "1", **(env or {})},
-    )
+def serving(folder: Path, *words: str, env: Mapping[str, str] | None = None, fresh: bool = False) -> Iterator[Served]:
+    """Start it on a free port; whatever is left of it at the end is killed. ``fresh``: in a new Python, as its users
+    do, and not in a copy of one that has loaded it."""
+    command = ["serve", "--config", str(folder / "config.yaml"), "--port", "0", *words]
+    variables = {**os.environ, "PYTHONUNBUFFERED": "1", **(env or {})}
+    process: subprocess.Popen[str] | Forked
+    if fresh:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "digest", *command],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+            env=variables,
+        )
+    else:
+        process = start_program(*command, env=variables)
     served = Served(process, folder)
     try:
         yield served

@@ -68,7 +68,7 @@ def test_it_idles_in_little_memory_and_time(tmp_path: Path, record_property: pyt
         encoding="utf-8",
     )
     one_run(tmp_path)
-    with serving(tmp_path) as served:
+    with serving(tmp_path, fresh=True) as served:
         port = served.port()
         served.wait_for(f"{POSTS} arrived")
         assert get(port, "/feed.xml")[0] == 200

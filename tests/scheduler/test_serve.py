@@ -34,7 +34,7 @@ def states(folder: Path) -> dict[DeliveryState, int]:
 def test_it_publishes_sends_and_shows(tmp_path: Path) -> None:
     """From an empty folder: pages, feeds and the first mail; then a new post is in the feed soon."""
     write_site(tmp_path)
-    with serving(tmp_path) as served:
+    with serving(tmp_path, fresh=True) as served:
         port = served.port()
         served.wait_for("2 arrived, daily .* made")
         until(lambda: served.mails(), "the first edition is mailed")

@@ -6,9 +6,6 @@ import http.client
 import json
 import os
 import re
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,11 +13,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+from tests.program import Forked, start_program
+
 
 class Process:
     """A running service; its output goes to files, so that nothing waits for a reader."""
 
-    def __init__(self, folder: Path, process: subprocess.Popen[bytes]) -> None:
+    def __init__(self, folder: Path, process: Forked) -> None:
         self.folder = folder
         self.process = process
         found = wait_for(lambda: re.search(r"http://127\.0\.0\.1:(\d+)/ shows", self.out), process)
@@ -61,7 +60,7 @@ class Process:
         return wait_for(condition, self.process, seconds)
 
 
-def wait_for(condition: Callable[[], Any], process: subprocess.Popen[bytes], seconds: float = 60) -> Any:
+def wait_for(condition: Callable[[], Any], process: Forked, seconds: float = 60) -> Any:
     """The first value of the condition that is true."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):
@@ -73,17 +72,16 @@ def wait_for(condition: Callable[[], Any], process: subprocess.Popen[bytes], sec
 
 @contextmanager
 def serving(folder: Path, *words: str, env: Mapping[str, str] | None = None) -> Iterator[Process]:
-    config = str(folder / "config.yaml")
-    command = [sys.executable, "-m", "digest", "serve", "--config", config, "--port", "0", *words]
-    with (folder / "out").open("wb") as out, (folder / "err").open("wb") as err:
-        process = subprocess.Popen(
-            command, stdout=out, stderr=err, env={**os.environ, "PYTHONUNBUFFERED": "1", **(env or {})}
-        )
+    command = ["serve", "--config", str(folder / "config.yaml"), "--port", "0", *words]
+    told = {"out": folder / "out", "err": folder / "err"}
+    for path in told.values():
+        path.write_bytes(b"")
+    process = start_program(*command, **told, env={**os.environ, "PYTHONUNBUFFERED": "1", **(env or {})})
+    try:
+        yield Process(folder, process)
+    finally:
+        process.terminate()
         try:
-            yield Process(folder, process)
+            process.wait(60)
         finally:
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(60)
-            finally:
-                process.kill()
+            process.kill()
