@@ -27,18 +27,41 @@ from tests.scale import scaled
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
+# ------------------------------------------------------------------ memory
+
+MEMORY = Path("/dev/shm")
+ROOM = 3 * 1024**3
+"""Several times what all tests at once have ever had."""
+
+
+def _work_in_memory() -> None:
+    """Where there is plenty of room, tests write to memory. Stores and publishers sync all that they write, and tests
+    make thousands of both: waiting for a disk was half of their time, and proves nothing that ends with a process.
+    ``TMPDIR`` has the last word."""
+    if "TMPDIR" in os.environ or "PYTEST_DEBUG_TEMPROOT" in os.environ or not MEMORY.is_dir():
+        return
+    there = os.statvfs(MEMORY)
+    programs_run = not there.f_flag & getattr(os, "ST_NOEXEC", 0)  # some tests write programs
+    if programs_run and os.access(MEMORY, os.W_OK) and there.f_bavail * there.f_frsize > ROOM:
+        os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY)
+
+
+_work_in_memory()
+
 # -------------------------------------------------------------- properties
 
 # For the whole suite: how long an example takes says something about the machine, and the same tests meet the same
-# examples each time. What fails is printed so that it can be repeated.
+# examples each time. What fails is printed so that it can be repeated. `make test-slow` asks for the thorough profile
+# and has all properties tried once more, with four times as many examples.
 settings.register_profile(
     "digest",
     deadline=None,
     derandomize=True,
-    max_examples=scaled(100),
+    max_examples=scaled(25),
     print_blob=True,
     suppress_health_check=[HealthCheck.too_slow],
 )
+settings.register_profile("thorough", settings.get_profile("digest"), max_examples=scaled(100))
 settings.load_profile("digest")
 
 # ---------------------------------------------------------------- skipping
