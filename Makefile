@@ -18,9 +18,9 @@ run: $(VENV)/run
 test: $(VENV)/dev
 	$(BIN)/pytest -n auto --dist worksteal -m "not slow" $(PYTEST_ARGS)
 
-# One after the other, the longest first; they wait more than they work.
+# One after the other, the longest first; they wait more than they work. Properties are tried with more examples.
 test-slow: $(VENV)/dev
-	$(BIN)/pytest -n 6 --dist load --maxschedchunk 1 -m slow $(PYTEST_ARGS)
+	$(BIN)/pytest -n 6 --dist load --maxschedchunk 1 -m "slow or hypothesis" --hypothesis-profile thorough $(PYTEST_ARGS)
 
 test-all: test test-slow
 
