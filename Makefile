@@ -55,14 +55,21 @@ $(VENV)/dev: requirements-dev.lock $(VENV)/run
 	$(PIP) install -r requirements-dev.lock
 	@touch $@
 
-# Versions only: no addresses, so that it works with whichever package index pip is set up for.
+# Versions, and hashes of all their files, whichever platform they are for. No addresses, so that it works with whichever
+# package index pip is set up for. requirements-s3.lock is what buckets need beside requirements.lock.
 lock:
-	rm -rf build/lock && $(PYTHON) -m venv build/lock/all && $(PYTHON) -m venv build/lock/run
+	rm -rf build/lock && for name in all run tool; do $(PYTHON) -m venv build/lock/$$name || exit 1; done
 	build/lock/all/bin/pip --quiet install --upgrade pip
 	build/lock/all/bin/pip --quiet install hatchling editables ".[dkim,postgres,s3]" --group dev
-	build/lock/all/bin/pip freeze --exclude digest-publisher > requirements-dev.lock
-	build/lock/run/bin/pip --quiet install --constraint requirements-dev.lock hatchling editables ".[dkim,postgres]"
-	build/lock/run/bin/pip freeze --exclude digest-publisher > requirements.lock
+	build/lock/all/bin/pip freeze --exclude digest-publisher > build/lock/requirements-dev.txt
+	build/lock/run/bin/pip --quiet install --constraint build/lock/requirements-dev.txt hatchling editables ".[dkim,postgres]"
+	build/lock/run/bin/pip freeze --exclude digest-publisher > build/lock/requirements.txt
+	build/lock/run/bin/pip --quiet install --constraint build/lock/requirements-dev.txt boto3
+	build/lock/run/bin/pip freeze --exclude digest-publisher | grep -vxFf build/lock/requirements.txt > build/lock/requirements-s3.txt
+	build/lock/tool/bin/pip --quiet install uv
+	for name in requirements requirements-dev requirements-s3; do \
+	  build/lock/tool/bin/uv pip compile --quiet --generate-hashes --no-deps --no-header --no-annotate \
+	    --output-file $$name.lock build/lock/$$name.txt > build/lock/said || exit 1; done
 	rm -rf build/lock
 
 clean:

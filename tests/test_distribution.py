@@ -32,6 +32,23 @@ def tracked() -> list[Path]:
     return [ROOT / name for name in names if name not in ("CHANGELOG.md", "tests/test_distribution.py")]
 
 
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock", "requirements-s3.lock"])
+def test_what_is_installed_is_known_by_its_hashes(name: str) -> None:
+    """Each package by its version and the hashes of its files, and nothing says where they are."""
+    text = (ROOT / name).read_text(encoding="utf-8")
+    assert re.fullmatch(r"(?:[a-z0-9-]+==[\w.]+(?: \\\n    --hash=sha256:[0-9a-f]{64})+\n)+", text)
+
+
+def test_locks_agree() -> None:
+    """The tests run with the versions that people get."""
+    run, s3, everything = (
+        set(re.findall(r"^[^\s#]+==\S+", (ROOT / name).read_text(encoding="utf-8"), re.MULTILINE))
+        for name in ("requirements.lock", "requirements-s3.lock", "requirements-dev.lock")
+    )
+    assert run | s3 <= everything
+    assert not run & s3
+
+
 def test_it_is_called_digest_publisher() -> None:
     """The command and the package that is imported are called digest."""
     assert PROJECT["name"] == "digest-publisher"

@@ -7,7 +7,10 @@ wheel=$(realpath "$1")
 away=$(mktemp -d)
 trap 'rm -rf "$away"' EXIT
 "${PYTHON:-python3}" -m venv "$away/venv"
-"$away/venv/bin/pip" --quiet --disable-pip-version-check install --constraint "$here/requirements.lock" "$wheel"
+pip=("$away/venv/bin/pip" --quiet --disable-pip-version-check)
+"${pip[@]}" install --requirement "$here/requirements.lock"
+"${pip[@]}" install --no-deps "$wheel" # of which the lock file has no hash
+"${pip[@]}" check
 cp -r "$here/examples" "$here/config.yaml" "$away/"
 cd "$away"
 venv/bin/digest run --json > report.json
