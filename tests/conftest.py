@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -260,9 +261,10 @@ def _other_user() -> dict[str, str]:
 
 @contextmanager
 def _running_postgres(programs: Path, folder: Path) -> Iterator[None]:
-    other = {**_other_user(), "extra_groups": ()} if _other_user() else {}
+    other: dict[str, Any] = {**_other_user(), "extra_groups": ()} if _other_user() else {}
     data = folder / "data"
-    initdb = [programs / "initdb", "-D", data, "-U", "digest", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-N"]
+    initdb: list[str | Path] = [programs / "initdb", "-D", data, "-U", "digest", "-A", "trust", "-E", "UTF8"]
+    initdb += ["--locale=C.UTF-8", "-N"]
     subprocess.run(initdb, check=True, capture_output=True, cwd=folder, **other)
     quiet = ["-c", "fsync=off", "-c", "listen_addresses=", "-c", f"unix_socket_directories={folder}"]
     with Path(folder, "log").open("wb") as log:

@@ -138,10 +138,12 @@ def _become(
         os.dup2(file, number)
         os.close(file) if isinstance(end, Path) else end.close()
     # The streams at hand know what they led to when they were made, whether it was a file or a pipe.
-    sys.stdout = sys.__stdout__ = os.fdopen(
-        1, "w", 1 if "PYTHONUNBUFFERED" in env else -1, encoding="utf-8", closefd=False
-    )
-    sys.stderr = sys.__stderr__ = os.fdopen(2, "w", 1, encoding="utf-8", errors="backslashreplace", closefd=False)
+    lines = 1 if "PYTHONUNBUFFERED" in env else -1
+    out_stream = os.fdopen(1, "w", lines, encoding="utf-8", closefd=False)
+    err_stream = os.fdopen(2, "w", 1, encoding="utf-8", errors="backslashreplace", closefd=False)
+    for name in ("{}", "__{}__"):
+        setattr(sys, name.format("stdout"), out_stream)
+        setattr(sys, name.format("stderr"), err_stream)
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(env)

@@ -24,13 +24,14 @@ def at(hours: float) -> datetime:
 
 def gone(key: int, hours: float, **more: Any) -> Missing:
     """A post of that age whose file is missing since this run."""
-    return Missing(**({"key": key, "published": at(hours), "since": NOW} | more))
+    values: dict[str, Any] = {"key": key, "published": at(hours), "since": NOW} | more
+    return Missing(**values)
 
 
 def verdict(missing: list[Missing], stay: list[float], **more: Any) -> Verdict:
     """``stay``: ages in hours of the posts that stay."""
     rules = more.pop("rules", LeavingRules())
-    values = {"now": NOW, "present": len(missing) + len(stay)} | more
+    values: dict[str, Any] = {"now": NOW, "present": len(missing) + len(stay)} | more
     return judge(missing, [at(hours) for hours in stay], rules, **values)
 
 

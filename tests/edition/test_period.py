@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
@@ -228,7 +229,8 @@ def test_a_year_of_downtime_looks_back_one_month() -> None:
 @pytest.mark.parametrize(("zone", "day"), ZONES_AND_DAYS)
 def test_a_tick_every_minute_makes_one_edition_per_date(zone: str, day: date, clock: time) -> None:
     """Ticks through the days around a change of the clocks: every date gets its edition, none gets two."""
-    place, made = ZoneInfo(zone), []
+    place = ZoneInfo(zone)
+    made: list[Any] = []
     began = day_bounds(day - timedelta(days=1), place)[0] - timedelta(seconds=1)
     end = day_bounds(day + timedelta(days=2), place)[0] + timedelta(minutes=5)
     now = began

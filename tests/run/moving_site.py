@@ -9,6 +9,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from digest.app.running import run_once
@@ -62,7 +63,7 @@ class MovingSite:
         if clock in self.runs_at:
             self.run(now)
 
-    def run(self, now: datetime, **options: bool) -> RunReport:
+    def run(self, now: datetime, **options: Any) -> RunReport:
         """One run; what it published is looked through."""
         report, _ = run_once(self.folder / "config.yaml", as_of=f"{now:%Y-%m-%d %H:%M}", **options)
         self.reports.append(report)

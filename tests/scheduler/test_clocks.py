@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from digest.app import moment as module
-from digest.app import sending
 from digest.app.assembly import App
 from digest.app.moment import When, moment
 from digest.app.running import RunOrder, run_steps
@@ -68,13 +67,14 @@ def test_a_run_that_stands_for_another_time_asks_no_database(site: Path, monkeyp
 
 def test_a_run_waits_for_a_database_that_is_a_little_behind(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Else what it froze would wait for the next run."""
-    zone, waited = ZoneInfo("Asia/Shanghai"), []
+    zone = ZoneInfo("Asia/Shanghai")
+    waited: list[float] = []
     with open_store(f"sqlite:///{site}/digest.db") as store:
         app = ready(site, store, moment(None, zone))
         slow = app.when.now - timedelta(seconds=3)
         monkeypatch.setattr(SqlStore, "clock", lambda self, now: slow + timedelta(seconds=sum(waited)))
         monkeypatch.setattr(module, "uptime", lambda: sum(waited, 0.0))
-        monkeypatch.setattr(sending.time, "sleep", waited.append)
+        monkeypatch.setattr("digest.app.sending.time.sleep", waited.append)
         assert deliver(app).sent == 1
     assert waited == [3.0]
 

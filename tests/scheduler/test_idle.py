@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
@@ -52,7 +53,7 @@ def one_run(folder: Path) -> float:
 @pytest.mark.slow
 @pytest.mark.long
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
-def test_it_idles_in_little_memory_and_time(tmp_path: Path, record_property: pytest.RecordProperty) -> None:
+def test_it_idles_in_little_memory_and_time(tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
     """Under 150 MB, and in five minutes, the run of every five minutes included, at most seven times what one run
     takes that finds nothing: on an idle machine of today 1 % of a processor."""
     write_site(tmp_path, posts=0)

@@ -6,9 +6,11 @@ import json
 import os
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,9 +28,7 @@ def handlers() -> Iterator[None]:
         signal.signal(number, handler)
 
 
-def serve_while(
-    folder: Path, visit: Callable[[int], None], *, end: int | None = signal.SIGTERM, **options: bool
-) -> int:
+def serve_while(folder: Path, visit: Callable[[int], None], *, end: int | None = signal.SIGTERM, **options: Any) -> int:
     """Serve in this thread as long as a visitor in another one is there, who ends it by a signal (None: otherwise).
     Returns the exit code."""
     faults: list[BaseException] = []
@@ -94,11 +94,11 @@ def test_a_reload_starts_the_same_command_with_the_same_socket(tmp_path: Path, m
         ports.append(port)
         os.kill(os.getpid(), signal.SIGHUP)
 
-    monkeypatch.setattr(module.os, "execv", lambda program, words: started.append([program, *words]))
-    monkeypatch.setattr(module.sys, "argv", ["digest", "serve", "--port", "0"])
+    monkeypatch.setattr(os, "execv", lambda program, words: started.append([program, *words]))
+    monkeypatch.setattr(sys, "argv", ["digest", "serve", "--port", "0"])
     monkeypatch.setattr(module, "_start_again", start)
     assert serve_while(tmp_path, visit, end=None) == 0
-    assert started[0][1:] == [module.sys.executable, "-m", "digest", "serve", "--port", "0"]
+    assert started[0][1:] == [sys.executable, "-m", "digest", "serve", "--port", "0"]
     number = os.environ.pop("DIGEST_SERVE_SOCKET")
     with module._listener(ServeOptions(), number) as listener:
         assert listener.getsockname()[1] == ports[0]

@@ -367,7 +367,10 @@ def test_a_part_that_breaks_ends_the_process(
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(*((module.Serving, "_send_mail") if part == "mail" else (Scheduler, "tick")), broken)
+    if part == "mail":
+        monkeypatch.setattr(module.Serving, "_send_mail", broken)
+    else:
+        monkeypatch.setattr(Scheduler, "tick", broken)
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
     try:
         code = module.serve(tmp_path / "config.yaml", module.ServeOptions(web=False), say=print)

@@ -334,7 +334,8 @@ def test_a_dead_server_is_told_in_every_mode(tmp_path: Path, store_url: str) -> 
 def test_whoever_sends_looks_meanwhile(quick: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """As ``digest deliver`` does: again and again, and once when it is done; what stays wrong is said once."""
     monkeypatch.setattr("digest.app.lookout.LOOK_EVERY", 0.01)
-    looker, said, stopped = lookout(quick), [], False
+    looker, stopped = lookout(quick), False
+    said: list[str] = []
     looked = threading.Event()
     whole = looker.look
 
