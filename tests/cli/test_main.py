@@ -14,6 +14,7 @@ import pytest
 
 import digest
 from digest.cli import COMMANDS, _say_system
+from tests.program import run_program
 
 
 def run(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -33,7 +34,7 @@ def test_help_lists_every_command(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", sorted(COMMANDS))
 def test_every_command_has_help_and_an_example(name: str, tmp_path: Path) -> None:
     """One sentence, an example, its options."""
-    done = run(name, "--help", cwd=tmp_path)
+    done = run_program(name, "--help", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert "Options:" in done.stdout or "Commands:" in done.stdout
     assert "xample" in done.stdout
@@ -69,7 +70,7 @@ def test_version_and_misuse(tmp_path: Path) -> None:
     ],
 )
 def test_a_slip_is_told_what_is_meant(words: tuple[str, ...], hint: str, tmp_path: Path) -> None:
-    done = run(*words, cwd=tmp_path)
+    done = run_program(*words, cwd=tmp_path)
     assert done.returncode == 2
     assert hint in done.stderr
 
