@@ -20,7 +20,7 @@ test: $(VENV)/dev
 
 # One after the other, the longest first; they wait more than they work. Properties are tried with more examples.
 test-slow: $(VENV)/dev
-	$(BIN)/pytest -n 6 --dist load --maxschedchunk 1 -m "slow or hypothesis" --hypothesis-profile thorough $(PYTEST_ARGS)
+	$(BIN)/pytest -n 6 --dist loadgroup -m "slow or hypothesis" --hypothesis-profile thorough $(PYTEST_ARGS)
 
 test-all: test test-slow
 

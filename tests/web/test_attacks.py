@@ -24,7 +24,7 @@ from tests.web.test_browser import FLAGS, chromium  # noqa: F401 - a fixture
 from tests.web.trap import Trap
 from tests.web.web_server import Served, link, serving
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.xdist_group("attacks")]  # one site for all of them
 
 TEMPLATES = Path(__file__).parents[2] / "templates"
 POLYGLOT = "\"'`-->]]></title></style></textarea></script><img src=x onerror=alert(1)>{{7*7}}%%LINK%%"
