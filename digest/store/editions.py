@@ -218,7 +218,7 @@ def _queue(plain: Plain, key: int, frozen: FrozenEdition, recipients: Iterable[R
 _CHUNK = 1_000
 _QUEUED_COLUMNS = (
     *("edition_key", "address", "message_id", "token", "state", "attempts", "doubts", "not_before", "lease"),
-    *("reply_enhanced", "reply_text", "queue_id", "subscriber_key", "list_key", "expires_at"),
+    *("reply_enhanced", "reply_text", "queue_id", "subscriber_key", "list_key", "expires_at", "domain"),
 )
 
 
@@ -229,5 +229,5 @@ def _queued_row(key: int, frozen: FrozenEdition, recipient: Recipient, *, held: 
     return (
         *(key, recipient.address, recipient.message_id, recipient.token, state.value, 0, doubts),
         *(to_seconds_up(not_before), 0, "", HELD if held else "", "", recipient.subscriber, recipient.list_key),
-        optional_seconds(recipient.expires_at),
+        *(optional_seconds(recipient.expires_at), recipient.address.rpartition("@")[2].lower()),
     )

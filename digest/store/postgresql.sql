@@ -158,7 +158,7 @@ CREATE TABLE edition (
     PRIMARY KEY (key),
     CONSTRAINT edition_slot UNIQUE (digest, category, period)
 );
-CREATE INDEX edition_page ON edition (page_published);
+CREATE INDEX edition_page ON edition (page_published, key) WHERE page_published = false;
 CREATE INDEX edition_state ON edition (state);
 
 -- Which posts an edition has, and why.
@@ -175,7 +175,8 @@ CREATE TABLE edition_member (
 );
 CREATE INDEX edition_member_post ON edition_member (post_key);
 
--- The ledger: one row for each message to each recipient; lease counts the claims.
+-- The ledger: one row for each message to each recipient; lease counts the claims. channel is the way by which it
+-- leaves, domain the recipient's, in lower case; both are kept when it is queued.
 CREATE TABLE delivery (
     key BIGSERIAL NOT NULL,
     edition_key BIGINT NOT NULL,
@@ -196,15 +197,20 @@ CREATE TABLE delivery (
     subscriber_key BIGINT,
     list_key INTEGER,
     expires_at BIGINT,
+    channel TEXT COLLATE "C" NOT NULL DEFAULT 'mail',
+    domain TEXT COLLATE "C" NOT NULL DEFAULT '',
     PRIMARY KEY (key),
     CONSTRAINT delivery_recipient UNIQUE (edition_key, address),
     FOREIGN KEY (edition_key) REFERENCES edition (key)
 );
-CREATE INDEX delivery_due ON delivery (state, not_before, key);
+CREATE INDEX delivery_doubt ON delivery (state, edition_key, key) WHERE state = 'in_doubt';
+CREATE INDEX delivery_due ON delivery (state, not_before, key) WHERE state = 'queued';
 CREATE INDEX delivery_ended ON delivery (state, ended_at);
+CREATE INDEX delivery_leased ON delivery (state, lease_until) WHERE state = 'leased';
 CREATE INDEX delivery_state ON delivery (edition_key, state);
 CREATE INDEX delivery_subscriber ON delivery (subscriber_key);
 CREATE INDEX delivery_token ON delivery (token);
+CREATE INDEX delivery_transmitting ON delivery (state, lease_until) WHERE state = 'transmitting';
 
 -- The log of runs, each with its report as JSON; arrived posts were new, written files were put in place.
 CREATE TABLE run (

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from digest.errors import StoreError
-from digest.store import open_store, versions
+from digest.store import SqlStore, open_store, versions
 from digest.store.basics import HEAD, OLDEST, VERSION_TABLE
 from digest.store.plain import Plain
 
@@ -50,17 +50,44 @@ def test_a_store_of_the_oldest_version_is_brought_up_to_date(bare_url: str, make
     """With what is in it."""
     with open_store(bare_url) as store:
         make.freeze(store, 1)
+        made = _shape(store)
         with store._database.changing() as plain:
-            plain.run("ALTER TABLE edition DROP COLUMN paused_at")
-            plain.run("ALTER TABLE edition DROP COLUMN resumed_at")
+            for statement in _BACK_TO_OLDEST:
+                plain.run(statement)
             plain.run(f"UPDATE {VERSION_TABLE} SET version_num = '{OLDEST}'")
     with open_store(bare_url) as store:
         assert store.schema_found == OLDEST
+        assert _shape(store) == made, "as a new one"
         [row] = store.edition_rows("daily")
         assert store.pause_edition(row.key, "refused", make.now)
         assert store.resume_edition(row.key, make.now) == 1
         with store._database.asking() as plain:
             assert version_of(plain) == HEAD
+            assert plain.rows("SELECT channel, domain FROM delivery") == [("mail", "example.org")]
+
+
+_BACK_TO_OLDEST = (
+    *(f"DROP INDEX {name}" for name in ("delivery_doubt", "delivery_due", "delivery_leased", "delivery_transmitting")),
+    "CREATE INDEX delivery_due ON delivery (state, not_before, key)",
+    "ALTER TABLE delivery DROP COLUMN channel",
+    "ALTER TABLE delivery DROP COLUMN domain",
+    "DROP INDEX edition_page",
+    "CREATE INDEX edition_page ON edition (page_published)",
+    "ALTER TABLE edition DROP COLUMN paused_at",
+    "ALTER TABLE edition DROP COLUMN resumed_at",
+)
+
+
+def _shape(store: SqlStore) -> set[tuple[object, ...]]:
+    """Columns, and the text of indexes."""
+    postgres = "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = current_schema()"
+    sqlite = "SELECT m.name, c.name FROM sqlite_master m JOIN pragma_table_info(m.name) c WHERE m.type = 'table'"
+    indexes = "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = current_schema()"
+    with store._database.asking() as plain:
+        if plain.is_postgres:
+            return {*plain.rows(postgres), *plain.rows(indexes)}
+        found = plain.rows("SELECT name, replace(sql, '\"', '') FROM sqlite_master WHERE type = 'index'")
+        return {*plain.rows(sqlite), *found}
 
 
 @pytest.fixture
