@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from digest.models import DeliveryState, EditionState, KnownPost, Problem
+from digest.models import DeliveryState, EditionKind, EditionState, KnownPost, Problem
 
 
 class Omission(StrEnum):
@@ -26,8 +26,7 @@ class EditionNote(Struct, frozen=True, kw_only=True):
 
     key: int
     digest: str
-    category: str
-    """Label of the categories that it is for; empty for everything."""
+    kind: EditionKind
     period: str
     state: EditionState
     reason: str
@@ -75,6 +74,8 @@ class DeliveryNote(Struct, frozen=True, kw_only=True):
     """What became of one mail."""
 
     edition: EditionNote
+    selection: str
+    """As ``models.Delivery`` has it."""
     state: DeliveryState
     attempts: int
     doubts: int

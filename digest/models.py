@@ -308,6 +308,14 @@ class EditionState(StrEnum):
     EXPIRED = "expired"
 
 
+class EditionKind(StrEnum):
+    DIGEST = "digest"
+    WEEKLY = "weekly"
+    """Sums up a digest for readers who want one mail a week."""
+    NOTICE = "notice"
+    """A mail to one reader about their subscription, and no edition of any digest."""
+
+
 class EditionMember(Struct, frozen=True, kw_only=True):
     """One post's place in an edition; the reason says how it got there."""
 
@@ -323,17 +331,18 @@ class FrozenEdition(Struct, frozen=True, kw_only=True):
     """An edition ready to be saved. After that no byte of it changes."""
 
     digest: str
-    category: str = ""
-    """Empty for a digest over all its categories."""
+    kind: EditionKind = EditionKind.DIGEST
+    sums_up: str = ""
+    """The digest whose readers a weekly one is for."""
     period: str
     """``2026-11-24`` (daily) or ``2026-W48`` (weekly), in the site's zone."""
     subject: str
     html: str
-    """The mail's HTML, styles inlined, with placeholders for what differs by recipient."""
+    """The HTML of the mail of everything, styles inlined, with placeholders for what differs by recipient."""
     text: str
-    """The mail's plain text, likewise."""
+    """Its plain text, likewise."""
     document: str
-    """The whole edition as JSON: enough to render its page again, byte for byte."""
+    """The whole edition as JSON: enough to render its page again, byte for byte, and the mail of any selection."""
     frozen_at: datetime
     """Date of the mail and of the page."""
     send_after: datetime
@@ -346,7 +355,8 @@ class SavedEdition(Struct, frozen=True, kw_only=True):
 
     key: int
     digest: str
-    category: str
+    kind: EditionKind
+    sums_up: str
     period: str
     state: EditionState
     subject: str
@@ -357,7 +367,15 @@ class SavedEdition(Struct, frozen=True, kw_only=True):
     send_after: datetime
     expires_at: datetime
     page_published: bool
-    """Its page and feed are in place, so that its mail may leave; of a variant: those of the edition of everything."""
+    """Its page and feed are in place, so that its mail may leave."""
+
+
+class RenderedMail(Struct, frozen=True, kw_only=True):
+    """The mail of an edition for one selection, with placeholders for what differs by recipient."""
+
+    subject: str
+    html: str
+    text: str
 
 
 class AwaitedPage(Struct, frozen=True, kw_only=True):
@@ -369,7 +387,7 @@ class AwaitedPage(Struct, frozen=True, kw_only=True):
     """When it was made."""
     expires_at: datetime
     mails: int
-    """How many wait, those of its variants included."""
+    """How many wait."""
 
 
 class EditionRow(Struct, frozen=True, kw_only=True):
@@ -415,6 +433,8 @@ class Delivery(Struct, frozen=True, kw_only=True):
     """Key of the list that the subscriber gets it by."""
     expires_at: datetime | None = None
     """When it is too late for it; None: with the edition."""
+    selection: str = ""
+    """Which of the edition's posts it has, as ``edition.selection`` spells it; empty for all."""
 
 
 class Outage(Struct, frozen=True, kw_only=True):
@@ -454,8 +474,8 @@ class Doubt(Struct, frozen=True, kw_only=True):
 
     key: int
     digest: str
-    category: str
     period: str
+    selection: str
     address: str
     message_id: str
     attempts: int
@@ -490,6 +510,8 @@ class Recipient(Struct, frozen=True, kw_only=True):
     """When it may leave at the earliest; None: with the edition."""
     expires_at: datetime | None = None
     """When it is too late for it; None: with the edition."""
+    selection: str = ""
+    """As ``Delivery`` has it."""
 
 
 class Reply(Struct, frozen=True, kw_only=True):

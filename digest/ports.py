@@ -21,6 +21,7 @@ from digest.models import (
     Delivery,
     DeliveryCounts,
     Doubt,
+    EditionKind,
     EditionRow,
     EditionState,
     FrozenEdition,
@@ -30,6 +31,7 @@ from digest.models import (
     Outage,
     Problem,
     Recipient,
+    RenderedMail,
     Reply,
     SavedEdition,
     Version,
@@ -248,28 +250,22 @@ class EditionStore(Protocol):
         listed, not gone; newest first, then by key."""
         ...
 
-    def edition(self, digest: str, period: str, category: str = "") -> SavedEdition | None: ...
+    def edition(self, digest: str, period: str) -> SavedEdition | None: ...
 
     def editions(self, digest: str, limit: int | None = None) -> list[SavedEdition]:
         """Newest period first; skipped and cancelled ones left out."""
         ...
 
-    def edition_rows(self, digest: str, category: str = "") -> list[EditionRow]:
+    def edition_rows(self, digest: str) -> list[EditionRow]:
         """As ``editions``, without their contents: a digest has hundreds of them after a while."""
         ...
 
     def freeze(
-        self,
-        edition: FrozenEdition,
-        recipients: Iterable[Recipient],
-        variants: Sequence[tuple[FrozenEdition, Iterable[Recipient]]] = (),
-        *,
-        due: datetime | None = None,
+        self, edition: FrozenEdition, recipients: Iterable[Recipient], *, due: datetime | None = None
     ) -> SavedEdition | None:
-        """Save edition, members and deliveries in ONE transaction, and with them its ``variants`` for readers of
-        some of its categories, which have no page of their own. An address that comes twice gets one. None if another
-        process was first. ``due`` is when it should have gone out: in a store that was restored, what the lost one may
-        have sent by then is in doubt from the beginning."""
+        """Save edition, members and deliveries in ONE transaction. An address that comes twice gets one. None if
+        another process was first. ``due`` is when it should have gone out: in a store that was restored, what the lost
+        one may have sent by then is in doubt from the beginning."""
         ...
 
     def skip(
@@ -277,7 +273,7 @@ class EditionStore(Protocol):
         digest: str,
         period: str,
         now: datetime,
-        category: str = "",
+        kind: EditionKind = EditionKind.DIGEST,
         reason: str = "nothing new",
         *,
         decided: datetime | None = None,
@@ -300,7 +296,7 @@ class EditionStore(Protocol):
         skipped one. None if the period has an edition."""
         ...
 
-    def editions_since(self, digest: str, since: datetime, category: str = "") -> list[SavedEdition]:
+    def editions_since(self, digest: str, since: datetime) -> list[SavedEdition]:
         """Those frozen at ``since`` or later, the oldest first; skipped and cancelled ones left out."""
         ...
 
@@ -313,7 +309,7 @@ class EditionStore(Protocol):
         ...
 
     def mark_page_published(self, key: int) -> None:
-        """Its page and feed are in place: its mail may leave, and that of its variants."""
+        """Its page and feed are in place: its mail may leave."""
         ...
 
     def pages_look(self) -> str:
@@ -411,6 +407,16 @@ class Ledger(Protocol):
 
     def edition_by_key(self, key: int) -> SavedEdition: ...
 
+    def mail(self, key: int, selection: str) -> RenderedMail | None:
+        """What ``keep_mail`` kept."""
+        ...
+
+    def keep_mail(self, key: int, selection: str, mail: RenderedMail) -> RenderedMail:
+        """Keep an edition's mail for a selection until nothing of the edition can be sent any more: every attempt has
+        these bytes, whatever another version of the program would make of it. Returns what is kept: another worker may
+        have been first."""
+        ...
+
     def counts(self, edition_key: int | None = None) -> DeliveryCounts: ...
 
     def next_due(self) -> datetime | None:
@@ -438,14 +444,14 @@ class Ledger(Protocol):
         ...
 
     def answers(self, key: int, limit: int) -> list[Reply | None]:
-        """What servers said last about mail of an edition, its variants for some categories included, the latest
-        first: a refusal for good, or None for a message that was taken. Those before it was resumed do not count."""
+        """What servers said last about mail of an edition, the latest first: a refusal for good, or None for a message
+        that was taken. Those before it was resumed do not count."""
         ...
 
-    def pause_edition(self, key: int, reason: str, now: datetime) -> Sequence[int]:
-        """From now on nothing of a frozen or sending edition and of its variants is claimed; rows in hand are finished,
-        queued ones still expire. What its refusals led to is undone: they say nothing about readers. Returns the keys
-        of what was paused; none if it was in another state (paused already, say)."""
+    def pause_edition(self, key: int, reason: str, now: datetime) -> bool:
+        """From now on nothing of a frozen or sending edition is claimed; rows in hand are finished, queued ones still
+        expire. What its refusals led to is undone: they say nothing about readers. False if it was in another state
+        (paused already, say)."""
         ...
 
     def resume_edition(self, key: int, now: datetime) -> int:
@@ -454,9 +460,9 @@ class Ledger(Protocol):
         ...
 
     def cancel_edition(self, digest: str, period: str, now: datetime) -> int | None:
-        """Send nothing more of an edition, nor of its variants for some categories. What waits or is in hand is skipped
-        (a worker that has it loses its lease, so no dot leaves), what is transmitting is finished. Returns how many
-        were skipped; None if nothing of that name was to be sent."""
+        """Send nothing more of an edition. What waits or is in hand is skipped (a worker that has it loses its lease,
+        so no dot leaves), what is transmitting is finished. Returns how many were skipped; None if nothing of that name
+        was to be sent."""
         ...
 
     def paused_editions(self) -> list[tuple[SavedEdition, str]]:

@@ -72,7 +72,6 @@ class EditionMail(Struct, frozen=True, kw_only=True):
     """What became of an edition's mail."""
 
     digest: str
-    category: str
     period: str
     state: EditionState
     reason: str
@@ -82,7 +81,7 @@ class EditionMail(Struct, frozen=True, kw_only=True):
 
     @property
     def name(self) -> str:
-        return " ".join(part for part in (self.digest, self.category, self.period) if part)
+        return f"{self.digest} {self.period}"
 
 
 class Freshness(Struct, frozen=True, kw_only=True):
@@ -234,15 +233,14 @@ def run_alarm(failures: Sequence[str]) -> Alarm | None:
 
 
 def paused_alarms(paused: Iterable[tuple[SavedEdition, str]]) -> list[Alarm]:
-    """Of editions that stand still, with the reason of each. Their variants for some categories stand still with
-    them."""
-    named = {f"{edition.digest} {edition.period}": reason for edition, reason in paused}
+    """Of editions that stand still, with the reason of each."""
     return [
         Alarm.of(
             f"paused:{name}",
             f"{name}: sending is paused: {reason}; mend that, then run: digest deliver --resume {name}",
         )
-        for name, reason in named.items()
+        for edition, reason in paused
+        for name in (f"{edition.digest} {edition.period}",)
     ]
 
 

@@ -239,8 +239,7 @@ class App:
             addresses=tuple(mailbox.address for mailbox in self.settings.mail.to),
             domain=self.settings.mail.list_domain or self.settings.sender.domain,
             new_token=lambda: secrets.token_hex(16),
-            selections=self.readership.selections,
-            readers=lambda digest, categories: self.readership.readers(digest, categories, self.when.now),
+            readers=lambda plan: self.readership.readers(plan, self.when.now),
         )
 
     @cached_property

@@ -16,19 +16,18 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from digest.models import Delivery, FrozenEdition, Recipient, SavedEdition
+from digest.models import Delivery, EditionKind, FrozenEdition, Recipient, SavedEdition
 from digest.period import Kind, weekly
 from digest.subscribers.subscription import (
     FORGOTTEN,
     FRESH,
-    NOTICES,
-    WEEKLY,
     Errand,
     Frequency,
     Notice,
     Offer,
     Reader,
     canonical,
+    weekly_name,
 )
 
 if TYPE_CHECKING:
@@ -45,6 +44,8 @@ if TYPE_CHECKING:
     from digest.store import SqlStore
     from digest.subscribers.tokens import Keyring
 
+_NOTICES = "@notice"
+"""What mails about subscriptions have in place of a digest where everything is listed. No digest has such a name."""
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _WEEKLY_AGE = timedelta(days=8)
 _BELIEVED = timedelta(days=1)
@@ -155,7 +156,7 @@ class Readership:
         return [
             replace(
                 plan,
-                name=f"{plan.name}{WEEKLY}",
+                name=weekly_name(plan.name),
                 title=self._language.text("{title} weekly", title=plan.title),
                 schedule=weekly(day, plan.schedule.at),
                 max_age=_WEEKLY_AGE,
@@ -165,21 +166,17 @@ class Readership:
             if plan.schedule.kind is not Kind.WEEKLY
             and (
                 self.store.has_readers(plan.name, (Frequency.WEEKLY,))
-                or self.store.began(f"{plan.name}{WEEKLY}") is not None
+                or self.store.began(weekly_name(plan.name)) is not None
             )
         ]
 
-    def selections(self, digest: str) -> list[tuple[str, ...]]:
-        """The sets of categories that readers of a digest chose."""
-        return self.store.labels(*self._audience_of(digest)) if self._is_at_work() else []
-
-    def readers(self, digest: str, categories: Sequence[str], now: datetime) -> Iterator[Reader]:
+    def readers(self, plan: DigestPlan, now: datetime) -> Iterator[Reader]:
         """Whom an edition goes to, besides the addresses of the configuration."""
         if not self._is_at_work():
             return
         always = {canonical(mailbox.address) for mailbox in self.settings.mail.to}
-        for reader in self.store.readers(*self._audience_of(digest), categories, now):
-            if digest.endswith(WEEKLY) or reader.canonical not in always:
+        for reader in self.store.readers(*_audience_of(plan), now):
+            if plan.sums_up or reader.canonical not in always:
                 yield reader
 
     def left(self, row: Delivery, now: datetime) -> str:
@@ -206,14 +203,6 @@ class Readership:
 
     def _is_at_work(self) -> bool:
         return self.settings.subscriptions.enabled and self.store.knows_somebody()
-
-    def _audience_of(self, digest: str) -> tuple[str, tuple[Frequency, ...]]:
-        """The list of a digest and which of its readers it is for. One that appears once a week is for all of them."""
-        if digest.endswith(WEEKLY):
-            return digest.removesuffix(WEEKLY), (Frequency.WEEKLY,)
-        plan = self.settings.digests.get(digest)
-        once_a_week = plan is not None and plan.schedule.rule.kind is Kind.WEEKLY
-        return digest, (Frequency.DAILY, Frequency.WEEKLY) if once_a_week else (Frequency.DAILY,)
 
     # ------------------------------------------------------------- messages
 
@@ -279,7 +268,8 @@ class Readership:
         domain = self.settings.mail.list_domain or self.settings.sender.domain
         lasts = FRESH if notice.value in tuple(Errand) else _CONFIRM_MAIL
         frozen = FrozenEdition(
-            digest=NOTICES,
+            digest=_NOTICES,
+            kind=EditionKind.NOTICE,
             period=secrets.token_hex(8),
             subject=subject,
             html=html,
@@ -307,3 +297,10 @@ class Readership:
             )
             self._rendered[notice] = (made.subject, made.html, made.text)
         return self._rendered[notice]
+
+
+def _audience_of(plan: DigestPlan) -> tuple[str, tuple[Frequency, ...]]:
+    """The list of a digest and which of its readers it is for. One that appears once a week is for all of them."""
+    if plan.sums_up:
+        return plan.sums_up, (Frequency.WEEKLY,)
+    return plan.name, tuple(Frequency) if plan.schedule.kind is Kind.WEEKLY else (Frequency.DAILY,)

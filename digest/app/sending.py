@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -19,13 +20,12 @@ from digest.app.moment import agreed, moment
 from digest.config import load
 from digest.errors import AlreadyRunning, ConfigError, StoreError
 from digest.jobs.progress import Progress, silent
-from digest.models import Delivery, DeliveryState
+from digest.models import Delivery, DeliveryState, EditionKind, EditionState
 from digest.ports import Transport
-from digest.subscribers.subscription import NOTICES, WEEKLY
 
 if TYPE_CHECKING:
     from digest.jobs.deliver import Compose, DeliveryReport, Outgoing
-    from digest.models import SavedEdition
+    from digest.models import RenderedMail, SavedEdition
     from digest.render.message import EditionMessage, Letterhead
     from digest.store import SqlStore
 
@@ -156,12 +156,11 @@ def deliver(
 
 
 def resume_edition(app: App, digest: str, period: str) -> int:
-    """Let a paused edition be sent, with its variants for some categories. Returns how many deliveries wait now.
-    Raises StoreError if it is not paused."""
-    paused = [saved.key for saved, _ in app.store.paused_editions() if (saved.digest, saved.period) == (digest, period)]
-    if not paused:
+    """Let a paused edition be sent. Returns how many deliveries wait now. Raises StoreError if it is not paused."""
+    saved = app.store.edition(digest, period)
+    if saved is None or saved.state is not EditionState.PAUSED:
         raise StoreError(f"{digest} {period}", "there is no paused edition of that name", "see digest run's report")
-    return sum(app.store.resume_edition(key, app.when.now) for key in paused)
+    return app.store.resume_edition(saved.key, app.when.now)
 
 
 def cancel_edition(app: App, digest: str, period: str) -> int:
@@ -179,25 +178,27 @@ def message_for(app: App, delivery: Delivery, edition: SavedEdition, *, signs: b
 
 
 def composer(app: App, *, signs: bool = True) -> Compose:
-    """Makes the message of a delivery; what an edition's recipients share is made once."""
+    """Makes the message of a delivery; what an edition's recipients share who chose the same is made once."""
     from digest.jobs.deliver import Outgoing
     from digest.render.mail import edition_url
 
     imprint = app.edition_look().imprint
     readership = app.readership
+    one_at_a_time = Lock()
 
-    @lru_cache(maxsize=8)
-    def message_of(edition: SavedEdition) -> EditionMessage:
+    @lru_cache(maxsize=16)
+    def message_of(edition: SavedEdition, selection: str) -> EditionMessage:
         from digest.render.message import EditionMessage  # late: most runs have no mail to send
 
+        mail = _mail_for(app, edition, selection) if selection else edition
         return EditionMessage(
-            subject=edition.subject,
-            html=edition.html,
-            text=edition.text,
+            subject=mail.subject,
+            html=mail.html,
+            text=mail.text,
             period=edition.period,
             date=edition.frozen_at,
             archive_url=edition_url(imprint, edition.digest, edition.period),
-            letterhead=_letterhead(app, edition.digest),
+            letterhead=_letterhead(app, edition.sums_up or edition.digest),
         )
 
     def signed(outgoing: Outgoing) -> Outgoing:
@@ -207,10 +208,12 @@ def composer(app: App, *, signs: bool = True) -> Compose:
         return replace(outgoing, pieces=(signer.signatures(outgoing.message), *outgoing.pieces))
 
     def compose(delivery: Delivery, edition: SavedEdition) -> Outgoing:
-        if edition.digest == NOTICES:
+        if edition.kind is EditionKind.NOTICE:
             return signed(readership.notice(delivery, edition))
         unsubscribe, values = readership.fields(delivery)
-        pieces = message_of(edition).pieces(
+        with one_at_a_time:
+            message = message_of(edition, delivery.selection)
+        pieces = message.pieces(
             address=delivery.address, message_id=delivery.message_id, values=values, unsubscribe=unsubscribe
         )
         return signed(Outgoing(pieces=pieces, envelope_from=readership.envelope_from(delivery.token)))
@@ -218,12 +221,24 @@ def composer(app: App, *, signs: bool = True) -> Compose:
     return compose
 
 
+def _mail_for(app: App, edition: SavedEdition, selection: str) -> RenderedMail:
+    """What was sent before of an edition to readers with this selection; if nothing was, what it is from now on."""
+    kept = app.store.mail(edition.key, selection)
+    if kept is not None:
+        return kept
+    from digest.edition.contents import Recipe
+    from digest.jobs.editions import mail_for
+
+    recipe = next((plan.recipe for plan in app.plans() if plan.name == edition.digest), Recipe())
+    return app.store.keep_mail(edition.key, selection, mail_for(edition, selection, recipe, app.edition_look()))
+
+
 def _letterhead(app: App, digest: str) -> Letterhead:
+    """``digest`` is the list: whoever leaves it leaves the weekly mail of it, too."""
     from digest.render.message import Letterhead, Mailbox
 
     settings = app.settings
     reply_to = settings.mail.reply_to
-    digest = digest.removesuffix(WEEKLY)  # the same list: whoever leaves it leaves both
     plan = settings.digests.get(digest)
     return Letterhead(
         sender=Mailbox(name=settings.sender.name, address=settings.sender.address),

@@ -133,7 +133,7 @@ def _row_for(app: App, address: str, saved: SavedEdition) -> Delivery:
         address=address,
         message_id=message_id(
             digest=saved.digest,
-            category=saved.category,
+            category="",
             period=saved.period,
             address=address,
             domain=app.audience().domain,

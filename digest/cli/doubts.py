@@ -34,17 +34,19 @@ def list_(as_json: bool, config: Path) -> int:
     For example: digest doubts list --json
     """
     from digest.app.assembly import opened_beside
+    from digest.edition.selection import read_selection
     from digest.jobs.doubts import Doubts
 
     with opened_beside(config) as app:
         found = Doubts(app.store, app.when.now).all()
         zone = app.settings.site.timezone
     for each in found:
-        name = " ".join(part for part in (each.digest, each.category, each.period) if part)
+        some = read_selection(each.selection).label
+        name = " ".join(part for part in (each.digest, some, each.period) if part)
         if as_json:
             values = {
                 "digest": each.digest,
-                "category": each.category,
+                "category": some,
                 "period": each.period,
                 "address": each.address,
                 "message_id": each.message_id,

@@ -141,7 +141,8 @@ def _plain(status: Status) -> dict[str, object]:
         ],
         "editions": [
             {
-                **_values(each, "digest", "category", "period", "state", "reason", "frozen_at", "send_after"),
+                "category": "",
+                **_values(each, "digest", "period", "state", "reason", "frozen_at", "send_after"),
                 "deliveries": {state.value: number for state, number in each.counts.by_state.items()},
             }
             for each in seen.editions

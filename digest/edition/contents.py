@@ -15,11 +15,12 @@ from itertools import chain, zip_longest
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from digest.edition.ranking import Score, in_turn, reading_time, score
-from digest.models import EditionMember, KnownPost
+from digest.edition.selection import Selection
+from digest.models import Code, EditionMember, KnownPost
 
 if TYPE_CHECKING:
     from digest.edition.stories import Telling
@@ -114,6 +115,13 @@ class Entry(Struct, frozen=True, kw_only=True):
     shown: Shown = Shown.PAGE
     earlier: Earlier | None = None
     """Where the digest told its story before; only of posts that stand alone or lead one."""
+    categories: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    codes: tuple[Code, ...] = ()
+
+
+Item = KnownPost | Entry
+"""What an edition is made from: posts, or what was frozen of them."""
 
 
 class Section(Struct, frozen=True, kw_only=True):
@@ -169,6 +177,8 @@ class Correction(Struct, frozen=True, kw_only=True):
     summary: str | None
     gone: bool = False
     """The post was withdrawn; title and summary are the last known."""
+    categories: tuple[str, ...] = ()
+    """Of the post."""
 
 
 class Edition(Struct, frozen=True, kw_only=True):
@@ -235,7 +245,7 @@ class Pick(Struct, frozen=True, kw_only=True):
 
 
 def build_edition(
-    posts: Iterable[KnownPost],
+    posts: Iterable[Item],
     *,
     digest: str,
     title: str,
@@ -260,7 +270,7 @@ def build_edition(
     title_of = {category.name: category.title for category in titles}
     chosen = {post.key: post for post in posts if _section_of(post, categories) is not None}
     newest = _newest_first(chosen.values())
-    by_section: dict[str, list[tuple[list[KnownPost], Score]]] = {}
+    by_section: dict[str, list[tuple[list[Item], Score]]] = {}
     for story in _stories(newest) if group else [[post] for post in newest]:
         told = (story, score(story, weights or {}, newest[0].published))
         by_section.setdefault(_section_of(story[0], categories) or "", []).append(told)
@@ -287,6 +297,36 @@ def build_edition(
         sections=sections,
         highlights=_highlights(newest),
         corrections=tuple(corrections),
+    )
+
+
+class Recipe(Struct, frozen=True, kw_only=True):
+    """How the posts of a digest become its edition and its mail."""
+
+    categories: tuple[str, ...] | None = None
+    titles: tuple[CategoryTitle, ...] = ()
+    group: bool = True
+    weights: Mapping[str, float] = field(default_factory=dict)
+    limits: Limits = field(default_factory=Limits)
+
+
+def narrowed(edition: Edition, selection: Selection, recipe: Recipe) -> Edition:
+    """An edition as if there were no other posts than those that are wanted; its mail is still to be cut."""
+    entries = [entry for entry in edition.entries if selection.matches(entry.categories)]
+    order = recipe.categories or tuple(title.name for title in recipe.titles)
+    return build_edition(
+        entries,
+        digest=edition.digest,
+        title=edition.title,
+        period=edition.period,
+        days=(edition.first_day, edition.last_day),
+        frozen_at=edition.frozen_at,
+        categories=selection.in_order(order) or recipe.categories,
+        titles=recipe.titles,
+        group=recipe.group,
+        weights=recipe.weights,
+        earlier={entry.key: entry.earlier for entry in entries if entry.earlier is not None},
+        corrections=[each for each in edition.corrections if selection.matches(each.categories)],
     )
 
 
@@ -430,17 +470,17 @@ def _place(order: Sequence[str], name: str) -> int:
     return order.index(name) if name in order else len(order)
 
 
-def _section_of(post: KnownPost, categories: Sequence[str] | None) -> str | None:
+def _section_of(post: Item, categories: Sequence[str] | None) -> str | None:
     if categories is None:
         return post.categories[0] if post.categories else ""
     return next((name for name in post.categories if name in categories), None)
 
 
-def _newest_first(posts: Iterable[KnownPost]) -> list[KnownPost]:
+def _newest_first(posts: Iterable[Item]) -> list[Item]:
     return sorted(sorted(posts, key=lambda post: post.key), key=lambda post: post.published, reverse=True)
 
 
-def _stories(posts: Sequence[KnownPost]) -> list[list[KnownPost]]:
+def _stories(posts: Sequence[Item]) -> list[list[Item]]:
     """Posts by story, in the order given; the first one with a summary leads each."""
     from digest.edition.stories import group_stories  # late: most runs make no edition
 
@@ -449,7 +489,7 @@ def _stories(posts: Sequence[KnownPost]) -> list[list[KnownPost]]:
     return [sorted(group, key=lambda post: not post.summary) for group in groups]
 
 
-def telling_of(post: KnownPost) -> Telling:
+def telling_of(post: Item) -> Telling:
     """What is compared of a post to find those that tell the same story."""
     from digest.edition.stories import Telling
 
@@ -461,7 +501,7 @@ def telling_of(post: KnownPost) -> Telling:
     )
 
 
-def _highlights(posts: Sequence[KnownPost]) -> tuple[Highlight, ...]:
+def _highlights(posts: Sequence[Item]) -> tuple[Highlight, ...]:
     """The stocks and sectors that most posts name, a few of each; none that fewer than three name."""
     names: dict[tuple[bool, str], Counter[str]] = {}
     for post in posts:
@@ -480,19 +520,19 @@ def _highlights(posts: Sequence[KnownPost]) -> tuple[Highlight, ...]:
     )
 
 
-def _by_score(stories: Iterable[tuple[list[KnownPost], Score]]) -> list[tuple[list[KnownPost], Score]]:
+def _by_score(stories: Iterable[tuple[list[Item], Score]]) -> list[tuple[list[Item], Score]]:
     """Highest first; equal ones newest first, then by key."""
     return sorted(stories, key=lambda told: (-told[1].points, -told[0][0].published.timestamp(), told[0][0].key))
 
 
-def _entries(story: Sequence[KnownPost], told: Score, reason: str, earlier: Mapping[int, Earlier]) -> list[Entry]:
+def _entries(story: Sequence[Item], told: Score, reason: str, earlier: Mapping[int, Earlier]) -> list[Entry]:
     head, *rest = story
     before = next((earlier[post.key] for post in story if post.key in earlier), None)
     first = replace(_entry(head, " ".join((reason, *told.reasons))), score=told.points, earlier=before)
     return [first, *(_entry(post, f"{reason} story={head.key}", head.key) for post in rest)]
 
 
-def _entry(post: KnownPost, reason: str, story: int | None = None) -> Entry:
+def _entry(post: Item, reason: str, story: int | None = None) -> Entry:
     return Entry(
         key=post.key,
         title=post.title,
@@ -504,6 +544,9 @@ def _entry(post: KnownPost, reason: str, story: int | None = None) -> Entry:
         lang=post.lang,
         reason=reason,
         story=story,
+        categories=post.categories,
+        tags=post.tags,
+        codes=post.codes,
     )
 
 

@@ -73,6 +73,7 @@ def _told(edition: Edition) -> dict[int, Correction]:
                 title=entry.title,
                 was_summary=summary,
                 summary=summary,
+                categories=entry.categories,
             )
     return told
 
@@ -94,6 +95,7 @@ def _correction(said: Correction, post: KnownPost) -> Correction | None:
         was_summary=said.summary,
         summary=said.summary if gone else summary,
         gone=gone,
+        categories=post.categories,
     )
 
 

@@ -11,11 +11,11 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from heapq import heapify, heappop, heappush
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from msgspec import Struct
 
-from digest.models import KnownPost
+from digest.models import Code
 
 DAY = 86_400
 CJK_MILLISECONDS = 150
@@ -29,6 +29,21 @@ _WORD_FORM = rf"[^\W{_CJK}]+(?:[-'’.,][^\W{_CJK}]+)*"
 T = TypeVar("T")
 
 
+class Weighed(Protocol):
+    """What counts of a post."""
+
+    @property
+    def published(self) -> datetime: ...
+    @property
+    def source_name(self) -> str | None: ...
+    @property
+    def categories(self) -> tuple[str, ...]: ...
+    @property
+    def tags(self) -> tuple[str, ...]: ...
+    @property
+    def codes(self) -> tuple[Code, ...]: ...
+
+
 class Score(Struct, frozen=True, kw_only=True):
     """How much a story matters."""
 
@@ -38,7 +53,7 @@ class Score(Struct, frozen=True, kw_only=True):
     """What made it up, for programs: ``sources=3``, ``weight=2``, ``age=5h``; only what there is."""
 
 
-def score(story: Sequence[KnownPost], weights: Mapping[str, float], newest: datetime) -> Score:
+def score(story: Sequence[Weighed], weights: Mapping[str, float], newest: datetime) -> Score:
     """The score of posts that tell one story. ``weights`` are points by tag, by stock or sector code (``600519``,
     ``BK1036``, or with its market ``90,BK1036``); each label counts once. ``newest`` is the date of the newest post
     that it competes with."""
@@ -58,12 +73,12 @@ def score(story: Sequence[KnownPost], weights: Mapping[str, float], newest: date
     )
 
 
-def count_sources(story: Sequence[KnownPost]) -> int:
+def count_sources(story: Sequence[Weighed]) -> int:
     """Media that tell it: by name, or else by category."""
     return len({post.source_name or post.categories[:1] for post in story})
 
 
-def _labels(story: Sequence[KnownPost]) -> set[str]:
+def _labels(story: Sequence[Weighed]) -> set[str]:
     found = {tag for post in story for tag in post.tags}
     for post in story:
         for code in post.codes:

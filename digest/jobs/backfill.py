@@ -123,7 +123,7 @@ def _make_up(
         return
     broken: dict[str, None] = {}
     frozen_at = end - timedelta(seconds=1)
-    mail, frozen = build_frozen(plan, look, frozen_at, period, days, Reason.MADE_UP, left, (), broken=broken)
+    mail, frozen = build_frozen(plan, look, frozen_at, period, days, Reason.MADE_UP, left, broken=broken)
     report.pages.failures += broken
     if store.make_up(frozen) is None:
         report.existing.append(period)

@@ -26,7 +26,7 @@ from msgspec import Struct
 
 from digest.errors import StoreError, TemporaryFailure, TransportError
 from digest.jobs.progress import Progress, silent
-from digest.models import Delivery, DeliveryState, EditionState, Reply, SavedEdition
+from digest.models import Delivery, DeliveryState, EditionKind, EditionState, Reply, SavedEdition
 from digest.outbox import (
     ANSWERS,
     CONNECTING,
@@ -43,7 +43,6 @@ from digest.outbox import (
     verdict,
 )
 from digest.ports import Ledger, Transport, Turn
-from digest.subscribers.subscription import NOTICES
 
 ROWS_A_CLAIM = 2
 """Few, since all that a killed worker was transmitting becomes in doubt."""
@@ -261,7 +260,7 @@ class _Shift:
     _alarms: list[str] = field(default_factory=list)
     _finished: list[str] = field(default_factory=list)
     _stopped: set[int] = field(default_factory=set)
-    """Editions that were paused in this shift, variants included."""
+    """Editions that were paused in this shift."""
     _is_out: bool = False
     """The ledger says that the server takes nothing."""
     _without_page: Counter[str] = field(default_factory=Counter)
@@ -302,9 +301,7 @@ class _Shift:
         if self._counts["expired"]:
             failures.append(f"mail: {self._counts['expired']} could not be sent in time and expired")
         told = {edition.key for edition, _ in paused} & self._stopped
-        failures += list(
-            dict.fromkeys(_paused(edition, reason) for edition, reason in paused if edition.key not in told)
-        )
+        failures += [_paused(edition, reason) for edition, reason in paused if edition.key not in told]
         failures += [f"{name}: {count} sent {_PAGELESS}" for name, count in self._without_page.items()]
         awaited = self.ledger.awaited_pages()
         doubts = list(self._lines(Fate.IN_DOUBT))
@@ -325,7 +322,7 @@ class _Shift:
             doubtful=counts[DeliveryState.IN_DOUBT],
             next_due=self.ledger.next_due(),
             finished=tuple(self._finished),
-            paused=tuple(dict.fromkeys(_slot(edition) for edition, _ in paused)),
+            paused=tuple(_name(edition) for edition, _ in paused),
             failures=tuple(failures + ([*doubts, _DECIDE] if is_open else [])),
             warnings=(
                 *(() if is_open else doubts),
@@ -348,7 +345,7 @@ class _Shift:
 
     def _settle(self) -> None:
         for edition, state in self.ledger.settle(self.clock()):
-            if edition.digest != NOTICES:
+            if edition.kind is not EditionKind.NOTICE:
                 self._finished.append(f"{_name(edition)}: {state.value}")
 
     def _crew(self) -> None:
@@ -645,12 +642,11 @@ class _Shift:
         return verdict(self.ledger.answers(edition.key, ANSWERS)) if decision.fate is Fate.FAILED else ""
 
     def _pause(self, edition: SavedEdition, reason: str) -> None:
-        stopped = self.ledger.pause_edition(edition.key, reason, self.clock())
-        if not stopped:  # another worker was quicker
+        if not self.ledger.pause_edition(edition.key, reason, self.clock()):  # another worker was quicker
             return
         alarm = _paused(edition, reason)
         with self._lock:
-            self._stopped.update(stopped)
+            self._stopped.add(edition.key)
             self._alarms.append(alarm)
         self.tell(alarm)
 
@@ -719,16 +715,11 @@ def _some(addresses: list[str]) -> str:
 
 
 def _name(edition: SavedEdition) -> str:
-    return " ".join(part for part in (edition.digest, edition.category, edition.period) if part)
-
-
-def _slot(edition: SavedEdition) -> str:
-    """An edition with its variants for some categories, which stand still together."""
     return f"{edition.digest} {edition.period}"
 
 
 def _paused(edition: SavedEdition, reason: str) -> str:
-    where = _slot(edition)
+    where = _name(edition)
     return f"{where}: sending is paused: {reason}; mend that, then run: digest deliver --resume {where}"
 
 

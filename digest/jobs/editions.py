@@ -10,29 +10,32 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from enum import StrEnum
-from functools import partial
+from functools import lru_cache, partial
+from typing import NoReturn
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct, field
-from msgspec.structs import replace
 
 from digest.edition.contents import (
     Balance,
     CategoryTitle,
-    Correction,
     Edition,
+    Entry,
     Imprint,
     Limits,
     Reason,
+    Recipe,
     build_edition,
     edition_from_json,
     edition_to_json,
     members,
+    narrowed,
 )
 from digest.edition.past import Past, find_corrections, find_updates
-from digest.errors import DigestError, OutputError, StoreError
+from digest.edition.selection import read_selection
+from digest.errors import DigestError, OutputError, PermanentFailure, StoreError, TemplateError
 from digest.jobs.sparing import REMEDY, tried, without_broken
-from digest.models import EditionRow, FrozenEdition, KnownPost, Recipient, SavedEdition
+from digest.models import EditionKind, EditionRow, FrozenEdition, KnownPost, Recipient, RenderedMail, SavedEdition
 from digest.period import (
     LATENESS,
     LOOKBACK,
@@ -50,8 +53,8 @@ from digest.period import (
 from digest.ports import EditionStore, Language, Output, Templates
 from digest.render.editions import index_path, render_edition_index, render_edition_page
 from digest.render.feeds.digests import feed_path
-from digest.render.mail import Mail, edition_path, edition_url, render_mail, sent_size
-from digest.subscribers.subscription import Reader, choice_label, not_before
+from digest.render.mail import Mail, edition_path, edition_url, render_mail, sent_size, try_all
+from digest.subscribers.subscription import Reader, not_before
 
 _SECOND = timedelta(seconds=1)
 """What times are kept to."""
@@ -106,6 +109,20 @@ class DigestPlan(Struct, frozen=True, kw_only=True):
     """The digest that it sums up for readers who want less mail. Such a one begins without a first edition, and goes
     to nobody but them."""
 
+    @property
+    def kind(self) -> EditionKind:
+        return EditionKind.WEEKLY if self.sums_up else EditionKind.DIGEST
+
+    @property
+    def recipe(self) -> Recipe:
+        return Recipe(
+            categories=self.categories,
+            titles=self.titles,
+            group=self.group_stories,
+            weights=self.weights,
+            limits=self.limits,
+        )
+
 
 class Audience(Struct, frozen=True, kw_only=True):
     """Who gets every edition, and what their deliveries are named by."""
@@ -116,10 +133,8 @@ class Audience(Struct, frozen=True, kw_only=True):
     """The sender's domain as an A-label: the right side of every Message-ID."""
     new_token: Callable[[], str]
     """A fresh unguessable name for a delivery's envelope sender."""
-    selections: Callable[[str], Sequence[tuple[str, ...]]] = lambda digest: ()
-    """The sets of categories that some of a digest's subscribers chose; each gets an edition of its own."""
-    readers: Callable[[str, Sequence[str]], Iterable[Reader]] = lambda digest, categories: ()
-    """The subscribers with one such choice; with none, those who get everything. May be more than memory holds."""
+    readers: Callable[[DigestPlan], Iterable[Reader]] = lambda plan: ()
+    """The subscribers of a digest. May be more than memory holds."""
 
 
 class Look(Struct, frozen=True, kw_only=True):
@@ -254,7 +269,7 @@ def _make(
         quiet = why_quiet(store, plan, look.imprint.zone, posts, now)
         if quiet is None:
             results += _freeze(store, plan, look, audience, now, due.slot, days, posts, Reason.NEW)
-        elif store.skip(plan.name, due.slot.period, now, reason=quiet, decided=decided):
+        elif store.skip(plan.name, due.slot.period, now, plan.kind, quiet, decided=decided):
             results.append(EditionResult(digest=plan.name, period=due.slot.period, outcome=quiet, waiting=len(posts)))
     return results
 
@@ -315,24 +330,13 @@ def _freeze(
     posts: Sequence[KnownPost],
     reason: Reason,
 ) -> list[EditionResult]:
-    """The edition of everything and those of some categories, with all their deliveries, in one go."""
+    """The edition, with all its deliveries, in one go."""
     broken: dict[str, None] = {}
-    build = partial(build_frozen, plan, look, now, slot.period, days, reason, broken=broken)
-    before = mailed_before(store, plan, slot.period, now)
-    past = past_of(store, before, posts)
-    mail, frozen = build(posts, (), past)
-    recipients = [_Counted(_recipients(plan, slot, audience, look.imprint.zone, now))]
-    variants = []
-    for selection in audience.selections(plan.name):
-        chosen = [post for post in posts if not set(selection).isdisjoint(post.categories)]
-        if chosen or plan.send_empty:
-            readers = _Counted(_readers(plan, slot, audience, selection, look.imprint.zone, now))
-            recipients.append(readers)
-            before = mailed_before(store, plan, slot.period, now, choice_label(selection))
-            theirs = replace(past, corrections=_corrections(store, before))
-            variants.append((build(chosen, selection, theirs)[1], readers))
+    past = past_of(store, mailed_before(store, plan, slot.period, now), posts)
+    mail, frozen = build_frozen(plan, look, now, slot.period, days, reason, posts, past, broken=broken)
+    recipients = _Counted(_recipients(plan, slot, audience, look.imprint.zone, now, mail.edition.entries))
     due = slot.at if reason is Reason.NEW else max((post.published for post in posts), default=slot.at)
-    if store.freeze(frozen, recipients[0], variants, due=due) is None:
+    if store.freeze(frozen, recipients, due=due) is None:
         return []
     return [
         EditionResult(
@@ -340,7 +344,7 @@ def _freeze(
             period=slot.period,
             outcome=Outcome.MADE,
             balance=mail.edition.balance,
-            recipients=sum(each.count for each in recipients),
+            recipients=recipients.count,
             subject=mail.subject,
             html_bytes=sent_size(mail.html),
             page=edition_url(look.imprint, plan.name, slot.period),
@@ -357,19 +361,13 @@ def build_frozen(
     days: tuple[date, date],
     reason: Reason,
     posts: Sequence[KnownPost],
-    selection: tuple[str, ...],
     past: Past | None = None,
     *,
     broken: dict[str, None],
 ) -> tuple[Mail, FrozenEdition]:
-    """The edition of these posts; with a selection, one for readers of these categories only. ``past`` is what it
-    takes up from earlier ones. ``broken`` gets a line for each post that cannot be in it."""
+    """The edition of these posts. ``past`` is what it takes up from earlier ones. ``broken`` gets a line for each post
+    that cannot be in it, or not in the mail of somebody who chose it."""
     earlier = past or Past()
-    categories = plan.categories
-    if selection:
-        order = plan.categories or tuple(title.name for title in plan.titles)
-        known = tuple(name for name in order if name in selection)
-        categories = known + tuple(name for name in selection if name not in known)
 
     def build(some: Sequence[KnownPost]) -> Mail:
         edition = build_edition(
@@ -379,7 +377,7 @@ def build_frozen(
             period=period,
             days=days,
             frozen_at=now,
-            categories=categories,
+            categories=plan.categories,
             titles=plan.titles,
             reason=reason,
             group=plan.group_stories,
@@ -387,6 +385,7 @@ def build_frozen(
             earlier=earlier.earlier,
             corrections=earlier.corrections,
         )
+        try_all(edition, look.imprint, look.templates, look.language)
         return render_mail(edition, look.imprint, look.templates, look.language, plan.limits)
 
     def tell(post: KnownPost, why: str) -> None:
@@ -395,7 +394,8 @@ def build_frozen(
     mail = without_broken(posts, build, tell)
     return mail, FrozenEdition(
         digest=plan.name,
-        category=choice_label(selection),
+        kind=plan.kind,
+        sums_up=plan.sums_up,
         period=period,
         subject=mail.subject,
         html=mail.html,
@@ -408,11 +408,9 @@ def build_frozen(
     )
 
 
-def mailed_before(
-    store: EditionStore, plan: DigestPlan, period: str, now: datetime, category: str = ""
-) -> list[SavedEdition]:
+def mailed_before(store: EditionStore, plan: DigestPlan, period: str, now: datetime) -> list[SavedEdition]:
     """The editions of the last week, the oldest first."""
-    return [saved for saved in store.editions_since(plan.name, now - LOOK_BACK, category) if saved.period < period]
+    return [saved for saved in store.editions_since(plan.name, now - LOOK_BACK) if saved.period < period]
 
 
 def past_of(store: EditionStore, before: Sequence[SavedEdition], posts: Sequence[KnownPost]) -> Past:
@@ -422,14 +420,26 @@ def past_of(store: EditionStore, before: Sequence[SavedEdition], posts: Sequence
     latest = max(before, key=lambda saved: saved.period)
     return Past(
         earlier=find_updates(posts, read_edition(latest), store.posts_in([latest.key])),
-        corrections=_corrections(store, before),
+        corrections=find_corrections(map(read_edition, before), store.posts_in([saved.key for saved in before])),
     )
 
 
-def _corrections(store: EditionStore, before: Sequence[SavedEdition]) -> tuple[Correction, ...]:
-    """What there is to correct of these editions."""
-    editions = [read_edition(saved) for saved in before]
-    return find_corrections(editions, store.posts_in([saved.key for saved in before]))
+def mail_for(saved: SavedEdition, selection: str, recipe: Recipe, look: Look) -> RenderedMail:
+    """The mail of a frozen edition for readers with this selection. Raises PermanentFailure if it cannot be made, which
+    costs them and nobody else."""
+
+    def make() -> Mail:
+        edition = narrowed(read_edition(saved), read_selection(selection), recipe)
+        return render_mail(edition, look.imprint, look.templates, look.language, recipe.limits)
+
+    def broken(reason: str) -> NoReturn:
+        raise PermanentFailure(f"edition {saved.digest} {saved.period}", f"its mail cannot be made: {reason}")
+
+    try:
+        mail = tried(make, broken)
+    except TemplateError as error:
+        broken(str(error))
+    return RenderedMail(subject=mail.subject, html=mail.html, text=mail.text)
 
 
 class _Counted:
@@ -445,8 +455,11 @@ class _Counted:
             yield recipient
 
 
-def _recipients(plan: DigestPlan, slot: Slot, audience: Audience, zone: ZoneInfo, now: datetime) -> Iterator[Recipient]:
-    """The operator's addresses, each once, then the subscribers of everything."""
+def _recipients(
+    plan: DigestPlan, slot: Slot, audience: Audience, zone: ZoneInfo, now: datetime, entries: Sequence[Entry]
+) -> Iterator[Recipient]:
+    """The operator's addresses, each once, then the subscribers, each at their own hour, without those who chose none
+    of the edition's posts."""
     from digest.render.message import message_id  # late: it brings the e-mail package
 
     for address in () if plan.sums_up else dict.fromkeys(audience.addresses):
@@ -457,16 +470,10 @@ def _recipients(plan: DigestPlan, slot: Slot, audience: Audience, zone: ZoneInfo
             ),
             token=audience.new_token(),
         )
-    yield from _readers(plan, slot, audience, (), zone, now)
-
-
-def _readers(
-    plan: DigestPlan, slot: Slot, audience: Audience, selection: tuple[str, ...], zone: ZoneInfo, now: datetime
-) -> Iterator[Recipient]:
-    """Subscribers with one choice, each at their own hour."""
-    from digest.render.message import message_id
-
-    for reader in audience.readers(plan.name, selection):
+    has_some = lru_cache(lambda text: any(read_selection(text).matches(each.categories) for each in entries))
+    for reader in audience.readers(plan):
+        if reader.selection and not plan.send_empty and not has_some(reader.selection):
+            continue
         leaves = not_before(reader.wishes, zone, slot=slot.at, made=now)
         yield Recipient(
             address=reader.address,
@@ -478,6 +485,7 @@ def _readers(
             list_key=reader.list_key,
             not_before=leaves,
             expires_at=leaves + plan.expires_after if leaves > now else None,
+            selection=reader.selection,
         )
 
 
@@ -525,7 +533,7 @@ def _record_missed(
     return [
         EditionResult(digest=plan.name, period=slot.period, outcome=outcome)
         for slot, outcome in sorted(without, key=lambda each: each[0].at)
-        if store.skip(plan.name, slot.period, now, reason=outcome, decided=decided)
+        if store.skip(plan.name, slot.period, now, plan.kind, outcome, decided=decided)
     ]
 
 

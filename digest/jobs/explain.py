@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct, field
 
 from digest.edition.contents import Reason, Shown
+from digest.edition.selection import read_selection
 from digest.inquiry import Candidates, EditionNote, FoundFile, Membership
 from digest.jobs.editions import DigestPlan, Outcome
 from digest.models import Absence, Away, EditionState, KnownPost, Problem, Severity
@@ -35,6 +36,7 @@ class PostInquiries(Periods, Protocol):
     def absence_of(self, post_key: int) -> Absence | None: ...
     def memberships(self, post_key: int) -> list[Membership]: ...
     def titles_of(self, keys: Sequence[int]) -> dict[int, str]: ...
+    def selections_of(self, edition_key: int) -> list[str]: ...
     def beginning(self, digest: str) -> tuple[datetime, int] | None: ...
     def edition_notes(self, digest: str, since: datetime | None = None, limit: int = 400) -> list[EditionNote]: ...
 
@@ -95,7 +97,7 @@ def explain_post(store: PostInquiries, plans: Iterable[DigestPlan], post: KnownP
     known = {plan.name for plan in plans}
     others = [each for each in found if each.edition.digest not in known]
     if view.digest is None:
-        facts += [_place(store, each, post, view) for each in others if not each.edition.category]
+        facts += [_place(store, each, post, view) for each in others]
     about = {"path": post.path, "title": post.title, "url": post.url, "id": post.id}
     return Explanation(subject=post.title, facts=tuple(facts), about=about)
 
@@ -179,14 +181,13 @@ def _away(absence: Absence, file: FoundFile | None, view: View) -> Fact:
 def _places(
     store: PostInquiries, plan: DigestPlan, post: KnownPost, found: Sequence[Membership], view: View
 ) -> Iterator[Fact]:
-    """Where an edition shows it; editions for some categories are only counted."""
+    """Where an edition shows it; what readers chose of it is only named."""
     for each in found:
-        if not each.edition.category:
-            yield _place(store, each, post, view)
-    variants = [each for each in found if each.edition.category]
-    if variants:
-        labels = "; ".join(dict.fromkeys(each.edition.category for each in variants))
-        edition = variants[-1].edition
+        yield _place(store, each, post, view)
+    edition = found[-1].edition
+    chosen = map(read_selection, store.selections_of(edition.key))
+    labels = "; ".join(each.label for each in chosen if each.matches(post.categories))
+    if labels:
         yield Fact(
             code="variants",
             says=f"{plan.name} {edition.period}: also in what readers of some categories got ({labels})",

@@ -12,24 +12,23 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from digest.edition.selection import Selection, read_selection
 from digest.inquiry import DeliveryNote, EditionNote, Omission
 from digest.jobs.editions import DigestPlan
 from digest.jobs.explain import Explanation, Fact, Periods, View, is_past, next_of, not_made
-from digest.models import DeliveryState, EditionState
+from digest.models import DeliveryState, EditionKind, EditionState, KnownPost
 from digest.outbox import masked
 from digest.period import Kind, period_days
 from digest.subscribers.subscription import (
     CONFIRM_WITHIN,
-    NOTICES,
-    WEEKLY,
     Consent,
     Frequency,
     ListState,
     Reason,
     Subscriber,
     Subscription,
-    choice_label,
     not_before,
+    weekly_name,
 )
 
 RECENT = 10
@@ -46,7 +45,7 @@ class ReaderInquiries(Periods, Protocol):
     def mails_to(self, address: str, subscriber_key: int | None) -> list[DeliveryNote]: ...
     def omissions(self, subscriber_key: int) -> dict[int, Omission]: ...
     def edition_notes(self, digest: str, since: datetime | None = None, limit: int = 400) -> list[EditionNote]: ...
-    def has_variant(self, digest: str, period: str, category: str) -> bool: ...
+    def posts_in(self, editions: Sequence[int]) -> dict[int, KnownPost]: ...
 
 
 class Address(Struct, frozen=True, kw_only=True):
@@ -77,8 +76,8 @@ def _concerns(plan: DigestPlan, reader: Subscriber | None, address: Address, mai
     """Digests that nobody asked for are passed over."""
     if any(each.edition.digest == plan.name for each in mails):
         return True
-    wanted = reader is not None and reader.to(plan.name.removesuffix(WEEKLY)) is not None
-    if plan.name.endswith(WEEKLY):
+    wanted = reader is not None and reader.to(plan.sums_up or plan.name) is not None
+    if plan.sums_up:
         return wanted and reader is not None and reader.wishes.frequency is Frequency.WEEKLY
     return wanted or address.is_listed
 
@@ -154,7 +153,9 @@ def _notices(mails: Iterable[DeliveryNote], view: View) -> Iterator[Fact]:
     if view.digest is not None:
         return
     for each in mails:
-        if each.edition.digest == NOTICES and (view.date is None or _overlap(view.date, _day_of(each.edition, view))):
+        if each.edition.kind is EditionKind.NOTICE and (
+            view.date is None or _overlap(view.date, _day_of(each.edition, view))
+        ):
             yield _mail(each, f"mail “{each.edition.subject}”", view)
 
 
@@ -217,7 +218,7 @@ class _Editions:
         if edition.state is EditionState.SKIPPED:
             return "not-made", not_made(edition)
         reader = self._reader
-        mine = reader.to(edition.digest.removesuffix(WEEKLY)) if reader is not None else None
+        mine = reader.to(self._plan.sums_up or self._plan.name) if reader is not None else None
         if reader is None or mine is None:
             if self._address.is_listed:
                 return "not-listed", "it was not in mail.to then, or the edition was made up later and not mailed"
@@ -236,11 +237,13 @@ class _Editions:
             return "later", f"confirmed {view.time(mine.since)}, after it was made ({view.time(made)})"
         weekly = self._plan.schedule.kind is Kind.WEEKLY
         if reader.wishes.frequency is Frequency.WEEKLY and not weekly:
-            return "weekly", f"they want one mail a week, which {edition.digest}{WEEKLY} is"
-        label = choice_label(mine.categories)
-        if label and not self._store.has_variant(edition.digest, edition.period, label):
+            return "weekly", f"they want one mail a week, which {weekly_name(edition.digest)} is"
+        if mine.categories and not self._has_some(edition, Selection.of(mine.categories)):
             return "no-posts", f"it had no post in their categories ({', '.join(mine.categories)})"
         return "other-wishes", "their wishes were others when it was made, or it was made up later and not mailed"
+
+    def _has_some(self, edition: EditionNote, selection: Selection) -> bool:
+        return any(selection.matches(post.categories) for post in self._store.posts_in([edition.key]).values())
 
     def _none_yet(self) -> Fact:
         slot = next_of(self._store, self._plan, self._view)
@@ -255,7 +258,7 @@ class _Editions:
     def _next(self) -> Iterator[Fact]:
         """When the next one would go to them."""
         reader = self._reader
-        mine = reader.to(self._plan.name.removesuffix(WEEKLY)) if reader is not None else None
+        mine = reader.to(self._plan.sums_up or self._plan.name) if reader is not None else None
         if reader is None or mine is None or mine.state is not ListState.ACTIVE or reader.suppressed is not None:
             return
         weekly = self._plan.schedule.kind is Kind.WEEKLY
@@ -286,14 +289,16 @@ _OMITTED = {
 
 def _mail(mail: DeliveryNote, name: str, view: View) -> Fact:
     edition = mail.edition
-    some = f" (of {edition.category})" if edition.category else ""
+    label = read_selection(mail.selection).label
+    some = f" (of {label})" if label else ""
+    is_notice = edition.kind is EditionKind.NOTICE
     state = mail.state
     held = state is DeliveryState.QUEUED and edition.state is EditionState.PAUSED
     return Fact(
         code="paused-edition" if held else state.value.replace("_", "-"),
         says=f"{name}{some}: {_state(mail, view)}",
-        digest="" if edition.digest == NOTICES else edition.digest,
-        period="" if edition.digest == NOTICES else edition.period,
+        digest="" if is_notice else edition.digest,
+        period="" if is_notice else edition.period,
         at=mail.ended_at or mail.not_before,
         reasons=_server(mail),
         stored=state.value,

@@ -89,7 +89,7 @@ def preview_edition(store: EditionStore, plan: DigestPlan, look: Look, now: date
     slot, days, posts, reason, is_due = _draft(store, plan, look.imprint.zone, now)
     past = past_of(store, mailed_before(store, plan, slot.period, now), posts)
     broken: dict[str, None] = {}
-    mail, frozen = build_frozen(plan, look, now, slot.period, days, reason, posts, (), past, broken=broken)
+    mail, frozen = build_frozen(plan, look, now, slot.period, days, reason, posts, past, broken=broken)
     rows = store.edition_rows(plan.name)
     quiet = None if reason is Reason.NEWEST_DAY else why_quiet(store, plan, look.imprint.zone, posts, max(now, slot.at))
     page = render_edition_page(
@@ -134,7 +134,8 @@ def _as_saved(frozen: FrozenEdition) -> SavedEdition:
     return SavedEdition(
         key=0,
         digest=frozen.digest,
-        category=frozen.category,
+        kind=frozen.kind,
+        sums_up=frozen.sums_up,
         period=frozen.period,
         state=EditionState.BUILDING,
         subject=frozen.subject,

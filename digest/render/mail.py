@@ -49,6 +49,8 @@ RECIPIENT_ROOM = 512
 PREHEADER = (40, 90)
 """Characters of the line that a list of mails shows after the subject, at least if there are as many, and at most."""
 
+TEMPLATES = ("mail/digest.txt", "mail/digest.html")
+
 _NO_ADDRESS = re.compile(r"[\s<>\"\x00-\x20\x7f]")
 _TITLE_LIMIT = 300
 _NAME_LIMIT = 60
@@ -265,11 +267,23 @@ def render_mail(
     return replace(best, edition=explain(best.edition, limits))
 
 
+def try_all(edition: Edition, imprint: Imprint, templates: Templates, language: Language) -> None:
+    """Raises what any mail would raise whose reader chose among the posts of an edition: that is to be known before one
+    is promised."""
+    alone = (
+        replace(section, entries=tuple(replace(entry, story=None, shown=Shown.LEAD) for entry in section.entries))
+        for section in edition.sections
+    )
+    values = _context(replace(edition, sections=tuple(alone)), imprint, language)
+    for name in TEMPLATES:
+        templates.render(name, values)
+
+
 def render_again(edition: Edition, imprint: Imprint, templates: Templates, language: Language) -> Mail:
     """The mail of an edition whose posts are marked already, byte for byte as it was."""
     values = _context(edition, imprint, language)
-    text = templates.render("mail/digest.txt", values)
-    html = inlined(templates.render("mail/digest.html", values))
+    text, html = (templates.render(name, values) for name in TEMPLATES)
+    html = inlined(html)
     return Mail(edition=edition, subject=subject_of(edition, imprint, language), html=html, text=text)
 
 

@@ -63,15 +63,15 @@ class Editions(Part):
             return _posts(plain, categories, span, new, (digest, digest))
 
     def editions(self, digest: str, limit: int | None = None) -> list[SavedEdition]:
-        chosen = f"{SELECT_EDITIONS} WHERE digest = ? AND state NOT IN ({UNSEEN}) ORDER BY period DESC, category"
+        chosen = f"{SELECT_EDITIONS} WHERE digest = ? AND state NOT IN ({UNSEEN}) ORDER BY period DESC"
         few = ("", ()) if limit is None else (" LIMIT ?", (limit,))
         with self._database.asking() as plain:
             return [saved_edition(row) for row in plain.rows(chosen + few[0], digest, *few[1])]
 
-    def edition_rows(self, digest: str, category: str = "") -> list[EditionRow]:
+    def edition_rows(self, digest: str) -> list[EditionRow]:
         chosen = (
             f"SELECT key, period, state, subject, frozen_at, {_MEMBERS} FROM edition "
-            f"WHERE digest = ? AND category = ? AND state NOT IN ({UNSEEN}) ORDER BY period DESC"
+            f"WHERE digest = ? AND state NOT IN ({UNSEEN}) ORDER BY period DESC"
         )
         with self._database.asking() as plain:
             return [
@@ -83,51 +83,43 @@ class Editions(Part):
                     frozen_at=to_moment(frozen_at),
                     posts=posts,
                 )
-                for key, period, state, subject, frozen_at, posts in plain.rows(chosen, digest, category)
+                for key, period, state, subject, frozen_at, posts in plain.rows(chosen, digest)
             ]
 
     def freeze(
-        self,
-        edition: FrozenEdition,
-        recipients: Iterable[Recipient],
-        variants: Sequence[tuple[FrozenEdition, Iterable[Recipient]]] = (),
-        *,
-        due: datetime | None = None,
+        self, edition: FrozenEdition, recipients: Iterable[Recipient], *, due: datetime | None = None
     ) -> SavedEdition | None:
         with self._database.changing() as plain:
             held = due is not None and _may_be_sent(plain, due)
             key = save_edition(plain, edition, recipients, held=held)
             if key is None:
                 return None
-            for variant, readers in variants:
-                save_edition(plain, variant, readers, held=held)
-            note_omissions(plain, key, edition.digest, edition.frozen_at)
+            note_omissions(plain, key, edition.sums_up or edition.digest, edition.frozen_at)
             if self._database.is_postgres:
                 # Claims start at once; without counts the planner would sort the whole queue for each of them.
                 plain.run("ANALYZE edition, delivery")
             return edition_at(plain, key)
 
     def skipped_periods(self, digest: str, reason: str) -> set[str]:
-        chosen = "SELECT period FROM edition WHERE digest = ? AND category = '' AND state = ? AND reason = ?"
+        chosen = "SELECT period FROM edition WHERE digest = ? AND state = ? AND reason = ?"
         with self._database.asking() as plain:
             return set(plain.column(chosen, digest, EditionState.SKIPPED.value, reason))
 
     def make_up(self, edition: FrozenEdition) -> SavedEdition | None:
         with self._database.changing() as plain:
             plain.run(  # the record that there was none: it has neither members nor deliveries
-                "DELETE FROM edition WHERE digest = ? AND category = ? AND period = ? AND state = ?",
-                *(edition.digest, edition.category, edition.period, EditionState.SKIPPED.value),
+                "DELETE FROM edition WHERE digest = ? AND period = ? AND state = ?",
+                *(edition.digest, edition.period, EditionState.SKIPPED.value),
             )
             key = save_edition(plain, edition, (), state=EditionState.FINISHED)
             return None if key is None else edition_at(plain, key)
 
-    def editions_since(self, digest: str, since: datetime, category: str = "") -> list[SavedEdition]:
+    def editions_since(self, digest: str, since: datetime) -> list[SavedEdition]:
         chosen = (
-            f"{SELECT_EDITIONS} WHERE digest = ? AND category = ? AND frozen_at >= ? AND state NOT IN ({UNSEEN}) "
-            "ORDER BY frozen_at, key"
+            f"{SELECT_EDITIONS} WHERE digest = ? AND frozen_at >= ? AND state NOT IN ({UNSEEN}) ORDER BY frozen_at, key"
         )
         with self._database.asking() as plain:
-            return [saved_edition(row) for row in plain.rows(chosen, digest, category, to_seconds_up(since))]
+            return [saved_edition(row) for row in plain.rows(chosen, digest, to_seconds_up(since))]
 
     def posts_in(self, editions: Sequence[int]) -> dict[int, KnownPost]:
         with self._database.asking() as plain:
@@ -136,9 +128,8 @@ class Editions(Part):
         return {found.key: found for found in map(known_post, rows)}
 
     def mark_page_published(self, key: int) -> None:
-        slot = "(digest, period) = (SELECT digest, period FROM edition WHERE key = ?)"
         with self._database.changing() as plain:
-            plain.run(f"UPDATE edition SET page_published = true WHERE {slot}", key)
+            plain.run("UPDATE edition SET page_published = true WHERE key = ?", key)
 
 
 # ------------------------------------------------------------------ posts
@@ -181,7 +172,7 @@ def save_edition(
     in doubt from the beginning, and wait for the operator's word."""
     key: int | None = plain.value(
         _INSERT_EDITION,
-        *(frozen.digest, frozen.category, frozen.period, state.value),
+        *(frozen.digest, frozen.kind.value, frozen.sums_up, frozen.period, state.value),
         *(to_seconds(frozen.frozen_at), to_seconds(frozen.send_after), to_seconds(frozen.expires_at)),
         *(page_published, frozen.subject, frozen.html, frozen.text, frozen.document),
     )
@@ -195,9 +186,9 @@ def save_edition(
 
 
 _INSERT_EDITION = """
-    INSERT INTO edition (digest, category, period, state, reason, frozen_at, send_after, expires_at, page_published,
-        subject, html, text, document)
-    VALUES (?, ?, ?, ?, '', ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING key"""
+    INSERT INTO edition (digest, kind, sums_up, period, state, reason, frozen_at, send_after, expires_at,
+        page_published, subject, html, text, document)
+    VALUES (?, ?, ?, ?, ?, '', ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING key"""
 _MEMBER_COLUMNS = ("edition_key", "post_key", "section", "position", "shown", "reason")
 
 
@@ -218,7 +209,7 @@ def _queue(plain: Plain, key: int, frozen: FrozenEdition, recipients: Iterable[R
 _CHUNK = 1_000
 _QUEUED_COLUMNS = (
     *("edition_key", "address", "message_id", "token", "state", "attempts", "doubts", "not_before", "lease"),
-    *("reply_enhanced", "reply_text", "queue_id", "subscriber_key", "list_key", "expires_at", "domain"),
+    *("reply_enhanced", "reply_text", "queue_id", "subscriber_key", "list_key", "expires_at", "domain", "selection"),
 )
 
 
@@ -229,5 +220,5 @@ def _queued_row(key: int, frozen: FrozenEdition, recipient: Recipient, *, held: 
     return (
         *(key, recipient.address, recipient.message_id, recipient.token, state.value, 0, doubts),
         *(to_seconds_up(not_before), 0, "", HELD if held else "", "", recipient.subscriber, recipient.list_key),
-        *(optional_seconds(recipient.expires_at), recipient.address.rpartition("@")[2].lower()),
+        *(optional_seconds(recipient.expires_at), recipient.address.rpartition("@")[2].lower(), recipient.selection),
     )

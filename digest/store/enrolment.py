@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
+from digest.edition.selection import Selection
 from digest.store.basics import optional_moment, optional_seconds, to_moment, to_seconds
 from digest.store.plain import Plain
 from digest.subscribers.subscription import (
@@ -22,7 +23,6 @@ from digest.subscribers.subscription import (
     Subscriber,
     Subscription,
     Wishes,
-    choice_label,
 )
 
 PAGE = 1_000
@@ -41,9 +41,9 @@ _WISHES = "frequency = ?, hour = ?, zone = ?, paused_until = ?, pause_ends = ?"
 _WISH = f"UPDATE subscriber SET {_WISHES} WHERE key = ?"
 _WELCOME = f"UPDATE subscriber SET {_WISHES}, address = ?, held_until = NULL, probe_at = NULL WHERE key = ?"
 _JOIN = (
-    "INSERT INTO subscription (subscriber_key, list_key, state, categories, label, since) VALUES (?, ?, ?, ?, ?, ?) "
-    "ON CONFLICT (subscriber_key, list_key) DO UPDATE SET state = excluded.state, categories = excluded.categories, "
-    "label = excluded.label, since = excluded.since "
+    "INSERT INTO subscription (subscriber_key, list_key, state, categories, selection, since) "
+    "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (subscriber_key, list_key) DO UPDATE SET state = excluded.state, "
+    "categories = excluded.categories, selection = excluded.selection, since = excluded.since "
     f"WHERE subscription.state NOT IN ('{ListState.ACTIVE}', excluded.state)"
 )
 _GIVEN = ("address", "canonical", "origin", "asked_at", "text", "choices", "wishes", "ip", "confirmed_at")
@@ -145,8 +145,8 @@ def _key_of_list(plain: Plain, digest: str) -> int:
 
 
 def choice_columns(choice: Choice) -> tuple[str, str]:
-    """Categories and label."""
-    return as_json(choice.categories), choice_label(choice.categories)
+    """Categories as they were chosen, and the selection that they are."""
+    return as_json(choice.categories), str(Selection.of(choice.categories))
 
 
 # ------------------------------------------------------------------- wishes

@@ -16,6 +16,7 @@ from digest.models import (
     Backlog,
     DeliveryCounts,
     DeliveryState,
+    EditionKind,
     EditionState,
     Expired,
     Outage,
@@ -27,12 +28,12 @@ from digest.store.plain import Plain
 from digest.text import clean_line
 
 SELECT_EDITIONS = (
-    "SELECT key, digest, category, period, state, subject, html, text, document, frozen_at, send_after, expires_at, "
-    "page_published FROM edition"
+    "SELECT key, digest, kind, sums_up, period, state, subject, html, text, document, frozen_at, send_after, "
+    "expires_at, page_published FROM edition"
 )
 ALARM = "key, name, text, raised_at, ended_at, end_text"
 _SKIP = """
-    INSERT INTO edition (digest, category, period, state, reason, frozen_at, send_after, expires_at, page_published,
+    INSERT INTO edition (digest, kind, period, state, reason, frozen_at, send_after, expires_at, page_published,
         subject, html, text, document)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, false, '', '', '', '') ON CONFLICT DO NOTHING"""
 
@@ -91,10 +92,9 @@ class Glances(Part):
             seconds = plain.value("SELECT began_at FROM digest WHERE name = ?", digest)
         return None if seconds is None else to_moment(seconds)
 
-    def edition(self, digest: str, period: str, category: str = "") -> SavedEdition | None:
-        chosen = f"{SELECT_EDITIONS} WHERE digest = ? AND period = ? AND category = ?"
+    def edition(self, digest: str, period: str) -> SavedEdition | None:
         with self._database.asking() as plain:
-            row = plain.row(chosen, digest, period, category)
+            row = plain.row(f"{SELECT_EDITIONS} WHERE digest = ? AND period = ?", digest, period)
         return None if row is None else saved_edition(row)
 
     def skip(
@@ -102,7 +102,7 @@ class Glances(Part):
         digest: str,
         period: str,
         now: datetime,
-        category: str = "",
+        kind: EditionKind = EditionKind.DIGEST,
         reason: str = "nothing new",
         *,
         decided: datetime | None = None,
@@ -111,20 +111,18 @@ class Glances(Part):
         early = moment if decided is None else min(moment, to_seconds(decided))
         with self._database.changing() as plain:
             done = plain.run(
-                _SKIP, *(digest, category, period, EditionState.SKIPPED.value, reason), *(moment, early, moment)
+                _SKIP, *(digest, kind.value, period, EditionState.SKIPPED.value, reason), *(moment, early, moment)
             )
             return bool(done.rowcount == 1)
 
     def has_editions(self, digest: str) -> bool:
         """Whether there is an edition that anybody sees."""
-        question = f"SELECT 1 FROM edition WHERE digest = ? AND category = '' AND state NOT IN ({UNSEEN}) LIMIT 1"
+        question = f"SELECT 1 FROM edition WHERE digest = ? AND state NOT IN ({UNSEEN}) LIMIT 1"
         with self._database.asking() as plain:
             return plain.row(question, digest) is not None
 
     def unpublished_pages(self) -> list[SavedEdition]:
-        chosen = (
-            f"{SELECT_EDITIONS} WHERE page_published = false AND category = '' AND state NOT IN ({UNSEEN}) ORDER BY key"
-        )
+        chosen = f"{SELECT_EDITIONS} WHERE page_published = false AND state NOT IN ({UNSEEN}) ORDER BY key"
         with self._database.asking() as plain:
             return [saved_edition(row) for row in plain.rows(chosen)]
 
@@ -137,7 +135,7 @@ class Glances(Part):
     def slot_state(self, digest: str, period: str, now: datetime | None = None) -> tuple[EditionState | None, str]:
         """State and reason of the edition of a period; None if there is none. One that was given up at a time that has
         not come ``now`` is none: the next run opens it again."""
-        question = "SELECT state, reason, frozen_at FROM edition WHERE digest = ? AND category = '' AND period = ?"
+        question = "SELECT state, reason, frozen_at FROM edition WHERE digest = ? AND period = ?"
         with self._database.asking() as plain:
             row = plain.row(question, digest, period)
         if row is None or (row[0] == EditionState.SKIPPED and now is not None and row[2] > to_seconds(now)):
@@ -302,11 +300,13 @@ def edition_at(plain: Plain, key: int) -> SavedEdition | None:
 
 def saved_edition(row: tuple[Any, ...]) -> SavedEdition:
     """Of a row of ``SELECT_EDITIONS``."""
-    key, digest, category, period, state, subject, html, text, document, frozen_at, send_after, expires_at, shown = row
+    key, digest, kind, sums_up, period, state, subject, html, text, document, *moments, shown = row
+    frozen_at, send_after, expires_at = moments
     return SavedEdition(
         key=key,
         digest=digest,
-        category=category,
+        kind=EditionKind(kind),
+        sums_up=sums_up,
         period=period,
         state=EditionState(state),
         subject=subject,

@@ -8,12 +8,12 @@ from datetime import datetime
 from typing import Any
 
 from digest.inquiry import Candidates, DeliveryNote, EditionNote, FoundFile, Membership, Omission
-from digest.models import DeliveryState, EditionState, KnownPost, Problem, Severity
+from digest.models import DeliveryState, EditionKind, EditionState, KnownPost, Problem, Severity
 from digest.store.basics import among, optional_moment, to_moment, to_seconds
 from digest.store.known import SELECT_POSTS, known_post
 from digest.store.part import Part
 from digest.store.plain import Plain
-from digest.subscribers.subscription import WEEKLY, ListState
+from digest.subscribers.subscription import ListState
 
 LIMIT = 20
 """Candidates at the most."""
@@ -21,16 +21,16 @@ LIMIT = 20
 _NAMED = "(path = ? OR substr(path, length(path) - ?) = ?)"
 """A path is this one, or ends in it."""
 _LIKE = "lower({}) LIKE lower(?) ESCAPE '/'"
-_NOTE = "e.key, e.digest, e.category, e.period, e.state, e.reason, e.frozen_at, e.subject, e.page_published"
+_NOTE = "e.key, e.digest, e.kind, e.period, e.state, e.reason, e.frozen_at, e.subject, e.page_published"
 _DELIVERY = (
-    "d.state, d.attempts, d.doubts, d.not_before, coalesce(d.expires_at, e.expires_at), d.ended_at, d.reply_code, "
-    "d.reply_enhanced, d.reply_text, d.queue_id"
+    "d.selection, d.state, d.attempts, d.doubts, d.not_before, coalesce(d.expires_at, e.expires_at), d.ended_at, "
+    "d.reply_code, d.reply_enhanced, d.reply_text, d.queue_id"
 )
 _MEMBERSHIPS = f"""
     SELECT {_NOTE}, m.section, m.position, m.shown, m.reason,
         (SELECT count(*) FROM edition_member o WHERE o.edition_key = e.key)
     FROM edition_member m JOIN edition e ON e.key = m.edition_key
-    WHERE m.post_key = ? ORDER BY e.frozen_at, e.category, e.key"""
+    WHERE m.post_key = ? ORDER BY e.frozen_at, e.key"""
 _HELD = "r.held_until IS NOT NULL AND (r.held_until > :now OR r.probe_at IS NOT NULL)"
 _NOTE_OMISSIONS = f"""
     INSERT INTO omission (edition_key, subscriber_key, reason)
@@ -100,20 +100,17 @@ class Inquiries(Part):
         return None if row is None else (to_moment(row[0]), row[1])
 
     def edition_notes(self, digest: str, since: datetime | None = None, limit: int = 400) -> list[EditionNote]:
-        """Editions of a digest for everything, newest period first, those included that were not made; with ``since``
+        """Editions of a digest, newest period first, those included that were not made; with ``since``
         those frozen or given up then or later."""
-        chosen = (
-            f"SELECT {_NOTE} FROM edition e WHERE e.digest = ? AND e.category = '' AND e.frozen_at >= ? "
-            "ORDER BY e.period DESC LIMIT ?"
-        )
+        chosen = f"SELECT {_NOTE} FROM edition e WHERE e.digest = ? AND e.frozen_at >= ? ORDER BY e.period DESC LIMIT ?"
         with self._database.asking() as plain:
             return [_note(row) for row in plain.rows(chosen, digest, 0 if since is None else to_seconds(since), limit)]
 
-    def has_variant(self, digest: str, period: str, category: str) -> bool:
-        """Whether there was an edition for readers of just these categories."""
-        chosen = "SELECT 1 FROM edition WHERE digest = ? AND period = ? AND category = ?"
+    def selections_of(self, edition_key: int) -> list[str]:
+        """What its readers chose, as far as that is not everything."""
+        chosen = "SELECT DISTINCT selection FROM delivery WHERE edition_key = ? AND selection <> '' ORDER BY selection"
         with self._database.asking() as plain:
-            return plain.row(chosen, digest, period, category) is not None
+            return plain.column(chosen, edition_key)
 
     def mails_to(self, address: str, subscriber_key: int | None) -> list[DeliveryNote]:
         """Every mail to a reader, or to an address of the configuration, newest first."""
@@ -141,7 +138,7 @@ def note_omissions(plain: Plain, edition_key: int, digest: str, now: datetime) -
     """Write down whom an edition leaves out although they asked for its digest, and why. The complement of
     ``Subscribers.readers``: what may be another tomorrow. Who had left, or wants other categories or a mail a week, is
     known from what they chose."""
-    plain.run(_NOTE_OMISSIONS, edition=edition_key, digest=digest.removesuffix(WEEKLY), now=to_seconds(now))
+    plain.run(_NOTE_OMISSIONS, edition=edition_key, digest=digest, now=to_seconds(now))
 
 
 # ------------------------------------------------------------------- values
@@ -151,11 +148,11 @@ _MAILS = "FROM delivery d JOIN edition e ON e.key = d.edition_key"
 
 def _note(row: Sequence[Any]) -> EditionNote:
     """Of ``_NOTE``."""
-    key, digest, category, period, state, reason, frozen_at, subject, page_published = row
+    key, digest, kind, period, state, reason, frozen_at, subject, page_published = row
     return EditionNote(
         key=key,
         digest=digest,
-        category=category,
+        kind=EditionKind(kind),
         period=period,
         state=EditionState(state),
         reason=reason,
@@ -167,9 +164,10 @@ def _note(row: Sequence[Any]) -> EditionNote:
 
 def _delivery(row: Sequence[Any]) -> DeliveryNote:
     """Of ``_NOTE`` and ``_DELIVERY``."""
-    state, attempts, doubts, not_before, expires_at, ended_at, code, enhanced, text, queue_id = row[9:]
+    selection, state, attempts, doubts, not_before, expires_at, ended_at, code, enhanced, text, queue_id = row[9:]
     return DeliveryNote(
         edition=_note(row[:9]),
+        selection=selection,
         state=DeliveryState(state),
         attempts=attempts,
         doubts=doubts,

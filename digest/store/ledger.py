@@ -24,7 +24,7 @@ from functools import cache
 from typing import Any
 
 from digest.errors import StoreError
-from digest.models import Delivery, DeliveryState, Doubt, EditionState, Reply, SavedEdition
+from digest.models import Delivery, DeliveryState, Doubt, EditionState, RenderedMail, Reply, SavedEdition
 from digest.outbox import LAST_CALL, REPEATS
 from digest.ports import Turn, Turned
 from digest.store.basics import among, optional_moment, to_moment, to_seconds
@@ -51,7 +51,9 @@ _DOUBT = (
 )
 _HELD = "key = :its_key AND lease = :its_claim AND state IN ({})"
 """A row that is in one of these states, under a claim that is named by ``_claim_of``."""
-_CLAIMED = "key, edition_key, address, message_id, token, attempts, lease, subscriber_key, list_key, expires_at"
+_CLAIMED = (
+    "key, edition_key, address, message_id, token, attempts, lease, subscriber_key, list_key, expires_at, selection"
+)
 _LIFE = "(e.expires_at - e.frozen_at) / 2"
 _LAST_CALL = (
     f"coalesce(d.expires_at, e.expires_at) - CASE WHEN {_LIFE} < {LAST_CALL // timedelta(seconds=1)} THEN {_LIFE} "
@@ -82,7 +84,7 @@ _EXPIRE = f"""
     WHERE state = '{DeliveryState.QUEUED}' AND (expires_at <= :now
         OR expires_at IS NULL AND edition_key IN (SELECT key FROM edition WHERE expires_at <= :now))"""
 _DOUBTS = f"""
-    SELECT d.key, e.digest, e.category, e.period, d.address, d.message_id, d.attempts, d.reply_text,
+    SELECT d.key, e.digest, e.period, d.selection, d.address, d.message_id, d.attempts, d.reply_text,
         coalesce(d.expires_at, e.expires_at)
     FROM delivery d JOIN edition e ON e.key = d.edition_key
     WHERE d.state = '{DeliveryState.IN_DOUBT}' ORDER BY d.edition_key, d.key"""
@@ -93,6 +95,12 @@ _WITHOUT_OPEN_ROWS = f"""
     SELECT key FROM edition WHERE state IN ({_NOT_OVER}) AND NOT EXISTS (
         SELECT 1 FROM delivery WHERE edition_key = edition.key AND state IN ({_OPEN})) ORDER BY key"""
 """Editions under way of which nothing is left to send."""
+_MAIL = ("subject", "html", "text")
+_FORGET_MAILS = (
+    "DELETE FROM mail WHERE EXISTS (SELECT 1 FROM edition WHERE edition.key = mail.edition_key AND expires_at < ?)"
+)
+_MAILS_KEPT = timedelta(days=7)
+"""How long after its edition is over: a reader's own hour comes up to three days later."""
 
 
 class Deliveries(Part):
@@ -119,15 +127,15 @@ class Deliveries(Part):
                 Doubt(
                     key=key,
                     digest=digest,
-                    category=category,
                     period=period,
+                    selection=selection,
                     address=address,
                     message_id=message_id,
                     attempts=attempts,
                     reason=reason,
                     expires_at=to_moment(until),
                 )
-                for key, digest, category, period, address, message_id, attempts, reason, until in plain.rows(_DOUBTS)
+                for key, digest, period, selection, address, message_id, attempts, reason, until in plain.rows(_DOUBTS)
             ]
 
     def settle_doubts(self, keys: Sequence[int], now: datetime, *, sent: bool) -> int:
@@ -208,9 +216,22 @@ class Deliveries(Part):
                 return None
             return _skip_cancelled(plain, now, DeliveryState.QUEUED, DeliveryState.LEASED)
 
+    def mail(self, key: int, selection: str) -> RenderedMail | None:
+        with self._database.asking() as plain:
+            return _mail(plain, key, selection)
+
+    def keep_mail(self, key: int, selection: str, mail: RenderedMail) -> RenderedMail:
+        row = (key, selection, mail.subject, mail.html, mail.text)
+        with self._database.changing() as plain:
+            plain.insert_many("mail", ("edition_key", "selection", *_MAIL), [row], or_ignore=True)
+            kept = _mail(plain, key, selection)
+        assert kept is not None, "it is there now"
+        return kept
+
     def settle(self, now: datetime) -> list[tuple[SavedEdition, EditionState]]:
         with self._database.changing() as plain:
             _skip_cancelled(plain, now, DeliveryState.QUEUED)
+            plain.run(_FORGET_MAILS, to_seconds(now - _MAILS_KEPT))
             closed = [_close(plain, key) for key in plain.column(_WITHOUT_OPEN_ROWS)]
         return [(saved, saved.state) for saved in closed]
 
@@ -248,6 +269,7 @@ def _delivery(
     subscriber: int | None,
     list_key: int | None,
     expires_at: int | None,
+    selection: str,
 ) -> Delivery:
     """Of ``_CLAIMED``."""
     return Delivery(
@@ -261,7 +283,13 @@ def _delivery(
         subscriber=subscriber,
         list_key=list_key,
         expires_at=optional_moment(expires_at),
+        selection=selection,
     )
+
+
+def _mail(plain: Plain, key: int, selection: str) -> RenderedMail | None:
+    row = plain.row(f"SELECT {', '.join(_MAIL)} FROM mail WHERE edition_key = ? AND selection = ?", key, selection)
+    return None if row is None else RenderedMail(**dict(zip(_MAIL, row, strict=True)))
 
 
 def _said(reply: Reply) -> dict[str, Any]:

@@ -1,11 +1,7 @@
-"""Editions that stand still because servers refuse their mail, and what is undone for their readers.
-
-An edition and its variants for some categories share a period: they are judged, paused and remembered together.
-"""
+"""Editions that stand still because servers refuse their mail, and what is undone for their readers."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 
 from digest.models import DeliveryState, EditionState, Reply
@@ -15,19 +11,15 @@ from digest.store.plain import Plain
 from digest.subscribers.subscription import DIALOGUE, Reason
 from digest.text import clean_line
 
-_SAME_PERIOD = (
-    "SELECT o.key FROM edition e JOIN edition o ON o.digest = e.digest AND o.period = e.period WHERE e.key = ?"
-)
 _COLUMNS = "key, ended_at, state, reply_code, reply_enhanced, reply_text"
 _LATEST = (
     f"SELECT {_COLUMNS} FROM delivery WHERE state = ? AND ended_at >= ? "
-    f"AND +edition_key IN ({_SAME_PERIOD}) ORDER BY ended_at DESC, key DESC LIMIT ?"
+    "AND +edition_key = ? ORDER BY ended_at DESC, key DESC LIMIT ?"
 )
 """By the index of what ended last: the plus keeps SQLite from going through the whole edition instead."""
-_PAUSE = f"UPDATE edition SET state = ?, reason = ? WHERE key IN ({_SAME_PERIOD}) AND state IN (?, ?) RETURNING key"
+_PAUSE = "UPDATE edition SET state = ?, reason = ?, paused_at = ? WHERE key = ? AND state IN (?, ?)"
 _BY_REFUSAL = (
-    f"SELECT r.hash FROM refusal r JOIN delivery d ON d.key = r.delivery_key WHERE d.edition_key IN ({_SAME_PERIOD}) "
-    "AND r.name LIKE ?"
+    "SELECT r.hash FROM refusal r JOIN delivery d ON d.key = r.delivery_key WHERE d.edition_key = ? AND r.name LIKE ?"
 )
 _AGAIN = (
     "UPDATE delivery SET state = ?, not_before = ?, ended_at = NULL WHERE edition_key = ? AND (state = ? OR "
@@ -42,7 +34,7 @@ class Pauses(Part):
 
     def answers(self, key: int, limit: int) -> list[Reply | None]:
         with self._database.asking() as plain:
-            since = plain.value(f"SELECT max(coalesce(resumed_at, 0)) FROM edition WHERE key IN ({_SAME_PERIOD})", key)
+            since = plain.value("SELECT coalesce(resumed_at, 0) FROM edition WHERE key = ?", key)
             found = [
                 row
                 for state in (DeliveryState.SENT, DeliveryState.FAILED)
@@ -54,15 +46,13 @@ class Pauses(Part):
             for _, _, state, code, enhanced, text in found[:limit]
         ]
 
-    def pause_edition(self, key: int, reason: str, now: datetime) -> Sequence[int]:
-        stopped = (EditionState.PAUSED.value, clean_line(reason), key)
+    def pause_edition(self, key: int, reason: str, now: datetime) -> bool:
+        stopped = (EditionState.PAUSED.value, clean_line(reason), to_seconds(now), key)
         with self._database.changing() as plain:
-            rows = plain.rows(_PAUSE, *stopped, EditionState.FROZEN.value, EditionState.SENDING.value)
-            if rows:
-                remember = f"UPDATE edition SET paused_at = ? WHERE key IN ({_SAME_PERIOD})"
-                plain.run(remember, to_seconds(now), key)
+            is_paused = plain.change(_PAUSE, *stopped, EditionState.FROZEN.value, EditionState.SENDING.value) == 1
+            if is_paused:
                 _unlearn(plain, key)
-        return [row[0] for row in rows]
+        return is_paused
 
     def resume_edition(self, key: int, now: datetime) -> int:
         with self._database.changing() as plain:
@@ -82,5 +72,5 @@ def _unlearn(plain: Plain, key: int) -> None:
     theirs = (key, f"{DIALOGUE}%")
     lift = f"DELETE FROM suppression WHERE reason = ? AND hash IN ({_BY_REFUSAL})"
     plain.run(lift, Reason.BOUNCE.value, *theirs)
-    deliveries = f"SELECT key FROM delivery WHERE edition_key IN ({_SAME_PERIOD})"
+    deliveries = "SELECT key FROM delivery WHERE edition_key = ?"
     plain.run(f"DELETE FROM refusal WHERE delivery_key IN ({deliveries}) AND name LIKE ?", *theirs)

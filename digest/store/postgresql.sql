@@ -136,12 +136,13 @@ CREATE TABLE digest (
     PRIMARY KEY (name)
 );
 
--- One digest, one period: made once, frozen, sent once. paused_at is when its sending was last stopped: from then
+-- One digest, one period: made once, frozen, sent once, whatever its readers chose of it. html and text are the mail of
+-- everything. kind is digest, weekly (which sums_up another) or notice (to one reader). paused_at is when its sending was last stopped: from then
 -- on its refusals say nothing about readers.
 CREATE TABLE edition (
     key BIGSERIAL NOT NULL,
     digest TEXT COLLATE "C" NOT NULL,
-    category TEXT COLLATE "C" NOT NULL,
+    kind TEXT COLLATE "C" NOT NULL,
     period TEXT COLLATE "C" NOT NULL,
     state TEXT NOT NULL,
     reason TEXT NOT NULL,
@@ -155,8 +156,9 @@ CREATE TABLE edition (
     document TEXT NOT NULL,
     paused_at BIGINT,
     resumed_at BIGINT,
+    sums_up TEXT COLLATE "C" NOT NULL DEFAULT '',
     PRIMARY KEY (key),
-    CONSTRAINT edition_slot UNIQUE (digest, category, period)
+    CONSTRAINT edition_slot UNIQUE (digest, kind, period)
 );
 CREATE INDEX edition_page ON edition (page_published, key) WHERE page_published = false;
 CREATE INDEX edition_state ON edition (state);
@@ -175,8 +177,21 @@ CREATE TABLE edition_member (
 );
 CREATE INDEX edition_member_post ON edition_member (post_key);
 
+-- An edition's mail for a selection of its posts, from the first time that it was made on: what is sent again is the
+-- same.
+CREATE TABLE mail (
+    edition_key BIGINT NOT NULL,
+    selection TEXT COLLATE "C" NOT NULL,
+    subject TEXT NOT NULL,
+    html TEXT NOT NULL,
+    text TEXT NOT NULL,
+    PRIMARY KEY (edition_key, selection),
+    FOREIGN KEY (edition_key) REFERENCES edition (key)
+);
+
 -- The ledger: one row for each message to each recipient; lease counts the claims. channel is the way by which it
--- leaves, domain the recipient's, in lower case; both are kept when it is queued.
+-- leaves, domain the recipient's, in lower case, selection which of the edition's posts it has (JSON, empty for all): all
+-- three are kept when it is queued.
 CREATE TABLE delivery (
     key BIGSERIAL NOT NULL,
     edition_key BIGINT NOT NULL,
@@ -199,6 +214,7 @@ CREATE TABLE delivery (
     expires_at BIGINT,
     channel TEXT COLLATE "C" NOT NULL DEFAULT 'mail',
     domain TEXT COLLATE "C" NOT NULL DEFAULT '',
+    selection TEXT COLLATE "C" NOT NULL DEFAULT '',
     PRIMARY KEY (key),
     CONSTRAINT delivery_recipient UNIQUE (edition_key, address),
     FOREIGN KEY (edition_key) REFERENCES edition (key)
@@ -269,19 +285,19 @@ CREATE TABLE subscriber (
     UNIQUE (hash)
 );
 
--- Who reads what; label names the set of categories, empty for all.
+-- Who reads what: the categories as they were chosen, and the selection that they are, empty for all.
 CREATE TABLE subscription (
     subscriber_key BIGINT NOT NULL,
     list_key INTEGER NOT NULL,
     state TEXT COLLATE "C" NOT NULL,
     categories TEXT NOT NULL,
-    label TEXT COLLATE "C" NOT NULL,
+    selection TEXT COLLATE "C" NOT NULL,
     since BIGINT NOT NULL,
     PRIMARY KEY (subscriber_key, list_key),
     FOREIGN KEY (subscriber_key) REFERENCES subscriber (key),
     FOREIGN KEY (list_key) REFERENCES reader_list (key)
 );
-CREATE INDEX subscription_list ON subscription (list_key, state, label, subscriber_key);
+CREATE INDEX subscription_list ON subscription (list_key, state, selection, subscriber_key);
 
 -- Every sign-up, confirmed or not yet: what was asked for, when and under which words.
 CREATE TABLE consent (

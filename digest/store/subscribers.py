@@ -175,7 +175,7 @@ class Subscribers(Part):
     ) -> None:
         """What a reader wants from now on. Subscriptions that are not active stay as they are."""
         choose = (
-            "UPDATE subscription SET categories = ?, label = ? WHERE subscriber_key = ? "
+            "UPDATE subscription SET categories = ?, selection = ? WHERE subscriber_key = ? "
             f"AND list_key = (SELECT key FROM reader_list WHERE digest = ?) AND state = '{ListState.ACTIVE}'"
         )
         with self._database.changing() as plain:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from digest.models import DeliveryState, EditionState
+from digest.models import DeliveryState, EditionKind, EditionState
 from digest.store.basics import among, to_seconds
 from digest.store.erasing import NOBODY
 from digest.store.part import Part, write_meta
 from digest.store.plain import Plain
-from digest.subscribers.subscription import FORGET_UNCONFIRMED, NOTICES, ListState
+from digest.subscribers.subscription import FORGET_UNCONFIRMED, ListState
 
 _DROP_NOBODIES = (
     "DELETE FROM subscriber WHERE created_at < ? "
@@ -18,7 +18,7 @@ _DROP_NOBODIES = (
 )
 """Readers who never confirmed anything."""
 _OLD_NOTICES = (
-    f"FROM edition WHERE digest = '{NOTICES}' AND frozen_at < ? "
+    f"FROM edition WHERE kind = '{EditionKind.NOTICE}' AND frozen_at < ? "
     f"AND state IN ({among((EditionState.FINISHED, EditionState.EXPIRED))})"
 )
 _ENDED = (

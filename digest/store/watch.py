@@ -8,11 +8,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from digest.alarms.watching import Alarm, EditionMail, Ending, Freshness, KeptAlarm, RunRow, RunTotals
-from digest.models import DeliveryCounts, DeliveryState, EditionState
+from digest.models import DeliveryCounts, DeliveryState, EditionKind, EditionState
 from digest.store.basics import QUARTER, optional_moment, to_moment, to_seconds
 from digest.store.glances import ALARM, kept_alarm
 from digest.store.part import Part
-from digest.subscribers.subscription import NOTICES
 
 _KEEP_ALARMS = timedelta(days=90)
 _FAILURES = 5
@@ -27,7 +26,7 @@ _FRESH = """
     SELECT name, max(published), max(first_seen), sum(CASE WHEN first_seen >= ? THEN 1 ELSE 0 END) AS recent
     FROM post_category {} GROUP BY name"""
 _EDITIONS = """
-    SELECT key, digest, category, period, state, reason, frozen_at, send_after FROM edition WHERE digest <> ?
+    SELECT key, digest, period, state, reason, frozen_at, send_after FROM edition WHERE kind <> ?
     ORDER BY key DESC LIMIT ?"""
 _REFUSALS = f"""
     SELECT reply_code, reply_enhanced, count(*) FROM delivery
@@ -108,7 +107,7 @@ class Watch(Part):
         """The latest editions, newest first, each with the state of its mail; notices are no editions."""
         states: dict[int, dict[DeliveryState, int]] = {}
         with self._database.asking() as plain:
-            rows = plain.rows(_EDITIONS, NOTICES, limit)
+            rows = plain.rows(_EDITIONS, EditionKind.NOTICE.value, limit)
             counted = f"SELECT edition_key, state, count(*) FROM delivery WHERE edition_key {plain.is_one_of}"
             keys = plain.listed([row[0] for row in rows])
             for key, state, number in plain.rows(f"{counted} GROUP BY edition_key, state", keys):
@@ -116,7 +115,6 @@ class Watch(Part):
         return [
             EditionMail(
                 digest=digest,
-                category=category,
                 period=period,
                 state=EditionState(state),
                 reason=reason,
@@ -124,7 +122,7 @@ class Watch(Part):
                 send_after=to_moment(send_after),
                 counts=DeliveryCounts(by_state=states.get(key, {})),
             )
-            for key, digest, category, period, state, reason, frozen_at, send_after in rows
+            for key, digest, period, state, reason, frozen_at, send_after in rows
         ]
 
     def refusals_since(self, since: datetime) -> dict[tuple[int | None, str], int]:

@@ -19,12 +19,6 @@ from msgspec import Struct, field
 
 from digest.period import daily, slots_between
 
-NOTICES = "@notice"
-"""The digest that mails to one reader about their subscription belong to. No real one can have that name."""
-
-WEEKLY = "--weekly"
-"""Ending of the digest that sums up another one for readers who want one mail a week."""
-
 CONFIRM_WITHIN = timedelta(days=7)
 """How long the link of a sign-up can be used."""
 FORGET_UNCONFIRMED = timedelta(days=14)
@@ -193,9 +187,9 @@ class Offer(Struct, frozen=True, kw_only=True):
         return Choice(digest=self.digest, categories=() if len(chosen) == len(known) else chosen)
 
 
-def choice_label(categories: Iterable[str]) -> str:
-    """A name for a set of categories: the same for the same set, and different for different ones. Empty for all."""
-    return ", ".join(sorted(name.replace("\\", "\\\\").replace(",", "\\,") for name in set(categories)))
+def weekly_name(digest: str) -> str:
+    """What the digest is called that sums up another one for readers who want one mail a week."""
+    return f"{digest}--weekly"
 
 
 # ------------------------------------------------------------------ readers
@@ -284,6 +278,8 @@ class Reader(Struct, frozen=True, kw_only=True):
     subscriber: int
     list_key: int
     wishes: Wishes
+    selection: str = ""
+    """Of the edition's posts (``edition.selection``)."""
 
 
 class Addressee(Struct, frozen=True, kw_only=True):

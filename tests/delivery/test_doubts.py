@@ -13,7 +13,7 @@ from scripted_smtp import Close, at, serving
 from digest.cli import main
 from digest.errors import StoreError
 from digest.jobs.doubts import Doubts
-from digest.models import EditionState, Recipient, Reply
+from digest.models import EditionState, Reply
 from digest.ports import Turn
 from tests.run.site_folder import CONFIG, Site
 
@@ -44,7 +44,7 @@ def test_doubts_are_listed(doubtful: World) -> None:
     assert len(found) == 3
     row = doubtful.rows()[0]
     assert (first.address, first.message_id, first.attempts) == (row.address, row.message_id, 1)
-    assert (first.digest, first.category, first.period) == ("daily", "", "2026-11-24")
+    assert (first.digest, first.selection, first.period) == ("daily", "", "2026-11-24")
     assert first.reason
     assert first.expires_at == doubtful.store.edition_by_key(row.edition_key).expires_at
 
@@ -114,17 +114,9 @@ def test_of_a_cancelled_edition_nothing_is_sent_again(doubtful: World) -> None:
     assert doubtful.store.edition_by_key(key).state is EditionState.CANCELLED
 
 
-def test_cancelling_takes_variants_and_comebacks_with_it(world: World) -> None:
-    """Editions for some categories have the name of theirs. What was on its way and is refused for now is not tried
-    again."""
-    from delivery_world import frozen, recipients
-    from msgspec.structs import replace
-
-    main_edition = frozen("2026-11-24")
-    variant = replace(main_edition, category="macro")
-    two = [Recipient(address=f"v{n}@example.com", message_id=f"<v{n}@news.test>", token=f"v{n}") for n in range(2)]
-    saved = world.store.freeze(main_edition, recipients("2026-11-24", ["a@example.com"]), [(variant, two)])
-    world.store.mark_page_published(saved.key)
+def test_cancelling_takes_comebacks_with_it(world: World) -> None:
+    """What was on its way and is refused for now is not tried again."""
+    world.freeze(3)
     now = world.clock.now()
     [row] = world.store.claim(now, 1, timedelta(minutes=2))
     assert world.store.turn(Turn(now=now, begun=row, until=now + timedelta(minutes=11))).leased

@@ -11,16 +11,17 @@ import lxml.html
 import pytest
 from msgspec.structs import replace
 
-from digest.edition.contents import CategoryTitle, Earlier, Limits, edition_from_json
-from digest.errors import OutputError, StoreError, TemplateError
+from digest.edition.contents import CategoryTitle, Earlier, Limits, build_edition, edition_from_json
+from digest.edition.selection import Selection
+from digest.errors import OutputError, PermanentFailure, StoreError, TemplateError
 from digest.jobs import editions
-from digest.jobs.editions import EditionsReport, Outcome
+from digest.jobs.editions import EditionsReport, Outcome, mail_for
 from digest.jobs.preview import preview_edition
 from digest.models import Changes, EditionState, Post, Revision
 from digest.period import Late, weekly
 from digest.render.mail import render_mail
 from digest.store import SqlStore
-from digest.subscribers.subscription import choice_label
+from digest.subscribers.subscription import Reader, Wishes
 
 
 def outcomes(report: EditionsReport) -> list[tuple[str, Outcome]]:
@@ -319,8 +320,8 @@ def test_a_post_that_is_gone_is_nothing_to_go_on_from(begun: Any) -> None:
     assert entry.earlier is None
 
 
-def corrections(desk: Any, period: str, category: str = "") -> list[tuple[str, str, bool]]:
-    document = edition_from_json(desk.store.edition("daily", period, category).document)
+def corrections(desk: Any, period: str) -> list[tuple[str, str, bool]]:
+    document = edition_from_json(desk.store.edition("daily", period).document)
     return [(each.was_title, each.title, each.gone) for each in document.corrections]
 
 
@@ -387,15 +388,111 @@ def test_what_was_sent_long_ago_is_not_corrected(begun: Any) -> None:
     assert corrections(begun, "2026-12-04") == []
 
 
-def test_readers_of_some_categories_get_the_corrections_of_what_they_got(begun: Any) -> None:
-    begun.audience = replace(begun.audience, selections=lambda digest: [("股市",)])
+def mail_of(desk: Any, period: str, *categories: str) -> str:
+    """The text for readers of these categories."""
+    saved = desk.store.edition("daily", period)
+    return mail_for(saved, str(Selection.of(categories)), desk.plan.recipe, desk.look).text
+
+
+def test_readers_of_some_categories_get_the_corrections_of_their_posts(begun: Any) -> None:
     (key,) = begun.collect("2026-11-24 18:00", "2026-11-24 17:00", title="要闻一则")
     begun.make("2026-11-25 08:00")
     revise(begun, key, "2026-11-25 10:00", title="改了")
     begun.collect("2026-11-25 18:00", "2026-11-25 17:00", categories=("股市",))
     begun.make("2026-11-26 08:00")
     assert len(corrections(begun, "2026-11-26")) == 1
-    assert corrections(begun, "2026-11-26", choice_label(("股市",))) == []
+    assert "要闻一则" in mail_of(begun, "2026-11-26", "要闻")
+    assert "要闻一则" not in mail_of(begun, "2026-11-26", "股市")
+
+
+def test_a_mail_of_some_categories_is_the_one_of_a_digest_of_them(begun: Any) -> None:
+    """Stories, places, highlights and limits are as if there were no other posts."""
+    begun.plan = replace(begun.plan, group_stories=True, weights={"a": 2}, limits=Limits(items=3))
+    titles = [CategoryTitle(name=name, title=f"<{name}>") for name in ("c", "b", "a")]
+    begun.plan = replace(begun.plan, titles=tuple(titles))
+    for number in range(12):
+        names = tuple("abcd"[place] for place in range(4) if number % (place + 2) == 0) or ("d",)
+        begun.collect("2026-11-24 18:00", f"2026-11-24 17:{number:02}", categories=names, tags=(names[0],))
+    begun.make("2026-11-25 08:00")
+    everything = begun.store.edition("daily", "2026-11-25")
+    for chosen in (("a",), ("b", "c"), ("d",)):
+        posts = begun.store.posts_in([everything.key]).values()
+        alone = build_edition(
+            [post for post in posts if set(chosen) & set(post.categories)],
+            digest="daily",
+            title=begun.plan.title,
+            period="2026-11-25",
+            days=(date(2026, 11, 25),) * 2,
+            frozen_at=everything.frozen_at,
+            categories=sorted(chosen, key="cbad".index),
+            titles=titles,
+            weights=begun.plan.weights,
+        )
+        look = begun.look
+        mail = render_mail(alone, look.imprint, look.templates, look.language, begun.plan.limits)
+        made = mail_for(everything, str(Selection.of(chosen)), begun.plan.recipe, look)
+        assert (made.subject, made.html, made.text) == (mail.subject, mail.html, mail.text)
+
+
+def test_a_selection_without_posts_makes_no_delivery(begun: Any) -> None:
+    """Unless the digest is sent when it is empty, too."""
+    wishes = [(), ("要闻",), ("股市",), ("要闻", "股市")]
+
+    def readers(plan: Any) -> list[Reader]:
+        return [
+            Reader(
+                address=f"r{number}@example.org",
+                canonical="",
+                subscriber=number,
+                list_key=1,
+                wishes=Wishes(),
+                selection=str(Selection.of(names)),
+            )
+            for number, names in enumerate(wishes, start=1)
+        ]
+
+    begun.audience = replace(begun.audience, addresses=(), readers=readers)
+    begun.collect("2026-11-24 18:00", "2026-11-24 17:00")
+    (made,) = begun.make("2026-11-25 08:00").made
+    assert made.recipients == 3
+    saved = begun.store.edition("daily", "2026-11-25")
+    assert set(begun.store.selections_of(saved.key)) == {str(Selection.of(names)) for names in (wishes[1], wishes[3])}
+    begun.collect("2026-11-25 18:00", "2026-11-25 17:00")
+    (made,) = begun.make("2026-11-26 08:00", replace(begun.plan, send_empty=True)).made
+    assert made.recipients == 4
+
+
+def test_what_breaks_only_in_a_mail_of_some_categories_is_known_before(begun: Any, monkeypatch: Any) -> None:
+    """A post that the mail of everything has no room for leads the mail of somebody else."""
+
+    def web_link(url: str | None) -> str | None:
+        if url and "bad" in url:
+            raise OverflowError("no such address")
+        return url
+
+    begun.plan = replace(begun.plan, limits=Limits(items=1))
+    begun.collect("2026-11-24 18:00", "2026-11-24 17:00")
+    begun.collect("2026-11-24 18:00", "2026-11-24 16:00", url="https://news.example.com/bad.html", title="坏消息")
+    monkeypatch.setattr("digest.render.mail.web_link", web_link)
+    report = begun.make("2026-11-25 08:00")
+    assert "cannot be put into the edition of 2026-11-25: OverflowError" in report.failures[0]
+    assert len(titles(begun, "2026-11-25")) == 1
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("a fault of the program"), TemplateError("mail/digest.txt:3", "no such")]
+)
+def test_a_mail_that_cannot_be_made_fails_alone(begun: Any, error: Exception) -> None:
+    class Broken:
+        def render(self, *_: Any) -> str:
+            raise error
+
+    saved = begun.store.edition("daily", "2026-11-24")
+    broken = replace(begun.look, templates=Broken())
+    with pytest.raises(
+        PermanentFailure, match=r"daily 2026-11-24: its mail cannot be made: (Runt|mail/digest\.txt:3: )"
+    ):
+        mail_for(saved, str(Selection.of(["要闻"])), begun.plan.recipe, broken)
 
 
 # ------------------------------------------------------------------- pages

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from digest.models import Changes, DeliveryState, EditionRow, EditionState
+from digest.models import Changes, DeliveryState, EditionRow, EditionState, RenderedMail
 from digest.store import open_store
 
 
@@ -116,14 +116,12 @@ def test_freezing_saves_edition_members_and_deliveries(store, make) -> None:
 
 
 def test_one_edition_a_period(store, make) -> None:
-    """Whoever comes second changes nothing; a category's edition is another one."""
+    """Whoever comes second changes nothing."""
     assert store.freeze(make.edition(), make.recipients(1)) is not None
     assert store.freeze(make.edition(subject="again"), make.recipients(2)) is None
     assert not store.skip("daily", "2026-11-24", make.now)
     assert store.counts().total == 1
-    assert store.freeze(make.edition(category="要闻"), ()) is not None
     assert store.edition("daily", "2026-11-24").subject == "早报"
-    assert store.edition("daily", "2026-11-24", "other") is None
 
 
 def test_a_freeze_that_breaks_leaves_nothing(store, make) -> None:
@@ -147,15 +145,18 @@ def test_an_address_gets_one(store, make) -> None:
     assert store.counts().total == 2
 
 
-def test_variants_are_frozen_with_their_edition(store, make) -> None:
-    """Editions of some categories are there with the main one, or not at all; they have no page to publish."""
-    variant = make.edition(category="要闻")
-    main = store.freeze(make.edition(), make.recipients(1), [(variant, make.recipients(2, start=1))])
-    assert main is not None
-    assert store.counts().total == 3
-    assert [saved.category for saved in store.unpublished_pages()] == [""]
-    assert store.freeze(make.edition(), (), [(make.edition(category="x"), make.recipients(1))]) is None
-    assert store.edition("daily", "2026-11-24", "x") is None
+def test_the_first_mail_for_a_selection_is_the_one_that_is_kept(store, make) -> None:
+    """Whatever another worker makes of it, until nothing of its edition can be sent any more."""
+    saved = make.freeze(store)
+    first, second = (RenderedMail(subject=name, html=f"<p>{name}", text=name) for name in ("first", "second"))
+    assert store.mail(saved.key, "x") is None
+    assert store.keep_mail(saved.key, "x", first) == first
+    assert store.keep_mail(saved.key, "x", second) == store.mail(saved.key, "x") == first
+    assert store.mail(saved.key, "y") is None
+    store.settle(saved.expires_at + timedelta(days=3))
+    assert store.mail(saved.key, "x") == first
+    store.settle(saved.expires_at + timedelta(days=8))
+    assert store.mail(saved.key, "x") is None
 
 
 def test_skipped_periods_are_taken_but_not_listed(store, make) -> None:
@@ -215,19 +216,17 @@ def test_members_of_an_edition_must_be_posts(store, make) -> None:
 
 
 def test_editions_since_a_moment_come_oldest_first(store, make) -> None:
-    """Of one digest and one choice; without what was skipped."""
+    """Of one digest; without what was skipped."""
     for period, days, fields in (
         ("2026-11-20", 4, {}),
         ("2026-11-23", 1, {}),
         ("2026-11-22", 2, {}),
-        ("2026-11-21", 2, {"category": "x"}),
         ("2026-11-19", 2, {"digest": "other"}),
     ):
         make.freeze(store, period=period, frozen_at=make.ago(days=days), **fields)
     store.skip("daily", "2026-11-18", make.now)
     found = store.editions_since("daily", make.ago(days=2))
     assert [saved.period for saved in found] == ["2026-11-22", "2026-11-23"]
-    assert [saved.period for saved in store.editions_since("daily", make.ago(days=9), "x")] == ["2026-11-21"]
 
 
 def test_posts_in_editions_are_as_they_are_now(store, make) -> None:

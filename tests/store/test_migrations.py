@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 import threading
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from digest.edition.selection import Selection, read_selection
 from digest.errors import StoreError
+from digest.models import EditionKind, EditionState
 from digest.store import SqlStore, open_store, versions
 from digest.store.basics import HEAD, OLDEST, VERSION_TABLE
 from digest.store.plain import Plain
@@ -67,6 +70,12 @@ def test_a_store_of_the_oldest_version_is_brought_up_to_date(bare_url: str, make
 
 
 _BACK_TO_OLDEST = (
+    "DROP TABLE mail",
+    "ALTER TABLE delivery DROP COLUMN selection",
+    "ALTER TABLE edition DROP COLUMN sums_up",
+    "ALTER TABLE edition RENAME COLUMN kind TO category",
+    "UPDATE edition SET category = ''",
+    "ALTER TABLE subscription RENAME COLUMN selection TO label",
     *(f"DROP INDEX {name}" for name in ("delivery_doubt", "delivery_due", "delivery_leased", "delivery_transmitting")),
     "CREATE INDEX delivery_due ON delivery (state, not_before, key)",
     "ALTER TABLE delivery DROP COLUMN channel",
@@ -76,6 +85,57 @@ _BACK_TO_OLDEST = (
     "ALTER TABLE edition DROP COLUMN paused_at",
     "ALTER TABLE edition DROP COLUMN resumed_at",
 )
+
+
+def test_editions_for_some_categories_are_taken_along(bare_url: str, make) -> None:
+    """They were frozen beside the one of everything: what waits of them is sent as it was, and is that edition's."""
+    strange = 'a, "b\\'
+    with open_store(bare_url) as store:
+        posts = make.add(store, make.arrival("a"))
+        member = (make.member(posts[0]),)
+        main = make.freeze(store, 1, members=member)
+        for number, period in enumerate(("macro", "strange", "over"), start=1):
+            theirs = make.edition(period, members=member, html=f"<p>{period}</p>", text=period, subject=period)
+            assert store.freeze(theirs, make.recipients(1, start=number)) is not None
+        make.freeze(store, 1, "2026-W48", digest="daily--weekly")
+        make.freeze(store, 1, "abc", digest="@notice")
+        with store._database.changing() as plain:
+            for statement in _BACK_TO_OLDEST:
+                plain.run(statement)
+            for period, label in (("macro", "macro"), ("strange", 'a\\, "b\\\\, macro'), ("over", "x")):
+                plain.run(
+                    "UPDATE edition SET category = ?, period = '2026-11-24', page_published = true WHERE period = ?",
+                    *(label, period),
+                )
+            plain.run("UPDATE edition SET state = 'finished' WHERE category IN ('', 'x') AND digest = 'daily'")
+            ended = "UPDATE delivery SET state = 'sent', ended_at = 1 WHERE edition_key IN ({})"
+            plain.run(ended.format("SELECT key FROM edition WHERE state = 'finished'"))
+            plain.run("INSERT INTO reader_list (digest) VALUES ('daily')")
+            plain.run(
+                "INSERT INTO subscriber (address, canonical, hash, created_at, frequency, zone) "
+                "VALUES ('a', 'a', 'a', 1, 'daily', '')"
+            )
+            plain.run(
+                "INSERT INTO subscription (subscriber_key, list_key, state, categories, label, since) "
+                "VALUES (1, 1, 'active', '[]', 'macro', 1)"
+            )
+            plain.run(f"UPDATE {VERSION_TABLE} SET version_num = '{OLDEST}'")
+    with open_store(bare_url) as store:
+        rows = [row for row in store.claim(make.now, 9, timedelta(minutes=2)) if row.edition_key == main.key]
+        chosen = {row.address: read_selection(row.selection) for row in rows}
+        assert chosen == {"r1@example.org": Selection.of(["macro"]), "r2@example.org": Selection.of([strange, "macro"])}
+        assert [store.mail(main.key, row.selection).html for row in rows] == ["<p>macro</p>", "<p>strange</p>"]
+        assert store.edition("daily", "2026-11-24") == store.edition_by_key(main.key)
+        assert store.edition_by_key(main.key).state is EditionState.SENDING
+        assert [row.posts for row in store.edition_rows("daily")] == [1]
+        weekly = store.edition("daily--weekly", "2026-W48")
+        assert (weekly.kind, weekly.sums_up) == (EditionKind.WEEKLY, "daily")
+        assert store.edition("@notice", "abc").kind is EditionKind.NOTICE
+        with store._database.asking() as plain:
+            assert plain.column("SELECT selection FROM subscription") == [str(Selection.of(["macro"]))]
+            assert plain.column("SELECT selection FROM delivery WHERE address = 'r3@example.org'") == [
+                str(Selection.of("x"))
+            ]
 
 
 def _shape(store: SqlStore) -> set[tuple[object, ...]]:

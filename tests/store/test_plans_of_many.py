@@ -55,7 +55,7 @@ HOT: dict[str, Ask] = {
 
 
 PAGED: dict[str, Callable[[SqlStore], Iterable[object]]] = {
-    "readers of an edition": lambda store: store.readers("daily", list(Frequency), [], NOW),
+    "readers of an edition": lambda store: store.readers("daily", list(Frequency), NOW),
     "all subscribers": lambda store: store.subscribers(),
 }
 """What is read some at a time."""
@@ -125,18 +125,18 @@ def _readers(plain: Plain, now: int) -> None:
     columns = ("key", "address", "canonical", "hash", "created_at", "frequency", "zone")
     people = [(key, *(f"r{key}",) * 3, now, "daily", "") for key in range(1, MANY + 1)]
     plain.insert_many("subscriber", columns, people)
-    columns = ("subscriber_key", "list_key", "state", "categories", "label", "since")
+    columns = ("subscriber_key", "list_key", "state", "categories", "selection", "since")
     plain.insert_many("subscription", columns, [(key, 1, "active", "[]", "", now) for key in range(1, MANY + 1)])
 
 
 def _mail(plain: Plain, now: int) -> None:
-    columns = ("key", "digest", "category", "period", "state", "reason", "frozen_at", "send_after", "expires_at")
+    columns = ("key", "digest", "kind", "period", "state", "reason", "frozen_at", "send_after", "expires_at")
     texts = ("page_published", "subject", "html", "text", "document")
     editions = [
         (
             key,
             "daily",
-            "",
+            "digest",
             f"{key:010}",
             "sending" if key == 400 else "finished",
             "",

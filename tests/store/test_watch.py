@@ -8,9 +8,8 @@ from datetime import timedelta
 import pytest
 
 from digest.alarms.watching import Alarm, Ending, RunTotals
-from digest.models import DeliveryState, EditionState, Reply
+from digest.models import DeliveryState, EditionKind, EditionState, Reply
 from digest.ports import Turn
-from digest.subscribers.subscription import NOTICES
 
 HOUR = timedelta(hours=1)
 
@@ -86,7 +85,7 @@ def test_freshness_names_what_is_asked_for_and_what_is_busy(store, make) -> None
 def test_editions_are_listed_with_their_mail(store, make) -> None:
     """Notices are no editions; an edition without mail is one all the same."""
     first = make.freeze(store, 3)
-    make.freeze(store, 1, "abcd", digest=NOTICES)
+    make.freeze(store, 1, "abcd", kind=EditionKind.NOTICE)
     store.skip("daily", "2026-11-25", make.now, reason="missed")
     (row, *_) = store.claim(make.now, 1, HOUR)
     assert store.turn(Turn(now=make.now, begun=row, until=make.now + HOUR)).leased

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import tracemalloc
 from datetime import UTC, date, datetime, timedelta
+from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from digest.app.publishing import make_editions, publish_editions
 from digest.app.running import collect
 from digest.app.sending import composer, deliver
+from digest.edition.selection import Selection
+from digest.jobs.editions import mail_for
 from digest.jobs.people import Proof
 from digest.jobs.subscribe import Opened
-from digest.models import DeliveryState
+from digest.models import Delivery, DeliveryState, RenderedMail, SavedEdition
 from digest.store.basics import to_seconds
 from digest.subscribers.subscription import Choice, Frequency, Reader, Wishes
 from tests.subscribers.reader_world import CONFIG, World, html_of, link, links, opened, text_of, token
@@ -80,8 +84,8 @@ def test_who_leaves_after_the_freeze_gets_nothing(world: World) -> None:
     assert world.store.counts()[DeliveryState.SKIPPED] == 4
 
 
-def test_categories_make_editions_of_their_own(world: World) -> None:
-    """One edition for each set of categories that somebody chose; with nothing new in it, none."""
+def test_readers_get_the_categories_that_they_chose(world: World) -> None:
+    """Of one edition; with nothing new in them, no mail."""
     world.begin()
     admit(world, "all@example.org")
     admit(world, "macro@example.org", "macro")
@@ -100,6 +104,47 @@ def test_categories_make_editions_of_their_own(world: World) -> None:
     page = (world.folder / "public/editions/daily/2026-11-25/index.html").read_text(encoding="utf-8")
     assert "stocks 要闻" in page
     assert world.store.unpublished_pages() == []
+    with world.store._database.asking() as plain:
+        assert plain.value("SELECT count(*) FROM edition WHERE kind = 'digest' AND period = '2026-11-25'") == 1
+        chosen = dict(plain.rows("SELECT address, selection FROM delivery WHERE list_key IS NOT NULL"))
+    assert chosen == {
+        "all@example.org": "",
+        "macro@example.org": '{"categories":["macro"]}',
+        "two@example.org": '{"categories":["macro","stocks"]}',
+    }
+
+
+def test_a_mail_is_made_once_for_all_who_chose_the_same(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By all workers together: who tries again after an upgrade sends what was made before."""
+    made: list[str] = []
+
+    def counted(saved: SavedEdition, selection: str, *rest: Any) -> RenderedMail:
+        made.append(selection)
+        return mail_for(saved, selection, *rest)
+
+    monkeypatch.setattr("digest.jobs.editions.mail_for", counted)
+    world.begin()
+    for number in range(30):
+        admit(world, f"{number}@example.org", *(("macro",), ("stocks",), ())[number % 3])
+    mails = morning(world, "macro", "stocks")
+    assert len(mails) == 30
+    assert sorted(made) == [str(Selection.of([name])) for name in ("macro", "stocks")]
+    [row] = world.store.mails_to("0@example.org", world.people.find("0@example.org").key)[:1]
+    saved = world.store.edition_by_key(row.edition.key)
+    again = Delivery(
+        key=1,
+        edition_key=saved.key,
+        address="0@example.org",
+        message_id=str(mails[0]["Message-ID"]),
+        token="t",
+        attempts=2,
+        lease="2",
+        selection=row.selection,
+    )
+    monkeypatch.setattr("digest.jobs.editions.mail_for", None)
+    [first] = [mail for mail in mails if mail["To"] == "0@example.org"]
+    retried = message_from_bytes(composer(world.app())(again, saved).message, policy=policy.default)
+    assert retried.get_boundary() == first.get_boundary(), "which is made of subject and both parts"
 
 
 def test_once_a_week(world: World) -> None:
@@ -131,16 +176,21 @@ def test_once_a_week(world: World) -> None:
 
 def test_a_weekly_digest_goes_to_both_kinds_of_readers(quick: World) -> None:
     """Where there is only one edition a week, wishing for one mail a week changes nothing."""
-    readership = quick.readership
-    assert readership._audience_of("daily") == ("daily", (Frequency.DAILY,))
+    admit(quick, "a@example.org", wishes=Wishes(frequency=Frequency.WEEKLY))
+    assert readers(quick) == []
     config = CONFIG.replace('"daily 08:00"', '"weekly sat 08:00"')
     (quick.folder / "config.yaml").write_text(config, encoding="utf-8")
     from digest.config import load
 
     quick.settings = load(quick.folder / "config.yaml", {"DIGEST_STORE": quick.settings.store.url})
-    admit(quick, "a@example.org", wishes=Wishes(frequency=Frequency.WEEKLY))
-    assert [each.address for each in quick.readership.readers("daily", (), quick.now)] == ["a@example.org"]
+    assert readers(quick) == ["a@example.org"]
     assert [plan.name for plan in quick.app().plans()] == ["daily", "evening"]
+
+
+def readers(world: World) -> list[str]:
+    """Of the daily digest."""
+    plan = world.app().configured_plans()[0]
+    return [each.address for each in world.readership.readers(plan, world.now)]
 
 
 def test_own_hour_and_zone(world: World) -> None:
@@ -310,8 +360,7 @@ def test_memory_does_not_grow_with_the_list(quick: World) -> None:
         fill(quick, number)
         tracemalloc.start()
         app = quick.app()
-        readers = app.readership.readers("daily", (), quick.now)
-        count = sum(isinstance(reader, Reader) for reader in readers)
+        count = sum(isinstance(each, Reader) for each in app.readership.readers(app.plans()[0], quick.now))
         assert count == number
         from digest.period import Slot
         from tests.store.conftest import Maker
@@ -321,7 +370,7 @@ def test_memory_does_not_grow_with_the_list(quick: World) -> None:
 
         slot = Slot(period=frozen.period, day=date(2026, 11, 24), at=quick.now)
         recipients = _recipients(
-            app.configured_plans()[0], slot, app.audience(), quick.settings.site.timezone, quick.now
+            app.configured_plans()[0], slot, app.audience(), quick.settings.site.timezone, quick.now, ()
         )
         assert quick.store.freeze(frozen, recipients) is not None
         peaks.append(tracemalloc.get_traced_memory()[1])
@@ -344,7 +393,7 @@ def fill(world: World, number: int) -> None:
         )
         plain.insert_many(
             "subscription",
-            ("subscriber_key", "list_key", "state", "categories", "label", "since"),
+            ("subscriber_key", "list_key", "state", "categories", "selection", "since"),
             [(key, 1, "active", "[]", "", moment) for key in keys],
         )
 

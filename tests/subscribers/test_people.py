@@ -165,7 +165,7 @@ def test_rows_of_one_reader_follow_each_other(world: World) -> None:
     assert [each.digest for each in reader.active] == ["daily", "evening"]
     assert (reader.address, reader.wishes.paused_until) == ("a@example.org", date(2026, 12, 24))
     assert [len(each.choices) for each in world.store.consents(reader.key)] == [1, 1]
-    assert [each.subscriber for each in world.store.readers("daily", tuple(Frequency), (), world.now)] == [
+    assert [each.subscriber for each in world.store.readers("daily", tuple(Frequency), world.now)] == [
         world.people.find("b@example.org").key
     ]
 
@@ -196,7 +196,7 @@ def test_whoever_comes_back_is_not_paused_any_more(world: World) -> None:
     world.people.remove("a@example.org", world.now)
     world.join("a@example.org")
     assert world.people.find("a@example.org").wishes.paused_until is None
-    assert [each.address for each in world.store.readers("daily", tuple(Frequency), (), world.now)] == ["a@example.org"]
+    assert [each.address for each in world.store.readers("daily", tuple(Frequency), world.now)] == ["a@example.org"]
 
 
 def test_without_proof_rows_are_asked_to_confirm(world: World) -> None:

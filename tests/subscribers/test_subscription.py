@@ -24,7 +24,6 @@ from digest.subscribers.subscription import (
     Wishes,
     answer,
     canonical,
-    choice_label,
     not_before,
     parse_address,
     pause_end,
@@ -138,13 +137,6 @@ def test_an_address_of_a_local_network_has_a_canonical_form() -> None:
     """The operator may write to root@localhost; it is compared all the same."""
     assert canonical("Root@localhost") == "root@localhost"
     assert canonical("Ann@EXAMPLE.org") == "ann@example.org"
-
-
-@given(st.frozensets(st.text(max_size=5), max_size=4), st.frozensets(st.text(max_size=5), max_size=4))
-def test_choices_have_one_name_each(one: frozenset[str], other: frozenset[str]) -> None:
-    """The same set the same name, different sets different ones; categories with commas too."""
-    one, other = one - {""}, other - {""}
-    assert (choice_label(one) == choice_label(other)) is (one == other)
 
 
 def test_choosing_all_categories_is_choosing_none() -> None:
