@@ -11,8 +11,9 @@ made again by each process.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache, cached_property
 from importlib.util import find_spec
 from io import BytesIO
@@ -42,8 +43,10 @@ class CatalogueLanguage:
     method raises ConfigError if the language is unknown.
     """
 
-    def __init__(self, tag: str) -> None:
+    def __init__(self, tag: str, catalogue: Sequence[bytes] | None = None) -> None:
+        """``catalogue`` is one that was frozen; without one it is that of the program."""
         self.tag = tag
+        self._frozen = catalogue
 
     @cached_property
     def _locale(self) -> Locale:
@@ -55,8 +58,22 @@ class CatalogueLanguage:
             raise ConfigError("site.language", f"unknown language {self.tag!r}", "for example zh-CN") from error
 
     @cached_property
-    def _messages(self) -> NullTranslations:
+    def catalogue(self) -> tuple[bytes, ...]:
+        if self._frozen is not None:
+            return tuple(self._frozen)
         return _catalogue(self._locale.language, self._locale.territory, self._locale.script)
+
+    @cached_property
+    def _messages(self) -> NullTranslations:
+        """Each file is asked where those after it have no answer."""
+        from gettext import GNUTranslations, NullTranslations
+
+        found = NullTranslations()
+        for compiled in map(BytesIO, self.catalogue):
+            catalogue = GNUTranslations(compiled)
+            catalogue.add_fallback(found)
+            found = catalogue
+        return found
 
     @cached_property
     def direction(self) -> str:
@@ -99,23 +116,19 @@ def _fill(message: str, values: dict[str, object]) -> str:
 
 
 @cache
-def _catalogue(language: str, territory: str | None, script: str | None) -> NullTranslations:
-    """The files of a language, each asked where those before it have no answer; the particular before the general."""
-    from gettext import NullTranslations
+def _catalogue(language: str, territory: str | None, script: str | None) -> tuple[bytes, ...]:
+    """The files of a language, compiled; the particular after the general."""
     from importlib.resources import files  # late, as all here: every command reads this module, few have to say a word
 
-    found = NullTranslations()
+    found = []
     for name in (language, *(f"{language}_{part}" for part in (script, territory) if part)):
         folder = files("digest") / "locales" / name
         entries = sorted(folder.iterdir(), key=lambda each: each.name) if folder.is_dir() else ()
-        for entry in [each for each in entries if each.name.endswith(".po")]:
-            catalogue = _compiled(entry.read_bytes(), name)
-            catalogue.add_fallback(found)
-            found = catalogue
-    return found
+        found += [_compiled(entry.read_bytes(), name) for entry in entries if entry.name.endswith(".po")]
+    return tuple(found)
 
 
-def _compiled(po: bytes, locale: str) -> NullTranslations:
+def _compiled(po: bytes, locale: str) -> bytes:
     """A ``.po`` file, as it was compiled before or by Babel now."""
     from gettext import GNUTranslations
     from hashlib import sha256
@@ -123,13 +136,15 @@ def _compiled(po: bytes, locale: str) -> NullTranslations:
 
     caches = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111 - needs no home
     kept = Path(caches, "digest", f"{locale}-{sha256(po).hexdigest()[:32]}.mo")
-    with suppress(OSError, ValueError, TooShort), kept.open("rb") as file:  # not there, or damaged
-        return GNUTranslations(file)
+    with suppress(OSError, ValueError, TooShort):  # not there, or damaged
+        mo = kept.read_bytes()
+        GNUTranslations(BytesIO(mo))
+        return mo
     mo = _compile(po, locale)
     if kept.is_absolute():
         with suppress(OSError):
             _keep(kept, mo)
-    return GNUTranslations(BytesIO(mo))
+    return mo
 
 
 def _compile(po: bytes, locale: str) -> bytes:
@@ -137,7 +152,9 @@ def _compile(po: bytes, locale: str) -> bytes:
     from babel.messages.pofile import read_po
 
     mo = BytesIO()
-    write_mo(mo, read_po(BytesIO(po), locale, abort_invalid=True))
+    catalogue = read_po(BytesIO(po), locale, abort_invalid=True)
+    catalogue.creation_date = datetime.fromtimestamp(0, UTC)  # else now: the same file is to give the same bytes
+    write_mo(mo, catalogue)
     return mo.getvalue()
 
 

@@ -348,6 +348,8 @@ class FrozenEdition(Struct, frozen=True, kw_only=True):
     send_after: datetime
     expires_at: datetime
     members: tuple[EditionMember, ...] = ()
+    look: str = ""
+    """What the mails of selections are made with (``edition.look``); empty if there are none."""
 
 
 class SavedEdition(Struct, frozen=True, kw_only=True):
@@ -368,6 +370,8 @@ class SavedEdition(Struct, frozen=True, kw_only=True):
     expires_at: datetime
     page_published: bool
     """Its page and feed are in place, so that its mail may leave."""
+    look: str = ""
+    """Hash of what the mails of selections are made with."""
 
 
 class RenderedMail(Struct, frozen=True, kw_only=True):

@@ -407,6 +407,10 @@ class Ledger(Protocol):
 
     def edition_by_key(self, key: int) -> SavedEdition: ...
 
+    def frozen_look(self, hashed: str) -> str:
+        """``FrozenEdition.look`` by ``SavedEdition.look``; empty if there is none."""
+        ...
+
     def mail(self, key: int, selection: str) -> RenderedMail | None:
         """What ``keep_mail`` kept."""
         ...
@@ -618,12 +622,21 @@ class Language(Protocol):
 
     def number(self, value: int) -> str: ...
 
+    @property
+    def catalogue(self) -> tuple[bytes, ...]:
+        """The files of texts as gettext reads them, the particular after the general."""
+        ...
+
 
 class Templates(Protocol):
     """Fills templates. HTML is escaped unless the template's name ends in ``.txt``."""
 
     def render(self, name: str, context: Mapping[str, object]) -> str:
         """Raises TemplateError with file, line and the missing name."""
+        ...
+
+    def sources(self, names: Iterable[str]) -> dict[str, str]:
+        """The text of these templates and of all that they name, by name."""
         ...
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,22 +50,29 @@ def fingerprint(folders: Iterable[Path]) -> str:
     return digest.hexdigest()
 
 
-class FolderTemplates:
-    """Templates from folders, the first one that has a file wins. Satisfies ``ports.Templates``."""
+class FrozenTemplates:
+    """Templates as they were when somebody asked for their text. Satisfies ``ports.Templates``."""
 
-    def __init__(self, language: Language, override: Path | None = None) -> None:
-        self._folders = folders(override)
+    def __init__(self, language: Language, sources: Mapping[str, str]) -> None:
         self._language = language
-        self._loaded: set[str] = set()
+        self._sources = sources
+
+    def _loader(self) -> jinja2.BaseLoader:
+        import jinja2
+
+        return jinja2.DictLoader(self._sources)
+
+    def _place(self, name: str, error: Exception) -> str:
+        """Where it failed."""
+        return name
 
     @cached_property
     def _environment(self) -> jinja2.Environment:
         import jinja2  # late: most runs have nothing to render
 
         language = self._language
-        files = jinja2.FileSystemLoader([str(folder) for folder in self._folders])
         environment = jinja2.Environment(
-            loader=jinja2.FunctionLoader(lambda name: self._source(files, name)),
+            loader=self._loader(),
             autoescape=lambda name: name is None or not name.endswith(".txt"),  # noqa: S701 - plain text is not escaped
             undefined=jinja2.StrictUndefined,
             trim_blocks=True,
@@ -92,6 +100,43 @@ class FolderTemplates:
             raise TemplateError(self._place(name, error), str(error.message)) from error
         except _SLIPS as error:
             raise TemplateError(self._place(name, error), str(error) or type(error).__name__) from error
+
+    def sources(self, names: Iterable[str]) -> dict[str, str]:
+        """Also of those that are only named if they are there. Whoever chooses at run time may choose any."""
+        import jinja2
+        from jinja2 import meta
+
+        found: dict[str, str] = {}
+        named = list(names)
+        while named:
+            name = named.pop()
+            if name not in found:
+                with suppress(jinja2.TemplateNotFound):
+                    found[name] = self._loader().get_source(self._environment, name)[0]
+                    others = [*meta.find_referenced_templates(self._environment.parse(found[name]))]
+                    named += self._all() if None in others else [other for other in others if other is not None]
+        return found
+
+    def _all(self) -> list[str]:
+        return list(self._sources)
+
+
+class FolderTemplates(FrozenTemplates):
+    """Templates from folders, the first one that has a file wins."""
+
+    def __init__(self, language: Language, override: Path | None = None) -> None:
+        super().__init__(language, {})
+        self._folders = folders(override)
+        self._loaded: set[str] = set()
+
+    def _loader(self) -> jinja2.BaseLoader:
+        import jinja2
+
+        files = jinja2.FileSystemLoader([str(folder) for folder in self._folders])
+        return jinja2.FunctionLoader(lambda name: self._source(files, name))
+
+    def _all(self) -> list[str]:
+        return [*self.packaged(), *self.overrides()]
 
     def _source(self, files: jinja2.FileSystemLoader, name: str) -> tuple[str, str | None, Callable[[], bool] | None]:
         import jinja2

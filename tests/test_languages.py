@@ -13,7 +13,7 @@ import pytest
 from babel.messages.pofile import read_po
 
 from digest.errors import ConfigError
-from digest.languages import CatalogueLanguage
+from digest.languages import CatalogueLanguage, _compile
 
 MOMENT = datetime(2026, 11, 24, 17, 5, tzinfo=UTC)
 LOCALES = Path(__file__).parent.parent / "digest" / "locales"
@@ -112,3 +112,13 @@ def test_where_nothing_can_be_kept_the_text_is_there_all_the_same(tmp_path: Path
     assert say(tmp_path / "file") == "退订 True"
     assert say("relative") == "退订 True"
     assert not Path("relative").exists()
+
+
+def test_a_frozen_catalogue_is_used_as_it_was() -> None:
+    """Compiled anew a file is the same, byte for byte: nothing in it is of the time."""
+    po = b'msgid "Other"\nmsgstr "x"\n'
+    mo = _compile(po, "zh_CN")
+    assert b"POT-Creation-Date: 1970-01-01" in mo
+    frozen = CatalogueLanguage("zh-CN", [mo])
+    assert frozen.catalogue == (mo,)
+    assert (frozen.text("Other"), frozen.text("Stocks")) == ("x", "Stocks")

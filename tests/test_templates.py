@@ -8,7 +8,7 @@ import pytest
 
 from digest.errors import TemplateError
 from digest.languages import CatalogueLanguage
-from digest.templates import FolderTemplates, packaged_templates
+from digest.templates import FolderTemplates, FrozenTemplates, packaged_templates
 
 
 def templates(folder: Path, **files: str) -> FolderTemplates:
@@ -41,6 +41,23 @@ def test_missing_template_is_named(tmp_path: Path) -> None:
     """So does a template that is not there."""
     with pytest.raises(TemplateError, match=r"nowhere\.html: no such template"):
         templates(tmp_path).render("nowhere.html", {})
+
+
+def test_sources_are_all_that_a_template_names(tmp_path: Path) -> None:
+    """By whatever statement, if it is there; who chooses at run time may choose any."""
+    found = templates(
+        tmp_path,
+        a_html="{% extends 'b.html' %}{% import 'c.html' as c %}",
+        b_html="{% include 'd.html' ignore missing %}{% include 'a.html' %}",
+        c_html="{{ 'fine' }}",
+        e_html="{% include choice %}",
+    )
+    sources = found.sources(["a.html"])
+    assert sorted(sources) == ["a.html", "b.html", "c.html"]
+    assert {"a.html", "mail/digest.html"} < set(found.sources(["e.html"]))
+    assert FrozenTemplates(CatalogueLanguage("zh-CN"), sources).render("c.html", {}) == "fine"
+    with pytest.raises(TemplateError, match=r"e\.html: no such template"):
+        FrozenTemplates(CatalogueLanguage("zh-CN"), sources).render("e.html", {})
 
 
 def test_user_folder_wins_file_by_file(tmp_path: Path) -> None:

@@ -24,7 +24,9 @@ from digest.models import Delivery, DeliveryState, EditionKind, EditionState
 from digest.ports import Transport
 
 if TYPE_CHECKING:
+    from digest.edition.contents import Recipe
     from digest.jobs.deliver import Compose, DeliveryReport, Outgoing
+    from digest.jobs.editions import Look
     from digest.models import RenderedMail, SavedEdition
     from digest.render.message import EditionMessage, Letterhead
     from digest.store import SqlStore
@@ -226,11 +228,24 @@ def _mail_for(app: App, edition: SavedEdition, selection: str) -> RenderedMail:
     kept = app.store.mail(edition.key, selection)
     if kept is not None:
         return kept
-    from digest.edition.contents import Recipe
     from digest.jobs.editions import mail_for
 
-    recipe = next((plan.recipe for plan in app.plans() if plan.name == edition.digest), Recipe())
-    return app.store.keep_mail(edition.key, selection, mail_for(edition, selection, recipe, app.edition_look()))
+    made = mail_for(edition, selection, *_look_of(app.store.frozen_look(edition.look)))
+    return app.store.keep_mail(edition.key, selection, made)
+
+
+@lru_cache(maxsize=4)
+def _look_of(frozen: str) -> tuple[Recipe, Look]:
+    """What mails are made with, as it was when their edition was frozen."""
+    from digest.edition.look import look_from_json
+    from digest.jobs.editions import Look
+    from digest.languages import CatalogueLanguage
+    from digest.templates import FrozenTemplates
+
+    kept = look_from_json(frozen)
+    language = CatalogueLanguage(kept.language, kept.catalogue)
+    templates = FrozenTemplates(language, kept.templates)
+    return kept.recipe, Look(imprint=kept.imprint, templates=templates, language=language)
 
 
 def _letterhead(app: App, digest: str) -> Letterhead:

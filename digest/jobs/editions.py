@@ -15,6 +15,7 @@ from typing import NoReturn
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from digest.edition.contents import (
     Balance,
@@ -31,6 +32,7 @@ from digest.edition.contents import (
     members,
     narrowed,
 )
+from digest.edition.look import FrozenLook, look_to_json
 from digest.edition.past import Past, find_corrections, find_updates
 from digest.edition.selection import read_selection
 from digest.errors import DigestError, OutputError, PermanentFailure, StoreError, TemplateError
@@ -53,7 +55,7 @@ from digest.period import (
 from digest.ports import EditionStore, Language, Output, Templates
 from digest.render.editions import index_path, render_edition_index, render_edition_page
 from digest.render.feeds.digests import feed_path
-from digest.render.mail import Mail, edition_path, edition_url, render_mail, sent_size, try_all
+from digest.render.mail import TEMPLATES, Mail, edition_path, edition_url, render_mail, sent_size, try_all
 from digest.subscribers.subscription import Reader, not_before
 
 _SECOND = timedelta(seconds=1)
@@ -334,6 +336,7 @@ def _freeze(
     broken: dict[str, None] = {}
     past = past_of(store, mailed_before(store, plan, slot.period, now), posts)
     mail, frozen = build_frozen(plan, look, now, slot.period, days, reason, posts, past, broken=broken)
+    frozen = replace(frozen, look=look_to_json(_frozen_look(plan, look)))
     recipients = _Counted(_recipients(plan, slot, audience, look.imprint.zone, now, mail.edition.entries))
     due = slot.at if reason is Reason.NEW else max((post.published for post in posts), default=slot.at)
     if store.freeze(frozen, recipients, due=due) is None:
@@ -351,6 +354,16 @@ def _freeze(
             broken=tuple(broken),
         )
     ]
+
+
+def _frozen_look(plan: DigestPlan, look: Look) -> FrozenLook:
+    return FrozenLook(
+        recipe=plan.recipe,
+        imprint=look.imprint,
+        language=look.language.tag,
+        catalogue=look.language.catalogue,
+        templates=look.templates.sources(TEMPLATES),
+    )
 
 
 def build_frozen(

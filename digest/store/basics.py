@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
-HEAD = "0011"
+HEAD = "0012"
 """The schema's version: the newest migration."""
 
 OLDEST = "0008"

@@ -7,6 +7,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
+from digest.hashing import hash_of
 from digest.models import DeliveryState, EditionRow, EditionState, FrozenEdition, KnownPost, Recipient, SavedEdition
 from digest.outbox import REPEATS
 from digest.store.basics import SENT_UNTIL, optional_seconds, to_moment, to_seconds, to_seconds_up
@@ -170,13 +171,16 @@ def save_edition(
 ) -> int | None:
     """An edition with its members and deliveries; its key, or None if the slot is taken. ``held``: its deliveries are
     in doubt from the beginning, and wait for the operator's word."""
+    look = hash_of(frozen.look.encode()) if frozen.look else ""
     key: int | None = plain.value(
         _INSERT_EDITION,
         *(frozen.digest, frozen.kind.value, frozen.sums_up, frozen.period, state.value),
         *(to_seconds(frozen.frozen_at), to_seconds(frozen.send_after), to_seconds(frozen.expires_at)),
-        *(page_published, frozen.subject, frozen.html, frozen.text, frozen.document),
+        *(page_published, frozen.subject, frozen.html, frozen.text, frozen.document, look),
     )
     if key is not None:
+        if look:
+            plain.insert_many("look", ("hash", "content"), [(look, frozen.look)], or_ignore=True)
         members = [
             (key, each.post_key, each.section, each.position, each.shown, each.reason) for each in frozen.members
         ]
@@ -187,8 +191,8 @@ def save_edition(
 
 _INSERT_EDITION = """
     INSERT INTO edition (digest, kind, sums_up, period, state, reason, frozen_at, send_after, expires_at,
-        page_published, subject, html, text, document)
-    VALUES (?, ?, ?, ?, ?, '', ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING key"""
+        page_published, subject, html, text, document, look)
+    VALUES (?, ?, ?, ?, ?, '', ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING key"""
 _MEMBER_COLUMNS = ("edition_key", "post_key", "section", "position", "shown", "reason")
 
 

@@ -29,7 +29,7 @@ from digest.text import clean_line
 
 SELECT_EDITIONS = (
     "SELECT key, digest, kind, sums_up, period, state, subject, html, text, document, frozen_at, send_after, "
-    "expires_at, page_published FROM edition"
+    "expires_at, page_published, look FROM edition"
 )
 ALARM = "key, name, text, raised_at, ended_at, end_text"
 _SKIP = """
@@ -300,7 +300,7 @@ def edition_at(plain: Plain, key: int) -> SavedEdition | None:
 
 def saved_edition(row: tuple[Any, ...]) -> SavedEdition:
     """Of a row of ``SELECT_EDITIONS``."""
-    key, digest, kind, sums_up, period, state, subject, html, text, document, *moments, shown = row
+    key, digest, kind, sums_up, period, state, subject, html, text, document, *moments, shown, look = row
     frozen_at, send_after, expires_at = moments
     return SavedEdition(
         key=key,
@@ -317,6 +317,7 @@ def saved_edition(row: tuple[Any, ...]) -> SavedEdition:
         send_after=to_moment(send_after),
         expires_at=to_moment(expires_at),
         page_published=bool(shown),
+        look=look,
     )
 
 

@@ -216,6 +216,10 @@ class Deliveries(Part):
                 return None
             return _skip_cancelled(plain, now, DeliveryState.QUEUED, DeliveryState.LEASED)
 
+    def frozen_look(self, hashed: str) -> str:
+        with self._database.asking() as plain:
+            return plain.value("SELECT content FROM look WHERE hash = ?", hashed) or ""
+
     def mail(self, key: int, selection: str) -> RenderedMail | None:
         with self._database.asking() as plain:
             return _mail(plain, key, selection)

@@ -136,6 +136,13 @@ CREATE TABLE digest (
     PRIMARY KEY (name)
 );
 
+-- What mails are made with besides the contents of their edition: templates, catalogue, limits.
+CREATE TABLE look (
+    hash TEXT NOT NULL,
+    content TEXT NOT NULL,
+    PRIMARY KEY (hash)
+) WITHOUT ROWID;
+
 -- One digest, one period: made once, frozen, sent once, whatever its readers chose of it. html and text are the mail of
 -- everything. kind is digest, weekly (which sums_up another) or notice (to one reader). paused_at is when its sending was last stopped: from then
 -- on its refusals say nothing about readers.
@@ -157,6 +164,7 @@ CREATE TABLE edition (
     paused_at BIGINT,
     resumed_at BIGINT,
     sums_up TEXT NOT NULL DEFAULT '',
+    look TEXT NOT NULL DEFAULT '',
     PRIMARY KEY ("key"),
     CONSTRAINT edition_slot UNIQUE (digest, kind, period)
 );

@@ -11,17 +11,19 @@ import lxml.html
 import pytest
 from msgspec.structs import replace
 
+from digest.app.sending import _look_of
 from digest.edition.contents import CategoryTitle, Earlier, Limits, build_edition, edition_from_json
 from digest.edition.selection import Selection
 from digest.errors import OutputError, PermanentFailure, StoreError, TemplateError
 from digest.jobs import editions
 from digest.jobs.editions import EditionsReport, Outcome, mail_for
 from digest.jobs.preview import preview_edition
-from digest.models import Changes, EditionState, Post, Revision
+from digest.models import Changes, EditionState, Post, RenderedMail, Revision
 from digest.period import Late, weekly
 from digest.render.mail import render_mail
 from digest.store import SqlStore
 from digest.subscribers.subscription import Reader, Wishes
+from digest.templates import FolderTemplates
 
 
 def outcomes(report: EditionsReport) -> list[tuple[str, Outcome]]:
@@ -390,8 +392,13 @@ def test_what_was_sent_long_ago_is_not_corrected(begun: Any) -> None:
 
 def mail_of(desk: Any, period: str, *categories: str) -> str:
     """The text for readers of these categories."""
+    return made_for(desk, period, *categories).text
+
+
+def made_for(desk: Any, period: str, *categories: str) -> RenderedMail:
+    """With what was frozen."""
     saved = desk.store.edition("daily", period)
-    return mail_for(saved, str(Selection.of(categories)), desk.plan.recipe, desk.look).text
+    return mail_for(saved, str(Selection.of(categories)), *_look_of(desk.store.frozen_look(saved.look)))
 
 
 def test_readers_of_some_categories_get_the_corrections_of_their_posts(begun: Any) -> None:
@@ -430,8 +437,35 @@ def test_a_mail_of_some_categories_is_the_one_of_a_digest_of_them(begun: Any) ->
         )
         look = begun.look
         mail = render_mail(alone, look.imprint, look.templates, look.language, begun.plan.limits)
-        made = mail_for(everything, str(Selection.of(chosen)), begun.plan.recipe, look)
+        made = made_for(begun, "2026-11-25", *chosen)
         assert (made.subject, made.html, made.text) == (mail.subject, mail.html, mail.text)
+
+
+def test_a_mail_that_is_made_later_is_the_one_of_its_day(begun: Any, tmp_path: Path) -> None:
+    """Whatever became of templates, catalogue, limits and titles meanwhile; equal looks are kept once."""
+    own = tmp_path / "templates"
+    (own / "mail").mkdir(parents=True)
+    (own / "mail" / "footer.html").write_text(
+        "<p>{{ _('Other') }} {{ plural('{count} more post', '{count} more posts', 2) }}"
+    )
+    language = begun.look.language
+    begun.look = replace(begun.look, templates=FolderTemplates(language, own))
+    begun.plan = replace(begun.plan, limits=Limits(items=1), titles=(CategoryTitle(name="要闻", title="今日要闻"),))
+    for day in (24, 25):
+        begun.collect(f"2026-11-{day} 18:00", f"2026-11-{day} 16:00", f"2026-11-{day} 17:00")
+        begun.make(f"2026-11-{day + 1} 08:00")
+    looks = {begun.store.edition("daily", period).look for period in ("2026-11-25", "2026-11-26")}
+    assert len(looks) == 1
+    look, recipe = begun.look, begun.plan.recipe
+    saved = begun.store.edition("daily", "2026-11-25")
+    then = mail_for(saved, str(Selection.of(["要闻"])), recipe, look)
+    assert language.text("Other") in then.html
+    (own / "mail" / "footer.html").write_text("another")
+    assert made_for(begun, "2026-11-25", "要闻") == then
+    begun.plan = replace(begun.plan, limits=Limits())
+    begun.collect("2026-11-26 18:00", "2026-11-26 17:00")
+    begun.make("2026-11-27 08:00")
+    assert begun.store.edition("daily", "2026-11-27").look not in looks
 
 
 def test_a_selection_without_posts_makes_no_delivery(begun: Any) -> None:

@@ -71,6 +71,8 @@ def test_a_store_of_the_oldest_version_is_brought_up_to_date(bare_url: str, make
 
 _BACK_TO_OLDEST = (
     "DROP TABLE mail",
+    "DROP TABLE look",
+    "ALTER TABLE edition DROP COLUMN look",
     "ALTER TABLE delivery DROP COLUMN selection",
     "ALTER TABLE edition DROP COLUMN sums_up",
     "ALTER TABLE edition RENAME COLUMN kind TO category",
