@@ -33,7 +33,7 @@ CREATE TABLE problem (
 );
 
 -- Every post ever taken; keys grow in the order of collecting and are never used again. archive is the number of
--- the closed archive that has it.
+-- the closed archive that has it, source the name of where it came from.
 CREATE TABLE post (
     key BIGINT NOT NULL,
     id TEXT NOT NULL,
@@ -59,6 +59,7 @@ CREATE TABLE post (
     attachments TEXT NOT NULL,
     text_hash TEXT NOT NULL,
     archive INTEGER,
+    source TEXT NOT NULL DEFAULT 'posts',
     PRIMARY KEY (key),
     UNIQUE (id)
 );

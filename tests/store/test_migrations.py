@@ -73,6 +73,7 @@ _BACK_TO_OLDEST = (
     "DROP TABLE mail",
     "DROP TABLE look",
     "ALTER TABLE edition DROP COLUMN look",
+    "ALTER TABLE post DROP COLUMN source",
     "ALTER TABLE delivery DROP COLUMN selection",
     "ALTER TABLE edition DROP COLUMN sums_up",
     "ALTER TABLE edition RENAME COLUMN kind TO category",

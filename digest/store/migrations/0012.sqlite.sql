@@ -5,3 +5,5 @@ CREATE TABLE look (
     PRIMARY KEY (hash)
 ) WITHOUT ROWID;
 ALTER TABLE edition ADD COLUMN look TEXT NOT NULL DEFAULT '';
+-- The source that a post came from: for now there is one, posts.folder.
+ALTER TABLE post ADD COLUMN source TEXT NOT NULL DEFAULT 'posts';
