@@ -20,8 +20,8 @@ from msgspec.structs import fields, replace
 from digest.app.admission import Admission
 from digest.app.assembly import App, opened, smtp_transport
 from digest.app.moment import moment
-from digest.app.publishing import idle, publish_feeds
-from digest.app.running import collect
+from digest.app.publishing import idle, update_feeds
+from digest.app.running import collect_posts
 from digest.app.secret import VARIABLE
 from digest.app.sending import message_for
 from digest.app.showing import next_edition
@@ -166,7 +166,7 @@ class _Checkup:
     def _posts(self, app: App) -> Iterable[Finding]:
         from digest.jobs.check_local import judge_posts
 
-        return judge_posts(collect(app))
+        return judge_posts(collect_posts(app))
 
     def _templates(self, app: App) -> Iterable[Finding]:
         from digest.jobs.check_templates import judge_templates, make_trials
@@ -185,7 +185,7 @@ class _Checkup:
         from digest.jobs.check_feeds import ReadBack, judge_feeds
 
         read = ReadBack(base=app.feed_options().base)
-        return judge_feeds(read, publish_feeds(app, read))
+        return judge_feeds(read, update_feeds(app, read))
 
     def _budget(self, name: str) -> Iterable[Finding]:
         from digest.jobs.check_mail import judge_budget, judge_purpose

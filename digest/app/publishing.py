@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from digest.store import SqlStore
 
 
-def publish_feeds(
+def update_feeds(
     app: App, output: Output, ping: Ping | None = None, *, is_due: Callable[[FeedRow], bool] = lambda row: True
 ) -> FeedReport:
     """Bring the feeds in ``output`` up to date with the store, those that are due."""
@@ -96,7 +96,7 @@ def digest_feeds(app: App) -> list[DigestFeed]:
     return [DigestFeed(name=plan.name, title=plan.title) for plan in app.plans()]
 
 
-def make_editions(app: App) -> EditionsReport:
+def freeze_due_editions(app: App) -> EditionsReport:
     from digest.jobs.editions import EditionsReport, make_editions
 
     if not app.when.is_certain:
@@ -142,7 +142,7 @@ def idle(settings: Settings, store: SqlStore) -> Iterator[Idle]:
     )
 
 
-def publish_editions(app: App, report: EditionsReport) -> EditionsReport:
+def publish_frozen_editions(app: App, report: EditionsReport) -> EditionsReport:
     from digest.jobs.editions import publish_editions
 
     plans = app.plans()
@@ -208,7 +208,7 @@ def make_up(
             app.edition_look(),
             first,
             last,
-            partial(publish_editions, app),
+            partial(publish_frozen_editions, app),
             now=when.now,
             progress=progress,
         )

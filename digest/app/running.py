@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from digest.app.admission import Admission, Consents, claim_of
 from digest.app.assembly import opened
 from digest.app.moment import When, moment
-from digest.app.publishing import make_editions, publish_editions, publish_feeds, websub
+from digest.app.publishing import freeze_due_editions, publish_frozen_editions, update_feeds, websub
 from digest.app.sending import deliver_what_waits, leave_what_waits
 from digest.config import Settings, load
 from digest.errors import AlreadyRunning, ConfigError, DigestError, StoreBusy, StoreError
@@ -146,10 +146,10 @@ def run_steps(
         take_on=lambda: take_on(app.store, claim_of(app.settings)),
         set_right=partial(set_right, app),
         mark=lambda: mark(app.output, str(app.settings.site.url)),
-        collect=partial(collect, app, waits=order is None, accept_gone=accept_gone),
-        publish_feeds=lambda: publish_feeds(app, app.output, websub(app), is_due=(order or RunOrder()).wants),
-        make_editions=partial(make_editions, app),
-        publish_editions=partial(publish_editions, app),
+        collect=partial(collect_posts, app, waits=order is None, accept_gone=accept_gone),
+        publish_feeds=lambda: update_feeds(app, app.output, websub(app), is_due=(order or RunOrder()).wants),
+        make_editions=partial(freeze_due_editions, app),
+        publish_editions=partial(publish_frozen_editions, app),
         deliver=partial(deliver, app) if order is None else None,
         let_go=app.let_go,
     )
@@ -178,7 +178,7 @@ def set_right(app: App) -> list[str]:
     return set_right(store, app.plans, app.settings.site.timezone, when.now, as_of=as_of)
 
 
-def collect(app: App, *, waits: bool = True, accept_gone: bool = False) -> CollectReport:
+def collect_posts(app: App, *, waits: bool = True, accept_gone: bool = False) -> CollectReport:
     """Bring the store up to date with the posts folder. ``waits`` until files rest that are being written; a service
     looks again instead."""
     from digest.jobs.collect import collect

@@ -59,7 +59,7 @@ def work(
             if resume is not None:
                 tell(f"{' '.join(resume)}: resumed, {resume_edition(app, *resume)} wait")
             with lookout_of(settings).beside(store, app.clock(), tell, stop=stop):
-                report = deliver(app, once=once, stop=lambda: stop() or not store.is_in_place(), tell=tell)
+                report = send_mail(app, once=once, stop=lambda: stop() or not store.is_in_place(), tell=tell)
         finally:
             _miss(store)
         return report, settings.site.timezone
@@ -103,7 +103,7 @@ def _deliver_alone(app: App) -> DeliveryReport:
             take()
         except AlreadyRunning as busy:
             return leave_what_waits(app, f"the process that is sending ({busy.holder or 'another run'})")
-        return deliver(app, again=again)
+        return send_mail(app, again=again)
 
 
 def leave_what_waits(app: App, to: str = "digest deliver") -> DeliveryReport:
@@ -116,7 +116,7 @@ def leave_what_waits(app: App, to: str = "digest deliver") -> DeliveryReport:
     return DeliveryReport(waiting=counts[DeliveryState.QUEUED], doubtful=counts[DeliveryState.IN_DOUBT], left_to=to)
 
 
-def deliver(
+def send_mail(
     app: App,
     *,
     once: bool = True,

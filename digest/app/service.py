@@ -14,7 +14,7 @@ from digest.app.admission import Admission
 from digest.app.assembly import App
 from digest.app.lookout import lookout_of
 from digest.app.moment import agreed, moment
-from digest.app.sending import deliver
+from digest.app.sending import send_mail
 from digest.config import Settings, load
 from digest.jobs.progress import silent
 
@@ -77,10 +77,10 @@ def service(config: Path, *, collects: bool = True) -> Iterator[Service]:
         def send_waiting() -> DeliveryReport:
             present = app()
             present.readership.desk.handle(present.when.now)
-            return deliver(present)
+            return send_mail(present)
 
         def work(*, stop: Callable[[], bool], hurry: Callable[[], bool], tell: Callable[[str], None]) -> DeliveryReport:
-            return deliver(app(), once=False, stop=stop, hurry=hurry, tell=tell)
+            return send_mail(app(), once=False, stop=stop, hurry=hurry, tell=tell)
 
         first = app()
         yield Service(

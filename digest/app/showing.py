@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from digest.app.assembly import opened, transport_of
 from digest.app.moment import moment
 from digest.app.publishing import plan_named
-from digest.app.running import collect
+from digest.app.running import collect_posts
 from digest.app.sending import composer
 from digest.config import load
 from digest.errors import ConfigError
@@ -57,7 +57,7 @@ def preview(
 
     settings = load(config, os.environ)
     with opened(settings, moment(as_of, settings.site.timezone), dry_run=True, progress=progress) as app:
-        collect(app)
+        collect_posts(app)
         found = next_edition(app, digest)
         return Previewed(
             preview=found,

@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from scripted_smtp import serving
 
 from digest.app.check import Wanted, check_up
-from digest.app.running import collect
+from digest.app.running import collect_posts
 from digest.app.showing import next_edition
 from digest.cli.check import command
 from digest.errors import ConfigError
@@ -122,7 +122,7 @@ def test_budget(size: int, verdict: str, tmp_path: Path, empty_sqlite: Path) -> 
 
 def _preview(world: World):
     world.news("first")
-    collect(world.app())
+    collect_posts(world.app())
     return next_edition(world.app(), "daily")
 
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from digest.app.asking import look_into_post
-from digest.app.running import collect
+from digest.app.running import collect_posts
 from digest.errors import ConfigError, StoreError
 from digest.inquiry import Candidates
 from digest.jobs.explain import Explanation, Fact, in_words
@@ -119,7 +119,7 @@ def test_categories_and_missed_editions(quick: World) -> None:
 def test_a_digest_that_has_not_begun(quick: World) -> None:
     """And a date that is still to come is a matter of the file: no post yet."""
     quick.news("first")
-    collect(quick.app())
+    collect_posts(quick.app())
     assert "it has not begun" in facts(quick, "first.md")["not-begun"].says
 
 

@@ -16,10 +16,9 @@ import pytest
 
 from digest.app.assembly import opened
 from digest.app.moment import moment
-from digest.app.publishing import publish_feeds
+from digest.app.publishing import update_feeds
 from digest.app.reading import FileReader
-from digest.app.running import NO_POSTS
-from digest.app.running import collect as collect_posts
+from digest.app.running import NO_POSTS, collect_posts
 from digest.config import load
 from digest.jobs.collect import CollectReport, Parsed, collect
 from digest.jobs.settling import Settling
@@ -408,7 +407,7 @@ def test_a_feed_of_whole_texts_has_no_half_of_one_that_is_being_rewritten(tmp_pa
     with opened(load(tmp_path / "config.yaml", {}), moment(None, ZoneInfo("UTC")), dry_run=False) as app:
         assert collect_posts(app, waits=False).unsettled == 1
         app.output.remove("feed.json")
-        publish_feeds(app, app.output)
+        update_feeds(app, app.output)
     assert "前半" not in (tmp_path / "public" / "feed.json").read_text(encoding="utf-8")
     assert "整篇" in (tmp_path / "public" / "feed.json").read_text(encoding="utf-8")
 

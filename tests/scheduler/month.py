@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 from digest.app.assembly import App
 from digest.app.moment import When
 from digest.app.running import RunOrder, run_steps
-from digest.app.sending import deliver
+from digest.app.sending import send_mail
 from digest.config import Settings, load
 from digest.edition.contents import edition_from_json
 from digest.jobs.people import Proof
@@ -250,7 +250,7 @@ class Month:
 
     def _send(self, store: SqlStore) -> None:
         try:
-            report = deliver(self._app(store))
+            report = send_mail(self._app(store))
         finally:
             self._note()
         odd = [line for line in report.failures if "doubt" not in line and "expired" not in line]

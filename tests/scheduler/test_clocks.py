@@ -14,7 +14,7 @@ from digest.app import moment as module
 from digest.app.assembly import App
 from digest.app.moment import When, moment
 from digest.app.running import RunOrder, run_steps
-from digest.app.sending import deliver
+from digest.app.sending import send_mail
 from digest.config import load
 from digest.jobs.progress import silent
 from digest.period import daily, slot_on, slots_between
@@ -53,7 +53,7 @@ def test_a_worker_goes_by_the_databases_clock(site: Path, postgres_url: str, mon
         monkeypatch.setattr(module, "datetime", Behind)
         behind = Behind.now(UTC).replace(microsecond=0)
         app = App(load(site / "config.yaml", {}), store, When(now=behind, wall=behind), dry_run=False, progress=silent)
-        assert deliver(app).sent == 1
+        assert send_mail(app).sent == 1
 
 
 def test_a_run_that_stands_for_another_time_asks_no_database(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,7 +62,7 @@ def test_a_run_that_stands_for_another_time_asks_no_database(site: Path, monkeyp
     with open_store(f"sqlite:///{site}/digest.db") as store:
         then = datetime.now(UTC).replace(microsecond=0) + timedelta(days=1)
         app = ready(site, store, When(now=then, wall=then - timedelta(days=1)))
-        assert deliver(app).sent == 1
+        assert send_mail(app).sent == 1
 
 
 def test_a_run_waits_for_a_database_that_is_a_little_behind(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,7 +75,7 @@ def test_a_run_waits_for_a_database_that_is_a_little_behind(site: Path, monkeypa
         monkeypatch.setattr(SqlStore, "clock", lambda self, now: slow + timedelta(seconds=sum(waited)))
         monkeypatch.setattr(module, "uptime", lambda: sum(waited, 0.0))
         monkeypatch.setattr("digest.app.sending.time.sleep", waited.append)
-        assert deliver(app).sent == 1
+        assert send_mail(app).sent == 1
     assert waited == [3.0]
 
 

@@ -17,7 +17,7 @@ from digest.app.assembly import App
 from digest.app.moment import When
 from digest.app.readership import Readership
 from digest.app.running import run_steps
-from digest.app.sending import deliver
+from digest.app.sending import send_mail
 from digest.config import load
 from digest.jobs.people import People
 from digest.jobs.progress import silent
@@ -126,7 +126,7 @@ class World:
         """Let sign-ups be looked at and send what waits: the mails that are new in the outbox."""
         app = self.app()
         app.readership.desk.handle(self.now)
-        deliver(app)
+        send_mail(app)
         return self.new_mails()
 
     def run(self) -> RunReport:

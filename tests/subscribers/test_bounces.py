@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from digest.app.publishing import make_editions, publish_editions
-from digest.app.running import collect
+from digest.app.publishing import freeze_due_editions, publish_frozen_editions
+from digest.app.running import collect_posts
 from digest.jobs.bounces import BounceReport
 from digest.models import DeliveryState, Reply
 from digest.outbox import Blame
@@ -249,8 +249,8 @@ def test_refusals_in_the_dialogue_count_alike(world: World) -> None:
     world.later(days=1)
     world.news("more")
     app = world.app()
-    collect(app)
-    publish_editions(app, make_editions(app))
+    collect_posts(app)
+    publish_frozen_editions(app, freeze_due_editions(app))
     (row,) = world.store.claim(world.now, 5, timedelta(minutes=2))
     assert world.store.failed(row, world.now, Reply(code=550, enhanced="5.1.1", text="no such user"))
     assert world.readership.learn(world.now).suppressed == 1
@@ -266,8 +266,8 @@ def test_what_a_broken_relay_says_suppresses_nobody(world: World) -> None:
     world.later(days=1)
     world.news("more")
     app = world.app()
-    collect(app)
-    publish_editions(app, make_editions(app))
+    collect_posts(app)
+    publish_frozen_editions(app, freeze_due_editions(app))
     no = Reply(code=550, enhanced="5.1.1", text="no such user")
     first, second = world.store.claim(world.now, 5, timedelta(minutes=2))
     world.store.failed(first, world.now, no)
@@ -286,8 +286,8 @@ def test_a_full_mailbox_in_the_dialogue_is_a_point_a_day(world: World) -> None:
     world.later(days=1)
     world.news("more")
     app = world.app()
-    collect(app)
-    publish_editions(app, make_editions(app))
+    collect_posts(app)
+    publish_frozen_editions(app, freeze_due_editions(app))
     (row,) = world.store.claim(world.now, 5, timedelta(minutes=2))
     again = world.now + timedelta(minutes=1)
     assert world.store.retry(row, again, Reply(code=452, enhanced="4.2.2", text="full"), counted=True)
@@ -339,8 +339,8 @@ def test_a_delivery_in_doubt_arrived_if_it_bounces_or_is_confirmed(world: World)
     world.later(days=1)
     world.news("more")
     app = world.app()
-    collect(app)
-    publish_editions(app, make_editions(app))
+    collect_posts(app)
+    publish_frozen_editions(app, freeze_due_editions(app))
     (row,) = world.store.claim(world.now, 5, timedelta(minutes=2))
     world.store.turn(Turn(now=world.now, begun=row, until=world.now + timedelta(minutes=11)))
     world.store.in_doubt(row, world.now, "the connection broke")

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from digest.app.publishing import make_editions, publish_editions
-from digest.app.running import collect
-from digest.app.sending import composer, deliver
+from digest.app.publishing import freeze_due_editions, publish_frozen_editions
+from digest.app.running import collect_posts
+from digest.app.sending import composer, send_mail
 from digest.edition.selection import Selection
 from digest.jobs.editions import mail_for
 from digest.jobs.people import Proof
@@ -71,14 +71,14 @@ def test_who_leaves_after_the_freeze_gets_nothing(world: World) -> None:
     world.now = MORNING
     world.news("news")
     app = world.app()
-    collect(app)
-    publish_editions(app, make_editions(app))
+    collect_posts(app)
+    publish_frozen_editions(app, freeze_due_editions(app))
     world.people.remove("leaves@example.org", world.now)
     world.people.suppress("suppressed@example.org", "", world.now)
     pause = Wishes(paused_until=date(2026, 12, 1))
     world.desk.change(token(world.manage_link("pauses@example.org")), pause, (Choice(digest="daily"),), world.now)
     world.people.erase("erased@example.org", world.now)
-    report = deliver(world.app())
+    report = send_mail(world.app())
     assert to(world.new_mails()) == ["stays@example.org"]
     assert report.skipped == 3
     assert world.store.counts()[DeliveryState.SKIPPED] == 4
@@ -208,7 +208,7 @@ def test_own_hour_and_zone(world: World) -> None:
         (0.1, ["tomorrow@example.org"]),
     ):
         world.later(hours=hours)
-        deliver(world.app())
+        send_mail(world.app())
         assert to(world.new_mails()) == expected
     assert world.store.counts()[DeliveryState.EXPIRED] == 0
 
@@ -221,7 +221,7 @@ def test_mail_that_waited_too_long_expires(world: World) -> None:
     world.later(hours=18, minutes=50)
     assert world.store.expire(world.now) == 0
     world.later(minutes=20)
-    deliver(world.app())
+    send_mail(world.app())
     assert world.new_mails() == []
     assert world.store.counts()[DeliveryState.EXPIRED] == 1
 
@@ -263,8 +263,8 @@ def test_the_envelope_names_the_delivery(world: World) -> None:
     world.now = MORNING
     world.news("news")
     app = world.app()
-    collect(app)
-    publish_editions(app, make_editions(app))
+    collect_posts(app)
+    publish_frozen_editions(app, freeze_due_editions(app))
     (row,) = world.store.claim(world.now, 1, timedelta(minutes=2))
     envelope = composer(app)(row, world.store.edition_by_key(row.edition_key)).envelope_from
     local, _, domain = envelope.partition("@")
@@ -333,7 +333,7 @@ def test_notices_do_not_show_in_reports(quick: World) -> None:
     quick.ask()
     app = quick.app()
     app.readership.desk.handle(quick.now)
-    report = deliver(app)
+    report = send_mail(app)
     assert report.sent == 1
     assert report.finished == ()
 

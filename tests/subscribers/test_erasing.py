@@ -20,7 +20,7 @@ from urllib.parse import urlencode
 import pytest
 from click.testing import CliRunner
 
-from digest.app.sending import deliver
+from digest.app.sending import send_mail
 from digest.cli.subscribers import command
 from digest.errors import StoreError, TemporaryFailure
 from digest.jobs.deliver import file_name
@@ -313,7 +313,7 @@ def test_what_is_about_to_be_sent_is_not(world: World, tmp_path: Path) -> None:
         )
     assert list((tmp_path / "out").iterdir()) == []
     assert not world.store.sent(row, world.now, Reply(text=ADDRESS))
-    deliver(world.app())
+    send_mail(world.app())
     assert world.new_mails() == []
     assert rows(world, "SELECT state, address, reply_text FROM delivery") == [("skipped", f"gone:{row.key}", "")]
 
@@ -366,7 +366,7 @@ def test_a_dead_workers_mail_to_somebody_erased_is_not_sent(world: World) -> Non
     world.store.erase(world.people.find(ADDRESS).key, world.now)
     world.later(minutes=5)
     world.store.recover(world.now, atomic=True)
-    deliver(world.app())
+    send_mail(world.app())
     assert world.new_mails() == []
     assert rows(world, "SELECT state FROM delivery") == [("skipped",)]
 

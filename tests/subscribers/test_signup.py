@@ -12,9 +12,9 @@ from unittest.mock import patch
 import pytest
 from msgspec.structs import force_setattr
 
-from digest.app.publishing import make_editions, publish_editions
-from digest.app.running import collect
-from digest.app.sending import deliver
+from digest.app.publishing import freeze_due_editions, publish_frozen_editions
+from digest.app.running import collect_posts
+from digest.app.sending import send_mail
 from digest.errors import StoreError
 from digest.jobs.moving import Moved
 from digest.jobs.people import Added, Proof
@@ -344,12 +344,12 @@ def test_suppression_is_looked_up_at_four_places(world: World, place: str) -> No
     world.later(days=1)
     world.news("more")
     app = world.app()
-    collect(app)
-    frozen = publish_editions(app, make_editions(app))
+    collect_posts(app)
+    frozen = publish_frozen_editions(app, freeze_due_editions(app))
     if place == "sending":
         assert any(made.recipients for made in frozen.made)
         world.people.suppress("Ann@EXAMPLE.org", "", world.now)
-    deliver(app)
+    send_mail(app)
     assert world.new_mails() == []
     if place == "sending":
         assert world.store.counts()[DeliveryState.SKIPPED] == 1

@@ -27,8 +27,8 @@ from digest.alarms.watching import (
     subject_of,
 )
 from digest.app.lookout import run_end
-from digest.app.publishing import make_editions, publish_editions
-from digest.app.running import collect, run_steps
+from digest.app.publishing import freeze_due_editions, publish_frozen_editions
+from digest.app.running import collect_posts, run_steps
 from digest.config import load
 from digest.errors import StoreError, TemporaryFailure
 from digest.jobs.watch import Disk, RunEnd, watch
@@ -243,8 +243,8 @@ def test_mail_that_waits_for_its_page(world: World, tmp_path: Path) -> None:
     """After a quarter of an hour; over when the page is in place."""
     world.news("a")
     app = world.app()
-    collect(app)
-    report = make_editions(app)
+    collect_posts(app)
+    report = freeze_due_editions(app)
     world.later(minutes=14)
     look(world)
     assert open_names(world) == []
@@ -255,7 +255,7 @@ def test_mail_that_waits_for_its_page(world: World, tmp_path: Path) -> None:
     [alarm] = world.store.open_alarms()
     assert alarm.name == "page:daily"
     assert alarm.text.endswith("; without them it leaves from 2026-11-25 04:00 on")
-    publish_editions(app, report)
+    publish_frozen_editions(app, report)
     look(world)
     assert open_names(world) == []
 
@@ -471,7 +471,7 @@ def habit(world: World, weeks: int) -> None:
                     link=f"http://finance.example.com/{number}.html",
                 )
                 number += 1
-    collect(world.app())
+    collect_posts(world.app())
 
 
 # --------------------------------------------------------- missing posts
