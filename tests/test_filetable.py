@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from digest.filetable import FileTable
-from digest.jobs.collect import compare
+from digest.jobs.archive.collect import compare
 from digest.models import FileStat, KnownFile
 
 NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)

@@ -13,7 +13,7 @@ from digest.config import Settings, load
 from digest.errors import SourceError, StoreError
 
 if TYPE_CHECKING:
-    from digest.jobs.adopt import AdoptReport
+    from digest.jobs.archive.adopt import AdoptReport
 
 
 def adopt_feed(config: Path, feed: Path, category: str | None = None, moved_from: str | None = None) -> AdoptReport:
@@ -21,7 +21,7 @@ def adopt_feed(config: Path, feed: Path, category: str | None = None, moved_from
 
     ``category``: it was the feed of that category. ``moved_from``: the site's address then. Raises ConfigError,
     SourceError (not a feed), StoreError."""
-    from digest.jobs.adopt import adopt
+    from digest.jobs.archive.adopt import adopt
 
     settings = load(config, os.environ)
     try:

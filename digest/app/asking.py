@@ -19,8 +19,8 @@ from digest.subscribers.subscription import canonical
 if TYPE_CHECKING:
     from digest.app.assembly import App
     from digest.inquiry import Candidates
-    from digest.jobs.explain import Explanation, View
-    from digest.jobs.status import Overview
+    from digest.jobs.explain.posts import Explanation, View
+    from digest.jobs.monitoring.status import Overview
 
 
 class Status(Struct, frozen=True, kw_only=True):
@@ -45,7 +45,7 @@ def status_of(config: Path) -> Status:
     """``digest status``: only looks, beside whatever is at work; a store that does not exist is not made. Raises
     ConfigError, StoreError."""
     from digest.config.values import hide_password
-    from digest.jobs.status import nothing_yet, overview
+    from digest.jobs.monitoring.status import nothing_yet, overview
 
     settings = load(config, os.environ)
     now = moment(None, settings.site.timezone).now
@@ -79,7 +79,7 @@ def status_of(config: Path) -> Status:
 def look_into_post(app: App, words: str, digest: str | None) -> Explanation | Candidates:
     """Why a post is where it is; or what the words may mean, if that is several things. Raises StoreError if it is
     nothing, ConfigError for a digest that there is not."""
-    from digest.jobs.explain import explain_file, explain_new_file, explain_post
+    from digest.jobs.explain.posts import explain_file, explain_new_file, explain_post
 
     words = _below_posts(app, words)
     found, view = app.store.look_for(words), _view(app, digest, None)
@@ -103,7 +103,7 @@ def look_into_post(app: App, words: str, digest: str | None) -> Explanation | Ca
 
 def look_into_reader(app: App, address: str, digest: str | None, date: str | None) -> Explanation:
     """What an address got and did not get, and why. Raises ConfigError for a digest that there is not."""
-    from digest.jobs.explain_reader import Address, explain_reader
+    from digest.jobs.explain.readers import Address, explain_reader
 
     of = canonical(address.strip())
     listed = {canonical(mailbox.address) for mailbox in app.settings.mail.to}
@@ -112,7 +112,7 @@ def look_into_reader(app: App, address: str, digest: str | None, date: str | Non
 
 
 def _view(app: App, digest: str | None, date: str | None) -> View:
-    from digest.jobs.explain import View
+    from digest.jobs.explain.posts import View
 
     names = [plan.name for plan in app.plans()]
     if digest is not None and digest not in names:

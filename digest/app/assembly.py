@@ -24,7 +24,7 @@ from digest.ports import Output, Transport
 if TYPE_CHECKING:
     from digest.app.readership import Readership
     from digest.config import MailSettings
-    from digest.jobs.editions import Audience, DigestPlan, Look
+    from digest.jobs.editions.make import Audience, DigestPlan, Look
     from digest.jobs.feeds import FeedOptions
     from digest.languages import CatalogueLanguage
     from digest.mail.dkim import Signer
@@ -168,7 +168,7 @@ class App:
     def configured_plans(self) -> list[DigestPlan]:
         """The digests of the configuration."""
         from digest.edition.contents import CategoryTitle, Limits
-        from digest.jobs.editions import DigestPlan
+        from digest.jobs.editions.make import DigestPlan
         from digest.period import Late
 
         titles = tuple(CategoryTitle(name=each.name, title=each.title) for each in self.settings.categories)
@@ -208,7 +208,7 @@ class App:
     def edition_look(self) -> Look:
         """What editions are rendered with."""
         from digest.edition.contents import Imprint
-        from digest.jobs.editions import Look
+        from digest.jobs.editions.make import Look
 
         return Look(
             imprint=Imprint(
@@ -233,7 +233,7 @@ class App:
 
     def audience(self) -> Audience:
         """Who gets the next editions."""
-        from digest.jobs.editions import Audience
+        from digest.jobs.editions.make import Audience
 
         return Audience(
             addresses=tuple(mailbox.address for mailbox in self.settings.mail.to),

@@ -28,7 +28,7 @@ from digest.app.showing import next_edition
 from digest.config import Settings, load
 from digest.config.loading import TOKEN_VARIABLE
 from digest.errors import ConfigError, ProbeError, StoreError
-from digest.jobs.check import (
+from digest.jobs.check.findings import (
     Check,
     CheckReport,
     Finding,
@@ -47,8 +47,8 @@ from digest.probes.machine import is_readable, look_at, open_to_others
 from digest.probes.names import Dns
 
 if TYPE_CHECKING:
-    from digest.jobs.check_local import Secret
-    from digest.jobs.check_network import Sender, SigningKey
+    from digest.jobs.check.local import Secret
+    from digest.jobs.check.network import Sender, SigningKey
 
 
 class Wanted(Struct, frozen=True, kw_only=True):
@@ -136,8 +136,8 @@ class _Checkup:
         return asked
 
     def _store(self) -> Iterator[Finding]:
-        from digest.jobs.check_local import Health, judge_store
-        from digest.store.basics import HEAD
+        from digest.jobs.check.local import Health, judge_store
+        from digest.store.database.basics import HEAD
 
         store, path = self._app().store, self._settings.store.path
         yield from judge_store(
@@ -164,12 +164,12 @@ class _Checkup:
         return ok(self._config.name, f"{self._config}: no faults; {settings.site.url}, digests: {digests}")
 
     def _posts(self, app: App) -> Iterable[Finding]:
-        from digest.jobs.check_local import judge_posts
+        from digest.jobs.check.local import judge_posts
 
         return judge_posts(collect_posts(app))
 
     def _templates(self, app: App) -> Iterable[Finding]:
-        from digest.jobs.check_templates import judge_templates, make_trials
+        from digest.jobs.check.templates import judge_templates, make_trials
 
         folder = self._settings.templates
         if folder is not None and not folder.is_dir():
@@ -182,13 +182,13 @@ class _Checkup:
         )
 
     def _feeds(self, app: App) -> Iterable[Finding]:
-        from digest.jobs.check_feeds import ReadBack, judge_feeds
+        from digest.jobs.check.feeds import ReadBack, judge_feeds
 
         read = ReadBack(base=app.feed_options().base)
         return judge_feeds(read, update_feeds(app, read))
 
     def _budget(self, name: str) -> Iterable[Finding]:
-        from digest.jobs.check_mail import judge_budget, judge_purpose
+        from digest.jobs.check.mail import judge_budget, judge_purpose
 
         def judged(app: App) -> Iterable[Finding]:
             yield judge_budget(next_edition(app, name), self._settings.site.timezone)
@@ -197,7 +197,7 @@ class _Checkup:
         return self._needs_store(f"digest {name}", judged)()
 
     def _headers(self, app: App) -> Iterable[Finding]:
-        from digest.jobs.check_mail import judge_headers
+        from digest.jobs.check.mail import judge_headers
 
         if not self._settings.subscriptions.enabled:
             return [skipped("List-Unsubscribe", "nobody can subscribe (subscriptions.enabled)")]
@@ -214,7 +214,7 @@ class _Checkup:
     # ------------------------------------------------------------ this machine
 
     def _rooms(self) -> Iterator[Finding]:
-        from digest.jobs.check_local import Room, judge_room
+        from digest.jobs.check.local import Room, judge_room
 
         settings = self._settings
         places: list[tuple[str, Path | None]] = [
@@ -238,12 +238,12 @@ class _Checkup:
                 )
 
     def _secrets(self) -> Iterable[Finding]:
-        from digest.jobs.check_local import judge_secrets
+        from digest.jobs.check.local import judge_secrets
 
         return judge_secrets(list(self._secret_files()))
 
     def _secret_files(self) -> Iterator[Secret]:
-        from digest.jobs.check_local import Secret
+        from digest.jobs.check.local import Secret
 
         settings, mail = self._settings, self._settings.mail
         needed = mail.transport == "smtp" and mail.user is not None and not os.environ.get(mail.password_env)
@@ -282,7 +282,7 @@ class _Checkup:
     # ------------------------------------------------------------ the network
 
     def _remote(self) -> Iterator[Check]:
-        from digest.jobs import check_network
+        from digest.jobs.check import network as check_network
 
         settings = self._settings
         self._facts = self._look_up()
@@ -349,7 +349,7 @@ class _Checkup:
         return ok("bucket", f"{self._settings.output} answers")
 
     def _smtp(self) -> Finding:
-        from digest.jobs.check_network import judge_smtp
+        from digest.jobs.check.network import judge_smtp
         from digest.mail.smtp import TimeLimits
 
         mail = self._settings.mail
@@ -359,7 +359,7 @@ class _Checkup:
         )
 
     def _sender(self) -> Sender:
-        from digest.jobs.check_network import Sender
+        from digest.jobs.check.network import Sender
 
         mail = self._settings.mail
         return Sender(
@@ -375,7 +375,7 @@ class _Checkup:
         return tuple(dict.fromkeys((settings.sender.domain, *others)))
 
     def _one_click(self) -> Iterator[Finding]:
-        from digest.jobs.check_network import judge_one_click
+        from digest.jobs.check.network import judge_one_click
 
         if not self._settings.subscriptions.enabled:
             yield skipped("one click", "nobody can subscribe (subscriptions.enabled)")
@@ -389,7 +389,7 @@ class _Checkup:
                 yield finding
 
     def _served(self) -> Iterable[Finding]:
-        from digest.jobs.check_network import judge_served
+        from digest.jobs.check.network import judge_served
 
         if not self._facts.has_published:
             return [skipped("feeds", "nothing is published yet", "digest run does it")]
@@ -410,7 +410,7 @@ class _Facts(Struct, frozen=True, kw_only=True):
 
 def _signing_keys(settings: Settings) -> tuple[tuple[SigningKey, ...], ConfigError | None]:
     """Our keys as the DNS should have them; or why they are of no use."""
-    from digest.jobs.check_network import SigningKey
+    from digest.jobs.check.network import SigningKey
 
     dkim = settings.mail.dkim
     if dkim is None:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from digest.alarms.watching import KeptAlarm, Planned, store_alarm, subject_of
 from digest.app.moment import present
 from digest.errors import DigestError, OutputError, StoreError
-from digest.jobs.watch import Disk, RunEnd, WatchRules, tell, watch
+from digest.jobs.monitoring.watch import Disk, RunEnd, WatchRules, tell, watch
 
 if TYPE_CHECKING:
     from digest.config import Settings

@@ -22,10 +22,10 @@ from digest.ports import FeedRow, Output
 
 if TYPE_CHECKING:
     from digest.app.assembly import App
-    from digest.jobs.backfill import BackfillReport
-    from digest.jobs.editions import DigestPlan, EditionsReport
+    from digest.jobs.editions.backfill import BackfillReport
+    from digest.jobs.editions.make import DigestPlan, EditionsReport
     from digest.jobs.feeds import FeedReport, Ping
-    from digest.jobs.idle import Idle
+    from digest.jobs.monitoring.idle import Idle
     from digest.render.edition_feed import FeedFrame
     from digest.render.feeds.digests import DigestFeed
     from digest.store import SqlStore
@@ -97,7 +97,7 @@ def digest_feeds(app: App) -> list[DigestFeed]:
 
 
 def freeze_due_editions(app: App) -> EditionsReport:
-    from digest.jobs.editions import EditionsReport, make_editions
+    from digest.jobs.editions.make import EditionsReport, make_editions
 
     if not app.when.is_certain:
         line = clocks_in_words(app.when.ahead)
@@ -126,7 +126,7 @@ def _told_if_idle(app: App, digests: Collection[str]) -> list[str]:
 
 def idle(settings: Settings, store: SqlStore) -> Iterator[Idle]:
     """Digests of the configuration that are made for nothing."""
-    from digest.jobs.idle import Purpose, idle_digests  # late: most runs make no edition
+    from digest.jobs.monitoring.idle import Purpose, idle_digests  # late: most runs make no edition
 
     return idle_digests(
         store,
@@ -143,7 +143,7 @@ def idle(settings: Settings, store: SqlStore) -> Iterator[Idle]:
 
 
 def publish_frozen_editions(app: App, report: EditionsReport) -> EditionsReport:
-    from digest.jobs.editions import publish_editions
+    from digest.jobs.editions.make import publish_editions
 
     plans = app.plans()
     return publish_editions(
@@ -165,7 +165,7 @@ def _editions_look(app: App, titles: Sequence[str]) -> str:
 
 def _edition_feed(app: App, digest: str, title: str) -> bytes:
     """The feed of a digest's editions."""
-    from digest.jobs.edition_feeds import feed_of_editions  # late: most runs make no edition
+    from digest.jobs.editions.feeds import feed_of_editions  # late: most runs make no edition
 
     return feed_of_editions(app.store, digest, title, app.edition_look(), _feed_frame(app))
 
@@ -197,7 +197,7 @@ def make_up(
 ) -> BackfillReport:
     """``digest editions backfill``: make up the editions of past days; without a name those of the only digest. Raises
     ConfigError, StoreError, and AlreadyRunning when a run is at work."""
-    from digest.jobs.backfill import backfill
+    from digest.jobs.editions.backfill import backfill
 
     settings = load(config, os.environ)
     when, purpose = moment(as_of, settings.site.timezone), "digest editions backfill"

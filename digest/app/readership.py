@@ -32,13 +32,13 @@ from digest.subscribers.subscription import (
 
 if TYPE_CHECKING:
     from digest.config import Settings
-    from digest.jobs.bounces import BounceReport
-    from digest.jobs.deliver import Outgoing
-    from digest.jobs.editions import DigestPlan
-    from digest.jobs.erasing import Erasing
-    from digest.jobs.moving import Moving
-    from digest.jobs.people import People
-    from digest.jobs.subscribe import Desk, Links
+    from digest.jobs.delivery.bounces import BounceReport
+    from digest.jobs.delivery.deliver import Outgoing
+    from digest.jobs.editions.make import DigestPlan
+    from digest.jobs.subscribers.erasing import Erasing
+    from digest.jobs.subscribers.moving import Moving
+    from digest.jobs.subscribers.people import People
+    from digest.jobs.subscribers.signup import Desk, Links
     from digest.ports import Language, Templates
     from digest.render.message import NoticeMessage
     from digest.store import SqlStore
@@ -75,14 +75,14 @@ class Readership:
 
     @cached_property
     def links(self) -> Links:
-        from digest.jobs.subscribe import Links
+        from digest.jobs.subscribers.signup import Links
 
         return Links(self.keys, self.settings.subscriptions_url)
 
     @cached_property
     def desk(self) -> Desk:
         """The use cases of pages and commands."""
-        from digest.jobs.subscribe import Desk, Policy
+        from digest.jobs.subscribers.signup import Desk, Policy
 
         wanted = self.settings.subscriptions
         policy = Policy(
@@ -99,7 +99,7 @@ class Readership:
     @cached_property
     def moving(self) -> Moving:
         """New addresses."""
-        from digest.jobs.moving import Moving
+        from digest.jobs.subscribers.moving import Moving
 
         most = self.settings.subscriptions.mails_per_address
         return Moving(self.store, self.keys, self._write, mails_per_address=most)
@@ -107,14 +107,14 @@ class Readership:
     @cached_property
     def people(self) -> People:
         """The use cases of the operator."""
-        from digest.jobs.people import People
+        from digest.jobs.subscribers.people import People
 
         return People(self.store, self.keys, self.offers(), self.settings.site.timezone, self.erasing)
 
     @cached_property
     def erasing(self) -> Erasing:
         """Whoever is to be forgotten. Mails lie in the folder also if they go by SMTP by now."""
-        from digest.jobs.erasing import Erasing
+        from digest.jobs.subscribers.erasing import Erasing
         from digest.mail.folder import remove_mails
 
         return Erasing(self.store, partial(remove_mails, self.settings.mail.folder), time.sleep)
@@ -191,13 +191,13 @@ class Readership:
         """After mail was sent: what the refusals say about addresses. None if there is nobody."""
         if not self.store.knows_somebody():
             return None
-        from digest.jobs.bounces import learn_from_refusals
+        from digest.jobs.delivery.bounces import learn_from_refusals
 
         return learn_from_refusals(self.store, self.keys, now)
 
     def ingest(self, mails: Iterable[bytes], now: datetime) -> BounceReport:
         """Go through mails that came back."""
-        from digest.jobs.bounces import ingest
+        from digest.jobs.delivery.bounces import ingest
 
         return ingest(self.store, self.keys, mails, now)
 
@@ -226,7 +226,7 @@ class Readership:
 
     def notice(self, row: Delivery, edition: SavedEdition) -> Outgoing:
         """The message of a notice."""
-        from digest.jobs.deliver import Outgoing
+        from digest.jobs.delivery.deliver import Outgoing
 
         about = json.loads(edition.document)
         message = self._notice_message(edition)

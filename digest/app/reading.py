@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from msgspec import Struct
 
 from digest.app.chunks import Chunk
-from digest.jobs.collect import Parsed
+from digest.jobs.archive.collect import Parsed
 from digest.ports import Source
 from digest.posts import Rules
 from digest.workers.spreading import processors, spread

@@ -17,7 +17,7 @@ def withdraw_post(config: Path, words: str) -> tuple[KnownPost, bool]:
     """Withdraw the post with this address, id or path, which has left the posts folder. Returns it, and whether it was
     not withdrawn before. Raises ConfigError if its file is still there, StoreError if there is no such post or a run is
     at work."""
-    from digest.jobs.leaving import only_post, withdraw
+    from digest.jobs.archive.leaving import only_post, withdraw
 
     settings = load(config, os.environ)
     words = words.strip()

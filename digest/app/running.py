@@ -30,7 +30,7 @@ from digest.ports import FeedRow
 if TYPE_CHECKING:
     from digest.app.assembly import App
     from digest.app.lookout import Lookout
-    from digest.jobs.collect import CollectReport, Parsed
+    from digest.jobs.archive.collect import CollectReport, Parsed
 
 
 HANGS_AFTER = timedelta(minutes=30)
@@ -181,8 +181,8 @@ def set_right(app: App) -> list[str]:
 def collect_posts(app: App, *, waits: bool = True, accept_gone: bool = False) -> CollectReport:
     """Bring the store up to date with the posts folder. ``waits`` until files rest that are being written; a service
     looks again instead."""
-    from digest.jobs.collect import collect
-    from digest.jobs.settling import Settling
+    from digest.jobs.archive.collect import collect
+    from digest.jobs.archive.settling import Settling
 
     report = collect(
         app.store,

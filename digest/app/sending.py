@@ -25,8 +25,8 @@ from digest.ports import Transport
 
 if TYPE_CHECKING:
     from digest.edition.contents import Recipe
-    from digest.jobs.deliver import Compose, DeliveryReport, Outgoing
-    from digest.jobs.editions import Look
+    from digest.jobs.delivery.deliver import Compose, DeliveryReport, Outgoing
+    from digest.jobs.editions.make import Look
     from digest.models import RenderedMail, SavedEdition
     from digest.render.message import EditionMessage, Letterhead
     from digest.store import SqlStore
@@ -75,7 +75,7 @@ def deliver_what_waits(app: App) -> DeliveryReport:
     """As ``deliver``, for a run; most runs find nothing to send, and need not load what it takes."""
     if app.store.has_mail():
         return _deliver_alone(app)
-    from digest.jobs.deliver import DeliveryReport
+    from digest.jobs.delivery.deliver import DeliveryReport
 
     learned = app.readership.learn(app.clock()())
     return DeliveryReport(warnings=() if learned is None else tuple(learned.warnings))
@@ -108,7 +108,7 @@ def _deliver_alone(app: App) -> DeliveryReport:
 
 def leave_what_waits(app: App, to: str = "digest deliver") -> DeliveryReport:
     """Send nothing, say how much there is."""
-    from digest.jobs.deliver import DeliveryReport
+    from digest.jobs.delivery.deliver import DeliveryReport
 
     if not app.store.has_mail():
         return DeliveryReport()
@@ -127,7 +127,7 @@ def send_mail(
 ) -> DeliveryReport:
     """Send what is due now and leave later retries to the next run; or work on until ``stop`` says so, looking
     again at once when ``hurry`` does. ``again`` as in ``jobs.deliver``."""
-    from digest.jobs.deliver import DeliverOptions, deliver
+    from digest.jobs.delivery.deliver import DeliverOptions, deliver
 
     mail = app.settings.mail
     by_smtp = mail.transport == "smtp" and not app.dry_run
@@ -181,7 +181,7 @@ def message_for(app: App, delivery: Delivery, edition: SavedEdition, *, signs: b
 
 def composer(app: App, *, signs: bool = True) -> Compose:
     """Makes the message of a delivery; what an edition's recipients share who chose the same is made once."""
-    from digest.jobs.deliver import Outgoing
+    from digest.jobs.delivery.deliver import Outgoing
     from digest.render.mail import edition_url
 
     imprint = app.edition_look().imprint
@@ -228,7 +228,7 @@ def _mail_for(app: App, edition: SavedEdition, selection: str) -> RenderedMail:
     kept = app.store.mail(edition.key, selection)
     if kept is not None:
         return kept
-    from digest.jobs.editions import mail_for
+    from digest.jobs.editions.make import mail_for
 
     made = mail_for(edition, selection, *_look_of(app.store.frozen_look(edition.look)))
     return app.store.keep_mail(edition.key, selection, made)
@@ -238,7 +238,7 @@ def _mail_for(app: App, edition: SavedEdition, selection: str) -> RenderedMail:
 def _look_of(frozen: str) -> tuple[Recipe, Look]:
     """What mails are made with, as it was when their edition was frozen."""
     from digest.edition.look import look_from_json
-    from digest.jobs.editions import Look
+    from digest.jobs.editions.make import Look
     from digest.languages import CatalogueLanguage
     from digest.templates import FrozenTemplates
 

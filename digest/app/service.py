@@ -21,7 +21,7 @@ from digest.jobs.progress import silent
 if TYPE_CHECKING:
     from digest.app.lookout import Lookout
     from digest.app.readership import Readership
-    from digest.jobs.deliver import DeliveryReport
+    from digest.jobs.delivery.deliver import DeliveryReport
     from digest.languages import CatalogueLanguage
     from digest.sources.folder import FolderSource
     from digest.store import SqlStore

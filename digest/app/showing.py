@@ -25,8 +25,8 @@ from digest.models import Delivery
 
 if TYPE_CHECKING:
     from digest.app.assembly import App
-    from digest.jobs.back_issues import Issue, Parts
-    from digest.jobs.preview import Preview, SentTest, TestMessage
+    from digest.jobs.editions.back_issues import Issue, Parts
+    from digest.jobs.editions.preview import Preview, SentTest, TestMessage
     from digest.models import SavedEdition
 
 
@@ -53,7 +53,7 @@ def preview(
 ) -> Previewed:
     """``digest preview``: on a copy of the store, so nothing is marked or published, whatever run is at work beside
     it; posts that no run has seen yet are in it. Raises ConfigError, StoreError, SourceError, TemplateError."""
-    from digest.jobs.preview import files_of_preview
+    from digest.jobs.editions.preview import files_of_preview
 
     settings = load(config, os.environ)
     with opened(settings, moment(as_of, settings.site.timezone), dry_run=True, progress=progress) as app:
@@ -70,14 +70,14 @@ def preview(
 
 def next_edition(app: App, digest: str | None) -> Preview:
     """The edition that a run would make next, as it would be if it were made now. Raises ConfigError."""
-    from digest.jobs.preview import preview_edition
+    from digest.jobs.editions.preview import preview_edition
 
     return preview_edition(app.store, plan_named(app, digest), app.edition_look(), app.when.now)
 
 
 def preview_mail(app: App, preview: Preview) -> Parts:
     """The mail of a preview as the first address of ``mail.to`` would get it, or else the sender's own."""
-    from digest.jobs.back_issues import split_message
+    from digest.jobs.editions.back_issues import split_message
 
     saved = preview.saved
     return split_message(composer(app, signs=False)(_row_for(app, _first_address(app), saved), saved).message)
@@ -87,7 +87,7 @@ def test_message(app: App, preview: Preview, address: str) -> TestMessage:
     """The very message that the address would get, but for its own Message-ID, so that the real one is not taken
     for a copy of it. Where people subscribe it is a subscriber's, with links that are nobody's. Raises
     ConfigError for what is no address or must not get mail."""
-    from digest.jobs.preview import TestMessage
+    from digest.jobs.editions.preview import TestMessage
     from digest.render.message import is_address, message_id
 
     if not is_address(address):
@@ -113,7 +113,7 @@ def test_message(app: App, preview: Preview, address: str) -> TestMessage:
 
 def mail_of(app: App, issue: Issue) -> Parts:
     """The mail of an edition as the first address of ``mail.to`` gets it, or else the sender's own."""
-    from digest.jobs.back_issues import split_message
+    from digest.jobs.editions.back_issues import split_message
 
     row = _row_for(app, _first_address(app), issue.saved)
     return split_message(composer(app, signs=False)(row, issue.saved).message)

@@ -14,7 +14,7 @@ from digest.cli import config_option
 from digest.errors import ConfigError
 
 if TYPE_CHECKING:
-    from digest.jobs.check import CheckReport, Finding
+    from digest.jobs.check.findings import CheckReport, Finding
 
 SHOWN = 20
 """Lines below a finding before the rest is only counted (``--verbose`` lists all)."""
@@ -94,7 +94,7 @@ def _finding(finding: Finding, *, verbose: bool) -> Iterator[str]:
 
 
 def _summary(report: CheckReport) -> str:
-    from digest.jobs.check import Verdict
+    from digest.jobs.check.findings import Verdict
 
     counts = {verdict: report.count(verdict) for verdict in Verdict}
     problems, warnings = counts[Verdict.PROBLEM], counts[Verdict.WARNING]
@@ -110,7 +110,7 @@ def _summary(report: CheckReport) -> str:
 def _report_json(report: CheckReport) -> str:
     import msgspec
 
-    from digest.jobs.check import Verdict
+    from digest.jobs.check.findings import Verdict
 
     value = {
         "ok": report.ok,

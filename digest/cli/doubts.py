@@ -11,7 +11,7 @@ import click
 from digest.cli import CommandGroup, config_option
 
 if TYPE_CHECKING:
-    from digest.jobs.doubts import Settled
+    from digest.jobs.delivery.doubts import Settled
 
 
 @click.group("doubts", cls=CommandGroup)
@@ -35,7 +35,7 @@ def list_(as_json: bool, config: Path) -> int:
     """
     from digest.app.assembly import opened_beside
     from digest.edition.selection import read_selection
-    from digest.jobs.doubts import Doubts
+    from digest.jobs.delivery.doubts import Doubts
 
     with opened_beside(config) as app:
         found = Doubts(app.store, app.when.now).all()
@@ -74,7 +74,7 @@ def sent(digest: str, period: str, address: str | None, config: Path) -> int:
     For example: digest doubts sent daily 2026-11-24
     """
     from digest.app.assembly import opened_beside
-    from digest.jobs.doubts import Doubts
+    from digest.jobs.delivery.doubts import Doubts
 
     with opened_beside(config) as app:
         settled = Doubts(app.store, app.when.now).sent(digest, period, address)
@@ -93,7 +93,7 @@ def resend(digest: str, period: str, address: str | None, config: Path) -> int:
     For example: digest doubts resend daily 2026-11-24 --address reader@example.com
     """
     from digest.app.assembly import opened_beside
-    from digest.jobs.doubts import Doubts
+    from digest.jobs.delivery.doubts import Doubts
 
     with opened_beside(config) as app:
         settled = Doubts(app.store, app.when.now).resend(digest, period, address)

@@ -14,8 +14,8 @@ from digest.cli.files import write_file
 from digest.cli.report import told_balance
 
 if TYPE_CHECKING:
-    from digest.jobs.back_issues import Issue
-    from digest.jobs.backfill import BackfillReport
+    from digest.jobs.editions.back_issues import Issue
+    from digest.jobs.editions.backfill import BackfillReport
 
 FORMATS = ("html", "txt", "eml", "json")
 
@@ -46,7 +46,7 @@ def list_editions(config: Path, digest: str | None, own: Path | None, as_json: b
     For example: digest editions list daily
     """
     from digest.app.assembly import opened_beside
-    from digest.jobs.back_issues import list_issues
+    from digest.jobs.editions.back_issues import list_issues
 
     with opened_beside(own or config) as app:
         found = list_issues(app.store, [digest] if digest else [plan.name for plan in app.plans()])
@@ -89,7 +89,7 @@ def show(config: Path, digest: str, period: str, own: Path | None, reasons: bool
     """
     from digest.app.assembly import opened_beside
     from digest.app.showing import mail_of
-    from digest.jobs.back_issues import find_issue, issue_to_json
+    from digest.jobs.editions.back_issues import find_issue, issue_to_json
 
     with opened_beside(own or config) as app:
         issue = find_issue(app.store, app.edition_look().imprint, digest, period)
@@ -119,7 +119,7 @@ def export(config: Path, digest: str, period: str, own: Path | None, folder: Pat
     """
     from digest.app.assembly import opened_beside
     from digest.app.showing import mail_of
-    from digest.jobs.back_issues import files_of_issue, find_issue
+    from digest.jobs.editions.back_issues import files_of_issue, find_issue
 
     with opened_beside(own or config) as app:
         issue = find_issue(app.store, app.edition_look().imprint, digest, period)

@@ -14,7 +14,7 @@ from digest.cli import config_option
 
 if TYPE_CHECKING:
     from digest.inquiry import Candidates
-    from digest.jobs.explain import Explanation
+    from digest.jobs.explain.posts import Explanation
 
 
 @click.command("explain")

@@ -19,7 +19,7 @@ from digest.cli.files import write_file
 from digest.cli.report import told_balance
 
 if TYPE_CHECKING:
-    from digest.jobs.preview import Preview, SentTest
+    from digest.jobs.editions.preview import Preview, SentTest
 
 SHOWN = 10
 """Posts that were left out and are listed one by one before the rest is only counted (``--verbose`` lists all)."""

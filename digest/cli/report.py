@@ -15,8 +15,8 @@ from digest.text import printable
 
 if TYPE_CHECKING:
     from digest.edition.contents import Balance
-    from digest.jobs.collect import CollectReport
-    from digest.jobs.editions import EditionResult
+    from digest.jobs.archive.collect import CollectReport
+    from digest.jobs.editions.make import EditionResult
     from digest.jobs.run import RunReport
 
 SHOWN = 20

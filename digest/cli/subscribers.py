@@ -15,7 +15,7 @@ from digest.cli import CommandGroup, config_option
 
 if TYPE_CHECKING:
     from digest.app.readership import Readership
-    from digest.jobs.people import People, Proof
+    from digest.jobs.subscribers.people import People, Proof
     from digest.subscribers.subscription import Choice, Subscriber
 
 
@@ -121,7 +121,7 @@ def move(address: str, new: str, consent: str | None, consent_date: str | None, 
 
     For example: digest subscribers move reader@example.com reader@example.org
     """
-    from digest.jobs.moving import Moved
+    from digest.jobs.subscribers.moving import Moved
 
     with _people(config) as (people, readership, now):
         proof = _proof(consent, consent_date, now)
@@ -252,7 +252,7 @@ def _first(readership: Readership) -> str:
 def _proof(consent: str | None, consent_date: str | None, now: datetime) -> Proof | None:
     """Where a consent comes from, if both are given; given at midnight UTC of its date. Raises UsageError for half of
     it, and for a date that is in the future wherever one is."""
-    from digest.jobs.people import Proof
+    from digest.jobs.subscribers.people import Proof
 
     if consent is None and consent_date is None:
         return None

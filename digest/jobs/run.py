@@ -23,9 +23,9 @@ from digest.jobs.sparing import REMEDY, tried
 from digest.ports import RunStore
 
 if TYPE_CHECKING:
-    from digest.jobs.collect import CollectReport
-    from digest.jobs.deliver import DeliveryReport
-    from digest.jobs.editions import EditionsReport
+    from digest.jobs.archive.collect import CollectReport
+    from digest.jobs.delivery.deliver import DeliveryReport
+    from digest.jobs.editions.make import EditionsReport
     from digest.jobs.feeds import FeedReport
 
 T = TypeVar("T")

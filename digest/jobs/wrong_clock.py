@@ -12,8 +12,8 @@ from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from digest.clocks import GivenUp, Reach, RunTimes, is_premature, seems_behind
-from digest.jobs.editions import DigestPlan
-from digest.jobs.watch import CLAIM
+from digest.jobs.editions.make import DigestPlan
+from digest.jobs.monitoring.watch import CLAIM
 from digest.outbox import DOT_LEASE, LEASE, RetryPlan
 from digest.subscribers.bounces import HELD_FOR
 

@@ -20,7 +20,7 @@ from digest.app.lookout import LOOK_EVERY, Said, run_end
 from digest.app.moment import present
 from digest.app.running import NO_POSTS
 from digest.errors import DigestError
-from digest.jobs.watch import RunEnd
+from digest.jobs.monitoring.watch import RunEnd
 
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
@@ -118,7 +118,7 @@ class Watchman:
     def seen(self) -> Seen:
         """What the status page shows. Raises StoreError."""
         from digest.app.publishing import idle
-        from digest.jobs.status import overview, plots
+        from digest.jobs.monitoring.status import overview, plots
         from digest.web.status import Seen
 
         store, lookout, now = self.service.store, self.service.lookout, self.clock()

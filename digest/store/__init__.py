@@ -12,9 +12,9 @@ from contextlib import closing, contextmanager
 from functools import partial
 
 from digest.errors import StoreError
-from digest.store.connect import Database, is_there, open_postgres, open_sqlite, parse_url
-from digest.store.locks import advisory_lock, file_lock
-from digest.store.runs import Lock
+from digest.store.database.connect import Database, is_there, open_postgres, open_sqlite, parse_url
+from digest.store.database.locks import advisory_lock, file_lock
+from digest.store.monitoring.runs import Lock
 from digest.store.sql_store import SqlStore
 from digest.store.versions import bring_up_to_date, version_of
 
@@ -58,7 +58,7 @@ def open_store(
 def open_rehearsal(url: str, *, admit: Admit = everybody) -> Iterator[SqlStore]:
     """A store that starts as the one at the URL, and of which nothing is left afterwards; the original, its
     folder included, is not touched. Raises as ``open_store``."""
-    from digest.store.rehearsal import copied, no_lock, rolled_back
+    from digest.store.dry_run import copied, no_lock, rolled_back
 
     address = parse_url(url)
     if address.path is not None:

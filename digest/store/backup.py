@@ -25,13 +25,13 @@ from digest.disk import sync_path
 from digest.errors import AlreadyRunning, StoreBusy, StoreError
 from digest.models import DeliveryState
 from digest.outbox import REPEATS
-from digest.store.basics import SENT_UNTIL, VERSION_TABLE, among, to_moment, to_seconds
-from digest.store.connect import Database, open_postgres, parse_url
-from digest.store.editions import HELD
-from digest.store.faults import store_error, told
-from digest.store.locks import Right, advisory_lock, file_lock
-from digest.store.part import write_meta
-from digest.store.plain import Plain
+from digest.store.database.basics import SENT_UNTIL, VERSION_TABLE, among, to_moment, to_seconds
+from digest.store.database.connect import Database, open_postgres, parse_url
+from digest.store.database.connection import Plain
+from digest.store.database.faults import store_error, told
+from digest.store.database.locks import Right, advisory_lock, file_lock
+from digest.store.database.part import write_meta
+from digest.store.editions.editions import HELD
 from digest.store.versions import bring_up_to_date, create, refuse_newer, tables, upgrade
 
 _PURPOSE = "digest restore"

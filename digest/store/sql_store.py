@@ -5,24 +5,24 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Self
 
-from digest.store.absences import Absences
-from digest.store.ahead import Ahead
-from digest.store.audience import Audience
-from digest.store.editions import Editions
-from digest.store.erasing import Erasing
-from digest.store.feeds import Feeds
-from digest.store.glances import Glances
-from digest.store.inquiry import Inquiries
-from digest.store.intake import Intake
-from digest.store.known import Known
-from digest.store.ledger import Deliveries
-from digest.store.pauses import Pauses
-from digest.store.posts import Posts
-from digest.store.refusals import Refusals
-from digest.store.runs import Runs
-from digest.store.subscribers import Subscribers
-from digest.store.tidying import Tidying
-from digest.store.watch import Watch
+from digest.store.archive.absences import Absences
+from digest.store.archive.feeds import Feeds
+from digest.store.archive.known import Known
+from digest.store.archive.posts import Posts
+from digest.store.delivery.ledger import Deliveries
+from digest.store.delivery.pauses import Pauses
+from digest.store.delivery.refusals import Refusals
+from digest.store.editions.audience import Audience
+from digest.store.editions.editions import Editions
+from digest.store.monitoring.ahead import Ahead
+from digest.store.monitoring.alarms import Watch
+from digest.store.monitoring.inquiry import Inquiries
+from digest.store.monitoring.runs import Runs
+from digest.store.monitoring.status_queries import Glances
+from digest.store.subscribers.erasing import Erasing
+from digest.store.subscribers.intake import Intake
+from digest.store.subscribers.subscribers import Subscribers
+from digest.store.subscribers.tidying import Tidying
 
 
 class SqlStore(

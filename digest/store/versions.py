@@ -12,9 +12,9 @@ import re
 from pathlib import Path
 
 from digest.errors import StoreError, StoreTooNew
-from digest.store.basics import HEAD, OLDEST, VERSION_TABLE
-from digest.store.connect import Database
-from digest.store.plain import Plain
+from digest.store.database.basics import HEAD, OLDEST, VERSION_TABLE
+from digest.store.database.connect import Database
+from digest.store.database.connection import Plain
 
 log = logging.getLogger("digest.store")
 

@@ -21,8 +21,8 @@ from prometheus_client.registry import Collector
 
 import digest
 from digest.alarms.watching import Planned, RunTotals, by_kind, slot_to_judge
-from digest.jobs.status import CATEGORIES, StatusStore
-from digest.jobs.watch import Disk, WatchRules
+from digest.jobs.monitoring.status import CATEGORIES, StatusStore
+from digest.jobs.monitoring.watch import Disk, WatchRules
 from digest.models import DeliveryState
 from digest.outbox import blame
 from digest.ports import FeedRow

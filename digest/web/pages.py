@@ -26,7 +26,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from digest.jobs.subscribe import Asked, Desk, Opened, Page, SignUp
+from digest.jobs.subscribers.signup import Asked, Desk, Opened, Page, SignUp
 from digest.ports import Language, Templates
 from digest.subscribers.subscription import ASKABLE, Choice, Errand, Frequency, Offer, Subscriber, Wishes, is_zone
 from digest.web.forms import Body, Form, TooMuch, fields, receive

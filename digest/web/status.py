@@ -18,7 +18,7 @@ from starlette.routing import BaseRoute, Route
 
 from digest.alarms.watching import EditionMail, KeptAlarm, RunRow, counted
 from digest.errors import DigestError
-from digest.jobs.status import Daily, Overview, Plots
+from digest.jobs.monitoring.status import Daily, Overview, Plots
 from digest.ports import Templates
 from digest.render.plots import bar_plot, describe
 from digest.web.access import COOKIE, SESSION, Access

@@ -15,9 +15,9 @@ from digest.app.running import collect_posts
 from digest.app.showing import next_edition
 from digest.cli.check import command
 from digest.errors import ConfigError
-from digest.jobs.check import CheckReport, Finding
-from digest.jobs.check_feeds import ReadBack, is_address, judge_feeds
-from digest.jobs.check_mail import judge_budget
+from digest.jobs.check.feeds import ReadBack, is_address, judge_feeds
+from digest.jobs.check.findings import CheckReport, Finding
+from digest.jobs.check.mail import judge_budget
 from digest.jobs.feeds import FeedReport
 from tests.run.site_folder import CONFIG, Site
 from tests.subscribers.reader_world import World, opened

@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterable, Mapping
 import pytest
 
 from digest.errors import ProbeError, SourceError, TemporaryFailure
-from digest.jobs.check import Check, Finding, Patience, Verdict, ok, problem, run_checks, warning
-from digest.jobs.check_local import Health, Room, Secret, judge_posts, judge_room, judge_secrets, judge_store, megabytes
-from digest.jobs.check_mail import judge_headers
-from digest.jobs.check_network import (
+from digest.jobs.archive.collect import CollectReport
+from digest.jobs.check.findings import Check, Finding, Patience, Verdict, ok, problem, run_checks, warning
+from digest.jobs.check.local import Health, Room, Secret, judge_posts, judge_room, judge_secrets, judge_store, megabytes
+from digest.jobs.check.mail import judge_headers
+from digest.jobs.check.network import (
     Sender,
     SigningKey,
     judge_clock,
@@ -24,7 +25,6 @@ from digest.jobs.check_network import (
     judge_smtp,
     judge_spf,
 )
-from digest.jobs.collect import CollectReport
 from digest.models import Problem, Severity
 from digest.ports import WebAnswer
 from tests.check.test_dkim import ED25519_BARE, RSA_1024, RSA_2048

@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from digest.edition.contents import Imprint
-from digest.jobs.check import Finding
-from digest.jobs.check_templates import judge_templates, make_trials, status_contexts, web_contexts
+from digest.jobs.check.findings import Finding
+from digest.jobs.check.templates import judge_templates, make_trials, status_contexts, web_contexts
 from digest.languages import CatalogueLanguage
 from digest.render.feeds.catalogue import FeedOptions
 from digest.render.feeds.window import WindowLimits

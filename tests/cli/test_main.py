@@ -112,7 +112,7 @@ import os, signal
 from zoneinfo import ZoneInfo
 from digest import cli
 from digest.app import sending
-from digest.jobs.deliver import DeliveryReport
+from digest.jobs.delivery.deliver import DeliveryReport
 def work(config, *, stop, **_):
     for _ in range({times}):
         os.kill(os.getpid(), signal.{name})

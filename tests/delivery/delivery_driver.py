@@ -25,7 +25,7 @@ sys.path.append(str(Path(__file__).parent))
 
 from delivery_world import PATIENT, START, compose, frozen, recipients
 
-from digest.jobs.deliver import DeliverOptions, deliver
+from digest.jobs.delivery.deliver import DeliverOptions, deliver
 from digest.mail.smtp import Session, SmtpTransport
 from digest.store import open_store
 

@@ -13,7 +13,7 @@ import msgspec
 from scripted_smtp import ScriptedServer
 
 from digest.errors import PermanentFailure
-from digest.jobs.deliver import DeliverOptions, DeliveryReport, Outgoing, deliver
+from digest.jobs.delivery.deliver import DeliverOptions, DeliveryReport, Outgoing, deliver
 from digest.mail.smtp import SmtpTransport, TimeLimits
 from digest.models import Delivery, DeliveryState, FrozenEdition, Recipient, SavedEdition
 from digest.store import open_store

@@ -268,7 +268,7 @@ def test_a_full_disk_at_freezing_undoes_everything(sqlite_url: str) -> None:
     """``PRAGMA max_page_count`` stands for the end of the disk. Nothing is left of the edition; when there is
     room, it is frozen whole."""
     from digest.errors import StoreError
-    from digest.store.connect import SqliteDatabase
+    from digest.store.database.connect import SqliteDatabase
 
     def limited(database: SqliteDatabase) -> Any:
         connection = take(database)
@@ -316,7 +316,7 @@ def test_a_full_disk_at_each_commit(small_disk: Path, record_property: Any) -> N
 def run_on_full_disk(disk: Path, nth: int) -> tuple[list[Row], ScriptedServer] | None:
     """What became of four messages; None if there were fewer commits than ``nth``."""
     from digest.errors import StoreError
-    from digest.store.connect import SqliteDatabase
+    from digest.store.database.connect import SqliteDatabase
 
     filler, audience, commits = disk / "filler", 4, 0
 
@@ -421,7 +421,7 @@ def test_a_database_connection_that_is_cut_only_takes_time(postgres_url: str) ->
     """The server ends our connections between the server's yes and the final commit."""
     import psycopg
 
-    from digest.jobs.deliver import deliver
+    from digest.jobs.delivery.deliver import deliver
 
     with World(postgres_url) as world:
         world.freeze(3)

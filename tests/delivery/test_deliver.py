@@ -16,7 +16,7 @@ from scripted_smtp import Act, Close, Dawdle, Hang, Reset, Say, ScriptedServer, 
 
 from digest.edition.selection import Selection
 from digest.errors import Doubtful, PermanentFailure, StoreError, TemporaryFailure
-from digest.jobs.deliver import DeliverOptions, DeliveryReport, Outgoing
+from digest.jobs.delivery.deliver import DeliverOptions, DeliveryReport, Outgoing
 from digest.mail.folder import FolderTransport
 from digest.models import DeliveryState, Reply, SavedEdition
 from digest.ports import Turn

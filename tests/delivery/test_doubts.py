@@ -12,7 +12,7 @@ from scripted_smtp import Close, at, serving
 
 from digest.cli import main
 from digest.errors import StoreError
-from digest.jobs.doubts import Doubts
+from digest.jobs.delivery.doubts import Doubts
 from digest.models import EditionState, Reply
 from digest.ports import Turn
 from tests.run.site_folder import CONFIG, Site

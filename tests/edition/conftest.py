@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from digest.edition.contents import Imprint
-from digest.jobs.editions import Audience, DigestPlan, EditionsReport, Look, make_editions, publish_editions
+from digest.jobs.editions.make import Audience, DigestPlan, EditionsReport, Look, make_editions, publish_editions
 from digest.languages import CatalogueLanguage
 from digest.models import Arrival, Changes, FileRecord, FileStat, KnownPost, Post
 from digest.period import daily

@@ -1,4 +1,4 @@
-"""Editions of past days are made up (digest/jobs/backfill.py), on a real store."""
+"""Editions of past days are made up (digest/jobs/editions/backfill.py), on a real store."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from msgspec.structs import replace
 
 from digest.edition.contents import Reason, edition_from_json
 from digest.errors import ConfigError, StoreError
-from digest.jobs.back_issues import LATEST, files_of_issue, find_issue, list_issues, split_message
-from digest.jobs.backfill import GROUP, BackfillReport, backfill
-from digest.jobs.editions import DigestPlan
+from digest.jobs.editions.back_issues import LATEST, files_of_issue, find_issue, list_issues, split_message
+from digest.jobs.editions.backfill import GROUP, BackfillReport, backfill
+from digest.jobs.editions.make import DigestPlan
 from digest.models import DeliveryState, EditionState
 from digest.period import weekdays, weekly
 from digest.render.message import EditionMessage, Letterhead, Mailbox

@@ -1,4 +1,4 @@
-"""The feed of editions (digest/render/edition_feed.py, digest/jobs/edition_feeds.py): one entry an edition."""
+"""The feed of editions (digest/render/edition_feed.py, digest/jobs/editions/feeds.py): one entry an edition."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from msgspec.structs import replace
 
 from digest.edition.contents import Limits
 from digest.errors import StoreError
-from digest.jobs.edition_feeds import EDITIONS, feed_of_editions
-from digest.jobs.editions import EditionsReport, Look, publish_editions
+from digest.jobs.editions.feeds import EDITIONS, feed_of_editions
+from digest.jobs.editions.make import EditionsReport, Look, publish_editions
 from digest.models import Author
 from digest.render.edition_feed import FeedFrame
 from digest.store import SqlStore

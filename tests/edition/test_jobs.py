@@ -1,4 +1,4 @@
-"""Editions are made when due, once, and their pages published (digest/jobs/editions.py), on a real store."""
+"""Editions are made when due, once, and their pages published (digest/jobs/editions/make.py), on a real store."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from digest.app.sending import _look_of
 from digest.edition.contents import CategoryTitle, Earlier, Limits, build_edition, edition_from_json
 from digest.edition.selection import Selection
 from digest.errors import OutputError, PermanentFailure, StoreError, TemplateError
-from digest.jobs import editions
-from digest.jobs.editions import EditionsReport, Outcome, mail_for
-from digest.jobs.preview import preview_edition
+from digest.jobs.editions import make as editions
+from digest.jobs.editions.make import EditionsReport, Outcome, mail_for
+from digest.jobs.editions.preview import preview_edition
 from digest.models import Changes, EditionState, Post, RenderedMail, Revision
 from digest.period import Late, weekly
 from digest.render.mail import render_mail

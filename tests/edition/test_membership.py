@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from digest.jobs.editions import Audience, DigestPlan, Look, Outcome, make_editions
+from digest.jobs.editions.make import Audience, DigestPlan, Look, Outcome, make_editions
 from digest.models import Arrival, Changes, FileRecord, FileStat, Post, Revision
 from digest.period import daily, weekdays
 from digest.store import SqlStore, open_store

@@ -10,7 +10,7 @@ from digest.app.asking import look_into_post
 from digest.app.running import collect_posts
 from digest.errors import ConfigError, StoreError
 from digest.inquiry import Candidates
-from digest.jobs.explain import Explanation, Fact, in_words
+from digest.jobs.explain.posts import Explanation, Fact, in_words
 from tests.subscribers.reader_world import CONFIG, World, opened
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from digest.app.asking import look_into_reader
 from digest.inquiry import Omission
-from digest.jobs.explain import Fact
+from digest.jobs.explain.posts import Fact
 from digest.models import Reply
 from digest.ports import Turn
 from digest.subscribers.subscription import Choice, Frequency, Wishes

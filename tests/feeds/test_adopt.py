@@ -9,7 +9,7 @@ import feedparser
 import pytest
 
 from digest.errors import SourceError
-from digest.jobs.adopt import EarlierFeed, adopt, read_feed
+from digest.jobs.archive.adopt import EarlierFeed, adopt, read_feed
 
 LINK = "https://news.example.com/markets/2026/03/02/1.html"
 OLDEST = datetime(2026, 3, 1, 16, 0, tzinfo=UTC)

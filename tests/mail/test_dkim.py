@@ -28,7 +28,7 @@ from scripted_smtp import serving as smtp_serving
 from digest.app.sending import dkim_records
 from digest.app.showing import mail_of
 from digest.errors import ConfigError
-from digest.jobs.back_issues import find_issue
+from digest.jobs.editions.back_issues import find_issue
 from digest.mail.dkim import OVERSIGNED, SIGNED, Signer, relaxed_body, relaxed_field
 from digest.mail.smtp import SmtpTransport
 from digest.subscribers.subscription import ASKABLE

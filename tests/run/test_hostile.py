@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from digest.app import running
 from digest.app.running import run_once
-from digest.jobs import editions
+from digest.jobs.editions import make as editions
 from digest.jobs.run import RunReport
 from digest.render import pages
 

@@ -20,8 +20,8 @@ from digest.app.publishing import update_feeds
 from digest.app.reading import FileReader
 from digest.app.running import NO_POSTS, collect_posts
 from digest.config import load
-from digest.jobs.collect import CollectReport, Parsed, collect
-from digest.jobs.settling import Settling
+from digest.jobs.archive.collect import CollectReport, Parsed, collect
+from digest.jobs.archive.settling import Settling
 from digest.posts import Rules
 from digest.sources import FolderSource
 from digest.store import SqlStore, open_store

@@ -21,13 +21,13 @@ from digest.app.running import RunOrder, run_steps
 from digest.app.sending import send_mail
 from digest.config import Settings, load
 from digest.edition.contents import edition_from_json
-from digest.jobs.people import Proof
 from digest.jobs.progress import silent
 from digest.jobs.run import RunReport
+from digest.jobs.subscribers.people import Proof
 from digest.models import DeliveryState, EditionState
 from digest.service.scheduler import Scheduler, jobs_of
 from digest.store import SqlStore, open_store
-from digest.store.connect import Database
+from digest.store.database.connect import Database
 from digest.subscribers.subscription import Wishes
 from tests.delivery.scripted_smtp import ScriptedServer
 

@@ -13,7 +13,7 @@ import pytest
 from digest.app.running import RunOrder
 from digest.config import load
 from digest.errors import AlreadyRunning, SourceError, StoreError
-from digest.jobs.collect import CollectReport
+from digest.jobs.archive.collect import CollectReport
 from digest.jobs.run import RunReport
 from digest.period import Every, daily, parse_cron
 from digest.ports import FeedRow

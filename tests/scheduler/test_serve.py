@@ -397,7 +397,7 @@ def test_mail_waits_for_a_store_that_is_gone(
             signal.raise_signal(signal.SIGTERM)
         raise StoreError("digest.db", "disk I/O error")
 
-    monkeypatch.setattr("digest.app.service.deliver", gone)
+    monkeypatch.setattr("digest.app.service.send_mail", gone)
     monkeypatch.setattr(module, "_STORE_RETRIES", (0.01,))
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
     try:

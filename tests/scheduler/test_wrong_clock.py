@@ -18,11 +18,11 @@ from digest.app.lookout import lookout_of, run_end
 from digest.app.moment import When, agreed, clock_of, moment
 from digest.app.running import set_right
 from digest.clocks import RunTimes, seems_behind
-from digest.jobs.explain import Explanation
+from digest.jobs.explain.posts import Explanation
+from digest.jobs.monitoring.status import overview
 from digest.jobs.progress import silent
 from digest.jobs.run import RunReport
-from digest.jobs.status import overview
-from digest.jobs.subscribe import Asked
+from digest.jobs.subscribers.signup import Asked
 from digest.models import DeliveryState
 from digest.store import SqlStore
 from digest.subscribers.bounces import HELD_FOR

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 import pytest
 
 from digest.errors import StoreError
-from digest.store import connect, open_store
-from digest.store.connect import Database
+from digest.store import open_store
+from digest.store.database import connect
+from digest.store.database.connect import Database
 
 KEEP = "INSERT INTO meta (name, value) VALUES (:its_name, 'kept')"
 LOOK = "SELECT name, value FROM meta WHERE name = :its_name"

@@ -15,7 +15,7 @@ from digest.models import DeliveryState, EditionState, Reply
 from digest.outbox import last_call
 from digest.ports import Turn
 from digest.store import SqlStore, open_store
-from digest.store.ledger import queue_id
+from digest.store.delivery.ledger import queue_id
 
 LEASE = timedelta(seconds=120)
 DOT = timedelta(minutes=11)

@@ -13,8 +13,8 @@ from digest.edition.selection import Selection, read_selection
 from digest.errors import StoreError
 from digest.models import EditionKind, EditionState
 from digest.store import SqlStore, open_store, versions
-from digest.store.basics import HEAD, OLDEST, VERSION_TABLE
-from digest.store.plain import Plain
+from digest.store.database.basics import HEAD, OLDEST, VERSION_TABLE
+from digest.store.database.connection import Plain
 
 
 def version_of(plain: Plain) -> str:

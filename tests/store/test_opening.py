@@ -13,9 +13,10 @@ import pytest
 
 from digest.errors import Refused, StoreBusy, StoreError, StoreTooNew
 from digest.models import Changes
-from digest.store import SqlStore, connect, open_rehearsal, open_store
-from digest.store.connect import Database, open_postgres, open_sqlite, parse_url
-from digest.store.faults import told
+from digest.store import SqlStore, open_rehearsal, open_store
+from digest.store.database import connect
+from digest.store.database.connect import Database, open_postgres, open_sqlite, parse_url
+from digest.store.database.faults import told
 
 
 def test_a_store_is_kept(bare_url: str, make) -> None:

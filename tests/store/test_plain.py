@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from digest.store.plain import for_psycopg
+from digest.store.database.connection import for_psycopg
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from digest.store import SqlStore, open_store
-from digest.store.plain import Plain
+from digest.store.database.connection import Plain
 
 REACH = timedelta(days=3)
 

@@ -11,8 +11,8 @@ import pytest
 
 from digest.models import Delivery, Reply
 from digest.store import SqlStore, open_store
-from digest.store.basics import to_seconds
-from digest.store.plain import Plain
+from digest.store.database.basics import to_seconds
+from digest.store.database.connection import Plain
 from digest.subscribers.subscription import Frequency
 from tests.store.conftest import Maker
 

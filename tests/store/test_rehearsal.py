@@ -13,7 +13,7 @@ import pytest
 from digest.errors import StoreBusy
 from digest.models import DeliveryState, Reply
 from digest.ports import Turn
-from digest.store import open_rehearsal, open_store, rehearsal
+from digest.store import dry_run, open_rehearsal, open_store
 
 
 def everything(store, make, name: str = "new") -> None:
@@ -155,7 +155,7 @@ def test_a_database_that_never_rests_is_reported(sqlite_url: str, tmp_path: Path
         os.utime(path, (1, next(ticks)))
         return copy(source, target)
 
-    monkeypatch.setattr(rehearsal.shutil, "copyfile", meddling)
+    monkeypatch.setattr(dry_run.shutil, "copyfile", meddling)
     with pytest.raises(StoreBusy, match="it is being written all the time"):
         open_rehearsal(sqlite_url).__enter__()
 
@@ -164,7 +164,7 @@ def test_the_copy_is_removed(sqlite_url: str, tmp_path: Path, make, monkeypatch)
     """It holds addresses."""
     temporary = tmp_path / "temporary"
     temporary.mkdir()
-    monkeypatch.setattr(rehearsal.tempfile, "tempdir", str(temporary))
+    monkeypatch.setattr(dry_run.tempfile, "tempdir", str(temporary))
     with open_rehearsal(sqlite_url) as rehearsed:
         everything(rehearsed, make)
         assert len(list(temporary.iterdir())) == 1

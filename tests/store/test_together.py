@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from digest.errors import StoreError
-from digest.store.together import Together
+from digest.store.database.group_commit import Together
 
 
 class Disk:

@@ -19,10 +19,10 @@ from digest.app.readership import Readership
 from digest.app.running import run_steps
 from digest.app.sending import send_mail
 from digest.config import load
-from digest.jobs.people import People
 from digest.jobs.progress import silent
 from digest.jobs.run import RunReport
-from digest.jobs.subscribe import Asked, Desk, SignUp
+from digest.jobs.subscribers.people import People
+from digest.jobs.subscribers.signup import Asked, Desk, SignUp
 from digest.store import SqlStore, open_store
 from digest.subscribers.subscription import Choice, Frequency, Wishes
 from tests.run.site_folder import Site

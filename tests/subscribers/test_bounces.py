@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from digest.app.publishing import freeze_due_editions, publish_frozen_editions
 from digest.app.running import collect_posts
-from digest.jobs.bounces import BounceReport
+from digest.jobs.delivery.bounces import BounceReport
 from digest.models import DeliveryState, Reply
 from digest.outbox import Blame
 from digest.ports import Turn

@@ -15,11 +15,11 @@ from digest.app.publishing import freeze_due_editions, publish_frozen_editions
 from digest.app.running import collect_posts
 from digest.app.sending import composer, send_mail
 from digest.edition.selection import Selection
-from digest.jobs.editions import mail_for
-from digest.jobs.people import Proof
-from digest.jobs.subscribe import Opened
+from digest.jobs.editions.make import mail_for
+from digest.jobs.subscribers.people import Proof
+from digest.jobs.subscribers.signup import Opened
 from digest.models import Delivery, DeliveryState, RenderedMail, SavedEdition
-from digest.store.basics import to_seconds
+from digest.store.database.basics import to_seconds
 from digest.subscribers.subscription import Choice, Frequency, Reader, Wishes
 from tests.subscribers.reader_world import CONFIG, World, html_of, link, links, opened, text_of, token
 
@@ -122,7 +122,7 @@ def test_a_mail_is_made_once_for_all_who_chose_the_same(world: World, monkeypatc
         made.append(selection)
         return mail_for(saved, selection, *rest)
 
-    monkeypatch.setattr("digest.jobs.editions.mail_for", counted)
+    monkeypatch.setattr("digest.jobs.editions.make.mail_for", counted)
     world.begin()
     for number in range(30):
         admit(world, f"{number}@example.org", *(("macro",), ("stocks",), ())[number % 3])
@@ -141,7 +141,7 @@ def test_a_mail_is_made_once_for_all_who_chose_the_same(world: World, monkeypatc
         lease="2",
         selection=row.selection,
     )
-    monkeypatch.setattr("digest.jobs.editions.mail_for", None)
+    monkeypatch.setattr("digest.jobs.editions.make.mail_for", None)
     [first] = [mail for mail in mails if mail["To"] == "0@example.org"]
     retried = message_from_bytes(composer(world.app())(again, saved).message, policy=policy.default)
     assert retried.get_boundary() == first.get_boundary(), "which is made of subject and both parts"
@@ -366,7 +366,7 @@ def test_memory_does_not_grow_with_the_list(quick: World) -> None:
         from tests.store.conftest import Maker
 
         frozen = Maker().edition(f"n{number}")
-        from digest.jobs.editions import _recipients
+        from digest.jobs.editions.make import _recipients
 
         slot = Slot(period=frozen.period, day=date(2026, 11, 24), at=quick.now)
         recipients = _recipients(

@@ -23,11 +23,11 @@ from click.testing import CliRunner
 from digest.app.sending import send_mail
 from digest.cli.subscribers import command
 from digest.errors import StoreError, TemporaryFailure
-from digest.jobs.deliver import file_name
-from digest.jobs.people import Proof
+from digest.jobs.delivery.deliver import file_name
+from digest.jobs.subscribers.people import Proof
 from digest.mail.folder import FolderTransport, remove_mails
 from digest.models import Reply
-from digest.store import connect
+from digest.store.database import connect
 from digest.subscribers.subscription import Choice, Errand
 from tests.scheduler.serve_process import Served, serving, until, write_site
 from tests.subscribers.reader_world import World, link, token

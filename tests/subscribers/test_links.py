@@ -7,7 +7,7 @@ from datetime import date, timedelta
 import pytest
 from msgspec.structs import replace
 
-from digest.jobs.subscribe import Opened
+from digest.jobs.subscribers.signup import Opened
 from digest.subscribers.subscription import Choice, Errand, Frequency, ListState, Wishes
 from digest.subscribers.tokens import Keyring, Purpose, Token
 from tests.subscribers.reader_world import World, link, token

@@ -8,8 +8,8 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from digest.cli import main
-from digest.jobs.people import Proof
-from digest.jobs.subscribe import Asked, Opened
+from digest.jobs.subscribers.people import Proof
+from digest.jobs.subscribers.signup import Asked, Opened
 from digest.subscribers.subscription import Choice, Errand, Frequency, ListState, Origin, Reason, Wishes
 from tests.subscribers.reader_world import World, link, text_of, token
 from tests.subscribers.test_links import dump

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime
 import pytest
 
 from digest.errors import DigestError
-from digest.jobs.people import COLUMNS, Added, ImportReport, Proof, neutralised
+from digest.jobs.subscribers.people import COLUMNS, Added, ImportReport, Proof, neutralised
 from digest.subscribers.subscription import Choice, Frequency, ListState, Origin, Reason
 from tests.subscribers.reader_world import World
 
@@ -172,7 +172,7 @@ def test_rows_of_one_reader_follow_each_other(world: World) -> None:
 
 def test_a_broken_import_leaves_whole_batches(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Those before it are in; doing it again takes in the rest and changes nothing about them."""
-    monkeypatch.setattr("digest.jobs.people.BATCH", 2)
+    monkeypatch.setattr("digest.jobs.subscribers.people.BATCH", 2)
     text = "".join(f"{name}@example.org\n" for name in "abcdefg")
     told: list[tuple[str, int, int]] = []
 

@@ -16,11 +16,11 @@ from digest.app.publishing import freeze_due_editions, publish_frozen_editions
 from digest.app.running import collect_posts
 from digest.app.sending import send_mail
 from digest.errors import StoreError
-from digest.jobs.moving import Moved
-from digest.jobs.people import Added, Proof
-from digest.jobs.subscribe import Asked, Opened
+from digest.jobs.subscribers.moving import Moved
+from digest.jobs.subscribers.people import Added, Proof
+from digest.jobs.subscribers.signup import Asked, Opened
 from digest.models import DeliveryState
-from digest.store.plain import Plain
+from digest.store.database.connection import Plain
 from digest.subscribers.subscription import Choice, Consent, Errand, Frequency, ListState, Origin, parse_address
 from tests.subscribers.reader_world import World, link, links, text_of, token
 
@@ -208,7 +208,7 @@ def test_there_is_a_cap_over_all(quick: World) -> None:
     """A botnet fills the cap, not the mail server."""
     desk = quick.desk
     force_setattr(desk.policy, "signups_total", 5)
-    from digest.jobs.subscribe import SignUp
+    from digest.jobs.subscribers.signup import SignUp
     from digest.subscribers.subscription import Wishes
 
     results = [

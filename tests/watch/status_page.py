@@ -14,10 +14,10 @@ from urllib.parse import urlencode
 import uvicorn
 from starlette.applications import Starlette
 
-from digest.jobs.status import overview, plots
-from digest.jobs.watch import RunEnd
+from digest.jobs.monitoring.status import overview, plots
+from digest.jobs.monitoring.watch import RunEnd
 from digest.models import Reply
-from digest.store.basics import to_seconds
+from digest.store.database.basics import to_seconds
 from digest.web.access import Access
 from digest.web.status import Seen, status_routes
 from tests.subscribers.reader_world import World

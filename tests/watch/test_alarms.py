@@ -31,7 +31,7 @@ from digest.app.publishing import freeze_due_editions, publish_frozen_editions
 from digest.app.running import collect_posts, run_steps
 from digest.config import load
 from digest.errors import StoreError, TemporaryFailure
-from digest.jobs.watch import Disk, RunEnd, watch
+from digest.jobs.monitoring.watch import Disk, RunEnd, watch
 from digest.models import Backlog, DeliveryState, Expired, Outage
 from digest.period import daily
 from digest.store import open_store

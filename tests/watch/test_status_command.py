@@ -11,8 +11,8 @@ from click.testing import CliRunner
 
 from digest.alarms.watching import Alarm
 from digest.cli import cli
-from digest.jobs.status import DAYS, overview, plots
-from digest.jobs.watch import RunEnd
+from digest.jobs.monitoring.status import DAYS, overview, plots
+from digest.jobs.monitoring.watch import RunEnd
 from tests.run.site_folder import CONFIG, Site
 from tests.subscribers.reader_world import World
 from tests.watch.test_alarms import habit

@@ -482,7 +482,7 @@ def test_the_output_folder_is_served_beside_the_pages(served: Served) -> None:
 def test_a_digest_that_is_no_longer_offered_can_be_left(served: Served) -> None:
     """Old links work when the operator has taken the digest out."""
     readership = served.running.readership
-    from digest.jobs.people import Proof
+    from digest.jobs.subscribers.people import Proof
 
     proof = Proof(source="x", given_at=_now())
     readership.people.add("ann@example.org", (Choice(digest="gone"),), _now(), proof=proof)

@@ -1,0 +1,1 @@
+"""Posts from their folder into the store: read, compared, decided."""

@@ -1,0 +1,439 @@
+"""Templates of the operator's own, tried with made-up values: each page and mail once with everything that can be on
+it, and once with as little as there can be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from difflib import get_close_matches
+from functools import partial
+from typing import Protocol
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from digest.alarms.watching import KeptAlarm
+from digest.edition.contents import Correction, Earlier, Edition, Imprint, Limits, build_edition
+from digest.errors import TemplateError
+from digest.jobs.check.findings import Finding, ok, problem, skipped, warning
+from digest.models import Author, Code, EditionRow, EditionState, KnownPost
+from digest.ports import FeedRow, Language, Templates
+from digest.render import pages
+from digest.render.alarm import alarm_message
+from digest.render.edition_feed import FeedFrame, render_edition_feed
+from digest.render.editions import render_edition_index, render_edition_page
+from digest.render.feeds.catalogue import ALL, CATEGORY, Catalogue, FeedOptions
+from digest.render.feeds.items import make_item
+from digest.render.mail import render_mail
+from digest.render.notice import render_notice
+from digest.subscribers.subscription import Notice
+
+_NOW = datetime(2026, 11, 24, 0, 30, tzinfo=UTC)
+_DAY = date(2026, 11, 24)
+
+
+class Overriding(Templates, Protocol):
+    """Templates of which some are the operator's own."""
+
+    def overrides(self) -> list[str]:
+        """Names of files in the operator's folder."""
+        ...
+
+    def packaged(self) -> list[str]:
+        """Names of those that come with the program."""
+        ...
+
+    def syntax_faults(self) -> list[TemplateError]:
+        """What cannot even be read, of the operator's own."""
+        ...
+
+    def used(self) -> set[str]:
+        """Names of those that were loaded so far."""
+        ...
+
+
+class Trial(Struct, frozen=True, kw_only=True):
+    """One page or mail, rendered with made-up values."""
+
+    name: str
+    render: Callable[[], object]
+
+
+def judge_templates(
+    templates: Overriding, trials: Callable[[], Iterable[Trial]], *, folder: str | None
+) -> Iterator[Finding]:
+    """Every fault of the operator's own templates, with its line."""
+    if folder is None:
+        yield skipped("templates", "there are none of your own (templates)")
+        return
+    names = templates.overrides()
+    if not names:
+        yield warning("templates", f"{folder} holds no template", "take templates out, or put files there")
+        return
+    faults = {str(fault): fault for fault in templates.syntax_faults()}
+    broken = {fault.subject.rpartition(":")[0] for fault in faults.values()}
+    for trial in trials():
+        try:
+            trial.render()
+        except TemplateError as error:
+            if error.subject.rpartition(":")[0] not in broken or str(error) in faults:
+                faults.setdefault(str(error), replace_subject(error, trial.name))
+        except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError) as error:
+            cause = f"cannot be rendered: {type(error).__name__}: {error}"
+            faults.setdefault(f"{trial.name} {cause}", TemplateError(trial.name, cause))
+    for fault in faults.values():
+        yield problem("template", f"{fault.subject}: {fault.cause}", fault.remedy or "mend it, or delete the file")
+    known = templates.packaged()
+    for name in sorted(set(names) - templates.used() - {_below(each, folder) for each in broken}):
+        if name not in known:
+            close = get_close_matches(name, known, 1, 0.6)
+            hint = f"did you mean {close[0]}?" if close else "delete it, or name it as one in docs/templates"
+            yield warning("template", f"{folder}/{name} takes part in no page or mail", hint)
+    if not faults:
+        count = "1 template of your own renders" if len(names) == 1 else f"{len(names)} templates of your own render"
+        yield ok("templates", f"{count}: {', '.join(names[:5])}{' …' if len(names) > 5 else ''}")
+
+
+def replace_subject(error: TemplateError, name: str) -> TemplateError:
+    """A template that was left without its place is named by the page that needs it."""
+    return error if ":" in error.subject else TemplateError(f"{name} ({error.subject})", error.cause, error.remedy)
+
+
+def _below(path: str, folder: str) -> str:
+    return path.removeprefix(folder).lstrip("/")
+
+
+# ------------------------------------------------------------------- trials
+
+
+def make_trials(templates: Templates, language: Language, imprint: Imprint, options: FeedOptions) -> Iterator[Trial]:
+    """Every page and mail that there is."""
+    for kind, edition in (("full", full_edition()), ("empty", empty_edition())):
+        yield from _edition_trials(kind, edition, templates, language, imprint)
+    yield from _feed_trials(templates, language, options)
+    mail = partial(
+        render_notice,
+        site_title=imprint.site_title,
+        site_url=imprint.site_url,
+        templates=templates,
+        language=language,
+    )
+    for notice in Notice:
+        yield Trial(name=f"mail: {notice.value}", render=partial(mail, notice))
+    for alarms in (sample_alarms(), ()):
+        yield Trial(name="mail: alarm", render=partial(_alarm, alarms, templates, language, imprint))
+    for name, contexts in web_contexts(imprint).items():
+        for context in contexts:
+            yield Trial(name=name, render=partial(templates.render, name, context))
+
+
+def _alarm(alarms: Sequence[KeptAlarm], templates: Templates, language: Language, imprint: Imprint) -> bytes:
+    return alarm_message(
+        alarms,
+        subject="Sample",
+        site_title=imprint.site_title,
+        site_url=imprint.site_url,
+        sender=("Sample", "sample@example.com"),
+        to="operator@example.com",
+        message_id="<sample@example.com>",
+        zone=imprint.zone,
+        now=_NOW,
+        templates=templates,
+        language=language,
+    )
+
+
+def _edition_trials(
+    kind: str, edition: Edition, templates: Templates, language: Language, imprint: Imprint
+) -> Iterator[Trial]:
+    limits = Limits(leads=2, leads_per_section=1, items=4)
+    neighbours = ("2026-11-23", "2026-11-25") if kind == "full" else (None, None)
+    rows = [
+        EditionRow(
+            key=1,
+            period=edition.period,
+            state=EditionState.FINISHED,
+            subject=edition.title,
+            frozen_at=_NOW,
+            posts=len(edition.entries),
+        )
+    ]
+    yield Trial(name=f"digest mail ({kind})", render=lambda: render_mail(edition, imprint, templates, language, limits))
+    yield Trial(
+        name=f"page of an edition ({kind})",
+        render=lambda: render_edition_page(
+            edition, imprint, templates, language, previous=neighbours[0], following=neighbours[1]
+        ),
+    )
+    yield Trial(
+        name=f"list of editions ({kind})",
+        render=lambda: render_edition_index(
+            rows if kind == "full" else [],
+            digest=edition.digest,
+            title=edition.title,
+            imprint=imprint,
+            templates=templates,
+            language=language,
+        ),
+    )
+    yield Trial(
+        name=f"feed of editions ({kind})",
+        render=lambda: render_edition_feed(
+            [edition],
+            digest=edition.digest,
+            title=edition.title,
+            imprint=imprint,
+            frame=FeedFrame(author=Author(name="Sample"), max_bytes=500_000),
+            templates=templates,
+            language=language,
+        ),
+    )
+
+
+def _feed_trials(templates: Templates, language: Language, options: FeedOptions) -> Iterator[Trial]:
+    catalogue = Catalogue(options, language)
+    rows = [
+        FeedRow(kind=ALL, name="", stem="all", posts=2, dirty=False),
+        FeedRow(kind=CATEGORY, name="sample", stem="sample", posts=2, dirty=False),
+    ]
+    posts = sample_posts()
+    items = [make_item(post, catalogue.rules, None) for post in (*posts, replace(posts[0], key=99, gone_at=_NOW))]
+
+    def page(row: FeedRow, number: int) -> bytes:
+        feed = catalogue.feed(row, items[:number], _NOW)
+        return pages.render_feed_page(templates, catalogue.site, feed, catalogue.files(row).html or "", row.name)
+
+    def index(shelves: Sequence[pages.Shelf]) -> bytes:
+        return pages.render_index(
+            templates,
+            catalogue.site,
+            description=catalogue.description(rows[0]),
+            everything=catalogue.listed(rows[0]),
+            shelves=shelves,
+        )
+
+    for row in rows:
+        yield Trial(name=f"page of a feed ({row.kind})", render=partial(page, row, len(items)))
+    yield Trial(name="page of a feed (empty)", render=partial(page, rows[1], 0))
+    for shelves in ([pages.Shelf(title="Sample", feeds=(catalogue.listed(rows[1]),))], []):
+        yield Trial(name="list of feeds", render=partial(index, shelves))
+
+
+# ------------------------------------------------------------ made-up values
+
+
+def sample_posts() -> tuple[KnownPost, ...]:
+    """Posts with and without everything that a post can have."""
+    code = Code(market="90", code="BK1036", name="半导体", mentions=3)
+    stock = Code(market="1", code="600000", name="Sample & Co <1>", mentions=1)
+    whole = KnownPost(
+        key=1,
+        id="https://example.com/1",
+        path="_posts/2026-11-24-1.md",
+        title="Central bank buys “reserves” & <gold> 1200亿",
+        url="https://example.com/1.html",
+        summary="It bought 1200亿 of reserves in one day, more than ever before.",
+        published=_NOW - timedelta(hours=1),
+        updated=_NOW - timedelta(hours=1),
+        first_seen=_NOW,
+        collected_at=_NOW,
+        categories=("sample", "other"),
+        tags=("tag",),
+        source_name="Sample News",
+        original_url="https://example.org/1",
+        authors=(Author(name="Ann"), Author(name="Bob", email="bob@example.org", url="https://example.org/bob")),
+        lang="en",
+        codes=(code, stock),
+    )
+    bare = replace(
+        whole,
+        key=2,
+        id="https://example.com/2",
+        title="Nothing more to say",
+        url="https://example.com/2.html",
+        summary="",
+        categories=(),
+        tags=(),
+        source_name=None,
+        original_url=None,
+        authors=(),
+        lang=None,
+        codes=(),
+    )
+    again = replace(whole, key=3, id="https://example.com/3", url="https://example.com/3.html", source_name="Other")
+    more = [
+        replace(
+            whole,
+            key=number,
+            id=f"https://example.com/{number}",
+            url=f"https://example.com/{number}.html",
+            title=f"{word} market report {number}",
+            summary=f"{word} shares closed {number} points higher.",
+            categories=("other",) if number % 2 else ("sample",),
+        )
+        for number, word in enumerate(("Tokyo", "London", "Paris", "Berlin", "Madrid", "Oslo"), start=4)
+    ]
+    return (whole, bare, again, *more)
+
+
+def sample_alarms() -> tuple[KeptAlarm, ...]:
+    """One that goes on and one that is over."""
+    begun = KeptAlarm(key=1, name="run", text="it began", raised_at=_NOW)
+    return (begun, replace(begun, key=2, ended_at=_NOW, end_text="it is over"))
+
+
+def full_edition() -> Edition:
+    """An edition with sections, a story, highlights, corrections and a link back."""
+    corrections = (
+        Correction(
+            key=50,
+            period="2026-11-23",
+            url="https://example.com/50.html",
+            was_title="Was",
+            title="Is",
+            was_summary="It was so.",
+            summary="It is so.",
+        ),
+        Correction(
+            key=51,
+            period="2026-11-23",
+            url="https://example.com/51.html",
+            was_title="Gone",
+            title="Gone",
+            was_summary=None,
+            summary=None,
+            gone=True,
+        ),
+    )
+    return build_edition(
+        sample_posts(),
+        digest="sample",
+        title="Sample",
+        period="2026-11-24",
+        days=(_DAY, _DAY),
+        frozen_at=_NOW,
+        earlier={1: Earlier(period="2026-11-23", key=50)},
+        corrections=corrections,
+    )
+
+
+def empty_edition() -> Edition:
+    """An edition of nothing, of a week."""
+    return build_edition(
+        (),
+        digest="sample",
+        title="Sample",
+        period="2026-W48",
+        days=(_DAY - timedelta(days=1), _DAY + timedelta(days=5)),
+        frozen_at=_NOW,
+    )
+
+
+def web_contexts(imprint: Imprint) -> Mapping[str, Sequence[Mapping[str, object]]]:
+    """What the subscription pages are given: for each page with as much and with as little as there can be."""
+    frame: dict[str, object] = {
+        "site_title": imprint.site_title,
+        "site_url": imprint.site_url,
+        "description": "",
+        "canonical": f"{imprint.site_url}mail/",
+        "discover": (),
+        "feeds_page": "",
+        "form_url": "/mail/",
+    }
+    categories = [{"name": "sample", "title": "Sample", "ticked": True}, {"name": "o", "title": "O", "ticked": False}]
+    offers = [
+        {"digest": "daily", "title": "Daily", "ticked": True, "all": False, "categories": categories},
+        {"digest": "weekly", "title": "Weekly", "ticked": False, "all": True, "categories": []},
+    ]
+    form = {"stamp": "A" * 35, "email": "", "offers": offers, "frequency": "daily", "consent": "I want mail."}
+    leaving = {"done": "", "offers": offers, "title": "Daily"}
+    wishes = {
+        "frequency": "weekly",
+        "hour": "7",
+        "hours": [str(hour) for hour in range(24)],
+        "zone": "Europe/Berlin",
+        "site_zone": "Asia/Shanghai",
+        "zones": ["Asia/Shanghai", "Europe/Berlin"],
+        "paused_until": "2026-12-01",
+    }
+    varied: dict[str, list[dict[str, object]]] = {
+        "web/form.html": [
+            {**form, "problem": problem} for problem in ("", "bad address", "nothing chosen", "too many", "too fast")
+        ],
+        "web/sent.html": [{}],
+        "web/confirm.html": [{"done": "", "offers": offers, "confirmed": yes} for yes in (False, True)],
+        "web/unsubscribe.html": [
+            {**leaving, "reads": reads, "more": more} for reads in (False, True) for more in (False, True)
+        ],
+        "web/manage.html": [
+            {**wishes, "done": done, "offers": those}
+            for done in ("", "saved", "left", "mailed", "too many")
+            for those in (offers, [])
+        ],
+        "web/export.html": [{"done": "", "offers": offers}],
+        "web/erase.html": [{"done": "", "offers": offers}],
+        "web/erased.html": [{}],
+        "web/move.html": [{"done": "", "offers": offers, "problem": "", "email": ""}, {"problem": "x", "email": "y"}],
+        "web/arrive.html": [{"done": "", "offers": offers}],
+        "web/arrived.html": [{}],
+        "web/nothing.html": [{}],
+    }
+    framed = {name: [{**frame, **each} for each in contexts] for name, contexts in varied.items()}
+    elsewhere = {name: value for name, value in frame.items() if name != "form_url"}
+    elsewhere["feeds_page"] = f"{imprint.pages_url}feeds/"
+    return {
+        **framed,
+        "web/missing.html": [{**elsewhere, "gone": gone} for gone in (False, True)],
+        **status_contexts(imprint),
+    }
+
+
+def status_contexts(imprint: Imprint) -> dict[str, list[dict[str, object]]]:
+    """What the operator's page is given, likewise."""
+    frame: dict[str, object] = {"site_title": imprint.site_title, "site_url": imprint.site_url}
+    alarm = {"text": "it began", "since": "08:00", "until": ""}
+    run = {
+        "began": "08:00",
+        "result": "failed",
+        "bad": True,
+        "took": "1 s",
+        "arrived": "1",
+        "written": "2",
+        "failures": ["why"],
+    }
+    edition = {"name": "daily 2026-11-24", "made": "08:00", "state": "paused: why", "bad": True, "mail": "1 sent"}
+    category = {"name": "sample", "published": "08:00", "arrived": "08:00", "recent": "7"}
+    rows = [{"day": "2026-11-24", "value": "3"}]
+    nothing: dict[str, object] = {
+        "now": "2026-11-24 08:30",
+        "zone": "Asia/Shanghai",
+        "alarms": [],
+        "warnings": [],
+        "past_alarms": [],
+        "next": [],
+        "runs": [],
+        "editions": [],
+        "mail": "none",
+        "next_mail": "",
+        "categories": [],
+        "readers": [],
+        "plots": [],
+    }
+    everything: dict[str, object] = {
+        **nothing,
+        "alarms": [alarm],
+        "warnings": ["digest daily: nobody gets it"],
+        "past_alarms": [{**alarm, "until": "09:00"}],
+        "next": [{"at": "08:00", "name": "daily 2026-11-25"}],
+        "runs": [run, {**run, "bad": False, "failures": []}],
+        "editions": [edition, {**edition, "bad": False}],
+        "next_mail": "09:00",
+        "categories": [{**category, "silent": silent} for silent in (False, True)],
+        "readers": [{"digest": "daily", "state": "active", "number": "3"}],
+        "plots": [{"title": "Posts a day", "unit": "posts", "svg": "<svg></svg>", "says": "three", "rows": rows}],
+    }
+    return {
+        "status/login.html": [{**frame, "says": says} for says in ("", "That is not the token.")],
+        "status/broken.html": [{**frame, "says": "the store cannot be opened"}],
+        "status/page.html": [{**frame, **nothing}, {**frame, **everything}],
+    }

@@ -1,0 +1,1 @@
+"""Mail on its way: handed over, in doubt, come back."""

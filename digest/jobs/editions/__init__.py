@@ -1,0 +1,1 @@
+"""Editions: made, made up later, previewed, listed."""

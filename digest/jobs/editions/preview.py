@@ -1,0 +1,209 @@
+"""The next edition, before anybody gets it: what it shows, what it leaves out and why, and a test of its mail.
+
+Works on a store of which nothing lasts, so that nothing is marked; the
+test message goes to one address through the transport itself, past the ledger.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import date, datetime
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from msgspec import Struct
+
+from digest.edition.contents import Entry, Reason, Shown, reading_minutes
+from digest.jobs.editions.make import (
+    DigestPlan,
+    Look,
+    build_frozen,
+    due_of,
+    mailed_before,
+    newest_day,
+    past_of,
+    upcoming,
+    waiting_posts,
+    why_quiet,
+)
+from digest.models import EditionState, FrozenEdition, KnownPost, Reply, SavedEdition
+from digest.period import Slot, period_days
+from digest.ports import EditionStore, Transport
+from digest.render.editions import render_edition_page
+from digest.render.mail import Mail, sent_size
+
+if TYPE_CHECKING:
+    from digest.jobs.editions.back_issues import Parts
+
+
+class LeftOut(Struct, frozen=True, kw_only=True):
+    """A post that the mail does not show."""
+
+    entry: Entry
+    section: str
+    """As people read it; empty for posts without a category."""
+    why: str
+    """The reason of the post that leads its story: ``over=bytes``, ``over=items`` or ``over=minutes``."""
+
+
+class Preview(Struct, frozen=True, kw_only=True):
+    """An edition that is not made yet."""
+
+    plan: DigestPlan
+    saved: SavedEdition
+    """As it would be kept; in no store."""
+    mail: Mail
+    page: bytes
+    """Its page on the web."""
+    due_at: datetime
+    """When a run makes it: when its time comes, or at once if that is past."""
+    is_due: bool
+    waits: str
+    """Why no run would send it as it is (``nothing new``, ``too few``); empty if one would."""
+    broken: tuple[str, ...] = ()
+    """Posts that cannot be put into it, a line each."""
+
+    @property
+    def html_bytes(self) -> int:
+        """Of the HTML as it is sent, before base64."""
+        return sent_size(self.mail.html)
+
+    @property
+    def text_bytes(self) -> int:
+        return sent_size(self.mail.text)
+
+    @property
+    def minutes(self) -> int:
+        return reading_minutes(self.mail.edition)
+
+    @property
+    def left_out(self) -> tuple[LeftOut, ...]:
+        """In the order of the page."""
+        return tuple(_left_out(self.mail))
+
+
+def preview_edition(store: EditionStore, plan: DigestPlan, look: Look, now: datetime) -> Preview:
+    """The edition that the next run makes if it takes place now; if none is due, the one of the next slot as far as
+    its posts are there. Raises StoreError, TemplateError."""
+    slot, days, posts, reason, is_due = _draft(store, plan, look.imprint.zone, now)
+    past = past_of(store, mailed_before(store, plan, slot.period, now), posts)
+    broken: dict[str, None] = {}
+    mail, frozen = build_frozen(plan, look, now, slot.period, days, reason, posts, past, broken=broken)
+    rows = store.edition_rows(plan.name)
+    quiet = None if reason is Reason.NEWEST_DAY else why_quiet(store, plan, look.imprint.zone, posts, max(now, slot.at))
+    page = render_edition_page(
+        mail.edition,
+        look.imprint,
+        look.templates,
+        look.language,
+        previous=next((row.period for row in rows if row.period < slot.period), None),
+        following=None,
+    )
+    return Preview(
+        plan=plan,
+        saved=_as_saved(frozen),
+        mail=mail,
+        page=page,
+        due_at=slot.at,
+        is_due=is_due,
+        waits=quiet or "",
+        broken=tuple(broken),
+    )
+
+
+def _draft(
+    store: EditionStore, plan: DigestPlan, zone: ZoneInfo, now: datetime
+) -> tuple[Slot, tuple[date, date], list[KnownPost], Reason, bool]:
+    """Slot, days, posts, how these come in, and whether it is due."""
+    began = store.began(plan.name)
+    if began is None:
+        first = newest_day(store, plan, zone, now)
+        if first is not None:
+            slot, posts = first
+            return slot, (slot.day, slot.day), posts, Reason.NEWEST_DAY, True
+        slot = upcoming(store, plan, zone, now)
+        return slot, period_days(slot.period), [], Reason.NEW, False
+    due = due_of(store, plan, zone, began, now).slot
+    slot = due or upcoming(store, plan, zone, now)
+    posts = waiting_posts(store, plan, zone, now)
+    return slot, period_days(slot.period), posts, Reason.NEW, due is not None
+
+
+def _as_saved(frozen: FrozenEdition) -> SavedEdition:
+    return SavedEdition(
+        key=0,
+        digest=frozen.digest,
+        kind=frozen.kind,
+        sums_up=frozen.sums_up,
+        period=frozen.period,
+        state=EditionState.BUILDING,
+        subject=frozen.subject,
+        html=frozen.html,
+        text=frozen.text,
+        document=frozen.document,
+        frozen_at=frozen.frozen_at,
+        send_after=frozen.send_after,
+        expires_at=frozen.expires_at,
+        page_published=False,
+    )
+
+
+def _left_out(mail: Mail) -> Iterator[LeftOut]:
+    for section in mail.edition.sections:
+        why: dict[int, str] = {}
+        for entry in section.entries:
+            if entry.story is None:
+                why[entry.key] = next((word for word in entry.reason.split() if word.startswith("over=")), "")
+            if entry.shown is Shown.PAGE:
+                head = entry.key if entry.story is None else entry.story
+                yield LeftOut(entry=entry, section=section.title, why=why.get(head, ""))
+
+
+# ------------------------------------------------------------------ the test
+
+
+class TestMessage(Struct, frozen=True, kw_only=True):
+    """A message for one address, ready to be sent."""
+
+    __test__ = False
+    """It is no test case."""
+
+    address: str
+    message_id: str
+    message: bytes
+    envelope_from: str
+
+    def send(self, transport: Transport) -> SentTest:
+        """Hand it over. Raises TransportError."""
+        name = re.sub(r"[^A-Za-z0-9._@+=-]", "-", self.message_id.strip("<>"))
+        try:
+            reply = transport.send(
+                envelope_from=self.envelope_from,
+                recipient=self.address,
+                name=f"test-{name}",
+                message=(self.message,),
+                before_dot=lambda: True,
+            )
+        finally:
+            transport.close()
+        return SentTest(address=self.address, message_id=self.message_id, reply=reply)
+
+
+class SentTest(Struct, frozen=True, kw_only=True):
+    """What became of it."""
+
+    address: str
+    message_id: str
+    reply: Reply
+
+
+def files_of_preview(preview: Preview, parts: Parts) -> dict[str, tuple[str, bytes]]:
+    """Names and contents, by what they are: ``html``, ``txt``, ``eml`` of the mail, ``page`` of the web."""
+    stem = f"{preview.saved.digest}-{preview.saved.period}"
+    return {
+        "html": (f"{stem}.html", parts.html.encode()),
+        "txt": (f"{stem}.txt", parts.text.encode()),
+        "eml": (f"{stem}.eml", parts.message),
+        "page": (f"{stem}-page.html", preview.page),
+    }

@@ -1,0 +1,1 @@
+"""Why a post or a mail is where it is."""

@@ -1,0 +1,187 @@
+"""How it is going, at one moment: what ran, what is due, what waits, what failed. Only looks, changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime, timedelta
+from typing import Protocol
+from zoneinfo import ZoneInfo
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from digest.alarms.silence import wording
+from digest.alarms.watching import (
+    Alarm,
+    Appointment,
+    EditionMail,
+    Freshness,
+    KeptAlarm,
+    Observation,
+    RunRow,
+    appointments,
+    compare,
+)
+from digest.jobs.monitoring.watch import Disk, WatchRules, WatchStore, silence_name, silent_categories, whats_wrong
+from digest.models import DeliveryCounts
+
+RUNS = 12
+EDITIONS = 8
+CATEGORIES = 50
+"""Categories that figures are shown of: those of the configuration, then the busiest."""
+DAYS = 30
+"""Days in a plot."""
+_RECENT = timedelta(days=7)
+
+
+class StatusStore(WatchStore, Protocol):
+    """What is needed of the store."""
+
+    def is_taken(self, digest: str, period: str, now: datetime) -> bool: ...
+
+    def runs(self, limit: int, *, failures: bool = False) -> list[RunRow]: ...
+
+    def run_spans(self, since: datetime) -> list[tuple[datetime, int]]: ...
+
+    def arrivals(self, since: datetime) -> dict[int, int]: ...
+
+    def freshness(self, names: Sequence[str], since: datetime, limit: int) -> list[Freshness]: ...
+
+    def edition_mail(self, limit: int) -> list[EditionMail]: ...
+
+    def counts(self, edition_key: int | None = None) -> DeliveryCounts: ...
+
+    def next_due(self) -> datetime | None: ...
+
+    def bounces(self, since: datetime) -> list[datetime]: ...
+
+    def recent_alarms(self, since: datetime) -> list[KeptAlarm]: ...
+
+    def readers_by_state(self) -> dict[tuple[str, str], int]: ...
+
+
+class Overview(Struct, frozen=True, kw_only=True):
+    """What there is to know."""
+
+    now: datetime
+    zone: ZoneInfo
+    runs: tuple[RunRow, ...] = ()
+    """The latest, newest first."""
+    next: tuple[Appointment, ...] = ()
+    editions: tuple[EditionMail, ...] = ()
+    counts: DeliveryCounts = DeliveryCounts()
+    """Of all deliveries, those of notices too."""
+    next_due: datetime | None = None
+    """When the next delivery that waits may be tried."""
+    alarms: tuple[KeptAlarm, ...] = ()
+    """What is wrong now."""
+    past_alarms: tuple[KeptAlarm, ...] = ()
+    """Those of the last week that are over."""
+    categories: tuple[Freshness, ...] = ()
+    """All posts first."""
+    silent: frozenset[str] = frozenset()
+    """Those of the categories that are silent against their habits."""
+    readers: dict[tuple[str, str], int] | None = None
+
+
+class Daily(Struct, frozen=True, kw_only=True):
+    """One number for each of the latest days, today last; None where there is nothing to say."""
+
+    days: tuple[date, ...]
+    values: tuple[int | None, ...]
+
+
+class Plots(Struct, frozen=True, kw_only=True):
+    """What is drawn: by local day."""
+
+    posts: Daily
+    seconds: Daily
+    """The longest run of the day."""
+    bounces: Daily
+
+
+def overview(
+    store: StatusStore,
+    rules: WatchRules,
+    now: datetime,
+    *,
+    names: Sequence[str] = (),
+    disks: Sequence[Disk] = (),
+    ahead: timedelta = timedelta(),
+) -> Overview:
+    """How it is going. ``names`` are the categories of the configuration; ``ahead`` as in ``watch``. Raises
+    StoreError."""
+    alarms, silent = _wrong_now(store, rules, now, whats_wrong(store, rules, now, disks=disks, ahead=ahead))
+    return Overview(
+        now=now,
+        zone=rules.zone,
+        runs=tuple(store.runs(RUNS, failures=True)),
+        next=tuple(appointments(rules.plans, rules.zone, now, store.is_taken)),
+        editions=tuple(store.edition_mail(EDITIONS)),
+        counts=store.counts(),
+        next_due=store.next_due(),
+        alarms=alarms,
+        past_alarms=tuple(store.recent_alarms(now - _RECENT)),
+        categories=tuple(store.freshness(names, now - _RECENT, CATEGORIES)),
+        silent=silent,
+        readers=store.readers_by_state(),
+    )
+
+
+def nothing_yet(rules: WatchRules, now: datetime) -> Overview:
+    """Before the first run: only what is due."""
+    return Overview(now=now, zone=rules.zone, next=tuple(appointments(rules.plans, rules.zone, now)))
+
+
+def plots(store: StatusStore, zone: ZoneInfo, now: datetime) -> Plots:
+    """The last ``DAYS`` days. Raises StoreError."""
+    since = now - timedelta(days=DAYS)
+    arrived = ((datetime.fromtimestamp(q * 900, now.tzinfo), posts) for q, posts in store.arrivals(since).items())
+    spans = store.run_spans(since)
+    return Plots(
+        posts=_summed(arrived, zone, now),
+        seconds=_longest(spans, zone, now),
+        bounces=_summed(((moment, 1) for moment in store.bounces(since)), zone, now),
+    )
+
+
+def _wrong_now(
+    store: StatusStore, rules: WatchRules, now: datetime, look: Observation
+) -> tuple[tuple[KeptAlarm, ...], frozenset[str]]:
+    """What is kept as wrong, brought up to this moment."""
+    silences, _ = silent_categories(store, rules, now) if rules.silence else ([], {})
+    heard = tuple(Alarm.of(silence_name(each.category), wording(each, rules.zone, now)) for each in silences)
+    look = replace(look, alarms=look.alarms + heard, judged=look.judged | {"silence"})
+    kept = store.open_alarms()
+    change = compare(kept, look)
+    over = {ending.name for ending in change.ended}
+    new = (KeptAlarm(key=0, name=alarm.name, text=alarm.text, raised_at=now) for alarm in change.raised)
+    said = {alarm.name: alarm.text for alarm in change.reworded}
+    still = (replace(alarm, text=said.get(alarm.name, alarm.text)) for alarm in kept if alarm.name not in over)
+    alarms = (*still, *new)
+    return alarms, frozenset(each.category for each in silences)
+
+
+def _days(zone: ZoneInfo, now: datetime) -> tuple[date, ...]:
+    today = now.astimezone(zone).date()
+    return tuple(today - timedelta(days=back) for back in range(DAYS - 1, -1, -1))
+
+
+def _summed(numbers: Iterable[tuple[datetime, int]], zone: ZoneInfo, now: datetime) -> Daily:
+    days = _days(zone, now)
+    sums = dict.fromkeys(days, 0)
+    for moment, number in numbers:
+        day = moment.astimezone(zone).date()
+        if day in sums:
+            sums[day] += number
+    return Daily(days=days, values=tuple(sums.values()))
+
+
+def _longest(spans: Iterable[tuple[datetime, int]], zone: ZoneInfo, now: datetime) -> Daily:
+    days = _days(zone, now)
+    longest: dict[date, int | None] = dict.fromkeys(days)
+    for moment, seconds in spans:
+        day = moment.astimezone(zone).date()
+        if day in longest:
+            longest[day] = max(longest[day] or 0, seconds)
+    return Daily(days=days, values=tuple(longest.values()))

@@ -1,0 +1,1 @@
+"""What subscribers ask for, and what operators do for them."""

@@ -1,0 +1,436 @@
+"""What an operator does with subscribers: adding, removing, importing, exporting, suppressing.
+
+A subscriber becomes active without confirming only if the operator says where their consent comes from and when it
+was given; everybody else is asked by mail first. Nothing here lifts a suppression but ``unsuppress``.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date, datetime
+from enum import StrEnum
+from itertools import islice
+from typing import Any, Protocol
+from zoneinfo import ZoneInfo
+
+from msgspec import Struct, field
+
+from digest.errors import DigestError
+from digest.jobs.progress import Progress, silent
+from digest.jobs.subscribers.erasing import Erasing
+from digest.outbox import masked
+from digest.subscribers.subscription import (
+    Choice,
+    Consent,
+    Entrant,
+    Frequency,
+    InvalidAddress,
+    ListState,
+    MailAddress,
+    Offer,
+    Origin,
+    Reason,
+    Subscriber,
+    Wishes,
+    canonical,
+    is_zone,
+    parse_address,
+    pause_end,
+)
+from digest.subscribers.tokens import Keyring
+from digest.text import clean_line
+
+
+class PeopleStore(Protocol):
+    """What is kept about readers, for the operator."""
+
+    def known(self, people: Sequence[tuple[str, str]]) -> tuple[dict[str, Subscriber], set[str]]: ...
+    def ask_all(self, asked: Sequence[Consent]) -> None: ...
+    def admit(self, entrants: Sequence[Entrant], now: datetime) -> None: ...
+    def subscriber_by(self, canonical: str) -> Subscriber | None: ...
+    def subscribers(self) -> Iterator[Subscriber]: ...
+    def consents(self, key: int) -> list[Consent]: ...
+    def unsubscribe(self, key: int, now: datetime, list_key: int | None = None) -> int: ...
+    def dossier(self, key: int) -> dict[str, Any] | None: ...
+    def suppress(self, hashed: str, reason: Reason, note: str, now: datetime) -> bool: ...
+    def unsuppress(self, hashed: str) -> bool: ...
+
+
+class Proof(Struct, frozen=True, kw_only=True):
+    """Where a consent comes from that the operator vouches for."""
+
+    source: str
+    given_at: datetime
+
+
+class Added(StrEnum):
+    """What became of an address."""
+
+    ACTIVE = "active"
+    ASKED = "asked to confirm"
+    KNOWN = "known already"
+    SUPPRESSED = "suppressed"
+
+
+class BadRow(Struct, frozen=True, kw_only=True):
+    """A row that cannot be used."""
+
+    number: int
+    """As an editor counts it: the heading is row 1."""
+    reason: str
+
+
+class ImportReport(Struct, kw_only=True):
+    """What an import did, or would do."""
+
+    rows: int = 0
+    counts: dict[Added, int] = field(default_factory=dict)
+    bad: list[BadRow] = field(default_factory=list)
+    encoding: str = ""
+
+
+class Row(Struct, frozen=True, kw_only=True):
+    """A row that can be used."""
+
+    address: MailAddress
+    choices: tuple[Choice, ...]
+    wishes: Wishes
+
+
+class People:
+    """The use cases, bound to a store and its keys."""
+
+    def __init__(
+        self, store: PeopleStore, keys: Keyring, offers: tuple[Offer, ...], zone: ZoneInfo, erasing: Erasing
+    ) -> None:
+        self._store = store
+        self._keys = keys
+        self._offers = {offer.digest: offer for offer in offers}
+        self._zone = zone
+        self._erasing = erasing
+
+    # ------------------------------------------------------------- one by one
+
+    def choice(self, digest: str, categories: Iterable[str] = ()) -> Choice:
+        """Raises DigestError for a digest or category that is not offered."""
+        offer = self._offers.get(digest)
+        if offer is None:
+            raise DigestError(digest, "there is no such digest", f"known are: {', '.join(self._offers)}")
+        wanted = [name for name in categories if name]
+        known = {name for name, _ in offer.categories}
+        for name in wanted:
+            if name not in known:
+                told = ", ".join(sorted(known)) or "none; name them under categories in the configuration"
+                raise DigestError(name, f"{digest} offers no such category", f"it offers: {told}")
+        return offer.choice(wanted) if wanted else Choice(digest=digest)
+
+    def add(
+        self,
+        address: str,
+        choices: Sequence[Choice],
+        now: datetime,
+        *,
+        wishes: Wishes | None = None,
+        proof: Proof | None,
+    ) -> Added:
+        """Take somebody in. Without proof of consent they are asked by mail. Raises DigestError for a bad address."""
+        row = Row(address=_parsed(address), choices=tuple(choices), wishes=wishes or Wishes())
+        (verdict,) = self._add([row], now, proof, origin=Origin.OPERATOR)
+        return verdict
+
+    def _add(
+        self, rows: Sequence[Row], now: datetime, proof: Proof | None, *, origin: Origin, rehearse: bool = False
+    ) -> list[Added]:
+        """What becomes of each; no two of the same address. Those who are taken in, are all at once."""
+        hashes = {row.address.canonical: self._keys.hashed(row.address.canonical) for row in rows}
+        readers, suppressed = self._store.known(list(hashes.items()))
+        verdicts: list[Added] = []
+        taken: list[Consent] = []
+        for row in rows:
+            if hashes[row.address.canonical] in suppressed:
+                verdict = Added.SUPPRESSED
+            elif _covers(readers.get(row.address.canonical), row.choices, ask=proof is None):
+                verdict = Added.KNOWN
+            else:
+                verdict = Added.ASKED if proof is None else Added.ACTIVE
+                taken.append(_agreed(row, now, proof, origin))
+            verdicts.append(verdict)
+        if taken and not rehearse:
+            if proof is None:
+                self._store.ask_all(taken)
+            else:
+                self._store.admit([self._entrant(each, hashes[each.canonical]) for each in taken], now)
+        return verdicts
+
+    def _entrant(self, given: Consent, hashed: str) -> Entrant:
+        paused = given.wishes.paused_until is not None
+        return Entrant(given=given, hashed=hashed, pause_ends=pause_end(given.wishes, self._zone) if paused else None)
+
+    def parse(self, address: str) -> MailAddress:
+        """Raises DigestError for what mail cannot be sent to."""
+        return _parsed(address)
+
+    def find(self, address: str) -> Subscriber:
+        """Raises DigestError if nobody has it."""
+        found = self._store.subscriber_by(canonical(address.strip()))
+        if found is None:
+            raise DigestError(masked(address), "no subscriber has this address")
+        return found
+
+    def remove(self, address: str, now: datetime, digest: str | None = None) -> int:
+        """Unsubscribe somebody from one digest, or from all. Returns how many subscriptions ended."""
+        reader = self.find(address)
+        if digest is None:
+            return self._store.unsubscribe(reader.key, now)
+        subscription = reader.to(digest)
+        return 0 if subscription is None else self._store.unsubscribe(reader.key, now, subscription.list_key)
+
+    def erase(self, address: str, now: datetime) -> tuple[str, ...]:
+        """Forget one person. Returns what is left of them for now, a line each."""
+        return self._erasing.erase(self.find(address).key, now) or ()
+
+    def dossier(self, address: str) -> dict[str, Any]:
+        """Everything that is kept about one person."""
+        return self._store.dossier(self.find(address).key) or {}
+
+    def suppress(self, address: str, note: str, now: datetime) -> bool:
+        """Never write to an address again, whether it is known or not. The note outlives erasing, so it names nobody.
+        False if that was so before."""
+        return self._store.suppress(self._keys.hashed(canonical(address.strip())), Reason.MANUAL, masked(note), now)
+
+    def unsuppress(self, address: str) -> bool:
+        """False if it was not suppressed."""
+        return self._store.unsuppress(self._keys.hashed(canonical(address.strip())))
+
+    def everybody(self, *, digest: str | None = None, state: ListState | None = None) -> Iterator[Subscriber]:
+        """All subscribers, or those with such a subscription."""
+        for reader in self._store.subscribers():
+            if (digest is None and state is None) or any(
+                (digest is None or each.digest == digest) and (state is None or each.state is state)
+                for each in reader.subscriptions
+            ):
+                yield reader
+
+    # ------------------------------------------------------------------ CSV
+
+    def import_csv(
+        self,
+        data: bytes,
+        now: datetime,
+        *,
+        default: Sequence[Choice],
+        proof: Proof | None,
+        rehearse: bool,
+        progress: Progress = silent,
+    ) -> ImportReport:
+        """Add everybody in a file, some hundreds in one transaction: a crash leaves whole ones, and doing it twice
+        changes nothing more. With ``rehearse`` nothing is changed at all. Raises DigestError if the file is no such
+        table."""
+        encoding = encoding_of(data)
+        report = ImportReport(encoding=encoding)
+        lines = data.count(b"\n")
+        rows = self._rows(_table(data, encoding), default, report)
+        while batch := list(islice(rows, BATCH)):
+            for wave in _waves(batch):
+                for verdict in self._add(wave, now, proof, origin=Origin.IMPORT, rehearse=rehearse):
+                    report.counts[verdict] = report.counts.get(verdict, 0) + 1
+            progress("importing readers", min(report.rows, lines), lines)
+        return report
+
+    def _rows(
+        self, table: Iterable[tuple[int, dict[str, str]]], default: Sequence[Choice], report: ImportReport
+    ) -> Iterator[Row]:
+        """Those that can be used and were not there before; the others go into the report."""
+        seen: set[bytes] = set()
+        for number, cells in table:
+            report.rows += 1
+            try:
+                row = self._row(cells, default)
+            except DigestError as error:
+                report.bad.append(BadRow(number=number, reason=f"{error.subject}: {error.cause}"))
+                continue
+            except ValueError as error:
+                report.bad.append(BadRow(number=number, reason=str(error)))
+                continue
+            names = {_short(row.address.canonical, choice.digest) for choice in row.choices}
+            if names <= seen:
+                report.counts[Added.KNOWN] = report.counts.get(Added.KNOWN, 0) + 1
+                continue
+            seen |= names
+            yield row
+
+    def _row(self, cells: Mapping[str, str], default: Sequence[Choice]) -> Row:
+        try:
+            address = parse_address(cells.get("address", ""))
+        except InvalidAddress as error:
+            raise ValueError(f"the address cannot be used: {error}") from error
+        categories = [name.strip() for name in cells.get("categories", "").split("|") if name.strip()]
+        digest = cells.get("digest", "") or (default[0].digest if categories else "")
+        choices = (self.choice(digest, categories),) if digest else tuple(default)
+        return Row(address=address, choices=choices, wishes=_wishes(cells))
+
+    def export_csv(self) -> Iterator[str]:
+        """Every subscription as a line of CSV, with the proof of consent; the heading first."""
+        yield _line(COLUMNS)
+        for reader in self._store.subscribers():
+            consents = self._store.consents(reader.key)
+            for each in reader.subscriptions:
+                proofs = [one for one in consents if each.digest in {choice.digest for choice in one.choices}]
+                proof = next((one for one in reversed(proofs) if one.confirmed_at), None)
+                yield _line(
+                    (
+                        reader.address,
+                        each.digest,
+                        each.state.value,
+                        "|".join(each.categories),
+                        reader.wishes.frequency.value,
+                        "" if reader.wishes.hour is None else str(reader.wishes.hour),
+                        reader.wishes.zone,
+                        reader.wishes.paused_until.isoformat() if reader.wishes.paused_until else "",
+                        each.since.isoformat(),
+                        reader.suppressed.value if reader.suppressed else "",
+                        proof.origin.value if proof else "",
+                        proof.asked_at.isoformat() if proof else "",
+                        proof.confirmed_at.isoformat() if proof and proof.confirmed_at else "",
+                        proof.text if proof else "",
+                        proof.ip if proof else "",
+                    )
+                )
+
+
+COLUMNS = (
+    *("address", "digest", "state", "categories", "frequency", "hour", "zone", "paused_until", "since", "suppressed"),
+    *("consent", "asked_at", "confirmed_at", "consent_text", "consent_ip"),
+)
+BATCH = 500
+"""Rows of an import in one transaction."""
+_NAMES = {"email": "address", "e-mail": "address", "mail": "address", "邮箱": "address", "电子邮件": "address"}
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def neutralised(cell: str) -> str:
+    """A cell that no spreadsheet takes for a formula (OWASP: CSV injection)."""
+    return f"'{cell}" if cell.startswith(_FORMULA) else cell
+
+
+def encoding_of(data: bytes) -> str:
+    """Of a CSV file: UTF-8 with or without a mark, else GB18030. Raises DigestError."""
+    for encoding in ("utf-8", "gb18030"):
+        try:
+            for _ in _reader(data, encoding):
+                pass
+        except UnicodeDecodeError:
+            continue
+        return encoding
+    raise DigestError("import", "the file is neither UTF-8 nor GB18030 text", "save it as UTF-8")
+
+
+def _reader(data: bytes, encoding: str) -> io.TextIOWrapper:
+    """The file line by line, without a mark at its beginning: it is never in memory as text."""
+    return io.TextIOWrapper(io.BytesIO(data), encoding="utf-8-sig" if encoding == "utf-8" else encoding, newline="")
+
+
+def _table(data: bytes, encoding: str) -> Iterator[tuple[int, dict[str, str]]]:
+    """Rows by name of column, with their numbers. Without a heading the first column is the address."""
+    delimiter = max(",;\t", key=_reader(data, encoding).readline(4096).count)
+    reader = csv.reader(_reader(data, encoding), delimiter=delimiter)
+    heading: list[str] | None = None
+    try:
+        for cells in reader:
+            values = [re.sub(r"^'(?=[=+\-@\t\r])", "", cell).strip() for cell in cells]
+            if not any(values):
+                continue
+            if heading is None:
+                names = [_NAMES.get(value.lower(), value.lower()) for value in values]
+                if "address" in names:
+                    heading = names
+                    continue
+                if "@" not in values[0]:
+                    raise DigestError(
+                        "import", "the first row names no column 'address'", "add a heading, or put addresses first"
+                    )
+                heading = ["address"]
+            yield reader.line_num, dict(zip(heading, values, strict=False))
+    except csv.Error as error:
+        raise DigestError(f"import, row {reader.line_num}", f"not CSV: {error}") from error
+
+
+def _wishes(cells: Mapping[str, str]) -> Wishes:
+    """Raises ValueError for what is no wish."""
+    frequency, hour, zone, pause = (cells.get(name, "") for name in ("frequency", "hour", "zone", "paused_until"))
+    if frequency and frequency not in tuple(Frequency):
+        raise ValueError(f"frequency is daily or weekly, not {frequency!r}")
+    if hour and not (hour.isascii() and hour.isdigit() and int(hour) < 24):
+        raise ValueError(f"hour is 0 to 23, not {hour!r}")
+    if zone and not is_zone(zone):
+        raise ValueError(f"{zone!r} is no IANA time zone")
+    try:
+        paused_until = date.fromisoformat(pause) if pause else None
+    except ValueError as error:
+        raise ValueError(f"paused_until is a date such as 2026-11-24, not {pause!r}") from error
+    return Wishes(
+        frequency=Frequency(frequency or "daily"),
+        hour=int(hour) if hour else None,
+        zone=zone,
+        paused_until=paused_until,
+    )
+
+
+def _covers(reader: Subscriber | None, choices: Sequence[Choice], *, ask: bool) -> bool:
+    """Whether there is nothing to do: active already, asked already, or left: whoever left is not taken back by a
+    file."""
+    if reader is None:
+        return False
+    settled = {ListState.ACTIVE, ListState.UNSUBSCRIBED} | ({ListState.PENDING} if ask else set())
+    states = [reader.to(choice.digest) for choice in choices]
+    return all(each is not None and each.state in settled for each in states)
+
+
+def _agreed(row: Row, now: datetime, proof: Proof | None, origin: Origin) -> Consent:
+    return Consent(
+        address=row.address.address,
+        canonical=row.address.canonical,
+        origin=origin,
+        asked_at=now,
+        text=proof.source if proof else "added by the operator",
+        choices=row.choices,
+        wishes=row.wishes,
+        confirmed_at=proof.given_at if proof else None,
+    )
+
+
+def _waves(rows: Sequence[Row]) -> list[list[Row]]:
+    """The first row of each address, then the second ones, and so on: what becomes of a row may depend on the one
+    before it with the same address, never on any other."""
+    waves: list[list[Row]] = []
+    times: Counter[str] = Counter()
+    for row in rows:
+        wave = times[row.address.canonical]
+        times[row.address.canonical] += 1
+        if wave == len(waves):
+            waves.append([])
+        waves[wave].append(row)
+    return waves
+
+
+def _short(canonical: str, digest: str) -> bytes:
+    """Stands for a reader of a digest, in less memory."""
+    return hashlib.blake2b(f"{canonical}\0{digest}".encode(), digest_size=16).digest()
+
+
+def _parsed(address: str) -> MailAddress:
+    try:
+        return parse_address(address)
+    except InvalidAddress as error:
+        raise DigestError("address", f"{clean_line(masked(address))} cannot be used: {error}") from error
+
+
+def _line(cells: Iterable[str]) -> str:
+    out = io.StringIO(newline="")
+    csv.writer(out, lineterminator="\r\n").writerow([neutralised(cell) for cell in cells])
+    return out.getvalue()

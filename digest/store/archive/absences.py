@@ -1,0 +1,71 @@
+"""Posts whose file is missing and that are not withdrawn for that: what is known of them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from digest.models import Absence, Away, Changes, KnownPost
+from digest.store.archive.known import SELECT_POSTS, known_post
+from digest.store.database.basics import to_moment, to_seconds
+from digest.store.database.connection import Plain
+from digest.store.database.part import Part
+
+_ABSENCE = "SELECT post_key, since, state, place FROM absence"
+_LEFT = f"{SELECT_POSTS} JOIN absence ON absence.post_key = post.key WHERE absence.state IN ('aged', 'moved')"
+_WITH_FILES = """SELECT post.key, post.published FROM post JOIN file ON file.path = post.path
+    WHERE file.taken = true AND post.gone_at IS NULL AND post.published <= ?"""
+_LEAST_AGE = """SELECT min(absence.since - post.published) FROM absence JOIN post ON post.key = absence.post_key
+    WHERE absence.state = 'aged' AND absence.since >= ?"""
+
+
+class Absences(Part):
+    """Satisfies ``ports.PostStore``, together with ``Known`` and ``Posts``."""
+
+    def undecided(self) -> dict[int, Absence]:
+        with self._database.asking() as plain:
+            rows = plain.rows(f"{_ABSENCE} WHERE state IN ('waiting', 'held')")
+        return {row[0]: _absence(row) for row in rows}
+
+    def absence_of(self, post_key: int) -> Absence | None:
+        with self._database.asking() as plain:
+            row = plain.row(f"{_ABSENCE} WHERE post_key = ?", post_key)
+        return None if row is None else _absence(row)
+
+    def posts_left(self, ids: Collection[str]) -> list[KnownPost]:
+        with self._database.asking() as plain:
+            chosen = f"{_LEFT} AND post.id {plain.is_one_of}"
+            return [known_post(row) for row in plain.run(chosen, plain.listed(ids))]
+
+    def dates_with_files(self, until: datetime) -> list[tuple[int, datetime]]:
+        with self._database.asking() as plain:
+            return [(key, to_moment(published)) for key, published in plain.rows(_WITH_FILES, to_seconds(until))]
+
+    def least_age(self, since: datetime) -> timedelta | None:
+        with self._database.asking() as plain:
+            seconds = plain.value(_LEAST_AGE, to_seconds(since))
+        return None if seconds is None else timedelta(seconds=int(seconds))
+
+    def held_posts(self) -> int:
+        with self._database.asking() as plain:
+            count: int = plain.value("SELECT count(*) FROM absence WHERE state = 'held'")
+        return count
+
+
+def note_absences(plain: Plain, changes: Changes) -> None:
+    """Write down who is away; who is back, or withdrawn, is away no longer."""
+    ended = [*changes.back, *changes.gone, *(revision.key for revision in changes.revisions)]
+    if ended:
+        plain.run(f"DELETE FROM absence WHERE post_key {plain.is_one_of}", plain.listed(ended))
+    plain.upsert_many(
+        "absence",
+        "post_key",
+        ("post_key", "since", "state", "place"),
+        [(each.post_key, to_seconds(each.since), each.state.value, each.place) for each in changes.away],
+    )
+
+
+def _absence(row: Sequence[Any]) -> Absence:
+    key, since, state, place = row
+    return Absence(post_key=key, since=to_moment(since), state=Away(state), place=place)

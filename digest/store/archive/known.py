@@ -1,0 +1,206 @@
+"""Files, posts and their problems as they are remembered: what every run reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from functools import lru_cache, partial
+from typing import Any
+
+import msgspec
+
+from digest.models import (
+    Attachment,
+    Author,
+    Code,
+    KnownFile,
+    KnownPost,
+    Problem,
+    Severity,
+    shared_code,
+)
+from digest.store.database.basics import WRAP, to_moment, to_seconds
+from digest.store.database.part import Part
+
+_FILES_AT_ONCE = 2_000
+
+
+class Known(Part):
+    """``ports.PostStore``, but for what is written of posts."""
+
+    def is_importing(self) -> bool:
+        return self._meta("imported_at") is None
+
+    def finish_import(self, now: datetime) -> None:
+        self._set_meta("imported_at", str(to_seconds(now)))
+
+    def rules(self) -> str:
+        return self._meta("rules") or ""
+
+    def set_rules(self, fingerprint: str) -> None:
+        self._set_meta("rules", fingerprint)
+
+    def keep_first(self, name: str, value: str) -> str:
+        kept = self._meta(f"first {name}")
+        if kept is None:
+            self._set_meta(f"first {name}", value)
+        return value if kept is None else kept
+
+    def recall(self, name: str) -> str | None:
+        return self._meta(f"kept {name}")
+
+    def remember(self, name: str, value: str) -> None:
+        self._set_meta(f"kept {name}", value)
+
+    def known_files(self) -> Iterator[KnownFile]:
+        with self._database.asking() as plain:
+            cursor = plain.run("SELECT path, size, mtime_ns, inode, hash, recheck_at, taken FROM file ORDER BY path")
+            while rows := cursor.fetchmany(_FILES_AT_ONCE):
+                for row in rows:
+                    yield _usual_file(row) if row[3] >= 0 and row[5] is None else _known_file(*row)
+
+    def knows_posts(self) -> bool:
+        """Whether any post was ever found, gone ones included."""
+        with self._database.asking() as plain:
+            return plain.row("SELECT 1 FROM post LIMIT 1") is not None
+
+    def categories_among(self, names: Sequence[str]) -> set[str]:
+        """Which of these categories ever had a post."""
+        with self._database.asking() as plain:
+            question = f"SELECT name FROM feed WHERE kind = 'category' AND name {plain.is_one_of}"
+            return {name for (name,) in plain.rows(question, plain.listed(names))}
+
+    def posts_at(self, paths: Sequence[str]) -> dict[str, KnownPost]:
+        if not paths:
+            return {}
+        with self._database.asking() as plain:
+            chosen = f"{SELECT_POSTS} WHERE path {plain.is_one_of} ORDER BY gone_at IS NULL, key"
+            return {found.path: found for found in map(known_post, plain.run(chosen, plain.listed(paths)))}
+
+    def ids_taken(self, ids: Sequence[str]) -> set[str]:
+        if not ids:
+            return set()
+        with self._database.asking() as plain:
+            taken = plain.run(f"SELECT id FROM post WHERE id {plain.is_one_of}", plain.listed(ids))
+            return {post_id for (post_id,) in taken}
+
+    def adopted_ids(self, urls: Sequence[str]) -> dict[str, str]:
+        if not urls:
+            return {}
+        with self._database.asking() as plain:
+            if plain.row("SELECT url FROM adopted_id LIMIT 1") is None:  # most sites had no feed before
+                return {}
+            question = f"SELECT url, id FROM adopted_id WHERE url {plain.is_one_of}"
+            return dict(plain.rows(question, plain.listed(urls)))
+
+    def adopt_ids(self, ids: Mapping[str, str]) -> None:
+        with self._database.changing() as plain:
+            plain.upsert_many("adopted_id", "url", ("url", "id"), sorted(ids.items()))
+
+    def problems(self) -> Iterator[Problem]:
+        with self._database.asking() as plain:
+            rows = plain.rows("SELECT path, line, reason, remedy, severity FROM problem ORDER BY path, position")
+        for path, line, reason, remedy, severity in rows:
+            yield Problem(path=path, line=line, reason=reason, remedy=remedy, severity=Severity(severity))
+
+    def count_posts(self) -> int:
+        with self._database.asking() as plain:
+            count: int = plain.value("SELECT count(*) FROM post WHERE retired = false AND gone_at IS NULL")
+        return count
+
+
+_usual_file = partial(tuple.__new__, KnownFile)
+"""As it is in the row, which is the same but for numbers without a sign and times."""
+
+
+def _known_file(
+    path: str, size: int, mtime_ns: int, inode: int, hashed: str, recheck_at: int | None, taken: bool
+) -> KnownFile:
+    unsigned = inode if inode >= 0 else inode + WRAP
+    moment = None if recheck_at is None else to_moment(recheck_at)
+    return KnownFile(path, size, mtime_ns, unsigned, hashed, moment, taken)
+
+
+COLUMNS = (
+    *("key", "id", "path", "title", "url", "summary", "published", "updated", "first_seen", "collected_at", "gone_at"),
+    *("unlisted", "categories", "tags", "source_name", "original_url", "authors", "image", "lang", "codes"),
+    *("attachments", "text_hash"),
+)
+"""What is read of a post, in the order that ``known_post`` takes it."""
+SELECT_POSTS = f"SELECT {', '.join(f'post.{name}' for name in COLUMNS)} FROM post"
+"""Begins a question whose rows ``known_post`` understands."""
+
+
+def known_post(row: Sequence[Any]) -> KnownPost:
+    """A post from a row as the driver gives it."""
+    (
+        key,
+        post_id,
+        path,
+        title,
+        url,
+        summary,
+        published,
+        updated,
+        first_seen,
+        collected_at,
+        gone_at,
+        unlisted,
+        categories,
+        tags,
+        source_name,
+        original_url,
+        authors,
+        image,
+        lang,
+        codes,
+        attachments,
+        text_hash,
+    ) = row
+    return KnownPost(
+        key=key,
+        id=post_id,
+        path=path,
+        title=title,
+        url=url,
+        summary=summary,
+        published=_moment(published),
+        updated=_moment(updated),
+        first_seen=_moment(first_seen),
+        collected_at=_moment(collected_at),
+        gone_at=None if gone_at is None else _moment(gone_at),
+        categories=unpack_names(categories),
+        tags=unpack_names(tags),
+        source_name=source_name,
+        original_url=original_url,
+        authors=_authors(authors) if authors != "[]" else (),
+        image=image,
+        lang=lang,
+        codes=_codes(codes) if codes != "[]" else (),
+        attachments=_attachments(attachments) if attachments != "[]" else (),
+        text_hash=text_hash,
+        unlisted=bool(unlisted),
+    )
+
+
+_moment = lru_cache(maxsize=4096)(to_moment)
+"""A post's dates are often the same, and so are those of posts that came together."""
+
+
+def _authors(text: str) -> tuple[Author, ...]:
+    return tuple(Author(name=name, email=email, url=url) for name, email, url in msgspec.json.decode(text))
+
+
+def _codes(text: str) -> tuple[Code, ...]:
+    return tuple([shared_code(*values) for values in msgspec.json.decode(text)])
+
+
+def _attachments(text: str) -> tuple[Attachment, ...]:
+    return tuple(
+        Attachment(url=url, mime_type=mime_type, length=length) for url, mime_type, length in msgspec.json.decode(text)
+    )
+
+
+@lru_cache(maxsize=4096)
+def unpack_names(text: str) -> tuple[str, ...]:
+    return tuple(msgspec.json.decode(text))

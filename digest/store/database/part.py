@@ -1,0 +1,26 @@
+"""What the parts of the store share: the database, and the small values kept by name."""
+
+from __future__ import annotations
+
+from digest.store.database.connect import Database
+from digest.store.database.connection import Plain
+
+
+class Part:
+    """A part of ``SqlStore``."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def _meta(self, name: str) -> str | None:
+        with self._database.asking() as plain:
+            value: str | None = plain.value("SELECT value FROM meta WHERE name = ?", name)
+        return value
+
+    def _set_meta(self, name: str, value: str) -> None:
+        with self._database.changing() as plain:
+            write_meta(plain, name, value)
+
+
+def write_meta(plain: Plain, name: str, value: str) -> None:
+    plain.upsert_many("meta", "name", ("name", "value"), [(name, value)])

@@ -1,0 +1,378 @@
+"""The ledger: one row for each message to each recipient, claimed by one worker at a time.
+
+    queued -> leased -> transmitting -> sent
+                 |           |--------> in_doubt -> sent (late answer), queued (sent again)
+                 |-----------+--------> queued (retry), failed, skipped
+    queued -> expired
+    queued, leased -> skipped (the edition was cancelled)
+    in_doubt -> sent, queued (the operator's word)
+
+A claim counts the row's ``lease`` up by one; that number is the claim's token, and every later change of the row is
+guarded by it and by the state. A worker that lost its row (its lease ran out, another one claimed it) changes nothing
+and is told so. Two changes of one row therefore never both succeed, whatever dies in between.
+
+Leases are measured by the ``now`` that is handed in. On one machine that is its own clock; workers on several
+machines ask ``clock``, which gives the PostgreSQL server's. No transaction is open while mail is handed over.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from functools import cache
+from typing import Any
+
+from digest.errors import StoreError
+from digest.models import Delivery, DeliveryState, Doubt, EditionState, RenderedMail, Reply, SavedEdition
+from digest.outbox import LAST_CALL, REPEATS
+from digest.ports import Turn, Turned
+from digest.store.database.basics import among, optional_moment, to_moment, to_seconds
+from digest.store.database.connection import Plain
+from digest.store.database.group_commit import Order, Result
+from digest.store.database.part import Part
+from digest.store.monitoring.status_queries import edition_at
+from digest.text import clean_line
+
+# What servers say when they take a message: Postfix, Exim, Sendmail, Amazon and Google, in this order.
+_QUEUE_ID = re.compile(
+    r"queued as (\S+)|\bid=(\S+)|^(\S+) Message accepted|^Ok (\S{20,})$|(\S+) - gsmtp$", re.IGNORECASE
+)
+
+_OPEN = among((DeliveryState.QUEUED, DeliveryState.LEASED, DeliveryState.TRANSMITTING))
+_UNDER_WAY = among((EditionState.FROZEN, EditionState.SENDING))
+_NOT_OVER = among((EditionState.FROZEN, EditionState.SENDING, EditionState.PAUSED))
+_NOT_CANCELLED = f"edition_key NOT IN (SELECT key FROM edition WHERE state = '{EditionState.CANCELLED}')"
+_DOUBTFUL = f"state = '{DeliveryState.IN_DOUBT}' AND doubts <= {REPEATS} AND {_NOT_CANCELLED}"
+_SAID = "reply_code = :reply_code, reply_enhanced = :reply_enhanced, reply_text = :reply_text"
+_DOUBT = (
+    f"state = '{DeliveryState.IN_DOUBT}', doubts = doubts + (CASE WHEN state = '{DeliveryState.IN_DOUBT}' THEN 0 "
+    f"ELSE 1 END), {_SAID}"
+)
+_HELD = "key = :its_key AND lease = :its_claim AND state IN ({})"
+"""A row that is in one of these states, under a claim that is named by ``_claim_of``."""
+_CLAIMED = (
+    "key, edition_key, address, message_id, token, attempts, lease, subscriber_key, list_key, expires_at, selection"
+)
+_LIFE = "(e.expires_at - e.frozen_at) / 2"
+_LAST_CALL = (
+    f"coalesce(d.expires_at, e.expires_at) - CASE WHEN {_LIFE} < {LAST_CALL // timedelta(seconds=1)} THEN {_LIFE} "
+    f"ELSE {LAST_CALL // timedelta(seconds=1)} END"
+)
+"""As ``outbox.last_call``: on SQLite and PostgreSQL alike the lesser of two numbers is a case."""
+_DUE = f"""
+    SELECT d.key FROM delivery d JOIN edition e ON e.key = d.edition_key
+    WHERE d.state = '{DeliveryState.QUEUED}' AND d.not_before <= :now AND e.state IN ({_UNDER_WAY})
+        AND e.send_after <= :now AND coalesce(d.expires_at, e.expires_at) > :now
+        AND (e.page_published = true OR {_LAST_CALL} <= :now)
+    ORDER BY d.not_before, d.key LIMIT :limit"""
+"""Keys of the first ``limit`` rows to send at ``now``."""
+_CLAIM = f"""
+    UPDATE delivery
+    SET state = '{DeliveryState.LEASED}', lease = lease + 1, lease_until = :until, attempts = attempts + 1
+    WHERE key {{}} RETURNING {_CLAIMED}"""
+_START = f"""
+    UPDATE edition SET state = '{EditionState.SENDING}' WHERE state = '{EditionState.FROZEN}' AND EXISTS (
+        SELECT 1 FROM delivery WHERE edition_key = edition.key AND state = '{DeliveryState.LEASED}')"""
+"""Editions that were frozen, and of which rows are claimed now, are being sent."""
+_NEXT_DUE = f"""
+    SELECT d.not_before FROM delivery d JOIN edition e ON e.key = d.edition_key
+    WHERE d.state = '{DeliveryState.QUEUED}' AND e.state IN ({_UNDER_WAY}) AND e.page_published = true
+    ORDER BY d.not_before LIMIT 1"""
+_EXPIRE = f"""
+    UPDATE delivery SET state = '{DeliveryState.EXPIRED}', ended_at = :now
+    WHERE state = '{DeliveryState.QUEUED}' AND (expires_at <= :now
+        OR expires_at IS NULL AND edition_key IN (SELECT key FROM edition WHERE expires_at <= :now))"""
+_DOUBTS = f"""
+    SELECT d.key, e.digest, e.period, d.selection, d.address, d.message_id, d.attempts, d.reply_text,
+        coalesce(d.expires_at, e.expires_at)
+    FROM delivery d JOIN edition e ON e.key = d.edition_key
+    WHERE d.state = '{DeliveryState.IN_DOUBT}' ORDER BY d.edition_key, d.key"""
+_SKIP_CANCELLED = f"""
+    UPDATE delivery SET state = '{DeliveryState.SKIPPED}', ended_at = :now, {_SAID}
+    WHERE state IN ({{}}) AND NOT {_NOT_CANCELLED}"""
+_WITHOUT_OPEN_ROWS = f"""
+    SELECT key FROM edition WHERE state IN ({_NOT_OVER}) AND NOT EXISTS (
+        SELECT 1 FROM delivery WHERE edition_key = edition.key AND state IN ({_OPEN})) ORDER BY key"""
+"""Editions under way of which nothing is left to send."""
+_MAIL = ("subject", "html", "text")
+_FORGET_MAILS = (
+    "DELETE FROM mail WHERE EXISTS (SELECT 1 FROM edition WHERE edition.key = mail.edition_key AND expires_at < ?)"
+)
+_MAILS_KEPT = timedelta(days=7)
+"""How long after its edition is over: a reader's own hour comes up to three days later."""
+
+
+class Deliveries(Part):
+    """Satisfies ``ports.Ledger``, with ``Pauses`` and ``Glances``. What is changed for each message shares its commits
+    with other threads."""
+
+    def recover(self, now: datetime, *, atomic: bool) -> tuple[int, int]:
+        over = "UPDATE delivery SET {} WHERE state = '{}' AND lease_until <= :now"
+        queued = f"state = '{DeliveryState.QUEUED}'"
+        moment, said = to_seconds(now), _said(Reply(text="the worker ended before an answer came"))
+        with self._database.changing() as plain:
+            leased = plain.change(over.format(queued, DeliveryState.LEASED), now=moment)
+            cut_off = over.format(queued if atomic else _DOUBT, DeliveryState.TRANSMITTING)
+            return leased, plain.change(cut_off, now=moment, **({} if atomic else said))
+
+    def release_doubtful(self) -> int:
+        with self._database.changing() as plain:
+            _reopen(plain, _DOUBTFUL)
+            return plain.change(f"UPDATE delivery SET state = '{DeliveryState.QUEUED}' WHERE {_DOUBTFUL}")
+
+    def doubts(self) -> list[Doubt]:
+        with self._database.asking() as plain:
+            return [
+                Doubt(
+                    key=key,
+                    digest=digest,
+                    period=period,
+                    selection=selection,
+                    address=address,
+                    message_id=message_id,
+                    attempts=attempts,
+                    reason=reason,
+                    expires_at=to_moment(until),
+                )
+                for key, digest, period, selection, address, message_id, attempts, reason, until in plain.rows(_DOUBTS)
+            ]
+
+    def settle_doubts(self, keys: Sequence[int], now: datetime, *, sent: bool) -> int:
+        with self._database.changing() as plain:
+            chosen = f"state = '{DeliveryState.IN_DOUBT}' AND key {plain.is_one_of.replace('?', ':keys')}"
+            given = {"keys": plain.listed(keys), "now": to_seconds(now)}
+            if sent:
+                change = f"state = '{DeliveryState.SENT}', ended_at = :now, {_SAID}"
+                given |= _said(Reply(text="taken as sent by the operator"))
+            else:
+                chosen = f"{chosen} AND {_NOT_CANCELLED}"
+                _reopen(plain, chosen, keys=given["keys"])
+                change = f"state = '{DeliveryState.QUEUED}', not_before = :now"
+            return plain.change(f"UPDATE delivery SET {change} WHERE {chosen}", **given)
+
+    def expire(self, now: datetime) -> int:
+        with self._database.changing() as plain:
+            return plain.change(_EXPIRE, now=to_seconds(now))
+
+    def claim(self, now: datetime, limit: int, lease: timedelta) -> list[Delivery]:
+        return _claimed(self._database.together.write(*self._claim(now, limit, lease))[0])
+
+    def renew(self, delivery: Delivery, until: datetime) -> bool:
+        return self._advance(_leasing(delivery, until, DeliveryState.LEASED))
+
+    def turn(self, turn: Turn) -> Turned:
+        taken = [_sent(*turn.taken, turn.now)] if turn.taken else []
+        claim = self._claim(turn.now, turn.claim, turn.lease) if turn.claim else []
+        begun = _leasing(turn.begun, turn.until, DeliveryState.TRANSMITTING)
+        leased, *claimed = self._database.together.write(*taken, begun, *claim)[len(taken) :]
+        return Turned(leased=leased.count == 1, claimed=_claimed(claimed[0]) if claim else [])
+
+    def sent(self, delivery: Delivery, now: datetime, reply: Reply) -> bool:
+        return self._advance(_sent(delivery, reply, now))
+
+    def in_doubt(self, delivery: Delivery, now: datetime, reason: str) -> bool:
+        held = _HELD.format(among((DeliveryState.TRANSMITTING, DeliveryState.IN_DOUBT)))
+        change = f"UPDATE delivery SET {_DOUBT} WHERE {held}"
+        return self._advance((change, _said(Reply(text=reason)) | _claim_of(delivery)))
+
+    def retry(self, delivery: Delivery, not_before: datetime | None, reply: Reply, *, counted: bool) -> bool:
+        states = (DeliveryState.LEASED, DeliveryState.TRANSMITTING)
+        due = {} if not_before is None else {"not_before": to_seconds(not_before)}
+        given = due | _said(reply)
+        change = _advancing(states, DeliveryState.QUEUED, tuple(given), refunded=not counted)
+        return self._advance((change, given | _claim_of(delivery)))
+
+    def failed(self, delivery: Delivery, now: datetime, reply: Reply) -> bool:
+        states = (DeliveryState.LEASED, DeliveryState.TRANSMITTING, DeliveryState.FAILED)
+        return self._advance(_ended(delivery, states, DeliveryState.FAILED, reply, now))
+
+    def skipped(self, delivery: Delivery, now: datetime, reason: str) -> bool:
+        states = (DeliveryState.LEASED, DeliveryState.SKIPPED)
+        return self._advance(_ended(delivery, states, DeliveryState.SKIPPED, Reply(text=reason), now))
+
+    def edition_by_key(self, key: int) -> SavedEdition:
+        with self._database.asking() as plain:
+            found = edition_at(plain, key)
+        if found is None:
+            raise StoreError(self._database.subject, f"there is no edition with key {key}")
+        return found
+
+    def next_due(self) -> datetime | None:
+        with self._database.asking() as plain:
+            return optional_moment(plain.value(_NEXT_DUE))
+
+    def is_due(self, now: datetime) -> bool:
+        with self._database.asking() as plain:
+            return plain.row(_DUE, now=to_seconds(now), limit=1) is not None
+
+    def cancel_edition(self, digest: str, period: str, now: datetime) -> int | None:
+        cancel = (
+            f"UPDATE edition SET state = '{EditionState.CANCELLED}', reason = '' "
+            f"WHERE digest = ? AND period = ? AND state IN ({_NOT_OVER})"
+        )
+        with self._database.changing() as plain:
+            if plain.change(cancel, digest, period) == 0:
+                return None
+            return _skip_cancelled(plain, now, DeliveryState.QUEUED, DeliveryState.LEASED)
+
+    def frozen_look(self, hashed: str) -> str:
+        with self._database.asking() as plain:
+            return plain.value("SELECT content FROM look WHERE hash = ?", hashed) or ""
+
+    def mail(self, key: int, selection: str) -> RenderedMail | None:
+        with self._database.asking() as plain:
+            return _mail(plain, key, selection)
+
+    def keep_mail(self, key: int, selection: str, mail: RenderedMail) -> RenderedMail:
+        row = (key, selection, mail.subject, mail.html, mail.text)
+        with self._database.changing() as plain:
+            plain.insert_many("mail", ("edition_key", "selection", *_MAIL), [row], or_ignore=True)
+            kept = _mail(plain, key, selection)
+        assert kept is not None, "it is there now"
+        return kept
+
+    def settle(self, now: datetime) -> list[tuple[SavedEdition, EditionState]]:
+        with self._database.changing() as plain:
+            _skip_cancelled(plain, now, DeliveryState.QUEUED)
+            plain.run(_FORGET_MAILS, to_seconds(now - _MAILS_KEPT))
+            closed = [_close(plain, key) for key in plain.column(_WITHOUT_OPEN_ROWS)]
+        return [(saved, saved.state) for saved in closed]
+
+    def _claim(self, now: datetime, limit: int, lease: timedelta) -> list[Order]:
+        given = {"now": to_seconds(now), "limit": limit, "until": to_seconds(now + lease)}
+        return [(_claiming(self._database.is_postgres), given), (_START, {})]
+
+    def _advance(self, order: Order) -> bool:
+        """Change a claimed row if the claim still holds."""
+        return self._database.together.write(order)[0].count == 1
+
+
+def queue_id(answer: str) -> str:
+    """The id under which a server keeps a message that it took; empty if it does not say one we know."""
+    found = _QUEUE_ID.search(answer.strip())
+    return next((group for group in found.groups() if group), "") if found else ""
+
+
+# ------------------------------------------------------------- statements
+
+
+def _claimed(result: Result) -> list[Delivery]:
+    """Rows as the driver gives them, by key."""
+    return [_delivery(*row) for row in sorted(result.rows)]
+
+
+def _delivery(
+    key: int,
+    edition_key: int,
+    address: str,
+    message_id: str,
+    token: str,
+    attempts: int,
+    lease: int,
+    subscriber: int | None,
+    list_key: int | None,
+    expires_at: int | None,
+    selection: str,
+) -> Delivery:
+    """Of ``_CLAIMED``."""
+    return Delivery(
+        key=key,
+        edition_key=edition_key,
+        address=address,
+        message_id=message_id,
+        token=token,
+        attempts=attempts,
+        lease=str(lease),
+        subscriber=subscriber,
+        list_key=list_key,
+        expires_at=optional_moment(expires_at),
+        selection=selection,
+    )
+
+
+def _mail(plain: Plain, key: int, selection: str) -> RenderedMail | None:
+    row = plain.row(f"SELECT {', '.join(_MAIL)} FROM mail WHERE edition_key = ? AND selection = ?", key, selection)
+    return None if row is None else RenderedMail(**dict(zip(_MAIL, row, strict=True)))
+
+
+def _said(reply: Reply) -> dict[str, Any]:
+    return {
+        "reply_code": reply.code,
+        "reply_enhanced": clean_line(reply.enhanced),
+        "reply_text": clean_line(reply.text),
+    }
+
+
+def _skip_cancelled(plain: Plain, now: datetime, *states: DeliveryState) -> int:
+    """Rows of cancelled editions in these states are not sent."""
+    said = _said(Reply(text="the edition was cancelled"))
+    return plain.change(_SKIP_CANCELLED.format(among(states)), now=to_seconds(now), **said)
+
+
+def _reopen(plain: Plain, rows: str, **values: Any) -> None:
+    """Editions that were done with, but have such rows."""
+    keys = f"SELECT edition_key FROM delivery WHERE {rows}"
+    finished = f"state = '{EditionState.FINISHED}' AND key IN ({keys})"
+    plain.run(f"UPDATE edition SET state = '{EditionState.SENDING}' WHERE {finished}", **values)
+
+
+@cache
+def _claiming(is_postgres: bool) -> str:
+    """Lease the rows that are due to ``until``; with several workers on a server, none that another one is just
+    claiming.
+
+    They are queued and stay so until they are leased: in SQLite nobody else writes meanwhile, on a server they are
+    locked. Their state is therefore not asked for again; it would lead the update through the index of all queued
+    rows instead of to the few chosen ones."""
+    return _CLAIM.format(f"= ANY(ARRAY({_DUE} FOR UPDATE OF d SKIP LOCKED))" if is_postgres else f"IN ({_DUE})")
+
+
+@cache
+def _advancing(
+    states: tuple[DeliveryState, ...], state: DeliveryState, given: tuple[str, ...], refunded: bool = False
+) -> str:
+    """Bring a row whose claim still holds from one of ``states`` into ``state``. ``given`` names columns with new
+    values; ``refunded``: the attempt is not counted."""
+    values = [f"state = '{state}'", *(f"{name} = :{name}" for name in given), *["attempts = attempts - 1"] * refunded]
+    return f"UPDATE delivery SET {', '.join(values)} WHERE {_HELD.format(among(states))}"
+
+
+def _claim_of(delivery: Delivery) -> dict[str, Any]:
+    return {"its_key": delivery.key, "its_claim": int(delivery.lease)}
+
+
+def _leasing(delivery: Delivery, until: datetime, state: DeliveryState) -> Order:
+    """Lengthen the lease of a row that is leased, and bring it into this state."""
+    given = {"lease_until": to_seconds(until)}
+    return _advancing((DeliveryState.LEASED,), state, tuple(given)), given | _claim_of(delivery)
+
+
+def _sent(delivery: Delivery, reply: Reply, now: datetime) -> Order:
+    # Sent already, under this very claim: the commit of an earlier try was kept, only its answer was lost.
+    states = (DeliveryState.TRANSMITTING, DeliveryState.IN_DOUBT, DeliveryState.SENT)
+    return _ended(delivery, states, DeliveryState.SENT, reply, now, queue_id=queue_id(reply.text))
+
+
+def _ended(
+    delivery: Delivery,
+    states: tuple[DeliveryState, ...],
+    state: DeliveryState,
+    reply: Reply,
+    now: datetime,
+    **more: str,
+) -> Order:
+    """A row comes to its end."""
+    given = {"ended_at": to_seconds(now), **_said(reply), **more}
+    return _advancing(states, state, tuple(given)), given | _claim_of(delivery)
+
+
+def _close(plain: Plain, key: int) -> SavedEdition:
+    """Finished; or expired if time ran out before anybody got it."""
+    states = set(plain.column("SELECT DISTINCT state FROM delivery WHERE edition_key = ?", key))
+    reached = states & {DeliveryState.SENT, DeliveryState.IN_DOUBT}
+    state = EditionState.EXPIRED if DeliveryState.EXPIRED in states and not reached else EditionState.FINISHED
+    plain.run("UPDATE edition SET state = ? WHERE key = ?", state.value, key)
+    found = edition_at(plain, key)
+    assert found is not None, "it was changed just now"
+    return found

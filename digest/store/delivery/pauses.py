@@ -1,0 +1,76 @@
+"""Editions that stand still because servers refuse their mail, and what is undone for their readers."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from digest.models import DeliveryState, EditionState, Reply
+from digest.store.database.basics import to_seconds
+from digest.store.database.connection import Plain
+from digest.store.database.part import Part
+from digest.subscribers.subscription import DIALOGUE, Reason
+from digest.text import clean_line
+
+_COLUMNS = "key, ended_at, state, reply_code, reply_enhanced, reply_text"
+_LATEST = (
+    f"SELECT {_COLUMNS} FROM delivery WHERE state = ? AND ended_at >= ? "
+    "AND +edition_key = ? ORDER BY ended_at DESC, key DESC LIMIT ?"
+)
+"""By the index of what ended last: the plus keeps SQLite from going through the whole edition instead."""
+_PAUSE = "UPDATE edition SET state = ?, reason = ?, paused_at = ? WHERE key = ? AND state IN (?, ?)"
+_BY_REFUSAL = (
+    "SELECT r.hash FROM refusal r JOIN delivery d ON d.key = r.delivery_key WHERE d.edition_key = ? AND r.name LIKE ?"
+)
+_AGAIN = (
+    "UPDATE delivery SET state = ?, not_before = ?, ended_at = NULL WHERE edition_key = ? AND (state = ? OR "
+    "(state = ? AND (reply_enhanced LIKE ? OR reply_enhanced = ?)))"
+)
+_OUR_FAULT = ("5.7.%", "5.3.4")
+"""Enhanced codes (RFC 3463) of refusals that another attempt may escape when we have mended something."""
+
+
+class Pauses(Part):
+    """Part of ``ports.Ledger``."""
+
+    def answers(self, key: int, limit: int) -> list[Reply | None]:
+        with self._database.asking() as plain:
+            since = plain.value("SELECT coalesce(resumed_at, 0) FROM edition WHERE key = ?", key)
+            found = [
+                row
+                for state in (DeliveryState.SENT, DeliveryState.FAILED)
+                for row in plain.rows(_LATEST, state.value, since, key, limit)
+            ]
+        found.sort(key=lambda row: (row[1], row[0]), reverse=True)
+        return [
+            Reply(code=code, enhanced=enhanced, text=text) if state == DeliveryState.FAILED else None
+            for _, _, state, code, enhanced, text in found[:limit]
+        ]
+
+    def pause_edition(self, key: int, reason: str, now: datetime) -> bool:
+        stopped = (EditionState.PAUSED.value, clean_line(reason), to_seconds(now), key)
+        with self._database.changing() as plain:
+            is_paused = plain.change(_PAUSE, *stopped, EditionState.FROZEN.value, EditionState.SENDING.value) == 1
+            if is_paused:
+                _unlearn(plain, key)
+        return is_paused
+
+    def resume_edition(self, key: int, now: datetime) -> int:
+        with self._database.changing() as plain:
+            resumed = plain.run(
+                "UPDATE edition SET state = ?, reason = '', resumed_at = ? WHERE key = ? AND state = ?",
+                *(EditionState.SENDING.value, to_seconds(now), key, EditionState.PAUSED.value),
+            )
+            if resumed.rowcount == 0:
+                return 0
+            queued, failed = DeliveryState.QUEUED.value, DeliveryState.FAILED.value
+            again = plain.run(_AGAIN, queued, to_seconds(now), key, queued, failed, *_OUR_FAULT)
+            return int(again.rowcount)
+
+
+def _unlearn(plain: Plain, key: int) -> None:
+    """What refusals of an edition led to, as far as servers said them while mail was handed over."""
+    theirs = (key, f"{DIALOGUE}%")
+    lift = f"DELETE FROM suppression WHERE reason = ? AND hash IN ({_BY_REFUSAL})"
+    plain.run(lift, Reason.BOUNCE.value, *theirs)
+    deliveries = "SELECT key FROM delivery WHERE edition_key = ?"
+    plain.run(f"DELETE FROM refusal WHERE delivery_key IN ({deliveries}) AND name LIKE ?", *theirs)

@@ -1,0 +1,228 @@
+"""Editions: what may enter them, and what is frozen together with its deliveries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+from digest.hashing import hash_of
+from digest.models import DeliveryState, EditionRow, EditionState, FrozenEdition, KnownPost, Recipient, SavedEdition
+from digest.outbox import REPEATS
+from digest.store.archive.known import SELECT_POSTS, known_post
+from digest.store.database.basics import SENT_UNTIL, optional_seconds, to_moment, to_seconds, to_seconds_up
+from digest.store.database.connection import Plain
+from digest.store.database.part import Part
+from digest.store.monitoring.inquiry import note_omissions
+from digest.store.monitoring.status_queries import SELECT_EDITIONS, UNSEEN, edition_at, saved_edition
+
+HELD = "the store was restored from a backup; it may have gone out since that was made"
+
+_STANDING = "post.unlisted = false AND post.gone_at IS NULL"
+"""Listed, and not gone."""
+_OF_CATEGORY = "EXISTS (SELECT 1 FROM post_category l WHERE l.post_key = post.key AND l.name {})"
+_IN_EDITION = """EXISTS (SELECT 1 FROM edition_member m JOIN edition e ON e.key = m.edition_key
+    WHERE m.post_key = post.key AND e.digest = ?)"""
+_NEWEST_FIRST = "ORDER BY post.published DESC, post.key"
+_BEGAN_AFTER = "(SELECT began_after FROM digest WHERE name = ?)"
+_MEMBERS = "(SELECT count(*) FROM edition_member WHERE edition_key = edition.key)"
+
+
+class Editions(Part):
+    """Satisfies ``ports.EditionStore``."""
+
+    def begin(self, digest: str, now: datetime) -> None:
+        newest = "(SELECT coalesce(max(key), 0) FROM post)"
+        with self._database.changing() as plain:
+            plain.run(
+                f"INSERT INTO digest (name, began_at, began_after) VALUES (?, ?, {newest}) ON CONFLICT DO NOTHING",
+                *(digest, to_seconds(now)),
+            )
+
+    def newest_day(self, categories: Sequence[str] | None, now: datetime) -> datetime | None:
+        with self._database.asking() as plain:
+            standing, values = _standing(plain, categories)
+            newest = f"SELECT max(post.published) FROM post WHERE {standing} AND post.published <= ?"
+            seconds = plain.value(newest, *values, to_seconds(now))
+        return None if seconds is None else to_moment(seconds)
+
+    def published_between(
+        self, categories: Sequence[str] | None, start: datetime, end: datetime, *, not_in: str | None = None
+    ) -> list[KnownPost]:
+        span = (to_seconds_up(start), to_seconds_up(end) - 1)
+        others = ("", ()) if not_in is None else (f"AND NOT {_IN_EDITION}", (not_in,))
+        with self._database.asking() as plain:
+            return _posts(plain, categories, span, *others)
+
+    def candidates(
+        self, digest: str, categories: Sequence[str] | None, oldest: datetime, now: datetime
+    ) -> list[KnownPost]:
+        span = (to_seconds_up(oldest), to_seconds(now))
+        new = f"AND post.key > {_BEGAN_AFTER} AND NOT {_IN_EDITION}"
+        with self._database.asking() as plain:
+            return _posts(plain, categories, span, new, (digest, digest))
+
+    def editions(self, digest: str, limit: int | None = None) -> list[SavedEdition]:
+        chosen = f"{SELECT_EDITIONS} WHERE digest = ? AND state NOT IN ({UNSEEN}) ORDER BY period DESC"
+        few = ("", ()) if limit is None else (" LIMIT ?", (limit,))
+        with self._database.asking() as plain:
+            return [saved_edition(row) for row in plain.rows(chosen + few[0], digest, *few[1])]
+
+    def edition_rows(self, digest: str) -> list[EditionRow]:
+        chosen = (
+            f"SELECT key, period, state, subject, frozen_at, {_MEMBERS} FROM edition "
+            f"WHERE digest = ? AND state NOT IN ({UNSEEN}) ORDER BY period DESC"
+        )
+        with self._database.asking() as plain:
+            return [
+                EditionRow(
+                    key=key,
+                    period=period,
+                    state=EditionState(state),
+                    subject=subject,
+                    frozen_at=to_moment(frozen_at),
+                    posts=posts,
+                )
+                for key, period, state, subject, frozen_at, posts in plain.rows(chosen, digest)
+            ]
+
+    def freeze(
+        self, edition: FrozenEdition, recipients: Iterable[Recipient], *, due: datetime | None = None
+    ) -> SavedEdition | None:
+        with self._database.changing() as plain:
+            held = due is not None and _may_be_sent(plain, due)
+            key = save_edition(plain, edition, recipients, held=held)
+            if key is None:
+                return None
+            note_omissions(plain, key, edition.sums_up or edition.digest, edition.frozen_at)
+            if self._database.is_postgres:
+                # Claims start at once; without counts the planner would sort the whole queue for each of them.
+                plain.run("ANALYZE edition, delivery")
+            return edition_at(plain, key)
+
+    def skipped_periods(self, digest: str, reason: str) -> set[str]:
+        chosen = "SELECT period FROM edition WHERE digest = ? AND state = ? AND reason = ?"
+        with self._database.asking() as plain:
+            return set(plain.column(chosen, digest, EditionState.SKIPPED.value, reason))
+
+    def make_up(self, edition: FrozenEdition) -> SavedEdition | None:
+        with self._database.changing() as plain:
+            plain.run(  # the record that there was none: it has neither members nor deliveries
+                "DELETE FROM edition WHERE digest = ? AND period = ? AND state = ?",
+                *(edition.digest, edition.period, EditionState.SKIPPED.value),
+            )
+            key = save_edition(plain, edition, (), state=EditionState.FINISHED)
+            return None if key is None else edition_at(plain, key)
+
+    def editions_since(self, digest: str, since: datetime) -> list[SavedEdition]:
+        chosen = (
+            f"{SELECT_EDITIONS} WHERE digest = ? AND frozen_at >= ? AND state NOT IN ({UNSEEN}) ORDER BY frozen_at, key"
+        )
+        with self._database.asking() as plain:
+            return [saved_edition(row) for row in plain.rows(chosen, digest, to_seconds_up(since))]
+
+    def posts_in(self, editions: Sequence[int]) -> dict[int, KnownPost]:
+        with self._database.asking() as plain:
+            held = f"SELECT post_key FROM edition_member WHERE edition_key {plain.is_one_of}"
+            rows = plain.rows(f"{SELECT_POSTS} WHERE post.key IN ({held})", plain.listed(editions))
+        return {found.key: found for found in map(known_post, rows)}
+
+    def mark_page_published(self, key: int) -> None:
+        with self._database.changing() as plain:
+            plain.run("UPDATE edition SET page_published = true WHERE key = ?", key)
+
+
+# ------------------------------------------------------------------ posts
+
+
+def _standing(plain: Plain, categories: Sequence[str] | None) -> tuple[str, tuple[Any, ...]]:
+    """The condition that a post stands and is of one of these categories, and its values."""
+    if categories is None:
+        return _STANDING, ()
+    return f"{_STANDING} AND {_OF_CATEGORY.format(plain.is_one_of)}", (plain.listed(categories),)
+
+
+def _posts(
+    plain: Plain,
+    categories: Sequence[str] | None,
+    span: tuple[int, int],
+    more: str,
+    values: tuple[Any, ...],
+) -> list[KnownPost]:
+    """Standing posts of these categories, published from the first second of ``span`` on and up to the last, with
+    ``more`` conditions and their values."""
+    standing, of = _standing(plain, categories)
+    question = f"{SELECT_POSTS} WHERE {standing} AND post.published BETWEEN ? AND ? {more} {_NEWEST_FIRST}"
+    return [known_post(row) for row in plain.rows(question, *of, *span, *values)]
+
+
+# --------------------------------------------------------------- editions
+
+
+def save_edition(
+    plain: Plain,
+    frozen: FrozenEdition,
+    recipients: Iterable[Recipient],
+    *,
+    page_published: bool = False,
+    state: EditionState = EditionState.FROZEN,
+    held: bool = False,
+) -> int | None:
+    """An edition with its members and deliveries; its key, or None if the slot is taken. ``held``: its deliveries are
+    in doubt from the beginning, and wait for the operator's word."""
+    look = hash_of(frozen.look.encode()) if frozen.look else ""
+    key: int | None = plain.value(
+        _INSERT_EDITION,
+        *(frozen.digest, frozen.kind.value, frozen.sums_up, frozen.period, state.value),
+        *(to_seconds(frozen.frozen_at), to_seconds(frozen.send_after), to_seconds(frozen.expires_at)),
+        *(page_published, frozen.subject, frozen.html, frozen.text, frozen.document, look),
+    )
+    if key is not None:
+        if look:
+            plain.insert_many("look", ("hash", "content"), [(look, frozen.look)], or_ignore=True)
+        members = [
+            (key, each.post_key, each.section, each.position, each.shown, each.reason) for each in frozen.members
+        ]
+        plain.insert_many("edition_member", _MEMBER_COLUMNS, members)
+        _queue(plain, key, frozen, recipients, held=held)
+    return key
+
+
+_INSERT_EDITION = """
+    INSERT INTO edition (digest, kind, sums_up, period, state, reason, frozen_at, send_after, expires_at,
+        page_published, subject, html, text, document, look)
+    VALUES (?, ?, ?, ?, ?, '', ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING RETURNING key"""
+_MEMBER_COLUMNS = ("edition_key", "post_key", "section", "position", "shown", "reason")
+
+
+def _may_be_sent(plain: Plain, due: datetime) -> bool:
+    """Whether this store was restored, and the one that was lost may have sent what was due then."""
+    until = plain.value("SELECT value FROM meta WHERE name = ?", SENT_UNTIL)
+    return until is not None and to_seconds(due) <= int(until)
+
+
+def _queue(plain: Plain, key: int, frozen: FrozenEdition, recipients: Iterable[Recipient], *, held: bool) -> None:
+    """A row for each recipient, some at a time: memory does not grow with their number. Each address once."""
+    rows = iter(recipients)
+    while chunk := list(islice(rows, _CHUNK)):
+        queued = [_queued_row(key, frozen, recipient, held=held) for recipient in chunk]
+        plain.insert_many("delivery", _QUEUED_COLUMNS, queued, or_ignore=True)
+
+
+_CHUNK = 1_000
+_QUEUED_COLUMNS = (
+    *("edition_key", "address", "message_id", "token", "state", "attempts", "doubts", "not_before", "lease"),
+    *("reply_enhanced", "reply_text", "queue_id", "subscriber_key", "list_key", "expires_at", "domain", "selection"),
+)
+
+
+def _queued_row(key: int, frozen: FrozenEdition, recipient: Recipient, *, held: bool) -> tuple[Any, ...]:
+    not_before = recipient.not_before or frozen.send_after
+    held = held and not_before <= frozen.send_after  # a reader whose hour is still to come has got nothing yet
+    state, doubts = (DeliveryState.IN_DOUBT, REPEATS + 1) if held else (DeliveryState.QUEUED, 0)
+    return (
+        *(key, recipient.address, recipient.message_id, recipient.token, state.value, 0, doubts),
+        *(to_seconds_up(not_before), 0, "", HELD if held else "", "", recipient.subscriber, recipient.list_key),
+        *(optional_seconds(recipient.expires_at), recipient.address.rpartition("@")[2].lower(), recipient.selection),
+    )

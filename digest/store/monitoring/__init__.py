@@ -1,0 +1,1 @@
+"""Runs, alarms, and questions about all of it."""

@@ -1,0 +1,221 @@
+"""Questions about what happened: nothing here changes anything, except what a frozen edition notes of whom it left
+out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from digest.inquiry import Candidates, DeliveryNote, EditionNote, FoundFile, Membership, Omission
+from digest.models import DeliveryState, EditionKind, EditionState, KnownPost, Problem, Severity
+from digest.store.archive.known import SELECT_POSTS, known_post
+from digest.store.database.basics import among, optional_moment, to_moment, to_seconds
+from digest.store.database.connection import Plain
+from digest.store.database.part import Part
+from digest.subscribers.subscription import ListState
+
+LIMIT = 20
+"""Candidates at the most."""
+
+_NAMED = "(path = ? OR substr(path, length(path) - ?) = ?)"
+"""A path is this one, or ends in it."""
+_LIKE = "lower({}) LIKE lower(?) ESCAPE '/'"
+_NOTE = "e.key, e.digest, e.kind, e.period, e.state, e.reason, e.frozen_at, e.subject, e.page_published"
+_DELIVERY = (
+    "d.selection, d.state, d.attempts, d.doubts, d.not_before, coalesce(d.expires_at, e.expires_at), d.ended_at, "
+    "d.reply_code, d.reply_enhanced, d.reply_text, d.queue_id"
+)
+_MEMBERSHIPS = f"""
+    SELECT {_NOTE}, m.section, m.position, m.shown, m.reason,
+        (SELECT count(*) FROM edition_member o WHERE o.edition_key = e.key)
+    FROM edition_member m JOIN edition e ON e.key = m.edition_key
+    WHERE m.post_key = ? ORDER BY e.frozen_at, e.key"""
+_HELD = "r.held_until IS NOT NULL AND (r.held_until > :now OR r.probe_at IS NOT NULL)"
+_NOTE_OMISSIONS = f"""
+    INSERT INTO omission (edition_key, subscriber_key, reason)
+    SELECT :edition, s.subscriber_key, CASE
+        WHEN x.hash IS NOT NULL THEN '{Omission.SUPPRESSED}'
+        WHEN s.state = '{ListState.PENDING}' THEN '{Omission.PENDING}'
+        WHEN r.pause_ends > :now THEN '{Omission.PAUSED}'
+        WHEN {_HELD} THEN '{Omission.HELD}' END
+    FROM subscription s JOIN reader_list l ON l.key = s.list_key JOIN subscriber r ON r.key = s.subscriber_key
+        LEFT JOIN suppression x ON x.hash = r.hash
+    WHERE l.digest = :digest AND s.state IN ({among((ListState.ACTIVE, ListState.PENDING))})
+        AND (x.hash IS NOT NULL OR s.state = '{ListState.PENDING}' OR r.pause_ends > :now OR {_HELD})"""
+
+
+class Inquiries(Part):
+    """What ``digest explain`` asks."""
+
+    def look_for(self, words: str) -> Candidates:
+        """Posts and files that words may mean: a path or the end of one, an id, an address, else a part of a title or
+        of a path. What fits exactly comes alone."""
+        if not words:
+            return Candidates()
+        path = words.removeprefix("./").lstrip("/")
+        named = (path, len(path), f"/{path}")
+        with self._database.asking() as plain:
+            for fits, values in ((_NAMED, named), ("(id = ? OR url = ?)", (words, words))):
+                found = _posts(plain, fits, *values)
+                files = _files(plain, f"{_NAMED} AND taken = false", *named)
+                if found or files:
+                    taken = {each.path for each in found if each.gone_at is None}
+                    return _candidates(_without_doubles(found), [each for each in files if each.path not in taken])
+            pattern = f"%{words.replace('/', '//').replace('%', '/%').replace('_', '/_')}%"
+            alike = f"({_LIKE.format('title')} OR {_LIKE.format('path')})"
+            found = _without_doubles(_posts(plain, alike, pattern, pattern))
+            return _candidates(found, _files(plain, f"{_LIKE.format('path')} AND taken = false", pattern))
+
+    def file_at(self, path: str) -> FoundFile | None:
+        """The file as it was last looked at; None if it is not there any more."""
+        with self._database.asking() as plain:
+            return next(iter(_files(plain, "path = ?", path)), None)
+
+    def memberships(self, post_key: int) -> list[Membership]:
+        """Every edition that has the post, oldest first; those of everything before those of some categories."""
+        with self._database.asking() as plain:
+            return [
+                Membership(
+                    edition=_note(row[:9]),
+                    section=section,
+                    position=position,
+                    shown=shown,
+                    reason=reason,
+                    members=members,
+                )
+                for row in plain.rows(_MEMBERSHIPS, post_key)
+                for section, position, shown, reason, members in (row[9:],)
+            ]
+
+    def titles_of(self, keys: Sequence[int]) -> dict[int, str]:
+        """Titles of posts as they are now."""
+        with self._database.asking() as plain:
+            return dict(plain.rows(f"SELECT key, title FROM post WHERE key {plain.is_one_of}", plain.listed(keys)))
+
+    def beginning(self, digest: str) -> tuple[datetime, int] | None:
+        """When a digest began, and the greatest key of a post that was there before."""
+        with self._database.asking() as plain:
+            row = plain.row("SELECT began_at, began_after FROM digest WHERE name = ?", digest)
+        return None if row is None else (to_moment(row[0]), row[1])
+
+    def edition_notes(self, digest: str, since: datetime | None = None, limit: int = 400) -> list[EditionNote]:
+        """Editions of a digest, newest period first, those included that were not made; with ``since``
+        those frozen or given up then or later."""
+        chosen = f"SELECT {_NOTE} FROM edition e WHERE e.digest = ? AND e.frozen_at >= ? ORDER BY e.period DESC LIMIT ?"
+        with self._database.asking() as plain:
+            return [_note(row) for row in plain.rows(chosen, digest, 0 if since is None else to_seconds(since), limit)]
+
+    def selections_of(self, edition_key: int) -> list[str]:
+        """What its readers chose, as far as that is not everything."""
+        chosen = "SELECT DISTINCT selection FROM delivery WHERE edition_key = ? AND selection <> '' ORDER BY selection"
+        with self._database.asking() as plain:
+            return plain.column(chosen, edition_key)
+
+    def mails_to(self, address: str, subscriber_key: int | None) -> list[DeliveryNote]:
+        """Every mail to a reader, or to an address of the configuration, newest first."""
+        mine, values = "d.subscriber_key IS NULL AND lower(d.address) = ?", [address.lower()]
+        with self._database.asking() as plain:
+            rows = plain.rows(f"SELECT {_NOTE}, {_DELIVERY} {_MAILS} WHERE {mine}", *values)
+            if subscriber_key is not None:
+                rows += plain.rows(f"SELECT {_NOTE}, {_DELIVERY} {_MAILS} WHERE d.subscriber_key = ?", subscriber_key)
+        return [_delivery(row) for row in sorted(rows, key=lambda row: (row[6], row[0]), reverse=True)]
+
+    def omissions(self, subscriber_key: int) -> dict[int, Omission]:
+        """Why editions left a reader out, by the edition's key."""
+        chosen = "SELECT edition_key, reason FROM omission WHERE subscriber_key = ?"
+        with self._database.asking() as plain:
+            return {key: Omission(reason) for key, reason in plain.rows(chosen, subscriber_key)}
+
+    def unconfirmed(self, canonical: str) -> datetime | None:
+        """When somebody last asked for this address without anybody confirming it."""
+        chosen = "SELECT max(asked_at) FROM consent WHERE canonical = ? AND confirmed_at IS NULL"
+        with self._database.asking() as plain:
+            return optional_moment(plain.value(chosen, canonical))
+
+
+def note_omissions(plain: Plain, edition_key: int, digest: str, now: datetime) -> None:
+    """Write down whom an edition leaves out although they asked for its digest, and why. The complement of
+    ``Subscribers.readers``: what may be another tomorrow. Who had left, or wants other categories or a mail a week, is
+    known from what they chose."""
+    plain.run(_NOTE_OMISSIONS, edition=edition_key, digest=digest, now=to_seconds(now))
+
+
+# ------------------------------------------------------------------- values
+
+_MAILS = "FROM delivery d JOIN edition e ON e.key = d.edition_key"
+
+
+def _note(row: Sequence[Any]) -> EditionNote:
+    """Of ``_NOTE``."""
+    key, digest, kind, period, state, reason, frozen_at, subject, page_published = row
+    return EditionNote(
+        key=key,
+        digest=digest,
+        kind=EditionKind(kind),
+        period=period,
+        state=EditionState(state),
+        reason=reason,
+        frozen_at=to_moment(frozen_at),
+        subject=subject,
+        page_published=bool(page_published),
+    )
+
+
+def _delivery(row: Sequence[Any]) -> DeliveryNote:
+    """Of ``_NOTE`` and ``_DELIVERY``."""
+    selection, state, attempts, doubts, not_before, expires_at, ended_at, code, enhanced, text, queue_id = row[9:]
+    return DeliveryNote(
+        edition=_note(row[:9]),
+        selection=selection,
+        state=DeliveryState(state),
+        attempts=attempts,
+        doubts=doubts,
+        not_before=to_moment(not_before),
+        expires_at=to_moment(expires_at),
+        ended_at=optional_moment(ended_at),
+        reply_code=code,
+        reply_enhanced=enhanced,
+        reply_text=text,
+        queue_id=queue_id,
+    )
+
+
+def _posts(plain: Plain, condition: str, *values: Any) -> list[KnownPost]:
+    chosen = f"{SELECT_POSTS} WHERE {condition} ORDER BY post.published DESC, post.key LIMIT ?"
+    return [known_post(row) for row in plain.rows(chosen, *values, LIMIT + 1)]
+
+
+def _without_doubles(posts: list[KnownPost]) -> list[KnownPost]:
+    """A path may have had several posts; the one that stands counts, else the latest."""
+    kept: dict[str, KnownPost] = {}
+    for each in sorted(posts, key=lambda each: (each.gone_at is None, each.key)):
+        kept[each.path] = each
+    return list(kept.values())
+
+
+def _candidates(posts: Sequence[KnownPost], files: Sequence[FoundFile]) -> Candidates:
+    gone = {each.path for each in posts}
+    others = [each for each in files if each.path not in gone]
+    return Candidates(
+        posts=tuple(posts[:LIMIT]), files=tuple(others[:LIMIT]), more=len(posts) > LIMIT or len(others) > LIMIT
+    )
+
+
+def _files(plain: Plain, condition: str, *values: Any) -> list[FoundFile]:
+    chosen = f"SELECT path, taken, recheck_at FROM file WHERE {condition} ORDER BY path LIMIT ?"
+    return [
+        FoundFile(
+            path=path,
+            taken=bool(taken),
+            recheck_at=optional_moment(recheck_at),
+            problems=tuple(
+                Problem(path=path, line=line, reason=reason, remedy=remedy, severity=Severity(severity))
+                for line, reason, remedy, severity in plain.rows(_PROBLEMS, path)
+            ),
+        )
+        for path, taken, recheck_at in plain.rows(chosen, *values, LIMIT + 1)
+    ]
+
+
+_PROBLEMS = "SELECT line, reason, remedy, severity FROM problem WHERE path = ? ORDER BY position"

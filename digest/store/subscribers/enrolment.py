@@ -1,0 +1,224 @@
+"""Rows about readers: what sign-ups, imports and changes read and write alike, any number of readers at a time.
+
+Each kind of change is one statement, run once for all rows.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime
+from typing import Any
+
+from digest.edition.selection import Selection
+from digest.store.database.basics import optional_moment, optional_seconds, to_moment, to_seconds
+from digest.store.database.connection import Plain
+from digest.subscribers.subscription import (
+    Choice,
+    Consent,
+    Frequency,
+    ListState,
+    Origin,
+    Reason,
+    Subscriber,
+    Subscription,
+    Wishes,
+)
+
+PAGE = 1_000
+"""Rows read at a time when all readers are gone through."""
+
+_PEOPLE = (
+    "SELECT s.key, s.address, s.created_at, s.held_until, x.reason, s.frequency, s.hour, s.zone, s.paused_until "
+    "FROM subscriber s LEFT JOIN suppression x ON x.hash = s.hash"
+)
+_SUBSCRIPTIONS = (
+    "SELECT p.subscriber_key, l.digest, p.list_key, p.state, p.categories, p.since "
+    "FROM subscription p JOIN reader_list l ON l.key = p.list_key"
+)
+_SUBSCRIBER = ("address", "canonical", "hash", "created_at", "frequency", "hour", "zone", "paused_until")
+_WISHES = "frequency = ?, hour = ?, zone = ?, paused_until = ?, pause_ends = ?"
+_WISH = f"UPDATE subscriber SET {_WISHES} WHERE key = ?"
+_WELCOME = f"UPDATE subscriber SET {_WISHES}, address = ?, held_until = NULL, probe_at = NULL WHERE key = ?"
+_JOIN = (
+    "INSERT INTO subscription (subscriber_key, list_key, state, categories, selection, since) "
+    "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (subscriber_key, list_key) DO UPDATE SET state = excluded.state, "
+    "categories = excluded.categories, selection = excluded.selection, since = excluded.since "
+    f"WHERE subscription.state NOT IN ('{ListState.ACTIVE}', excluded.state)"
+)
+_GIVEN = ("address", "canonical", "origin", "asked_at", "text", "choices", "wishes", "ip", "confirmed_at")
+CONSENT = f"key, {', '.join(_GIVEN)}"
+"""What ``read_consent`` takes."""
+
+
+# ------------------------------------------------------------------ readers
+
+
+def read_people(plain: Plain, condition: str, *values: Any) -> list[Subscriber]:
+    """The first ``PAGE`` readers (``s``), by key, that a condition holds for."""
+    rows = plain.rows(f"{_PEOPLE} WHERE {condition} ORDER BY s.key LIMIT {PAGE}", *values)
+    theirs: dict[int, list[Subscription]] = {row[0]: [] for row in rows}
+    if rows:
+        joined = f"{_SUBSCRIPTIONS} WHERE p.subscriber_key {plain.is_one_of} ORDER BY l.digest"
+        for key, *row in plain.rows(joined, plain.listed(theirs)):
+            theirs[key].append(_subscription(*row))
+    return [_subscriber(theirs[row[0]], *row) for row in rows]
+
+
+def _subscriber(
+    subscriptions: Sequence[Subscription],
+    key: int,
+    address: str,
+    created_at: int,
+    held_until: int | None,
+    reason: str | None,
+    *wishes: Any,
+) -> Subscriber:
+    return Subscriber(
+        key=key,
+        address=address,
+        created_at=to_moment(created_at),
+        wishes=read_wishes(*wishes),
+        subscriptions=tuple(subscriptions),
+        suppressed=Reason(reason) if reason else None,
+        held_until=optional_moment(held_until),
+    )
+
+
+def _subscription(digest: str, list_key: int, state: str, categories: str, since: int) -> Subscription:
+    return Subscription(
+        digest=digest,
+        list_key=list_key,
+        state=ListState(state),
+        categories=tuple(json.loads(categories)),
+        since=to_moment(since),
+    )
+
+
+def keys_of(plain: Plain, canonicals: Iterable[str]) -> dict[str, int]:
+    """The readers among some canonical addresses."""
+    question = f"SELECT canonical, key FROM subscriber WHERE canonical {plain.is_one_of}"
+    return dict(plain.rows(question, plain.listed(canonicals)))
+
+
+def enter(plain: Plain, people: Sequence[tuple[Consent, str]], now: datetime) -> dict[str, int]:
+    """Keys by canonical address, of people with their keyed hashes. Some may be new, and may be made by another process
+    at this very moment."""
+    keys = keys_of(plain, [given.canonical for given, _ in people])
+    wishes = wish_columns(Wishes()).values()
+    new = [
+        (given.address, given.canonical, hashed, to_seconds(now), *wishes)
+        for given, hashed in people
+        if given.canonical not in keys
+    ]
+    plain.insert_many("subscriber", _SUBSCRIBER, new, or_ignore=True)
+    return keys | keys_of(plain, [row[1] for row in new]) if new else keys
+
+
+def reading(plain: Plain, keys: Iterable[int]) -> set[int]:
+    """Who of them reads something already."""
+    question = f"SELECT subscriber_key FROM subscription WHERE subscriber_key {plain.is_one_of}"
+    return set(plain.column(f"{question} AND state = '{ListState.ACTIVE}'", plain.listed(keys)))
+
+
+def join(plain: Plain, theirs: Sequence[tuple[int, Sequence[Choice]]], state: ListState, now: datetime) -> None:
+    """Bring subscriptions into a state. Those that are active stay as they are."""
+    digests = dict.fromkeys(choice.digest for _, choices in theirs for choice in choices)
+    lists = {digest: _key_of_list(plain, digest) for digest in digests}
+    rows = [
+        (key, lists[choice.digest], state.value, *choice_columns(choice), to_seconds(now))
+        for key, choices in theirs
+        for choice in choices
+    ]
+    plain.run_many(_JOIN, rows)
+
+
+def _key_of_list(plain: Plain, digest: str) -> int:
+    """The short key of a digest, given at first use and never changed."""
+    question = "SELECT key FROM reader_list WHERE digest = ?"
+    key: int | None = plain.value(question, digest)
+    if key is None:
+        plain.insert_many("reader_list", ("digest",), [(digest,)], or_ignore=True)
+        key = plain.value(question, digest)
+    assert key is not None
+    return key
+
+
+def choice_columns(choice: Choice) -> tuple[str, str]:
+    """Categories as they were chosen, and the selection that they are."""
+    return as_json(choice.categories), str(Selection.of(choice.categories))
+
+
+# ------------------------------------------------------------------- wishes
+
+
+def wish(plain: Plain, theirs: Iterable[tuple[int, Wishes, datetime | None]]) -> None:
+    """What readers want from now on; with the moments at which their pauses end."""
+    plain.run_many(_WISH, [(*_wish_row(wishes, ends), key) for key, wishes, ends in theirs])
+
+
+def welcome(plain: Plain, theirs: Iterable[tuple[int, Consent, datetime | None]]) -> None:
+    """As ``wish``, for newcomers: they are written to as they spelt it, and what their mailboxes did is over."""
+    rows = [(*_wish_row(given.wishes, ends), given.address, key) for key, given, ends in theirs]
+    plain.run_many(_WELCOME, rows)
+
+
+def _wish_row(wishes: Wishes, pause_ends: datetime | None) -> tuple[Any, ...]:
+    return (*wish_columns(wishes).values(), optional_seconds(pause_ends))
+
+
+def wish_columns(wishes: Wishes) -> Mapping[str, Any]:
+    return {
+        "frequency": wishes.frequency.value,
+        "hour": wishes.hour,
+        "zone": wishes.zone,
+        "paused_until": wishes.paused_until.isoformat() if wishes.paused_until else None,
+    }
+
+
+def read_wishes(frequency: str, hour: int | None, zone: str, paused_until: str | None) -> Wishes:
+    return Wishes(
+        frequency=Frequency(frequency),
+        hour=hour,
+        zone=zone,
+        paused_until=date.fromisoformat(paused_until) if paused_until else None,
+    )
+
+
+# ----------------------------------------------------------------- consents
+
+
+def keep_consents(plain: Plain, consents: Iterable[tuple[int | None, Consent]], *, handled: bool) -> None:
+    """With the keys of their readers, where these are known."""
+    rows = [(*_consent_row(given), key, handled) for key, given in consents]
+    plain.insert_many("consent", (*_GIVEN, "subscriber_key", "handled"), rows)
+
+
+def _consent_row(given: Consent) -> tuple[Any, ...]:
+    return (
+        *(given.address, given.canonical, given.origin.value, to_seconds(given.asked_at), given.text),
+        *(as_json({each.digest: each.categories for each in given.choices}), as_json(wish_columns(given.wishes))),
+        *(given.ip, optional_seconds(given.confirmed_at)),
+    )
+
+
+def read_consent(row: Sequence[Any]) -> Consent:
+    key, address, canonical, origin, asked_at, text, choices, wishes, ip, confirmed_at = row
+    return Consent(
+        key=key,
+        address=address,
+        canonical=canonical,
+        origin=Origin(origin),
+        asked_at=to_moment(asked_at),
+        text=text,
+        choices=tuple(
+            Choice(digest=digest, categories=tuple(categories)) for digest, categories in json.loads(choices).items()
+        ),
+        wishes=read_wishes(**json.loads(wishes)),
+        ip=ip,
+        confirmed_at=optional_moment(confirmed_at),
+    )
+
+
+def as_json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
