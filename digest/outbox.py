@@ -1,6 +1,6 @@
 """Deciding what becomes of a delivery: retries, refusals, when to slow down, when to stop.
 
-Pure: outcomes and times go in, decisions come out; ``jobs.deliver`` carries them out. The rules are those of a
+Pure: outcomes and times go in, decisions come out; ``jobs.delivery.deliver`` carries them out. The rules are those of a
 cautious mail sender (RFC 5321 4.5.4.1 for retries, RFC 3463 for enhanced status codes).
 """
 

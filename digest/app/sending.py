@@ -126,7 +126,7 @@ def send_mail(
     again: Callable[[], bool] = lambda: False,
 ) -> DeliveryReport:
     """Send what is due now and leave later retries to the next run; or work on until ``stop`` says so, looking
-    again at once when ``hurry`` does. ``again`` as in ``jobs.deliver``."""
+    again at once when ``hurry`` does. ``again`` as in ``jobs.delivery.deliver``."""
     from digest.jobs.delivery.deliver import DeliverOptions, deliver
 
     mail = app.settings.mail

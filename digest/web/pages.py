@@ -1,7 +1,7 @@
 """The pages: a form, and one page behind each kind of link. They work without JavaScript and set no cookie.
 
 GET and HEAD show, POST acts: gateways that open every link in a mail, and browsers of theirs that run scripts, change
-nothing. What is allowed is decided by ``jobs.subscribe``; here it is only shown. Every link that is worth nothing,
+nothing. What is allowed is decided by ``jobs.subscribers.signup``; here it is only shown. Every link that is worth nothing,
 for whatever reason, gets the same answer.
 """
 

@@ -38,7 +38,7 @@ _READERS = """
 
 
 class Watch(Part):
-    """Satisfies ``jobs.watch.WatchStore``."""
+    """Satisfies ``jobs.monitoring.watch.WatchStore``."""
 
     # ----------------------------------------------------------------- runs
 

@@ -83,7 +83,7 @@ _SOMEBODY = tuple(f"SELECT 1 FROM {table} LIMIT 1" for table in ("subscriber", "
 
 
 class Glances(Part):
-    """Parts of ``ports.EditionStore``, ``ports.Ledger`` and ``jobs.watch.WatchStore``."""
+    """Parts of ``ports.EditionStore``, ``ports.Ledger`` and ``jobs.monitoring.watch.WatchStore``."""
 
     # ------------------------------------------------------------- editions
 

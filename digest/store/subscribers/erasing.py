@@ -37,7 +37,7 @@ NOBODY = f"address = '{FORGOTTEN}' || CAST(key AS TEXT), domain = '', reply_text
 
 
 class Erasing(Part):
-    """Satisfies ``jobs.erasing.ErasingStore``."""
+    """Satisfies ``jobs.subscribers.erasing.ErasingStore``."""
 
     def traces(self, key: int) -> Traces | None:
         """What leads to one person outside of the tables. None if there is no such reader."""
