@@ -143,12 +143,12 @@ def _edition(posts: list[KnownPost]) -> Edition:
 
 
 def _render(edition: Edition) -> Mail:
-    from digest.edition.contents import Imprint, Limits
+    from digest.edition.contents import Publisher, Limits
     from digest.render.mail import render_mail
 
     site = "https://posts.example.com"
-    imprint = Imprint(site_title="Benchmark", site_url=site, pages_url=f"{site}/", zone=ZONE)
-    return render_mail(edition, imprint, _templates(), _language(), Limits(items=ENTRIES))
+    publisher = Publisher(site_title="Benchmark", site_url=site, pages_url=f"{site}/", zone=ZONE)
+    return render_mail(edition, publisher, _templates(), _language(), Limits(items=ENTRIES))
 
 
 def _message(mail: Mail) -> EditionMessage:

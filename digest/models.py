@@ -86,7 +86,7 @@ class Listing(Struct, frozen=True, kw_only=True):
     is unknown now, not gone. ``problems`` says why, and names entries that were passed over."""
 
     files: Mapping[str, FileStat]
-    blind: tuple[str, ...] = ()
+    unreadable: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
 
 

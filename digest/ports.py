@@ -1,6 +1,6 @@
 """What the use cases need from the outside world, as small protocols.
 
-The hands (``sources``, ``store``, ``publish``, ``mail``) provide them, ``app`` joins them, the use cases in
+The adapters (``sources``, ``store``, ``publish``, ``mail``) provide them, ``app`` puts them together, the use cases in
 ``jobs`` see nothing else. All datetimes that go in are aware; all that come out are UTC. Every method may raise
 the ``DigestError`` of its floor and nothing else.
 """
@@ -291,7 +291,7 @@ class EditionStore(Protocol):
         """The periods that ``skip`` recorded for this reason."""
         ...
 
-    def make_up(self, edition: FrozenEdition) -> SavedEdition | None:
+    def backfill_editions(self, edition: FrozenEdition) -> SavedEdition | None:
         """Save the edition of a past period that is not mailed: finished from the beginning. It takes the place of a
         skipped one. None if the period has an edition."""
         ...
@@ -319,7 +319,7 @@ class EditionStore(Protocol):
     def set_pages_look(self, fingerprint: str) -> None: ...
 
 
-class Turn(Struct, frozen=True, kw_only=True):
+class CommitBatch(Struct, frozen=True, kw_only=True):
     """What one connection writes down before a final dot. A row that is ``taken`` here is no more in doubt when the
     next one begins to be."""
 
@@ -335,7 +335,7 @@ class Turn(Struct, frozen=True, kw_only=True):
     lease: timedelta = timedelta(0)
 
 
-class Turned(Struct, frozen=True, kw_only=True):
+class CommitResult(Struct, frozen=True, kw_only=True):
     """What came of it."""
 
     leased: bool
@@ -386,7 +386,7 @@ class Ledger(Protocol):
         """Lengthen the lease of a row that is leased: a slow server must not cost it."""
         ...
 
-    def turn(self, turn: Turn) -> Turned:
+    def turn(self, turn: CommitBatch) -> CommitResult:
         """The body of a message is out, the final dot is not; and what else there is to write down. All of it in one
         commit, on disk when this returns."""
         ...

@@ -193,7 +193,7 @@ STAY = [float(hours) for hours in range(1, 73)]
 
 @pytest.mark.parametrize("number", [1, 5, 24, 72])
 def test_oldest_posts_wait(number: int) -> None:
-    """Together or alone, up to as many as stay, and they are not too much for that."""
+    """GroupCommit or alone, up to as many as stay, and they are not too much for that."""
     assert verdict(oldest(73, 73 + number), STAY) == Verdict(waiting=keys(range(73, 73 + number)))
 
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from digest.app.admission import Admission
-from digest.app.lookout import lookout_of
 from digest.app.moment import moment, present
+from digest.app.monitor import monitor_of
 from digest.app.publishing import idle
 from digest.config import load
 from digest.errors import ConfigError, SourceError, StoreError
@@ -49,7 +49,7 @@ def status_of(config: Path) -> Status:
 
     settings = load(config, os.environ)
     now = moment(None, settings.site.timezone).now
-    lookout = lookout_of(settings)
+    monitor = monitor_of(settings)
     path = settings.store.path
     exists = path is None or path.exists()
     admission = Admission(settings=settings, collects=False)
@@ -59,12 +59,12 @@ def status_of(config: Path) -> Status:
 
         with open_store(settings.store.url) as store:
             when = present(store.clock)
-            disks = tuple(lookout.disks())
-            seen = overview(store, lookout.rules(), when.now, names=lookout.names(), disks=disks, ahead=when.ahead)
+            disks = tuple(monitor.disks())
+            seen = overview(store, monitor.rules(), when.now, names=monitor.names(), disks=disks, ahead=when.ahead)
             refused = admission.faults(store)
             warnings += map(str, idle(settings, store) if store.knows_posts() else ())
     else:
-        seen = nothing_yet(lookout.rules(), now)
+        seen = nothing_yet(monitor.rules(), now)
         refused = admission.faults(None)
     return Status(
         title=settings.site.title,
@@ -107,7 +107,9 @@ def look_into_reader(app: App, address: str, digest: str | None, date: str | Non
 
     of = canonical(address.strip())
     listed = {canonical(mailbox.address) for mailbox in app.settings.mail.to}
-    about = Address(typed=address.strip(), canonical=of, hashed=app.readership.keys.hashed(of), is_listed=of in listed)
+    about = Address(
+        typed=address.strip(), canonical=of, hashed=app.subscriber_service.keys.hashed(of), is_listed=of in listed
+    )
     return explain_reader(app.store, app.plans(), about, _view(app, digest, date))
 
 

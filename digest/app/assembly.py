@@ -22,9 +22,9 @@ from digest.jobs.progress import Progress, silent
 from digest.ports import Output, Transport
 
 if TYPE_CHECKING:
-    from digest.app.readership import Readership
+    from digest.app.subscriber_service import SubscriberService
     from digest.config import MailSettings
-    from digest.jobs.editions.make import Audience, DigestPlan, Look
+    from digest.jobs.editions.make import Audience, DigestPlan, RenderContext
     from digest.jobs.feeds import FeedOptions
     from digest.languages import CatalogueLanguage
     from digest.mail.dkim import Signer
@@ -203,15 +203,15 @@ class App:
     def plans(self) -> list[DigestPlan]:
         """The digests of the configuration, and those that sum them up for some subscribers."""
         plans = self.configured_plans()
-        return plans + self.readership.weekly_plans(plans)
+        return plans + self.subscriber_service.weekly_plans(plans)
 
-    def edition_look(self) -> Look:
+    def render_context(self) -> RenderContext:
         """What editions are rendered with."""
-        from digest.edition.contents import Imprint
-        from digest.jobs.editions.make import Look
+        from digest.edition.contents import Publisher
+        from digest.jobs.editions.make import RenderContext
 
-        return Look(
-            imprint=Imprint(
+        return RenderContext(
+            publisher=Publisher(
                 site_title=self.settings.site.title,
                 site_url=str(self.settings.site.url),
                 pages_url=self.settings.feeds_url.rstrip("/") + "/",
@@ -223,11 +223,11 @@ class App:
         )
 
     @cached_property
-    def readership(self) -> Readership:
+    def subscriber_service(self) -> SubscriberService:
         """What there is to do for subscribers."""
-        from digest.app.readership import Readership
+        from digest.app.subscriber_service import SubscriberService
 
-        return Readership(
+        return SubscriberService(
             self.settings, self.store, templates=self.templates, language=self.language, dry_run=self.dry_run
         )
 
@@ -239,7 +239,7 @@ class App:
             addresses=tuple(mailbox.address for mailbox in self.settings.mail.to),
             domain=self.settings.mail.list_domain or self.settings.sender.domain,
             new_token=lambda: secrets.token_hex(16),
-            readers=lambda plan: self.readership.readers(plan, self.when.now),
+            readers=lambda plan: self.subscriber_service.readers(plan, self.when.now),
         )
 
     @cached_property
@@ -259,14 +259,14 @@ def opened(
     admit: Admit | None = None,
     must_exist: bool = False,
 ) -> Iterator[App]:
-    """The application on its store: held exclusively, until it lets go, or a rehearsal of it that leaves no trace.
+    """The application on its store: held exclusively, until it lets go, or a dry run of it that leaves no trace.
     ``purpose`` is told to whoever is refused meanwhile. Raises ConfigError, StoreError, and Refused if store, site,
     posts and output do not belong together."""
-    from digest.store import open_rehearsal, open_store
+    from digest.store import open_dry_run, open_store
 
     admit = admit or Admission(settings=settings)
     if dry_run:
-        with open_rehearsal(settings.store.url, admit=admit) as store:
+        with open_dry_run(settings.store.url, admit=admit) as store:
             yield App(settings, store, agreed(when, store.clock), dry_run=True, progress=progress)
         return
     with open_store(settings.store.url, admit=admit, must_exist=must_exist) as store, ExitStack() as right:
@@ -286,7 +286,7 @@ def opened_beside(config: Path) -> Iterator[App]:
 
 
 @contextmanager
-def with_readership(config: Path) -> Iterator[tuple[Readership, datetime]]:
+def with_readership(config: Path) -> Iterator[tuple[SubscriberService, datetime]]:
     """What commands about subscribers need, beside any run or before the first; and the present time. Raises
     ConfigError, StoreError, Refused."""
     settings = load(config, os.environ)
@@ -294,7 +294,7 @@ def with_readership(config: Path) -> Iterator[tuple[Readership, datetime]]:
 
     with open_store(settings.store.url, admit=Admission(settings=settings, collects=False, may_be_new=True)) as store:
         when = agreed(moment(None, settings.site.timezone), store.clock)
-        yield App(settings, store, when, dry_run=False, progress=silent).readership, when.now
+        yield App(settings, store, when, dry_run=False, progress=silent).subscriber_service, when.now
 
 
 def transport_of(settings: Settings) -> Transport:

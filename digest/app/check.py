@@ -1,4 +1,4 @@
-"""The joining for ``digest check``: binds every question to the settings, to a rehearsal of the store and to probes.
+"""What ``digest check`` needs: binds every question to the settings, to a dry run of the store and to probes.
 
 Nothing lasts: posts are collected, feeds and mails made on a copy of the store that is thrown away. A store that
 cannot be opened costs the questions that need it, and no other.
@@ -112,7 +112,7 @@ class _Checkup:
     # -------------------------------------------------------------- the store
 
     def _app(self) -> App:
-        """The application on a rehearsal of the store, opened once. Raises StoreError, every time."""
+        """The application on a dry run of the store, opened once. Raises StoreError, every time."""
         if self._opened is None:
             when = moment(None, self._settings.site.timezone)
             try:
@@ -174,10 +174,10 @@ class _Checkup:
         folder = self._settings.templates
         if folder is not None and not folder.is_dir():
             return [problem("templates", f"{folder}: there is no such folder", "make it, or take templates out")]
-        look = app.edition_look()
+        look = app.render_context()
         return judge_templates(
             app.templates,
-            lambda: make_trials(app.templates, app.language, look.imprint, app.feed_options()),
+            lambda: make_trials(app.templates, app.language, look.publisher, app.feed_options()),
             folder=None if folder is None else str(folder),
         )
 
@@ -325,7 +325,7 @@ class _Checkup:
         if not os.environ.get(VARIABLE) and not self._settings.subscriptions.secret_file.is_file():
             return None
         try:
-            return app.readership.links.unsubscribe(0, 0)
+            return app.subscriber_service.links.unsubscribe(0, 0)
         except ConfigError:
             return None
 

@@ -104,10 +104,12 @@ def freeze_due_editions(app: App) -> EditionsReport:
         return EditionsReport(withheld=line, failures=[line])
     if app.store.is_importing():  # no edition before the archive is known: the first one is of its newest day
         return EditionsReport()
-    app.readership.prepare(app.when.now, partial(_last_run, app))
+    app.subscriber_service.prepare(app.when.now, partial(_last_run, app))
     plans = app.plans()
     decided = {plan.name for plan in plans if app.store.began(plan.name) is None}
-    report = make_editions(app.store, plans, app.edition_look(), app.audience(), app.when.now, decided=app.when.present)
+    report = make_editions(
+        app.store, plans, app.render_context(), app.audience(), app.when.now, decided=app.when.present
+    )
     decided |= {result.digest for result in report.results}
     report.warnings += _told_if_idle(app, decided)
     return report
@@ -150,7 +152,7 @@ def publish_frozen_editions(app: App, report: EditionsReport) -> EditionsReport:
         app.store,
         app.output,
         plans,
-        app.edition_look(),
+        app.render_context(),
         report,
         feed=partial(_edition_feed, app),
         fingerprint=_editions_look(app, [plan.title for plan in plans]),
@@ -159,7 +161,7 @@ def publish_frozen_editions(app: App, report: EditionsReport) -> EditionsReport:
 
 def _editions_look(app: App, titles: Sequence[str]) -> str:
     """Fingerprint of what pages, lists and feeds of editions are made with, besides what was frozen."""
-    made_with = (app.edition_look().imprint, _feed_frame(app), app.language.tag, tuple(titles), __version__)
+    made_with = (app.render_context().publisher, _feed_frame(app), app.language.tag, tuple(titles), __version__)
     return hashlib.sha256(f"{app.feeds_look()} {made_with!r}".encode()).hexdigest()
 
 
@@ -167,7 +169,7 @@ def _edition_feed(app: App, digest: str, title: str) -> bytes:
     """The feed of a digest's editions."""
     from digest.jobs.editions.feeds import feed_of_editions  # late: most runs make no edition
 
-    return feed_of_editions(app.store, digest, title, app.edition_look(), _feed_frame(app))
+    return feed_of_editions(app.store, digest, title, app.render_context(), _feed_frame(app))
 
 
 def _feed_frame(app: App) -> FeedFrame:
@@ -185,7 +187,7 @@ def _feed_frame(app: App) -> FeedFrame:
     )
 
 
-def make_up(
+def backfill_editions(
     config: Path,
     digest: str | None,
     first: date,
@@ -205,7 +207,7 @@ def make_up(
         return backfill(
             app.store,
             plan_named(app, digest),
-            app.edition_look(),
+            app.render_context(),
             first,
             last,
             partial(publish_frozen_editions, app),

@@ -29,7 +29,7 @@ from digest.ports import FeedRow
 
 if TYPE_CHECKING:
     from digest.app.assembly import App
-    from digest.app.lookout import Lookout
+    from digest.app.monitor import Monitor
     from digest.jobs.archive.collect import CollectReport, Parsed
 
 
@@ -80,23 +80,23 @@ def run_once(
     """One ``digest run``; without ``mail`` it hands none over. ``accept_gone``: the posts that are missing are meant to
     be gone. Returns its report and the site's zone. Raises ConfigError, StoreError (StoreBusy if another run seems to
     hang), Refused, and AlreadyRunning when another run is at work."""
-    from digest.app.lookout import lookout_of
+    from digest.app.monitor import monitor_of
 
     settings = load(config, os.environ)
     when = moment(as_of, settings.site.timezone)
-    lookout = None if dry_run or as_of is not None else lookout_of(settings)
+    monitor = None if dry_run or as_of is not None else monitor_of(settings)
     admit = Admission(settings=settings, consents=consents or Consents())
-    with _watched(lookout, when), opened(settings, when, dry_run=dry_run, progress=progress, admit=admit) as app:
-        if lookout is not None:
-            lookout.run_begins()
+    with _watched(monitor, when), opened(settings, when, dry_run=dry_run, progress=progress, admit=admit) as app:
+        if monitor is not None:
+            monitor.run_begins()
         report = run_steps(app, only, mail=mail, accept_gone=accept_gone)
-        if lookout is not None:
-            report.warnings += lookout.after_run(app.store, report, app.clock()())
+        if monitor is not None:
+            report.warnings += monitor.after_run(app.store, report, app.clock()())
         return report, settings.site.timezone
 
 
 @contextmanager
-def _watched(lookout: Lookout | None, when: When) -> Iterator[None]:
+def _watched(monitor: Monitor | None, when: When) -> Iterator[None]:
     """A run that breaks off is told of all the same."""
     try:
         yield
@@ -104,16 +104,16 @@ def _watched(lookout: Lookout | None, when: When) -> Iterator[None]:
         hanging = hangs(busy, when.wall)
         if hanging is None:
             raise  # the one at work tells about itself
-        if lookout is not None:
-            lookout.run_was_held_up(hanging, when.now)
+        if monitor is not None:
+            monitor.run_was_held_up(hanging, when.now)
         raise hanging from busy
     except StoreError as error:
-        if lookout is not None:
-            lookout.run_broke(error, when.now)
+        if monitor is not None:
+            monitor.run_broke(error, when.now)
         raise
     except DigestError:
-        if lookout is not None:
-            lookout.run_ended(ok=False)
+        if monitor is not None:
+            monitor.run_ended(ok=False)
         raise
 
 

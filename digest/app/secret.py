@@ -23,7 +23,7 @@ _REMEDY = "give this user the right to read it, or put the secret into the envir
 
 
 def open_keyring(path: Path, env: Mapping[str, str], *, make: bool = True) -> Keyring:
-    """The keys. A file that is not there is made, readable by its owner alone; with ``make`` false (a rehearsal)
+    """The keys. A file that is not there is made, readable by its owner alone; with ``make`` false (a dry run)
     keys are made up and forgotten instead. Raises ConfigError."""
     if env.get(VARIABLE):
         return _parsed(env[VARIABLE], f"environment: {VARIABLE}")

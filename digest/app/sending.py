@@ -26,7 +26,7 @@ from digest.ports import Transport
 if TYPE_CHECKING:
     from digest.edition.contents import Recipe
     from digest.jobs.delivery.deliver import Compose, DeliveryReport, Outgoing
-    from digest.jobs.editions.make import Look
+    from digest.jobs.editions.make import RenderContext
     from digest.models import RenderedMail, SavedEdition
     from digest.render.message import EditionMessage, Letterhead
     from digest.store import SqlStore
@@ -50,7 +50,7 @@ def work(
     StoreError, also when the database's file is taken away meanwhile: nobody else would see what is written to it."""
     settings = load(config, os.environ)
     when = moment(None, settings.site.timezone)
-    from digest.app.lookout import lookout_of
+    from digest.app.monitor import monitor_of
     from digest.store import open_store
 
     with open_store(settings.store.url, admit=Admission(settings=settings, collects=False)) as store:
@@ -58,7 +58,7 @@ def work(
             app = App(settings, store, agreed(when, store.clock), dry_run=False, progress=progress)
             if resume is not None:
                 tell(f"{' '.join(resume)}: resumed, {resume_edition(app, *resume)} wait")
-            with lookout_of(settings).beside(store, app.clock(), tell, stop=stop):
+            with monitor_of(settings).beside(store, app.clock(), tell, stop=stop):
                 report = send_mail(app, once=once, stop=lambda: stop() or not store.is_in_place(), tell=tell)
         finally:
             _miss(store)
@@ -77,7 +77,7 @@ def deliver_what_waits(app: App) -> DeliveryReport:
         return _deliver_alone(app)
     from digest.jobs.delivery.deliver import DeliveryReport
 
-    learned = app.readership.learn(app.clock()())
+    learned = app.subscriber_service.learn(app.clock()())
     return DeliveryReport(warnings=() if learned is None else tuple(learned.warnings))
 
 
@@ -140,7 +140,7 @@ def send_mail(
         _transport(app),
         composer(app),
         clock=clock,
-        left=lambda row: app.readership.left(row, clock()),
+        left=lambda row: app.subscriber_service.left(row, clock()),
         options=DeliverOptions(
             connections=mail.connections if by_smtp else 1,
             rate=mail.rate if by_smtp else None,
@@ -153,7 +153,7 @@ def send_mail(
         hurry=hurry,
         again=again,
     )
-    learned = app.readership.learn(clock())
+    learned = app.subscriber_service.learn(clock())
     return report if learned is None else replace(report, warnings=(*report.warnings, *learned.warnings))
 
 
@@ -184,8 +184,8 @@ def composer(app: App, *, signs: bool = True) -> Compose:
     from digest.jobs.delivery.deliver import Outgoing
     from digest.render.mail import edition_url
 
-    imprint = app.edition_look().imprint
-    readership = app.readership
+    publisher = app.render_context().publisher
+    subscriber_service = app.subscriber_service
     one_at_a_time = Lock()
 
     @lru_cache(maxsize=16)
@@ -199,7 +199,7 @@ def composer(app: App, *, signs: bool = True) -> Compose:
             text=mail.text,
             period=edition.period,
             date=edition.frozen_at,
-            archive_url=edition_url(imprint, edition.digest, edition.period),
+            archive_url=edition_url(publisher, edition.digest, edition.period),
             letterhead=_letterhead(app, edition.sums_up or edition.digest),
         )
 
@@ -211,14 +211,14 @@ def composer(app: App, *, signs: bool = True) -> Compose:
 
     def compose(delivery: Delivery, edition: SavedEdition) -> Outgoing:
         if edition.kind is EditionKind.NOTICE:
-            return signed(readership.notice(delivery, edition))
-        unsubscribe, values = readership.fields(delivery)
+            return signed(subscriber_service.notice(delivery, edition))
+        unsubscribe, values = subscriber_service.fields(delivery)
         with one_at_a_time:
             message = message_of(edition, delivery.selection)
         pieces = message.pieces(
             address=delivery.address, message_id=delivery.message_id, values=values, unsubscribe=unsubscribe
         )
-        return signed(Outgoing(pieces=pieces, envelope_from=readership.envelope_from(delivery.token)))
+        return signed(Outgoing(pieces=pieces, envelope_from=subscriber_service.envelope_from(delivery.token)))
 
     return compose
 
@@ -235,17 +235,17 @@ def _mail_for(app: App, edition: SavedEdition, selection: str) -> RenderedMail:
 
 
 @lru_cache(maxsize=4)
-def _look_of(frozen: str) -> tuple[Recipe, Look]:
+def _look_of(frozen: str) -> tuple[Recipe, RenderContext]:
     """What mails are made with, as it was when their edition was frozen."""
     from digest.edition.look import look_from_json
-    from digest.jobs.editions.make import Look
+    from digest.jobs.editions.make import RenderContext
     from digest.languages import CatalogueLanguage
     from digest.templates import FrozenTemplates
 
     kept = look_from_json(frozen)
     language = CatalogueLanguage(kept.language, kept.catalogue)
     templates = FrozenTemplates(language, kept.templates)
-    return kept.recipe, Look(imprint=kept.imprint, templates=templates, language=language)
+    return kept.recipe, RenderContext(publisher=kept.publisher, templates=templates, language=language)
 
 
 def _letterhead(app: App, digest: str) -> Letterhead:
@@ -266,9 +266,9 @@ def _letterhead(app: App, digest: str) -> Letterhead:
 
 def _transport(app: App) -> Transport:
     if app.dry_run:
-        from digest.mail.rehearsal import RehearsalTransport
+        from digest.mail.dry_run import DryRunTransport
 
-        return RehearsalTransport()
+        return DryRunTransport()
     return transport_of(app.settings)
 
 

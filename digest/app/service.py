@@ -12,15 +12,15 @@ from msgspec import Struct
 
 from digest.app.admission import Admission
 from digest.app.assembly import App
-from digest.app.lookout import lookout_of
 from digest.app.moment import agreed, moment
+from digest.app.monitor import monitor_of
 from digest.app.sending import send_mail
 from digest.config import Settings, load
 from digest.jobs.progress import silent
 
 if TYPE_CHECKING:
-    from digest.app.lookout import Lookout
-    from digest.app.readership import Readership
+    from digest.app.monitor import Monitor
+    from digest.app.subscriber_service import SubscriberService
     from digest.jobs.delivery.deliver import DeliveryReport
     from digest.languages import CatalogueLanguage
     from digest.sources.folder import FolderSource
@@ -43,7 +43,7 @@ class Service(Struct, frozen=True, kw_only=True):
 
     settings: Settings
     store: SqlStore
-    readership: Readership
+    subscriber_service: SubscriberService
     templates: FolderTemplates
     language: CatalogueLanguage
     send_waiting: Callable[[], object]
@@ -52,7 +52,7 @@ class Service(Struct, frozen=True, kw_only=True):
     """Send until told to stop."""
     source: Callable[[], FolderSource]
     """The posts folder, looked at afresh."""
-    lookout: Lookout
+    monitor: Monitor
 
 
 def refuse_unfit(settings: Settings, *, collects: bool) -> None:
@@ -76,7 +76,7 @@ def service(config: Path, *, collects: bool = True) -> Iterator[Service]:
 
         def send_waiting() -> DeliveryReport:
             present = app()
-            present.readership.desk.handle(present.when.now)
+            present.subscriber_service.signup.handle(present.when.now)
             return send_mail(present)
 
         def work(*, stop: Callable[[], bool], hurry: Callable[[], bool], tell: Callable[[str], None]) -> DeliveryReport:
@@ -88,8 +88,8 @@ def service(config: Path, *, collects: bool = True) -> Iterator[Service]:
             store=store,
             work=work,
             source=lambda: app().source,
-            lookout=lookout_of(settings),
-            readership=first.readership,
+            monitor=monitor_of(settings),
+            subscriber_service=first.subscriber_service,
             templates=first.templates,
             language=first.language,
             send_waiting=send_waiting,

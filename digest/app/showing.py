@@ -72,7 +72,7 @@ def next_edition(app: App, digest: str | None) -> Preview:
     """The edition that a run would make next, as it would be if it were made now. Raises ConfigError."""
     from digest.jobs.editions.preview import preview_edition
 
-    return preview_edition(app.store, plan_named(app, digest), app.edition_look(), app.when.now)
+    return preview_edition(app.store, plan_named(app, digest), app.render_context(), app.when.now)
 
 
 def preview_mail(app: App, preview: Preview) -> Parts:
@@ -93,7 +93,7 @@ def test_message(app: App, preview: Preview, address: str) -> TestMessage:
     if not is_address(address):
         raise ConfigError("--to", f"{address!r} is not a mail address", "for example you@example.com")
     row = _row_for(app, address, preview.saved)
-    if reason := app.readership.left(row, app.when.now):
+    if reason := app.subscriber_service.left(row, app.when.now):
         raise ConfigError("--to", f"{address} must not get mail: {reason}", "send the test to another address")
     listed = address in {mailbox.address for mailbox in app.settings.mail.to}
     nobody = None if listed or not app.settings.subscriptions.enabled else 0

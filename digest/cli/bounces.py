@@ -31,8 +31,8 @@ def ingest(place: str, config: Path) -> int:
     from digest.app.assembly import with_readership
     from digest.mail.inbox import read_mails
 
-    with with_readership(config) as (readership, now):
-        report = readership.ingest(read_mails(place, os.environ), now)
+    with with_readership(config) as (subscriber_service, now):
+        report = subscriber_service.ingest(read_mails(place, os.environ), now)
     click.echo(report.line())
     for line in report.warnings:
         click.echo(click.style("warning: ", fg="yellow") + line, err=True)

@@ -92,7 +92,7 @@ def show(config: Path, digest: str, period: str, own: Path | None, reasons: bool
     from digest.jobs.editions.back_issues import find_issue, issue_to_json
 
     with opened_beside(own or config) as app:
-        issue = find_issue(app.store, app.edition_look().imprint, digest, period)
+        issue = find_issue(app.store, app.render_context().publisher, digest, period)
         text = mail_of(app, issue).text
     if as_json:
         click.echo(issue_to_json(issue, text), nl=False)
@@ -122,7 +122,7 @@ def export(config: Path, digest: str, period: str, own: Path | None, folder: Pat
     from digest.jobs.editions.back_issues import files_of_issue, find_issue
 
     with opened_beside(own or config) as app:
-        issue = find_issue(app.store, app.edition_look().imprint, digest, period)
+        issue = find_issue(app.store, app.render_context().publisher, digest, period)
         files = files_of_issue(issue, mail_of(app, issue))
     for ending in formats or FORMATS:
         path = folder / f"{issue.saved.digest}-{issue.saved.period}.{ending}"
@@ -173,12 +173,12 @@ def backfill(
 
     For example: digest editions backfill --from 2026-11-01 --to 2026-11-20
     """
-    from digest.app.publishing import make_up
+    from digest.app.publishing import backfill_editions
     from digest.cli.progress import terminal_progress
 
     days: tuple[date, date] = (first.date(), last.date())
     with terminal_progress(enabled=not as_json) as progress:
-        report = make_up(own or config, digest, *days, as_of=as_of, dry_run=dry_run, progress=progress)
+        report = backfill_editions(own or config, digest, *days, as_of=as_of, dry_run=dry_run, progress=progress)
     if as_json:
         click.echo(_backfill_json(report))
     else:

@@ -14,7 +14,7 @@ import click
 from digest.cli import CommandGroup, config_option
 
 if TYPE_CHECKING:
-    from digest.app.readership import Readership
+    from digest.app.subscriber_service import SubscriberService
     from digest.jobs.subscribers.people import People, Proof
     from digest.subscribers.subscription import Choice, Subscriber
 
@@ -56,10 +56,10 @@ def add(
 
     For example: digest subscribers add reader@example.com --digest daily
     """
-    with _people(config) as (people, readership, now):
-        choice = people.choice(digest or _first(readership), categories)
+    with _people(config) as (people, subscriber_service, now):
+        choice = people.choice(digest or _first(subscriber_service), categories)
         result = people.add(address, (choice,), now, proof=_proof(consent, consent_date, now))
-        readership.desk.handle(now)
+        subscriber_service.signup.handle(now)
     click.echo(f"{address.strip()}: {result.value}")
     return 0
 
@@ -123,13 +123,13 @@ def move(address: str, new: str, consent: str | None, consent_date: str | None, 
     """
     from digest.jobs.subscribers.moving import Moved
 
-    with _people(config) as (people, readership, now):
+    with _people(config) as (people, subscriber_service, now):
         proof = _proof(consent, consent_date, now)
         reader, to = people.find(address), people.parse(new)
         if proof is None:
-            result = readership.moving.ask(reader, to, now)
+            result = subscriber_service.moving.ask(reader, to, now)
         else:
-            result = readership.moving.vouch(reader, to, now, text=proof.source, given_at=proof.given_at)
+            result = subscriber_service.moving.vouch(reader, to, now, text=proof.source, given_at=proof.given_at)
     click.echo(f"{address.strip()} to {to.address}: {result.value}")
     return 0 if result in (Moved.MOVED, Moved.ASKED) else 1
 
@@ -170,20 +170,20 @@ def import_(
 ) -> int:
     """Add everybody in FILE (CSV; a column 'address', perhaps digest, categories, frequency, hour, zone).
 
-    Without --consent they are asked to confirm by mail. It is a rehearsal unless --apply is given.
+    Without --consent they are asked to confirm by mail. It is a dry run unless --apply is given.
     For example: digest subscribers import readers.csv --consent "paper form" --consent-date 2026-03-24 --apply
     """
     from digest.cli.progress import terminal_progress
 
-    with _people(config) as (people, readership, now):
+    with _people(config) as (people, subscriber_service, now):
         proof = _proof(consent, consent_date, now)
-        choice: Choice = people.choice(digest or _first(readership))
+        choice: Choice = people.choice(digest or _first(subscriber_service))
         with terminal_progress(enabled=True) as progress:
             report = people.import_csv(
-                file.read(), now, default=(choice,), proof=proof, rehearse=not apply_, progress=progress
+                file.read(), now, default=(choice,), proof=proof, dry_run=not apply_, progress=progress
             )
         if apply_:
-            readership.desk.handle(now)
+            subscriber_service.signup.handle(now)
     verb = "" if apply_ else "would be "
     click.echo(f"{report.rows} rows ({report.encoding})" + ("" if apply_ else ", nothing was changed yet"))
     for added, count in report.counts.items():
@@ -238,15 +238,15 @@ def unsuppress(address: str, config: Path) -> int:
 
 
 @contextmanager
-def _people(config: Path) -> Iterator[tuple[People, Readership, datetime]]:
+def _people(config: Path) -> Iterator[tuple[People, SubscriberService, datetime]]:
     from digest.app.assembly import with_readership
 
-    with with_readership(config) as (readership, now):
-        yield readership.people, readership, now
+    with with_readership(config) as (subscriber_service, now):
+        yield subscriber_service.people, subscriber_service, now
 
 
-def _first(readership: Readership) -> str:
-    return readership.offers()[0].digest
+def _first(subscriber_service: SubscriberService) -> str:
+    return subscriber_service.offers()[0].digest
 
 
 def _proof(consent: str | None, consent_date: str | None, now: datetime) -> Proof | None:
@@ -271,10 +271,10 @@ def _values(reader: Subscriber) -> dict[str, object]:
     return {
         "address": reader.address,
         "suppressed": reader.suppressed.value if reader.suppressed else None,
-        "frequency": reader.wishes.frequency.value,
-        "hour": reader.wishes.hour,
-        "zone": reader.wishes.zone or None,
-        "paused_until": reader.wishes.paused_until.isoformat() if reader.wishes.paused_until else None,
+        "frequency": reader.preferences.frequency.value,
+        "hour": reader.preferences.hour,
+        "zone": reader.preferences.zone or None,
+        "paused_until": reader.preferences.paused_until.isoformat() if reader.preferences.paused_until else None,
         "subscriptions": {each.digest: each.state.value for each in reader.subscriptions},
     }
 
@@ -285,13 +285,13 @@ def _line(reader: Subscriber) -> str:
         f"{each.digest}: {each.state.value}" + (f" ({', '.join(each.categories)})" if each.categories else "")
         for each in reader.subscriptions
     ]
-    wishes = reader.wishes
-    if wishes.frequency.value != "daily":
-        parts.append(wishes.frequency.value)
-    if wishes.hour is not None:
-        parts.append(f"{wishes.hour:02}:00 {wishes.zone}".strip())
-    if wishes.paused_until is not None:
-        parts.append(f"paused until {wishes.paused_until}")
+    preferences = reader.preferences
+    if preferences.frequency.value != "daily":
+        parts.append(preferences.frequency.value)
+    if preferences.hour is not None:
+        parts.append(f"{preferences.hour:02}:00 {preferences.zone}".strip())
+    if preferences.paused_until is not None:
+        parts.append(f"paused until {preferences.paused_until}")
     if reader.suppressed is not None:
         parts.append(click.style(f"suppressed ({reader.suppressed.value})", fg="red"))
     return "  ".join((reader.address, *parts))

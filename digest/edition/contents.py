@@ -59,11 +59,11 @@ class Reason(StrEnum):
     """Collected since the digest began and in none of its editions before."""
     NEWEST_DAY = "newest-day"
     """The digest's first edition: the newest day of the archive that was there."""
-    MADE_UP = "made-up"
-    """An edition that was made up later and not mailed: published in its period, and in no other edition."""
+    BACKFILLED = "made-up"
+    """An edition that was backfilled and not mailed: published in its period, and in no other edition."""
 
 
-class Imprint(Struct, frozen=True, kw_only=True):
+class Publisher(Struct, frozen=True, kw_only=True):
     """Who publishes: what every edition of a site says about itself."""
 
     site_title: str

@@ -11,14 +11,14 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
-from digest.edition.contents import Imprint, Recipe
+from digest.edition.contents import Publisher, Recipe
 
 
 class FrozenLook(Struct, frozen=True, kw_only=True):
     """Mail that is made later comes out as if it had been made when its edition was."""
 
     recipe: Recipe
-    imprint: Imprint
+    publisher: Publisher
     language: str
     """BCP 47."""
     catalogue: tuple[bytes, ...]

@@ -59,7 +59,7 @@ def find_corrections(editions: Iterable[Edition], current: Mapping[int, KnownPos
 
 def _told(edition: Edition) -> dict[int, Correction]:
     """The last word of an edition's mail on posts, as corrections that change nothing."""
-    if any(entry.reason.partition(" ")[0] == Reason.MADE_UP for entry in edition.entries):
+    if any(entry.reason.partition(" ")[0] == Reason.BACKFILLED for entry in edition.entries):
         return {}  # it was mailed to nobody
     told = {each.key: each for each in edition.corrections}
     for entry in edition.entries:

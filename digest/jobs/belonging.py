@@ -111,7 +111,7 @@ def refuse_no_folder(source: Source) -> None:
         listing = source.scan()
     except SourceError as error:
         raise Refused(error.subject, error.cause, error.remedy) from error
-    if listing.blind and not listing.files:
+    if listing.unreadable and not listing.files:
         first = listing.problems[0]
         raise Refused("posts.folder", f"{first.path}: {first.reason}", first.remedy)
 

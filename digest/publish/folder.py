@@ -293,7 +293,7 @@ class FolderOutput:
 
 
 class Comparable(Output, Protocol):
-    """An output that a rehearsal can be made of."""
+    """An output that a dry run can be made of."""
 
     def holds(self, path: str, data: bytes) -> bool:
         """Whether the file is there with these very bytes."""

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from msgspec import Struct, field
 
-from digest.edition.contents import Edition, Entry, Imprint, Section, Shown
+from digest.edition.contents import Edition, Entry, Publisher, Section, Shown
 from digest.models import Author
 from digest.ports import Language, Templates
 from digest.render.balance import balance_line
@@ -62,7 +62,7 @@ def render_edition_feed(
     *,
     digest: str,
     title: str,
-    imprint: Imprint,
+    publisher: Publisher,
     frame: FeedFrame,
     templates: Templates,
     language: Language,
@@ -71,13 +71,13 @@ def render_edition_feed(
     feed without entries has no time of change."""
     from digest.render.feeds.atom import render_atom  # late: it brings feedgen and lxml
 
-    items = _that_fit([_item(edition, imprint, frame, templates, language) for edition in editions], frame.max_bytes)
+    items = _that_fit([_item(edition, publisher, frame, templates, language) for edition in editions], frame.max_bytes)
     feed = Feed(
-        id=_id(imprint, frame, feed_path(digest)),
-        title=feed_title(title, imprint.site_title, language),
+        id=_id(publisher, frame, feed_path(digest)),
+        title=feed_title(title, publisher.site_title, language),
         description=feed_description(title, language),
-        home_url=index_url(imprint, digest),
-        addresses=Addresses(atom=feed_url(imprint, digest)),
+        home_url=index_url(publisher, digest),
+        addresses=Addresses(atom=feed_url(publisher, digest)),
         language=language.tag,
         updated=max(item.updated for item in items),
         author=frame.author,
@@ -101,14 +101,14 @@ def _that_fit(items: Sequence[Item], limit: int) -> list[Item]:
     return kept
 
 
-def _id(imprint: Imprint, frame: FeedFrame, path: str) -> str:
-    base = frame.id_base or imprint.pages_url
+def _id(publisher: Publisher, frame: FeedFrame, path: str) -> str:
+    base = frame.id_base or publisher.pages_url
     return f"{base.rstrip('/')}/{quote(path.removesuffix('index.html'))}"
 
 
-def _item(edition: Edition, imprint: Imprint, frame: FeedFrame, templates: Templates, language: Language) -> Item:
-    page = edition_url(imprint, edition.digest, edition.period)
-    frozen = edition.frozen_at.astimezone(imprint.zone).replace(microsecond=0)
+def _item(edition: Edition, publisher: Publisher, frame: FeedFrame, templates: Templates, language: Language) -> Item:
+    page = edition_url(publisher, edition.digest, edition.period)
+    frozen = edition.frozen_at.astimezone(publisher.zone).replace(microsecond=0)
     balance = balance_line(edition.balance, language).text
     context = {
         "parts": tuple(_part(section, language) for section in edition.sections if section.entries),
@@ -116,9 +116,9 @@ def _item(edition: Edition, imprint: Imprint, frame: FeedFrame, templates: Templ
         "balance": balance,
     }
     return Item(
-        id=_id(imprint, frame, edition_path(edition.digest, edition.period)),
+        id=_id(publisher, frame, edition_path(edition.digest, edition.period)),
         url=page,
-        title=subject_of(edition, imprint, language),
+        title=subject_of(edition, publisher, language),
         summary=" · ".join((balance, *_headlines(edition))),
         content_html=templates.render("editions/feed.html", context),
         published=frozen,

@@ -14,7 +14,7 @@ from urllib.parse import quote
 from msgspec import Struct
 from msgspec.structs import replace
 
-from digest.edition.contents import Edition, Entry, Imprint, Section, Shown
+from digest.edition.contents import Edition, Entry, Publisher, Section, Shown
 from digest.models import EditionRow
 from digest.period import period_days
 from digest.ports import Language, Templates
@@ -88,17 +88,17 @@ def index_path(digest: str) -> str:
     return f"editions/{digest}/index.html"
 
 
-def feed_url(imprint: Imprint, digest: str) -> str:
-    return imprint.pages_url + quote(feed_path(digest))
+def feed_url(publisher: Publisher, digest: str) -> str:
+    return publisher.pages_url + quote(feed_path(digest))
 
 
-def index_url(imprint: Imprint, digest: str) -> str:
-    return f"{imprint.pages_url}editions/{quote(digest)}/"
+def index_url(publisher: Publisher, digest: str) -> str:
+    return f"{publisher.pages_url}editions/{quote(digest)}/"
 
 
 def render_edition_page(
     edition: Edition,
-    imprint: Imprint,
+    publisher: Publisher,
     templates: Templates,
     language: Language,
     *,
@@ -107,15 +107,15 @@ def render_edition_page(
 ) -> bytes:
     """The whole edition. ``previous`` and ``following`` are the periods of its neighbours, if it has any."""
     context = {
-        **_base(imprint, edition_url(imprint, edition.digest, edition.period), edition.digest, edition.title),
-        "page_title": subject_of(edition, imprint, language),
+        **_base(publisher, edition_url(publisher, edition.digest, edition.period), edition.digest, edition.title),
+        "page_title": subject_of(edition, publisher, language),
         "title": edition.title,
-        "date": edition_date(edition, imprint, language),
-        "index_url": index_url(imprint, edition.digest),
-        "previous": None if previous is None else edition_url(imprint, edition.digest, previous),
-        "following": None if following is None else edition_url(imprint, edition.digest, following),
+        "date": edition_date(edition, publisher, language),
+        "index_url": index_url(publisher, edition.digest),
+        "previous": None if previous is None else edition_url(publisher, edition.digest, previous),
+        "following": None if following is None else edition_url(publisher, edition.digest, following),
         "chapters": tuple(
-            _chapter(section, position, edition, imprint, language)
+            _chapter(section, position, edition, publisher, language)
             for position, section in enumerate(edition.sections, start=1)
         ),
         "balance": edition.balance,
@@ -123,26 +123,32 @@ def render_edition_page(
         "first_grouped": first_of(edition.entries, Shown.GROUPED),
         "first_here_only": first_of(edition.entries, Shown.PAGE),
         "charts": charts(edition, language),
-        "amendments": amendments(edition, imprint, language),
+        "amendments": amendments(edition, publisher, language),
     }
     return templates.render("editions/page.html", context).encode()
 
 
 def render_edition_index(
-    rows: Sequence[EditionRow], *, digest: str, title: str, imprint: Imprint, templates: Templates, language: Language
+    rows: Sequence[EditionRow],
+    *,
+    digest: str,
+    title: str,
+    publisher: Publisher,
+    templates: Templates,
+    language: Language,
 ) -> bytes:
     """The list of a digest's editions by month, in the order of ``rows`` (newest first)."""
 
     def month_of(row: EditionRow) -> str:
         first = period_days(row.period)[0]
-        return language.month(datetime.combine(first, time(12), tzinfo=imprint.zone))
+        return language.month(datetime.combine(first, time(12), tzinfo=publisher.zone))
 
     months = tuple(
-        _Month(title=month, lines=tuple(_line(row, digest, imprint, language) for row in group))
+        _Month(title=month, lines=tuple(_line(row, digest, publisher, language) for row in group))
         for month, group in groupby(rows, key=month_of)
     )
     context = {
-        **_base(imprint, index_url(imprint, digest), digest, title),
+        **_base(publisher, index_url(publisher, digest), digest, title),
         "title": title,
         "months": months,
         "editions": len(rows),
@@ -150,28 +156,28 @@ def render_edition_index(
     return templates.render("editions/index.html", context).encode()
 
 
-def _line(row: EditionRow, digest: str, imprint: Imprint, language: Language) -> _Line:
+def _line(row: EditionRow, digest: str, publisher: Publisher, language: Language) -> _Line:
     days = period_days(row.period)
     return _Line(
-        url=edition_url(imprint, digest, row.period),
-        title=span(days, days[0].year, imprint, language),
+        url=edition_url(publisher, digest, row.period),
+        title=span(days, days[0].year, publisher, language),
         posts=row.posts,
     )
 
 
-def _base(imprint: Imprint, canonical: str, digest: str, title: str) -> dict[str, object]:
+def _base(publisher: Publisher, canonical: str, digest: str, title: str) -> dict[str, object]:
     """What ``pages/base.html`` asks for. Feed readers find the feed of editions by it."""
     return {
-        "site_title": imprint.site_title,
-        "site_url": imprint.site_url,
+        "site_title": publisher.site_title,
+        "site_url": publisher.site_url,
         "description": "",
         "canonical": canonical,
-        "discover": format_links(title, Addresses(atom=feed_url(imprint, digest))),
-        "feeds_page": f"{imprint.pages_url}feeds/",
+        "discover": format_links(title, Addresses(atom=feed_url(publisher, digest))),
+        "feeds_page": f"{publisher.pages_url}feeds/",
     }
 
 
-def _chapter(section: Section, position: int, edition: Edition, imprint: Imprint, language: Language) -> _Chapter:
+def _chapter(section: Section, position: int, edition: Edition, publisher: Publisher, language: Language) -> _Chapter:
     followers = section.followers
     return _Chapter(
         anchor=section_anchor(position),
@@ -179,25 +185,25 @@ def _chapter(section: Section, position: int, edition: Edition, imprint: Imprint
         posts=len(section.entries),
         rows=tuple(
             replace(
-                _row(entry, edition, imprint, language),
-                others=tuple(_row(other, edition, imprint, language) for other in followers.get(entry.key, ())),
+                _row(entry, edition, publisher, language),
+                others=tuple(_row(other, edition, publisher, language) for other in followers.get(entry.key, ())),
             )
             for entry in section.heads
         ),
     )
 
 
-def _row(entry: Entry, edition: Edition, imprint: Imprint, language: Language) -> _Row:
+def _row(entry: Entry, edition: Edition, publisher: Publisher, language: Language) -> _Row:
     return _Row(
         anchor=entry_anchor(entry),
         title=entry.title,
         url=web_link(entry.url),
         summary=summary_alone(entry),
         source=entry.source_name,
-        time=entry_time(entry, edition, imprint, language),
-        moment=entry.published.astimezone(imprint.zone).isoformat(timespec="seconds"),
+        time=entry_time(entry, edition, publisher, language),
+        moment=entry.published.astimezone(publisher.zone).isoformat(timespec="seconds"),
         original=web_link(entry.original_url),
         lang=entry.lang,
-        update=update_line(entry, edition, imprint, language),
-        update_url=update_url(entry, edition, imprint),
+        update=update_line(entry, edition, publisher, language),
+        update_url=update_url(entry, edition, publisher),
     )

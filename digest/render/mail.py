@@ -23,9 +23,9 @@ from digest.edition.contents import (
     Correction,
     Edition,
     Entry,
-    Imprint,
     Limits,
     Pick,
+    Publisher,
     Section,
     Shown,
     count,
@@ -162,9 +162,9 @@ def edition_path(digest: str, period: str) -> str:
     return f"editions/{digest}/{period}/index.html"
 
 
-def edition_url(imprint: Imprint, digest: str, period: str) -> str:
+def edition_url(publisher: Publisher, digest: str, period: str) -> str:
     """The address of an edition's page."""
-    return f"{imprint.pages_url}editions/{quote(digest)}/{period}/"
+    return f"{publisher.pages_url}editions/{quote(digest)}/{period}/"
 
 
 def section_anchor(number: int) -> str:
@@ -200,59 +200,59 @@ def web_link(url: str | None) -> str | None:
     return url if parts.scheme.lower() in ("http", "https") and parts.netloc else None
 
 
-def span(days: tuple[date, date], year: int, imprint: Imprint, language: Language) -> str:
+def span(days: tuple[date, date], year: int, publisher: Publisher, language: Language) -> str:
     """``11月24日 星期二``, or from the first to the last of several days; with the year unless it is ``year``."""
     words = language.day if days[0].year == days[1].year == year else language.long_day
-    first, last = (words(_noon(day, imprint)) for day in days)
+    first, last = (words(_noon(day, publisher)) for day in days)
     return first if days[0] == days[1] else language.text("{first} – {last}", first=first, last=last)
 
 
-def edition_date(edition: Edition, imprint: Imprint, language: Language) -> str:
+def edition_date(edition: Edition, publisher: Publisher, language: Language) -> str:
     """The days that an edition is about; with the year unless it appears in that year."""
-    year = edition.frozen_at.astimezone(imprint.zone).year
-    return span((edition.first_day, edition.last_day), year, imprint, language)
+    year = edition.frozen_at.astimezone(publisher.zone).year
+    return span((edition.first_day, edition.last_day), year, publisher, language)
 
 
-def subject_of(edition: Edition, imprint: Imprint, language: Language) -> str:
+def subject_of(edition: Edition, publisher: Publisher, language: Language) -> str:
     """Names digest and date, so that two editions never look alike (mail programs thread equal subjects)."""
     title = cut(clean_line(edition.title), _NAME_LIMIT)
-    return f"{title} · {edition_date(edition, imprint, language)}"
+    return f"{title} · {edition_date(edition, publisher, language)}"
 
 
-def entry_time(entry: Entry, edition: Edition, imprint: Imprint, language: Language) -> str:
+def entry_time(entry: Entry, edition: Edition, publisher: Publisher, language: Language) -> str:
     """``17:05``, with the day in front if it is not the edition's only one."""
-    local = entry.published.astimezone(imprint.zone)
+    local = entry.published.astimezone(publisher.zone)
     if edition.first_day == edition.last_day == local.date():
         return language.time(local)
     return f"{language.day(local)} {language.time(local)}"
 
 
-def update_line(entry: Entry, edition: Edition, imprint: Imprint, language: Language) -> str:
+def update_line(entry: Entry, edition: Edition, publisher: Publisher, language: Language) -> str:
     """``Update to a story of Monday 23 November``; empty if the post goes on with none."""
     if entry.earlier is None:
         return ""
-    year = edition.frozen_at.astimezone(imprint.zone).year
-    days = span(period_days(entry.earlier.period), year, imprint, language)
+    year = edition.frozen_at.astimezone(publisher.zone).year
+    days = span(period_days(entry.earlier.period), year, publisher, language)
     return language.text("Update to a story of {date}", date=days)
 
 
-def update_url(entry: Entry, edition: Edition, imprint: Imprint) -> str:
+def update_url(entry: Entry, edition: Edition, publisher: Publisher) -> str:
     """Where the story stands in the earlier edition; empty if the post goes on with none."""
     if entry.earlier is None:
         return ""
-    return f"{edition_url(imprint, edition.digest, entry.earlier.period)}#{post_anchor(entry.earlier.key)}"
+    return f"{edition_url(publisher, edition.digest, entry.earlier.period)}#{post_anchor(entry.earlier.key)}"
 
 
 def render_mail(
     edition: Edition,
-    imprint: Imprint,
+    publisher: Publisher,
     templates: Templates,
     language: Language,
     limits: Limits,
 ) -> Mail:
     """The largest mail within the limits: as many posts, in their turn, as fit."""
     picks = rank(edition, limits)
-    draft = partial(_draft, edition, imprint=imprint, templates=templates, language=language)
+    draft = partial(_draft, edition, publisher=publisher, templates=templates, language=language)
     whole = draft(picks)
     if _fits(whole, limits):
         return replace(whole, edition=explain(whole.edition, limits))
@@ -267,30 +267,30 @@ def render_mail(
     return replace(best, edition=explain(best.edition, limits))
 
 
-def try_all(edition: Edition, imprint: Imprint, templates: Templates, language: Language) -> None:
+def try_all(edition: Edition, publisher: Publisher, templates: Templates, language: Language) -> None:
     """Raises what any mail would raise whose reader chose among the posts of an edition: that is to be known before one
     is promised."""
     alone = (
         replace(section, entries=tuple(replace(entry, story=None, shown=Shown.LEAD) for entry in section.entries))
         for section in edition.sections
     )
-    values = _context(replace(edition, sections=tuple(alone)), imprint, language)
+    values = _context(replace(edition, sections=tuple(alone)), publisher, language)
     for name in TEMPLATES:
         templates.render(name, values)
 
 
-def render_again(edition: Edition, imprint: Imprint, templates: Templates, language: Language) -> Mail:
+def render_again(edition: Edition, publisher: Publisher, templates: Templates, language: Language) -> Mail:
     """The mail of an edition whose posts are marked already, byte for byte as it was."""
-    values = _context(edition, imprint, language)
+    values = _context(edition, publisher, language)
     text, html = (templates.render(name, values) for name in TEMPLATES)
     html = inlined(html)
-    return Mail(edition=edition, subject=subject_of(edition, imprint, language), html=html, text=text)
+    return Mail(edition=edition, subject=subject_of(edition, publisher, language), html=html, text=text)
 
 
 def _draft(
-    edition: Edition, picks: Sequence[Pick], *, imprint: Imprint, templates: Templates, language: Language
+    edition: Edition, picks: Sequence[Pick], *, publisher: Publisher, templates: Templates, language: Language
 ) -> Mail:
-    return render_again(show(edition, picks), imprint, templates, language)
+    return render_again(show(edition, picks), publisher, templates, language)
 
 
 def _fits(mail: Mail, limits: Limits) -> bool:
@@ -310,19 +310,19 @@ def inlined(html: str) -> str:
     return inliner.inline(html).replace(' data-css-inline="keep"', "")
 
 
-def _context(edition: Edition, imprint: Imprint, language: Language) -> Mapping[str, object]:
-    page = edition_url(imprint, edition.digest, edition.period)
-    parts = _parts(edition, imprint, language, page)
+def _context(edition: Edition, publisher: Publisher, language: Language) -> Mapping[str, object]:
+    page = edition_url(publisher, edition.digest, edition.period)
+    parts = _parts(edition, publisher, language, page)
     return {
-        "subject": subject_of(edition, imprint, language),
-        "preheader": _preheader(edition, imprint, language),
+        "subject": subject_of(edition, publisher, language),
+        "preheader": _preheader(edition, publisher, language),
         "filler": "\N{COMBINING GRAPHEME JOINER}\N{ZERO WIDTH NON-JOINER}\N{NO-BREAK SPACE}" * 60,
         "title": cut(clean_line(edition.title), _NAME_LIMIT),
-        "date": edition_date(edition, imprint, language),
-        "site_title": cut(clean_line(imprint.site_title), _NAME_LIMIT),
-        "site_url": imprint.site_url,
-        "contact": imprint.contact,
-        "contact_url": f"mailto:{quote(imprint.contact, safe='@')}",
+        "date": edition_date(edition, publisher, language),
+        "site_title": cut(clean_line(publisher.site_title), _NAME_LIMIT),
+        "site_url": publisher.site_url,
+        "contact": publisher.contact,
+        "contact_url": f"mailto:{quote(publisher.contact, safe='@')}",
         "page": page,
         "contents": parts[:_CONTENTS_LIMIT],
         "contents_more": max(len(parts) - _CONTENTS_LIMIT, 0),
@@ -335,7 +335,7 @@ def _context(edition: Edition, imprint: Imprint, language: Language) -> Mapping[
         "page_url": _first_url(edition, Shown.PAGE, page),
         "minutes": reading_minutes(edition),
         "charts": charts(edition, language),
-        "amendments": amendments(edition, imprint, language),
+        "amendments": amendments(edition, publisher, language),
         "light": LIGHT,
         "dark": DARK,
         "foot": FOOT,
@@ -350,15 +350,15 @@ def _first_url(edition: Edition, shown: Shown, page: str) -> str:
     return page if first is None else f"{page}#{entry_anchor(first)}"
 
 
-def amendments(edition: Edition, imprint: Imprint, language: Language) -> tuple[Amendment, ...]:
+def amendments(edition: Edition, publisher: Publisher, language: Language) -> tuple[Amendment, ...]:
     """The corrections of an edition."""
-    year = edition.frozen_at.astimezone(imprint.zone).year
+    year = edition.frozen_at.astimezone(publisher.zone).year
     return tuple(
         Amendment(
             title=cut(clean_line(each.title), _TITLE_LIMIT) if is_same(each.was_title, each.title) else "",
             url=None if each.gone else web_link(each.url),
-            edition=span(period_days(each.period), year, imprint, language),
-            edition_url=f"{edition_url(imprint, edition.digest, each.period)}#{post_anchor(each.key)}",
+            edition=span(period_days(each.period), year, publisher, language),
+            edition_url=f"{edition_url(publisher, edition.digest, each.period)}#{post_anchor(each.key)}",
             changes=_changes(each),
             gone=each.gone,
         )
@@ -417,13 +417,13 @@ def fonts(language: Language) -> str:
     return f"{chinese},sans-serif" if language.tag.startswith("zh") else f'"Helvetica Neue",Arial,{chinese},sans-serif'
 
 
-def _parts(edition: Edition, imprint: Imprint, language: Language, page: str) -> list[_Part]:
+def _parts(edition: Edition, publisher: Publisher, language: Language, page: str) -> list[_Part]:
     parts, number = [], 0
     for position, section in enumerate(edition.sections, start=1):
         followers = section.followers
         entries = (*section.shown(Shown.LEAD), *section.shown(Shown.HEADLINE))
         items = tuple(
-            _item(entry, followers.get(entry.key, ()), number + turn, edition, imprint, language, page)
+            _item(entry, followers.get(entry.key, ()), number + turn, edition, publisher, language, page)
             for turn, entry in enumerate(entries, start=1)
         )
         number += len(items)
@@ -448,13 +448,13 @@ def _item(
     followers: Sequence[Entry],
     number: int,
     edition: Edition,
-    imprint: Imprint,
+    publisher: Publisher,
     language: Language,
     page: str,
 ) -> _Item:
     url = web_link(entry.url)
     source = cut(clean_line(entry.source_name or ""), _NAME_LIMIT)
-    when = entry_time(entry, edition, imprint, language)
+    when = entry_time(entry, edition, publisher, language)
     return _Item(
         number=number,
         title=cut(clean_line(entry.title), _TITLE_LIMIT),
@@ -463,8 +463,8 @@ def _item(
         meta=f"{source} · {when}" if source else when,
         also=_also(followers, language),
         also_url=f"{page}#{entry_anchor(entry)}",
-        update=update_line(entry, edition, imprint, language),
-        update_url=update_url(entry, edition, imprint),
+        update=update_line(entry, edition, publisher, language),
+        update_url=update_url(entry, edition, publisher),
         is_lead=entry.shown is Shown.LEAD,
     )
 
@@ -482,7 +482,7 @@ def _also(followers: Sequence[Entry], language: Language) -> str:
     return f"{told} ({more})" if told else more
 
 
-def _preheader(edition: Edition, imprint: Imprint, language: Language) -> str:
+def _preheader(edition: Edition, publisher: Publisher, language: Language) -> str:
     """The lead headlines, then what else is at hand until it is long enough."""
     least, most = PREHEADER
     shown = [entry for entry in edition.entries if entry.shown is not Shown.PAGE]
@@ -493,8 +493,8 @@ def _preheader(edition: Edition, imprint: Imprint, language: Language) -> str:
         if len(line) >= least:
             break
         line = f"{line} · {word}" if line else word
-    return cut(line or subject_of(edition, imprint, language), most)
+    return cut(line or subject_of(edition, publisher, language), most)
 
 
-def _noon(day: date, imprint: Imprint) -> datetime:
-    return datetime.combine(day, time(12), tzinfo=imprint.zone)
+def _noon(day: date, publisher: Publisher) -> datetime:
+    return datetime.combine(day, time(12), tzinfo=publisher.zone)

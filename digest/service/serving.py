@@ -37,9 +37,9 @@ from digest.app.service import Service, refuse_unfit, service
 from digest.errors import ConfigError, DigestError, StoreError
 from digest.service import logs
 from digest.service.child import run_in_child
+from digest.service.health_monitor import HealthMonitor
 from digest.service.scheduler import Scheduler, jobs_of
 from digest.service.supervisor import Supervisor
-from digest.service.watchman import Watchman
 
 if TYPE_CHECKING:
     import uvicorn
@@ -80,7 +80,7 @@ class Serving:
     stop: threading.Event = field(default_factory=threading.Event)
     reload: bool = False
     scheduler: Scheduler | None = None
-    watchman: Watchman = field(init=False)
+    health_monitor: HealthMonitor = field(init=False)
     _clock: Callable[[], datetime] = field(init=False)
     _mail: threading.Event = field(default_factory=threading.Event)
     """There may be something to send."""
@@ -119,8 +119,8 @@ class Serving:
     def _make(self) -> None:
         settings = self.service.settings
         clock = self._clock = going_on(self.service.store.clock)
-        self.watchman = watchman = Watchman(service=self.service, clock=clock, ticks=uptime)
-        self._threads.append(self._thread("watch", lambda: watchman.work(self.stop)))
+        self.health_monitor = health_monitor = HealthMonitor(service=self.service, clock=clock, ticks=uptime)
+        self._threads.append(self._thread("watch", lambda: health_monitor.work(self.stop)))
         self._threads.append(self._thread("mail", self._send_mail))
         if self.options.schedule:
             self.scheduler = Scheduler(
@@ -130,9 +130,9 @@ class Serving:
                 self._run,
                 clock=clock,
                 ticks=uptime,
-                observers=(_tell_run, lambda report, began, ended: self._mail.set(), watchman.run_is_over),
+                observers=(_tell_run, lambda report, began, ended: self._mail.set(), health_monitor.run_is_over),
             )
-            watchman.scheduler = self.scheduler
+            health_monitor.scheduler = self.scheduler
             scheduler = self.scheduler
             self._threads.append(self._thread("schedule", lambda: scheduler.work(self.stop)))
             if settings.posts.watch:
@@ -146,7 +146,7 @@ class Serving:
 
         host = self.options.host
         server = make_server(
-            site_app(running, local=host in ("127.0.0.1", "::1", "localhost"), routes=self.watchman.routes()),
+            site_app(running, local=host in ("127.0.0.1", "::1", "localhost"), routes=self.health_monitor.routes()),
             host,
             self.options.port,
         )
@@ -171,12 +171,12 @@ class Serving:
 
     def _run(self, order: RunOrder) -> RunReport:
         assert self.scheduler is not None
-        self.watchman.run_begins()
+        self.health_monitor.run_begins()
         return run_in_child(self.service.settings, order, stop=self.stop, alive=self.scheduler.lives)
 
     def _answer_people(self) -> None:
         """Somebody subscribed or asked for something: write the mail, and let the worker send it at once."""
-        self.service.readership.desk.handle(self._clock())
+        self.service.subscriber_service.signup.handle(self._clock())
         self._mail.set()
 
     def _send_mail(self) -> None:
@@ -207,7 +207,7 @@ class Serving:
 
     def _ends_mail(self, until: float) -> bool:
         """Asked by the mail worker all the time, which is how it is known to live."""
-        self.watchman.mail_lives()
+        self.health_monitor.mail_lives()
         return self.stop.is_set() or time.monotonic() > until
 
     def _watch_folder(self) -> None:
@@ -286,7 +286,7 @@ class Serving:
         self.stop.set()
         if self.scheduler is not None:
             self.scheduler.wake()
-        self.watchman.wake()
+        self.health_monitor.wake()
         if self._server is not None:
             self._server.should_exit = True
 

@@ -94,7 +94,7 @@ class FolderSource:
         walk.follow_links()
         self._linked = walk.linked
         walk.files.sort()
-        return Listing(files=walk.files, blind=tuple(walk.blind), problems=tuple(walk.problems))
+        return Listing(files=walk.files, unreadable=tuple(walk.unreadable), problems=tuple(walk.problems))
 
     def folders(self) -> list[str]:
         """The real path of every folder that posts are looked for in, the root first. Raises SourceError without it."""
@@ -234,7 +234,7 @@ class _Walk:
         self._source = source
         self._base = source._real_root
         self.files = FileTable()
-        self.blind: list[str] = []
+        self.unreadable: list[str] = []
         self.problems: list[Problem] = []
         self.linked: set[str] = set()
         self.entered: list[str] = []
@@ -250,7 +250,7 @@ class _Walk:
         try:
             opened = os.open(full, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
-            self._blind(path, error)
+            self._unreadable_folder(path, error)
             return
         try:
             status = os.fstat(opened)
@@ -260,7 +260,7 @@ class _Walk:
             self._seen.add(place)
             folders = self._entries(opened, path, wanted, depth)
         except OSError as error:
-            self._blind(path, error)
+            self._unreadable_folder(path, error)
             return
         finally:
             os.close(opened)
@@ -296,8 +296,8 @@ class _Walk:
                 self._skip(below, "is not a regular file", "replace it by a file")
         return folders
 
-    def _blind(self, path: str, error: OSError) -> None:
-        self.blind.append(path)
+    def _unreadable_folder(self, path: str, error: OSError) -> None:
+        self.unreadable.append(path)
         self.problems.append(
             Problem(
                 path=shown(path) or ".",

@@ -1,7 +1,7 @@
 """The memory of the program: posts, feeds, editions, deliveries and runs in one SQL database.
 
 ``open_store`` gives a store that satisfies ``ports.Store``, over SQLite or PostgreSQL; tables are created or brought
-up to date. ``open_rehearsal`` gives one on which everything works and nothing lasts. All SQL of the program is in
+up to date. ``open_dry_run`` gives one on which everything works and nothing lasts. All SQL of the program is in
 this folder; what goes wrong comes out as ``StoreError``.
 """
 
@@ -18,7 +18,7 @@ from digest.store.monitoring.runs import Lock
 from digest.store.sql_store import SqlStore
 from digest.store.versions import bring_up_to_date, version_of
 
-__all__ = ["Admit", "SqlStore", "open_rehearsal", "open_store"]
+__all__ = ["Admit", "SqlStore", "open_dry_run", "open_store"]
 
 BUSY_TIMEOUT = 30.0
 """Seconds to wait for another program's transaction (SQLite)."""
@@ -55,7 +55,7 @@ def open_store(
 
 
 @contextmanager
-def open_rehearsal(url: str, *, admit: Admit = everybody) -> Iterator[SqlStore]:
+def open_dry_run(url: str, *, admit: Admit = everybody) -> Iterator[SqlStore]:
     """A store that starts as the one at the URL, and of which nothing is left afterwards; the original, its
     folder included, is not touched. Raises as ``open_store``."""
     from digest.store.dry_run import copied, no_lock, rolled_back

@@ -27,8 +27,8 @@ from digest.models import DeliveryState
 from digest.outbox import REPEATS
 from digest.store.database.basics import SENT_UNTIL, VERSION_TABLE, among, to_moment, to_seconds
 from digest.store.database.connect import Database, open_postgres, parse_url
-from digest.store.database.connection import Plain
-from digest.store.database.faults import store_error, told
+from digest.store.database.connection import Connection
+from digest.store.database.faults import store_error, wrap_db_errors
 from digest.store.database.locks import Right, advisory_lock, file_lock
 from digest.store.database.part import write_meta
 from digest.store.editions.editions import HELD
@@ -70,7 +70,7 @@ def copy_out(url: str, target: Path) -> Inventory:
     elif not path.is_file():
         raise StoreError(str(path), "there is no such database", "nothing was ever run, so there is nothing to save")
     else:
-        with told(str(path)), closing(_open_raw(path)) as source:
+        with wrap_db_errors(str(path)), closing(_open_raw(path)) as source:
             source.execute("VACUUM INTO ?", (str(target),))
     return look_into(target)
 
@@ -82,13 +82,13 @@ def _open_raw(path: Path) -> sqlite3.Connection:
 
 def _copy_postgres(database: Database, target: Path) -> None:
     with (
-        told(database.subject),
+        wrap_db_errors(database.subject),
         closing(sqlite3.connect(target, isolation_level=None)) as copy,
         closing(database.connect()) as source,
     ):
         source.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         copy.execute("BEGIN")
-        create(Plain(copy, is_postgres=False))
+        create(Connection(copy, is_postgres=False))
         for name in tables("sqlite"):
             columns = _columns(copy.execute(f'SELECT * FROM "{name}"'))
             copy.execute(f'DELETE FROM "{name}"')
@@ -116,15 +116,15 @@ _LAST_NUMBERS = """
 
 def look_into(path: Path) -> Inventory:
     """What a SQLite file holds, every page of it read. Raises StoreError if it is damaged or no store."""
-    with told(str(path)), closing(_open_raw(path)) as connection:
-        sound = connection.execute("PRAGMA integrity_check(1)").fetchone()[0] == "ok"
-        broken = connection.execute("PRAGMA foreign_key_check").fetchone()
-        names = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    with wrap_db_errors(str(path)), closing(_open_raw(path)) as raw:
+        sound = raw.execute("PRAGMA integrity_check(1)").fetchone()[0] == "ok"
+        broken = raw.execute("PRAGMA foreign_key_check").fetchone()
+        names = [name for (name,) in raw.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         if VERSION_TABLE not in names:
             raise StoreError(str(path), "is no store of digest", "name another file")
-        schema = str(connection.execute(f"SELECT version_num FROM {VERSION_TABLE}").fetchone()[0])
+        schema = str(raw.execute(f"SELECT version_num FROM {VERSION_TABLE}").fetchone()[0])
         counts = {
-            name: connection.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0]
+            name: raw.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0]
             for name in sorted(names)
             if not name.startswith("sqlite_")
         }
@@ -158,14 +158,14 @@ def take_in(
 
 def _make_ready(copy: Path, sent_until: datetime | None) -> int:
     """Bring the tables of an earlier version up to date, and hold what may have gone out; how many deliveries."""
-    with told(str(copy)), closing(sqlite3.connect(copy, isolation_level=None)) as connection:
-        plain = Plain(connection, is_postgres=False)
-        plain.run("BEGIN")
-        version = plain.value(f"SELECT version_num FROM {VERSION_TABLE}")
+    with wrap_db_errors(str(copy)), closing(sqlite3.connect(copy, isolation_level=None)) as raw:
+        connection = Connection(raw, is_postgres=False)
+        connection.run("BEGIN")
+        version = connection.value(f"SELECT version_num FROM {VERSION_TABLE}")
         refuse_newer(str(copy), version)
-        upgrade(plain, version, str(copy))
-        held = hold(plain, sent_until)
-        plain.run("COMMIT")
+        upgrade(connection, version, str(copy))
+        held = hold(connection, sent_until)
+        connection.run("COMMIT")
     return held
 
 
@@ -213,9 +213,9 @@ def _last_of_unused(path: Path) -> datetime | None:
     """The last thing that happened in a store; None for one that cannot be read: a reason to restore, and it is kept.
     Workers and web servers hold no right but a connection; the log of a SQLite file goes only with the last one."""
     try:
-        with closing(sqlite3.connect(path, timeout=1, isolation_level=None)) as connection:
-            if connection.execute("PRAGMA journal_mode = DELETE").fetchone()[0] == "delete":
-                return _last_in(Plain(connection, is_postgres=False))
+        with closing(sqlite3.connect(path, timeout=1, isolation_level=None)) as raw:
+            if raw.execute("PRAGMA journal_mode = DELETE").fetchone()[0] == "delete":
+                return _last_in(Connection(raw, is_postgres=False))
     except sqlite3.DatabaseError as error:
         if not isinstance(store_error(str(path), error), StoreBusy):
             return None
@@ -268,8 +268,8 @@ _OTHERS = """
 """
 
 
-def _refuse_others(database: Database, plain: Plain) -> None:
-    other = plain.value(_OTHERS, _PURPOSE)
+def _refuse_others(database: Database, connection: Connection) -> None:
+    other = connection.value(_OTHERS, _PURPOSE)
     if other is not None:
         raise StoreBusy(
             database.subject,
@@ -287,8 +287,8 @@ _LAST = """
 """What is written down when something happens."""
 
 
-def _last_in(plain: Plain) -> datetime | None:
-    last = plain.value(_LAST)
+def _last_in(connection: Connection) -> datetime | None:
+    last = connection.value(_LAST)
     return None if last is None else to_moment(last)
 
 
@@ -305,16 +305,16 @@ def _refuse_forgetting(subject: str, last: datetime | None, latest: datetime | N
 # -------------------------------------------------------------------- hold
 
 
-def hold(plain: Plain, sent_until: datetime | None) -> int:
+def hold(connection: Connection, sent_until: datetime | None) -> int:
     """Put in doubt what a successor of this store may have sent, and have everything published once more. How many
     deliveries are held."""
-    plain.run("UPDATE feed SET dirty = true")
-    plain.run("UPDATE archive SET dirty = true")
+    connection.run("UPDATE feed SET dirty = true")
+    connection.run("UPDATE archive SET dirty = true")
     if sent_until is None:
         return 0
     moment = to_seconds(sent_until)
-    write_meta(plain, SENT_UNTIL, str(moment))
-    return plain.change(_HOLD, REPEATS + 1, HELD, moment)
+    write_meta(connection, SENT_UNTIL, str(moment))
+    return connection.change(_HOLD, REPEATS + 1, HELD, moment)
 
 
 _TRIED = (DeliveryState.LEASED, DeliveryState.TRANSMITTING, DeliveryState.IN_DOUBT)

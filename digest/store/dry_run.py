@@ -17,8 +17,8 @@ from typing import Any
 
 from digest.errors import StoreBusy, StoreError
 from digest.store.database.connect import Database, PostgresDatabase
-from digest.store.database.connection import Plain
-from digest.store.database.faults import told
+from digest.store.database.connection import Connection
+from digest.store.database.faults import wrap_db_errors
 from digest.store.database.group_commit import Order, Result
 from digest.store.database.locks import Right
 
@@ -47,7 +47,7 @@ def copied(path: Path) -> Iterator[Path]:
 @contextmanager
 def _temporary_folder() -> Iterator[Path]:
     try:
-        folder = tempfile.TemporaryDirectory(prefix="digest-rehearsal-", ignore_cleanup_errors=True)
+        folder = tempfile.TemporaryDirectory(prefix="digest-dry-run-", ignore_cleanup_errors=True)
     except OSError as error:
         raise StoreError(tempfile.gettempdir(), f"no temporary folder can be made: {error.strerror}") from error
     with folder as name:
@@ -81,26 +81,26 @@ def _look(path: Path) -> list[tuple[int, int, int] | None]:
     return found
 
 
-class Rehearsal(PostgresDatabase):
+class DryRun(PostgresDatabase):
     """A database in one transaction that never ends well. Threads take turns."""
 
-    def __init__(self, connection: Any, subject: str) -> None:
-        super().__init__(lambda: connection, subject)
-        self._plain = Plain(connection, is_postgres=True)
+    def __init__(self, raw: Any, subject: str) -> None:
+        super().__init__(lambda: raw, subject)
+        self._inside = Connection(raw, is_postgres=True)
         self._turn = RLock()
 
     @contextmanager
-    def _transaction(self, *, writes: bool) -> Iterator[Plain]:
-        with told(self.subject), self._turn:
-            self._plain.run("SAVEPOINT rehearsal")
+    def _transaction(self, *, writes: bool) -> Iterator[Connection]:
+        with wrap_db_errors(self.subject), self._turn:
+            self._inside.run("SAVEPOINT dry_run")
             try:
-                yield self._plain
+                yield self._inside
             except BaseException:
-                self._plain.run("ROLLBACK TO rehearsal")
+                self._inside.run("ROLLBACK TO dry_run")
                 raise
-            self._plain.run("RELEASE rehearsal")
+            self._inside.run("RELEASE dry_run")
 
-    def asking(self) -> AbstractContextManager[Plain]:
+    def asking(self) -> AbstractContextManager[Connection]:
         return self._transaction(writes=False)
 
     def change(self, orders: Sequence[Order]) -> list[Result]:
@@ -108,15 +108,15 @@ class Rehearsal(PostgresDatabase):
 
 
 @contextmanager
-def rolled_back(original: Database) -> Iterator[Rehearsal]:
+def rolled_back(original: Database) -> Iterator[DryRun]:
     """The database inside a transaction that is undone at the end."""
-    with told(original.subject):
-        connection = original.connect()
-    with closing(connection):
-        connection.execute("BEGIN")
-        yield Rehearsal(connection, original.subject)
+    with wrap_db_errors(original.subject):
+        raw = original.connect()
+    with closing(raw):
+        raw.execute("BEGIN")
+        yield DryRun(raw, original.subject)
 
 
 def no_lock(purpose: str, *, of: Right) -> AbstractContextManager[Callable[[], bool]]:
-    """A rehearsal disturbs nobody, so it needs no right to run."""
+    """A dry run disturbs nobody, so it needs no right to run."""
     return nullcontext(lambda: True)

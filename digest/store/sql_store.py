@@ -18,7 +18,7 @@ from digest.store.monitoring.ahead import Ahead
 from digest.store.monitoring.alarms import Watch
 from digest.store.monitoring.inquiry import Inquiries
 from digest.store.monitoring.runs import Runs
-from digest.store.monitoring.status_queries import Glances
+from digest.store.monitoring.status_queries import StatusQueries
 from digest.store.subscribers.erasing import Erasing
 from digest.store.subscribers.intake import Intake
 from digest.store.subscribers.subscribers import Subscribers
@@ -30,7 +30,7 @@ class SqlStore(
     Posts,
     Absences,
     Feeds,
-    Glances,
+    StatusQueries,
     Runs,
     Erasing,
     Ahead,
@@ -65,9 +65,9 @@ class SqlStore(
         sound. May take a while."""
         if self._database.is_postgres:
             return []
-        with self._database.asking() as plain:
-            found = plain.column("PRAGMA integrity_check(20)")
-            broken = plain.rows("PRAGMA foreign_key_check")[:20]
+        with self._database.asking() as connection:
+            found = connection.column("PRAGMA integrity_check(20)")
+            broken = connection.rows("PRAGMA foreign_key_check")[:20]
         return [line for line in found if line != "ok"] + [
             f"table {table}, row {row}: refers to what is not in {parent}" for table, row, parent, _ in broken
         ]

@@ -14,7 +14,7 @@ from pathlib import Path
 from digest.errors import StoreError, StoreTooNew
 from digest.store.database.basics import HEAD, OLDEST, VERSION_TABLE
 from digest.store.database.connect import Database
-from digest.store.database.connection import Plain
+from digest.store.database.connection import Connection
 
 log = logging.getLogger("digest.store")
 
@@ -32,48 +32,48 @@ def bring_up_to_date(database: Database) -> str | None:
     """
     found = version_of(database)
     if found != HEAD:
-        with database.changing() as plain:
-            version = _locked_version(plain, database.subject)
+        with database.changing() as connection:
+            version = _locked_version(connection, database.subject)
             if version is None:
-                _refuse_foreign(database.subject, plain)
-                create(plain)
+                _refuse_foreign(database.subject, connection)
+                create(connection)
             else:
-                upgrade(plain, version, database.subject)
+                upgrade(connection, version, database.subject)
     return found
 
 
 def version_of(database: Database) -> str | None:
     """The version of the tables; None if there are none. Raises StoreTooNew."""
-    with database.asking() as plain:
-        version = _version(plain)
+    with database.asking() as connection:
+        version = _version(connection)
     refuse_newer(database.subject, version)
     return version
 
 
-def _locked_version(plain: Plain, subject: str) -> str | None:
+def _locked_version(connection: Connection, subject: str) -> str | None:
     """The version while nobody else changes it."""
-    if plain.is_postgres:
-        _wait_for_turn(plain)
-    version = _version(plain)
+    if connection.is_postgres:
+        _wait_for_turn(connection)
+    version = _version(connection)
     refuse_newer(subject, version)
     return version
 
 
-def _wait_for_turn(plain: Plain) -> None:
+def _wait_for_turn(connection: Connection) -> None:
     """As BEGIN IMMEDIATE does in SQLite: one process migrates. Who has to wait for another one says so."""
-    if not plain.value(_LOCK.format("pg_try_advisory_xact_lock")):
+    if not connection.value(_LOCK.format("pg_try_advisory_xact_lock")):
         log.warning("another program is bringing the database up to date; waiting for it")
-        plain.run(_LOCK.format("pg_advisory_xact_lock"))
+        connection.run(_LOCK.format("pg_advisory_xact_lock"))
 
 
-def create(plain: Plain) -> None:
+def create(connection: Connection) -> None:
     """The tables of a new store, inside the caller's transaction."""
-    for statement in statements(Path(__file__).parent / f"{_kind(plain)}.sql"):
-        plain.run(statement)
-    plain.run(f"INSERT INTO {VERSION_TABLE} (version_num) VALUES (?)", HEAD)
+    for statement in statements(Path(__file__).parent / f"{_kind(connection)}.sql"):
+        connection.run(statement)
+    connection.run(f"INSERT INTO {VERSION_TABLE} (version_num) VALUES (?)", HEAD)
 
 
-def upgrade(plain: Plain, version: str, subject: str) -> None:
+def upgrade(connection: Connection, version: str, subject: str) -> None:
     """Run the migrations that a store of this version lacks, inside the caller's transaction. Raises StoreError for one
     that none of them starts from."""
     if version < OLDEST:
@@ -82,12 +82,12 @@ def upgrade(plain: Plain, version: str, subject: str) -> None:
             f"its schema is {version}, and this program takes {OLDEST} and later",
             f"run digest status once with the program as of commit {LAST_FOR_OLDER}, then this one again",
         )
-    for path in sorted(MIGRATIONS.glob(f"*.{_kind(plain)}.sql")):
+    for path in sorted(MIGRATIONS.glob(f"*.{_kind(connection)}.sql")):
         number = path.name.partition(".")[0]
         if version < number <= HEAD:
             for statement in statements(path):
-                plain.run(statement)
-            plain.run(f"UPDATE {VERSION_TABLE} SET version_num = ?", number)
+                connection.run(statement)
+            connection.run(f"UPDATE {VERSION_TABLE} SET version_num = ?", number)
 
 
 LAST_FOR_OLDER = "8b2f5446b3e9"
@@ -100,25 +100,25 @@ def statements(path: Path) -> list[str]:
     return [statement.strip() for statement in bare.split(";") if statement.strip()]
 
 
-def _kind(plain: Plain) -> str:
-    return "postgresql" if plain.is_postgres else "sqlite"
+def _kind(connection: Connection) -> str:
+    return "postgresql" if connection.is_postgres else "sqlite"
 
 
-def _version(plain: Plain) -> str | None:
+def _version(connection: Connection) -> str | None:
     """The recorded version; None if there is no record."""
-    if not _exists(plain, VERSION_TABLE):
+    if not _exists(connection, VERSION_TABLE):
         return None
-    version: str | None = plain.value(f"SELECT version_num FROM {VERSION_TABLE}")
+    version: str | None = connection.value(f"SELECT version_num FROM {VERSION_TABLE}")
     return version
 
 
-def _exists(plain: Plain, table: str) -> bool:
-    if plain.is_postgres:
+def _exists(connection: Connection, table: str) -> bool:
+    if connection.is_postgres:
         # Not to_regclass, which may remember that there was none before another process made it.
         question = "SELECT count(*) FROM pg_tables WHERE schemaname = current_schema() AND tablename = ?"
     else:
         question = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = ?"
-    return bool(plain.value(question, table))
+    return bool(connection.value(question, table))
 
 
 def refuse_newer(subject: str, version: str | None) -> None:
@@ -130,14 +130,14 @@ def refuse_newer(subject: str, version: str | None) -> None:
         )
 
 
-def _refuse_foreign(subject: str, plain: Plain) -> None:
+def _refuse_foreign(subject: str, connection: Connection) -> None:
     """Never mix with somebody else's tables."""
-    ours = [name for name in sorted(tables(_kind(plain))) if _exists(plain, name)]
+    ours = [name for name in sorted(tables(_kind(connection))) if _exists(connection, name)]
     if ours:
         raise StoreError(
             subject,
             f"another program has a table {ours[0]!r} there",
-            "name another store" + (", or a schema of its own" if plain.is_postgres else ""),
+            "name another store" + (", or a schema of its own" if connection.is_postgres else ""),
         )
 
 

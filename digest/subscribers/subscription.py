@@ -45,7 +45,7 @@ class Frequency(StrEnum):
     """One mail a week that sums up what is new."""
 
 
-class Reason(StrEnum):
+class SuppressionReason(StrEnum):
     """Why an address is suppressed."""
 
     BOUNCE = "bounce"
@@ -63,7 +63,7 @@ class Origin(StrEnum):
     """A new address for what was read before."""
 
 
-class Errand(StrEnum):
+class ActionRequest(StrEnum):
     """What a reader needs a fresh link for."""
 
     EXPORT = "export"
@@ -74,7 +74,7 @@ class Errand(StrEnum):
     """To confirm a new address; mailed to that one."""
 
 
-ASKABLE = (Errand.EXPORT, Errand.ERASE, Errand.MOVE)
+ASKABLE = (ActionRequest.EXPORT, ActionRequest.ERASE, ActionRequest.MOVE)
 """What the preference page offers."""
 
 
@@ -152,7 +152,7 @@ def canonical(address: str) -> str:
 # ------------------------------------------------------------------ choices
 
 
-class Wishes(Struct, frozen=True, kw_only=True):
+class Preferences(Struct, frozen=True, kw_only=True):
     """How a reader wants their mail. The same for all of their digests."""
 
     frequency: Frequency = Frequency.DAILY
@@ -212,9 +212,9 @@ class Subscriber(Struct, frozen=True, kw_only=True):
     key: int
     address: str
     created_at: datetime
-    wishes: Wishes = field(default_factory=Wishes)
+    preferences: Preferences = field(default_factory=Preferences)
     subscriptions: tuple[Subscription, ...] = ()
-    suppressed: Reason | None = None
+    suppressed: SuppressionReason | None = None
     held_until: datetime | None = None
     """The mailbox bounces; one mail is tried after this time."""
 
@@ -243,7 +243,7 @@ class Consent(Struct, frozen=True, kw_only=True):
     text: str
     """The words that stood above the button, or the source that an operator named."""
     choices: tuple[Choice, ...]
-    wishes: Wishes = field(default_factory=Wishes)
+    preferences: Preferences = field(default_factory=Preferences)
     ip: str = ""
     """Shortened; empty unless the operator keeps it."""
     confirmed_at: datetime | None = None
@@ -256,18 +256,18 @@ class Entrant(Struct, frozen=True, kw_only=True):
     hashed: str
     """Keyed hash of their canonical address."""
     pause_ends: datetime | None = None
-    """The moment of ``given.wishes.paused_until``."""
+    """The moment of ``given.preferences.paused_until``."""
 
 
 class Request(Struct, frozen=True, kw_only=True):
     """A fresh link that was asked for."""
 
     subscriber: int
-    errand: Errand
+    errand: ActionRequest
     asked_at: datetime
     used: bool
     address: str = ""
-    """The new address (``Errand.ARRIVE``)."""
+    """The new address (``ActionRequest.ARRIVE``)."""
 
 
 class Reader(Struct, frozen=True, kw_only=True):
@@ -277,7 +277,7 @@ class Reader(Struct, frozen=True, kw_only=True):
     canonical: str
     subscriber: int
     list_key: int
-    wishes: Wishes
+    preferences: Preferences
     selection: str = ""
     """Of the edition's posts (``edition.selection``)."""
 
@@ -372,23 +372,23 @@ def is_zone(name: str) -> bool:
     return name in available_timezones()
 
 
-def zone_of(wishes: Wishes, site: ZoneInfo) -> ZoneInfo:
-    return ZoneInfo(wishes.zone) if wishes.zone else site
+def zone_of(preferences: Preferences, site: ZoneInfo) -> ZoneInfo:
+    return ZoneInfo(preferences.zone) if preferences.zone else site
 
 
-def not_before(wishes: Wishes, site: ZoneInfo, *, slot: datetime, made: datetime) -> datetime:
+def not_before(preferences: Preferences, site: ZoneInfo, *, slot: datetime, made: datetime) -> datetime:
     """When an edition of a slot, made at ``made``, may go to a reader (UTC): at once, or at the first time after
     the slot at which their clock shows their hour; never before it is made."""
-    if wishes.hour is None:
+    if preferences.hour is None:
         return made
-    zone = zone_of(wishes, site)
+    zone = zone_of(preferences, site)
     before = slot - timedelta(microseconds=1)
-    times = slots_between(daily(time(wishes.hour)), zone, before, slot + timedelta(days=3))
+    times = slots_between(daily(time(preferences.hour)), zone, before, slot + timedelta(days=3))
     return max(times[0].at, made)
 
 
-def pause_end(wishes: Wishes, site: ZoneInfo) -> datetime | None:
+def pause_end(preferences: Preferences, site: ZoneInfo) -> datetime | None:
     """The moment at which the pause is over by the reader's own calendar (UTC)."""
-    if wishes.paused_until is None:
+    if preferences.paused_until is None:
         return None
-    return datetime.combine(wishes.paused_until, time(0), zone_of(wishes, site)).astimezone(UTC)
+    return datetime.combine(preferences.paused_until, time(0), zone_of(preferences, site)).astimezone(UTC)

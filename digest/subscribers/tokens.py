@@ -32,7 +32,7 @@ _LEAST = 22
 
 
 class Purpose(IntEnum):
-    """What a token is good for. It is worth nothing for any other purpose."""
+    """What a token is good for. It is invalid for any other purpose."""
 
     CONFIRM = 1
     """The subject is a consent."""

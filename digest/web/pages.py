@@ -1,7 +1,7 @@
 """The pages: a form, and one page behind each kind of link. They work without JavaScript and set no cookie.
 
 GET and HEAD show, POST acts: gateways that open every link in a mail, and browsers of theirs that run scripts, change
-nothing. What is allowed is decided by ``jobs.subscribers.signup``; here it is only shown. Every link that is worth nothing,
+nothing. What is allowed is decided by ``jobs.subscribers.signup``; here it is only shown. Every link that is invalid,
 for whatever reason, gets the same answer.
 """
 
@@ -26,9 +26,18 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from digest.jobs.subscribers.signup import Asked, Desk, Opened, Page, SignUp
+from digest.jobs.subscribers.signup import Asked, Opened, Page, SignUp, SignupService
 from digest.ports import Language, Templates
-from digest.subscribers.subscription import ASKABLE, Choice, Errand, Frequency, Offer, Subscriber, Wishes, is_zone
+from digest.subscribers.subscription import (
+    ASKABLE,
+    ActionRequest,
+    Choice,
+    Frequency,
+    Offer,
+    Preferences,
+    Subscriber,
+    is_zone,
+)
 from digest.web.forms import Body, Form, TooMuch, fields, receive
 from digest.web.guard import HostGuard, Network, is_foreign, network_of, secured, visitor
 from digest.web.tries import Tries
@@ -55,7 +64,7 @@ class Site(Struct, frozen=True, kw_only=True):
 
 
 def create_app(
-    desk: Desk,
+    signup: SignupService,
     site: Site,
     templates: Templates,
     language: Language,
@@ -65,7 +74,7 @@ def create_app(
 ) -> Starlette:
     """The application. ``afterwards`` is called when an answer is out that left something to do (a sign-up waits, a
     mail is queued); it may take its time."""
-    pages = _Pages(desk, site, templates, language, clock, afterwards)
+    pages = _Pages(signup, site, templates, language, clock, afterwards)
     return Starlette(
         routes=pages.routes(),
         middleware=[Middleware(HostGuard, hosts=site.hosts)],
@@ -81,14 +90,14 @@ async def _too_much(request: Request, error: Exception) -> Response:
 class _Pages:
     def __init__(
         self,
-        desk: Desk,
+        signup: SignupService,
         site: Site,
         templates: Templates,
         language: Language,
         clock: Callable[[], datetime],
         afterwards: Callable[[], None],
     ) -> None:
-        self._desk = desk
+        self._signup = signup
         self._site = site
         self._templates = templates
         self._language = language
@@ -124,7 +133,7 @@ class _Pages:
 
     def _asked(self, body: Body, ip: str) -> Response:
         form = fields(body)
-        result = self._desk.ask(self._sign_up(form, ip), self._clock())
+        result = self._signup.ask(self._sign_up(form, ip), self._clock())
         if result is not Asked.NOTED:
             return self._form(status=_STATUS.get(result, 400), result=result, form=form)
         return self._later("web/sent.html")
@@ -132,8 +141,8 @@ class _Pages:
     def _sign_up(self, form: Form, ip: str) -> SignUp:
         return SignUp(
             address=_first(form, "email"),
-            choices=_choices(form, self._desk.policy.offers),
-            wishes=Wishes(frequency=_frequency(form)),
+            choices=_choices(form, self._signup.policy.offers),
+            preferences=Preferences(frequency=_frequency(form)),
             text=self._consent_text(),
             stamp=_first(form, "stamp"),
             trap=_first(form, "website"),
@@ -148,15 +157,15 @@ class _Pages:
 
     def _form(self, *, status: int, result: Asked | None = None, form: Form | None = None) -> Response:
         form = form or {}
-        chosen = {choice.digest: choice for choice in _choices(form, self._desk.policy.offers)}
+        chosen = {choice.digest: choice for choice in _choices(form, self._signup.policy.offers)}
         return self._show(
             "web/form.html",
             {
-                "stamp": self._desk.stamp(self._clock()),
+                "stamp": self._signup.stamp(self._clock()),
                 "problem": result.value if result else "",
                 "email": _first(form, "email")[:254],
                 "offers": [
-                    _shown(offer, chosen.get(offer.digest), ticked=not form) for offer in self._desk.policy.offers
+                    _shown(offer, chosen.get(offer.digest), ticked=not form) for offer in self._signup.policy.offers
                 ],
                 "frequency": _frequency(form).value,
                 "consent": self._consent_text(),
@@ -172,8 +181,8 @@ class _Pages:
         token = request.path_params["token"]
         now = self._clock()
         if request.method != "POST":
-            return await run_in_threadpool(lambda: self._page(self._desk.open(token, now)))
-        page = await run_in_threadpool(self._desk.open, token, now)
+            return await run_in_threadpool(lambda: self._page(self._signup.open(token, now)))
+        page = await run_in_threadpool(self._signup.open, token, now)
         if page is None:
             self._admit(request)
             return self._nothing(404)
@@ -187,37 +196,37 @@ class _Pages:
         action = _first(form, "action")
         if page.opened is Opened.UNSUBSCRIBE:  # any POST: mail programs send what they like (RFC 8058)
             return self._page(
-                self._desk.unsubscribe(token, now, everything=action == "everything"), done=action or "leave"
+                self._signup.unsubscribe(token, now, everything=action == "everything"), done=action or "leave"
             )
         if page.opened is Opened.CONFIRM and action == "confirm":
-            return self._page(self._desk.confirm(token, now), done="confirm")
+            return self._page(self._signup.confirm(token, now), done="confirm")
         if page.opened is Opened.MANAGE:
             return self._manage(token, form, action, now)
         if page.opened is Opened.EXPORT and action == "export":
-            return self._exported(self._desk.export(token, now))
+            return self._exported(self._signup.export(token, now))
         if page.opened is Opened.ERASE and action == "erase":
-            return self._erased(self._desk.erase(token, now))
+            return self._erased(self._signup.erase(token, now))
         if page.opened is Opened.MOVE and action == "move":
-            return self._moved(page, self._desk.move(token, _first(form, "email"), now), _first(form, "email"))
+            return self._moved(page, self._signup.move(token, _first(form, "email"), now), _first(form, "email"))
         if page.opened is Opened.ARRIVE and action == "arrive":
-            arrived = self._desk.arrive(token, now)
+            arrived = self._signup.arrive(token, now)
             return self._later("web/arrived.html") if arrived else self._nothing(404)
         return self._page(page)
 
     def _manage(self, token: str, form: Form, action: str, now: datetime) -> Response:
         if action == "save":
-            wishes = _wishes(form)
+            preferences = _preferences(form)
             return self._page(
-                self._desk.change(token, wishes, _choices(form, self._desk.policy.offers), now), done="saved"
+                self._signup.change(token, preferences, _choices(form, self._signup.policy.offers), now), done="saved"
             )
         if action == "everything":
-            return self._page(self._desk.unsubscribe(token, now, everything=True), done="left")
+            return self._page(self._signup.unsubscribe(token, now, everything=True), done="left")
         if action in ASKABLE:
-            queued = self._desk.request(token, Errand(action), now)
-            answer = self._page(self._desk.open(token, now), done="mailed" if queued else "too many")
+            queued = self._signup.request(token, ActionRequest(action), now)
+            answer = self._page(self._signup.open(token, now), done="mailed" if queued else "too many")
             answer.background = BackgroundTask(self._afterwards)
             return answer
-        return self._page(self._desk.open(token, now))
+        return self._page(self._signup.open(token, now))
 
     def _moved(self, page: Page, asked: Asked | None, typed: str) -> Response:
         if asked is None:
@@ -260,7 +269,7 @@ class _Pages:
 
     def _offers_of(self, page: Page) -> list[dict[str, object]]:
         """The digests that a page is about, with what is chosen of each."""
-        titles = {offer.digest: offer for offer in self._desk.policy.offers}
+        titles = {offer.digest: offer for offer in self._signup.policy.offers}
         chosen: Sequence[Choice] = ()
         if page.consent is not None:
             chosen = page.consent.choices
@@ -272,7 +281,7 @@ class _Pages:
         ]
 
     def _leaving(self, page: Page) -> dict[str, object]:
-        title = next((offer.title for offer in self._desk.policy.offers if offer.digest == page.digest), "")
+        title = next((offer.title for offer in self._signup.policy.offers if offer.digest == page.digest), "")
         reader = page.subscriber
         here = reader.to(page.digest) if reader is not None else None
         reads = here is not None and here in (reader.active if reader else ())
@@ -280,15 +289,15 @@ class _Pages:
         return {"title": title or self._site.title, "reads": reads, "more": bool(more)}
 
     def _preferences(self, reader: Subscriber) -> dict[str, object]:
-        wishes = reader.wishes
+        preferences = reader.preferences
         return {
-            "frequency": wishes.frequency.value,
-            "hour": "" if wishes.hour is None else str(wishes.hour),
+            "frequency": preferences.frequency.value,
+            "hour": "" if preferences.hour is None else str(preferences.hour),
             "hours": [str(hour) for hour in range(24)],
-            "zone": wishes.zone,
-            "site_zone": self._desk.policy.zone.key,
+            "zone": preferences.zone,
+            "site_zone": self._signup.policy.zone.key,
             "zones": sorted(name for name in available_timezones() if "/" in name or name == "UTC"),
-            "paused_until": wishes.paused_until.isoformat() if wishes.paused_until else "",
+            "paused_until": preferences.paused_until.isoformat() if preferences.paused_until else "",
         }
 
     # ---------------------------------------------------------------- frame
@@ -334,13 +343,13 @@ def _choices(form: Form, offers: Sequence[Offer]) -> tuple[Choice, ...]:
     return tuple(offer.choice(form.get(f"in {offer.digest}", [])) for offer in offers if offer.digest in ticked)
 
 
-def _wishes(form: Form) -> Wishes:
+def _preferences(form: Form) -> Preferences:
     """What cannot be understood is as if it were not there."""
     hour, zone, pause = (_first(form, name) for name in ("hour", "zone", "paused_until"))
     paused_until = None
     with suppress(ValueError):
         paused_until = date.fromisoformat(pause) if pause else None
-    return Wishes(
+    return Preferences(
         frequency=_frequency(form),
         hour=int(hour) if hour.isascii() and hour.isdigit() and len(hour) < 3 and int(hour) < 24 else None,
         zone=zone if zone and is_zone(zone) else "",

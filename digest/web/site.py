@@ -104,7 +104,7 @@ def subscription_app(running: Service, *, local: bool) -> Starlette:
     addresses = (settings.subscriptions_url, str(settings.site.url), settings.feeds_url)
     hosts = {urlsplit(address).hostname or "" for address in addresses}
     return create_app(
-        running.readership.desk,
+        running.subscriber_service.signup,
         Site(
             title=settings.site.title,
             url=str(settings.site.url),

@@ -13,7 +13,7 @@ import pytest
 
 from digest.errors import StoreBusy, StoreError, StoreTooNew
 from digest.models import Delivery, DeliveryState, FrozenEdition, Recipient, SavedEdition
-from digest.ports import Turn
+from digest.ports import CommitBatch
 from digest.store import SqlStore, open_store
 from digest.store.backup import copy_out, look_into, take_in
 from digest.store.versions import tables
@@ -66,12 +66,12 @@ def in_place(store: SqlStore, saved: SavedEdition | None) -> None:
 
 def rows(url: str) -> dict[str, list[tuple[object, ...]]]:
     """Everything a store holds, by table, as plain values."""
-    with open_store(url) as store, store._database.asking() as plain:
+    with open_store(url) as store, store._database.asking() as connection:
         return {
             table: sorted(
                 (
                     tuple(int(value) if isinstance(value, bool) else value for value in row)
-                    for row in plain.rows(f'SELECT * FROM "{table}"')
+                    for row in connection.rows(f'SELECT * FROM "{table}"')
                 ),
                 key=repr,
             )
@@ -122,13 +122,13 @@ def test_copies_are_of_one_moment(tmp_path: Path) -> None:
     stopped = threading.Event()
 
     def write() -> None:
-        with closing(sqlite3.connect(tmp_path / "digest.db", timeout=30, isolation_level=None)) as connection:
+        with closing(sqlite3.connect(tmp_path / "digest.db", timeout=30, isolation_level=None)) as raw:
             number = 0
             while not stopped.is_set():
-                connection.execute("BEGIN IMMEDIATE")
+                raw.execute("BEGIN IMMEDIATE")
                 for half in "ab":
-                    connection.execute("INSERT INTO meta (name, value) VALUES (?, ?)", (f"{number}{half}", "x" * 500))
-                connection.execute("COMMIT")
+                    raw.execute("INSERT INTO meta (name, value) VALUES (?, ?)", (f"{number}{half}", "x" * 500))
+                raw.execute("COMMIT")
                 number += 1
 
     thread = threading.Thread(target=write)
@@ -150,9 +150,9 @@ def saved(url: str, tmp_path: Path, **later: datetime) -> None:
     with open_store(url) as store:
         in_place(store, store.freeze(edition(), recipients(4, **later)))
         first, second = store.claim(NOW, 2, LEASE)
-        store.turn(Turn(now=NOW, begun=first, until=NOW + LEASE))
+        store.turn(CommitBatch(now=NOW, begun=first, until=NOW + LEASE))
         store.sent(first, NOW, reply())
-        store.turn(Turn(now=NOW, begun=second, until=NOW + LEASE))
+        store.turn(CommitBatch(now=NOW, begun=second, until=NOW + LEASE))
     copy_out(url, tmp_path / "copy.db")
 
 
@@ -227,7 +227,7 @@ def test_a_worker_that_comes_back_has_lost_its_row(store_url: str, tmp_path: Pat
     take_in(store_url, tmp_path / "copy.db", made_at=NOW, sent_until=NOW, now=NOW)
     with open_store(store_url) as store:
         assert isinstance(row, Delivery)
-        assert not store.turn(Turn(now=NOW, begun=row, until=NOW + LEASE)).leased
+        assert not store.turn(CommitBatch(now=NOW, begun=row, until=NOW + LEASE)).leased
         assert states(store) == {DeliveryState.IN_DOUBT.value: 1}
 
 
@@ -292,8 +292,8 @@ def test_the_file_that_was_there_is_kept(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        (lambda connection: connection.execute("DROP TABLE digest_schema"), "is no store of digest"),
-        (lambda connection: connection.execute("DELETE FROM edition"), "is damaged"),
+        (lambda raw: raw.execute("DROP TABLE digest_schema"), "is no store of digest"),
+        (lambda raw: raw.execute("DELETE FROM edition"), "is damaged"),
     ],
 )
 def test_copies_are_looked_into(tmp_path: Path, spoil, words: str) -> None:  # type: ignore[no-untyped-def]
@@ -302,8 +302,8 @@ def test_copies_are_looked_into(tmp_path: Path, spoil, words: str) -> None:  # t
     with open_store(url) as store:
         fill(store)
     copy_out(url, tmp_path / "copy.db")
-    with closing(sqlite3.connect(tmp_path / "copy.db", isolation_level=None)) as connection:
-        spoil(connection)
+    with closing(sqlite3.connect(tmp_path / "copy.db", isolation_level=None)) as raw:
+        spoil(raw)
     with pytest.raises(StoreError, match=words):
         look_into(tmp_path / "copy.db")
 
@@ -326,8 +326,8 @@ def test_a_copy_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/digest.db"
     open_store(url).close()
     copy_out(url, tmp_path / "copy.db")
-    with closing(sqlite3.connect(tmp_path / "copy.db", isolation_level=None)) as connection:
-        connection.execute("UPDATE digest_schema SET version_num = '9999'")
+    with closing(sqlite3.connect(tmp_path / "copy.db", isolation_level=None)) as raw:
+        raw.execute("UPDATE digest_schema SET version_num = '9999'")
     with pytest.raises(StoreTooNew):
         take_in(f"sqlite:///{tmp_path}/new.db", tmp_path / "copy.db", made_at=NOW, sent_until=NOW, now=NOW)
     assert not (tmp_path / "new.db").exists()
@@ -338,8 +338,8 @@ def test_a_copy_of_an_earlier_version_is_refused(other_url: str, tmp_path: Path)
     url = f"sqlite:///{tmp_path}/digest.db"
     open_store(url).close()
     copy_out(url, tmp_path / "copy.db")
-    with closing(sqlite3.connect(tmp_path / "copy.db", isolation_level=None)) as connection:
-        connection.execute("UPDATE digest_schema SET version_num = '0003'")
+    with closing(sqlite3.connect(tmp_path / "copy.db", isolation_level=None)) as raw:
+        raw.execute("UPDATE digest_schema SET version_num = '0003'")
     with pytest.raises(StoreError, match=r"its schema is 0003, and this program takes \d{4} and later; run"):
         take_in(other_url, tmp_path / "copy.db", made_at=NOW, sent_until=None, now=NOW)
 

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from digest.edition.contents import Imprint
+from digest.edition.contents import Publisher
 from digest.jobs.check.findings import Finding
 from digest.jobs.check.templates import judge_templates, make_trials, status_contexts, web_contexts
 from digest.languages import CatalogueLanguage
@@ -23,7 +23,7 @@ from tests.watch.watched import CONFIG as WATCHED
 from tests.watch.watched import world_of
 from tests.web.web_server import serving
 
-IMPRINT = Imprint(
+IMPRINT = Publisher(
     site_title="Site",
     site_url="https://news.example.com/",
     pages_url="https://news.example.com/",

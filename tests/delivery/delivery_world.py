@@ -155,8 +155,8 @@ class World:
 
     def rows(self) -> list[Row]:
         columns = "message_id, address, edition_key, state, attempts, reply_code, reply_enhanced, reply_text, queue_id"
-        with self.store._database.asking() as plain:
-            return [Row(*row) for row in plain.rows(f"SELECT {columns} FROM delivery ORDER BY key")]
+        with self.store._database.asking() as connection:
+            return [Row(*row) for row in connection.rows(f"SELECT {columns} FROM delivery ORDER BY key")]
 
     def states(self) -> dict[str, int]:
         return dict(Counter(row.state for row in self.rows()))
@@ -165,8 +165,8 @@ class World:
         return next(row.state for row in self.rows() if row.address == address)
 
     def edition_states(self) -> list[tuple[str, str]]:
-        with self.store._database.asking() as plain:
-            return plain.rows("SELECT period, state FROM edition ORDER BY key")
+        with self.store._database.asking() as connection:
+            return connection.rows("SELECT period, state FROM edition ORDER BY key")
 
     def count(self, state: DeliveryState) -> int:
         return self.store.counts()[state]

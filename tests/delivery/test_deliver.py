@@ -19,7 +19,7 @@ from digest.errors import Doubtful, PermanentFailure, StoreError, TemporaryFailu
 from digest.jobs.delivery.deliver import DeliverOptions, DeliveryReport, Outgoing
 from digest.mail.folder import FolderTransport
 from digest.models import DeliveryState, Reply, SavedEdition
-from digest.ports import Turn
+from digest.ports import CommitBatch
 
 
 class FakeTransport:
@@ -601,7 +601,7 @@ def test_rows_of_a_dead_worker_are_taken_over(world: World) -> None:
     world.freeze(2)
     leased, transmitting = world.store.claim(world.clock.now(), 2, timedelta(seconds=120))
     assert world.store.turn(
-        Turn(now=world.clock.now(), begun=transmitting, until=world.clock.now() + timedelta(minutes=11))
+        CommitBatch(now=world.clock.now(), begun=transmitting, until=world.clock.now() + timedelta(minutes=11))
     ).leased
     with serving() as server:
         assert world.deliver(world.smtp(server), resend=False).line() == "nothing to send"
@@ -618,7 +618,7 @@ def test_rows_of_a_dead_worker_are_taken_over(world: World) -> None:
 def test_a_dead_workers_rows_of_a_folder_are_simply_done_again(world: World, tmp_path: Path) -> None:
     world.freeze(1)
     [row] = world.store.claim(world.clock.now(), 1, timedelta(seconds=120))
-    world.store.turn(Turn(now=world.clock.now(), begun=row, until=world.clock.now() + timedelta(minutes=11)))
+    world.store.turn(CommitBatch(now=world.clock.now(), begun=row, until=world.clock.now() + timedelta(minutes=11)))
     world.clock.sleep(700)
     report = world.deliver(FolderTransport(tmp_path / "outbox"), resend=False)
     assert (report.sent, report.recovered, report.doubtful) == (1, 1, 0)

@@ -14,7 +14,7 @@ from digest.cli import main
 from digest.errors import StoreError
 from digest.jobs.delivery.doubts import Doubts
 from digest.models import EditionState, Reply
-from digest.ports import Turn
+from digest.ports import CommitBatch
 from tests.run.site_folder import CONFIG, Site
 
 
@@ -119,7 +119,7 @@ def test_cancelling_takes_comebacks_with_it(world: World) -> None:
     world.freeze(3)
     now = world.clock.now()
     [row] = world.store.claim(now, 1, timedelta(minutes=2))
-    assert world.store.turn(Turn(now=now, begun=row, until=now + timedelta(minutes=11))).leased
+    assert world.store.turn(CommitBatch(now=now, begun=row, until=now + timedelta(minutes=11))).leased
     assert world.store.cancel_edition("daily", "2026-11-24", now) == 2
     assert world.store.cancel_edition("daily", "2026-11-24", now) is None
     assert world.store.retry(row, now, Reply(code=451, text="later"), counted=True)

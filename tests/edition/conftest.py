@@ -10,8 +10,15 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from digest.edition.contents import Imprint
-from digest.jobs.editions.make import Audience, DigestPlan, EditionsReport, Look, make_editions, publish_editions
+from digest.edition.contents import Publisher
+from digest.jobs.editions.make import (
+    Audience,
+    DigestPlan,
+    EditionsReport,
+    RenderContext,
+    make_editions,
+    publish_editions,
+)
 from digest.languages import CatalogueLanguage
 from digest.models import Arrival, Changes, FileRecord, FileStat, KnownPost, Post
 from digest.period import daily
@@ -30,22 +37,22 @@ def store(sqlite_store_url: str) -> Iterator[SqlStore]:
 
 
 @pytest.fixture
-def look() -> Look:
+def look() -> RenderContext:
     language = CatalogueLanguage("zh-CN")
-    imprint = Imprint(
+    publisher = Publisher(
         site_title="财经档案",
         site_url="https://news.example.com/",
         pages_url="https://news.example.com/",
         zone=SHANGHAI,
         contact="desk@news.example.com",
     )
-    return Look(imprint=imprint, templates=FolderTemplates(language), language=language)
+    return RenderContext(publisher=publisher, templates=FolderTemplates(language), language=language)
 
 
 class Desk:
     """Puts posts into the store and runs the job, at times of Shanghai."""
 
-    def __init__(self, store: SqlStore, look: Look, folder: Path) -> None:
+    def __init__(self, store: SqlStore, look: RenderContext, folder: Path) -> None:
         self.store = store
         self.look = look
         self.output: Output = FolderOutput(folder)
@@ -100,7 +107,7 @@ class Desk:
 
 
 @pytest.fixture
-def desk(store: SqlStore, look: Look, tmp_path: Path) -> Desk:
+def desk(store: SqlStore, look: RenderContext, tmp_path: Path) -> Desk:
     return Desk(store, look, tmp_path / "public")
 
 

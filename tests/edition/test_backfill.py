@@ -34,7 +34,7 @@ def begun(desk: Any) -> Any:
 
 
 @pytest.fixture
-def make_up(begun: Any) -> Callable[..., BackfillReport]:
+def backfill_editions(begun: Any) -> Callable[..., BackfillReport]:
     """Make up the editions from one day to another, at noon of 24 November or another time."""
 
     def act(first: str, last: str, now: str = "2026-11-24 12:00", plan: DigestPlan | None = None) -> BackfillReport:
@@ -61,9 +61,11 @@ def titles(desk: Any, period: str, digest: str = "daily") -> list[str]:
     return [entry.title for entry in edition_from_json(saved.document).entries]
 
 
-def test_each_past_day_gets_what_was_published_on_it(begun: Any, make_up: Callable[..., BackfillReport]) -> None:
+def test_each_past_day_gets_what_was_published_on_it(
+    begun: Any, backfill_editions: Callable[..., BackfillReport]
+) -> None:
     """By the site's zone. Days without posts get none."""
-    report = make_up("2026-11-19", "2026-11-23")
+    report = backfill_editions("2026-11-19", "2026-11-23")
     assert made(report) == ["2026-11-20", "2026-11-21", "2026-11-23"]
     assert report.empty == ["2026-11-19", "2026-11-22"]
     assert titles(begun, "2026-11-20") == ["标题0002", "标题0001"]
@@ -73,10 +75,10 @@ def test_each_past_day_gets_what_was_published_on_it(begun: Any, make_up: Callab
     assert "editions/daily/2026-11-21/index.html" in report.written
 
 
-def test_nobody_is_mailed(begun: Any, make_up: Callable[..., BackfillReport]) -> None:
+def test_nobody_is_mailed(begun: Any, backfill_editions: Callable[..., BackfillReport]) -> None:
     """Made up editions are finished from the beginning and have no deliveries."""
     before = begun.store.counts()
-    report = make_up("2026-11-19", "2026-11-23")
+    report = backfill_editions("2026-11-19", "2026-11-23")
     assert {result.recipients for result in report.made} == {0}
     assert begun.store.counts() == before
     saved = begun.store.edition("daily", "2026-11-20")
@@ -86,33 +88,35 @@ def test_nobody_is_mailed(begun: Any, make_up: Callable[..., BackfillReport]) ->
     assert begun.store.settle(begun.at("2026-11-24 12:00")) == []
 
 
-def test_twice_changes_nothing(begun: Any, make_up: Callable[..., BackfillReport]) -> None:
-    make_up("2026-11-19", "2026-11-23")
+def test_twice_changes_nothing(begun: Any, backfill_editions: Callable[..., BackfillReport]) -> None:
+    backfill_editions("2026-11-19", "2026-11-23")
     rows = begun.store.edition_rows("daily")
-    report = make_up("2026-11-19", "2026-11-23")
+    report = backfill_editions("2026-11-19", "2026-11-23")
     assert (made(report), report.written) == ([], ())
     assert report.existing == ["2026-11-20", "2026-11-21", "2026-11-23"]
     assert begun.store.edition_rows("daily") == rows
 
 
-def test_it_comes_out_the_same_whenever_it_is_made(begun: Any, make_up: Callable[..., BackfillReport]) -> None:
+def test_it_comes_out_the_same_whenever_it_is_made(
+    begun: Any, backfill_editions: Callable[..., BackfillReport]
+) -> None:
     """Frozen as if in the last second of its day."""
-    make_up("2026-11-20", "2026-11-20")
+    backfill_editions("2026-11-20", "2026-11-20")
     early = begun.store.edition("daily", "2026-11-20")
     assert early.frozen_at == begun.at("2026-11-20 23:59:59")
     other = replace(begun.plan, name="other")
     begun.make("2026-11-24 12:00", other)
-    make_up("2026-11-20", "2026-11-20", "2026-12-30 07:00", plan=other)
+    backfill_editions("2026-11-20", "2026-11-20", "2026-12-30 07:00", plan=other)
     late = begun.store.edition("other", "2026-11-20")
     assert late.document.replace('"other"', '"daily"') == early.document
     assert (late.subject, late.frozen_at) == (early.subject, early.frozen_at)
 
 
-def test_an_edition_that_is_there_is_not_touched(begun: Any, make_up: Callable[..., BackfillReport]) -> None:
+def test_an_edition_that_is_there_is_not_touched(begun: Any, backfill_editions: Callable[..., BackfillReport]) -> None:
     """Even if more posts of its day have arrived since; those the next edition will mail are left to it."""
     begun.collect("2026-11-24 13:00", "2026-11-24 08:30", "2026-11-23 08:30")
     saved = begun.store.edition("daily", "2026-11-24")
-    report = make_up("2026-11-23", "2026-11-24", "2026-11-25 07:00")
+    report = backfill_editions("2026-11-23", "2026-11-24", "2026-11-25 07:00")
     assert report.existing == ["2026-11-24"]
     assert begun.store.edition("daily", "2026-11-24") == saved
     assert titles(begun, "2026-11-23") == ["标题0004"]
@@ -121,52 +125,56 @@ def test_an_edition_that_is_there_is_not_touched(begun: Any, make_up: Callable[.
     assert titles(begun, "2026-11-25") == ["标题0006", "标题0007"]
 
 
-def test_a_post_is_in_one_edition_of_a_digest(begun: Any, make_up: Callable[..., BackfillReport]) -> None:
+def test_a_post_is_in_one_edition_of_a_digest(begun: Any, backfill_editions: Callable[..., BackfillReport]) -> None:
     """What was mailed the morning after is not in its own day's edition again."""
     begun.collect("2026-11-25 18:00", "2026-11-25 17:00")
     begun.make("2026-11-26 08:00")
-    assert made(make_up("2026-11-25", "2026-11-25", "2026-11-27 07:00")) == []
+    assert made(backfill_editions("2026-11-25", "2026-11-25", "2026-11-27 07:00")) == []
 
 
-def test_a_skipped_day_can_be_made_up(begun: Any, make_up: Callable[..., BackfillReport]) -> None:
+def test_a_skipped_day_can_be_made_up(begun: Any, backfill_editions: Callable[..., BackfillReport]) -> None:
     """After a downtime: posts that had become too old for any edition."""
     begun.collect("2026-12-05 12:00", "2026-11-27 09:00")
     begun.make("2026-12-05 12:00")
     assert begun.store.edition("daily", "2026-11-27").state is EditionState.SKIPPED
-    report = make_up("2026-11-26", "2026-11-28", "2026-12-05 12:00")
+    report = backfill_editions("2026-11-26", "2026-11-28", "2026-12-05 12:00")
     assert made(report) == ["2026-11-27"]
     assert report.empty == ["2026-11-26", "2026-11-28"]
     assert titles(begun, "2026-11-27") == ["标题0006"]
     assert begun.store.edition("daily", "2026-11-28").state is EditionState.SKIPPED
     (entry,) = edition_from_json(begun.store.edition("daily", "2026-11-27").document).entries
-    assert entry.reason.split()[0] == Reason.MADE_UP
+    assert entry.reason.split()[0] == Reason.BACKFILLED
 
 
-def test_a_period_whose_edition_is_still_due_is_left_to_it(begun: Any, make_up: Callable[..., BackfillReport]) -> None:
+def test_a_period_whose_edition_is_still_due_is_left_to_it(
+    begun: Any, backfill_editions: Callable[..., BackfillReport]
+) -> None:
     """Its readers want it by mail."""
     late = replace(begun.plan, schedule=replace(begun.plan.schedule, at=time(23, 30)), max_age=timedelta(hours=1))
     begun.collect("2026-11-24 18:00", "2026-11-24 17:00")
     begun.collect("2026-11-25 18:00", "2026-11-25 17:00")
-    report = make_up("2026-11-25", "2026-11-25", "2026-11-26 00:30", plan=late)
+    report = backfill_editions("2026-11-25", "2026-11-25", "2026-11-26 00:30", plan=late)
     assert (made(report), report.due) == ([], ["2026-11-25"])
 
 
-def test_weeks(begun: Any, make_up: Callable[..., BackfillReport]) -> None:
+def test_weeks(begun: Any, backfill_editions: Callable[..., BackfillReport]) -> None:
     """A weekly digest gets whole weeks, named and dated as such."""
     plan = replace(begun.plan, name="weekly", schedule=weekly(6, time(8)))
     begun.make("2026-11-24 12:00", plan)
     with pytest.raises(ConfigError, match="--to: 2026-W48 is not over yet"):
-        make_up("2026-11-18", "2026-11-23", plan=plan)
-    assert made(make_up("2026-11-18", "2026-11-19", plan=plan)) == ["2026-W47"]
+        backfill_editions("2026-11-18", "2026-11-23", plan=plan)
+    assert made(backfill_editions("2026-11-18", "2026-11-19", plan=plan)) == ["2026-W47"]
     assert len(titles(begun, "2026-W47", "weekly")) == 3
     saved = begun.store.edition("weekly", "2026-W47")
     assert saved.frozen_at == begun.at("2026-11-22 23:59:59")
 
 
-def test_days_that_the_schedule_leaves_out_are_made_up_too(begun: Any, make_up: Callable[..., BackfillReport]) -> None:
+def test_days_that_the_schedule_leaves_out_are_made_up_too(
+    begun: Any, backfill_editions: Callable[..., BackfillReport]
+) -> None:
     """Nothing is hidden because it was published on a Saturday."""
     plan = replace(begun.plan, schedule=weekdays(time(8)))
-    assert made(make_up("2026-11-21", "2026-11-22", plan=plan)) == ["2026-11-21"]
+    assert made(backfill_editions("2026-11-21", "2026-11-22", plan=plan)) == ["2026-11-21"]
 
 
 @pytest.mark.parametrize(
@@ -177,16 +185,18 @@ def test_days_that_the_schedule_leaves_out_are_made_up_too(begun: Any, make_up: 
         ("2026-11-20", "2027-11-24", "--to: 2027-11-24 is not over yet; name a day before it"),
     ],
 )
-def test_days_that_cannot_be(make_up: Callable[..., BackfillReport], first: str, last: str, message: str) -> None:
+def test_days_that_cannot_be(
+    backfill_editions: Callable[..., BackfillReport], first: str, last: str, message: str
+) -> None:
     with pytest.raises(ConfigError) as caught:
-        make_up(first, last)
+        backfill_editions(first, last)
     assert str(caught.value) == message
 
 
-def test_a_digest_that_has_not_begun(make_up: Callable[..., BackfillReport], begun: Any) -> None:
+def test_a_digest_that_has_not_begun(backfill_editions: Callable[..., BackfillReport], begun: Any) -> None:
     """Its first edition is still to be made of the newest day."""
     with pytest.raises(StoreError, match="digest new: it has not begun; run digest run first"):
-        make_up("2026-11-20", "2026-11-21", plan=replace(begun.plan, name="new"))
+        backfill_editions("2026-11-20", "2026-11-21", plan=replace(begun.plan, name="new"))
 
 
 def test_many_days_are_published_some_at_a_time(begun: Any) -> None:
@@ -217,24 +227,24 @@ def test_many_days_are_published_some_at_a_time(begun: Any) -> None:
 
 
 def test_two_at_once_make_it_once(
-    begun: Any, make_up: Callable[..., BackfillReport], monkeypatch: pytest.MonkeyPatch
+    begun: Any, backfill_editions: Callable[..., BackfillReport], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever comes second finds it there."""
-    monkeypatch.setattr(SqlStore, "make_up", lambda *_: None)
-    report = make_up("2026-11-20", "2026-11-20")
+    monkeypatch.setattr(SqlStore, "backfill_editions", lambda *_: None)
+    report = backfill_editions("2026-11-20", "2026-11-20")
     assert (made(report), report.existing) == ([], ["2026-11-20"])
 
 
 # ------------------------------------------------------------- back issues
 
 
-def test_editions_are_listed_and_found(begun: Any, make_up: Callable[..., BackfillReport]) -> None:
-    make_up("2026-11-20", "2026-11-23")
-    imprint = begun.look.imprint
+def test_editions_are_listed_and_found(begun: Any, backfill_editions: Callable[..., BackfillReport]) -> None:
+    backfill_editions("2026-11-20", "2026-11-23")
+    publisher = begun.look.publisher
     listed = [(digest, row.period) for digest, row in list_issues(begun.store, ["daily", "none"])]
     assert listed == [("daily", f"2026-11-{day}") for day in (24, 23, 21, 20)]
-    latest = find_issue(begun.store, imprint, "daily", LATEST)
-    assert latest == find_issue(begun.store, imprint, "daily", "2026-11-24")
+    latest = find_issue(begun.store, publisher, "daily", LATEST)
+    assert latest == find_issue(begun.store, publisher, "daily", "2026-11-24")
     assert latest.page == "https://news.example.com/editions/daily/2026-11-24/"
 
 
@@ -253,13 +263,13 @@ def test_editions_are_listed_and_found(begun: Any, make_up: Callable[..., Backfi
 def test_what_is_not_there(begun: Any, digest: str, period: str, message: str) -> None:
     begun.make("2026-11-25 08:00")
     with pytest.raises(StoreError) as caught:
-        find_issue(begun.store, begun.look.imprint, digest, period)
+        find_issue(begun.store, begun.look.publisher, digest, period)
     assert str(caught.value) == message
 
 
 def test_an_edition_as_files(begun: Any) -> None:
     """The message with its parts as they are read, and everything for programs."""
-    issue = find_issue(begun.store, begun.look.imprint, "daily", LATEST)
+    issue = find_issue(begun.store, begun.look.publisher, "daily", LATEST)
     letterhead = Letterhead(
         sender=Mailbox(name="早报", address="d@news.example.com"), digest="daily", title="早报", site_host="example.com"
     )

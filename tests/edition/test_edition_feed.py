@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from digest.edition.contents import Limits
 from digest.errors import StoreError
 from digest.jobs.editions.feeds import EDITIONS, feed_of_editions
-from digest.jobs.editions.make import EditionsReport, Look, publish_editions
+from digest.jobs.editions.make import EditionsReport, RenderContext, publish_editions
 from digest.models import Author
 from digest.render.edition_feed import FeedFrame
 from digest.store import SqlStore
@@ -164,7 +164,7 @@ def test_ids_stay_when_the_site_moves(two_days: Any, publish: Callable[..., Edit
     assert feed.entries[0].link == "https://news.example.com/editions/daily/2026-11-25/"
 
 
-def test_a_month_at_most_and_no_more_than_there_is_room_for(two_days: Any, look: Look) -> None:
+def test_a_month_at_most_and_no_more_than_there_is_room_for(two_days: Any, look: RenderContext) -> None:
     """The newest edition is there however large it is."""
     for day in range(26, 60):
         date = f"2026-11-{day}" if day < 31 else f"2026-12-{day - 30:02}"
@@ -177,10 +177,10 @@ def test_a_month_at_most_and_no_more_than_there_is_room_for(two_days: Any, look:
     assert b"2026-12-29" in small
 
 
-def test_a_site_with_the_digests_title_has_two_feeds_that_differ(desk: Any, look: Look) -> None:
+def test_a_site_with_the_digests_title_has_two_feeds_that_differ(desk: Any, look: RenderContext) -> None:
     """Readers list feeds by their titles."""
     desk.collect("2026-11-24 12:00", "2026-11-24 09:00")
     desk.make("2026-11-24 12:00")
-    same = replace(look, imprint=replace(look.imprint, site_title="财经早报"))
+    same = replace(look, publisher=replace(look.publisher, site_title="财经早报"))
     data = feed_of_editions(desk.store, "daily", "财经早报", same, FRAME)
     assert feedparser.parse(data).feed.title == "每期摘要 · 财经早报"

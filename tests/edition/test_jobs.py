@@ -22,7 +22,7 @@ from digest.models import Changes, EditionState, Post, RenderedMail, Revision
 from digest.period import Late, weekly
 from digest.render.mail import render_mail
 from digest.store import SqlStore
-from digest.subscribers.subscription import Reader, Wishes
+from digest.subscribers.subscription import Preferences, Reader
 from digest.templates import FolderTemplates
 
 
@@ -436,7 +436,7 @@ def test_a_mail_of_some_categories_is_the_one_of_a_digest_of_them(begun: Any) ->
             weights=begun.plan.weights,
         )
         look = begun.look
-        mail = render_mail(alone, look.imprint, look.templates, look.language, begun.plan.limits)
+        mail = render_mail(alone, look.publisher, look.templates, look.language, begun.plan.limits)
         made = made_for(begun, "2026-11-25", *chosen)
         assert (made.subject, made.html, made.text) == (mail.subject, mail.html, mail.text)
 
@@ -470,7 +470,7 @@ def test_a_mail_that_is_made_later_is_the_one_of_its_day(begun: Any, tmp_path: P
 
 def test_a_selection_without_posts_makes_no_delivery(begun: Any) -> None:
     """Unless the digest is sent when it is empty, too."""
-    wishes = [(), ("要闻",), ("股市",), ("要闻", "股市")]
+    preferences = [(), ("要闻",), ("股市",), ("要闻", "股市")]
 
     def readers(plan: Any) -> list[Reader]:
         return [
@@ -479,10 +479,10 @@ def test_a_selection_without_posts_makes_no_delivery(begun: Any) -> None:
                 canonical="",
                 subscriber=number,
                 list_key=1,
-                wishes=Wishes(),
+                preferences=Preferences(),
                 selection=str(Selection.of(names)),
             )
-            for number, names in enumerate(wishes, start=1)
+            for number, names in enumerate(preferences, start=1)
         ]
 
     begun.audience = replace(begun.audience, addresses=(), readers=readers)
@@ -490,7 +490,9 @@ def test_a_selection_without_posts_makes_no_delivery(begun: Any) -> None:
     (made,) = begun.make("2026-11-25 08:00").made
     assert made.recipients == 3
     saved = begun.store.edition("daily", "2026-11-25")
-    assert set(begun.store.selections_of(saved.key)) == {str(Selection.of(names)) for names in (wishes[1], wishes[3])}
+    assert set(begun.store.selections_of(saved.key)) == {
+        str(Selection.of(names)) for names in (preferences[1], preferences[3])
+    }
     begun.collect("2026-11-25 18:00", "2026-11-25 17:00")
     (made,) = begun.make("2026-11-26 08:00", replace(begun.plan, send_empty=True)).made
     assert made.recipients == 4

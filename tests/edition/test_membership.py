@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from digest.jobs.editions.make import Audience, DigestPlan, Look, Outcome, make_editions
+from digest.jobs.editions.make import Audience, DigestPlan, Outcome, RenderContext, make_editions
 from digest.models import Arrival, Changes, FileRecord, FileStat, Post, Revision
 from digest.period import daily, weekdays
 from digest.store import SqlStore, open_store
@@ -64,7 +64,7 @@ class World:
     """A store, a clock, and what must be in it."""
 
     store: SqlStore
-    look: Look
+    look: RenderContext
     plan: DigestPlan
     now: datetime = START
     posts: dict[int, Known] = field(default_factory=dict)
@@ -161,7 +161,7 @@ class World:
 
 
 @contextmanager
-def world(folder: Path, look: Look, plan: DigestPlan) -> Iterator[World]:
+def world(folder: Path, look: RenderContext, plan: DigestPlan) -> Iterator[World]:
     with open_store(f"sqlite:///{folder / f'{next(_numbers)}.db'}") as store:
         yield World(store, look, plan)
 
@@ -175,7 +175,7 @@ _numbers = count()
 )
 @given(history=st.lists(steps, min_size=3, max_size=25), plan=plans)
 def test_every_eligible_post_is_in_exactly_one_edition(
-    tmp_path: Path, look: Look, history: list[tuple[str, Any]], plan: DigestPlan
+    tmp_path: Path, look: RenderContext, history: list[tuple[str, Any]], plan: DigestPlan
 ) -> None:
     """Whatever arrives, changes, vanishes and returns, and however long no run takes place."""
     with world(tmp_path, look, plan) as made:
@@ -206,7 +206,7 @@ def test_every_eligible_post_is_in_exactly_one_edition(
     plan=plans,
 )
 def test_with_a_run_in_time_no_post_gets_too_old(
-    tmp_path: Path, look: Look, days: list[list[tuple[int, tuple[str, ...], bool]]], plan: DigestPlan
+    tmp_path: Path, look: RenderContext, days: list[list[tuple[int, tuple[str, ...], bool]]], plan: DigestPlan
 ) -> None:
     """Back-dated by less than a day, or dated ahead: each is mailed, however few there are, over weekends too."""
     daily_plan = replace(plan, schedule=daily(time(8)))

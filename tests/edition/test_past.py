@@ -74,7 +74,7 @@ def test_what_only_the_page_showed_is_not_corrected(make_post: MakePost) -> None
 
 
 def test_what_was_mailed_to_nobody_is_not_corrected(make_post: MakePost) -> None:
-    assert told(sent([make_post(1)], reason=Reason.MADE_UP), make_post(1, title="改了")) == []
+    assert told(sent([make_post(1)], reason=Reason.BACKFILLED), make_post(1, title="改了")) == []
 
 
 def test_withdrawn_posts_come_first_then_titles_then_summaries(make_post: MakePost) -> None:

@@ -10,8 +10,8 @@ from digest.app.asking import look_into_reader
 from digest.inquiry import Omission
 from digest.jobs.explain.posts import Fact
 from digest.models import Reply
-from digest.ports import Turn
-from digest.subscribers.subscription import Choice, Frequency, Wishes
+from digest.ports import CommitBatch
+from digest.subscribers.subscription import Choice, Frequency, Preferences
 from tests.subscribers.reader_world import World, link, token
 
 ANN = "ann@example.org"
@@ -78,8 +78,8 @@ def test_one_day_alone(quick: World) -> None:
 
 def paused(world: World) -> str:
     manage = world.join()
-    wishes = Wishes(paused_until=date(2026, 11, 26))
-    assert world.desk.change(token(manage), wishes, (Choice(digest="daily"),), world.now)
+    preferences = Preferences(paused_until=date(2026, 11, 26))
+    assert world.signup.change(token(manage), preferences, (Choice(digest="daily"),), world.now)
     return "they had paused when it was made"
 
 
@@ -97,7 +97,7 @@ def pending(world: World) -> str:
 
 def held(world: World) -> str:
     world.join()
-    hashed = world.readership.keys.hashed(ANN)
+    hashed = world.subscriber_service.keys.hashed(ANN)
     world.store.hold(hashed, world.now + timedelta(days=7))
     return "the mailbox had refused mail for days"
 
@@ -121,7 +121,7 @@ def test_why_an_edition_left_somebody_out_is_kept(prepare, reason: Omission, wor
         world.people.unsuppress(ANN)
     if reason is Omission.PAUSED:
         manage = world.manage_link(ANN)
-        assert world.desk.change(token(manage), Wishes(), (Choice(digest="daily"),), world.now)
+        assert world.signup.change(token(manage), Preferences(), (Choice(digest="daily"),), world.now)
     assert any(says in fact.says for fact in explain(world, day="2026-11-25"))
     reader = world.people.find(ANN)
     assert reason in world.store.omissions(reader.key).values()
@@ -136,7 +136,7 @@ def test_nobody_is_noted_who_got_it_or_did_not_ask(world: World) -> None:
     world.join("weekly@example.org", frequency=Frequency.WEEKLY)
     world.join("funds@example.org", categories=("funds",))
     left = world.join("left@example.org")
-    assert world.desk.unsubscribe(token(left), world.now, everything=True)
+    assert world.signup.unsubscribe(token(left), world.now, everything=True)
     morning(world)
     for address in (ANN, "weekly@example.org", "funds@example.org", "left@example.org"):
         assert world.store.omissions(world.people.find(address).key) == {}
@@ -163,7 +163,7 @@ def test_own_hour(quick: World) -> None:
     """The mail waits for it, and so does the next one."""
     quick.begin()
     manage = quick.join()
-    assert quick.desk.change(token(manage), Wishes(hour=21), (Choice(digest="daily"),), quick.now)
+    assert quick.signup.change(token(manage), Preferences(hour=21), (Choice(digest="daily"),), quick.now)
     morning(quick)
     told = codes(quick)
     assert told["hour"] == "wants mail not before 21:00 (Asia/Shanghai)"
@@ -175,7 +175,7 @@ def test_states_of_a_mail(quick: World) -> None:
     """Every state, with what the server said."""
     quick.begin()
     manage = quick.join()
-    assert quick.desk.change(token(manage), Wishes(hour=21), (Choice(digest="daily"),), quick.now)
+    assert quick.signup.change(token(manage), Preferences(hour=21), (Choice(digest="daily"),), quick.now)
     morning(quick)
     store, key = quick.store, next(note.key for note in quick.store.edition_notes("daily"))
     late = quick.now + timedelta(hours=14)
@@ -195,12 +195,12 @@ def test_states_of_a_mail(quick: World) -> None:
     store.resume_edition(key, late)
     quick.now = late + timedelta(minutes=1)
     assert "waits to be sent since" in codes(quick)["queued"]
-    with store._database.changing() as plain:
-        plain.run("UPDATE edition SET page_published = false")
+    with store._database.changing() as connection:
+        connection.run("UPDATE edition SET page_published = false")
     assert "waits for the edition's page, and leaves without it only shortly before" in codes(quick)["queued"]
     store.mark_page_published(key)
     row = claimed()
-    assert store.turn(Turn(now=late, begun=row, until=late + timedelta(minutes=11))).leased
+    assert store.turn(CommitBatch(now=late, begun=row, until=late + timedelta(minutes=11))).leased
     assert store.in_doubt(row, late, "no answer came in time")
     assert "the server may or may not have it" in codes(quick)["in-doubt"]
     assert store.release_doubtful() == 1
@@ -213,9 +213,9 @@ def test_left_between_making_and_sending(quick: World) -> None:
     """The ledger says why the mail was held back."""
     quick.begin()
     manage = quick.join()
-    assert quick.desk.change(token(manage), Wishes(hour=21), (Choice(digest="daily"),), quick.now)
+    assert quick.signup.change(token(manage), Preferences(hour=21), (Choice(digest="daily"),), quick.now)
     morning(quick)
-    assert quick.desk.unsubscribe(token(manage), quick.now, everything=True)
+    assert quick.signup.unsubscribe(token(manage), quick.now, everything=True)
     quick.later(hours=14)
     quick.run()
     assert codes(quick)["skipped"] == "daily 2026-11-25: not sent 2026-11-25 22:01: unsubscribed"
@@ -224,7 +224,7 @@ def test_left_between_making_and_sending(quick: World) -> None:
 def test_expired(quick: World) -> None:
     quick.begin()
     manage = quick.join()
-    assert quick.desk.change(token(manage), Wishes(hour=21), (Choice(digest="daily"),), quick.now)
+    assert quick.signup.change(token(manage), Preferences(hour=21), (Choice(digest="daily"),), quick.now)
     morning(quick)
     quick.later(days=3)
     quick.store.expire(quick.now)
@@ -267,5 +267,5 @@ def test_paused_and_held_are_told(quick: World) -> None:
     assert codes(quick)["paused"] == "paused until 2026-11-26, no mail until then"
     quick.later(days=5)
     assert codes(quick)["paused"] == "paused until 2026-11-26, over"
-    quick.store.hold(quick.readership.keys.hashed(ANN), quick.now + timedelta(days=7))
+    quick.store.hold(quick.subscriber_service.keys.hashed(ANN), quick.now + timedelta(days=7))
     assert "the mailbox refused mail for days" in codes(quick)["held"]

@@ -277,7 +277,7 @@ def test_every_mail_is_signed(signing: World) -> None:
     signing.begin()
     manage = token(signing.join())
     for errand in ASKABLE:
-        signing.desk.request(manage, errand, signing.now)
+        signing.signup.request(manage, errand, signing.now)
     signing.sent()
     signing.later(days=1)
     signing.news("more")
@@ -319,7 +319,7 @@ def test_without_its_key_mail_waits(signing: World) -> None:
     assert "everybody may read this key" in str(report)
     assert signing.new_mails() == []
     app = signing.app()
-    assert mail_of(app, find_issue(app.store, app.edition_look().imprint, "daily", "latest")).text
+    assert mail_of(app, find_issue(app.store, app.render_context().publisher, "daily", "latest")).text
     (signing.folder / "r.pem").chmod(0o600)
     signing.run()
     assert len(signing.new_mails()) == 1

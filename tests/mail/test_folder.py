@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from digest.errors import PermanentFailure, TemporaryFailure, TransportError
+from digest.mail.dry_run import DryRunTransport
 from digest.mail.folder import FolderTransport
-from digest.mail.rehearsal import RehearsalTransport
 
 MESSAGE = b"Message-ID: <1@news.test>\r\nSubject: x\r\n\r\n.one\r\ntwo\r\n"
 
@@ -239,7 +239,7 @@ def test_threads_may_share_it(tmp_path: Path) -> None:
 
 def test_a_rehearsal_takes_everything_and_keeps_nothing(tmp_path: Path) -> None:
     asked: list[int] = []
-    transport = RehearsalTransport()
+    transport = DryRunTransport()
     reply = send(transport, before_dot=lambda: asked.append(1) or True)
     transport.close()
     assert transport.atomic

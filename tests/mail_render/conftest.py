@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from digest.edition.contents import Edition, Imprint, build_edition
+from digest.edition.contents import Edition, Publisher, build_edition
 from digest.languages import CatalogueLanguage
 from digest.models import KnownPost
 from digest.render.message import EditionMessage, Letterhead, Mailbox
@@ -61,8 +61,8 @@ def make_edition(make_post: Callable[..., KnownPost]) -> Callable[..., Edition]:
 
 
 @pytest.fixture
-def imprint() -> Imprint:
-    return Imprint(
+def publisher() -> Publisher:
+    return Publisher(
         site_title="财经档案",
         site_url="https://news.example.com/",
         pages_url="https://feeds.example.com/",

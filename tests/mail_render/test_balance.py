@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from digest.cli.report import told_balance
-from digest.edition.contents import Balance, Edition, Imprint, Limits
+from digest.edition.contents import Balance, Edition, Limits, Publisher
 from digest.languages import CatalogueLanguage
 from digest.models import Author, KnownPost
 from digest.render.balance import balance_line, page_balance_line
@@ -59,7 +59,7 @@ def line_of(root: lxml.html.HtmlElement) -> str:
 def test_every_post_is_counted_once_everywhere(
     make_edition: Callable[..., Edition],
     make_post: Callable[..., KnownPost],
-    imprint: Imprint,
+    publisher: Publisher,
     templates: FolderTemplates,
     language: CatalogueLanguage,
     made: list[tuple[int, int, bool, int]],
@@ -77,16 +77,16 @@ def test_every_post_is_counted_once_everywhere(
         for key, (story, section, has_summary, minutes) in enumerate(made, start=1)
     ]
     edition = make_edition(posts=posts, group=True)
-    mail = render_mail(edition, imprint, templates, language, limits)
+    mail = render_mail(edition, publisher, templates, language, limits)
     balance = mail.edition.balance
     assert balance.arrived == balance.here + balance.grouped + balance.page == len(posts)
-    page = body(render_edition_page(mail.edition, imprint, templates, language, previous=None, following=None))
+    page = body(render_edition_page(mail.edition, publisher, templates, language, previous=None, following=None))
     html = body(mail.html)
     lines = {
         "mail": line_of(html),
         "text": next((line for line in mail.text.split("\n---\n")[1].splitlines() if line), ""),
         "page": line_of(page),
-        "feed": feed_of(mail, imprint, templates, language),
+        "feed": feed_of(mail, publisher, templates, language),
     }
     for line in lines.values():
         assert numbers(line) == terms(balance)
@@ -105,12 +105,12 @@ def shown_in(text: str) -> int:
     return len(re.findall(r"(?m)^\d+\. ", text))
 
 
-def feed_of(mail: Mail, imprint: Imprint, templates: FolderTemplates, language: CatalogueLanguage) -> str:
+def feed_of(mail: Mail, publisher: Publisher, templates: FolderTemplates, language: CatalogueLanguage) -> str:
     data = render_edition_feed(
         [mail.edition],
         digest="daily",
         title="财经早报",
-        imprint=imprint,
+        publisher=publisher,
         frame=FeedFrame(author=Author(name="x")),
         templates=templates,
         language=language,

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from digest.edition.contents import Correction, Edition, Imprint, Limits
+from digest.edition.contents import Correction, Edition, Limits, Publisher
 from digest.languages import CatalogueLanguage
 from digest.models import Code, KnownPost
 from digest.render.editions import render_edition_page
@@ -87,9 +87,9 @@ def edition(make_edition: Callable[..., Edition], make_post: Callable[..., Known
 
 @pytest.fixture
 def mail_file(
-    edition: Edition, imprint: Imprint, templates: FolderTemplates, language: CatalogueLanguage, tmp_path: Path
+    edition: Edition, publisher: Publisher, templates: FolderTemplates, language: CatalogueLanguage, tmp_path: Path
 ) -> Path:
-    mail = render_mail(edition, imprint, templates, language, Limits(items=25))
+    mail = render_mail(edition, publisher, templates, language, Limits(items=25))
     path = tmp_path / "mail.html"
     path.write_text(mail.html, encoding="utf-8")
     return path
@@ -97,11 +97,11 @@ def mail_file(
 
 @pytest.fixture
 def page_file(
-    edition: Edition, imprint: Imprint, templates: FolderTemplates, language: CatalogueLanguage, tmp_path: Path
+    edition: Edition, publisher: Publisher, templates: FolderTemplates, language: CatalogueLanguage, tmp_path: Path
 ) -> Path:
     path = tmp_path / "page.html"
     path.write_bytes(
-        render_edition_page(edition, imprint, templates, language, previous="2026-11-23", following="2026-11-25")
+        render_edition_page(edition, publisher, templates, language, previous="2026-11-23", following="2026-11-25")
     )
     return path
 

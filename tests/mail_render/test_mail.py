@@ -20,8 +20,8 @@ from digest.edition.contents import (
     TEXT_BUDGET,
     Correction,
     Edition,
-    Imprint,
     Limits,
+    Publisher,
     Shown,
     edition_from_json,
     edition_to_json,
@@ -54,9 +54,9 @@ Render = Callable[..., Mail]
 
 
 @pytest.fixture
-def render(imprint: Imprint, templates: FolderTemplates, language: CatalogueLanguage) -> Render:
-    def rendered(edition: Edition, limits: Limits | None = None, who: Imprint | None = None) -> Mail:
-        return render_mail(edition, who or imprint, templates, language, limits or Limits())
+def render(publisher: Publisher, templates: FolderTemplates, language: CatalogueLanguage) -> Render:
+    def rendered(edition: Edition, limits: Limits | None = None, who: Publisher | None = None) -> Mail:
+        return render_mail(edition, who or publisher, templates, language, limits or Limits())
 
     return rendered
 
@@ -240,13 +240,13 @@ def test_word_hides_the_preheader_too(render: Render, make_edition: MakeEdition)
 
 
 def test_the_order_of_things(
-    render: Render, make_edition: MakeEdition, imprint: Imprint, language: CatalogueLanguage
+    render: Render, make_edition: MakeEdition, publisher: Publisher, language: CatalogueLanguage
 ) -> None:
     edition = make_edition(40)
     mail = render(edition, Limits(items=20))
     text = visible(mail)
     first = mail.edition.sections[0]
-    marks = ["财经早报", edition_date(edition, imprint, language), first.shown(Shown.LEAD)[0].title]
+    marks = ["财经早报", edition_date(edition, publisher, language), first.shown(Shown.LEAD)[0].title]
     marks += [tree(mail).xpath("//p[@class='more']")[-1].text_content()]
     marks += [tree(mail).xpath("//p[@class='balance']")[0].text_content().strip()]
     marks += [tree(mail).xpath("//table[@class='button']")[0].text_content().strip(), "%%ADDRESS%%", "desk@news"]
@@ -292,9 +292,9 @@ def test_type_is_large_enough(render: Render, make_edition: MakeEdition) -> None
     assert "mso-line-height-rule:exactly" in mail.html
 
 
-def test_right_to_left_languages_start_on_the_right(make_edition: MakeEdition, imprint: Imprint) -> None:
+def test_right_to_left_languages_start_on_the_right(make_edition: MakeEdition, publisher: Publisher) -> None:
     language = CatalogueLanguage("ar")
-    mail = render_mail(make_edition(), imprint, FolderTemplates(language), language, Limits())
+    mail = render_mail(make_edition(), publisher, FolderTemplates(language), language, Limits())
     root = tree(mail)
     assert root.get("dir") == "rtl"
     assert {cell.get("align") for cell in root.xpath("//td[@dir]")} == {"right"}
@@ -536,7 +536,7 @@ def test_the_text_part_has_no_markup_and_its_own_footer(render: Render, make_edi
 )  # fmt: skip
 def test_the_subject_names_digest_and_date(
     make_edition: MakeEdition,
-    imprint: Imprint,
+    publisher: Publisher,
     language: CatalogueLanguage,
     days: tuple[str, str],
     frozen: str,
@@ -546,16 +546,16 @@ def test_the_subject_names_digest_and_date(
     span = (date.fromisoformat(days[0]), date.fromisoformat(days[1]))
     edition = make_edition(days=span, frozen_at=datetime.fromisoformat(frozen))
     words = chinese_words if language.tag == "zh-CN" else english_words
-    assert edition_date(edition, imprint, language) == words
-    assert subject_of(edition, imprint, language) == f"财经早报 · {words}"
+    assert edition_date(edition, publisher, language) == words
+    assert subject_of(edition, publisher, language) == f"财经早报 · {words}"
 
 
 def test_a_post_of_another_day_says_so(
-    make_edition: MakeEdition, make_post: MakePost, imprint: Imprint, chinese: CatalogueLanguage
+    make_edition: MakeEdition, make_post: MakePost, publisher: Publisher, chinese: CatalogueLanguage
 ) -> None:
     posts = [make_post(1), make_post(2, published=datetime(2026, 11, 22, 16, 1, tzinfo=UTC))]
     edition = make_edition(posts=posts, categories=None)
-    times = {entry.key: entry_time(entry, edition, imprint, chinese) for entry in edition.entries}
+    times = {entry.key: entry_time(entry, edition, publisher, chinese) for entry in edition.entries}
     assert times == {1: "07:59", 2: "11月23日 星期一 00:01"}
 
 
@@ -604,38 +604,40 @@ def test_a_thousand_sections_fit(render: Render, make_edition: MakeEdition, make
     assert mail.edition.balance.here > 60
 
 
-def test_without_a_contact_the_footer_asks_nobody(render: Render, make_edition: MakeEdition, imprint: Imprint) -> None:
-    mail = render(make_edition(), who=replace(imprint, contact=""))
+def test_without_a_contact_the_footer_asks_nobody(
+    render: Render, make_edition: MakeEdition, publisher: Publisher
+) -> None:
+    mail = render(make_edition(), who=replace(publisher, contact=""))
     assert "mailto:" not in mail.html
 
 
 def test_the_same_document_gives_the_same_mail(
     render: Render,
     make_edition: MakeEdition,
-    imprint: Imprint,
+    publisher: Publisher,
     templates: FolderTemplates,
     language: CatalogueLanguage,
 ) -> None:
     mail = render(make_edition(200))
-    again = render_again(edition_from_json(edition_to_json(mail.edition)), imprint, templates, language)
+    again = render_again(edition_from_json(edition_to_json(mail.edition)), publisher, templates, language)
     assert again == mail
 
 
 def test_a_template_of_the_users_own_replaces_one_file(
-    make_edition: MakeEdition, imprint: Imprint, language: CatalogueLanguage, tmp_path: Path
+    make_edition: MakeEdition, publisher: Publisher, language: CatalogueLanguage, tmp_path: Path
 ) -> None:
     (tmp_path / "mail").mkdir()
     (tmp_path / "mail" / "rest.html").write_text("<p>mine: {{ balance.arrived }}</p>", encoding="utf-8")
-    mail = render_mail(make_edition(), imprint, FolderTemplates(language, tmp_path), language, Limits())
+    mail = render_mail(make_edition(), publisher, FolderTemplates(language, tmp_path), language, Limits())
     assert "mine: 12" in mail.html
     (tmp_path / "mail" / "rest.html").write_text("{{ nonsense }}", encoding="utf-8")
     with pytest.raises(TemplateError, match="nonsense"):
-        render_mail(make_edition(), imprint, FolderTemplates(language, tmp_path), language, Limits())
+        render_mail(make_edition(), publisher, FolderTemplates(language, tmp_path), language, Limits())
 
 
 def test_the_zone_decides_what_clock_a_reader_sees(
-    make_edition: MakeEdition, imprint: Imprint, chinese: CatalogueLanguage
+    make_edition: MakeEdition, publisher: Publisher, chinese: CatalogueLanguage
 ) -> None:
     edition = make_edition(1)
-    there = replace(imprint, zone=ZoneInfo("America/New_York"))
+    there = replace(publisher, zone=ZoneInfo("America/New_York"))
     assert entry_time(edition.entries[0], edition, there, chinese) == "11月23日 星期一 18:59"

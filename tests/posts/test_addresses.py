@@ -91,14 +91,14 @@ def test_hugo_itself_agrees(tmp_path: Path, post: Callable[..., Post]) -> None:
     (tmp_path / "config.toml").write_text('baseURL = "https://news.example/"\n')
     (tmp_path / "layouts" / "_default").mkdir(parents=True)
     (tmp_path / "layouts" / "_default" / "single.html").write_text("{{ .RelPermalink }}")
-    (tmp_path / "content" / "News Desk").mkdir(parents=True)
+    (tmp_path / "content" / "News SignupService").mkdir(parents=True)
     text = "---\ntitle: a\ndate: 2026-03-24\n---\nText\n"
     for name in names:
-        (tmp_path / "content" / "News Desk" / f"{name}.md").write_text(text)
+        (tmp_path / "content" / "News SignupService" / f"{name}.md").write_text(text)
     command = ["hugo", "--source", str(tmp_path), "--disableKinds", "taxonomy,term,home,section,RSS,sitemap,404"]
     subprocess.run(command, check=True, capture_output=True)
     pages = {path.read_text() for path in (tmp_path / "public").rglob("index.html")}
-    mine = {post(text, f"content/News Desk/{name}.md", kind="hugo").url for name in names}
+    mine = {post(text, f"content/News SignupService/{name}.md", kind="hugo").url for name in names}
     assert {url.removeprefix("https://news.example") for url in mine} == {encode_path(unescape(page)) for page in pages}
 
 

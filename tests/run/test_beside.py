@@ -156,8 +156,8 @@ def test_workers_tell_the_operator_what_is_wrong(site: Site) -> None:
     site.some_posts()
     site.run("--no-mail", as_of=None)
     site.configure(CONFIG + "watch: {mail: ops@example.com}\n")
-    with open_store(f"sqlite:///{site.folder}/var/digest.db") as store, store._database.changing() as plain:
-        plain.run("UPDATE delivery SET state = 'in_doubt', doubts = 2")
+    with open_store(f"sqlite:///{site.folder}/var/digest.db") as store, store._database.changing() as connection:
+        connection.run("UPDATE delivery SET state = 'in_doubt', doubts = 2")
     assert site.command("deliver", "--once").code == 0
     assert "doubt" in str([mail["Subject"] for mail in site.mails() if mail["To"] == "ops@example.com"])
     told = len(site.mails())
@@ -183,7 +183,7 @@ def test_another_run_is_waited_for_and_not_for_ever(site: Site, minutes: int, co
         assert (said if code else f"another process is at work on it {who}") in result.err
         assert result.err.count("\n") == 1
         assert alarms(site) == ["run"] * code
-        assert site.run("--dry-run", as_of=None).code == 0, "a rehearsal disturbs nobody"
+        assert site.run("--dry-run", as_of=None).code == 0, "a dry run disturbs nobody"
     assert site.run(as_of=None).code == 0
     assert alarms(site) == []
 

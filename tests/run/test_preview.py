@@ -287,10 +287,10 @@ def test_to_others_it_looks_as_to_a_subscriber_and_its_links_are_nobodys(busy: S
     settings, now = load(busy.folder / "config.yaml", os.environ), datetime(2026, 11, 25, tzinfo=UTC)
     with open_store(settings.store.url) as store:
         app = App(settings, store, When(now=now, wall=now), dry_run=False, progress=lambda *_: None)
-        desk = app.readership.desk
+        signup = app.subscriber_service.signup
         for each in [link, *(one for one in links if one.startswith("https://news.example.com/mail"))]:
-            desk.unsubscribe(each.rpartition("/")[2], now, everything=True)
-            desk.unsubscribe(each.rpartition("/")[2], now)
+            signup.unsubscribe(each.rpartition("/")[2], now, everything=True)
+            signup.unsubscribe(each.rpartition("/")[2], now)
         (reader,) = store.subscribers()
         assert len(reader.active) == 1
 

@@ -37,7 +37,7 @@ def text(title: str, body: str = "Body.") -> str:
     return f"---\ntitle: {title}\ndate: 2026-11-23 08:00:00 +0000\n---\n> {title}\n\n{body}\n"
 
 
-class Desk:
+class SignupService:
     """A folder, a store, and looks at the one for the other; times are made up, files are not."""
 
     def __init__(self, store: SqlStore, root: Path) -> None:
@@ -99,191 +99,191 @@ class Desk:
 
 
 @pytest.fixture
-def desk(store_url: str, tmp_path: Path) -> Iterator[Desk]:
+def signup(store_url: str, tmp_path: Path) -> Iterator[SignupService]:
     with open_store(store_url) as store:
-        yield Desk(store, tmp_path / "posts")
+        yield SignupService(store, tmp_path / "posts")
 
 
 # ------------------------------------------------------------- a run that waits
 
 
-def test_files_at_rest_are_read_without_waiting(desk: Desk) -> None:
-    desk.write("old", text("old"), ago=2.0)
-    assert desk.run().arrived == 1
-    assert desk.slept == []
+def test_files_at_rest_are_read_without_waiting(signup: SignupService) -> None:
+    signup.write("old", text("old"), ago=2.0)
+    assert signup.run().arrived == 1
+    assert signup.slept == []
 
 
-def test_a_young_file_is_waited_for_no_longer_than_it_takes(desk: Desk) -> None:
-    desk.write("old", text("old"), ago=60)
-    desk.write("new", text("new"), ago=0.75)
-    report = desk.run()
+def test_a_young_file_is_waited_for_no_longer_than_it_takes(signup: SignupService) -> None:
+    signup.write("old", text("old"), ago=60)
+    signup.write("new", text("new"), ago=0.75)
+    report = signup.run()
     assert (report.arrived, report.unsettled, report.settles_in) == (2, 0, None)
-    assert desk.slept == [1.25]
-    desk.wall += timedelta(seconds=1.25)
-    assert desk.run().opened == 0, "it is not read twice"
-    assert len(desk.slept) == 1
+    assert signup.slept == [1.25]
+    signup.wall += timedelta(seconds=1.25)
+    assert signup.run().opened == 0, "it is not read twice"
+    assert len(signup.slept) == 1
 
 
-def test_a_fresh_checkout_loses_nothing_and_is_waited_for_once(desk: Desk) -> None:
+def test_a_fresh_checkout_loses_nothing_and_is_waited_for_once(signup: SignupService) -> None:
     """Thousands of files that were all written a moment ago."""
     for number in range(3000):
-        desk.write(f"{number:04}", text(f"post {number}"), ago=number / 3000)
-    report = desk.run()
+        signup.write(f"{number:04}", text(f"post {number}"), ago=number / 3000)
+    report = signup.run()
     assert (report.found, report.arrived, report.unsettled) == (3000, 3000, 0)
-    assert desk.slept == [2.0]
-    assert not desk.store.is_importing()
+    assert signup.slept == [2.0]
+    assert not signup.store.is_importing()
 
 
-def test_what_changes_while_a_run_waits_is_left_to_the_next(desk: Desk) -> None:
+def test_what_changes_while_a_run_waits_is_left_to_the_next(signup: SignupService) -> None:
     """What did not change is taken; the first run is not over, as more of the archive is still to come."""
-    desk.write("whole", text("whole"), ago=0.5)
-    desk.write("half", text("half"), ago=0.5)
-    desk.meanwhile = lambda: desk.write("half", text("half", "More."), ago=-1.9)
-    report = desk.run()
+    signup.write("whole", text("whole"), ago=0.5)
+    signup.write("half", text("half"), ago=0.5)
+    signup.meanwhile = lambda: signup.write("half", text("half", "More."), ago=-1.9)
+    report = signup.run()
     assert (report.arrived, report.unsettled, report.unsettled_path) == (1, 1, "2026-11-23-half.md")
     assert report.skipped == 0
     assert report.settles_in == pytest.approx(2 - 0.1 + 0.5, abs=2)
-    assert desk.titles() == ["whole"]
-    assert desk.store.is_importing()
-    desk.wall += timedelta(minutes=5)
-    desk.meanwhile = lambda: None
-    assert desk.run().arrived == 1
-    assert desk.titles() == ["half", "whole"]
-    assert desk.slept == [1.5], "once"
-    assert not desk.store.is_importing()
+    assert signup.titles() == ["whole"]
+    assert signup.store.is_importing()
+    signup.wall += timedelta(minutes=5)
+    signup.meanwhile = lambda: None
+    assert signup.run().arrived == 1
+    assert signup.titles() == ["half", "whole"]
+    assert signup.slept == [1.5], "once"
+    assert not signup.store.is_importing()
 
 
-def test_one_file_that_is_written_all_the_time_does_not_hold_up_the_first_run_for_ever(desk: Desk) -> None:
-    desk.write("whole", text("whole"), ago=60)
-    desk.write("never", text("never"), ago=0.5)
-    desk.meanwhile = lambda: desk.write("never", text("never"), ago=-1.4)
-    assert desk.run().arrived == 1
-    assert desk.store.is_importing()
-    desk.wall += timedelta(minutes=5)
-    desk.write("never", text("never"), ago=0.5)
-    assert desk.run().unsettled == 1
-    assert not desk.store.is_importing()
+def test_one_file_that_is_written_all_the_time_does_not_hold_up_the_first_run_for_ever(signup: SignupService) -> None:
+    signup.write("whole", text("whole"), ago=60)
+    signup.write("never", text("never"), ago=0.5)
+    signup.meanwhile = lambda: signup.write("never", text("never"), ago=-1.4)
+    assert signup.run().arrived == 1
+    assert signup.store.is_importing()
+    signup.wall += timedelta(minutes=5)
+    signup.write("never", text("never"), ago=0.5)
+    assert signup.run().unsettled == 1
+    assert not signup.store.is_importing()
 
 
-def test_without_a_time_to_settle_everything_is_read_at_once(desk: Desk) -> None:
-    desk.write("new", text("new"), ago=0)
-    desk.write("later", text("later"), ago=-3600)
-    assert desk.run(rest=timedelta(0)).arrived == 2
-    assert desk.slept == []
+def test_without_a_time_to_settle_everything_is_read_at_once(signup: SignupService) -> None:
+    signup.write("new", text("new"), ago=0)
+    signup.write("later", text("later"), ago=-3600)
+    assert signup.run(rest=timedelta(0)).arrived == 2
+    assert signup.slept == []
 
 
 # ---------------------------------------------------------- a look that does not
 
 
-def test_a_service_looks_again_when_a_file_has_settled(desk: Desk) -> None:
+def test_a_service_looks_again_when_a_file_has_settled(signup: SignupService) -> None:
     """The first look says when; until then nothing is taken, not even an archive's first run for done."""
-    desk.write("new", text("new"), ago=0.5)
-    report = desk.look()
+    signup.write("new", text("new"), ago=0.5)
+    report = signup.look()
     assert (report.arrived, report.unsettled, report.settles_in) == (0, 1, 1.5)
-    assert desk.store.is_importing()
-    report = desk.look(later=1.0)
+    assert signup.store.is_importing()
+    report = signup.look(later=1.0)
     assert (report.arrived, report.settles_in) == (0, 0.5)
-    assert desk.look(later=0.5).arrived == 1
-    assert not desk.store.is_importing()
+    assert signup.look(later=0.5).arrived == 1
+    assert not signup.store.is_importing()
 
 
-def test_a_post_that_is_rewritten_stays_as_it_was_until_then(desk: Desk) -> None:
-    path = desk.write("a", text("before"), ago=60)
-    desk.look()
-    desk.write("a", text("af"), ago=0.1)
-    report = desk.look()
+def test_a_post_that_is_rewritten_stays_as_it_was_until_then(signup: SignupService) -> None:
+    path = signup.write("a", text("before"), ago=60)
+    signup.look()
+    signup.write("a", text("af"), ago=0.1)
+    report = signup.look()
     assert (report.edited, report.gone, report.unsettled, report.skipped) == (0, 0, 1, 0)
-    assert desk.titles() == ["before"]
-    desk.write("a", text("after"), ago=0.0)
-    assert desk.look(later=1.9).unsettled == 1
-    desk.touch(path, desk.wall)
-    assert desk.look(later=2.0).edited == 1
-    assert desk.titles() == ["after"]
+    assert signup.titles() == ["before"]
+    signup.write("a", text("after"), ago=0.0)
+    assert signup.look(later=1.9).unsettled == 1
+    signup.touch(path, signup.wall)
+    assert signup.look(later=2.0).edited == 1
+    assert signup.titles() == ["after"]
 
 
-def test_a_time_that_is_still_to_come_has_settled_at_the_second_equal_look(desk: Desk) -> None:
+def test_a_time_that_is_still_to_come_has_settled_at_the_second_equal_look(signup: SignupService) -> None:
     """What an earlier run saw is a look; one that saw something else begins anew."""
-    ahead = desk.wall + timedelta(hours=3)
-    desk.write("ahead", text("ahe"), ago=0, at=ahead)
-    assert (desk.look().unsettled, desk.look(later=0.5).settles_in) == (1, 1.5)
-    desk.write("ahead", text("ahead"), ago=0, at=ahead)
-    assert desk.look(later=1.5).unsettled == 1, "it is another one"
-    assert desk.look(later=2.0).arrived == 1
-    assert desk.titles() == ["ahead"]
-    assert desk.look(later=300).opened == 0
+    ahead = signup.wall + timedelta(hours=3)
+    signup.write("ahead", text("ahe"), ago=0, at=ahead)
+    assert (signup.look().unsettled, signup.look(later=0.5).settles_in) == (1, 1.5)
+    signup.write("ahead", text("ahead"), ago=0, at=ahead)
+    assert signup.look(later=1.5).unsettled == 1, "it is another one"
+    assert signup.look(later=2.0).arrived == 1
+    assert signup.titles() == ["ahead"]
+    assert signup.look(later=300).opened == 0
 
 
-def test_a_run_takes_a_time_that_is_still_to_come_when_it_has_waited(desk: Desk) -> None:
-    desk.write("ahead", text("ahead"), ago=-3600)
-    assert desk.run().arrived == 1
-    assert desk.slept == [2.0]
+def test_a_run_takes_a_time_that_is_still_to_come_when_it_has_waited(signup: SignupService) -> None:
+    signup.write("ahead", text("ahead"), ago=-3600)
+    assert signup.run().arrived == 1
+    assert signup.slept == [2.0]
 
 
-def test_what_the_last_run_saw_needs_no_waiting(desk: Desk) -> None:
+def test_what_the_last_run_saw_needs_no_waiting(signup: SignupService) -> None:
     """Also for one by cron: the second look took place minutes ago."""
-    desk.write("ahead", text("ahead"), ago=-3600)
-    desk.meanwhile = lambda: desk.write("ahead", text("ahead!"), ago=-3600)
-    assert desk.run().unsettled == 1
-    desk.wall += timedelta(minutes=5)
-    assert desk.run().arrived == 1
-    assert desk.slept == [2.0]
+    signup.write("ahead", text("ahead"), ago=-3600)
+    signup.meanwhile = lambda: signup.write("ahead", text("ahead!"), ago=-3600)
+    assert signup.run().unsettled == 1
+    signup.wall += timedelta(minutes=5)
+    assert signup.run().arrived == 1
+    assert signup.slept == [2.0]
 
 
-def test_a_clock_that_was_set_back_is_no_reason_to_wait_for_it(desk: Desk) -> None:
+def test_a_clock_that_was_set_back_is_no_reason_to_wait_for_it(signup: SignupService) -> None:
     """Every file is of the future then."""
-    desk.write("a", text("a"), ago=1)
-    desk.look()
-    assert desk.look(later=-7200).unsettled == 1
-    assert desk.look(later=2).arrived == 1
+    signup.write("a", text("a"), ago=1)
+    signup.look()
+    assert signup.look(later=-7200).unsettled == 1
+    assert signup.look(later=2).arrived == 1
 
 
-def test_new_rules_do_not_wait_for_files_that_were_read(desk: Desk) -> None:
+def test_new_rules_do_not_wait_for_files_that_were_read(signup: SignupService) -> None:
     """One with a time that is still to come was at rest when it was read."""
-    desk.write("ahead", text("ahead"), ago=-3600)
-    desk.run()
-    report = desk.run(rules="others")
+    signup.write("ahead", text("ahead"), ago=-3600)
+    signup.run()
+    report = signup.run(rules="others")
     assert (report.opened, report.unsettled) == (1, 0)
-    assert desk.slept == [2.0]
+    assert signup.slept == [2.0]
 
 
 # ------------------------------------------------------------------- in between
 
 
-def test_what_changed_while_it_was_read_is_read_again(desk: Desk) -> None:
+def test_what_changed_while_it_was_read_is_read_again(signup: SignupService) -> None:
     """Half of it was there when it was read."""
-    path = desk.write("a", text("a"), ago=60)
-    desk.write("b", text("b"), ago=60)
-    desk.reading = lambda: desk.write("a", text("a", "Half"), ago=-0.5)
-    report = desk.look()
+    path = signup.write("a", text("a"), ago=60)
+    signup.write("b", text("b"), ago=60)
+    signup.reading = lambda: signup.write("a", text("a", "Half"), ago=-0.5)
+    report = signup.look()
     assert (report.arrived, report.unsettled, report.settles_in) == (1, 1, 2.0)
-    assert desk.titles() == ["b"]
-    desk.reading = lambda: None
-    desk.write("a", text("a", "Half and the other."), ago=-1)
-    assert desk.look(later=2.9).unsettled == 1
-    desk.touch(path, desk.wall)
-    assert desk.look(later=2.0).arrived == 1
+    assert signup.titles() == ["b"]
+    signup.reading = lambda: None
+    signup.write("a", text("a", "Half and the other."), ago=-1)
+    assert signup.look(later=2.9).unsettled == 1
+    signup.touch(path, signup.wall)
+    assert signup.look(later=2.0).arrived == 1
 
 
-def test_a_post_whose_new_file_is_still_being_written_is_not_withdrawn(desk: Desk) -> None:
+def test_a_post_whose_new_file_is_still_being_written_is_not_withdrawn(signup: SignupService) -> None:
     """As when a checkout renames it: when all rests, it is found under its new name."""
-    desk.write("old", text("moved"), ago=60)
-    desk.write("other", text("other"), ago=60)
-    desk.look()
-    (desk.root / "2026-11-23-old.md").unlink()
-    desk.write("new", text("moved"), ago=0.1)
-    report = desk.look()
+    signup.write("old", text("moved"), ago=60)
+    signup.write("other", text("other"), ago=60)
+    signup.look()
+    (signup.root / "2026-11-23-old.md").unlink()
+    signup.write("new", text("moved"), ago=0.1)
+    report = signup.look()
     assert (report.gone, report.unsettled) == (0, 1)
-    report = desk.look(later=2.0)
+    report = signup.look(later=2.0)
     assert (report.gone, report.arrived, report.renamed) == (0, 0, 1)
 
 
-def test_a_known_file_that_is_being_written_keeps_nobody_from_leaving(desk: Desk) -> None:
-    desk.write("a", text("a"), ago=60)
-    desk.write("b", text("b"), ago=60)
-    desk.look()
-    (desk.root / "2026-11-23-a.md").unlink()
-    desk.write("b", text("b", "More."), ago=0.1)
-    assert desk.look().gone == 1
+def test_a_known_file_that_is_being_written_keeps_nobody_from_leaving(signup: SignupService) -> None:
+    signup.write("a", text("a"), ago=60)
+    signup.write("b", text("b"), ago=60)
+    signup.look()
+    (signup.root / "2026-11-23-a.md").unlink()
+    signup.write("b", text("b", "More."), ago=0.1)
+    assert signup.look().gone == 1
 
 
 # --------------------------------------------------------------- real programs

@@ -28,7 +28,7 @@ from digest.models import DeliveryState, EditionState
 from digest.service.scheduler import Scheduler, jobs_of
 from digest.store import SqlStore, open_store
 from digest.store.database.connect import Database
-from digest.subscribers.subscription import Wishes
+from digest.subscribers.subscription import Preferences
 from tests.delivery.scripted_smtp import ScriptedServer
 
 SITE_ZONE = "America/New_York"
@@ -50,11 +50,11 @@ mail:
 """
 
 READERS = {
-    "newyork@example.org": Wishes(hour=6),
-    "berlin@example.org": Wishes(hour=12, zone="Europe/Berlin"),
-    "shanghai@example.org": Wishes(hour=23, zone="Asia/Shanghai"),
-    "beirut@example.org": Wishes(hour=0, zone="Asia/Beirut"),
-    "atonce@example.org": Wishes(),
+    "newyork@example.org": Preferences(hour=6),
+    "berlin@example.org": Preferences(hour=12, zone="Europe/Berlin"),
+    "shanghai@example.org": Preferences(hour=23, zone="Asia/Shanghai"),
+    "beirut@example.org": Preferences(hour=0, zone="Asia/Beirut"),
+    "atonce@example.org": Preferences(),
 }
 
 
@@ -89,8 +89,8 @@ def unreliable(power: Power) -> Iterator[None]:
     @contextmanager
     def changing(self: Database) -> Iterator[Any]:
         power.step()
-        with real(self) as plain:
-            yield plain
+        with real(self) as connection:
+            yield connection
         power.step()
 
     Database.changing = changing  # type: ignore[method-assign, assignment]
@@ -234,11 +234,11 @@ class Month:
         return App(self.settings, store, when, dry_run=False, progress=silent)
 
     def _admit(self, store: SqlStore) -> None:
-        people = self._app(store).readership.people
-        for address, wishes in READERS.items():
+        people = self._app(store).subscriber_service.people
+        for address, preferences in READERS.items():
             choices = [people.choice(name) for name in self.settings.digests]
             proof = Proof(source="paper", given_at=self.start)
-            people.add(address, choices, self.now, wishes=wishes, proof=proof)
+            people.add(address, choices, self.now, preferences=preferences, proof=proof)
 
     def _run(self, store: SqlStore, order: RunOrder | None) -> RunReport:
         with store.exclusive("digest run"):
@@ -359,12 +359,12 @@ class Month:
         by_reader: dict[str, list[Mail]] = defaultdict(list)
         for mail in self.mails:
             by_reader[mail.recipient].append(mail)
-        for address, wishes in READERS.items():
-            zone = ZoneInfo(wishes.zone or SITE_ZONE)
-            for mail in by_reader[address] if wishes.hour is not None else ():
+        for address, preferences in READERS.items():
+            zone = ZoneInfo(preferences.zone or SITE_ZONE)
+            for mail in by_reader[address] if preferences.hour is not None else ():
                 local = mail.at.astimezone(zone)
                 if not self._is_disturbed(mail.at):
-                    assert self._shows(local, wishes.hour), f"{address} got a mail at {local}"
+                    assert self._shows(local, preferences.hour), f"{address} got a mail at {local}"
 
     def _shows(self, local: datetime, hour: int | None) -> bool:
         """The hour, or the first one after a gap that swallows it."""

@@ -19,7 +19,7 @@ from digest.config import load
 from digest.jobs.progress import silent
 from digest.period import daily, slot_on, slots_between
 from digest.store import SqlStore, open_store
-from digest.subscribers.subscription import Wishes, not_before
+from digest.subscribers.subscription import Preferences, not_before
 from tests.scheduler.serve_process import write_site
 
 YEARS = datetime(2040, 1, 1, tzinfo=UTC)
@@ -117,7 +117,7 @@ def test_mail_leaves_at_the_readers_hour_whatever_the_clocks_do(
     a day and the hour that clocks change by; and its moment is the one slot that the hour has on that local date."""
     at = slot.replace(tzinfo=UTC, second=0, microsecond=0)
     place = ZoneInfo(zone)
-    leaves = not_before(Wishes(hour=hour, zone=zone), ZoneInfo(site), slot=at, made=at + late)
+    leaves = not_before(Preferences(hour=hour, zone=zone), ZoneInfo(site), slot=at, made=at + late)
     assert at + late <= leaves <= max(at + timedelta(hours=25), at + late)
     if leaves > at + late:
         local = leaves.astimezone(place)
@@ -135,7 +135,7 @@ def test_a_year_of_daily_editions_reaches_a_reader_in_order(zone: str, hour: int
     site = ZoneInfo("Asia/Shanghai")
     start = datetime(2026, 1, 1, tzinfo=UTC)
     editions = slots_between(daily(time(8)), site, start, start + timedelta(days=365))
-    leaves = [not_before(Wishes(hour=hour, zone=zone), site, slot=slot.at, made=slot.at) for slot in editions]
+    leaves = [not_before(Preferences(hour=hour, zone=zone), site, slot=slot.at, made=slot.at) for slot in editions]
     assert len(leaves) == 365
     assert leaves == sorted(leaves)
     together = [later for later, earlier in zip(leaves[1:], leaves, strict=False) if later == earlier]

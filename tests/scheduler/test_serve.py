@@ -346,7 +346,7 @@ def sign_up(served: Served, port: int) -> None:
     from digest.app.service import service
 
     with service(served.folder / "config.yaml") as running:
-        stamp = running.readership.desk.stamp(datetime.now(UTC) - timedelta(seconds=30))
+        stamp = running.subscriber_service.signup.stamp(datetime.now(UTC) - timedelta(seconds=30))
     form = {"email": "ann@example.org", "digest": "daily", "frequency": "daily", "stamp": stamp}
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     connection.request("POST", "/mail/", urlencode(form), {"Content-Type": "application/x-www-form-urlencoded"})

@@ -14,8 +14,8 @@ from digest.alarms.watching import Alarm
 from digest.app import moment as module
 from digest.app.asking import look_into_post
 from digest.app.assembly import App
-from digest.app.lookout import lookout_of, run_end
 from digest.app.moment import When, agreed, clock_of, moment
+from digest.app.monitor import monitor_of, run_end
 from digest.app.running import set_right
 from digest.clocks import RunTimes, seems_behind
 from digest.jobs.explain.posts import Explanation
@@ -26,7 +26,7 @@ from digest.jobs.subscribers.signup import Asked
 from digest.models import DeliveryState
 from digest.store import SqlStore
 from digest.subscribers.bounces import HELD_FOR
-from digest.subscribers.subscription import Wishes
+from digest.subscribers.subscription import Preferences
 from tests.subscribers.reader_world import World, link, text_of, token
 
 CONFIG = """\
@@ -77,7 +77,7 @@ class Clocked(World):
         found = look_into_post(self.app(), title, None)
         assert isinstance(found, Explanation)
         (fact,) = [fact for fact in found.facts if fact.code == "waits"]
-        (next_one,) = overview(self.store, lookout_of(self.settings).rules(), self.now).next
+        (next_one,) = overview(self.store, monitor_of(self.settings).rules(), self.now).next
         assert fact.at == next_one.at
         assert next_one.period in fact.says
         return next_one.period
@@ -92,7 +92,7 @@ class Clocked(World):
         return (self.folder / "public" / "feed.xml").read_text(encoding="utf-8")
 
     def alarms(self) -> list[str]:
-        found = overview(self.store, lookout_of(self.settings).rules(), self.now).alarms
+        found = overview(self.store, monitor_of(self.settings).rules(), self.now).alarms
         return [alarm.name for alarm in found]
 
 
@@ -204,7 +204,7 @@ def test_periods_that_had_nothing_new_are_open_again(world: Clocked, span: timed
 def test_what_was_mailed_too_early_is_not_mailed_again(world: Clocked, span: timedelta, as_of: bool) -> None:
     """A post waits, another one comes while the clock is ahead: both are mailed at once, and never again. What comes
     later waits for the first edition that there is not yet."""
-    world.join("noon@example.org", wishes=Wishes(hour=12))
+    world.join("noon@example.org", preferences=Preferences(hour=12))
     world.now = BEFORE
     world.news("waiting", title="Title number 90 of these")
     world.run()
@@ -278,8 +278,8 @@ def test_a_feed_goes_on_with_what_is_really_new(world: Clocked) -> None:
 @both
 def test_a_site_that_began_ahead_begins_now(world: Clocked) -> None:
     """Its digest would wait until its first day comes."""
-    with world.store._database.changing() as plain:
-        plain.run("UPDATE digest SET began_at = ?", int((SLOT + timedelta(days=365)).timestamp()))
+    with world.store._database.changing() as connection:
+        connection.run("UPDATE digest SET began_at = ?", int((SLOT + timedelta(days=365)).timestamp()))
     world.at(BEFORE)
     world.news("new", title="Title number 1 of these")
     world.at(SLOT)
@@ -288,7 +288,7 @@ def test_a_site_that_began_ahead_begins_now(world: Clocked) -> None:
 
 def test_mail_that_expired_too_early_is_sent(world: Clocked) -> None:
     """A reader's noon is still to come when the clock says that the edition is over."""
-    world.join("noon@example.org", wishes=Wishes(hour=12))
+    world.join("noon@example.org", preferences=Preferences(hour=12))
     world.news("new", title="Title number 1 of these")
     world.at(SLOT)
     world.ahead(timedelta(hours=26), as_of=False)
@@ -312,21 +312,21 @@ def test_nothing_of_the_ledger_waits_longer_than_it_ever_does(world: Clocked, wa
     """A lease, a retry, a time to leave."""
     change, state, column, most = WAITS[wait]
     far = int((SLOT + timedelta(days=21)).timestamp())
-    with world.store._database.changing() as plain:
-        plain.run("UPDATE edition SET state = 'sending', expires_at = ?", far + 9)
-        plain.run(f"UPDATE delivery SET state = 'queued', ended_at = NULL, {change.format(far=far)}")
+    with world.store._database.changing() as connection:
+        connection.run("UPDATE edition SET state = 'sending', expires_at = ?", far + 9)
+        connection.run(f"UPDATE delivery SET state = 'queued', ended_at = NULL, {change.format(far=far)}")
     world.now = SLOT
     assert world.store.is_ahead(SLOT)
     set_right(world.app())
-    with world.store._database.asking() as plain:
-        assert plain.rows(f"SELECT state, {column} FROM delivery") == [(state, int((SLOT + most).timestamp()))]
+    with world.store._database.asking() as connection:
+        assert connection.rows(f"SELECT state, {column} FROM delivery") == [(state, int((SLOT + most).timestamp()))]
     assert not world.store.is_ahead(SLOT)
 
 
 @pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
 def test_a_reader_keeps_their_hour(world: Clocked) -> None:
     """Mail of an edition that was made three weeks too early leaves at the reader's next noon."""
-    world.join("noon@example.org", wishes=Wishes(hour=12))
+    world.join("noon@example.org", preferences=Preferences(hour=12))
     world.now = BEFORE
     world.news("new", title="Title number 1 of these")
     world.ahead(timedelta(weeks=3, minutes=10), as_of=False)
@@ -340,14 +340,14 @@ def test_limits_and_holds_end_when_they_do(world: Clocked) -> None:
     for number in range(9):
         world.join(f"reader{number}@example.org")
     year = timedelta(days=365)
-    with world.store._database.changing() as plain:
-        plain.run("UPDATE attempt SET at = at + ?", int(year.total_seconds()))
-        plain.run("UPDATE subscriber SET held_until = ?", int((SLOT + year).timestamp()))
+    with world.store._database.changing() as connection:
+        connection.run("UPDATE attempt SET at = at + ?", int(year.total_seconds()))
+        connection.run("UPDATE subscriber SET held_until = ?", int((SLOT + year).timestamp()))
     world.at(SLOT)
     world.now = SLOT + timedelta(days=1, minutes=1)
-    with world.store._database.asking() as plain:
-        assert plain.value("SELECT count(*) FROM attempt WHERE at > ?", int((SLOT).timestamp())) == 0
-        assert plain.value("SELECT max(held_until) FROM subscriber") == int((SLOT + HELD_FOR).timestamp())
+    with world.store._database.asking() as connection:
+        assert connection.value("SELECT count(*) FROM attempt WHERE at > ?", int((SLOT).timestamp())) == 0
+        assert connection.value("SELECT max(held_until) FROM subscriber") == int((SLOT + HELD_FOR).timestamp())
 
 
 @both
@@ -369,7 +369,7 @@ def test_nothing_is_forgotten_by_a_clock_that_jumped(world: Clocked) -> None:
     for _ in range(3):
         world.ahead(timedelta(days=365), as_of=False)
     world.at(world.now + timedelta(minutes=1))
-    assert world.desk.confirm(token(link(mail)), world.now) is not None
+    assert world.signup.confirm(token(link(mail)), world.now) is not None
 
 
 # ------------------------------------------------------------- which clock it is
@@ -436,12 +436,12 @@ def test_with_two_clocks_apart_everything_is_done_but_editions(
     assert report.editions.results == []
     assert [line for line in report.failures if "clock is" in line and apart in line]
     assert "Title number 1 of these" in quick.feed()
-    lookout = lookout_of(quick.settings)
-    lookout.look(quick.store, quick.now, run=run_end(report))
+    monitor = monitor_of(quick.settings)
+    monitor.look(quick.store, quick.now, run=run_end(report))
     assert [alarm.name for alarm in quick.store.open_alarms()] == ["clock"]
     monkeypatch.setattr(SqlStore, "clock", lambda self, now: now + timedelta(minutes=4))
     quick.at(SLOT + timedelta(minutes=2))
-    lookout.look(quick.store, quick.now)
+    monitor.look(quick.store, quick.now)
     assert quick.store.open_alarms() == []
     assert quick.edition_of("Title number 1 of these") == "2026-11-25"
 

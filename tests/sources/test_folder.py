@@ -169,7 +169,7 @@ def test_unreadable_folders_are_blind_for_real(tmp_path: Path) -> None:
     make(tmp_path, "_posts/a.md", "_posts/closed/b.md")
     (tmp_path / "_posts/closed").chmod(0)
     try:
-        assert FolderSource(tmp_path).scan().blind == ("_posts/closed",)
+        assert FolderSource(tmp_path).scan().unreadable == ("_posts/closed",)
     finally:
         (tmp_path / "_posts/closed").chmod(0o755)
 
@@ -187,7 +187,7 @@ def test_unreadable_folders_are_blind_not_gone(tmp_path: Path, monkeypatch: pyte
     source = FolderSource(tmp_path)
     monkeypatch.setattr(os, "open", open_file)
     listing = source.scan()
-    assert listing.blind == ("_posts/closed",)
+    assert listing.unreadable == ("_posts/closed",)
     assert paths(listing) == ["_posts/a.md"]
     assert "Permission denied" in listing.problems[0].reason
 

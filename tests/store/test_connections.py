@@ -23,8 +23,8 @@ def database(store_url: str) -> Iterator[Database]:
 
 
 def kept(database: Database, name: str) -> bool:
-    with database.asking() as plain:
-        return plain.rows(LOOK, its_name=name) == [(name, "kept")]
+    with database.asking() as connection:
+        return connection.rows(LOOK, its_name=name) == [(name, "kept")]
 
 
 def test_all_statements_of_a_change_are_kept_and_answered(database: Database) -> None:

@@ -107,8 +107,8 @@ def test_freezing_saves_edition_members_and_deliveries(store, make) -> None:
     assert (saved.html, saved.document, saved.frozen_at) == (frozen.html, frozen.document, frozen.frozen_at)
     assert (saved.state, saved.page_published) == (EditionState.FROZEN, False)
     assert store.counts(saved.key)[DeliveryState.QUEUED] == 3
-    with store._database.asking() as plain:
-        assert plain.rows("SELECT DISTINCT channel, domain FROM delivery") == [("mail", "example.org")]
+    with store._database.asking() as connection:
+        assert connection.rows("SELECT DISTINCT channel, domain FROM delivery") == [("mail", "example.org")]
     [row] = store.edition_rows("daily")
     assert row == EditionRow(
         key=saved.key, period="2026-11-24", state=EditionState.FROZEN, subject="早报", frozen_at=make.now, posts=2

@@ -13,7 +13,7 @@ import pytest
 from digest.errors import StoreError
 from digest.models import DeliveryState, EditionState, Reply
 from digest.outbox import last_call
-from digest.ports import Turn
+from digest.ports import CommitBatch
 from digest.store import SqlStore, open_store
 from digest.store.delivery.ledger import queue_id
 
@@ -119,7 +119,7 @@ def test_next_due_is_the_earliest_row_that_can_be_claimed(store, make) -> None:
 # report must be refused. The worker still holds the claim.
 REPORTS = {
     "renew": lambda store, row, now: store.renew(row, now + LEASE),
-    "transmitting": lambda store, row, now: store.turn(Turn(now=now, begun=row, until=now + DOT)).leased,
+    "transmitting": lambda store, row, now: store.turn(CommitBatch(now=now, begun=row, until=now + DOT)).leased,
     "sent": lambda store, row, now: store.sent(row, now, OK),
     "in_doubt": lambda store, row, now: store.in_doubt(row, now, "link lost"),
     "retry": lambda store, row, now: store.retry(row, now + LEASE, LATER, counted=True),
@@ -177,7 +177,7 @@ def test_a_worker_that_lost_its_lease_changes_nothing(store, make) -> None:
     for report in REPORTS.values():
         assert not report(store, old, later)
     assert states(store) == {"leased": 1}
-    assert store.turn(Turn(now=later, begun=new, until=later + DOT)).leased
+    assert store.turn(CommitBatch(now=later, begun=new, until=later + DOT)).leased
     for report in REPORTS.values():
         assert not report(store, old, later)
     assert states(store) == {"transmitting": 1}
@@ -188,8 +188,8 @@ def test_recovery_frees_the_rows_of_the_dead(store, make) -> None:
     """Before the dot they are queued again, after it nobody can know; a lease that runs is left alone."""
     make.freeze(store, 4)
     rows = store.claim(make.now, 4, LEASE)
-    store.turn(Turn(now=make.now, begun=rows[0], until=make.now + DOT))
-    store.turn(Turn(now=make.now, begun=rows[1], until=make.now + DOT))
+    store.turn(CommitBatch(now=make.now, begun=rows[0], until=make.now + DOT))
+    store.turn(CommitBatch(now=make.now, begun=rows[1], until=make.now + DOT))
     store.renew(rows[2], make.now + DOT)
     assert store.recover(make.now + LEASE - timedelta(seconds=1), atomic=False) == (0, 0)
     assert store.recover(make.now + LEASE, atomic=False) == (1, 0)
@@ -203,7 +203,7 @@ def test_recovery_frees_the_rows_of_the_dead(store, make) -> None:
 def test_an_atomic_transport_leaves_no_doubt(store, make) -> None:
     make.freeze(store, 1)
     row = claim_one(store, make)
-    store.turn(Turn(now=make.now, begun=row, until=make.now + DOT))
+    store.turn(CommitBatch(now=make.now, begun=row, until=make.now + DOT))
     assert store.recover(make.now + DOT, atomic=True) == (0, 1)
     assert states(store) == {"queued": 1}
     assert not store.sent(row, make.now, OK)
@@ -213,7 +213,7 @@ def test_doubtful_rows_are_released_at_once(store, make) -> None:
     """The edition goes on, even if it was finished; a late answer to the first attempt no longer counts."""
     saved = make.freeze(store, 1)
     row = claim_one(store, make)
-    store.turn(Turn(now=make.now, begun=row, until=make.now + DOT))
+    store.turn(CommitBatch(now=make.now, begun=row, until=make.now + DOT))
     store.in_doubt(row, make.now, "link lost")
     [(closed, state)] = store.settle(make.now)
     assert state is closed.state is EditionState.FINISHED
@@ -260,7 +260,7 @@ def test_an_edition_is_settled_when_nothing_is_open(store, make) -> None:
     rows = store.claim(make.now, 2, LEASE)
     store.failed(rows[0], make.now, NO)
     assert store.settle(make.now) == []
-    store.turn(Turn(now=make.now, begun=rows[1], until=make.now + DOT))
+    store.turn(CommitBatch(now=make.now, begun=rows[1], until=make.now + DOT))
     assert store.settle(make.now) == []
     store.sent(rows[1], make.now, OK)
     [(closed, state)] = store.settle(make.now)
@@ -333,7 +333,7 @@ def test_a_servers_words_do_no_harm(store, make) -> None:
     """Whatever bytes a server answers with."""
     make.freeze(store, 1)
     row = claim_one(store, make)
-    store.turn(Turn(now=make.now, begun=row, until=make.now + DOT))
+    store.turn(CommitBatch(now=make.now, begun=row, until=make.now + DOT))
     assert store.sent(row, make.now, Reply(code=250, enhanced="2.0.0", text="ok\r\n\x00\udc80 喂"))
 
 
@@ -373,7 +373,7 @@ def test_workers_never_share_a_row(store_url, make) -> None:
         def work(store: SqlStore) -> None:
             while rows := store.claim(make.now, 2, LEASE):
                 for row in rows:
-                    assert store.turn(Turn(now=make.now, begun=row, until=make.now + DOT)).leased
+                    assert store.turn(CommitBatch(now=make.now, begun=row, until=make.now + DOT)).leased
                     assert store.sent(row, make.now, OK)
                     with lock:
                         got[row.address] += 1
@@ -391,7 +391,7 @@ WORKER = """
 import sys
 from datetime import datetime, timedelta, UTC
 from digest.models import Reply
-from digest.ports import Turn
+from digest.ports import CommitBatch
 from digest.store import open_store
 url, stop_at = sys.argv[1:]
 now = datetime(2026, 11, 24, 8, tzinfo=UTC)
@@ -406,7 +406,7 @@ with open_store(url) as store:
     while rows := store.claim(now, 2, timedelta(seconds=120)):
         reached("claimed")
         for row in rows:
-            assert store.turn(Turn(now=now, begun=row, until=now + timedelta(minutes=11))).leased
+            assert store.turn(CommitBatch(now=now, begun=row, until=now + timedelta(minutes=11))).leased
             reached("transmitting")
             assert store.sent(row, now, Reply(code=250))
             reached("sent")

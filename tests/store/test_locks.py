@@ -162,8 +162,8 @@ def test_a_lock_file_that_cannot_be_opened(sqlite_url: str, tmp_path: Path) -> N
 def test_stores_in_two_schemas_do_not_disturb_each_other(postgres_url: str) -> None:
     import psycopg
 
-    with psycopg.connect(postgres_url, autocommit=True) as connection:
-        connection.execute("CREATE SCHEMA other")
+    with psycopg.connect(postgres_url, autocommit=True) as raw:
+        raw.execute("CREATE SCHEMA other")
     other = f"{postgres_url}&options=-csearch_path%3Dother"
     with open_store(postgres_url) as first, open_store(other) as second, first.exclusive("a"), second.exclusive("b"):
         assert (len(first.feeds()), len(second.feeds())) == (1, 1)
@@ -174,6 +174,6 @@ def test_runs_are_logged(store, make) -> None:
     first, second = store.started(make.now), store.started(make.now)
     assert first != second
     store.ended(first, make.now, '{"ok": true}')
-    with store._database.asking() as plain:
-        rows = plain.rows("SELECT report, ended_at IS NULL FROM run ORDER BY key")
+    with store._database.asking() as connection:
+        rows = connection.rows("SELECT report, ended_at IS NULL FROM run ORDER BY key")
     assert rows == [('{"ok": true}', False), ("", True)]

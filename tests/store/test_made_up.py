@@ -10,7 +10,7 @@ from digest.models import DeliveryState, EditionState
 def test_made_up_editions_are_finished_and_wait_for_their_page(store, make) -> None:
     """With members and without deliveries."""
     (post,) = make.add(store, make.arrival("a"))
-    saved = store.make_up(make.edition(members=(make.member(post),)))
+    saved = store.backfill_editions(make.edition(members=(make.member(post),)))
     assert saved == store.edition("daily", "2026-11-24")
     assert (saved.state, saved.page_published) == (EditionState.FINISHED, False)
     assert store.unpublished_pages() == [saved]
@@ -22,21 +22,21 @@ def test_made_up_editions_are_finished_and_wait_for_their_page(store, make) -> N
 def test_an_edition_is_never_replaced(store, make) -> None:
     """Nor are its deliveries touched; a skipped period has none and gives way."""
     mailed = make.freeze(store, 2)
-    assert store.make_up(make.edition(subject="other")) is None
+    assert store.backfill_editions(make.edition(subject="other")) is None
     assert store.edition("daily", "2026-11-24") == mailed
     assert store.counts(mailed.key)[DeliveryState.QUEUED] == 2
     store.skip("daily", "2026-11-23", make.now, reason="missed")
-    made = store.make_up(make.edition("2026-11-23"))
+    made = store.backfill_editions(make.edition("2026-11-23"))
     assert made is not None
     assert store.edition("daily", "2026-11-23") == made
-    assert store.make_up(make.edition("2026-11-23")) is None
+    assert store.backfill_editions(make.edition("2026-11-23")) is None
     assert not store.skip("daily", "2026-11-23", make.now)
 
 
 def test_posts_that_an_edition_has_can_be_left_out(store, make) -> None:
     """Those of this digest; other digests mind their own."""
     first, _ = make.add(store, make.arrival("a"), make.arrival("b", published=make.now))
-    store.make_up(make.edition(members=(make.member(first),)))
+    store.backfill_editions(make.edition(members=(make.member(first),)))
     span = (None, make.ago(days=1), make.now + timedelta(seconds=1))
     assert [post.key for post in store.published_between(*span)] == [2, 1]
     assert [post.key for post in store.published_between(*span, not_in="daily")] == [2]

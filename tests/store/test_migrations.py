@@ -14,11 +14,11 @@ from digest.errors import StoreError
 from digest.models import EditionKind, EditionState
 from digest.store import SqlStore, open_store, versions
 from digest.store.database.basics import HEAD, OLDEST, VERSION_TABLE
-from digest.store.database.connection import Plain
+from digest.store.database.connection import Connection
 
 
-def version_of(plain: Plain) -> str:
-    return str(plain.value(f"SELECT version_num FROM {VERSION_TABLE}"))
+def version_of(connection: Connection) -> str:
+    return str(connection.value(f"SELECT version_num FROM {VERSION_TABLE}"))
 
 
 def test_both_kinds_have_the_same_tables_and_columns() -> None:
@@ -40,8 +40,8 @@ def test_both_kinds_have_the_same_tables_and_columns() -> None:
 
 def test_a_new_store_is_of_the_newest_version(bare_url: str) -> None:
     """Versions are four digits, so that a newer one is a greater one."""
-    with open_store(bare_url) as store, store._database.asking() as plain:
-        assert version_of(plain) == HEAD
+    with open_store(bare_url) as store, store._database.asking() as connection:
+        assert version_of(connection) == HEAD
         assert [row.kind for row in store.feeds()] == ["all"]
     assert re.fullmatch(r"\d{4}", HEAD)
     assert OLDEST <= HEAD
@@ -54,19 +54,19 @@ def test_a_store_of_the_oldest_version_is_brought_up_to_date(bare_url: str, make
     with open_store(bare_url) as store:
         make.freeze(store, 1)
         made = _shape(store)
-        with store._database.changing() as plain:
+        with store._database.changing() as connection:
             for statement in _BACK_TO_OLDEST:
-                plain.run(statement)
-            plain.run(f"UPDATE {VERSION_TABLE} SET version_num = '{OLDEST}'")
+                connection.run(statement)
+            connection.run(f"UPDATE {VERSION_TABLE} SET version_num = '{OLDEST}'")
     with open_store(bare_url) as store:
         assert store.schema_found == OLDEST
         assert _shape(store) == made, "as a new one"
         [row] = store.edition_rows("daily")
         assert store.pause_edition(row.key, "refused", make.now)
         assert store.resume_edition(row.key, make.now) == 1
-        with store._database.asking() as plain:
-            assert version_of(plain) == HEAD
-            assert plain.rows("SELECT channel, domain FROM delivery") == [("mail", "example.org")]
+        with store._database.asking() as connection:
+            assert version_of(connection) == HEAD
+            assert connection.rows("SELECT channel, domain FROM delivery") == [("mail", "example.org")]
 
 
 _BACK_TO_OLDEST = (
@@ -102,27 +102,27 @@ def test_editions_for_some_categories_are_taken_along(bare_url: str, make) -> No
             assert store.freeze(theirs, make.recipients(1, start=number)) is not None
         make.freeze(store, 1, "2026-W48", digest="daily--weekly")
         make.freeze(store, 1, "abc", digest="@notice")
-        with store._database.changing() as plain:
+        with store._database.changing() as connection:
             for statement in _BACK_TO_OLDEST:
-                plain.run(statement)
+                connection.run(statement)
             for period, label in (("macro", "macro"), ("strange", 'a\\, "b\\\\, macro'), ("over", "x")):
-                plain.run(
+                connection.run(
                     "UPDATE edition SET category = ?, period = '2026-11-24', page_published = true WHERE period = ?",
                     *(label, period),
                 )
-            plain.run("UPDATE edition SET state = 'finished' WHERE category IN ('', 'x') AND digest = 'daily'")
+            connection.run("UPDATE edition SET state = 'finished' WHERE category IN ('', 'x') AND digest = 'daily'")
             ended = "UPDATE delivery SET state = 'sent', ended_at = 1 WHERE edition_key IN ({})"
-            plain.run(ended.format("SELECT key FROM edition WHERE state = 'finished'"))
-            plain.run("INSERT INTO reader_list (digest) VALUES ('daily')")
-            plain.run(
+            connection.run(ended.format("SELECT key FROM edition WHERE state = 'finished'"))
+            connection.run("INSERT INTO reader_list (digest) VALUES ('daily')")
+            connection.run(
                 "INSERT INTO subscriber (address, canonical, hash, created_at, frequency, zone) "
                 "VALUES ('a', 'a', 'a', 1, 'daily', '')"
             )
-            plain.run(
+            connection.run(
                 "INSERT INTO subscription (subscriber_key, list_key, state, categories, label, since) "
                 "VALUES (1, 1, 'active', '[]', 'macro', 1)"
             )
-            plain.run(f"UPDATE {VERSION_TABLE} SET version_num = '{OLDEST}'")
+            connection.run(f"UPDATE {VERSION_TABLE} SET version_num = '{OLDEST}'")
     with open_store(bare_url) as store:
         rows = [row for row in store.claim(make.now, 9, timedelta(minutes=2)) if row.edition_key == main.key]
         chosen = {row.address: read_selection(row.selection) for row in rows}
@@ -134,9 +134,9 @@ def test_editions_for_some_categories_are_taken_along(bare_url: str, make) -> No
         weekly = store.edition("daily--weekly", "2026-W48")
         assert (weekly.kind, weekly.sums_up) == (EditionKind.WEEKLY, "daily")
         assert store.edition("@notice", "abc").kind is EditionKind.NOTICE
-        with store._database.asking() as plain:
-            assert plain.column("SELECT selection FROM subscription") == [str(Selection.of(["macro"]))]
-            assert plain.column("SELECT selection FROM delivery WHERE address = 'r3@example.org'") == [
+        with store._database.asking() as connection:
+            assert connection.column("SELECT selection FROM subscription") == [str(Selection.of(["macro"]))]
+            assert connection.column("SELECT selection FROM delivery WHERE address = 'r3@example.org'") == [
                 str(Selection.of("x"))
             ]
 
@@ -146,11 +146,11 @@ def _shape(store: SqlStore) -> set[tuple[object, ...]]:
     postgres = "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = current_schema()"
     sqlite = "SELECT m.name, c.name FROM sqlite_master m JOIN pragma_table_info(m.name) c WHERE m.type = 'table'"
     indexes = "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = current_schema()"
-    with store._database.asking() as plain:
-        if plain.is_postgres:
-            return {*plain.rows(postgres), *plain.rows(indexes)}
-        found = plain.rows("SELECT name, replace(sql, '\"', '') FROM sqlite_master WHERE type = 'index'")
-        return {*plain.rows(sqlite), *found}
+    with store._database.asking() as connection:
+        if connection.is_postgres:
+            return {*connection.rows(postgres), *connection.rows(indexes)}
+        found = connection.rows("SELECT name, replace(sql, '\"', '') FROM sqlite_master WHERE type = 'index'")
+        return {*connection.rows(sqlite), *found}
 
 
 @pytest.fixture
@@ -172,10 +172,10 @@ def test_an_older_store_gets_each_migration_once(bare_url: str, migrations: Path
     open_store(bare_url).close()
     for head in ("9001", "9002", "9002"):
         monkeypatch.setattr(versions, "HEAD", head)
-        with open_store(bare_url) as store, store._database.asking() as plain:
-            assert version_of(plain) == head
-    with open_store(bare_url) as store, store._database.asking() as plain:
-        assert plain.rows("SELECT a, b FROM extra") == [("1", "2")]
+        with open_store(bare_url) as store, store._database.asking() as connection:
+            assert version_of(connection) == head
+    with open_store(bare_url) as store, store._database.asking() as connection:
+        assert connection.rows("SELECT a, b FROM extra") == [("1", "2")]
 
 
 def test_a_migration_that_breaks_leaves_nothing(bare_url: str, migrations: Path, monkeypatch) -> None:
@@ -187,17 +187,17 @@ def test_a_migration_that_breaks_leaves_nothing(bare_url: str, migrations: Path,
     with pytest.raises(StoreError):
         open_store(bare_url)
     monkeypatch.setattr(versions, "HEAD", HEAD)
-    with open_store(bare_url) as store, store._database.changing() as plain:
-        assert version_of(plain) == HEAD
-        plain.run("CREATE TABLE extra (a TEXT)")
+    with open_store(bare_url) as store, store._database.changing() as connection:
+        assert version_of(connection) == HEAD
+        connection.run("CREATE TABLE extra (a TEXT)")
 
 
 def test_tables_that_break_while_they_are_made_leave_nothing(bare_url: str, monkeypatch) -> None:
     """All of it is one transaction; the next try starts from the beginning."""
     create = versions.create
 
-    def broken(plain) -> None:
-        create(plain)
+    def broken(connection) -> None:
+        create(connection)
         raise ZeroDivisionError
 
     monkeypatch.setattr(versions, "create", broken)
@@ -209,8 +209,8 @@ def test_tables_that_break_while_they_are_made_leave_nothing(bare_url: str, monk
 
 
 def test_a_store_that_is_too_old_says_who_can_help(bare_url: str) -> None:
-    with open_store(bare_url) as store, store._database.changing() as plain:
-        plain.run(f"UPDATE {VERSION_TABLE} SET version_num = '0007'")
+    with open_store(bare_url) as store, store._database.changing() as connection:
+        connection.run(f"UPDATE {VERSION_TABLE} SET version_num = '0007'")
     told = (
         f"its schema is 0007, and this program takes {OLDEST} and later; run digest status once with the program as of"
     )

@@ -13,10 +13,10 @@ import pytest
 
 from digest.errors import Refused, StoreBusy, StoreError, StoreTooNew
 from digest.models import Changes
-from digest.store import SqlStore, open_rehearsal, open_store
+from digest.store import SqlStore, open_dry_run, open_store
 from digest.store.database import connect
 from digest.store.database.connect import Database, open_postgres, open_sqlite, parse_url
-from digest.store.database.faults import told
+from digest.store.database.faults import wrap_db_errors
 
 
 def test_a_store_is_kept(bare_url: str, make) -> None:
@@ -54,14 +54,14 @@ def test_who_is_refused_leaves_no_table(bare_url: str, tmp_path: Path) -> None:
         asked.append(store)
         raise Refused("store", "it is another's")
 
-    for opening in (open_store, open_rehearsal):
+    for opening in (open_store, open_dry_run):
         with pytest.raises(Refused), opening(bare_url, admit=refuse):
             raise AssertionError("it was opened")
     assert asked == [None, None]
     assert not (tmp_path / "var").exists()
     with open_store(bare_url) as store:
         assert store.schema_found is None
-    for opening in (open_store, open_rehearsal):
+    for opening in (open_store, open_dry_run):
         with pytest.raises(Refused), opening(bare_url, admit=refuse):
             raise AssertionError("it was opened")
     assert None not in asked[2:]
@@ -69,8 +69,8 @@ def test_who_is_refused_leaves_no_table(bare_url: str, tmp_path: Path) -> None:
 
 def test_an_old_store_is_asked_before_it_is_changed(bare_url: str) -> None:
     """It may be another's: its tables stay as they are. What an admission asks was always there."""
-    with open_store(bare_url) as store, store._database.changing() as plain:
-        plain.run("UPDATE digest_schema SET version_num = '0001'")
+    with open_store(bare_url) as store, store._database.changing() as connection:
+        connection.run("UPDATE digest_schema SET version_num = '0001'")
 
     def refuse(store: SqlStore | None) -> None:
         assert store is not None
@@ -79,8 +79,8 @@ def test_an_old_store_is_asked_before_it_is_changed(bare_url: str) -> None:
 
     with pytest.raises(Refused):
         open_store(bare_url, admit=refuse)
-    with closing(database_at(bare_url)) as database, database.asking() as plain:
-        assert plain.value("SELECT version_num FROM digest_schema") == "0001"
+    with closing(database_at(bare_url)) as database, database.asking() as connection:
+        assert connection.value("SELECT version_num FROM digest_schema") == "0001"
 
 
 def database_at(url: str) -> Database:
@@ -108,9 +108,10 @@ def test_a_database_that_was_deleted_is_missed(sqlite_url: str, tmp_path: Path, 
 
 def test_sqlite_is_safe_against_power_cuts(sqlite_url: str) -> None:
     """WAL, flushed at every commit, foreign keys on (delivery.md)."""
-    with open_store(sqlite_url) as store, store._database.asking() as plain:
+    with open_store(sqlite_url) as store, store._database.asking() as connection:
         found = [
-            plain.value(f"PRAGMA {name}") for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+            connection.value(f"PRAGMA {name}")
+            for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
         ]
     assert found == ["wal", 2, 1, 30_000]
 
@@ -127,7 +128,7 @@ def test_sqlite_is_safe_against_power_cuts(sqlite_url: str) -> None:
         ("sqlite:///:memory:", "store: a database in memory forgets everything"),
     ],
 )
-@pytest.mark.parametrize("opening", [open_store, lambda url: open_rehearsal(url).__enter__()])
+@pytest.mark.parametrize("opening", [open_store, lambda url: open_dry_run(url).__enter__()])
 def test_addresses_that_are_none(opening, url: str, message: str) -> None:
     """Each has one message; a password is never repeated."""
     with pytest.raises(StoreError) as caught:
@@ -145,7 +146,7 @@ def test_a_file_that_is_no_database_is_left_alone(sqlite_url: str, tmp_path: Pat
     path = tmp_path / "var" / "digest.db"
     data = b"title: a config, not a database\n" * 99
     write(path, data)
-    for opening in (open_store, lambda url: open_rehearsal(url).__enter__()):
+    for opening in (open_store, lambda url: open_dry_run(url).__enter__()):
         with pytest.raises(StoreError, match=r"digest\.db: the file is damaged or no SQLite database; restore it"):
             opening(sqlite_url)
     assert path.read_bytes() == data
@@ -168,7 +169,7 @@ def test_a_folder_in_the_databases_place(sqlite_url: str, tmp_path: Path) -> Non
     with pytest.raises(StoreError, match=r"digest\.db: the database cannot be opened; check"):
         open_store(sqlite_url)
     with pytest.raises(StoreError, match=r"digest\.db: it cannot be copied"):
-        open_rehearsal(sqlite_url).__enter__()
+        open_dry_run(sqlite_url).__enter__()
 
 
 def test_a_file_in_the_folders_place(sqlite_url: str, tmp_path: Path) -> None:
@@ -180,30 +181,33 @@ def test_a_file_in_the_folders_place(sqlite_url: str, tmp_path: Path) -> None:
 def test_a_database_that_may_only_be_read(sqlite_url: str, tmp_path: Path) -> None:
     """Said by SQLite itself: root may write everything, so the test opens it that way."""
     open_store(sqlite_url).close()
-    connection = sqlite3.connect(f"file:{tmp_path}/var/digest.db?mode=ro", uri=True)
-    with pytest.raises(StoreError, match="x: the database cannot be written; give this user the right"), told("x"):
-        connection.execute("DELETE FROM meta")
-    connection.close()
+    raw = sqlite3.connect(f"file:{tmp_path}/var/digest.db?mode=ro", uri=True)
+    with (
+        pytest.raises(StoreError, match="x: the database cannot be written; give this user the right"),
+        wrap_db_errors("x"),
+    ):
+        raw.execute("DELETE FROM meta")
+    raw.close()
 
 
 def test_a_newer_store_is_refused(bare_url: str) -> None:
-    """Untouched, with a word about what to do; a rehearsal refuses it too."""
-    with open_store(bare_url) as store, store._database.changing() as plain:
-        plain.run("UPDATE digest_schema SET version_num = '0999'")
-    for opening in (open_store, lambda url: open_rehearsal(url).__enter__()):
+    """Untouched, with a word about what to do; a dry run refuses it too."""
+    with open_store(bare_url) as store, store._database.changing() as connection:
+        connection.run("UPDATE digest_schema SET version_num = '0999'")
+    for opening in (open_store, lambda url: open_dry_run(url).__enter__()):
         with pytest.raises(StoreTooNew, match=r"its schema is 0999, this program knows \d{4}.*; upgrade digest"):
             opening(bare_url)
 
 
 def test_anothers_tables_are_left_alone(bare_url: str) -> None:
     database = database_at(bare_url)
-    with database.changing() as plain:
-        plain.run("CREATE TABLE post (body TEXT)")
+    with database.changing() as connection:
+        connection.run("CREATE TABLE post (body TEXT)")
     with pytest.raises(StoreError, match="another program has a table 'post' there; name another store"):
         open_store(bare_url)
-    with database.changing() as plain:
-        plain.run("DROP TABLE post")
-        plain.run("CREATE TABLE theirs (body TEXT)")
+    with database.changing() as connection:
+        connection.run("DROP TABLE post")
+        connection.run("CREATE TABLE theirs (body TEXT)")
     database.close()
     open_store(bare_url).close()
 
@@ -271,10 +275,10 @@ def test_a_full_disk_undoes_the_transaction(sqlite_url: str, make) -> None:
         made = database._open
 
         def without_room() -> sqlite3.Connection:
-            connection = made()
-            pages = connection.execute("PRAGMA page_count").fetchone()[0]
-            connection.execute(f"PRAGMA max_page_count = {pages + 3}")
-            return connection
+            raw = made()
+            pages = raw.execute("PRAGMA page_count").fetchone()[0]
+            raw.execute(f"PRAGMA max_page_count = {pages + 3}")
+            return raw
 
         database.close()
         database._open = without_room
@@ -355,9 +359,9 @@ def test_a_server_that_refuses(postgres_server: str, user: str, name: str, messa
 def test_a_user_who_may_not_write(postgres_url: str) -> None:
     import psycopg
 
-    with psycopg.connect(postgres_url, autocommit=True) as connection:
-        connection.execute("DROP ROLE IF EXISTS reader")
-        connection.execute("CREATE ROLE reader LOGIN")
+    with psycopg.connect(postgres_url, autocommit=True) as raw:
+        raw.execute("DROP ROLE IF EXISTS reader")
+        raw.execute("CREATE ROLE reader LOGIN")
     with pytest.raises(StoreError, match="this user may not do that there"):
         open_store(postgres_url.replace("digest@", "reader@"))
 
@@ -367,12 +371,12 @@ def test_a_connection_that_the_server_ends_costs_one_transaction(postgres_url: s
     """One clear error, nothing half-done, and the next call works again."""
 
     def broken_off(store) -> None:
-        with store._database.changing() as plain:
-            plain.run("UPDATE feed SET posts = 5")
-            pid = plain.value("SELECT pg_backend_pid()")
+        with store._database.changing() as connection:
+            connection.run("UPDATE feed SET posts = 5")
+            pid = connection.value("SELECT pg_backend_pid()")
             with store._database.asking() as other:
                 other.run("SELECT pg_terminate_backend(?, 5000)", pid)
-            plain.run("UPDATE feed SET posts = 6")
+            connection.run("UPDATE feed SET posts = 6")
 
     with open_store(postgres_url) as store:
         with pytest.raises(StoreError, match="the server ended the connection"):
@@ -385,17 +389,17 @@ def test_a_connection_that_the_server_ends_costs_one_transaction(postgres_url: s
 @pytest.mark.postgres
 def test_the_address_may_name_the_driver_and_its_options(postgres_url: str) -> None:
     url = postgres_url.replace("postgresql://", "postgresql+psycopg://") + "&application_name=morning"
-    with open_store(url) as store, store._database.asking() as plain:
-        assert plain.value("SHOW application_name") == "morning"
+    with open_store(url) as store, store._database.asking() as connection:
+        assert connection.value("SHOW application_name") == "morning"
 
 
 @pytest.mark.postgres
 def test_the_database_sorts_by_code_points_in_any_locale(postgres_url: str, make) -> None:
     """Names and paths compare the same way in every database."""
-    with open_store(postgres_url) as store, store._database.asking() as plain:
+    with open_store(postgres_url) as store, store._database.asking() as connection:
         question = """SELECT count(*) FROM information_schema.columns
             WHERE table_name = 'feed' AND column_name = 'name' AND collation_name = 'C'"""
-        assert plain.value(question) == 1
+        assert connection.value(question) == 1
 
 
 def test_a_disk_that_fails_is_told_with_a_remedy() -> None:
@@ -404,6 +408,6 @@ def test_a_disk_that_fails_is_told_with_a_remedy() -> None:
     error.sqlite_errorname = "SQLITE_IOERR_SHMSIZE"
     with (
         pytest.raises(StoreError, match=r"digest\.db: the disk refuses to read or write it; make room"),
-        told("digest.db"),
+        wrap_db_errors("digest.db"),
     ):
         raise error

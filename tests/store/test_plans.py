@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from digest.store import SqlStore, open_store
-from digest.store.database.connection import Plain
+from digest.store.database.connection import Connection
 
 REACH = timedelta(days=3)
 
@@ -69,13 +69,13 @@ def plans_of(store: SqlStore, monkeypatch, ask) -> list[str]:
     """The steps of every statement that ``ask`` runs, whichever way it takes to the database."""
     steps: list[str] = []
 
-    def run(plain: Plain, statement: str, *values, **named):
+    def run(connection: Connection, statement: str, *values, **named):
         if not statement.startswith(("BEGIN", "PRAGMA", "INSERT")):
-            rows = plain._connection.execute(f"EXPLAIN QUERY PLAN {statement}", named or values)
+            rows = connection._connection.execute(f"EXPLAIN QUERY PLAN {statement}", named or values)
             steps.extend(row[-1] for row in rows)
-        return plain_run(plain, statement, *values, **named)
+        return plain_run(connection, statement, *values, **named)
 
-    plain_run = Plain.run
-    monkeypatch.setattr(Plain, "run", run)
+    plain_run = Connection.run
+    monkeypatch.setattr(Connection, "run", run)
     ask()
     return steps

@@ -12,7 +12,7 @@ import pytest
 from digest.models import Delivery, Reply
 from digest.store import SqlStore, open_store
 from digest.store.database.basics import to_seconds
-from digest.store.database.connection import Plain
+from digest.store.database.connection import Connection
 from digest.subscribers.subscription import Frequency
 from tests.store.conftest import Maker
 
@@ -80,17 +80,17 @@ def filled(store: SqlStore) -> SqlStore:
     """400 editions, of which the newest is being sent; half a year of posts."""
     now = to_seconds(NOW)
     ago = [now - number * 157 for number in range(MANY)]
-    with store._database.changing() as plain:
-        _posts(plain, ago)
-        _readers(plain, now)
-        _mail(plain, now)
+    with store._database.changing() as connection:
+        _posts(connection, ago)
+        _readers(connection, now)
+        _mail(connection, now)
     if store._database.is_postgres:  # which does it by itself; SQLite never does
-        with store._database.session() as connection:
-            connection.execute("ANALYZE")
+        with store._database.session() as raw:
+            raw.execute("ANALYZE")
     return store
 
 
-def _posts(plain: Plain, ago: list[int]) -> None:
+def _posts(connection: Connection, ago: list[int]) -> None:
     texts = (
         "id",
         "path",
@@ -105,7 +105,7 @@ def _posts(plain: Plain, ago: list[int]) -> None:
         "text_hash",
     )
     moments = ("published", "updated", "first_seen", "collected_at")
-    plain.insert_many(
+    connection.insert_many(
         "post",
         ("key", *texts, *moments, "retired", "unlisted"),
         [
@@ -114,22 +114,22 @@ def _posts(plain: Plain, ago: list[int]) -> None:
         ],
     )
     labels = [(f"c{number % 2000}", at, at, number) for number, at in enumerate(reversed(ago), 1)]
-    plain.insert_many("post_category", ("name", "first_seen", "published", "post_key"), labels)
+    connection.insert_many("post_category", ("name", "first_seen", "published", "post_key"), labels)
     files = [(f"p{number}", 1, 1, number, "h", True) for number in range(1, MANY + 1)]
-    plain.insert_many("file", ("path", "size", "mtime_ns", "inode", "hash", "taken"), files)
-    plain.insert_many("digest", ("name", "began_at", "began_after"), [("daily", ago[-1], 0)])
+    connection.insert_many("file", ("path", "size", "mtime_ns", "inode", "hash", "taken"), files)
+    connection.insert_many("digest", ("name", "began_at", "began_after"), [("daily", ago[-1], 0)])
 
 
-def _readers(plain: Plain, now: int) -> None:
-    plain.insert_many("reader_list", ("key", "digest"), [(1, "daily")])
+def _readers(connection: Connection, now: int) -> None:
+    connection.insert_many("reader_list", ("key", "digest"), [(1, "daily")])
     columns = ("key", "address", "canonical", "hash", "created_at", "frequency", "zone")
     people = [(key, *(f"r{key}",) * 3, now, "daily", "") for key in range(1, MANY + 1)]
-    plain.insert_many("subscriber", columns, people)
+    connection.insert_many("subscriber", columns, people)
     columns = ("subscriber_key", "list_key", "state", "categories", "selection", "since")
-    plain.insert_many("subscription", columns, [(key, 1, "active", "[]", "", now) for key in range(1, MANY + 1)])
+    connection.insert_many("subscription", columns, [(key, 1, "active", "[]", "", now) for key in range(1, MANY + 1)])
 
 
-def _mail(plain: Plain, now: int) -> None:
+def _mail(connection: Connection, now: int) -> None:
     columns = ("key", "digest", "kind", "period", "state", "reason", "frozen_at", "send_after", "expires_at")
     texts = ("page_published", "subject", "html", "text", "document")
     editions = [
@@ -149,7 +149,7 @@ def _mail(plain: Plain, now: int) -> None:
         for key in range(1, 401)
         for at in (now - (400 - key) * 86_400,)
     ]
-    plain.insert_many("edition", (*columns, *texts), editions)
+    connection.insert_many("edition", (*columns, *texts), editions)
     columns = ("key", "edition_key", "address", "message_id", "token", "state", "attempts", "doubts", "not_before")
     rest = ("lease", "ended_at", "reply_enhanced", "reply_text", "queue_id", "subscriber_key", "list_key")
     rows = []
@@ -159,7 +159,7 @@ def _mail(plain: Plain, now: int) -> None:
         waits = key > MANY - 100
         state, ended = ("queued", None) if waits else ("sent", at)
         rows.append((key, edition, f"r{key}", f"m{key}", f"t{key}", state, 0, 0, at, 0, ended, "", "", "", key, 1))
-    plain.insert_many("delivery", (*columns, *rest), rows)
+    connection.insert_many("delivery", (*columns, *rest), rows)
 
 
 def _state(edition: int) -> str:
@@ -172,14 +172,14 @@ def test_no_question_reads_a_whole_table(crowded: SqlStore, monkeypatch: pytest.
     steps: list[str] = []
     how = "EXPLAIN" if crowded._database.is_postgres else "EXPLAIN QUERY PLAN"
 
-    def run(plain: Plain, statement: str, *values: Any, **named: Any) -> Any:
+    def run(connection: Connection, statement: str, *values: Any, **named: Any) -> Any:
         if statement.lstrip().startswith(("SELECT", "UPDATE", "DELETE", "WITH")):
-            steps.extend(str(row[-1]).strip() for row in asked(plain, f"{how} {statement}", *values, **named))
-        return asked(plain, statement, *values, **named)
+            steps.extend(str(row[-1]).strip() for row in asked(connection, f"{how} {statement}", *values, **named))
+        return asked(connection, statement, *values, **named)
 
-    asked = Plain.run
+    asked = Connection.run
     with monkeypatch.context() as patch:
-        patch.setattr(Plain, "run", run)
+        patch.setattr(Connection, "run", run)
         patch.setattr("psycopg.Pipeline.is_supported", lambda: False)
         HOT[question](crowded, NOW)
     assert steps
@@ -199,14 +199,14 @@ def test_the_last_page_costs_what_the_first_does(
 ) -> None:
     """Each goes on behind the last key of the one before, and counts nothing off again."""
     asked: list[tuple[str, tuple[Any, ...]]] = []
-    run = Plain.run
+    run = Connection.run
 
-    def noted(plain: Plain, statement: str, *values: Any, **named: Any) -> Any:
+    def noted(connection: Connection, statement: str, *values: Any, **named: Any) -> Any:
         asked.append((statement, values))
-        return run(plain, statement, *values, **named)
+        return run(connection, statement, *values, **named)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Plain, "run", noted)
+        patch.setattr(Connection, "run", noted)
         assert sum(1 for _ in PAGED[pages](crowded)) == MANY
     paged = [(statement, values) for statement, values in asked if statement == asked[0][0]]
     assert len(paged) > 10
@@ -218,8 +218,8 @@ def test_the_last_page_costs_what_the_first_does(
 def cost(store: SqlStore, statement: str, values: tuple[Any, ...]) -> float:
     """Steps of SQLite's machine, or rows that pass through the nodes of PostgreSQL's plan."""
     if store._database.is_postgres:
-        with store._database.asking() as plain:
-            [found] = plain.value(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", *values)
+        with store._database.asking() as connection:
+            [found] = connection.value(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", *values)
         return passed(found["Plan"])
     steps = 0
 
@@ -228,10 +228,10 @@ def cost(store: SqlStore, statement: str, values: tuple[Any, ...]) -> float:
         steps += 1
         return 0
 
-    with store._database.session() as connection:
-        connection.set_progress_handler(step, 10)
-        connection.execute(statement, values).fetchall()
-        connection.set_progress_handler(None, 0)
+    with store._database.session() as raw:
+        raw.set_progress_handler(step, 10)
+        raw.execute(statement, values).fetchall()
+        raw.set_progress_handler(None, 0)
     return steps
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from digest.errors import StoreError
-from digest.store.database.group_commit import Together
+from digest.store.database.group_commit import GroupCommit
 
 
 class Disk:
@@ -35,7 +35,7 @@ class Disk:
 class Writers:
     """Threads that write, and what they were told."""
 
-    def __init__(self, together: Together) -> None:
+    def __init__(self, together: GroupCommit) -> None:
         self.together = together
         self.threads: list[threading.Thread] = []
         self.answers: dict[int, Any] = {}
@@ -55,7 +55,7 @@ class Writers:
             thread.join(60)
 
 
-def gathered(together: Together, count: int) -> None:
+def gathered(together: GroupCommit, count: int) -> None:
     """Wait until so many changes wait for the next transaction."""
     for _ in range(6_000):
         if len(together._waiting) == count:
@@ -70,7 +70,7 @@ def disk() -> Disk:
 
 
 def test_what_gathers_during_a_commit_shares_the_next(disk: Disk) -> None:
-    writers = Writers(Together(disk.transaction))
+    writers = Writers(GroupCommit(disk.transaction))
     writers.start(0)
     assert disk.begun.acquire(timeout=60)
     for number in range(1, 6):
@@ -84,7 +84,7 @@ def test_what_gathers_during_a_commit_shares_the_next(disk: Disk) -> None:
 
 
 def test_a_transaction_that_fails_is_told_to_all_in_it_and_to_no_other(disk: Disk) -> None:
-    writers = Writers(Together(disk.transaction))
+    writers = Writers(GroupCommit(disk.transaction))
     disk.error = StoreError("digest.db", "the disk is full", "make room")
     for number in range(2):
         writers.start(number)
@@ -104,4 +104,4 @@ def test_other_errors_come_through_as_they_are(disk: Disk) -> None:
     disk.error = ValueError("not a number")
     disk.gate.release()
     with pytest.raises(ValueError, match="not a number"):
-        Together(disk.transaction).write("anything")
+        GroupCommit(disk.transaction).write("anything")

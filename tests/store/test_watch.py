@@ -9,7 +9,7 @@ import pytest
 
 from digest.alarms.watching import Alarm, Ending, RunTotals
 from digest.models import DeliveryState, EditionKind, EditionState, Reply
-from digest.ports import Turn
+from digest.ports import CommitBatch
 
 HOUR = timedelta(hours=1)
 
@@ -52,8 +52,8 @@ def test_reports_of_old_runs_are_dropped_unless_they_failed(store, make) -> None
         run = store.started(make.ago(days=days))
         store.ended(run, make.ago(days=days), json.dumps({"failures": [f"{days}"]}), ok=ok)
     assert store.forget_runs(make.ago(days=99), make.ago(days=2)) == 0
-    with store._database.asking() as plain:
-        reports = plain.column("SELECT report FROM run ORDER BY key")
+    with store._database.asking() as connection:
+        reports = connection.column("SELECT report FROM run ORDER BY key")
     assert [bool(report) for report in reports] == [False, True, True, True]
     assert [row.ok for row in store.runs(9)] == [True, True, False, True]
 
@@ -88,7 +88,7 @@ def test_editions_are_listed_with_their_mail(store, make) -> None:
     make.freeze(store, 1, "abcd", kind=EditionKind.NOTICE)
     store.skip("daily", "2026-11-25", make.now, reason="missed")
     (row, *_) = store.claim(make.now, 1, HOUR)
-    assert store.turn(Turn(now=make.now, begun=row, until=make.now + HOUR)).leased
+    assert store.turn(CommitBatch(now=make.now, begun=row, until=make.now + HOUR)).leased
     assert store.sent(row, make.now, Reply(code=250))
     skipped, sending = store.edition_mail(5)
     assert (skipped.name, skipped.state, skipped.reason) == ("daily 2026-11-25", EditionState.SKIPPED, "missed")

@@ -15,16 +15,16 @@ from typing import Any
 
 from digest.app.assembly import App
 from digest.app.moment import When
-from digest.app.readership import Readership
 from digest.app.running import run_steps
 from digest.app.sending import send_mail
+from digest.app.subscriber_service import SubscriberService
 from digest.config import load
 from digest.jobs.progress import silent
 from digest.jobs.run import RunReport
 from digest.jobs.subscribers.people import People
-from digest.jobs.subscribers.signup import Asked, Desk, SignUp
+from digest.jobs.subscribers.signup import Asked, SignUp, SignupService
 from digest.store import SqlStore, open_store
-from digest.subscribers.subscription import Choice, Frequency, Wishes
+from digest.subscribers.subscription import Choice, Frequency, Preferences
 from tests.run.site_folder import Site
 
 CONFIG = """\
@@ -74,16 +74,16 @@ class World:
         return App(self.settings, self.store, when, dry_run=dry_run, progress=silent)
 
     @property
-    def readership(self) -> Readership:
-        return self.app().readership
+    def subscriber_service(self) -> SubscriberService:
+        return self.app().subscriber_service
 
     @property
-    def desk(self) -> Desk:
-        return self.readership.desk
+    def signup(self) -> SignupService:
+        return self.subscriber_service.signup
 
     @property
     def people(self) -> People:
-        return self.readership.people
+        return self.subscriber_service.people
 
     # -------------------------------------------------------------- actions
 
@@ -104,28 +104,28 @@ class World:
         values: dict[str, Any] = {
             "address": address,
             "choices": (Choice(digest=digest, categories=categories),),
-            "wishes": Wishes(frequency=frequency),
+            "preferences": Preferences(frequency=frequency),
             "text": "I want mail.",
-            "stamp": self.desk.stamp(self.now - timedelta(seconds=5)),
+            "stamp": self.signup.stamp(self.now - timedelta(seconds=5)),
             "ip": ip,
         }
-        return self.desk.ask(SignUp(**values | fields), self.now)
+        return self.signup.ask(SignUp(**values | fields), self.now)
 
     def join(self, address: str = "ann@example.org", **fields: Any) -> str:
         """Sign up and confirm. Returns the address of the reader's preferences."""
         assert self.ask(address, **fields) is Asked.NOTED
         (mail,) = self.sent()
-        assert self.desk.confirm(token(link(mail)), self.now) is not None
+        assert self.signup.confirm(token(link(mail)), self.now) is not None
         return self.manage_link(address)
 
     def manage_link(self, address: str) -> str:
         reader = self.people.find(address)
-        return self.readership.links.manage(reader.key)
+        return self.subscriber_service.links.manage(reader.key)
 
     def sent(self) -> list[EmailMessage]:
         """Let sign-ups be looked at and send what waits: the mails that are new in the outbox."""
         app = self.app()
-        app.readership.desk.handle(self.now)
+        app.subscriber_service.signup.handle(self.now)
         send_mail(app)
         return self.new_mails()
 

@@ -13,9 +13,9 @@ from digest.app.running import collect_posts
 from digest.jobs.delivery.bounces import BounceReport
 from digest.models import DeliveryState, Reply
 from digest.outbox import Blame
-from digest.ports import Turn
+from digest.ports import CommitBatch
 from digest.subscribers.bounces import SIZE_LIMIT, Kind, Mark, Verdict, judge, parse_report
-from digest.subscribers.subscription import Choice, Errand, Reason
+from digest.subscribers.subscription import ActionRequest, Choice, SuppressionReason
 from tests.subscribers.reader_world import World, token
 from tests.subscribers.test_editions import MORNING, PROOF, morning, to
 
@@ -173,8 +173,8 @@ def test_the_table(marks: list[Mark], on_probe: bool, verdict: Verdict) -> None:
 
 def sent_token(world: World, address: str = "ann@example.org") -> str:
     """The bounce token of the latest mail to an address."""
-    with world.store._database.asking() as plain:
-        return str(plain.value("SELECT token FROM delivery WHERE address = ? ORDER BY key DESC", address))
+    with world.store._database.asking() as connection:
+        return str(connection.value("SELECT token FROM delivery WHERE address = ? ORDER BY key DESC", address))
 
 
 def ready(world: World) -> None:
@@ -185,7 +185,7 @@ def ready(world: World) -> None:
 
 
 def ingest(world: World, *mails: bytes) -> BounceReport:
-    return world.readership.ingest(mails, world.now)
+    return world.subscriber_service.ingest(mails, world.now)
 
 
 def next_day(world: World) -> list[str]:
@@ -200,7 +200,7 @@ def test_a_dead_address_is_suppressed_at_once(world: World) -> None:
     ready(world)
     report = ingest(world, dsn(sent_token(world)))
     assert (report.bounces, report.suppressed, report.ignored) == (1, 1, 0)
-    assert world.people.find("ann@example.org").suppressed is Reason.BOUNCE
+    assert world.people.find("ann@example.org").suppressed is SuppressionReason.BOUNCE
     assert next_day(world) == []
 
 
@@ -253,9 +253,9 @@ def test_refusals_in_the_dialogue_count_alike(world: World) -> None:
     publish_frozen_editions(app, freeze_due_editions(app))
     (row,) = world.store.claim(world.now, 5, timedelta(minutes=2))
     assert world.store.failed(row, world.now, Reply(code=550, enhanced="5.1.1", text="no such user"))
-    assert world.readership.learn(world.now).suppressed == 1
-    assert world.readership.learn(world.now).read == 0
-    assert world.people.find("ann@example.org").suppressed is Reason.BOUNCE
+    assert world.subscriber_service.learn(world.now).suppressed == 1
+    assert world.subscriber_service.learn(world.now).read == 0
+    assert world.people.find("ann@example.org").suppressed is SuppressionReason.BOUNCE
 
 
 def test_what_a_broken_relay_says_suppresses_nobody(world: World) -> None:
@@ -271,13 +271,13 @@ def test_what_a_broken_relay_says_suppresses_nobody(world: World) -> None:
     no = Reply(code=550, enhanced="5.1.1", text="no such user")
     first, second = world.store.claim(world.now, 5, timedelta(minutes=2))
     world.store.failed(first, world.now, no)
-    assert world.readership.learn(world.now).suppressed == 1
+    assert world.subscriber_service.learn(world.now).suppressed == 1
     assert world.store.pause_edition(first.edition_key, "refused", world.now)
     assert world.people.find(first.address).suppressed is None
     world.store.failed(second, world.now, no)
-    assert world.readership.learn(world.now).read == 0
+    assert world.subscriber_service.learn(world.now).read == 0
     world.store.resume_edition(first.edition_key, world.now)
-    assert world.readership.learn(world.now).read == 0
+    assert world.subscriber_service.learn(world.now).read == 0
     assert next_day(world) == ["ann@example.org", "bea@example.org"]
 
 
@@ -291,9 +291,9 @@ def test_a_full_mailbox_in_the_dialogue_is_a_point_a_day(world: World) -> None:
     (row,) = world.store.claim(world.now, 5, timedelta(minutes=2))
     again = world.now + timedelta(minutes=1)
     assert world.store.retry(row, again, Reply(code=452, enhanced="4.2.2", text="full"), counted=True)
-    assert world.readership.learn(world.now).bounces == 1
-    assert world.readership.learn(world.now).bounces == 0
-    assert len(world.store.marks(world.readership.keys.hashed("ann@example.org"))) == 1
+    assert world.subscriber_service.learn(world.now).bounces == 1
+    assert world.subscriber_service.learn(world.now).bounces == 0
+    assert len(world.store.marks(world.subscriber_service.keys.hashed("ann@example.org"))) == 1
 
 
 @pytest.mark.parametrize("by", ["token", "link"])
@@ -301,11 +301,11 @@ def test_a_complaint_suppresses_the_address(world: World, by: str) -> None:
     """Found by our token, or by our own link, in the embedded message."""
     ready(world)
     reader = world.people.find("ann@example.org")
-    leave = world.readership.links.unsubscribe(reader.key, reader.active[0].list_key)
+    leave = world.subscriber_service.links.unsubscribe(reader.key, reader.active[0].list_key)
     mail = arf(sent_token(world)) if by == "token" else arf(unsubscribe=leave)
     report = ingest(world, mail)
     assert (report.complaints, report.suppressed) == (1, 1)
-    assert world.people.find("ann@example.org").suppressed is Reason.COMPLAINT
+    assert world.people.find("ann@example.org").suppressed is SuppressionReason.COMPLAINT
     assert next_day(world) == []
 
 
@@ -342,7 +342,7 @@ def test_a_delivery_in_doubt_arrived_if_it_bounces_or_is_confirmed(world: World)
     collect_posts(app)
     publish_frozen_editions(app, freeze_due_editions(app))
     (row,) = world.store.claim(world.now, 5, timedelta(minutes=2))
-    world.store.turn(Turn(now=world.now, begun=row, until=world.now + timedelta(minutes=11)))
+    world.store.turn(CommitBatch(now=world.now, begun=row, until=world.now + timedelta(minutes=11)))
     world.store.in_doubt(row, world.now, "the connection broke")
     report = ingest(world, dsn(row.token, status="2.0.0", action="delivered"))
     assert report.arrived == 1
@@ -366,8 +366,8 @@ def test_erasing_forgets_bounces_and_keeps_suppression(world: World) -> None:
     token_before = sent_token(world)
     manage = token(world.manage_link("ann@example.org"))
     world.people.erase("ann@example.org", world.now)
-    assert world.desk.request(manage, Errand.EXPORT, world.now) is None
-    hashed = world.readership.keys.hashed("ann@example.org")
+    assert world.signup.request(manage, ActionRequest.EXPORT, world.now) is None
+    hashed = world.subscriber_service.keys.hashed("ann@example.org")
     assert world.store.marks(hashed) == []
     assert world.store.suppressed(hashed) is not None
     assert ingest(world, dsn(token_before, name="late")).ignored == 1

@@ -122,8 +122,8 @@ def test_our_own_fault_is_a_warning(run: Commands, tmp_path: Path) -> None:
 
     with service(run.site.folder / "config.yaml") as running:
         running.send_waiting()
-        with running.readership.store._database.asking() as plain:
-            [(token,)] = plain.rows("SELECT token FROM delivery")
+        with running.subscriber_service.store._database.asking() as connection:
+            [(token,)] = connection.rows("SELECT token FROM delivery")
     said = run.said("bounces", "ingest", "-", data=dsn(token, status="5.7.1"))
     assert "1 read, 1 bounced" in said
     assert "warning: a***@example.org: refused because of us" in said

@@ -20,7 +20,7 @@ from digest.jobs.subscribers.people import Proof
 from digest.jobs.subscribers.signup import Opened
 from digest.models import Delivery, DeliveryState, RenderedMail, SavedEdition
 from digest.store.database.basics import to_seconds
-from digest.subscribers.subscription import Choice, Frequency, Reader, Wishes
+from digest.subscribers.subscription import Choice, Frequency, Preferences, Reader
 from tests.subscribers.reader_world import CONFIG, World, html_of, link, links, opened, text_of, token
 
 PROOF = Proof(source="form on paper", given_at=datetime(2026, 1, 1, tzinfo=UTC))
@@ -28,9 +28,13 @@ MORNING = datetime(2026, 11, 25, 0, 1, tzinfo=UTC)
 """Wednesday, 08:01 in Shanghai."""
 
 
-def admit(world: World, address: str, *categories: str, digest: str = "daily", wishes: Wishes | None = None) -> None:
+def admit(
+    world: World, address: str, *categories: str, digest: str = "daily", preferences: Preferences | None = None
+) -> None:
     """Take somebody in who is active at once."""
-    world.people.add(address, (Choice(digest=digest, categories=categories),), world.now, wishes=wishes, proof=PROOF)
+    world.people.add(
+        address, (Choice(digest=digest, categories=categories),), world.now, preferences=preferences, proof=PROOF
+    )
 
 
 def morning(world: World, *names: str) -> list[EmailMessage]:
@@ -58,7 +62,7 @@ def test_who_gets_an_edition(world: World) -> None:
     world.people.suppress("suppressed@example.org", "", world.now)
     for who, until in (("paused", date(2026, 11, 26)), ("back", date(2026, 11, 25))):
         manage = token(world.manage_link(f"{who}@example.org"))
-        assert world.desk.change(manage, Wishes(paused_until=until), (Choice(digest="daily"),), world.now)
+        assert world.signup.change(manage, Preferences(paused_until=until), (Choice(digest="daily"),), world.now)
     mails = morning(world, "macro")
     assert to(mails) == ["active@example.org", "back@example.org"]
 
@@ -75,8 +79,8 @@ def test_who_leaves_after_the_freeze_gets_nothing(world: World) -> None:
     publish_frozen_editions(app, freeze_due_editions(app))
     world.people.remove("leaves@example.org", world.now)
     world.people.suppress("suppressed@example.org", "", world.now)
-    pause = Wishes(paused_until=date(2026, 12, 1))
-    world.desk.change(token(world.manage_link("pauses@example.org")), pause, (Choice(digest="daily"),), world.now)
+    pause = Preferences(paused_until=date(2026, 12, 1))
+    world.signup.change(token(world.manage_link("pauses@example.org")), pause, (Choice(digest="daily"),), world.now)
     world.people.erase("erased@example.org", world.now)
     report = send_mail(world.app())
     assert to(world.new_mails()) == ["stays@example.org"]
@@ -104,9 +108,9 @@ def test_readers_get_the_categories_that_they_chose(world: World) -> None:
     page = (world.folder / "public/editions/daily/2026-11-25/index.html").read_text(encoding="utf-8")
     assert "stocks 要闻" in page
     assert world.store.unpublished_pages() == []
-    with world.store._database.asking() as plain:
-        assert plain.value("SELECT count(*) FROM edition WHERE kind = 'digest' AND period = '2026-11-25'") == 1
-        chosen = dict(plain.rows("SELECT address, selection FROM delivery WHERE list_key IS NOT NULL"))
+    with world.store._database.asking() as connection:
+        assert connection.value("SELECT count(*) FROM edition WHERE kind = 'digest' AND period = '2026-11-25'") == 1
+        chosen = dict(connection.rows("SELECT address, selection FROM delivery WHERE list_key IS NOT NULL"))
     assert chosen == {
         "all@example.org": "",
         "macro@example.org": '{"categories":["macro"]}',
@@ -150,7 +154,7 @@ def test_a_mail_is_made_once_for_all_who_chose_the_same(world: World, monkeypatc
 def test_once_a_week(world: World) -> None:
     """Readers of one mail a week get what is new since the last one, on the configured day, under the same list."""
     world.begin()
-    admit(world, "weekly@example.org", wishes=Wishes(frequency=Frequency.WEEKLY))
+    admit(world, "weekly@example.org", preferences=Preferences(frequency=Frequency.WEEKLY))
     admit(world, "daily@example.org")
     world.run()
     assert to(morning(world, "macro")) == ["daily@example.org"]
@@ -169,14 +173,14 @@ def test_once_a_week(world: World) -> None:
     assert weekly["List-Id"] == mails["daily@example.org"]["List-Id"]
     assert "每周" in str(weekly["Subject"])
     assert report.ok
-    world.desk.unsubscribe(token(str(weekly["List-Unsubscribe"]).strip("<>")), world.now)
+    world.signup.unsubscribe(token(str(weekly["List-Unsubscribe"]).strip("<>")), world.now)
     assert world.people.find("weekly@example.org").active == ()
     assert (world.folder / "public/editions/daily--weekly/2026-W49/index.html").exists()
 
 
 def test_a_weekly_digest_goes_to_both_kinds_of_readers(quick: World) -> None:
     """Where there is only one edition a week, wishing for one mail a week changes nothing."""
-    admit(quick, "a@example.org", wishes=Wishes(frequency=Frequency.WEEKLY))
+    admit(quick, "a@example.org", preferences=Preferences(frequency=Frequency.WEEKLY))
     assert readers(quick) == []
     config = CONFIG.replace('"daily 08:00"', '"weekly sat 08:00"')
     (quick.folder / "config.yaml").write_text(config, encoding="utf-8")
@@ -190,16 +194,16 @@ def test_a_weekly_digest_goes_to_both_kinds_of_readers(quick: World) -> None:
 def readers(world: World) -> list[str]:
     """Of the daily digest."""
     plan = world.app().configured_plans()[0]
-    return [each.address for each in world.readership.readers(plan, world.now)]
+    return [each.address for each in world.subscriber_service.readers(plan, world.now)]
 
 
 def test_own_hour_and_zone(world: World) -> None:
     """Mail waits in the queue until the reader's hour, and expires as long after it as all others."""
     world.begin()
     admit(world, "now@example.org")
-    admit(world, "nine@example.org", wishes=Wishes(hour=9))
-    admit(world, "berlin@example.org", wishes=Wishes(hour=7, zone="Europe/Berlin"))
-    admit(world, "tomorrow@example.org", wishes=Wishes(hour=7))
+    admit(world, "nine@example.org", preferences=Preferences(hour=9))
+    admit(world, "berlin@example.org", preferences=Preferences(hour=7, zone="Europe/Berlin"))
+    admit(world, "tomorrow@example.org", preferences=Preferences(hour=7))
     assert to(morning(world, "macro")) == ["now@example.org"]
     for hours, expected in (
         (1, ["nine@example.org"]),
@@ -216,7 +220,7 @@ def test_own_hour_and_zone(world: World) -> None:
 def test_mail_that_waited_too_long_expires(world: World) -> None:
     """18 hours after the reader's own hour, not after the freeze."""
     world.begin()
-    admit(world, "nine@example.org", wishes=Wishes(hour=9))
+    admit(world, "nine@example.org", preferences=Preferences(hour=9))
     morning(world, "macro")
     world.later(hours=18, minutes=50)
     assert world.store.expire(world.now) == 0
@@ -237,8 +241,8 @@ def test_links_of_a_subscriber(world: World) -> None:
     world.begin()
     admit(world, "ann@example.org")
     admit(world, "bob@example.org")
-    ann, bob, desk = morning(world, "macro")
-    assert to([ann, bob, desk]) == ["Ann@example.org", "bob@example.org", "desk@example.com"]
+    ann, bob, signup = morning(world, "macro")
+    assert to([ann, bob, signup]) == ["Ann@example.org", "bob@example.org", "desk@example.com"]
     assert bob["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
     uri = str(bob["List-Unsubscribe"])
     assert uri.startswith("<https://")
@@ -249,7 +253,7 @@ def test_links_of_a_subscriber(world: World) -> None:
         assert "管理者" not in read
         assert "%%" not in read
     assert len(links(bob)) == 2
-    for listed in (ann, desk):
+    for listed in (ann, signup):
         assert "List-Unsubscribe" not in listed
         assert links(listed) == []
         assert "管理者" in text_of(listed)
@@ -279,7 +283,7 @@ def test_without_an_address_for_bounces_the_envelope_is_the_senders(quick: World
     from digest.config import load
 
     quick.settings = load(quick.folder / "config.yaml", {})
-    assert quick.readership.envelope_from("x" * 32) == "digest@news.example.com"
+    assert quick.subscriber_service.envelope_from("x" * 32) == "digest@news.example.com"
 
 
 def test_whoever_confirms_later_waits(world: World) -> None:
@@ -302,7 +306,7 @@ def test_one_click_from_one_day_to_the_next(world: World) -> None:
     world.join("bob@example.org")
     mails = morning(world, "macro")
     assert to(mails) == ["ann@example.org", "bob@example.org"]
-    page = world.desk.unsubscribe(token(str(mails[0]["List-Unsubscribe"]).strip("<>")), world.now)
+    page = world.signup.unsubscribe(token(str(mails[0]["List-Unsubscribe"]).strip("<>")), world.now)
     assert page is not None
     assert page.opened is Opened.UNSUBSCRIBE
     world.later(days=1)
@@ -332,7 +336,7 @@ def test_notices_do_not_show_in_reports(quick: World) -> None:
     """A mail about a subscription is no edition that finishes."""
     quick.ask()
     app = quick.app()
-    app.readership.desk.handle(quick.now)
+    app.subscriber_service.signup.handle(quick.now)
     report = send_mail(app)
     assert report.sent == 1
     assert report.finished == ()
@@ -341,13 +345,13 @@ def test_notices_do_not_show_in_reports(quick: World) -> None:
 def test_notices_expire(world: World) -> None:
     """A link that lasts an hour is not mailed the day after."""
     manage = token(world.join())
-    from digest.subscribers.subscription import Errand
+    from digest.subscribers.subscription import ActionRequest
 
-    world.desk.request(manage, Errand.EXPORT, world.now)
+    world.signup.request(manage, ActionRequest.EXPORT, world.now)
     world.later(hours=2)
     assert world.sent() == []
     world.ask("bob@example.org")
-    world.desk.handle(world.now)
+    world.signup.handle(world.now)
     world.later(hours=25)
     assert world.sent() == []
 
@@ -360,7 +364,7 @@ def test_memory_does_not_grow_with_the_list(quick: World) -> None:
         fill(quick, number)
         tracemalloc.start()
         app = quick.app()
-        count = sum(isinstance(each, Reader) for each in app.readership.readers(app.plans()[0], quick.now))
+        count = sum(isinstance(each, Reader) for each in app.subscriber_service.readers(app.plans()[0], quick.now))
         assert count == number
         from digest.period import Slot
         from tests.store.conftest import Maker
@@ -382,16 +386,16 @@ def test_memory_does_not_grow_with_the_list(quick: World) -> None:
 def fill(world: World, number: int) -> None:
     """Make it that many active subscribers, quickly."""
     moment = to_seconds(world.now)
-    with world.store._database.changing() as plain:
-        have = plain.value("SELECT count(*) FROM subscriber")
+    with world.store._database.changing() as connection:
+        have = connection.value("SELECT count(*) FROM subscriber")
         keys = range(have + 1, number + 1)
-        plain.insert_many("reader_list", ("key", "digest"), [(1, "daily")], or_ignore=True)
-        plain.insert_many(
+        connection.insert_many("reader_list", ("key", "digest"), [(1, "daily")], or_ignore=True)
+        connection.insert_many(
             "subscriber",
             ("key", "address", "canonical", "hash", "created_at", "frequency", "zone"),
             [(key, *(f"r{key}@example.org",) * 2, f"{key:032x}", moment, "daily", "") for key in keys],
         )
-        plain.insert_many(
+        connection.insert_many(
             "subscription",
             ("subscriber_key", "list_key", "state", "categories", "selection", "since"),
             [(key, 1, "active", "[]", "", moment) for key in keys],

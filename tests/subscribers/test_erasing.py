@@ -28,7 +28,7 @@ from digest.jobs.subscribers.people import Proof
 from digest.mail.folder import FolderTransport, remove_mails
 from digest.models import Reply
 from digest.store.database import connect
-from digest.subscribers.subscription import Choice, Errand
+from digest.subscribers.subscription import ActionRequest, Choice
 from tests.scheduler.serve_process import Served, serving, until, write_site
 from tests.subscribers.reader_world import World, link, token
 
@@ -80,12 +80,12 @@ class Visitor:
 
     def ask(self, path: str, **form: str) -> str:
         """A POST if there is a form, which must go well."""
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=60)
+        raw = HTTPConnection("127.0.0.1", self.port, timeout=60)
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
-        connection.request("POST" if form else "GET", path, urlencode(form) if form else None, headers)
-        response = connection.getresponse()
+        raw.request("POST" if form else "GET", path, urlencode(form) if form else None, headers)
+        response = raw.getresponse()
         text = response.read().decode()
-        connection.close()
+        raw.close()
         assert response.status == 200, text
         return text
 
@@ -149,8 +149,8 @@ def manage_path(folder: Path) -> str:
     from digest.app.service import service
 
     with service(folder / "config.yaml") as running:
-        reader = running.readership.people.find(ADDRESS)
-        return "/mail/" + token(running.readership.links.manage(reader.key))
+        reader = running.subscriber_service.people.find(ADDRESS)
+        return "/mail/" + token(running.subscriber_service.links.manage(reader.key))
 
 
 # --------------------------------------------------------------- the database
@@ -229,7 +229,7 @@ def test_whoever_reads_all_the_time_is_told_of(town: World, monkeypatch: pytest.
         assert done.return_value == 1
         assert "still in the file, which others are reading; the next run takes it out of there" in done.output
         assert town.store.subscriber_by(ADDRESS.lower()) is None
-        town.readership.prepare(town.now)
+        town.subscriber_service.prepare(town.now)
         assert holding(town.folder / "var") != []
     town.run()
     assert holding(town.folder / "var") == []
@@ -292,14 +292,14 @@ def test_words_that_name_somebody_are_masked(world: World) -> None:
 
 
 def rows(world: World, question: str) -> list[tuple[object, ...]]:
-    with world.store._database.asking() as plain:
-        return [tuple(row) for row in plain.rows(question)]
+    with world.store._database.asking() as connection:
+        return [tuple(row) for row in connection.rows(question)]
 
 
 def test_what_is_about_to_be_sent_is_not(world: World, tmp_path: Path) -> None:
     """A worker has it already: it finds that it is not its own any more before the message is in place."""
     reads_daily(world, ADDRESS)
-    world.desk.request(token(world.manage_link(ADDRESS)), Errand.EXPORT, world.now)
+    world.signup.request(token(world.manage_link(ADDRESS)), ActionRequest.EXPORT, world.now)
     (row,) = world.store.claim(world.now, 5, timedelta(minutes=2))
     folder = FolderTransport(tmp_path / "out")
 
@@ -321,11 +321,11 @@ def test_what_is_about_to_be_sent_is_not(world: World, tmp_path: Path) -> None:
 def test_a_mail_that_is_just_put_in_place_is_waited_for(world: World) -> None:
     """It is removed when it is there; a worker that died in between does not send it to nobody."""
     reads_daily(world, ADDRESS)
-    world.desk.request(token(world.manage_link(ADDRESS)), Errand.EXPORT, world.now)
+    world.signup.request(token(world.manage_link(ADDRESS)), ActionRequest.EXPORT, world.now)
     (row,) = world.store.claim(world.now, 5, timedelta(minutes=2))
-    from digest.ports import Turn
+    from digest.ports import CommitBatch
 
-    turn = Turn(
+    turn = CommitBatch(
         now=world.now,
         begun=row,
         until=world.now + timedelta(minutes=1),
@@ -350,11 +350,11 @@ def _put(outbox: Path, message_id: str, world: World, row: object) -> None:
 
 def test_a_dead_workers_mail_to_somebody_erased_is_not_sent(world: World) -> None:
     reads_daily(world, ADDRESS)
-    world.desk.request(token(world.manage_link(ADDRESS)), Errand.EXPORT, world.now)
+    world.signup.request(token(world.manage_link(ADDRESS)), ActionRequest.EXPORT, world.now)
     (row,) = world.store.claim(world.now, 5, timedelta(minutes=2))
-    from digest.ports import Turn
+    from digest.ports import CommitBatch
 
-    turn = Turn(
+    turn = CommitBatch(
         now=world.now,
         begun=row,
         until=world.now + timedelta(minutes=1),
@@ -426,19 +426,19 @@ def test_a_mail_that_cannot_be_removed_is_told(town: World, monkeypatch: pytest.
 
 def test_the_page_says_that_it_is_done_and_the_log_what_is_left(town: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connect, "SCRUB_PATIENCE", 0.1)
-    town.desk.request(token(town.manage_link(ADDRESS)), Errand.ERASE, town.now)
+    town.signup.request(token(town.manage_link(ADDRESS)), ActionRequest.ERASE, town.now)
     (mail,) = town.sent()
     with reading(town.folder / "var" / "digest.db"):
-        left = town.desk.erase(token(link(mail)), town.now)
+        left = town.signup.erase(token(link(mail)), town.now)
     assert left is not None
     assert len(left) == 1
-    assert town.desk.erase(token(link(mail)), town.now) is None
+    assert town.signup.erase(token(link(mail)), town.now) is None
 
 
 def test_moments_are_whole(world: World) -> None:
     """What was skipped has its time."""
     reads_daily(world, ADDRESS)
-    world.desk.request(token(world.manage_link(ADDRESS)), Errand.EXPORT, world.now)
+    world.signup.request(token(world.manage_link(ADDRESS)), ActionRequest.EXPORT, world.now)
     world.people.erase(ADDRESS, world.now)
     ((ended,),) = rows(world, "SELECT ended_at FROM delivery")
     assert datetime.fromtimestamp(int(str(ended)), UTC) == world.now

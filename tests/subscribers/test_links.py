@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from digest.jobs.subscribers.signup import Opened
-from digest.subscribers.subscription import Choice, Errand, Frequency, ListState, Wishes
+from digest.subscribers.subscription import ActionRequest, Choice, Frequency, ListState, Preferences
 from digest.subscribers.tokens import Keyring, Purpose, Token
 from tests.subscribers.reader_world import World, link, token
 
@@ -18,24 +18,24 @@ def test_looking_changes_nothing(world: World) -> None:
     world.ask()
     (mail,) = world.sent()
     reader = world.people.find("ann@example.org")
-    unsubscribe = world.readership.links.unsubscribe(reader.key, reader.subscriptions[0].list_key)
+    unsubscribe = world.subscriber_service.links.unsubscribe(reader.key, reader.subscriptions[0].list_key)
     for text in (token(link(mail)), token(unsubscribe), token(world.manage_link("ann@example.org"))):
         for _ in range(3):
-            assert world.desk.open(text, world.now) is not None
+            assert world.signup.open(text, world.now) is not None
     assert world.people.find("ann@example.org") == reader
 
 
 def test_a_confirmation_lasts_seven_days(world: World) -> None:
-    """Then its link is worth nothing; pressed in time it says the same ever after."""
+    """Then its link is invalid; pressed in time it says the same ever after."""
     world.ask("late@example.org")
     world.ask("ann@example.org")
     mails = {str(mail["To"]): token(link(mail)) for mail in world.sent()}
     world.later(days=6, hours=23)
-    assert world.desk.confirm(mails["ann@example.org"], world.now) is not None
+    assert world.signup.confirm(mails["ann@example.org"], world.now) is not None
     world.later(hours=2)
-    assert world.desk.confirm(mails["late@example.org"], world.now) is None
-    assert world.desk.open(mails["late@example.org"], world.now) is None
-    page = world.desk.confirm(mails["ann@example.org"], world.now)
+    assert world.signup.confirm(mails["late@example.org"], world.now) is None
+    assert world.signup.open(mails["late@example.org"], world.now) is None
+    page = world.signup.confirm(mails["ann@example.org"], world.now)
     assert page is not None
     assert page.consent is not None
     assert page.consent.confirmed_at is not None
@@ -45,9 +45,9 @@ def test_confirming_again_does_not_bring_back_who_left(world: World) -> None:
     """The second press changes nothing: a gateway that comes late subscribes nobody again."""
     world.ask()
     (mail,) = world.sent()
-    world.desk.confirm(token(link(mail)), world.now)
+    world.signup.confirm(token(link(mail)), world.now)
     world.people.remove("ann@example.org", world.now)
-    assert world.desk.confirm(token(link(mail)), world.now) is not None
+    assert world.signup.confirm(token(link(mail)), world.now) is not None
     assert world.people.find("ann@example.org").active == ()
 
 
@@ -56,18 +56,18 @@ def test_unsubscribing_works_for_ever_and_any_number_of_times(world: World) -> N
     world.join()
     world.ask(digest="evening")
     (mail,) = world.sent()
-    world.desk.confirm(token(link(mail)), world.now)
+    world.signup.confirm(token(link(mail)), world.now)
     reader = world.people.find("ann@example.org")
     daily = reader.to("daily")
     assert daily is not None
-    text = token(world.readership.links.unsubscribe(reader.key, daily.list_key))
+    text = token(world.subscriber_service.links.unsubscribe(reader.key, daily.list_key))
     world.later(days=4000)
     for _ in range(3):
-        page = world.desk.unsubscribe(text, world.now)
+        page = world.signup.unsubscribe(text, world.now)
         assert page is not None
         assert page.digest == "daily"
     assert [each.digest for each in world.people.find("ann@example.org").active] == ["evening"]
-    world.desk.unsubscribe(text, world.now, everything=True)
+    world.signup.unsubscribe(text, world.now, everything=True)
     assert world.people.find("ann@example.org").active == ()
 
 
@@ -75,10 +75,10 @@ def test_an_erased_reader_is_told_the_same(world: World) -> None:
     """The link of a mail from before is still answered, and hits nobody who came later."""
     world.join()
     reader = world.people.find("ann@example.org")
-    text = token(world.readership.links.unsubscribe(reader.key, reader.active[0].list_key))
+    text = token(world.subscriber_service.links.unsubscribe(reader.key, reader.active[0].list_key))
     world.people.erase("ann@example.org", world.now)
     world.join("new@example.org")
-    page = world.desk.unsubscribe(text, world.now)
+    page = world.signup.unsubscribe(text, world.now)
     assert page is not None
     assert page.subscriber is None
     assert len(world.people.find("new@example.org").active) == 1
@@ -90,33 +90,33 @@ def test_a_link_is_good_for_its_own_purpose_alone(world: World) -> None:
     world.ask("bob@example.org")
     (mail,) = world.sent()
     reader = world.people.find("ann@example.org")
-    unsubscribe = token(world.readership.links.unsubscribe(reader.key, reader.active[0].list_key))
+    unsubscribe = token(world.subscriber_service.links.unsubscribe(reader.key, reader.active[0].list_key))
     confirm = token(link(mail))
     forged = Keyring({1: "x" * 43}).sign(Token(purpose=Purpose.MANAGE, subject=reader.key))
-    stamp = world.desk.stamp(world.now)
-    desk, now = world.desk, world.now
+    stamp = world.signup.stamp(world.now)
+    signup, now = world.signup, world.now
     for wrong in (manage, unsubscribe, forged, stamp, "", "x" * 35):
-        assert desk.confirm(wrong, now) is None
+        assert signup.confirm(wrong, now) is None
     for wrong in (confirm, forged, stamp):
-        assert desk.unsubscribe(wrong, now) is None
+        assert signup.unsubscribe(wrong, now) is None
     for wrong in (confirm, unsubscribe, forged, stamp):
-        assert desk.change(wrong, Wishes(), (), now) is None
-        assert desk.request(wrong, Errand.EXPORT, now) is None
-        assert desk.export(wrong, now) is None
-        assert desk.erase(wrong, now) is None
+        assert signup.change(wrong, Preferences(), (), now) is None
+        assert signup.request(wrong, ActionRequest.EXPORT, now) is None
+        assert signup.export(wrong, now) is None
+        assert signup.erase(wrong, now) is None
     assert world.people.find("ann@example.org").active == reader.active
 
 
 def test_preferences(world: World) -> None:
     """Categories, frequency, hour, zone and pause of what is read; a digest that is not ticked is left."""
     manage = token(world.join())
-    wishes = Wishes(frequency=Frequency.WEEKLY, hour=7, zone="Europe/Berlin", paused_until=date(2026, 12, 24))
-    page = world.desk.change(manage, wishes, (Choice(digest="daily", categories=("funds",)),), world.now)
+    preferences = Preferences(frequency=Frequency.WEEKLY, hour=7, zone="Europe/Berlin", paused_until=date(2026, 12, 24))
+    page = world.signup.change(manage, preferences, (Choice(digest="daily", categories=("funds",)),), world.now)
     assert page is not None
     assert page.subscriber is not None
-    assert page.subscriber.wishes == wishes
+    assert page.subscriber.preferences == preferences
     assert page.subscriber.active[0].categories == ("funds",)
-    page = world.desk.change(manage, Wishes(), (), world.now)
+    page = world.signup.change(manage, Preferences(), (), world.now)
     assert page is not None
     assert page.subscriber is not None
     assert page.subscriber.active == ()
@@ -126,48 +126,53 @@ def test_a_managing_link_cannot_bring_back_who_left(world: World) -> None:
     """A forwarded mail subscribes nobody: joining again takes a confirmation."""
     manage = token(world.join())
     world.people.remove("ann@example.org", world.now)
-    world.desk.change(manage, Wishes(), (Choice(digest="daily"), Choice(digest="evening")), world.now)
+    world.signup.change(manage, Preferences(), (Choice(digest="daily"), Choice(digest="evening")), world.now)
     reader = world.people.find("ann@example.org")
     assert [each.state for each in reader.subscriptions] == [ListState.UNSUBSCRIBED]
 
 
-@pytest.mark.parametrize("errand", [Errand.EXPORT, Errand.ERASE])
-def test_export_and_erase_need_a_fresh_link(world: World, errand: Errand) -> None:
+@pytest.mark.parametrize("errand", [ActionRequest.EXPORT, ActionRequest.ERASE])
+def test_export_and_erase_need_a_fresh_link(world: World, errand: ActionRequest) -> None:
     """Mailed to the reader's own address, good for one hour and for once."""
     manage = token(world.join())
-    assert world.desk.request(manage, errand, world.now)
-    assert world.desk.request(manage, errand, world.now)
+    assert world.signup.request(manage, errand, world.now)
+    assert world.signup.request(manage, errand, world.now)
     first, second = (token(link(mail)) for mail in world.sent())
     opened = Opened(errand.value)
-    page = world.desk.open(first, world.now)
+    page = world.signup.open(first, world.now)
     assert page is not None
     assert page.opened is opened
 
     world.later(minutes=59)
-    if errand is Errand.EXPORT:
-        data = world.desk.export(first, world.now)
+    if errand is ActionRequest.EXPORT:
+        data = world.signup.export(first, world.now)
         assert data is not None
         assert data["subscriber"]["address"] == "ann@example.org"
         assert data["subscriptions"][0]["digest"] == "daily"
         assert data["consents"][0]["text"] == "I want mail."
         assert [mail["digest"] for mail in data["mails"]] == ["@notice"] * 3
-        assert world.desk.export(first, world.now) is None
-        assert world.desk.open(first, world.now) is None
+        assert world.signup.export(first, world.now) is None
+        assert world.signup.open(first, world.now) is None
         world.later(minutes=2)
-        assert world.desk.export(second, world.now) is None
+        assert world.signup.export(second, world.now) is None
     else:
-        assert not world.desk.export(first, world.now), "the other errand's link"
-        assert world.desk.erase(first, world.now) == ()
-        assert world.desk.erase(first, world.now) is None
-        assert world.desk.open(second, world.now) is None
+        assert not world.signup.export(first, world.now), "the other errand's link"
+        assert world.signup.erase(first, world.now) == ()
+        assert world.signup.erase(first, world.now) is None
+        assert world.signup.open(second, world.now) is None
         assert world.store.subscriber_by("ann@example.org") is None
 
 
 def test_fresh_links_are_limited_too(world: World) -> None:
     """Three a day of each kind."""
     manage = token(world.join())
-    assert [world.desk.request(manage, Errand.EXPORT, world.now) for _ in range(4)] == [True, True, True, False]
-    assert world.desk.request(manage, Errand.ERASE, world.now)
+    assert [world.signup.request(manage, ActionRequest.EXPORT, world.now) for _ in range(4)] == [
+        True,
+        True,
+        True,
+        False,
+    ]
+    assert world.signup.request(manage, ActionRequest.ERASE, world.now)
     assert len(world.sent()) == 4
 
 
@@ -181,7 +186,7 @@ def test_erasing_leaves_counts_alone(world: World) -> None:
     world.run()
     before = world.store.counts().total
     reader = world.people.find("ann.very.special@example.org")
-    world.desk.request(token(world.manage_link(reader.address)), Errand.EXPORT, world.now)
+    world.signup.request(token(world.manage_link(reader.address)), ActionRequest.EXPORT, world.now)
     world.people.erase("ann.very.special@example.org", world.now)
     assert world.store.counts().total == before + 1
     world.new_mails()
@@ -199,10 +204,10 @@ def test_old_deliveries_lose_their_addresses(world: World) -> None:
     total = world.store.counts().total
     kept = replace(world.people.find("ann.very.special@example.org"))
     world.later(days=89)
-    world.readership.prepare(world.now)
+    world.subscriber_service.prepare(world.now)
     assert "special" in dump(world, "delivery")
     world.later(days=2)
-    world.readership.prepare(world.now)
+    world.subscriber_service.prepare(world.now)
     assert "special" not in dump(world, "delivery")
     assert world.people.find("ann.very.special@example.org") == kept
     assert world.store.counts().total == total - 1, "mails about the subscription are gone altogether"
@@ -212,18 +217,18 @@ def dump(world: World, *names: str) -> str:
     """Every row of these tables, or of all, as text."""
     from digest.store.versions import tables
 
-    with world.store._database.asking() as plain:
+    with world.store._database.asking() as connection:
         return "\n".join(
-            str(row) for table in names or tables("sqlite") for row in plain.rows(f'SELECT * FROM "{table}"')
+            str(row) for table in names or tables("sqlite") for row in connection.rows(f'SELECT * FROM "{table}"')
         )
 
 
 def test_confirmed_links_end_with_erasing(world: World) -> None:
-    """After that the neutral answer, as for any link that is worth nothing."""
+    """After that the neutral answer, as for any link that is invalid."""
     world.ask()
     (mail,) = world.sent()
-    world.desk.confirm(token(link(mail)), world.now)
+    world.signup.confirm(token(link(mail)), world.now)
     manage = token(world.manage_link("ann@example.org"))
     world.people.erase("ann@example.org", world.now)
-    assert world.desk.open(token(link(mail)), world.now) is None
-    assert world.desk.open(manage, world.now + timedelta(days=1)) is None
+    assert world.signup.open(token(link(mail)), world.now) is None
+    assert world.signup.open(manage, world.now + timedelta(days=1)) is None

@@ -10,7 +10,15 @@ import pytest
 from digest.cli import main
 from digest.jobs.subscribers.people import Proof
 from digest.jobs.subscribers.signup import Asked, Opened
-from digest.subscribers.subscription import Choice, Errand, Frequency, ListState, Origin, Reason, Wishes
+from digest.subscribers.subscription import (
+    ActionRequest,
+    Choice,
+    Frequency,
+    ListState,
+    Origin,
+    Preferences,
+    SuppressionReason,
+)
 from tests.subscribers.reader_world import World, link, text_of, token
 from tests.subscribers.test_links import dump
 
@@ -19,7 +27,7 @@ OLD, NEW = "ann@example.org", "ann.new@example.net"
 
 def form_link(world: World, manage: str) -> str:
     """What the preference page mails to the known address."""
-    assert world.desk.request(token(manage), Errand.MOVE, world.now)
+    assert world.signup.request(token(manage), ActionRequest.MOVE, world.now)
     (mail,) = world.sent()
     assert mail["To"] == OLD
     return token(link(mail))
@@ -27,30 +35,30 @@ def form_link(world: World, manage: str) -> str:
 
 def confirm_link(world: World, manage: str, new: str = NEW) -> str:
     """What is mailed to the new address."""
-    assert world.desk.move(form_link(world, manage), new, world.now) is Asked.NOTED
+    assert world.signup.move(form_link(world, manage), new, world.now) is Asked.NOTED
     (mail,) = world.sent()
     assert mail["To"] == new
     return token(link(mail))
 
 
 def test_from_the_preferences_to_the_new_address(world: World) -> None:
-    """Three mails: a link to the known address, one to the new address, and word to the old one. Choices, wishes
+    """Three mails: a link to the known address, one to the new address, and word to the old one. Choices, preferences
     and links in old mails stay."""
     manage = world.join(categories=("macro",), frequency=Frequency.WEEKLY)
     before = world.people.find(OLD)
     confirm = confirm_link(world, manage)
     assert world.people.find(OLD) == before, "nothing has changed yet"
-    page = world.desk.open(confirm, world.now)
+    page = world.signup.open(confirm, world.now)
     assert page is not None
     assert page.opened is Opened.ARRIVE
     assert world.people.find(OLD) == before, "nor by opening the link"
-    assert world.desk.arrive(confirm, world.now)
+    assert world.signup.arrive(confirm, world.now)
     (told,) = world.sent()
     assert told["To"] == OLD
     assert NEW not in text_of(told)
     assert link(told) == manage
     reader = world.people.find(NEW)
-    assert (reader.key, reader.choices, reader.wishes) == (before.key, before.choices, before.wishes)
+    assert (reader.key, reader.choices, reader.preferences) == (before.key, before.choices, before.preferences)
     assert world.store.subscriber_by(OLD) is None
     proof = world.store.consents(reader.key)[-1]
     assert (proof.origin, proof.address, proof.choices) == (Origin.MOVE, NEW, before.choices)
@@ -61,7 +69,7 @@ def test_from_the_preferences_to_the_new_address(world: World) -> None:
 def test_the_next_edition_goes_to_the_new_address(world: World) -> None:
     world.begin()
     confirm = confirm_link(world, world.join())
-    world.desk.arrive(confirm, world.now)
+    world.signup.arrive(confirm, world.now)
     world.sent()
     world.later(days=1)
     world.news("more")
@@ -74,10 +82,10 @@ def test_links_last_an_hour_and_work_once(world: World) -> None:
     manage = world.join()
     form = form_link(world, manage)
     world.later(minutes=61)
-    assert world.desk.move(form, NEW, world.now) is None
+    assert world.signup.move(form, NEW, world.now) is None
     confirm = confirm_link(world, manage)
-    assert world.desk.arrive(confirm, world.now)
-    assert not world.desk.arrive(confirm, world.now)
+    assert world.signup.arrive(confirm, world.now)
+    assert not world.signup.arrive(confirm, world.now)
     world.sent()
     assert world.people.find(NEW).address == NEW
 
@@ -85,33 +93,35 @@ def test_links_last_an_hour_and_work_once(world: World) -> None:
 def test_a_late_confirmation_changes_nothing(world: World) -> None:
     confirm = confirm_link(world, world.join())
     world.later(minutes=61)
-    assert world.desk.open(confirm, world.now) is None
-    assert not world.desk.arrive(confirm, world.now)
+    assert world.signup.open(confirm, world.now) is None
+    assert not world.signup.arrive(confirm, world.now)
     assert world.people.find(OLD).address == OLD
 
 
 def test_other_links_move_nobody(world: World) -> None:
     """A forwarded mail holds links that manage and leave: neither names an address, neither confirms one; a form's link
-    used once is worth nothing."""
+    used once is invalid."""
     manage = world.join()
     reader = world.people.find(OLD)
-    unsubscribe = token(world.readership.links.unsubscribe(reader.key, reader.active[0].list_key))
+    unsubscribe = token(world.subscriber_service.links.unsubscribe(reader.key, reader.active[0].list_key))
     form = form_link(world, manage)
-    for wrong in (token(manage), unsubscribe, world.desk.stamp(world.now), "x" * 35):
-        assert world.desk.move(wrong, NEW, world.now) is None
-        assert not world.desk.arrive(wrong, world.now)
-    assert not world.desk.arrive(form, world.now), "the form's link confirms nothing"
-    assert world.desk.request(token(manage), Errand.ARRIVE, world.now) is None, "nobody can ask for the second one"
-    assert world.desk.move(form, NEW, world.now) is Asked.NOTED
-    assert world.desk.move(form, "other@example.net", world.now) is None
+    for wrong in (token(manage), unsubscribe, world.signup.stamp(world.now), "x" * 35):
+        assert world.signup.move(wrong, NEW, world.now) is None
+        assert not world.signup.arrive(wrong, world.now)
+    assert not world.signup.arrive(form, world.now), "the form's link confirms nothing"
+    assert world.signup.request(token(manage), ActionRequest.ARRIVE, world.now) is None, (
+        "nobody can ask for the second one"
+    )
+    assert world.signup.move(form, NEW, world.now) is Asked.NOTED
+    assert world.signup.move(form, "other@example.net", world.now) is None
     assert world.people.find(OLD) == reader
 
 
 @pytest.mark.parametrize("typed", ["no address", "a@b\r\nBcc: x@example.org", '"a b"@example.org', ""])
 def test_what_is_no_address_can_be_typed_again(world: World, typed: str) -> None:
     form = form_link(world, world.join())
-    assert world.desk.move(form, typed, world.now) is Asked.BAD_ADDRESS
-    assert world.desk.move(form, NEW, world.now) is Asked.NOTED
+    assert world.signup.move(form, typed, world.now) is Asked.BAD_ADDRESS
+    assert world.signup.move(form, NEW, world.now) is Asked.NOTED
 
 
 def test_the_answer_is_the_same_whoever_has_the_address(world: World) -> None:
@@ -123,7 +133,7 @@ def test_the_answer_is_the_same_whoever_has_the_address(world: World) -> None:
     answers, mails = [], []
     for new in ("bob@example.org", "gone@example.org", NEW):
         form = form_link(world, manage)
-        answers.append(world.desk.move(form, new, world.now))
+        answers.append(world.signup.move(form, new, world.now))
         mails.append([str(mail["To"]) for mail in world.sent()])
         world.later(hours=25)
     assert answers == [Asked.NOTED] * 3
@@ -137,22 +147,22 @@ def test_a_new_address_gets_three_mails_a_day(world: World) -> None:
     for address in readers:
         proof = Proof(source="paper", given_at=world.now)
         world.people.add(address, (Choice(digest="daily"),), world.now, proof=proof)
-        world.readership.moving.ask(world.people.find(address), world.people.parse(NEW), world.now)
+        world.subscriber_service.moving.ask(world.people.find(address), world.people.parse(NEW), world.now)
     assert [str(mail["To"]) for mail in world.sent()] == [NEW] * 3
 
 
 def test_an_address_taken_meanwhile_stays_its_readers(world: World) -> None:
-    """Somebody subscribes with it between the two mails: they keep it, and this link is worth nothing."""
+    """Somebody subscribes with it between the two mails: they keep it, and this link is invalid."""
     confirm = confirm_link(world, world.join())
     world.join(NEW)
-    assert not world.desk.arrive(confirm, world.now)
+    assert not world.signup.arrive(confirm, world.now)
     assert {each.address for each in world.people.everybody()} == {OLD, NEW}
 
 
 def test_an_address_suppressed_meanwhile_is_not_taken(world: World) -> None:
     confirm = confirm_link(world, world.join())
     world.people.suppress(NEW, "", world.now)
-    assert not world.desk.arrive(confirm, world.now)
+    assert not world.signup.arrive(confirm, world.now)
 
 
 def test_an_address_that_reads_nothing_is_taken_over(world: World) -> None:
@@ -161,7 +171,7 @@ def test_an_address_that_reads_nothing_is_taken_over(world: World) -> None:
     world.people.remove(NEW, world.now)
     ghost = world.people.find(NEW)
     confirm = confirm_link(world, world.join())
-    assert world.desk.arrive(confirm, world.now)
+    assert world.signup.arrive(confirm, world.now)
     reader = world.people.find(NEW)
     assert reader.key != ghost.key
     assert [(each.digest, each.state) for each in reader.subscriptions] == [("daily", ListState.ACTIVE)]
@@ -172,10 +182,10 @@ def test_an_address_that_reads_nothing_is_taken_over(world: World) -> None:
 def test_bounces_of_the_old_mailbox_do_not_follow(world: World) -> None:
     """A held address is let go by moving; the suppression of the old one stays."""
     confirm = confirm_link(world, world.join())
-    keys = world.readership.keys
+    keys = world.subscriber_service.keys
     world.store.hold(keys.hashed(OLD), world.now + timedelta(days=7))
-    world.store.suppress(keys.hashed(OLD), Reason.BOUNCE, "5.1.1", world.now)
-    assert world.desk.arrive(confirm, world.now)
+    world.store.suppress(keys.hashed(OLD), SuppressionReason.BOUNCE, "5.1.1", world.now)
+    assert world.signup.arrive(confirm, world.now)
     reader = world.people.find(NEW)
     assert (reader.held_until, reader.suppressed) == (None, None)
     assert world.store.suppressed(keys.hashed(OLD)) is not None
@@ -185,7 +195,7 @@ def test_bounces_of_the_old_mailbox_do_not_follow(world: World) -> None:
 def test_erasing_finds_both_addresses(world: World) -> None:
     """No trace of either in any table; the export shows the move."""
     confirm = confirm_link(world, world.join())
-    world.desk.arrive(confirm, world.now)
+    world.signup.arrive(confirm, world.now)
     world.sent()
     told = json.dumps(world.people.dossier(NEW))
     assert '"origin": "move"' in told
@@ -197,10 +207,10 @@ def test_erasing_finds_both_addresses(world: World) -> None:
 
 def test_wishes_stay(world: World) -> None:
     manage = world.join()
-    wishes = Wishes(hour=7, zone="Europe/Berlin", paused_until=date(2026, 12, 24))
-    world.desk.change(token(manage), wishes, (Choice(digest="daily"),), world.now)
-    assert world.desk.arrive(confirm_link(world, manage), world.now)
-    assert world.people.find(NEW).wishes == wishes
+    preferences = Preferences(hour=7, zone="Europe/Berlin", paused_until=date(2026, 12, 24))
+    world.signup.change(token(manage), preferences, (Choice(digest="daily"),), world.now)
+    assert world.signup.arrive(confirm_link(world, manage), world.now)
+    assert world.people.find(NEW).preferences == preferences
 
 
 # --------------------------------------------------------------- the command

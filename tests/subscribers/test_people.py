@@ -10,16 +10,16 @@ import pytest
 
 from digest.errors import DigestError
 from digest.jobs.subscribers.people import COLUMNS, Added, ImportReport, Proof, neutralised
-from digest.subscribers.subscription import Choice, Frequency, ListState, Origin, Reason
+from digest.subscribers.subscription import Choice, Frequency, ListState, Origin, SuppressionReason
 from tests.subscribers.reader_world import World
 
 PROOF = Proof(source="paper form", given_at=datetime(2026, 3, 24, tzinfo=UTC))
 DAILY = (Choice(digest="daily"),)
 
 
-def load(world: World, text: str | bytes, *, proof: Proof | None = PROOF, rehearse: bool = False) -> ImportReport:
+def load(world: World, text: str | bytes, *, proof: Proof | None = PROOF, dry_run: bool = False) -> ImportReport:
     data = text.encode() if isinstance(text, str) else text
-    return world.people.import_csv(data, world.now, default=DAILY, proof=proof, rehearse=rehearse)
+    return world.people.import_csv(data, world.now, default=DAILY, proof=proof, dry_run=dry_run)
 
 
 def addresses(world: World) -> list[str]:
@@ -68,7 +68,7 @@ def test_suppression_is_lifted_by_the_operator_alone(world: World) -> None:
     world.people.add("ann@example.org", DAILY, world.now, proof=PROOF)
     assert world.people.suppress(" Ann@Example.org", "asked by letter", world.now)
     assert not world.people.suppress("ann@example.org", "", world.now)
-    assert world.people.find("ann@example.org").suppressed is Reason.MANUAL
+    assert world.people.find("ann@example.org").suppressed is SuppressionReason.MANUAL
     world.people.erase("ann@example.org", world.now)
     assert world.people.add("ann@example.org", DAILY, world.now, proof=PROOF) is Added.SUPPRESSED
     assert load(world, "ann@example.org\n").counts == {Added.SUPPRESSED: 1}
@@ -129,14 +129,18 @@ def test_bad_rows_are_named_by_number(world: World) -> None:
     assert report.counts == {Added.ACTIVE: 1, Added.KNOWN: 1}
     reader = world.people.find("ann@example.org")
     assert reader.active[0].categories == ("macro", "funds")
-    assert (reader.wishes.frequency, reader.wishes.hour, reader.wishes.zone) == (Frequency.WEEKLY, 7, "Europe/Berlin")
-    assert reader.wishes.paused_until == date(2026, 12, 24)
+    assert (reader.preferences.frequency, reader.preferences.hour, reader.preferences.zone) == (
+        Frequency.WEEKLY,
+        7,
+        "Europe/Berlin",
+    )
+    assert reader.preferences.paused_until == date(2026, 12, 24)
 
 
 def test_a_rehearsal_changes_nothing_and_says_the_same(world: World) -> None:
     """Dry run first."""
     text = "a@example.org\nb@example.org\nbad\n"
-    tried = load(world, text, rehearse=True)
+    tried = load(world, text, dry_run=True)
     assert addresses(world) == []
     done = load(world, text)
     assert (tried.counts, tried.bad) == (done.counts, done.bad)
@@ -163,7 +167,7 @@ def test_rows_of_one_reader_follow_each_other(world: World) -> None:
     assert load(world, text).counts == {Added.ACTIVE: 3, Added.KNOWN: 1}
     reader = world.people.find("a@example.org")
     assert [each.digest for each in reader.active] == ["daily", "evening"]
-    assert (reader.address, reader.wishes.paused_until) == ("a@example.org", date(2026, 12, 24))
+    assert (reader.address, reader.preferences.paused_until) == ("a@example.org", date(2026, 12, 24))
     assert [len(each.choices) for each in world.store.consents(reader.key)] == [1, 1]
     assert [each.subscriber for each in world.store.readers("daily", tuple(Frequency), world.now)] == [
         world.people.find("b@example.org").key
@@ -182,7 +186,7 @@ def test_a_broken_import_leaves_whole_batches(world: World, monkeypatch: pytest.
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        world.people.import_csv(text.encode(), world.now, default=DAILY, proof=PROOF, rehearse=False, progress=stop)
+        world.people.import_csv(text.encode(), world.now, default=DAILY, proof=PROOF, dry_run=False, progress=stop)
     assert told == [("importing readers", 2, 7), ("importing readers", 4, 7)]
     assert addresses(world) == [f"{name}@example.org" for name in "abcd"]
     assert load(world, text).counts == {Added.KNOWN: 4, Added.ACTIVE: 3}
@@ -195,7 +199,7 @@ def test_whoever_comes_back_is_not_paused_any_more(world: World) -> None:
     load(world, "address,paused_until\na@example.org,2027-01-01\n")
     world.people.remove("a@example.org", world.now)
     world.join("a@example.org")
-    assert world.people.find("a@example.org").wishes.paused_until is None
+    assert world.people.find("a@example.org").preferences.paused_until is None
     assert [each.address for each in world.store.readers("daily", tuple(Frequency), world.now)] == ["a@example.org"]
 
 

@@ -20,8 +20,8 @@ from digest.jobs.subscribers.moving import Moved
 from digest.jobs.subscribers.people import Added, Proof
 from digest.jobs.subscribers.signup import Asked, Opened
 from digest.models import DeliveryState
-from digest.store.database.connection import Plain
-from digest.subscribers.subscription import Choice, Consent, Errand, Frequency, ListState, Origin, parse_address
+from digest.store.database.connection import Connection
+from digest.subscribers.subscription import ActionRequest, Choice, Consent, Frequency, ListState, Origin, parse_address
 from tests.subscribers.reader_world import World, link, links, text_of, token
 
 
@@ -35,12 +35,12 @@ def test_nobody_is_subscribed_before_they_confirm(world: World) -> None:
     assert reader.subscriptions[0].state is ListState.PENDING
 
     world.later(hours=1)
-    page = world.desk.confirm(token(link(mail)), world.now)
+    page = world.signup.confirm(token(link(mail)), world.now)
     assert page is not None
     assert page.opened is Opened.CONFIRM
     reader = world.people.find("ann@example.org")
     assert [(each.digest, each.categories) for each in reader.active] == [("daily", ("macro",))]
-    assert reader.wishes.frequency is Frequency.WEEKLY
+    assert reader.preferences.frequency is Frequency.WEEKLY
     (proof,) = world.store.consents(reader.key)
     assert proof.origin is Origin.FORM
     assert proof.text == "I want mail."
@@ -83,7 +83,7 @@ def test_an_active_address_is_told_so_once_a_day(world: World) -> None:
         assert world.ask() is Asked.NOTED
     (mail,) = world.sent()
     assert "已订阅" in str(mail["Subject"])
-    page = world.desk.open(token(link(mail)), world.now)
+    page = world.signup.open(token(link(mail)), world.now)
     assert page is not None
     assert page.opened is Opened.MANAGE
     world.later(hours=23)
@@ -125,12 +125,12 @@ def statements() -> Iterator[list[str]]:
     """What is said to the database meanwhile, without the values."""
     said: list[str] = []
 
-    def note(plain: Plain, statement: str) -> str:
+    def note(connection: Connection, statement: str) -> str:
         said.append(statement)
-        return spelt(plain, statement)
+        return spelt(connection, statement)
 
-    spelt = Plain._spelt
-    with patch.object(Plain, "_spelt", note):
+    spelt = Connection._spelt
+    with patch.object(Connection, "_spelt", note):
         yield said
 
 
@@ -165,11 +165,11 @@ def test_tags_of_one_mailbox_count_together(world: World) -> None:
 def test_tags_are_no_way_to_more_fresh_links(world: World) -> None:
     """The same for links about data, and for mails to a new address."""
     first, second = world.join("ann+a@example.org"), world.join("ann+b@example.org")
-    assert [world.desk.request(token(first), Errand.EXPORT, world.now) for _ in range(2)] == [True, True]
-    assert [world.desk.request(token(second), Errand.EXPORT, world.now) for _ in range(2)] == [True, False]
+    assert [world.signup.request(token(first), ActionRequest.EXPORT, world.now) for _ in range(2)] == [True, True]
+    assert [world.signup.request(token(second), ActionRequest.EXPORT, world.now) for _ in range(2)] == [True, False]
     people = [world.people.find(f"ann+{each}@example.org") for each in "ab"]
     asked = [
-        world.readership.moving.ask(people[number % 2], parse_address(f"neu+{number}@example.net"), world.now)
+        world.subscriber_service.moving.ask(people[number % 2], parse_address(f"neu+{number}@example.net"), world.now)
         for number in range(4)
     ]
     assert asked == [Moved.ASKED] * 3 + [Moved.TOO_MANY]
@@ -206,19 +206,19 @@ def test_a_place_may_sign_up_ten_times_an_hour(world: World) -> None:
 
 def test_there_is_a_cap_over_all(quick: World) -> None:
     """A botnet fills the cap, not the mail server."""
-    desk = quick.desk
-    force_setattr(desk.policy, "signups_total", 5)
+    signup = quick.signup
+    force_setattr(signup.policy, "signups_total", 5)
     from digest.jobs.subscribers.signup import SignUp
-    from digest.subscribers.subscription import Wishes
+    from digest.subscribers.subscription import Preferences
 
     results = [
-        desk.ask(
+        signup.ask(
             SignUp(
                 address=f"r{turn}@example.org",
                 choices=(Choice(digest="daily"),),
-                wishes=Wishes(),
+                preferences=Preferences(),
                 text="",
-                stamp=desk.stamp(quick.now - timedelta(seconds=5)),
+                stamp=signup.stamp(quick.now - timedelta(seconds=5)),
                 ip=f"192.0.2.{turn}",
             ),
             quick.now,
@@ -250,7 +250,7 @@ def test_programs_and_mistakes_come_to_nothing(quick: World, fields: dict[str, o
 )
 def test_a_form_takes_two_seconds_and_lasts_a_day(quick: World, age: int, asked: Asked) -> None:
     """Nobody types faster; an old form is shown again."""
-    assert quick.ask(stamp=quick.desk.stamp(quick.now - timedelta(seconds=age))) is asked
+    assert quick.ask(stamp=quick.signup.stamp(quick.now - timedelta(seconds=age))) is asked
 
 
 def test_a_token_of_another_purpose_is_no_stamp(quick: World) -> None:
@@ -265,10 +265,10 @@ def test_one_more_digest_is_confirmed_too(world: World) -> None:
     world.ask(digest="evening")
     (mail,) = world.sent()
     assert [each.digest for each in world.people.find("ann@example.org").active] == ["daily"]
-    world.desk.confirm(token(link(mail)), world.now)
+    world.signup.confirm(token(link(mail)), world.now)
     reader = world.people.find("ann@example.org")
     assert [each.digest for each in reader.active] == ["daily", "evening"]
-    assert reader.wishes.frequency is Frequency.WEEKLY
+    assert reader.preferences.frequency is Frequency.WEEKLY
 
 
 def test_two_spellings_are_one_reader(world: World) -> None:
@@ -276,7 +276,7 @@ def test_two_spellings_are_one_reader(world: World) -> None:
     world.ask("Ann@Example.ORG")
     (mail,) = world.sent()
     assert mail["To"] == "Ann@example.org"
-    world.desk.confirm(token(link(mail)), world.now)
+    world.signup.confirm(token(link(mail)), world.now)
     world.ask("aNN@example.org")
     (again,) = world.sent()
     assert again["To"] == "aNN@example.org"
@@ -288,8 +288,8 @@ def test_a_crash_between_answer_and_mail_loses_nothing(world: World) -> None:
     """A sign-up is on disk before the answer; whoever comes next looks at it, and only once."""
     world.ask()
     app = world.app()
-    app.readership.prepare(world.now)
-    assert app.readership.desk.handle(world.now) == 0
+    app.subscriber_service.prepare(world.now)
+    assert app.subscriber_service.signup.handle(world.now) == 0
     assert [mail["To"] for mail in world.sent()] == ["ann@example.org"]
     assert world.sent() == []
 
@@ -298,9 +298,9 @@ def test_two_processes_handle_a_sign_up_once(world: World) -> None:
     """Whoever comes second finds it handled, and queues no mail."""
     world.ask()
     (asked,) = world.store.unhandled()
-    desk = world.desk
-    desk._handle(asked, world.now)
-    desk._handle(asked, world.now)
+    signup = world.signup
+    signup._handle(asked, world.now)
+    signup._handle(asked, world.now)
     assert len(world.sent()) == 1
 
 
@@ -313,7 +313,7 @@ def test_two_processes_and_two_sign_ups_make_one_reader(world: World) -> None:
 
     def enrol(asked: Consent) -> None:
         ready.wait()
-        ended.append(world.store.enrol(asked, world.readership.keys.hashed(asked.canonical), world.now))
+        ended.append(world.store.enrol(asked, world.subscriber_service.keys.hashed(asked.canonical), world.now))
 
     threads = [threading.Thread(target=enrol, args=(asked,)) for asked in (first, second)]
     for thread in threads:
@@ -338,7 +338,7 @@ def test_suppression_is_looked_up_at_four_places(world: World, place: str) -> No
         assert world.sent() == []
     if place == "import":
         report = world.people.import_csv(
-            b"address\nANN@example.org\n", world.now, default=(Choice(digest="daily"),), proof=proof, rehearse=False
+            b"address\nANN@example.org\n", world.now, default=(Choice(digest="daily"),), proof=proof, dry_run=False
         )
         assert report.counts == {Added.SUPPRESSED: 1}
     world.later(days=1)
@@ -360,8 +360,8 @@ def test_a_failing_database_tells_no_address(world: World) -> None:
 
     def write() -> None:
         values = dict.fromkeys(("address", "canonical", "hash", "frequency", "zone"), "ann@example.org")
-        with world.store._database.changing() as plain:
-            plain.insert_many("subscriber", (*values, "created_at"), [(*values.values(), None)])
+        with world.store._database.changing() as connection:
+            connection.insert_many("subscriber", (*values, "created_at"), [(*values.values(), None)])
 
     with pytest.raises(StoreError, match="the database failed") as caught:
         write()
@@ -375,10 +375,10 @@ def test_unconfirmed_sign_ups_are_forgotten(world: World) -> None:
     world.ask("bob@example.org")
     world.sent()
     world.later(days=13)
-    world.readership.prepare(world.now)
+    world.subscriber_service.prepare(world.now)
     assert world.store.subscriber_by("bob@example.org") is not None
     world.later(days=2)
-    world.readership.prepare(world.now)
+    world.subscriber_service.prepare(world.now)
     assert world.store.subscriber_by("bob@example.org") is None
     assert world.store.subscriber_by("ann@example.org") is not None
     assert not world.store.tidy(world.now, keep_addresses=timedelta(days=90))

@@ -18,10 +18,10 @@ from digest.subscribers.subscription import (
     Notice,
     Offer,
     Origin,
+    Preferences,
     Standing,
     Subscriber,
     Subscription,
-    Wishes,
     answer,
     canonical,
     not_before,
@@ -164,15 +164,15 @@ def test_mail_leaves_at_the_readers_own_hour(hour: int | None, zone: str, slot: 
     """The first time after the slot at which their clock shows the hour (in a gap: after it; twice: the first);
     a late edition leaves at once; never before it is made."""
     at = [datetime.fromisoformat(each).replace(tzinfo=UTC) for each in (slot, made, due)]
-    assert not_before(Wishes(hour=hour, zone=zone), SHANGHAI, slot=at[0], made=at[1]) == at[2]
+    assert not_before(Preferences(hour=hour, zone=zone), SHANGHAI, slot=at[0], made=at[1]) == at[2]
 
 
 def test_a_pause_ends_by_the_readers_calendar() -> None:
     """Midnight of the date in the reader's own zone."""
-    wishes = Wishes(paused_until=date(2026, 11, 25), zone="America/New_York")
+    preferences = Preferences(paused_until=date(2026, 11, 25), zone="America/New_York")
     end = datetime(2026, 11, 25, 5, tzinfo=UTC)
-    assert pause_end(wishes, SHANGHAI) == end
-    assert pause_end(Wishes(), SHANGHAI) is None
+    assert pause_end(preferences, SHANGHAI) == end
+    assert pause_end(Preferences(), SHANGHAI) is None
 
 
 def reader(state: ListState) -> Subscriber:

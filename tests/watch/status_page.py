@@ -22,7 +22,7 @@ from digest.web.access import Access
 from digest.web.status import Seen, status_routes
 from tests.subscribers.reader_world import World
 from tests.watch.test_alarms import habit
-from tests.watch.watched import lookout
+from tests.watch.watched import monitor
 
 TOKEN = "a-token-of-the-operator"
 
@@ -39,15 +39,15 @@ class Served:
     def ask(
         self, method: str = "GET", form: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None
     ) -> tuple[int, str, dict[str, str]]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        raw = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         sent = dict(headers or {})
         if form is not None:
             method = "POST"
             sent["Content-Type"] = "application/x-www-form-urlencoded"
-        connection.request(method, "/status", body=None if form is None else urlencode(form), headers=sent)
-        response = connection.getresponse()
+        raw.request(method, "/status", body=None if form is None else urlencode(form), headers=sent)
+        response = raw.getresponse()
         text = response.read().decode()
-        connection.close()
+        raw.close()
         return response.status, text, {key.lower(): value for key, value in response.getheaders()}
 
     def cookie(self) -> str:
@@ -63,7 +63,7 @@ def served(world: World, token: str | None = TOKEN) -> Iterator[Served]:
     page = Served(world, listener.getsockname()[1])
 
     def look() -> Seen:
-        rules = lookout(world).rules()
+        rules = monitor(world).rules()
         return Seen(overview=overview(world.store, rules, world.now), plots=plots(world.store, rules.zone, world.now))
 
     access = Access(token, clock=lambda: page.seconds, ticks=lambda: page.seconds)
@@ -107,8 +107,8 @@ def furnish(world: World) -> None:
         ok=False,
     )
     store.started(now - timedelta(minutes=5))
-    with store._database.changing() as plain:
-        plain.insert_many(
+    with store._database.changing() as connection:
+        connection.insert_many(
             "refusal",
             ("name", "hash", "at", "blame", "status", "text"),
             [
@@ -116,7 +116,7 @@ def furnish(world: World) -> None:
                 for n, day in enumerate((3, 3, 3, 9, 12))
             ],
         )
-    told = lookout(world)
+    told = monitor(world)
     told.look(store, now - timedelta(hours=2), run=RunEnd(failures=("/srv/site/_posts: permission denied",)))
     told.look(store, now - timedelta(hours=1), run=RunEnd(collected=False))
     told.look(store, now, run=RunEnd(failures=("hub.example.com: answered 500",)))

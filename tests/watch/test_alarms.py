@@ -26,7 +26,7 @@ from digest.alarms.watching import (
     slot_to_judge,
     subject_of,
 )
-from digest.app.lookout import run_end
+from digest.app.monitor import run_end
 from digest.app.publishing import freeze_due_editions, publish_frozen_editions
 from digest.app.running import collect_posts, run_steps
 from digest.config import load
@@ -36,13 +36,13 @@ from digest.models import Backlog, DeliveryState, Expired, Outage
 from digest.period import daily
 from digest.store import open_store
 from tests.subscribers.reader_world import NOON, World
-from tests.watch.watched import CONFIG, alarm_mails, lookout, world_of
+from tests.watch.watched import CONFIG, alarm_mails, monitor, world_of
 
 MB = 1_000_000
 
 
 def look(world: World, run: RunEnd | None = None) -> list[str]:
-    return lookout(world).look(world.store, world.now, run=run)
+    return monitor(world).look(world.store, world.now, run=run)
 
 
 def open_names(world: World) -> list[str]:
@@ -182,10 +182,10 @@ def test_a_failed_run_is_told_once_and_its_end_once(world: World) -> None:
     assert mail["From"].addresses[0].addr_spec == "digest@news.example.com"
     assert mail["Auto-Submitted"] == "auto-generated"
     assert mail["List-Id"] is None
-    plain, html = mail.get_body(("plain",)), mail.get_body(("html",))
-    assert plain is not None
+    connection, html = mail.get_body(("plain",)), mail.get_body(("html",))
+    assert connection is not None
     assert html is not None
-    assert "the run failed: site: cannot be read\r\nsince 2026-11-24 12:00" in plain.get_content()
+    assert "the run failed: site: cannot be read\r\nsince 2026-11-24 12:00" in connection.get_content()
     assert "the run failed: site: cannot be read" in html.get_content()
     world.later(minutes=5)
     look(world, RunEnd(failures=("something else",)))
@@ -196,9 +196,9 @@ def test_a_failed_run_is_told_once_and_its_end_once(world: World) -> None:
     look(world, RunEnd())
     (mail,) = alarm_mails(world)
     assert mail["Subject"] == "[财经早报] over: runs go well again"
-    plain = mail.get_body(("plain",))
-    assert plain is not None
-    assert "2026-11-24 12:00 to 2026-11-24 12:10" in plain.get_content()
+    connection = mail.get_body(("plain",))
+    assert connection is not None
+    assert "2026-11-24 12:00 to 2026-11-24 12:10" in connection.get_content()
     assert open_names(world) == []
 
 
@@ -206,7 +206,7 @@ def test_at_most_so_many_mails_an_hour(quick: World) -> None:
     """What waits is put into one mail when there is room again."""
     for number in range(9):
         quick.store.note_alarms([Alarm(name=f"paused:{number}", text=f"no {number}")], [], quick.now)
-        lookout(quick).look(quick.store, quick.now)
+        monitor(quick).look(quick.store, quick.now)
         quick.later(minutes=1)
     assert len(alarm_mails(quick)) == 4
     quick.later(hours=1)
@@ -266,8 +266,8 @@ def test_a_paused_edition(world: World) -> None:
     world.run()
     saved = world.store.edition("daily", "2026-11-24")
     assert saved is not None
-    with world.store._database.changing() as plain:
-        plain.run("UPDATE edition SET state = 'sending'")
+    with world.store._database.changing() as connection:
+        connection.run("UPDATE edition SET state = 'sending'")
     assert world.store.pause_edition(saved.key, "five equal refusals in a row: 550 5.7.1 no", world.now)
     look(world)
     (mail,) = alarm_mails(world)
@@ -282,8 +282,8 @@ def test_what_is_in_doubt_and_held(tmp_path: Path, store_url: str) -> None:
     with world_of(tmp_path, store_url, CONFIG.replace("mail:\n", "mail:\n  in_doubt: hold\n", 1)) as world:
         world.news("a")
         world.run()
-        with world.store._database.changing() as plain:
-            plain.run("UPDATE delivery SET state = 'in_doubt', doubts = 1")
+        with world.store._database.changing() as connection:
+            connection.run("UPDATE delivery SET state = 'in_doubt', doubts = 1")
         look(world)
         assert open_names(world) == ["doubt"]
 
@@ -294,8 +294,8 @@ def test_its_text_follows(quick: World) -> None:
     quick.store.release_alarms(quick.store.claim_alarms(quick.now, quick.now), told=True)
     quick.news("a")
     quick.run()
-    with quick.store._database.changing() as plain:
-        plain.run("UPDATE delivery SET state = 'in_doubt', doubts = 2")
+    with quick.store._database.changing() as connection:
+        connection.run("UPDATE delivery SET state = 'in_doubt', doubts = 2")
     quick.new_mails()
     look(quick)
     assert [alarm.text.split(" and ")[0] for alarm in quick.store.open_alarms()] == ["1 delivery is in doubt"]
@@ -333,8 +333,8 @@ def test_a_dead_server_is_told_in_every_mode(tmp_path: Path, store_url: str) -> 
 
 def test_whoever_sends_looks_meanwhile(quick: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """As ``digest deliver`` does: again and again, and once when it is done; what stays wrong is said once."""
-    monkeypatch.setattr("digest.app.lookout.LOOK_EVERY", 0.01)
-    looker, stopped = lookout(quick), False
+    monkeypatch.setattr("digest.app.monitor.LOOK_EVERY", 0.01)
+    looker, stopped = monitor(quick), False
     said: list[str] = []
     looked = threading.Event()
     whole = looker.look
@@ -355,7 +355,7 @@ def test_whoever_sends_looks_meanwhile(quick: World, monkeypatch: pytest.MonkeyP
         pass
     assert open_names(quick) == []
     assert said == ["watch: no room"] * 2
-    monkeypatch.setattr("digest.app.lookout.LOOK_EVERY", 60)
+    monkeypatch.setattr("digest.app.monitor.LOOK_EVERY", 60)
     stopped = True
     looked.clear()
     with looker.beside(quick.store, lambda: quick.now, said.append, stop=lambda: stopped):
@@ -400,7 +400,7 @@ def test_a_missed_slot_is_an_alarm_until_the_next_edition(quick: World) -> None:
 
 
 def test_a_full_disk(quick: World) -> None:
-    rules = replace(lookout(quick).rules(), min_free=500 * MB)
+    rules = replace(monitor(quick).rules(), min_free=500 * MB)
     full = Disk(what="output", place="/srv/www", free=3 * MB, total=10**12)
     watch(quick.store, rules, quick.now, disks=[full])
     assert open_names(quick) == ["disk:output"]
@@ -413,7 +413,7 @@ def test_a_full_disk(quick: World) -> None:
 def test_disks_are_looked_at_where_things_are(quick: World) -> None:
     """Also before the folders are made."""
     quick.settings = load(quick.folder / "config.yaml", {"DIGEST_STORE": f"sqlite:///{quick.folder}/not/yet/digest.db"})
-    disks = {disk.what: disk for disk in lookout(quick).disks()}
+    disks = {disk.what: disk for disk in monitor(quick).disks()}
     assert set(disks) == {"store", "output"}
     assert all(disk.total >= disk.free > 0 for disk in disks.values())
 
@@ -515,20 +515,20 @@ def test_posts_that_are_missing_at_once(world: World) -> None:
 def test_a_store_that_cannot_be_used(quick: World) -> None:
     """Told without the store, once in some hours, and when it is back."""
     error = StoreError("var/digest.db", "the disk is full", "make room")
-    assert lookout(quick).store_failed(error, quick.now) == []
+    assert monitor(quick).store_failed(error, quick.now) == []
     (mail,) = alarm_mails(quick)
     assert mail["Subject"] == "[财经早报] alarm: the store cannot be used: var/digest.db: the disk is full"
     marker = quick.folder / "var" / "store-alarm"
     os.utime(marker, (quick.now.timestamp(),) * 2)
     quick.later(hours=5)
-    lookout(quick).store_failed(error, quick.now)
+    monitor(quick).store_failed(error, quick.now)
     assert alarm_mails(quick) == []
     quick.later(hours=2)
-    lookout(quick).store_failed(error, quick.now)
+    monitor(quick).store_failed(error, quick.now)
     assert len(alarm_mails(quick)) == 1
-    assert lookout(quick).store_works(quick.now) == []
+    assert monitor(quick).store_works(quick.now) == []
     assert [mail["Subject"] for mail in alarm_mails(quick)] == ["[财经早报] over: the store can be used again"]
-    assert lookout(quick).store_works(quick.now) == []
+    assert monitor(quick).store_works(quick.now) == []
     assert alarm_mails(quick) == []
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from digest.app.lookout import lookout_of
+from digest.app.monitor import monitor_of
 from digest.app.pings import ping
 from digest.config import load
 from digest.errors import StoreError
@@ -111,7 +111,7 @@ def test_an_answer_that_does_not_come_is_not_waited_for(pings: Pinged) -> None:
 def test_a_runs_end_waits_for_the_ping_of_its_beginning(tmp_path: Path, pings: Pinged) -> None:
     """So that a service never hears of an end before the beginning; what went wrong with either is told."""
     site = watched(tmp_path, pings)
-    watching = lookout_of(load(site.folder / "config.yaml", {}))
+    watching = monitor_of(load(site.folder / "config.yaml", {}))
     pings.status = 503
     watching.run_begins()
     assert watching.run_ended(ok=True) == ["ping 127.0.0.1: answered 503"] * 2
@@ -127,7 +127,7 @@ def test_whatever_fails_after_a_run_is_a_line(
     (tmp_path / "var").mkdir()
     (tmp_path / "var" / "outbox").write_text("a file is in the way", encoding="utf-8")
     settings = load(site.folder / "config.yaml", {})
-    watching, now = lookout_of(settings), datetime(2026, 11, 24, tzinfo=UTC)
+    watching, now = monitor_of(settings), datetime(2026, 11, 24, tzinfo=UTC)
     with open_store(settings.store.url) as store:
         (line,) = watching.after_run(store, RunReport(now=now, failures=["x"]), now)
         assert line.startswith("alarm mail: ")

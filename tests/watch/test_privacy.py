@@ -93,9 +93,9 @@ def test_nothing_private_is_said(tmp_path: Path, pings: Pinged) -> None:
     assert len(links) > 4
     assert len(smtp.accepted) > 4
     store = f"sqlite:///{tmp_path}/var/digest.db"
-    with open_store(store) as opened, opened._database.asking() as plain:
-        said += plain.column("SELECT report FROM run")
-        tokens = set(plain.column("SELECT token FROM delivery"))
+    with open_store(store) as opened, opened._database.asking() as connection:
+        said += connection.column("SELECT report FROM run")
+        tokens = set(connection.column("SELECT token FROM delivery"))
     assert len(tokens) > 4
     private = {*ALWAYS, *SIGNED_UP, *links, *tokens, PASSWORD, SECRET, TOKEN, PING, "the.operator@example.net"}
     everything = "\n".join(said)

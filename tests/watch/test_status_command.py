@@ -16,7 +16,7 @@ from digest.jobs.monitoring.watch import RunEnd
 from tests.run.site_folder import CONFIG, Site
 from tests.subscribers.reader_world import World
 from tests.watch.test_alarms import habit
-from tests.watch.watched import lookout
+from tests.watch.watched import monitor
 
 
 def test_before_the_first_run(tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def test_what_is_wrong_is_brought_up_to_the_moment(world: World) -> None:
     """What nobody has looked at yet is there; what is over by now is not."""
     habit(world, weeks=5)
     world.store.note_alarms([Alarm(name="slot:daily", text="late"), Alarm(name="run", text="failed")], [], world.now)
-    seen = overview(world.store, lookout(world).rules(), world.now)
+    seen = overview(world.store, monitor(world).rules(), world.now)
     assert [alarm.name for alarm in seen.alarms] == ["run", "silence:macro"]
     assert seen.silent == {"macro"}
     assert [alarm.name for alarm in world.store.open_alarms()] == ["slot:daily", "run"], "it only looks"
@@ -122,7 +122,7 @@ def test_plots_count_by_local_day(world: World) -> None:
     world.store.ended(run, world.now - timedelta(hours=13) + timedelta(seconds=7), "{}")
     world.news("a")
     world.run()
-    drawn = plots(world.store, lookout(world).rules().zone, world.now)
+    drawn = plots(world.store, monitor(world).rules().zone, world.now)
     assert (len(drawn.posts.days), drawn.posts.days[-1].isoformat()) == (DAYS, "2026-11-24")
     assert drawn.posts.values[-2:] == (0, 1)
     assert drawn.seconds.values[-3:-1] == (None, 7)
@@ -130,7 +130,7 @@ def test_plots_count_by_local_day(world: World) -> None:
 
 
 def test_alarms_of_the_last_days_are_shown(quick: World) -> None:
-    watching = lookout(quick)
+    watching = monitor(quick)
     watching.look(quick.store, quick.now, run=RunEnd(failures=("x",)))
     watching.look(quick.store, quick.now, run=RunEnd())
     (past,) = overview(quick.store, watching.rules(), quick.now).past_alarms

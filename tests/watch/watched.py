@@ -9,7 +9,7 @@ from email.message import EmailMessage
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from digest.app.lookout import Lookout, lookout_of
+from digest.app.monitor import Monitor, monitor_of
 from tests.subscribers.reader_world import World
 
 CONFIG = """\
@@ -38,8 +38,8 @@ def world_of(folder: Path, store_url: str, config: str) -> Iterator[World]:
         yield made
 
 
-def lookout(world: World) -> Lookout:
-    return lookout_of(world.settings)
+def monitor(world: World) -> Monitor:
+    return monitor_of(world.settings)
 
 
 def alarm_mails(world: World) -> list[EmailMessage]:

@@ -131,8 +131,8 @@ def collected(served: Served) -> Shown:
     confirm = link(served.mails(1)[0])
     found.forms["confirm"] = served.ask(confirm).text
     found.forms["confirmed"] = served.ask(confirm, form={"action": "confirm"}).text
-    reader = served.running.readership.people.find(ADDRESS)
-    manage = served.running.readership.links.manage(reader.key)
+    reader = served.running.subscriber_service.people.find(ADDRESS)
+    manage = served.running.subscriber_service.links.manage(reader.key)
     served.edition()
     found.forms["manage"] = served.ask(manage).text
     found.forms["saved"] = served.ask(manage, form=[("action", "save"), *everything, *chosen]).text

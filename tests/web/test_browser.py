@@ -62,10 +62,10 @@ def test_from_the_form_to_the_unsubscribe_page(served: Served, page: Any) -> Non
     assert heading(page) == "确认订阅"
     page.click("button")
     assert heading(page) == "订阅成功"
-    people = served.running.readership.people
+    people = served.running.subscriber_service.people
     assert [each.digest for each in people.find("ann@example.org").active] == ["daily"]
 
-    manage = served.running.readership.links.manage(people.find("ann@example.org").key)
+    manage = served.running.subscriber_service.links.manage(people.find("ann@example.org").key)
     page.goto(manage)
     page.select_option("select[name=hour]", "7")
     page.select_option("select[name=zone]", "Europe/Berlin")
@@ -74,7 +74,11 @@ def test_from_the_form_to_the_unsubscribe_page(served: Served, page: Any) -> Non
     page.click("button[value=save]")
     assert page.text_content(".note") == "已保存。"
     reader = people.find("ann@example.org")
-    assert (reader.wishes.hour, reader.wishes.zone, reader.wishes.frequency.value) == (7, "Europe/Berlin", "weekly")
+    assert (reader.preferences.hour, reader.preferences.zone, reader.preferences.frequency.value) == (
+        7,
+        "Europe/Berlin",
+        "weekly",
+    )
     assert reader.active[0].categories == ("stocks",)
 
     page.goto(served.unsubscribe_link())

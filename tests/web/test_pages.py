@@ -21,7 +21,7 @@ ONE_CLICK = b"List-Unsubscribe=One-Click"
 
 
 def active(served: Served, address: str = "ann@example.org") -> list[str]:
-    return [each.digest for each in served.running.readership.people.find(address).active]
+    return [each.digest for each in served.running.subscriber_service.people.find(address).active]
 
 
 def test_from_the_form_to_leaving(served: Served) -> None:
@@ -66,9 +66,9 @@ def test_what_is_chosen_is_kept(served: Served) -> None:
     (mail,) = served.mails(1)
     assert "宏观" in served.ask(link(mail)).text
     served.ask(link(mail), form={"action": "confirm"})
-    reader = served.running.readership.people.find("ann@example.org")
+    reader = served.running.subscriber_service.people.find("ann@example.org")
     assert [(each.digest, each.categories) for each in reader.active] == [("daily", ("macro",)), ("evening", ())]
-    assert reader.wishes.frequency is Frequency.WEEKLY
+    assert reader.preferences.frequency is Frequency.WEEKLY
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_mistakes_are_explained_and_what_was_typed_stays(
     assert answer.status == status
     assert says in answer.text
     assert 'value="weekly" checked' in answer.text
-    assert served.running.readership.store.unhandled() == []
+    assert served.running.subscriber_service.store.unhandled() == []
 
 
 def test_one_answer_for_everybody(served: Served) -> None:
@@ -96,8 +96,8 @@ def test_one_answer_for_everybody(served: Served) -> None:
     served.join("active@example.org")
     served.sign_up("pending@example.org")
     served.mails(2)
-    served.running.readership.people.suppress(
-        "suppressed@example.org", "", served.running.readership.store.clock(_now())
+    served.running.subscriber_service.people.suppress(
+        "suppressed@example.org", "", served.running.subscriber_service.store.clock(_now())
     )
     answers = [served.sign_up(f"{who}@example.org") for who in ("unknown", "pending", "active", "suppressed")]
     answers.append(served.sign_up("robot@example.org", website="x"))
@@ -277,12 +277,12 @@ def test_preferences(served: Served) -> None:
         'value="weekly" checked',
     ):
         assert shown in answer.text
-    reader = served.running.readership.people.find("ann@example.org")
+    reader = served.running.subscriber_service.people.find("ann@example.org")
     assert reader.active[0].categories == ("stocks",)
     nonsense = [("action", "save"), ("digest", "daily"), ("hour", "99"), ("zone", "Mars"), ("paused_until", "x")]
     served.ask(manage, form=nonsense)
-    wishes = served.running.readership.people.find("ann@example.org").wishes
-    assert (wishes.hour, wishes.zone, wishes.paused_until) == (None, "", None)
+    preferences = served.running.subscriber_service.people.find("ann@example.org").preferences
+    assert (preferences.hour, preferences.zone, preferences.paused_until) == (None, "", None)
     assert served.ask(manage, form={"action": "what"}).status == 200
     served.ask(manage, form={"action": "everything"})
     assert active(served) == []
@@ -399,7 +399,9 @@ def test_large_and_endless_forms_are_refused(served: Served) -> None:
 def test_nothing_is_read_for_a_link_that_is_worth_nothing(served: Served) -> None:
     """Nor for another site's form: the answer comes before the body."""
     served.join()
-    manage = served.running.readership.links.manage(served.running.readership.people.find("ann@example.org").key)
+    manage = served.running.subscriber_service.links.manage(
+        served.running.subscriber_service.people.find("ann@example.org").key
+    )
     for place, more, status in (
         (f"/mail/{'A' * 35}", b"", 404),
         ("/mail/", b"Sec-Fetch-Site: cross-site\r\n", 403),
@@ -481,12 +483,12 @@ def test_the_output_folder_is_served_beside_the_pages(served: Served) -> None:
 
 def test_a_digest_that_is_no_longer_offered_can_be_left(served: Served) -> None:
     """Old links work when the operator has taken the digest out."""
-    readership = served.running.readership
+    subscriber_service = served.running.subscriber_service
     from digest.jobs.subscribers.people import Proof
 
     proof = Proof(source="x", given_at=_now())
-    readership.people.add("ann@example.org", (Choice(digest="gone"),), _now(), proof=proof)
-    manage = readership.links.manage(readership.people.find("ann@example.org").key)
+    subscriber_service.people.add("ann@example.org", (Choice(digest="gone"),), _now(), proof=proof)
+    manage = subscriber_service.links.manage(subscriber_service.people.find("ann@example.org").key)
     assert "gone" in served.ask(manage).text
     assert served.ask(served.unsubscribe_link(digest="gone"), form={}).status == 200
     assert active(served) == []

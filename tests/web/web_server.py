@@ -93,12 +93,12 @@ class Served:
         if form is not None:
             method, body = "POST", urlencode(form).encode()
             sent.setdefault("Content-Type", "application/x-www-form-urlencoded")
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        raw = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         path = urlsplit(address).path if "://" in address else address
-        connection.request(method, path, body=body, headers=sent)
-        response = connection.getresponse()
+        raw.request(method, path, body=body, headers=sent)
+        response = raw.getresponse()
         data = response.read()
-        connection.close()
+        raw.close()
         return Answer(status=response.status, headers={k.lower(): v for k, v in response.getheaders()}, body=data)
 
     def loop_seconds(self) -> float:
@@ -108,7 +108,7 @@ class Served:
 
     def stamp(self, **age: float) -> str:
         then = datetime.now(UTC) - timedelta(**(age or {"seconds": 5}))
-        return self.running.readership.desk.stamp(then)
+        return self.running.subscriber_service.signup.stamp(then)
 
     def sign_up(self, address: str = "ann@example.org", **fields: str) -> Answer:
         values = {"email": address, "digest": "daily", "frequency": "daily", "stamp": self.stamp(), **fields}
@@ -132,14 +132,14 @@ class Served:
         assert self.sign_up(address).status == 200
         mail = self.mails(before + 1)[-1]
         assert self.ask(link(mail), form={"action": "confirm"}).status == 200
-        reader = self.running.readership.people.find(address)
-        return self.running.readership.links.manage(reader.key)
+        reader = self.running.subscriber_service.people.find(address)
+        return self.running.subscriber_service.links.manage(reader.key)
 
     def unsubscribe_link(self, address: str = "ann@example.org", digest: str = "daily") -> str:
-        reader = self.running.readership.people.find(address)
+        reader = self.running.subscriber_service.people.find(address)
         subscription = reader.to(digest)
         assert subscription is not None
-        return self.running.readership.links.unsubscribe(reader.key, subscription.list_key)
+        return self.running.subscriber_service.links.unsubscribe(reader.key, subscription.list_key)
 
     def move_to(self, manage: str, address: str) -> None:
         """Ask for a new address, as far as the mail to it."""
@@ -179,7 +179,7 @@ class Served:
         )
         now = datetime(2026, 11, 24, 1, tzinfo=UTC)
         when = When(now=now, wall=datetime.now(UTC))
-        app = App(self.running.settings, self.running.readership.store, when, dry_run=False, progress=silent)
+        app = App(self.running.settings, self.running.subscriber_service.store, when, dry_run=False, progress=silent)
         run_steps(app, ())
 
     def state(self) -> str:
@@ -191,16 +191,16 @@ class Served:
         return self._tables()
 
     def _is_sending(self) -> bool:
-        with self.running.readership.store._database.asking() as plain:
+        with self.running.subscriber_service.store._database.asking() as connection:
             open_ones = "SELECT 1 FROM edition WHERE state IN ('frozen', 'sending')"
-            return plain.row(open_ones) is not None
+            return connection.row(open_ones) is not None
 
     def _tables(self) -> str:
         from digest.store.versions import tables
 
-        with self.running.readership.store._database.asking() as plain:
+        with self.running.subscriber_service.store._database.asking() as connection:
             return "\n".join(
-                f"{table}: {row}" for table in tables("sqlite") for row in plain.rows(f'SELECT * FROM "{table}"')
+                f"{table}: {row}" for table in tables("sqlite") for row in connection.rows(f'SELECT * FROM "{table}"')
             )
 
 

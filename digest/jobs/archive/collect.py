@@ -101,7 +101,7 @@ def collect(
     listing, table, found, held = look()
     if rest.wait(held):
         listing, table, found, held = look(held)
-    vanished = {path: hashed for path, hashed in found.vanished.items() if not _is_blind(path, listing)}
+    vanished = {path: hashed for path, hashed in found.vanished.items() if not _is_unreadable(path, listing)}
     # One of those that are being written may turn out to be a post that is missing, under its new name.
     later = bool(vanished and held.keys() - store.posts_at(list(held)))
     vanished = {} if later else vanished
@@ -116,7 +116,7 @@ def collect(
         present=found.posts,
         arrived=tally.arrived,
         unclear=[*held, *(problem.path for problem in tally.unread)],
-        is_blind=bool(listing.blind) or later,
+        is_unreadable=bool(listing.unreadable) or later,
     )
     settled = settle(store, source, missed, leaving, now=now, accepted=accept_gone)
     if settled.changes != Changes():
@@ -183,7 +183,7 @@ def _report(
 ) -> CollectReport:
     """``known``: problems of files as the store has them; ``held``: what is being written."""
     return CollectReport(
-        found=len(table) + sum(problem.path not in listing.blind for problem in listing.problems),
+        found=len(table) + sum(problem.path not in listing.unreadable for problem in listing.problems),
         opened=len(found.todo),
         taken=tally.taken + found.taken,
         arrived=tally.arrived,
@@ -273,8 +273,8 @@ def compare(files: FileTable, known: Iterable[KnownFile], now: datetime, *, ever
     return result
 
 
-def _is_blind(path: str, listing: Listing) -> bool:
-    return any(path.startswith(f"{folder}/") or not folder for folder in listing.blind)
+def _is_unreadable(path: str, listing: Listing) -> bool:
+    return any(path.startswith(f"{folder}/") or not folder for folder in listing.unreadable)
 
 
 def _unread(path: str, error: SourceError) -> Problem:

@@ -45,7 +45,7 @@ class Missed(Struct, frozen=True, kw_only=True):
     arrived: int = 0
     unclear: Sequence[str] = ()
     """Paths of files that are there and could not be read, or not yet."""
-    is_blind: bool = False
+    is_unreadable: bool = False
     """Whole folders could not be looked at."""
 
 
@@ -101,7 +101,7 @@ def settle(
 
 def _unseen(store: PostStore, look: Missed, before: Mapping[int, Absence], posts: Container[int]) -> set[int]:
     """Keys of posts that were away, and of which this look can tell nothing: they stay as they are."""
-    if look.is_blind:
+    if look.is_unreadable:
         return {key for key in before if key not in posts}
     if not before or not look.unclear:
         return set()

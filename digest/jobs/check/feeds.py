@@ -1,4 +1,4 @@
-"""Feeds read back: what a rehearsal would publish is parsed as readers do, and judged. Nothing is written."""
+"""Feeds read back: what a dry run would publish is parsed as readers do, and judged. Nothing is written."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def _own(element: Any) -> str:
 
 
 def judge_feeds(read: ReadBack, report: FeedReport) -> Iterator[Finding]:
-    """What the rehearsal showed."""
+    """What the dry run showed."""
     for failure in report.failures:
         yield problem("feeds", failure)
     if read.faults:

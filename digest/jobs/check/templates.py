@@ -13,7 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from digest.alarms.watching import KeptAlarm
-from digest.edition.contents import Correction, Earlier, Edition, Imprint, Limits, build_edition
+from digest.edition.contents import Correction, Earlier, Edition, Limits, Publisher, build_edition
 from digest.errors import TemplateError
 from digest.jobs.check.findings import Finding, ok, problem, skipped, warning
 from digest.models import Author, Code, EditionRow, EditionState, KnownPost
@@ -106,37 +106,39 @@ def _below(path: str, folder: str) -> str:
 # ------------------------------------------------------------------- trials
 
 
-def make_trials(templates: Templates, language: Language, imprint: Imprint, options: FeedOptions) -> Iterator[Trial]:
+def make_trials(
+    templates: Templates, language: Language, publisher: Publisher, options: FeedOptions
+) -> Iterator[Trial]:
     """Every page and mail that there is."""
     for kind, edition in (("full", full_edition()), ("empty", empty_edition())):
-        yield from _edition_trials(kind, edition, templates, language, imprint)
+        yield from _edition_trials(kind, edition, templates, language, publisher)
     yield from _feed_trials(templates, language, options)
     mail = partial(
         render_notice,
-        site_title=imprint.site_title,
-        site_url=imprint.site_url,
+        site_title=publisher.site_title,
+        site_url=publisher.site_url,
         templates=templates,
         language=language,
     )
     for notice in Notice:
         yield Trial(name=f"mail: {notice.value}", render=partial(mail, notice))
     for alarms in (sample_alarms(), ()):
-        yield Trial(name="mail: alarm", render=partial(_alarm, alarms, templates, language, imprint))
-    for name, contexts in web_contexts(imprint).items():
+        yield Trial(name="mail: alarm", render=partial(_alarm, alarms, templates, language, publisher))
+    for name, contexts in web_contexts(publisher).items():
         for context in contexts:
             yield Trial(name=name, render=partial(templates.render, name, context))
 
 
-def _alarm(alarms: Sequence[KeptAlarm], templates: Templates, language: Language, imprint: Imprint) -> bytes:
+def _alarm(alarms: Sequence[KeptAlarm], templates: Templates, language: Language, publisher: Publisher) -> bytes:
     return alarm_message(
         alarms,
         subject="Sample",
-        site_title=imprint.site_title,
-        site_url=imprint.site_url,
+        site_title=publisher.site_title,
+        site_url=publisher.site_url,
         sender=("Sample", "sample@example.com"),
         to="operator@example.com",
         message_id="<sample@example.com>",
-        zone=imprint.zone,
+        zone=publisher.zone,
         now=_NOW,
         templates=templates,
         language=language,
@@ -144,7 +146,7 @@ def _alarm(alarms: Sequence[KeptAlarm], templates: Templates, language: Language
 
 
 def _edition_trials(
-    kind: str, edition: Edition, templates: Templates, language: Language, imprint: Imprint
+    kind: str, edition: Edition, templates: Templates, language: Language, publisher: Publisher
 ) -> Iterator[Trial]:
     limits = Limits(leads=2, leads_per_section=1, items=4)
     neighbours = ("2026-11-23", "2026-11-25") if kind == "full" else (None, None)
@@ -158,11 +160,13 @@ def _edition_trials(
             posts=len(edition.entries),
         )
     ]
-    yield Trial(name=f"digest mail ({kind})", render=lambda: render_mail(edition, imprint, templates, language, limits))
+    yield Trial(
+        name=f"digest mail ({kind})", render=lambda: render_mail(edition, publisher, templates, language, limits)
+    )
     yield Trial(
         name=f"page of an edition ({kind})",
         render=lambda: render_edition_page(
-            edition, imprint, templates, language, previous=neighbours[0], following=neighbours[1]
+            edition, publisher, templates, language, previous=neighbours[0], following=neighbours[1]
         ),
     )
     yield Trial(
@@ -171,7 +175,7 @@ def _edition_trials(
             rows if kind == "full" else [],
             digest=edition.digest,
             title=edition.title,
-            imprint=imprint,
+            publisher=publisher,
             templates=templates,
             language=language,
         ),
@@ -182,7 +186,7 @@ def _edition_trials(
             [edition],
             digest=edition.digest,
             title=edition.title,
-            imprint=imprint,
+            publisher=publisher,
             frame=FeedFrame(author=Author(name="Sample"), max_bytes=500_000),
             templates=templates,
             language=language,
@@ -329,13 +333,13 @@ def empty_edition() -> Edition:
     )
 
 
-def web_contexts(imprint: Imprint) -> Mapping[str, Sequence[Mapping[str, object]]]:
+def web_contexts(publisher: Publisher) -> Mapping[str, Sequence[Mapping[str, object]]]:
     """What the subscription pages are given: for each page with as much and with as little as there can be."""
     frame: dict[str, object] = {
-        "site_title": imprint.site_title,
-        "site_url": imprint.site_url,
+        "site_title": publisher.site_title,
+        "site_url": publisher.site_url,
         "description": "",
-        "canonical": f"{imprint.site_url}mail/",
+        "canonical": f"{publisher.site_url}mail/",
         "discover": (),
         "feeds_page": "",
         "form_url": "/mail/",
@@ -347,7 +351,7 @@ def web_contexts(imprint: Imprint) -> Mapping[str, Sequence[Mapping[str, object]
     ]
     form = {"stamp": "A" * 35, "email": "", "offers": offers, "frequency": "daily", "consent": "I want mail."}
     leaving = {"done": "", "offers": offers, "title": "Daily"}
-    wishes = {
+    preferences = {
         "frequency": "weekly",
         "hour": "7",
         "hours": [str(hour) for hour in range(24)],
@@ -366,7 +370,7 @@ def web_contexts(imprint: Imprint) -> Mapping[str, Sequence[Mapping[str, object]
             {**leaving, "reads": reads, "more": more} for reads in (False, True) for more in (False, True)
         ],
         "web/manage.html": [
-            {**wishes, "done": done, "offers": those}
+            {**preferences, "done": done, "offers": those}
             for done in ("", "saved", "left", "mailed", "too many")
             for those in (offers, [])
         ],
@@ -380,17 +384,17 @@ def web_contexts(imprint: Imprint) -> Mapping[str, Sequence[Mapping[str, object]
     }
     framed = {name: [{**frame, **each} for each in contexts] for name, contexts in varied.items()}
     elsewhere = {name: value for name, value in frame.items() if name != "form_url"}
-    elsewhere["feeds_page"] = f"{imprint.pages_url}feeds/"
+    elsewhere["feeds_page"] = f"{publisher.pages_url}feeds/"
     return {
         **framed,
         "web/missing.html": [{**elsewhere, "gone": gone} for gone in (False, True)],
-        **status_contexts(imprint),
+        **status_contexts(publisher),
     }
 
 
-def status_contexts(imprint: Imprint) -> dict[str, list[dict[str, object]]]:
+def status_contexts(publisher: Publisher) -> dict[str, list[dict[str, object]]]:
     """What the operator's page is given, likewise."""
-    frame: dict[str, object] = {"site_title": imprint.site_title, "site_url": imprint.site_url}
+    frame: dict[str, object] = {"site_title": publisher.site_title, "site_url": publisher.site_url}
     alarm = {"text": "it began", "since": "08:00", "until": ""}
     run = {
         "began": "08:00",

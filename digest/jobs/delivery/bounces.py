@@ -14,7 +14,7 @@ from msgspec import Struct, field
 
 from digest.outbox import Blame, blame, masked
 from digest.subscribers.bounces import HELD_FOR, VALID_FOR, Kind, Mark, Report, Verdict, judge, parse_report
-from digest.subscribers.subscription import Addressee, Reason, RefusedDelivery, canonical
+from digest.subscribers.subscription import Addressee, RefusedDelivery, SuppressionReason, canonical
 from digest.subscribers.tokens import Keyring, Purpose
 
 
@@ -29,7 +29,7 @@ class RefusalStore(Protocol):
     def arrived(self, to: Addressee, now: datetime) -> bool: ...
     def marks(self, hashed: str) -> list[Mark]: ...
     def hold(self, hashed: str, until: datetime) -> None: ...
-    def suppress(self, hashed: str, reason: Reason, note: str, now: datetime) -> bool: ...
+    def suppress(self, hashed: str, reason: SuppressionReason, note: str, now: datetime) -> bool: ...
     def refused(self, now: datetime, within: timedelta) -> Iterator[RefusedDelivery]: ...
 
 
@@ -124,7 +124,7 @@ def _count(
         )
         result.complaints += new
         result.known += not new
-        result.suppressed += store.suppress(hashed, Reason.COMPLAINT, "the reader complained", now)
+        result.suppressed += store.suppress(hashed, SuppressionReason.COMPLAINT, "the reader complained", now)
         return
     if _record(
         store,
@@ -165,7 +165,7 @@ def _record(
         )
     verdict = judge(store.marks(hashed), now=now, on_probe=to.probe)
     if verdict is Verdict.SUPPRESS:
-        result.suppressed += store.suppress(hashed, Reason.BOUNCE, f"{status} {text}".strip(), now)
+        result.suppressed += store.suppress(hashed, SuppressionReason.BOUNCE, f"{status} {text}".strip(), now)
     elif verdict is Verdict.HOLD:
         store.hold(hashed, now + HELD_FOR)
         result.held += 1

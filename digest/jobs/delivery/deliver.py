@@ -42,7 +42,7 @@ from digest.outbox import (
     rest_seconds,
     verdict,
 )
-from digest.ports import Ledger, Transport, Turn
+from digest.ports import CommitBatch, Ledger, Transport
 
 ROWS_A_CLAIM = 2
 """Few, since all that a killed worker was transmitting becomes in doubt."""
@@ -187,7 +187,7 @@ def deliver(
     when nothing is left that is due, and says that there is something new. Raises StoreError if the ledger cannot be
     used, and whatever ``compose`` raises besides TransportError.
     """
-    shift = _Shift(
+    run = _DeliveryRun(
         ledger=ledger,
         transport=transport,
         compose=compose,
@@ -204,10 +204,10 @@ def deliver(
         again=again,
     )
     try:
-        shift.run()
+        run.run()
     finally:
         transport.close()
-    return shift.report()
+    return run.report()
 
 
 class _Made(Struct, frozen=True, kw_only=True):
@@ -224,7 +224,7 @@ class _Made(Struct, frozen=True, kw_only=True):
 
 
 @dataclass(kw_only=True, eq=False)
-class _Lane:
+class _ConnectionState:
     """What one connection has in hand. Only its thread uses it."""
 
     rows: deque[Delivery] = field(default_factory=deque)
@@ -236,7 +236,7 @@ class _Lane:
 
 
 @dataclass(kw_only=True, eq=False)
-class _Shift:
+class _DeliveryRun:
     """One call of ``deliver``: what its threads share."""
 
     ledger: Ledger
@@ -260,7 +260,7 @@ class _Shift:
     _alarms: list[str] = field(default_factory=list)
     _finished: list[str] = field(default_factory=list)
     _stopped: set[int] = field(default_factory=set)
-    """Editions that were paused in this shift."""
+    """Editions that were paused in this run."""
     _is_out: bool = False
     """The ledger says that the server takes nothing."""
     _without_page: Counter[str] = field(default_factory=Counter)
@@ -272,13 +272,13 @@ class _Shift:
     """Failures of the connection in a row."""
     _rests_until: float = float("-inf")
     _over: bool = False
-    """This shift ends early: the server is out of reach, or a thread broke."""
+    """This run ends early: the server is out of reach, or a thread broke."""
     _error: BaseException | None = None
     _total: int = 0
     _next_renewal: float = 0.0
     _next_upkeep: float = 0.0
 
-    # ------------------------------------------------------------ the shift
+    # ------------------------------------------------------------ the run
 
     def run(self) -> None:
         now = self.ticks()
@@ -393,7 +393,7 @@ class _Shift:
                 self._error = self._error or error
                 self._over = True
 
-    def _work(self, lane: _Lane) -> None:
+    def _work(self, lane: _ConnectionState) -> None:
         while self._rested(lane):
             if not lane.rows:
                 self._write_taken(lane)
@@ -407,9 +407,9 @@ class _Shift:
                 self._wait(self.options.idle, self.hurry)
 
     @contextmanager
-    def _lane(self) -> Iterator[_Lane]:
+    def _lane(self) -> Iterator[_ConnectionState]:
         """Whatever ends this early, what is known is written down, and rows not begun go back to the queue."""
-        lane = _Lane()
+        lane = _ConnectionState()
         try:
             yield lane
         finally:
@@ -419,7 +419,7 @@ class _Shift:
                 while lane.rows:
                     self._hand_back(lane.rows.popleft())
 
-    def _take_on(self, lane: _Lane, rows: Sequence[Delivery]) -> None:
+    def _take_on(self, lane: _ConnectionState, rows: Sequence[Delivery]) -> None:
         """Rows in hand have their leases renewed."""
         with self._lock:
             self._in_hand.update((row.key, row) for row in rows)
@@ -433,7 +433,7 @@ class _Shift:
             with suppress(StoreError):
                 self.ledger.retry(row, None, Reply(), counted=False)
 
-    def _attend(self, lane: _Lane) -> None:
+    def _attend(self, lane: _ConnectionState) -> None:
         """The next row of a lane: send it, or say what becomes of it without. Whatever ends this before that is known,
         the row goes back to the queue."""
         if lane.rows[0].edition_key in self._stopped:
@@ -448,7 +448,7 @@ class _Shift:
             self._hand_back(made.row)
             raise
 
-    def _attend_to(self, lane: _Lane, made: _Made) -> None:
+    def _attend_to(self, lane: _ConnectionState, made: _Made) -> None:
         row = made.row
         if made.left:
             self._in_hand.pop(row.key, None)
@@ -461,7 +461,7 @@ class _Shift:
             if outcome is not None:
                 self._conclude(lane, made, outcome)
 
-    def _made(self, lane: _Lane) -> _Made:
+    def _made(self, lane: _ConnectionState) -> _Made:
         """The message of the next row, which is the lane's no more: the one that was made already, unless that was
         another row's (which went back), or so long ago that its reader may have left since."""
         row, made, lane.made = lane.rows[0], lane.made, None
@@ -481,7 +481,7 @@ class _Shift:
                 outgoing = error
         return _Made(row=row, edition=edition, at=at, left=left, outgoing=outgoing)
 
-    def _send(self, lane: _Lane, row: Delivery, outgoing: Outgoing) -> Reply | TransportError | None:
+    def _send(self, lane: _ConnectionState, row: Delivery, outgoing: Outgoing) -> Reply | TransportError | None:
         """Hand it over. None if the lease was lost: the row is somebody else's now."""
         turned: bool | None = None
         trouble: StoreError | None = None
@@ -513,11 +513,11 @@ class _Shift:
             return TemporaryFailure(trouble.subject, trouble.cause, trouble.remedy, step="body")
         return None if turned is False else outcome
 
-    def _turn(self, lane: _Lane, row: Delivery) -> bool:
+    def _turn(self, lane: _ConnectionState, row: Delivery) -> bool:
         """On disk before a dot leaves: that it does, that the message before it was taken, and which rows come next.
         False if the lease is lost. Raises StoreError; nothing has changed then."""
         now = self.clock()
-        turn = Turn(
+        turn = CommitBatch(
             now=now,
             begun=row,
             until=now + self.options.dot_lease,
@@ -531,13 +531,13 @@ class _Shift:
         self._take_on(lane, turned.claimed)
         return turned.leased
 
-    def _make_ahead(self, lane: _Lane) -> None:
+    def _make_ahead(self, lane: _ConnectionState) -> None:
         """While an answer is awaited. If it does not work out, it is done again when it matters."""
         if lane.rows and lane.rows[0].edition_key not in self._stopped and not self._ends():
             with suppress(Exception):
                 lane.made = self._make(lane.rows[0])
 
-    def _conclude(self, lane: _Lane, made: _Made, outcome: Reply | TransportError) -> None:
+    def _conclude(self, lane: _ConnectionState, made: _Made, outcome: Reply | TransportError) -> None:
         """Write down what became of a row, now or with the next one, then what that means for all others."""
         row, now = made.row, self.clock()
         decision = decide(outcome, key=row.key, attempts=row.attempts, now=now, plan=self.options.plan)
@@ -564,13 +564,13 @@ class _Shift:
             self._pause(made.edition, trouble)
         self.progress("sending mail", done, max(done, self._total))
 
-    def _write_taken(self, lane: _Lane) -> None:
+    def _write_taken(self, lane: _ConnectionState) -> None:
         """Nothing comes next for a while. Raises StoreError as ``_persist`` does."""
         if lane.taken is not None:
             (row, reply), lane.taken = lane.taken, None
             self._persist(lambda: self.ledger.sent(row, self.clock(), reply))
 
-    def _write_taken_now(self, lane: _Lane) -> None:
+    def _write_taken_now(self, lane: _ConnectionState) -> None:
         """The server is slow, so there is time; if it does not work out, there will be another."""
         if lane.taken is not None:
             with suppress(StoreError):
@@ -662,8 +662,8 @@ class _Shift:
     def _ends(self) -> bool:
         return self._over or self.stop()
 
-    def _rested(self, lane: _Lane) -> bool:
-        """Wait until the transport may be used again. False if the shift ends."""
+    def _rested(self, lane: _ConnectionState) -> bool:
+        """Wait until the transport may be used again. False if the run ends."""
         while not self._ends():
             left = self._rests_until - self.ticks()
             if left <= 0:
@@ -672,8 +672,8 @@ class _Shift:
             self._wait(left)
         return False
 
-    def _paced(self, lane: _Lane) -> bool:
-        """Wait for this message's turn. False if the shift ends."""
+    def _paced(self, lane: _ConnectionState) -> bool:
+        """Wait for this message's turn. False if the run ends."""
         with self._lock:
             if self._pace is None:
                 return True

@@ -1,1 +1,1 @@
-"""Editions: made, made up later, previewed, listed."""
+"""Editions: made, backfilled, previewed, listed."""

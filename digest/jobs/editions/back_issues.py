@@ -10,7 +10,7 @@ from email.parser import BytesParser
 from msgspec import Struct
 from msgspec.structs import asdict
 
-from digest.edition.contents import Edition, Imprint
+from digest.edition.contents import Edition, Publisher
 from digest.errors import StoreError
 from digest.jobs.editions.make import read_edition
 from digest.models import EditionRow, EditionState, SavedEdition
@@ -43,7 +43,7 @@ def list_issues(store: EditionStore, digests: Iterable[str]) -> list[tuple[str, 
     return [(digest, row) for digest in digests for row in store.edition_rows(digest)]
 
 
-def find_issue(store: EditionStore, imprint: Imprint, digest: str, period: str) -> Issue:
+def find_issue(store: EditionStore, publisher: Publisher, digest: str, period: str) -> Issue:
     """An edition by its name; ``latest`` is the newest one. Raises StoreError if there is none."""
     if period == LATEST:
         rows = store.edition_rows(digest)
@@ -53,7 +53,7 @@ def find_issue(store: EditionStore, imprint: Imprint, digest: str, period: str) 
         raise StoreError(f"{digest} {period}", "there is no such edition", "digest editions list names them")
     if saved.state is EditionState.SKIPPED:
         raise StoreError(f"{digest} {period}", "no edition was made for it", "digest editions backfill can make it up")
-    return Issue(saved=saved, edition=read_edition(saved), page=edition_url(imprint, digest, period))
+    return Issue(saved=saved, edition=read_edition(saved), page=edition_url(publisher, digest, period))
 
 
 def split_message(message: bytes) -> Parts:

@@ -1,6 +1,6 @@
 """Make up editions of past days, for the web and feed readers; nobody is mailed.
 
-An edition made up is frozen as if in the last second of its period, so it comes out the same whenever it is made. It
+A backfilled edition is frozen as if in the last second of its period, so it comes out the same whenever it is made. It
 has what was published in its period and is in no other edition of the digest. What is there stays as it is, and posts
 that the next edition will mail are left to it, so doing this twice changes nothing.
 """
@@ -18,8 +18,8 @@ from digest.jobs.editions.make import (
     DigestPlan,
     EditionResult,
     EditionsReport,
-    Look,
     Outcome,
+    RenderContext,
     build_frozen,
     due_of,
     waiting_posts,
@@ -61,7 +61,7 @@ class BackfillReport(Struct, kw_only=True):
 def backfill(
     store: EditionStore,
     plan: DigestPlan,
-    look: Look,
+    look: RenderContext,
     first: date,
     last: date,
     publish: Callable[[EditionsReport], EditionsReport],
@@ -71,7 +71,7 @@ def backfill(
 ) -> BackfillReport:
     """Make up the editions of all periods that have a day from ``first`` to ``last``, and ``publish`` their pages.
     Raises ConfigError for days in the wrong order or not over yet, and StoreError."""
-    zone = look.imprint.zone
+    zone = look.publisher.zone
     periods = _periods(plan.schedule.kind, first, last, today=now.astimezone(zone).date())
     began = store.began(plan.name)
     if began is None:
@@ -107,14 +107,14 @@ def _days(first: date, last: date) -> Iterator[date]:
 
 
 def _make_up(
-    store: EditionStore, plan: DigestPlan, look: Look, period: str, waiting: set[int], report: BackfillReport
+    store: EditionStore, plan: DigestPlan, look: RenderContext, period: str, waiting: set[int], report: BackfillReport
 ) -> None:
     known = store.edition(plan.name, period)
     if known is not None and known.state is not EditionState.SKIPPED:
         report.existing.append(period)
         return
     days = period_days(period)
-    start, end = day_bounds(days[0], look.imprint.zone)[0], day_bounds(days[1], look.imprint.zone)[1]
+    start, end = day_bounds(days[0], look.publisher.zone)[0], day_bounds(days[1], look.publisher.zone)[1]
     posts = store.published_between(plan.categories, start, end, not_in=plan.name)
     left = [post for post in posts if post.key not in waiting]
     report.waiting += len(posts) - len(left)
@@ -123,9 +123,9 @@ def _make_up(
         return
     broken: dict[str, None] = {}
     frozen_at = end - timedelta(seconds=1)
-    mail, frozen = build_frozen(plan, look, frozen_at, period, days, Reason.MADE_UP, left, broken=broken)
+    mail, frozen = build_frozen(plan, look, frozen_at, period, days, Reason.BACKFILLED, left, broken=broken)
     report.pages.failures += broken
-    if store.make_up(frozen) is None:
+    if store.backfill_editions(frozen) is None:
         report.existing.append(period)
         return
     report.made.append(
@@ -136,6 +136,6 @@ def _make_up(
             balance=mail.edition.balance,
             subject=mail.subject,
             html_bytes=sent_size(mail.html),
-            page=edition_url(look.imprint, plan.name, period),
+            page=edition_url(look.publisher, plan.name, period),
         )
     )

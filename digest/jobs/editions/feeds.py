@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from digest.jobs.editions.make import Look, read_edition
+from digest.jobs.editions.make import RenderContext, read_edition
 from digest.ports import EditionStore
 from digest.render.edition_feed import FeedFrame, render_edition_feed
 
@@ -10,7 +10,7 @@ EDITIONS = 31
 """Editions in a feed at most: a month of days."""
 
 
-def feed_of_editions(store: EditionStore, digest: str, title: str, look: Look, frame: FeedFrame) -> bytes:
+def feed_of_editions(store: EditionStore, digest: str, title: str, look: RenderContext, frame: FeedFrame) -> bytes:
     """The feed of the digest's newest editions, each in full. The digest has at least one. Raises StoreError if a
     document in the store cannot be read."""
     rows = store.edition_rows(digest)[:EDITIONS]
@@ -19,7 +19,7 @@ def feed_of_editions(store: EditionStore, digest: str, title: str, look: Look, f
         [read_edition(saved) for saved in found if saved is not None],
         digest=digest,
         title=title,
-        imprint=look.imprint,
+        publisher=look.publisher,
         frame=frame,
         templates=look.templates,
         language=look.language,

@@ -22,8 +22,8 @@ from digest.edition.contents import (
     CategoryTitle,
     Edition,
     Entry,
-    Imprint,
     Limits,
+    Publisher,
     Reason,
     Recipe,
     build_edition,
@@ -139,10 +139,10 @@ class Audience(Struct, frozen=True, kw_only=True):
     """The subscribers of a digest. May be more than memory holds."""
 
 
-class Look(Struct, frozen=True, kw_only=True):
+class RenderContext(Struct, frozen=True, kw_only=True):
     """What editions are rendered with."""
 
-    imprint: Imprint
+    publisher: Publisher
     templates: Templates
     language: Language
 
@@ -190,7 +190,7 @@ FeedOfEditions = Callable[[str, str], bytes]
 def make_editions(
     store: EditionStore,
     plans: Iterable[DigestPlan],
-    look: Look,
+    look: RenderContext,
     audience: Audience,
     now: datetime,
     *,
@@ -220,7 +220,7 @@ def publish_editions(
     store: EditionStore,
     output: Output,
     plans: Sequence[DigestPlan],
-    look: Look,
+    look: RenderContext,
     report: EditionsReport,
     *,
     feed: FeedOfEditions | None = None,
@@ -255,7 +255,12 @@ def lists_of(digest: str) -> list[str]:
 
 
 def _make(
-    store: EditionStore, plan: DigestPlan, look: Look, audience: Audience, now: datetime, decided: datetime | None
+    store: EditionStore,
+    plan: DigestPlan,
+    look: RenderContext,
+    audience: Audience,
+    now: datetime,
+    decided: datetime | None,
 ) -> list[EditionResult]:
     began = store.began(plan.name)
     if began is None and plan.sums_up:
@@ -263,12 +268,12 @@ def _make(
         return []
     if began is None:
         return _make_first(store, plan, look, audience, now)
-    due = due_of(store, plan, look.imprint.zone, began, now)
+    due = due_of(store, plan, look.publisher.zone, began, now)
     results = _record_missed(store, plan, due, now, decided)
     if due.slot is not None:
-        posts = waiting_posts(store, plan, look.imprint.zone, now)
+        posts = waiting_posts(store, plan, look.publisher.zone, now)
         days = period_days(due.slot.period)
-        quiet = why_quiet(store, plan, look.imprint.zone, posts, now)
+        quiet = why_quiet(store, plan, look.publisher.zone, posts, now)
         if quiet is None:
             results += _freeze(store, plan, look, audience, now, due.slot, days, posts, Reason.NEW)
         elif store.skip(plan.name, due.slot.period, now, plan.kind, quiet, decided=decided):
@@ -277,12 +282,12 @@ def _make(
 
 
 def _make_first(
-    store: EditionStore, plan: DigestPlan, look: Look, audience: Audience, now: datetime
+    store: EditionStore, plan: DigestPlan, look: RenderContext, audience: Audience, now: datetime
 ) -> list[EditionResult]:
     """The archive's newest day, so that a newcomer sees a real mail at once. The digest begins after it is frozen:
     a crash in between repeats this step and finds its period taken."""
     results: list[EditionResult] = []
-    first = newest_day(store, plan, look.imprint.zone, now)
+    first = newest_day(store, plan, look.publisher.zone, now)
     if first is not None:
         slot, posts = first
         results = _freeze(store, plan, look, audience, now, slot, (slot.day, slot.day), posts, Reason.NEWEST_DAY)
@@ -324,7 +329,7 @@ def newest_day(
 def _freeze(
     store: EditionStore,
     plan: DigestPlan,
-    look: Look,
+    look: RenderContext,
     audience: Audience,
     now: datetime,
     slot: Slot,
@@ -337,7 +342,7 @@ def _freeze(
     past = past_of(store, mailed_before(store, plan, slot.period, now), posts)
     mail, frozen = build_frozen(plan, look, now, slot.period, days, reason, posts, past, broken=broken)
     frozen = replace(frozen, look=look_to_json(_frozen_look(plan, look)))
-    recipients = _Counted(_recipients(plan, slot, audience, look.imprint.zone, now, mail.edition.entries))
+    recipients = _Counted(_recipients(plan, slot, audience, look.publisher.zone, now, mail.edition.entries))
     due = slot.at if reason is Reason.NEW else max((post.published for post in posts), default=slot.at)
     if store.freeze(frozen, recipients, due=due) is None:
         return []
@@ -350,16 +355,16 @@ def _freeze(
             recipients=recipients.count,
             subject=mail.subject,
             html_bytes=sent_size(mail.html),
-            page=edition_url(look.imprint, plan.name, slot.period),
+            page=edition_url(look.publisher, plan.name, slot.period),
             broken=tuple(broken),
         )
     ]
 
 
-def _frozen_look(plan: DigestPlan, look: Look) -> FrozenLook:
+def _frozen_look(plan: DigestPlan, look: RenderContext) -> FrozenLook:
     return FrozenLook(
         recipe=plan.recipe,
-        imprint=look.imprint,
+        publisher=look.publisher,
         language=look.language.tag,
         catalogue=look.language.catalogue,
         templates=look.templates.sources(TEMPLATES),
@@ -368,7 +373,7 @@ def _frozen_look(plan: DigestPlan, look: Look) -> FrozenLook:
 
 def build_frozen(
     plan: DigestPlan,
-    look: Look,
+    look: RenderContext,
     now: datetime,
     period: str,
     days: tuple[date, date],
@@ -398,8 +403,8 @@ def build_frozen(
             earlier=earlier.earlier,
             corrections=earlier.corrections,
         )
-        try_all(edition, look.imprint, look.templates, look.language)
-        return render_mail(edition, look.imprint, look.templates, look.language, plan.limits)
+        try_all(edition, look.publisher, look.templates, look.language)
+        return render_mail(edition, look.publisher, look.templates, look.language, plan.limits)
 
     def tell(post: KnownPost, why: str) -> None:
         broken[f"digest {plan.name}: {post.path}: cannot be put into the edition of {period}: {why}; {REMEDY}"] = None
@@ -437,13 +442,13 @@ def past_of(store: EditionStore, before: Sequence[SavedEdition], posts: Sequence
     )
 
 
-def mail_for(saved: SavedEdition, selection: str, recipe: Recipe, look: Look) -> RenderedMail:
+def mail_for(saved: SavedEdition, selection: str, recipe: Recipe, look: RenderContext) -> RenderedMail:
     """The mail of a frozen edition for readers with this selection. Raises PermanentFailure if it cannot be made, which
     costs them and nobody else."""
 
     def make() -> Mail:
         edition = narrowed(read_edition(saved), read_selection(selection), recipe)
-        return render_mail(edition, look.imprint, look.templates, look.language, recipe.limits)
+        return render_mail(edition, look.publisher, look.templates, look.language, recipe.limits)
 
     def broken(reason: str) -> NoReturn:
         raise PermanentFailure(f"edition {saved.digest} {saved.period}", f"its mail cannot be made: {reason}")
@@ -487,7 +492,7 @@ def _recipients(
     for reader in audience.readers(plan):
         if reader.selection and not plan.send_empty and not has_some(reader.selection):
             continue
-        leaves = not_before(reader.wishes, zone, slot=slot.at, made=now)
+        leaves = not_before(reader.preferences, zone, slot=slot.at, made=now)
         yield Recipient(
             address=reader.address,
             message_id=message_id(
@@ -556,7 +561,7 @@ def _publish(
     digest: str,
     title: str,
     new: Sequence[SavedEdition],
-    look: Look,
+    look: RenderContext,
     report: EditionsReport,
     everything: bool,
     feed: FeedOfEditions | None,
@@ -584,7 +589,7 @@ def _publish(
                 rows,
                 digest=digest,
                 title=title,
-                imprint=look.imprint,
+                publisher=look.publisher,
                 templates=look.templates,
                 language=look.language,
             )
@@ -595,10 +600,10 @@ def _publish(
         store.mark_page_published(saved.key)
 
 
-def _page(saved: SavedEdition, rows: Sequence[EditionRow], place: int, look: Look) -> bytes:
+def _page(saved: SavedEdition, rows: Sequence[EditionRow], place: int, look: RenderContext) -> bytes:
     return render_edition_page(
         read_edition(saved),
-        look.imprint,
+        look.publisher,
         look.templates,
         look.language,
         previous=rows[place + 1].period if place + 1 < len(rows) else None,

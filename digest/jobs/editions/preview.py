@@ -17,7 +17,7 @@ from msgspec import Struct
 from digest.edition.contents import Entry, Reason, Shown, reading_minutes
 from digest.jobs.editions.make import (
     DigestPlan,
-    Look,
+    RenderContext,
     build_frozen,
     due_of,
     mailed_before,
@@ -83,18 +83,20 @@ class Preview(Struct, frozen=True, kw_only=True):
         return tuple(_left_out(self.mail))
 
 
-def preview_edition(store: EditionStore, plan: DigestPlan, look: Look, now: datetime) -> Preview:
+def preview_edition(store: EditionStore, plan: DigestPlan, look: RenderContext, now: datetime) -> Preview:
     """The edition that the next run makes if it takes place now; if none is due, the one of the next slot as far as
     its posts are there. Raises StoreError, TemplateError."""
-    slot, days, posts, reason, is_due = _draft(store, plan, look.imprint.zone, now)
+    slot, days, posts, reason, is_due = _draft(store, plan, look.publisher.zone, now)
     past = past_of(store, mailed_before(store, plan, slot.period, now), posts)
     broken: dict[str, None] = {}
     mail, frozen = build_frozen(plan, look, now, slot.period, days, reason, posts, past, broken=broken)
     rows = store.edition_rows(plan.name)
-    quiet = None if reason is Reason.NEWEST_DAY else why_quiet(store, plan, look.imprint.zone, posts, max(now, slot.at))
+    quiet = (
+        None if reason is Reason.NEWEST_DAY else why_quiet(store, plan, look.publisher.zone, posts, max(now, slot.at))
+    )
     page = render_edition_page(
         mail.edition,
-        look.imprint,
+        look.publisher,
         look.templates,
         look.language,
         previous=next((row.period for row in rows if row.period < slot.period), None),

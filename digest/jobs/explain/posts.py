@@ -223,7 +223,7 @@ def _place(store: PostInquiries, member: Membership, post: KnownPost, view: View
 _WORDS = {
     Reason.NEW.value: "new: collected since the digest began, and in none of its editions before",
     Reason.NEWEST_DAY.value: "the digest's first edition has the newest day of the archive that was there",
-    Reason.MADE_UP.value: "the edition was made up later for the web, and mailed to nobody",
+    Reason.BACKFILLED.value: "the edition was made up later for the web, and mailed to nobody",
     "no-summary": "it could not lead: it has no summary",
     "quota": "other categories went first, since its own had its share of the mail (quota)",
     "over=bytes": "the mail had no more room (max_bytes)",

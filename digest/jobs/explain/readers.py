@@ -24,9 +24,9 @@ from digest.subscribers.subscription import (
     Consent,
     Frequency,
     ListState,
-    Reason,
     Subscriber,
     Subscription,
+    SuppressionReason,
     not_before,
     weekly_name,
 )
@@ -40,7 +40,7 @@ class ReaderInquiries(Periods, Protocol):
 
     def subscriber_by(self, canonical: str) -> Subscriber | None: ...
     def consents(self, key: int) -> list[Consent]: ...
-    def suppressed(self, hashed: str) -> tuple[Reason, datetime, str] | None: ...
+    def suppressed(self, hashed: str) -> tuple[SuppressionReason, datetime, str] | None: ...
     def unconfirmed(self, canonical: str) -> datetime | None: ...
     def mails_to(self, address: str, subscriber_key: int | None) -> list[DeliveryNote]: ...
     def omissions(self, subscriber_key: int) -> dict[int, Omission]: ...
@@ -78,7 +78,7 @@ def _concerns(plan: DigestPlan, reader: Subscriber | None, address: Address, mai
         return True
     wanted = reader is not None and reader.to(plan.sums_up or plan.name) is not None
     if plan.sums_up:
-        return wanted and reader is not None and reader.wishes.frequency is Frequency.WEEKLY
+        return wanted and reader is not None and reader.preferences.frequency is Frequency.WEEKLY
     return wanted or address.is_listed
 
 
@@ -137,15 +137,15 @@ def _choices(reader: Subscriber, view: View) -> Iterator[Fact]:
                 digest=each.digest,
                 at=each.since,
             )
-    wishes = reader.wishes
-    if wishes.frequency is Frequency.WEEKLY:
+    preferences = reader.preferences
+    if preferences.frequency is Frequency.WEEKLY:
         yield Fact(code="weekly", says="wants one mail a week")
-    if wishes.hour is not None:
-        zone = wishes.zone or view.zone.key
-        yield Fact(code="hour", says=f"wants mail not before {wishes.hour:02}:00 ({zone})")
-    if wishes.paused_until is not None:
-        over = "over" if wishes.paused_until <= view.now.astimezone(view.zone).date() else "no mail until then"
-        yield Fact(code="paused", says=f"paused until {wishes.paused_until.isoformat()}, {over}")
+    if preferences.hour is not None:
+        zone = preferences.zone or view.zone.key
+        yield Fact(code="hour", says=f"wants mail not before {preferences.hour:02}:00 ({zone})")
+    if preferences.paused_until is not None:
+        over = "over" if preferences.paused_until <= view.now.astimezone(view.zone).date() else "no mail until then"
+        yield Fact(code="paused", says=f"paused until {preferences.paused_until.isoformat()}, {over}")
 
 
 def _notices(mails: Iterable[DeliveryNote], view: View) -> Iterator[Fact]:
@@ -236,11 +236,11 @@ class _Editions:
         if mine.state is ListState.ACTIVE and mine.since > made:
             return "later", f"confirmed {view.time(mine.since)}, after it was made ({view.time(made)})"
         weekly = self._plan.schedule.kind is Kind.WEEKLY
-        if reader.wishes.frequency is Frequency.WEEKLY and not weekly:
+        if reader.preferences.frequency is Frequency.WEEKLY and not weekly:
             return "weekly", f"they want one mail a week, which {weekly_name(edition.digest)} is"
         if mine.categories and not self._has_some(edition, Selection.of(mine.categories)):
             return "no-posts", f"it had no post in their categories ({', '.join(mine.categories)})"
-        return "other-wishes", "their wishes were others when it was made, or it was made up later and not mailed"
+        return "other-wishes", "their preferences were others when it was made, or it was made up later and not mailed"
 
     def _has_some(self, edition: EditionNote, selection: Selection) -> bool:
         return any(selection.matches(post.categories) for post in self._store.posts_in([edition.key]).values())
@@ -262,10 +262,10 @@ class _Editions:
         if reader is None or mine is None or mine.state is not ListState.ACTIVE or reader.suppressed is not None:
             return
         weekly = self._plan.schedule.kind is Kind.WEEKLY
-        if reader.wishes.frequency is Frequency.WEEKLY and not weekly:
+        if reader.preferences.frequency is Frequency.WEEKLY and not weekly:
             return
         slot = next_of(self._store, self._plan, self._view)
-        leaves = not_before(reader.wishes, self._view.zone, slot=slot.at, made=slot.at)
+        leaves = not_before(reader.preferences, self._view.zone, slot=slot.at, made=slot.at)
         hour = ", their own hour" if leaves > slot.at else ""
         yield Fact(
             code="next",

@@ -14,8 +14,8 @@ from typing import Protocol
 
 from digest.models import FrozenEdition, Recipient
 from digest.subscribers.subscription import (
+    ActionRequest,
     Consent,
-    Errand,
     MailAddress,
     Notice,
     Origin,
@@ -37,7 +37,7 @@ class MovingStore(Protocol):
     def open_errand(
         self,
         key: int,
-        kind: Errand,
+        kind: ActionRequest,
         mailbox: str,
         now: datetime,
         *,
@@ -56,7 +56,7 @@ class MovingStore(Protocol):
         hashed: str,
         now: datetime,
         *,
-        farewell: tuple[Notice, FrozenEdition, Recipient],
+        old_address_notice: tuple[Notice, FrozenEdition, Recipient],
         request: int | None = None,
     ) -> bool: ...
 
@@ -92,7 +92,7 @@ class Moving:
             return verdict
         asked = self._store.open_errand(
             reader.key,
-            Errand.ARRIVE,
+            ActionRequest.ARRIVE,
             mailbox,
             now,
             most=self._most,
@@ -141,7 +141,7 @@ class Moving:
             asked_at=asked_at,
             text=text,
             choices=reader.choices,
-            wishes=reader.wishes,
+            preferences=reader.preferences,
             confirmed_at=confirmed_at,
         )
         return self._store.move(
@@ -149,7 +149,7 @@ class Moving:
             given,
             self._keys.hashed(new.canonical),
             now,
-            farewell=(Notice.MOVED, *self._write(Notice.MOVED, reader.address, now, {})),
+            old_address_notice=(Notice.MOVED, *self._write(Notice.MOVED, reader.address, now, {})),
             request=request,
         )
 

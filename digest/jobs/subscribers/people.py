@@ -34,9 +34,9 @@ from digest.subscribers.subscription import (
     MailAddress,
     Offer,
     Origin,
-    Reason,
+    Preferences,
     Subscriber,
-    Wishes,
+    SuppressionReason,
     canonical,
     is_zone,
     parse_address,
@@ -57,7 +57,7 @@ class PeopleStore(Protocol):
     def consents(self, key: int) -> list[Consent]: ...
     def unsubscribe(self, key: int, now: datetime, list_key: int | None = None) -> int: ...
     def dossier(self, key: int) -> dict[str, Any] | None: ...
-    def suppress(self, hashed: str, reason: Reason, note: str, now: datetime) -> bool: ...
+    def suppress(self, hashed: str, reason: SuppressionReason, note: str, now: datetime) -> bool: ...
     def unsuppress(self, hashed: str) -> bool: ...
 
 
@@ -99,7 +99,7 @@ class Row(Struct, frozen=True, kw_only=True):
 
     address: MailAddress
     choices: tuple[Choice, ...]
-    wishes: Wishes
+    preferences: Preferences
 
 
 class People:
@@ -135,16 +135,16 @@ class People:
         choices: Sequence[Choice],
         now: datetime,
         *,
-        wishes: Wishes | None = None,
+        preferences: Preferences | None = None,
         proof: Proof | None,
     ) -> Added:
         """Take somebody in. Without proof of consent they are asked by mail. Raises DigestError for a bad address."""
-        row = Row(address=_parsed(address), choices=tuple(choices), wishes=wishes or Wishes())
+        row = Row(address=_parsed(address), choices=tuple(choices), preferences=preferences or Preferences())
         (verdict,) = self._add([row], now, proof, origin=Origin.OPERATOR)
         return verdict
 
     def _add(
-        self, rows: Sequence[Row], now: datetime, proof: Proof | None, *, origin: Origin, rehearse: bool = False
+        self, rows: Sequence[Row], now: datetime, proof: Proof | None, *, origin: Origin, dry_run: bool = False
     ) -> list[Added]:
         """What becomes of each; no two of the same address. Those who are taken in, are all at once."""
         hashes = {row.address.canonical: self._keys.hashed(row.address.canonical) for row in rows}
@@ -160,7 +160,7 @@ class People:
                 verdict = Added.ASKED if proof is None else Added.ACTIVE
                 taken.append(_agreed(row, now, proof, origin))
             verdicts.append(verdict)
-        if taken and not rehearse:
+        if taken and not dry_run:
             if proof is None:
                 self._store.ask_all(taken)
             else:
@@ -168,8 +168,10 @@ class People:
         return verdicts
 
     def _entrant(self, given: Consent, hashed: str) -> Entrant:
-        paused = given.wishes.paused_until is not None
-        return Entrant(given=given, hashed=hashed, pause_ends=pause_end(given.wishes, self._zone) if paused else None)
+        paused = given.preferences.paused_until is not None
+        return Entrant(
+            given=given, hashed=hashed, pause_ends=pause_end(given.preferences, self._zone) if paused else None
+        )
 
     def parse(self, address: str) -> MailAddress:
         """Raises DigestError for what mail cannot be sent to."""
@@ -201,7 +203,9 @@ class People:
     def suppress(self, address: str, note: str, now: datetime) -> bool:
         """Never write to an address again, whether it is known or not. The note outlives erasing, so it names nobody.
         False if that was so before."""
-        return self._store.suppress(self._keys.hashed(canonical(address.strip())), Reason.MANUAL, masked(note), now)
+        return self._store.suppress(
+            self._keys.hashed(canonical(address.strip())), SuppressionReason.MANUAL, masked(note), now
+        )
 
     def unsuppress(self, address: str) -> bool:
         """False if it was not suppressed."""
@@ -225,11 +229,11 @@ class People:
         *,
         default: Sequence[Choice],
         proof: Proof | None,
-        rehearse: bool,
+        dry_run: bool,
         progress: Progress = silent,
     ) -> ImportReport:
         """Add everybody in a file, some hundreds in one transaction: a crash leaves whole ones, and doing it twice
-        changes nothing more. With ``rehearse`` nothing is changed at all. Raises DigestError if the file is no such
+        changes nothing more. With ``dry_run`` nothing is changed at all. Raises DigestError if the file is no such
         table."""
         encoding = encoding_of(data)
         report = ImportReport(encoding=encoding)
@@ -237,7 +241,7 @@ class People:
         rows = self._rows(_table(data, encoding), default, report)
         while batch := list(islice(rows, BATCH)):
             for wave in _waves(batch):
-                for verdict in self._add(wave, now, proof, origin=Origin.IMPORT, rehearse=rehearse):
+                for verdict in self._add(wave, now, proof, origin=Origin.IMPORT, dry_run=dry_run):
                     report.counts[verdict] = report.counts.get(verdict, 0) + 1
             progress("importing readers", min(report.rows, lines), lines)
         return report
@@ -272,7 +276,7 @@ class People:
         categories = [name.strip() for name in cells.get("categories", "").split("|") if name.strip()]
         digest = cells.get("digest", "") or (default[0].digest if categories else "")
         choices = (self.choice(digest, categories),) if digest else tuple(default)
-        return Row(address=address, choices=choices, wishes=_wishes(cells))
+        return Row(address=address, choices=choices, preferences=_preferences(cells))
 
     def export_csv(self) -> Iterator[str]:
         """Every subscription as a line of CSV, with the proof of consent; the heading first."""
@@ -288,10 +292,10 @@ class People:
                         each.digest,
                         each.state.value,
                         "|".join(each.categories),
-                        reader.wishes.frequency.value,
-                        "" if reader.wishes.hour is None else str(reader.wishes.hour),
-                        reader.wishes.zone,
-                        reader.wishes.paused_until.isoformat() if reader.wishes.paused_until else "",
+                        reader.preferences.frequency.value,
+                        "" if reader.preferences.hour is None else str(reader.preferences.hour),
+                        reader.preferences.zone,
+                        reader.preferences.paused_until.isoformat() if reader.preferences.paused_until else "",
                         each.since.isoformat(),
                         reader.suppressed.value if reader.suppressed else "",
                         proof.origin.value if proof else "",
@@ -360,7 +364,7 @@ def _table(data: bytes, encoding: str) -> Iterator[tuple[int, dict[str, str]]]:
         raise DigestError(f"import, row {reader.line_num}", f"not CSV: {error}") from error
 
 
-def _wishes(cells: Mapping[str, str]) -> Wishes:
+def _preferences(cells: Mapping[str, str]) -> Preferences:
     """Raises ValueError for what is no wish."""
     frequency, hour, zone, pause = (cells.get(name, "") for name in ("frequency", "hour", "zone", "paused_until"))
     if frequency and frequency not in tuple(Frequency):
@@ -373,7 +377,7 @@ def _wishes(cells: Mapping[str, str]) -> Wishes:
         paused_until = date.fromisoformat(pause) if pause else None
     except ValueError as error:
         raise ValueError(f"paused_until is a date such as 2026-11-24, not {pause!r}") from error
-    return Wishes(
+    return Preferences(
         frequency=Frequency(frequency or "daily"),
         hour=int(hour) if hour else None,
         zone=zone,
@@ -399,7 +403,7 @@ def _agreed(row: Row, now: datetime, proof: Proof | None, origin: Origin) -> Con
         asked_at=now,
         text=proof.source if proof else "added by the operator",
         choices=row.choices,
-        wishes=row.wishes,
+        preferences=row.preferences,
         confirmed_at=proof.given_at if proof else None,
     )
 

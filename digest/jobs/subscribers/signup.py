@@ -1,7 +1,7 @@
 """Subscribing, from the form to the last link: what the web pages and the command line do, each once.
 
 A sign-up is kept first and looked at later (``handle``), so that whoever asks learns nothing, neither from the answer
-nor from the time it takes. What a link may do is decided here from the row it names; a link that is worth nothing is
+nor from the time it takes. What a link may do is decided here from the row it names; an invalid link is
 None, whatever is wrong with it. Mails are queued in the ledger in the same transaction as what they are about.
 """
 
@@ -23,19 +23,19 @@ from digest.subscribers.subscription import (
     ASKABLE,
     CONFIRM_WITHIN,
     FRESH,
+    ActionRequest,
     Answer,
     Choice,
     Consent,
-    Errand,
     InvalidAddress,
     Limit,
     Notice,
     Offer,
     Origin,
+    Preferences,
     Request,
     Standing,
     Subscriber,
-    Wishes,
     answer,
     canonical,
     parse_address,
@@ -69,12 +69,12 @@ class SubscriberStore(Protocol):
     def list_name(self, list_key: int) -> str | None: ...
     def unsubscribe(self, key: int, now: datetime, list_key: int | None = None) -> int: ...
     def change(
-        self, key: int, wishes: Wishes, pause_ends: datetime | None, choices: Sequence[Choice], now: datetime
+        self, key: int, preferences: Preferences, pause_ends: datetime | None, choices: Sequence[Choice], now: datetime
     ) -> None: ...
     def open_errand(
         self,
         key: int,
-        kind: Errand,
+        kind: ActionRequest,
         mailbox: str,
         now: datetime,
         *,
@@ -107,11 +107,11 @@ class SignUp(Struct, frozen=True, kw_only=True):
 
     address: str
     choices: tuple[Choice, ...]
-    wishes: Wishes
+    preferences: Preferences
     text: str
     """The words above the button."""
     stamp: str
-    """When the form was shown, signed (``Desk.stamp``)."""
+    """When the form was shown, signed (``SignupService.stamp``)."""
     trap: str = ""
     """A field that people do not see; only programs fill it in."""
     ip: str = ""
@@ -152,7 +152,7 @@ class Page(Struct, frozen=True, kw_only=True):
     request: Request | None = None
 
 
-class Desk:
+class SignupService:
     """The use cases, bound to a store and its keys."""
 
     def __init__(
@@ -196,7 +196,7 @@ class Desk:
             asked_at=now,
             text=form.text,
             choices=form.choices,
-            wishes=form.wishes,
+            preferences=form.preferences,
             ip=shortened(form.ip, 24, 48) if self.policy.keep_ip else "",
         )
         limits = [Limit(kind="signup", who="", most=self.policy.signups_total, within=_HOUR)]
@@ -236,7 +236,7 @@ class Desk:
     # ---------------------------------------------------------------- links
 
     def open(self, text: str, now: datetime) -> Page | None:
-        """What a link leads to. Changes nothing. None for a link that is worth nothing."""
+        """What a link leads to. Changes nothing. None for an invalid link."""
         token = self._keys.read(text)
         if token is None:
             return None
@@ -265,20 +265,20 @@ class Desk:
         self._store.unsubscribe(token.subject, now, one_list)
         return self.open(text, now)
 
-    def change(self, text: str, wishes: Wishes, choices: Sequence[Choice], now: datetime) -> Page | None:
+    def change(self, text: str, preferences: Preferences, choices: Sequence[Choice], now: datetime) -> Page | None:
         """Save preferences; digests that are read and not among the choices are left."""
         page = self._managing(text, now)
         if page is None or page.subscriber is None:
             return None
         reader = page.subscriber
-        self._store.change(reader.key, wishes, pause_end(wishes, self.policy.zone), choices, now)
+        self._store.change(reader.key, preferences, pause_end(preferences, self.policy.zone), choices, now)
         kept = {choice.digest for choice in choices}
         for each in reader.active:
             if each.digest not in kept:
                 self._store.unsubscribe(reader.key, now, each.list_key)
         return self.open(text, now)
 
-    def request(self, text: str, errand: Errand, now: datetime) -> bool | None:
+    def request(self, text: str, errand: ActionRequest, now: datetime) -> bool | None:
         """Have a fresh link mailed to the reader's own address. False if that was done too often today."""
         page = self._managing(text, now)
         if page is None or page.subscriber is None or errand not in ASKABLE:
@@ -297,13 +297,13 @@ class Desk:
 
     def erase(self, text: str, now: datetime) -> tuple[str, ...] | None:
         """Forget one person. Returns what is left of them for now, a line each, for the operator; None for a link that
-        is worth nothing."""
+        is invalid."""
         reader = self._used(text, Opened.ERASE, now)
         return None if reader is None else self._erasing.erase(reader.key, now)
 
     def move(self, text: str, address: str, now: datetime) -> Asked | None:
         """Name a new address: a link is mailed to it, if it may get mail. The answer depends on what was written, never
-        on whose address it is. None for a link that is worth nothing. Raises nothing that depends on who asks."""
+        on whose address it is. None for an invalid link. Raises nothing that depends on who asks."""
         page = self.open(text, now)
         if page is None or page.opened is not Opened.MOVE:
             return None
@@ -318,7 +318,7 @@ class Desk:
         return Asked.NOTED
 
     def arrive(self, text: str, now: datetime) -> bool:
-        """Confirm a new address. False for a link that is worth nothing."""
+        """Confirm a new address. False for an invalid link."""
         token, page = self._keys.read(text), self.open(text, now)
         if token is None or page is None or page.request is None or page.opened is not Opened.ARRIVE:
             return False

@@ -9,7 +9,7 @@ from typing import Any
 from digest.models import Absence, Away, Changes, KnownPost
 from digest.store.archive.known import SELECT_POSTS, known_post
 from digest.store.database.basics import to_moment, to_seconds
-from digest.store.database.connection import Plain
+from digest.store.database.connection import Connection
 from digest.store.database.part import Part
 
 _ABSENCE = "SELECT post_key, since, state, place FROM absence"
@@ -24,41 +24,41 @@ class Absences(Part):
     """Satisfies ``ports.PostStore``, together with ``Known`` and ``Posts``."""
 
     def undecided(self) -> dict[int, Absence]:
-        with self._database.asking() as plain:
-            rows = plain.rows(f"{_ABSENCE} WHERE state IN ('waiting', 'held')")
+        with self._database.asking() as connection:
+            rows = connection.rows(f"{_ABSENCE} WHERE state IN ('waiting', 'held')")
         return {row[0]: _absence(row) for row in rows}
 
     def absence_of(self, post_key: int) -> Absence | None:
-        with self._database.asking() as plain:
-            row = plain.row(f"{_ABSENCE} WHERE post_key = ?", post_key)
+        with self._database.asking() as connection:
+            row = connection.row(f"{_ABSENCE} WHERE post_key = ?", post_key)
         return None if row is None else _absence(row)
 
     def posts_left(self, ids: Collection[str]) -> list[KnownPost]:
-        with self._database.asking() as plain:
-            chosen = f"{_LEFT} AND post.id {plain.is_one_of}"
-            return [known_post(row) for row in plain.run(chosen, plain.listed(ids))]
+        with self._database.asking() as connection:
+            chosen = f"{_LEFT} AND post.id {connection.is_one_of}"
+            return [known_post(row) for row in connection.run(chosen, connection.listed(ids))]
 
     def dates_with_files(self, until: datetime) -> list[tuple[int, datetime]]:
-        with self._database.asking() as plain:
-            return [(key, to_moment(published)) for key, published in plain.rows(_WITH_FILES, to_seconds(until))]
+        with self._database.asking() as connection:
+            return [(key, to_moment(published)) for key, published in connection.rows(_WITH_FILES, to_seconds(until))]
 
     def least_age(self, since: datetime) -> timedelta | None:
-        with self._database.asking() as plain:
-            seconds = plain.value(_LEAST_AGE, to_seconds(since))
+        with self._database.asking() as connection:
+            seconds = connection.value(_LEAST_AGE, to_seconds(since))
         return None if seconds is None else timedelta(seconds=int(seconds))
 
     def held_posts(self) -> int:
-        with self._database.asking() as plain:
-            count: int = plain.value("SELECT count(*) FROM absence WHERE state = 'held'")
+        with self._database.asking() as connection:
+            count: int = connection.value("SELECT count(*) FROM absence WHERE state = 'held'")
         return count
 
 
-def note_absences(plain: Plain, changes: Changes) -> None:
+def note_absences(connection: Connection, changes: Changes) -> None:
     """Write down who is away; who is back, or withdrawn, is away no longer."""
     ended = [*changes.back, *changes.gone, *(revision.key for revision in changes.revisions)]
     if ended:
-        plain.run(f"DELETE FROM absence WHERE post_key {plain.is_one_of}", plain.listed(ended))
-    plain.upsert_many(
+        connection.run(f"DELETE FROM absence WHERE post_key {connection.is_one_of}", connection.listed(ended))
+    connection.upsert_many(
         "absence",
         "post_key",
         ("post_key", "since", "state", "place"),

@@ -11,7 +11,7 @@ from digest.ports import Archives, FeedRow
 from digest.store.archive.known import SELECT_POSTS, known_post, unpack_names
 from digest.store.archive.posts import Touched
 from digest.store.database.basics import to_moment, to_seconds
-from digest.store.database.connection import Plain
+from digest.store.database.connection import Connection
 from digest.store.database.part import Part, write_meta
 
 _NEWEST = f"""{SELECT_POSTS} WHERE unlisted = false AND retired = false
@@ -35,28 +35,28 @@ class Feeds(Part):
         return self._meta("look") or ""
 
     def set_look(self, fingerprint: str) -> None:
-        with self._database.changing() as plain:
-            write_meta(plain, "look", fingerprint)
-            plain.run("UPDATE feed SET dirty = true")
+        with self._database.changing() as connection:
+            write_meta(connection, "look", fingerprint)
+            connection.run("UPDATE feed SET dirty = true")
 
     def retire_withdrawn(self, before: datetime) -> int:
         touched = Touched()
-        with self._database.changing() as plain:
-            rows = plain.rows(_TO_RETIRE, to_seconds(before))
+        with self._database.changing() as connection:
+            rows = connection.rows(_TO_RETIRE, to_seconds(before))
             listed = [(categories, tags) for _, _, unlisted, categories, tags in rows if not unlisted]
             for categories, tags in listed:
                 touched.add(unpack_names(categories), unpack_names(tags), 0)
             keys = [row[:1] for row in rows]
-            plain.run_many("DELETE FROM post_category WHERE post_key = ?", keys)
-            plain.run_many("DELETE FROM post_tag WHERE post_key = ?", keys)
-            plain.run_many("UPDATE post SET retired = true WHERE key = ?", keys)
-            touched.write(plain)
-            _leave_archives(plain, [*(row[:2] for row in rows), *plain.rows(_HIDDEN)])
+            connection.run_many("DELETE FROM post_category WHERE post_key = ?", keys)
+            connection.run_many("DELETE FROM post_tag WHERE post_key = ?", keys)
+            connection.run_many("UPDATE post SET retired = true WHERE key = ?", keys)
+            touched.write(connection)
+            _leave_archives(connection, [*(row[:2] for row in rows), *connection.rows(_HIDDEN)])
         return len(listed)
 
     def feeds(self) -> list[FeedRow]:
-        with self._database.asking() as plain:  # in this order: all, category, tag
-            rows = plain.rows("SELECT kind, name, stem, posts, dirty FROM feed ORDER BY kind, name")
+        with self._database.asking() as connection:  # in this order: all, category, tag
+            rows = connection.rows("SELECT kind, name, stem, posts, dirty FROM feed ORDER BY kind, name")
         return [
             FeedRow(kind=kind, name=name, stem=stem, posts=posts, dirty=bool(dirty))
             for kind, name, stem, posts, dirty in rows
@@ -70,8 +70,8 @@ class Feeds(Part):
     def mark_clean(self, feeds: Iterable[FeedRow]) -> None:
         keys = [(row.kind, row.name) for row in feeds]
         if keys:
-            with self._database.changing() as plain:
-                plain.run_many("UPDATE feed SET dirty = false WHERE kind = ? AND name = ?", keys)
+            with self._database.changing() as connection:
+                connection.run_many("UPDATE feed SET dirty = false WHERE kind = ? AND name = ?", keys)
 
     def live_since(self) -> datetime | None:
         seconds = self._meta("live_since")
@@ -81,46 +81,48 @@ class Feeds(Part):
         self._set_meta("live_since", str(to_seconds(moment)))
 
     def archives(self) -> Archives:
-        with self._database.asking() as plain:
-            last = _last_archive(plain)
-            dirty = plain.rows("SELECT number FROM archive WHERE dirty = true ORDER BY number")
+        with self._database.asking() as connection:
+            last = _last_archive(connection)
+            dirty = connection.rows("SELECT number FROM archive WHERE dirty = true ORDER BY number")
         return Archives(last=last, dirty=tuple(number for (number,) in dirty))
 
     def unarchived(self, limit: int) -> list[KnownPost]:
         return self._posts(_UNARCHIVED, limit)
 
     def close_archives(self, groups: Sequence[Sequence[int]]) -> list[int]:
-        with self._database.changing() as plain:
-            first = _last_archive(plain) + 1
+        with self._database.changing() as connection:
+            first = _last_archive(connection) + 1
             numbers = list(range(first, first + len(groups)))
-            plain.insert_many("archive", ("number", "dirty"), [(number, True) for number in numbers])
+            connection.insert_many("archive", ("number", "dirty"), [(number, True) for number in numbers])
             closed = [(number, key) for number, keys in zip(numbers, groups, strict=True) for key in keys]
-            plain.run_many("UPDATE post SET archive = ? WHERE key = ?", closed)
+            connection.run_many("UPDATE post SET archive = ? WHERE key = ?", closed)
         return numbers
 
     def archived(self, number: int) -> list[KnownPost]:
         return self._posts(_ARCHIVED, number)
 
     def mark_archives(self, numbers: Sequence[int] | None, *, dirty: bool) -> None:
-        with self._database.changing() as plain:
+        with self._database.changing() as connection:
             if numbers is None:
-                plain.run("UPDATE archive SET dirty = ?", dirty)
+                connection.run("UPDATE archive SET dirty = ?", dirty)
             else:
-                plain.run_many("UPDATE archive SET dirty = ? WHERE number = ?", [(dirty, number) for number in numbers])
+                connection.run_many(
+                    "UPDATE archive SET dirty = ? WHERE number = ?", [(dirty, number) for number in numbers]
+                )
 
     def _posts(self, question: str, *values: Any) -> list[KnownPost]:
-        with self._database.asking() as plain:
-            return [known_post(row) for row in plain.run(question, *values)]
+        with self._database.asking() as connection:
+            return [known_post(row) for row in connection.run(question, *values)]
 
 
-def _last_archive(plain: Plain) -> int:
+def _last_archive(connection: Connection) -> int:
     """Its number; 0 if there is none."""
-    return plain.value("SELECT max(number) FROM archive") or 0
+    return connection.value("SELECT max(number) FROM archive") or 0
 
 
-def _leave_archives(plain: Plain, posts: Iterable[Sequence[Any]]) -> None:
+def _leave_archives(connection: Connection, posts: Iterable[Sequence[Any]]) -> None:
     """Take posts (key and archive) out of their archives. One that comes back will be in a later archive."""
     left = [(key, number) for key, number in posts if number is not None]
-    plain.run_many("UPDATE post SET archive = NULL WHERE key = ?", [(key,) for key, _ in left])
+    connection.run_many("UPDATE post SET archive = NULL WHERE key = ?", [(key,) for key, _ in left])
     numbers = dict.fromkeys(number for _, number in left)
-    plain.run_many("UPDATE archive SET dirty = true WHERE number = ?", [(number,) for number in numbers])
+    connection.run_many("UPDATE archive SET dirty = true WHERE number = ?", [(number,) for number in numbers])

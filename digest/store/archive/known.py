@@ -53,59 +53,61 @@ class Known(Part):
         self._set_meta(f"kept {name}", value)
 
     def known_files(self) -> Iterator[KnownFile]:
-        with self._database.asking() as plain:
-            cursor = plain.run("SELECT path, size, mtime_ns, inode, hash, recheck_at, taken FROM file ORDER BY path")
+        with self._database.asking() as connection:
+            cursor = connection.run(
+                "SELECT path, size, mtime_ns, inode, hash, recheck_at, taken FROM file ORDER BY path"
+            )
             while rows := cursor.fetchmany(_FILES_AT_ONCE):
                 for row in rows:
                     yield _usual_file(row) if row[3] >= 0 and row[5] is None else _known_file(*row)
 
     def knows_posts(self) -> bool:
         """Whether any post was ever found, gone ones included."""
-        with self._database.asking() as plain:
-            return plain.row("SELECT 1 FROM post LIMIT 1") is not None
+        with self._database.asking() as connection:
+            return connection.row("SELECT 1 FROM post LIMIT 1") is not None
 
     def categories_among(self, names: Sequence[str]) -> set[str]:
         """Which of these categories ever had a post."""
-        with self._database.asking() as plain:
-            question = f"SELECT name FROM feed WHERE kind = 'category' AND name {plain.is_one_of}"
-            return {name for (name,) in plain.rows(question, plain.listed(names))}
+        with self._database.asking() as connection:
+            question = f"SELECT name FROM feed WHERE kind = 'category' AND name {connection.is_one_of}"
+            return {name for (name,) in connection.rows(question, connection.listed(names))}
 
     def posts_at(self, paths: Sequence[str]) -> dict[str, KnownPost]:
         if not paths:
             return {}
-        with self._database.asking() as plain:
-            chosen = f"{SELECT_POSTS} WHERE path {plain.is_one_of} ORDER BY gone_at IS NULL, key"
-            return {found.path: found for found in map(known_post, plain.run(chosen, plain.listed(paths)))}
+        with self._database.asking() as connection:
+            chosen = f"{SELECT_POSTS} WHERE path {connection.is_one_of} ORDER BY gone_at IS NULL, key"
+            return {found.path: found for found in map(known_post, connection.run(chosen, connection.listed(paths)))}
 
     def ids_taken(self, ids: Sequence[str]) -> set[str]:
         if not ids:
             return set()
-        with self._database.asking() as plain:
-            taken = plain.run(f"SELECT id FROM post WHERE id {plain.is_one_of}", plain.listed(ids))
+        with self._database.asking() as connection:
+            taken = connection.run(f"SELECT id FROM post WHERE id {connection.is_one_of}", connection.listed(ids))
             return {post_id for (post_id,) in taken}
 
     def adopted_ids(self, urls: Sequence[str]) -> dict[str, str]:
         if not urls:
             return {}
-        with self._database.asking() as plain:
-            if plain.row("SELECT url FROM adopted_id LIMIT 1") is None:  # most sites had no feed before
+        with self._database.asking() as connection:
+            if connection.row("SELECT url FROM adopted_id LIMIT 1") is None:  # most sites had no feed before
                 return {}
-            question = f"SELECT url, id FROM adopted_id WHERE url {plain.is_one_of}"
-            return dict(plain.rows(question, plain.listed(urls)))
+            question = f"SELECT url, id FROM adopted_id WHERE url {connection.is_one_of}"
+            return dict(connection.rows(question, connection.listed(urls)))
 
     def adopt_ids(self, ids: Mapping[str, str]) -> None:
-        with self._database.changing() as plain:
-            plain.upsert_many("adopted_id", "url", ("url", "id"), sorted(ids.items()))
+        with self._database.changing() as connection:
+            connection.upsert_many("adopted_id", "url", ("url", "id"), sorted(ids.items()))
 
     def problems(self) -> Iterator[Problem]:
-        with self._database.asking() as plain:
-            rows = plain.rows("SELECT path, line, reason, remedy, severity FROM problem ORDER BY path, position")
+        with self._database.asking() as connection:
+            rows = connection.rows("SELECT path, line, reason, remedy, severity FROM problem ORDER BY path, position")
         for path, line, reason, remedy, severity in rows:
             yield Problem(path=path, line=line, reason=reason, remedy=remedy, severity=Severity(severity))
 
     def count_posts(self) -> int:
-        with self._database.asking() as plain:
-            count: int = plain.value("SELECT count(*) FROM post WHERE retired = false AND gone_at IS NULL")
+        with self._database.asking() as connection:
+            count: int = connection.value("SELECT count(*) FROM post WHERE retired = false AND gone_at IS NULL")
         return count
 
 

@@ -20,7 +20,7 @@ from digest.models import (
 from digest.store.archive.absences import note_absences
 from digest.store.archive.known import unpack_names
 from digest.store.database.basics import WRAP, to_seconds
-from digest.store.database.connection import Plain
+from digest.store.database.connection import Connection
 from digest.store.database.part import Part
 
 _HALF = 1 << 63
@@ -31,14 +31,14 @@ class Posts(Part):
 
     def record(self, changes: Changes, now: datetime) -> None:
         touched = Touched()
-        with self._database.changing() as plain:
-            _insert(plain, changes.arrivals, now, touched)
-            _revise(plain, changes.revisions, touched)
-            _withdraw(plain, changes.gone, now, touched)
-            note_absences(plain, changes)
-            _remember(plain, changes.files)
-            plain.run_many("DELETE FROM file WHERE path = ?", [(path,) for path in changes.forgotten])
-            touched.write(plain)
+        with self._database.changing() as connection:
+            _insert(connection, changes.arrivals, now, touched)
+            _revise(connection, changes.revisions, touched)
+            _withdraw(connection, changes.gone, now, touched)
+            note_absences(connection, changes)
+            _remember(connection, changes.files)
+            connection.run_many("DELETE FROM file WHERE path = ?", [(path,) for path in changes.forgotten])
+            touched.write(connection)
 
 
 # ----------------------------------------------------------------- feeds
@@ -56,19 +56,19 @@ class Touched:
         for feed_key in (("all", ""), *(("category", name) for name in categories), *(("tag", name) for name in tags)):
             deltas[feed_key] = deltas.get(feed_key, 0) + delta
 
-    def write(self, plain: Plain) -> None:
+    def write(self, connection: Connection) -> None:
         if not self._deltas:
             return
-        _create_feeds(plain, self._deltas)
-        plain.run_many(
+        _create_feeds(connection, self._deltas)
+        connection.run_many(
             "UPDATE feed SET posts = posts + ?, dirty = true WHERE kind = ? AND name = ?",
             [(delta, kind, name) for (kind, name), delta in self._deltas.items()],
         )
 
 
-def _create_feeds(plain: Plain, wanted: Iterable[tuple[str, str]]) -> None:
+def _create_feeds(connection: Connection, wanted: Iterable[tuple[str, str]]) -> None:
     """Rows for feeds that do not exist yet, in the order in which they came."""
-    rows = plain.rows("SELECT kind, name, folded_stem FROM feed")
+    rows = connection.rows("SELECT kind, name, folded_stem FROM feed")
     known = {(kind, name) for kind, name, _ in rows}
     new = [key for key in wanted if key not in known]
     if not new:
@@ -82,7 +82,7 @@ def _create_feeds(plain: Plain, wanted: Iterable[tuple[str, str]]) -> None:
         folded = fold_stem(stem)
         taken[kind].add(folded)
         created.append((kind, name, stem, folded, 0, True))
-    plain.insert_many("feed", ("kind", "name", "stem", "folded_stem", "posts", "dirty"), created)
+    connection.insert_many("feed", ("kind", "name", "stem", "folded_stem", "posts", "dirty"), created)
 
 
 # ---------------------------------------------------------------- writing
@@ -145,15 +145,15 @@ class _Labels:
         self._categories += [(name, first_seen, published, key) for name in dict.fromkeys(found.categories)]
         self._tags += [(name, first_seen, published, key) for name in dict.fromkeys(found.tags)]
 
-    def write(self, plain: Plain) -> None:
-        plain.insert_many("post_category", _LABEL, self._categories)
-        plain.insert_many("post_tag", _LABEL, self._tags)
+    def write(self, connection: Connection) -> None:
+        connection.insert_many("post_category", _LABEL, self._categories)
+        connection.insert_many("post_tag", _LABEL, self._tags)
 
 
-def _insert(plain: Plain, arrivals: Sequence[Arrival], now: datetime, touched: Touched) -> None:
+def _insert(connection: Connection, arrivals: Sequence[Arrival], now: datetime, touched: Touched) -> None:
     if not arrivals:
         return
-    key = plain.value("SELECT max(key) FROM post") or 0
+    key = connection.value("SELECT max(key) FROM post") or 0
     collected_at = to_seconds(now)
     rows, labels = [], _Labels()
     alike: dict[tuple[tuple[str, ...], tuple[str, ...]], int] = {}
@@ -168,14 +168,14 @@ def _insert(plain: Plain, arrivals: Sequence[Arrival], now: datetime, touched: T
             alike[names] = alike.get(names, 0) + 1
     for (categories, tags), posts in alike.items():
         touched.add(dict.fromkeys(categories), dict.fromkeys(tags), posts)
-    plain.insert_many("post", _NEW, rows)
-    labels.write(plain)
+    connection.insert_many("post", _NEW, rows)
+    labels.write(connection)
 
 
-def _revise(plain: Plain, revisions: Sequence[Revision], touched: Touched) -> None:
+def _revise(connection: Connection, revisions: Sequence[Revision], touched: Touched) -> None:
     if not revisions:
         return
-    old = _standing(plain, [revision.key for revision in revisions])
+    old = _standing(connection, [revision.key for revision in revisions])
     rows, labels, relabelled = [], _Labels(), []
     for revision in revisions:
         before, found = old[revision.key], revision.post
@@ -189,20 +189,20 @@ def _revise(plain: Plain, revisions: Sequence[Revision], touched: Touched) -> No
             relabelled.append((revision.key,))
         if not found.unlisted:
             labels.add(found, before.first_seen, before.published, revision.key)
-    plain.run_many(_REVISE, rows)
-    plain.run_many("DELETE FROM post_category WHERE post_key = ?", relabelled)
-    plain.run_many("DELETE FROM post_tag WHERE post_key = ?", relabelled)
-    labels.write(plain)
+    connection.run_many(_REVISE, rows)
+    connection.run_many("DELETE FROM post_category WHERE post_key = ?", relabelled)
+    connection.run_many("DELETE FROM post_tag WHERE post_key = ?", relabelled)
+    labels.write(connection)
 
 
-def _withdraw(plain: Plain, keys: Sequence[int], now: datetime, touched: Touched) -> None:
+def _withdraw(connection: Connection, keys: Sequence[int], now: datetime, touched: Touched) -> None:
     """Mark posts gone; they stay in their feeds, as withdrawn, until they are retired."""
-    old = _standing(plain, keys) if keys else {}
+    old = _standing(connection, keys) if keys else {}
     leaving = [key for key in dict.fromkeys(keys) if not old[key].gone]
     for key in leaving:
         if not old[key].unlisted:
             touched.add(old[key].categories, old[key].tags, -1)
-    plain.run_many("UPDATE post SET gone_at = ? WHERE key = ?", [(to_seconds(now), key) for key in leaving])
+    connection.run_many("UPDATE post SET gone_at = ? WHERE key = ?", [(to_seconds(now), key) for key in leaving])
 
 
 class _Standing:
@@ -222,15 +222,15 @@ class _Standing:
 _STANDING = "SELECT key, unlisted, retired, gone_at, first_seen, published, categories, tags FROM post"
 
 
-def _standing(plain: Plain, keys: Sequence[int]) -> dict[int, _Standing]:
-    rows = plain.rows(f"{_STANDING} WHERE key {plain.is_one_of}", plain.listed(keys))
+def _standing(connection: Connection, keys: Sequence[int]) -> dict[int, _Standing]:
+    rows = connection.rows(f"{_STANDING} WHERE key {connection.is_one_of}", connection.listed(keys))
     return {row[0]: _Standing(row) for row in rows}
 
 
-def _remember(plain: Plain, files: Sequence[FileRecord]) -> None:
+def _remember(connection: Connection, files: Sequence[FileRecord]) -> None:
     if not files:
         return
-    plain.upsert_many(
+    connection.upsert_many(
         "file",
         "path",
         ("path", "size", "mtime_ns", "inode", "hash", "recheck_at", "taken"),
@@ -247,9 +247,9 @@ def _remember(plain: Plain, files: Sequence[FileRecord]) -> None:
             for found in files
         ],
     )
-    seen = plain.listed([found.path for found in files])
-    plain.run(f"DELETE FROM problem WHERE path {plain.is_one_of}", seen)
-    plain.insert_many(
+    seen = connection.listed([found.path for found in files])
+    connection.run(f"DELETE FROM problem WHERE path {connection.is_one_of}", seen)
+    connection.insert_many(
         "problem",
         ("path", "position", "line", "reason", "remedy", "severity"),
         [

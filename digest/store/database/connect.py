@@ -29,9 +29,9 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 from msgspec import Struct
 
 from digest.errors import StoreError
-from digest.store.database.connection import Plain
-from digest.store.database.faults import told
-from digest.store.database.group_commit import Order, Result, Together
+from digest.store.database.connection import Connection
+from digest.store.database.faults import wrap_db_errors
+from digest.store.database.group_commit import GroupCommit, Order, Result
 
 log = logging.getLogger("digest.store")
 
@@ -71,22 +71,22 @@ class Database(ABC):
 
     def __init__(self, subject: str) -> None:
         self.subject = subject
-        self.together = Together(self.change)
+        self.together = GroupCommit(self.change)
         """For small changes that many threads make at the same time."""
         self._idle: list[Any] = []
 
-    def asking(self) -> AbstractContextManager[Plain]:
+    def asking(self) -> AbstractContextManager[Connection]:
         """A transaction that only reads; in SQLite it sees one moment of the database."""
         return self._transaction(writes=False)
 
-    def changing(self) -> AbstractContextManager[Plain]:
+    def changing(self) -> AbstractContextManager[Connection]:
         """A transaction that is on disk when it ends, or undone if it is left by an exception."""
         return self._transaction(writes=True)
 
     def change(self, orders: Sequence[Order]) -> list[Result]:
         """Some small statements in one transaction, which is on disk when this returns."""
-        with self.changing() as plain:
-            return [Result.of(plain.run(statement, **given)) for statement, given in orders]
+        with self.changing() as connection:
+            return [Result.of(connection.run(statement, **given)) for statement, given in orders]
 
     def is_in_place(self) -> bool:
         """Whether who opens it now gets what is open here."""
@@ -110,43 +110,43 @@ class Database(ABC):
     def session(self) -> Iterator[Any]:
         """A driver's connection outside of any transaction. Left by an exception, it is closed, which undoes what was
         not committed."""
-        with told(self.subject):
-            connection = self._take()
+        with wrap_db_errors(self.subject):
+            raw = self._take()
             try:
-                yield connection
+                yield raw
             except BaseException:
-                connection.close()
+                raw.close()
                 raise
-            self._idle.append(connection)
+            self._idle.append(raw)
 
     @contextmanager
-    def _transaction(self, *, writes: bool) -> Iterator[Plain]:
-        with self.session() as connection:
-            self._begin(connection, writes=writes)
-            yield Plain(connection, is_postgres=self.is_postgres)
-            self._commit(connection)
+    def _transaction(self, *, writes: bool) -> Iterator[Connection]:
+        with self.session() as raw:
+            self._begin(raw, writes=writes)
+            yield Connection(raw, is_postgres=self.is_postgres)
+            self._commit(raw)
 
     def _take(self) -> Any:
         """A kept connection that is fit for use, the last that was used, for its caches are warm; else a new one."""
         with suppress(IndexError):  # another thread may take the last one
-            while connection := self._idle.pop():
-                if self._is_fit(connection):
-                    return connection
-                connection.close()
+            while raw := self._idle.pop():
+                if self._is_fit(raw):
+                    return raw
+                raw.close()
         return self.connect()
 
-    def _is_fit(self, connection: Any) -> bool:
+    def _is_fit(self, raw: Any) -> bool:
         return True
 
-    def _commit(self, connection: Any) -> None:
-        connection.execute("COMMIT")
+    def _commit(self, raw: Any) -> None:
+        raw.execute("COMMIT")
 
     @abstractmethod
     def connect(self) -> Any:
         """A driver's connection that nobody else uses; the caller closes it."""
 
     @abstractmethod
-    def _begin(self, connection: Any, *, writes: bool) -> None: ...
+    def _begin(self, raw: Any, *, writes: bool) -> None: ...
 
 
 class SqliteDatabase(Database):
@@ -171,13 +171,13 @@ class SqliteDatabase(Database):
         return _identity(self._path) == self._identity
 
     def empty_log(self, patience: float = 0.0) -> bool:
-        with self.session() as connection:
-            (before,) = connection.execute("PRAGMA busy_timeout").fetchone()
-            connection.execute(f"PRAGMA busy_timeout = {round(patience * 1000)}")
+        with self.session() as raw:
+            (before,) = raw.execute("PRAGMA busy_timeout").fetchone()
+            raw.execute(f"PRAGMA busy_timeout = {round(patience * 1000)}")
             try:
-                (busy, _, _) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                (busy, _, _) = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             finally:
-                connection.execute(f"PRAGMA busy_timeout = {before}")
+                raw.execute(f"PRAGMA busy_timeout = {before}")
         return not busy
 
     def scrub(self, traces: Collection[str]) -> bool:
@@ -186,37 +186,37 @@ class SqliteDatabase(Database):
         with suppress(OSError):  # who cannot look into the file writes it anew
             if traces and not _holds_any(self._path, [trace.encode() for trace in traces]):
                 return True
-        with self.session() as connection:
-            connection.execute("VACUUM")
+        with self.session() as raw:
+            raw.execute("VACUUM")
         return self.empty_log(SCRUB_PATIENCE)
 
     def connect(self) -> sqlite3.Connection:
-        connection = self._open()
+        raw = self._open()
         try:
-            _prepare(connection)
+            _prepare(raw)
         except BaseException:
-            connection.close()
+            raw.close()
             raise
-        return connection
+        return raw
 
-    def _begin(self, connection: sqlite3.Connection, *, writes: bool) -> None:
+    def _begin(self, raw: sqlite3.Connection, *, writes: bool) -> None:
         """Whoever has to wait for another program's transaction says so after a while, and waits on."""
         if not writes:
-            connection.execute("BEGIN")
+            raw.execute("BEGIN")
             return
-        (wait,) = connection.execute("PRAGMA busy_timeout").fetchone()
+        (wait,) = raw.execute("PRAGMA busy_timeout").fetchone()
         if wait <= _SILENT * 1000:
-            connection.execute("BEGIN IMMEDIATE")
+            raw.execute("BEGIN IMMEDIATE")
             return
         try:
-            _begin_within(connection, _SILENT * 1000)
+            _begin_within(raw, _SILENT * 1000)
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
                 raise
             log.warning("the database is in use by another program; waiting up to %d s for it", wait // 1000)
-            _begin_within(connection, wait - _SILENT * 1000)
+            _begin_within(raw, wait - _SILENT * 1000)
         finally:
-            connection.execute(f"PRAGMA busy_timeout = {wait}")
+            raw.execute(f"PRAGMA busy_timeout = {wait}")
 
 
 class PostgresDatabase(Database):
@@ -234,46 +234,46 @@ class PostgresDatabase(Database):
         if not self._free.acquire(timeout=_PATIENCE):
             raise StoreError(self.subject, f"all {_MOST} connections are in use", "run fewer workers at a time")
         try:
-            with super().session() as connection:
-                yield connection
+            with super().session() as raw:
+                yield raw
         finally:
             self._free.release()
 
-    def asking(self) -> AbstractContextManager[Plain]:
+    def asking(self) -> AbstractContextManager[Connection]:
         """Each statement sees what was committed before it began, in a transaction or not; so there is none, whose
         beginning and end would be round trips."""
         return self._asking()
 
     @contextmanager
-    def _asking(self) -> Iterator[Plain]:
-        with self.session() as connection:
-            yield Plain(connection, is_postgres=True)
+    def _asking(self) -> Iterator[Connection]:
+        with self.session() as raw:
+            yield Connection(raw, is_postgres=True)
 
     def change(self, orders: Sequence[Order]) -> list[Result]:
         from psycopg import Pipeline
 
-        with self.session() as connection:
-            plain = Plain(connection, is_postgres=True)
+        with self.session() as raw:
+            connection = Connection(raw, is_postgres=True)
             # libpq has pipelines since version 14; without them each statement is a round trip
-            with connection.pipeline() if Pipeline.is_supported() else nullcontext():
-                plain.run("BEGIN")
-                cursors = [plain.run(statement, **given) for statement, given in orders]
-                plain.run("COMMIT")
+            with raw.pipeline() if Pipeline.is_supported() else nullcontext():
+                connection.run("BEGIN")
+                cursors = [connection.run(statement, **given) for statement, given in orders]
+                connection.run("COMMIT")
             return [Result.of(cursor) for cursor in cursors]
 
     def connect(self) -> Any:
         return self._open()
 
-    def _begin(self, connection: Any, *, writes: bool) -> None:
-        connection.execute("BEGIN")
+    def _begin(self, raw: Any, *, writes: bool) -> None:
+        raw.execute("BEGIN")
 
-    def _is_fit(self, connection: Any) -> bool:
+    def _is_fit(self, raw: Any) -> bool:
         """A server that says something on a connection that is not in use has ended it; asking it would be a round
         trip."""
-        if connection.closed:
+        if raw.closed:
             return False
         looking = poll()
-        looking.register(connection.fileno(), POLLIN)
+        looking.register(raw.fileno(), POLLIN)
         return not looking.poll(0)
 
 
@@ -400,8 +400,8 @@ def open_postgres(address: Address) -> PostgresDatabase:
     return PostgresDatabase(connect, address.name)
 
 
-def _prepare(connection: sqlite3.Connection) -> None:
-    cursor = connection.cursor()
+def _prepare(raw: sqlite3.Connection) -> None:
+    cursor = raw.cursor()
     _use_log(cursor)
     cursor.execute("PRAGMA synchronous = FULL")
     cursor.execute("PRAGMA foreign_keys = ON")
@@ -425,6 +425,6 @@ def _use_log(cursor: sqlite3.Cursor) -> None:
         time.sleep(_PAUSE)
 
 
-def _begin_within(connection: sqlite3.Connection, milliseconds: int) -> None:
-    connection.execute(f"PRAGMA busy_timeout = {milliseconds}")
-    connection.execute("BEGIN IMMEDIATE")
+def _begin_within(raw: sqlite3.Connection, milliseconds: int) -> None:
+    raw.execute(f"PRAGMA busy_timeout = {milliseconds}")
+    raw.execute("BEGIN IMMEDIATE")

@@ -14,7 +14,7 @@ from functools import cache, lru_cache
 from typing import Any
 
 
-class Plain:
+class Connection:
     """The inside of a transaction, on a driver's connection."""
 
     def __init__(self, connection: Any, *, is_postgres: bool) -> None:

@@ -43,7 +43,7 @@ _POSTGRES: dict[str, tuple[str, str]] = {
 
 
 @contextmanager
-def told(subject: str) -> Iterator[None]:
+def wrap_db_errors(subject: str) -> Iterator[None]:
     """Turn every exception of a driver inside into one StoreError about ``subject``."""
     try:
         yield

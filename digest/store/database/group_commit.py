@@ -31,7 +31,7 @@ class Result(Struct, frozen=True):
         return cls(cursor.fetchall() if cursor.description else (), cursor.rowcount)
 
 
-class Together:
+class GroupCommit:
     """The changes of one process to one database; ``transaction`` does all statements it is given, or none."""
 
     def __init__(self, transaction: Callable[[Sequence[Order]], Sequence[Result]]) -> None:

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from digest.errors import AlreadyRunning, StoreError
 from digest.store.database.connect import Database
-from digest.store.database.connection import Plain
-from digest.store.database.faults import told
+from digest.store.database.connection import Connection
+from digest.store.database.faults import wrap_db_errors
 
 
 class Right(IntEnum):
@@ -105,29 +105,29 @@ def advisory_lock(database: Database, purpose: str, *, of: Right) -> Iterator[Ca
     import psycopg
 
     name = f"{of.value}, hashtext(current_schema())"  # two numbers; the second tells stores in different schemas apart
-    with told(database.subject), closing(database.connect()) as connection:
-        plain = Plain(connection, is_postgres=True)
-        if not plain.value(f"SELECT pg_try_advisory_lock({name})"):
-            raise _busy(database.subject, _holder(plain, of))
-        plain.run("SELECT set_config('application_name', ?, false)", purpose[:60])
+    with wrap_db_errors(database.subject), closing(database.connect()) as raw:
+        connection = Connection(raw, is_postgres=True)
+        if not connection.value(f"SELECT pg_try_advisory_lock({name})"):
+            raise _busy(database.subject, _holder(connection, of))
+        connection.run("SELECT set_config('application_name', ?, false)", purpose[:60])
 
         def is_held() -> bool:
             try:
-                connection.execute("SELECT 1")
+                raw.execute("SELECT 1")
             except psycopg.Error:
                 return False
-            return not connection.closed
+            return not raw.closed
 
         try:
             yield is_held
         finally:
             with suppress(psycopg.Error):  # the server may be gone, and the lock with it
-                plain.run(f"SELECT pg_advisory_unlock({name})")
+                connection.run(f"SELECT pg_advisory_unlock({name})")
 
 
-def _holder(plain: Plain, of: Right) -> str:
+def _holder(connection: Connection, of: Right) -> str:
     """Who has the lock, as far as this user may see."""
-    return plain.value(_HOLDER, of.value) or ""
+    return connection.value(_HOLDER, of.value) or ""
 
 
 _HOLDER = """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from digest.store.database.connect import Database
-from digest.store.database.connection import Plain
+from digest.store.database.connection import Connection
 
 
 class Part:
@@ -13,14 +13,14 @@ class Part:
         self._database = database
 
     def _meta(self, name: str) -> str | None:
-        with self._database.asking() as plain:
-            value: str | None = plain.value("SELECT value FROM meta WHERE name = ?", name)
+        with self._database.asking() as connection:
+            value: str | None = connection.value("SELECT value FROM meta WHERE name = ?", name)
         return value
 
     def _set_meta(self, name: str, value: str) -> None:
-        with self._database.changing() as plain:
-            write_meta(plain, name, value)
+        with self._database.changing() as connection:
+            write_meta(connection, name, value)
 
 
-def write_meta(plain: Plain, name: str, value: str) -> None:
-    plain.upsert_many("meta", "name", ("name", "value"), [(name, value)])
+def write_meta(connection: Connection, name: str, value: str) -> None:
+    connection.upsert_many("meta", "name", ("name", "value"), [(name, value)])

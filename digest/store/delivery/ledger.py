@@ -26,9 +26,9 @@ from typing import Any
 from digest.errors import StoreError
 from digest.models import Delivery, DeliveryState, Doubt, EditionState, RenderedMail, Reply, SavedEdition
 from digest.outbox import LAST_CALL, REPEATS
-from digest.ports import Turn, Turned
+from digest.ports import CommitBatch, CommitResult
 from digest.store.database.basics import among, optional_moment, to_moment, to_seconds
-from digest.store.database.connection import Plain
+from digest.store.database.connection import Connection
 from digest.store.database.group_commit import Order, Result
 from digest.store.database.part import Part
 from digest.store.monitoring.status_queries import edition_at
@@ -104,25 +104,25 @@ _MAILS_KEPT = timedelta(days=7)
 
 
 class Deliveries(Part):
-    """Satisfies ``ports.Ledger``, with ``Pauses`` and ``Glances``. What is changed for each message shares its commits
-    with other threads."""
+    """Satisfies ``ports.Ledger``, with ``Pauses`` and ``StatusQueries``. What is changed for each message shares its
+    commits with other threads."""
 
     def recover(self, now: datetime, *, atomic: bool) -> tuple[int, int]:
         over = "UPDATE delivery SET {} WHERE state = '{}' AND lease_until <= :now"
         queued = f"state = '{DeliveryState.QUEUED}'"
         moment, said = to_seconds(now), _said(Reply(text="the worker ended before an answer came"))
-        with self._database.changing() as plain:
-            leased = plain.change(over.format(queued, DeliveryState.LEASED), now=moment)
+        with self._database.changing() as connection:
+            leased = connection.change(over.format(queued, DeliveryState.LEASED), now=moment)
             cut_off = over.format(queued if atomic else _DOUBT, DeliveryState.TRANSMITTING)
-            return leased, plain.change(cut_off, now=moment, **({} if atomic else said))
+            return leased, connection.change(cut_off, now=moment, **({} if atomic else said))
 
     def release_doubtful(self) -> int:
-        with self._database.changing() as plain:
-            _reopen(plain, _DOUBTFUL)
-            return plain.change(f"UPDATE delivery SET state = '{DeliveryState.QUEUED}' WHERE {_DOUBTFUL}")
+        with self._database.changing() as connection:
+            _reopen(connection, _DOUBTFUL)
+            return connection.change(f"UPDATE delivery SET state = '{DeliveryState.QUEUED}' WHERE {_DOUBTFUL}")
 
     def doubts(self) -> list[Doubt]:
-        with self._database.asking() as plain:
+        with self._database.asking() as connection:
             return [
                 Doubt(
                     key=key,
@@ -135,25 +135,27 @@ class Deliveries(Part):
                     reason=reason,
                     expires_at=to_moment(until),
                 )
-                for key, digest, period, selection, address, message_id, attempts, reason, until in plain.rows(_DOUBTS)
+                for key, digest, period, selection, address, message_id, attempts, reason, until in connection.rows(
+                    _DOUBTS
+                )
             ]
 
     def settle_doubts(self, keys: Sequence[int], now: datetime, *, sent: bool) -> int:
-        with self._database.changing() as plain:
-            chosen = f"state = '{DeliveryState.IN_DOUBT}' AND key {plain.is_one_of.replace('?', ':keys')}"
-            given = {"keys": plain.listed(keys), "now": to_seconds(now)}
+        with self._database.changing() as connection:
+            chosen = f"state = '{DeliveryState.IN_DOUBT}' AND key {connection.is_one_of.replace('?', ':keys')}"
+            given = {"keys": connection.listed(keys), "now": to_seconds(now)}
             if sent:
                 change = f"state = '{DeliveryState.SENT}', ended_at = :now, {_SAID}"
                 given |= _said(Reply(text="taken as sent by the operator"))
             else:
                 chosen = f"{chosen} AND {_NOT_CANCELLED}"
-                _reopen(plain, chosen, keys=given["keys"])
+                _reopen(connection, chosen, keys=given["keys"])
                 change = f"state = '{DeliveryState.QUEUED}', not_before = :now"
-            return plain.change(f"UPDATE delivery SET {change} WHERE {chosen}", **given)
+            return connection.change(f"UPDATE delivery SET {change} WHERE {chosen}", **given)
 
     def expire(self, now: datetime) -> int:
-        with self._database.changing() as plain:
-            return plain.change(_EXPIRE, now=to_seconds(now))
+        with self._database.changing() as connection:
+            return connection.change(_EXPIRE, now=to_seconds(now))
 
     def claim(self, now: datetime, limit: int, lease: timedelta) -> list[Delivery]:
         return _claimed(self._database.together.write(*self._claim(now, limit, lease))[0])
@@ -161,12 +163,12 @@ class Deliveries(Part):
     def renew(self, delivery: Delivery, until: datetime) -> bool:
         return self._advance(_leasing(delivery, until, DeliveryState.LEASED))
 
-    def turn(self, turn: Turn) -> Turned:
+    def turn(self, turn: CommitBatch) -> CommitResult:
         taken = [_sent(*turn.taken, turn.now)] if turn.taken else []
         claim = self._claim(turn.now, turn.claim, turn.lease) if turn.claim else []
         begun = _leasing(turn.begun, turn.until, DeliveryState.TRANSMITTING)
         leased, *claimed = self._database.together.write(*taken, begun, *claim)[len(taken) :]
-        return Turned(leased=leased.count == 1, claimed=_claimed(claimed[0]) if claim else [])
+        return CommitResult(leased=leased.count == 1, claimed=_claimed(claimed[0]) if claim else [])
 
     def sent(self, delivery: Delivery, now: datetime, reply: Reply) -> bool:
         return self._advance(_sent(delivery, reply, now))
@@ -192,51 +194,51 @@ class Deliveries(Part):
         return self._advance(_ended(delivery, states, DeliveryState.SKIPPED, Reply(text=reason), now))
 
     def edition_by_key(self, key: int) -> SavedEdition:
-        with self._database.asking() as plain:
-            found = edition_at(plain, key)
+        with self._database.asking() as connection:
+            found = edition_at(connection, key)
         if found is None:
             raise StoreError(self._database.subject, f"there is no edition with key {key}")
         return found
 
     def next_due(self) -> datetime | None:
-        with self._database.asking() as plain:
-            return optional_moment(plain.value(_NEXT_DUE))
+        with self._database.asking() as connection:
+            return optional_moment(connection.value(_NEXT_DUE))
 
     def is_due(self, now: datetime) -> bool:
-        with self._database.asking() as plain:
-            return plain.row(_DUE, now=to_seconds(now), limit=1) is not None
+        with self._database.asking() as connection:
+            return connection.row(_DUE, now=to_seconds(now), limit=1) is not None
 
     def cancel_edition(self, digest: str, period: str, now: datetime) -> int | None:
         cancel = (
             f"UPDATE edition SET state = '{EditionState.CANCELLED}', reason = '' "
             f"WHERE digest = ? AND period = ? AND state IN ({_NOT_OVER})"
         )
-        with self._database.changing() as plain:
-            if plain.change(cancel, digest, period) == 0:
+        with self._database.changing() as connection:
+            if connection.change(cancel, digest, period) == 0:
                 return None
-            return _skip_cancelled(plain, now, DeliveryState.QUEUED, DeliveryState.LEASED)
+            return _skip_cancelled(connection, now, DeliveryState.QUEUED, DeliveryState.LEASED)
 
     def frozen_look(self, hashed: str) -> str:
-        with self._database.asking() as plain:
-            return plain.value("SELECT content FROM look WHERE hash = ?", hashed) or ""
+        with self._database.asking() as connection:
+            return connection.value("SELECT content FROM look WHERE hash = ?", hashed) or ""
 
     def mail(self, key: int, selection: str) -> RenderedMail | None:
-        with self._database.asking() as plain:
-            return _mail(plain, key, selection)
+        with self._database.asking() as connection:
+            return _mail(connection, key, selection)
 
     def keep_mail(self, key: int, selection: str, mail: RenderedMail) -> RenderedMail:
         row = (key, selection, mail.subject, mail.html, mail.text)
-        with self._database.changing() as plain:
-            plain.insert_many("mail", ("edition_key", "selection", *_MAIL), [row], or_ignore=True)
-            kept = _mail(plain, key, selection)
+        with self._database.changing() as connection:
+            connection.insert_many("mail", ("edition_key", "selection", *_MAIL), [row], or_ignore=True)
+            kept = _mail(connection, key, selection)
         assert kept is not None, "it is there now"
         return kept
 
     def settle(self, now: datetime) -> list[tuple[SavedEdition, EditionState]]:
-        with self._database.changing() as plain:
-            _skip_cancelled(plain, now, DeliveryState.QUEUED)
-            plain.run(_FORGET_MAILS, to_seconds(now - _MAILS_KEPT))
-            closed = [_close(plain, key) for key in plain.column(_WITHOUT_OPEN_ROWS)]
+        with self._database.changing() as connection:
+            _skip_cancelled(connection, now, DeliveryState.QUEUED)
+            connection.run(_FORGET_MAILS, to_seconds(now - _MAILS_KEPT))
+            closed = [_close(connection, key) for key in connection.column(_WITHOUT_OPEN_ROWS)]
         return [(saved, saved.state) for saved in closed]
 
     def _claim(self, now: datetime, limit: int, lease: timedelta) -> list[Order]:
@@ -291,8 +293,8 @@ def _delivery(
     )
 
 
-def _mail(plain: Plain, key: int, selection: str) -> RenderedMail | None:
-    row = plain.row(f"SELECT {', '.join(_MAIL)} FROM mail WHERE edition_key = ? AND selection = ?", key, selection)
+def _mail(connection: Connection, key: int, selection: str) -> RenderedMail | None:
+    row = connection.row(f"SELECT {', '.join(_MAIL)} FROM mail WHERE edition_key = ? AND selection = ?", key, selection)
     return None if row is None else RenderedMail(**dict(zip(_MAIL, row, strict=True)))
 
 
@@ -304,17 +306,17 @@ def _said(reply: Reply) -> dict[str, Any]:
     }
 
 
-def _skip_cancelled(plain: Plain, now: datetime, *states: DeliveryState) -> int:
+def _skip_cancelled(connection: Connection, now: datetime, *states: DeliveryState) -> int:
     """Rows of cancelled editions in these states are not sent."""
     said = _said(Reply(text="the edition was cancelled"))
-    return plain.change(_SKIP_CANCELLED.format(among(states)), now=to_seconds(now), **said)
+    return connection.change(_SKIP_CANCELLED.format(among(states)), now=to_seconds(now), **said)
 
 
-def _reopen(plain: Plain, rows: str, **values: Any) -> None:
+def _reopen(connection: Connection, rows: str, **values: Any) -> None:
     """Editions that were done with, but have such rows."""
     keys = f"SELECT edition_key FROM delivery WHERE {rows}"
     finished = f"state = '{EditionState.FINISHED}' AND key IN ({keys})"
-    plain.run(f"UPDATE edition SET state = '{EditionState.SENDING}' WHERE {finished}", **values)
+    connection.run(f"UPDATE edition SET state = '{EditionState.SENDING}' WHERE {finished}", **values)
 
 
 @cache
@@ -367,12 +369,12 @@ def _ended(
     return _advancing(states, state, tuple(given)), given | _claim_of(delivery)
 
 
-def _close(plain: Plain, key: int) -> SavedEdition:
+def _close(connection: Connection, key: int) -> SavedEdition:
     """Finished; or expired if time ran out before anybody got it."""
-    states = set(plain.column("SELECT DISTINCT state FROM delivery WHERE edition_key = ?", key))
+    states = set(connection.column("SELECT DISTINCT state FROM delivery WHERE edition_key = ?", key))
     reached = states & {DeliveryState.SENT, DeliveryState.IN_DOUBT}
     state = EditionState.EXPIRED if DeliveryState.EXPIRED in states and not reached else EditionState.FINISHED
-    plain.run("UPDATE edition SET state = ? WHERE key = ?", state.value, key)
-    found = edition_at(plain, key)
+    connection.run("UPDATE edition SET state = ? WHERE key = ?", state.value, key)
+    found = edition_at(connection, key)
     assert found is not None, "it was changed just now"
     return found

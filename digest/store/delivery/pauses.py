@@ -6,9 +6,9 @@ from datetime import datetime
 
 from digest.models import DeliveryState, EditionState, Reply
 from digest.store.database.basics import to_seconds
-from digest.store.database.connection import Plain
+from digest.store.database.connection import Connection
 from digest.store.database.part import Part
-from digest.subscribers.subscription import DIALOGUE, Reason
+from digest.subscribers.subscription import DIALOGUE, SuppressionReason
 from digest.text import clean_line
 
 _COLUMNS = "key, ended_at, state, reply_code, reply_enhanced, reply_text"
@@ -33,12 +33,12 @@ class Pauses(Part):
     """Part of ``ports.Ledger``."""
 
     def answers(self, key: int, limit: int) -> list[Reply | None]:
-        with self._database.asking() as plain:
-            since = plain.value("SELECT coalesce(resumed_at, 0) FROM edition WHERE key = ?", key)
+        with self._database.asking() as connection:
+            since = connection.value("SELECT coalesce(resumed_at, 0) FROM edition WHERE key = ?", key)
             found = [
                 row
                 for state in (DeliveryState.SENT, DeliveryState.FAILED)
-                for row in plain.rows(_LATEST, state.value, since, key, limit)
+                for row in connection.rows(_LATEST, state.value, since, key, limit)
             ]
         found.sort(key=lambda row: (row[1], row[0]), reverse=True)
         return [
@@ -48,29 +48,29 @@ class Pauses(Part):
 
     def pause_edition(self, key: int, reason: str, now: datetime) -> bool:
         stopped = (EditionState.PAUSED.value, clean_line(reason), to_seconds(now), key)
-        with self._database.changing() as plain:
-            is_paused = plain.change(_PAUSE, *stopped, EditionState.FROZEN.value, EditionState.SENDING.value) == 1
+        with self._database.changing() as connection:
+            is_paused = connection.change(_PAUSE, *stopped, EditionState.FROZEN.value, EditionState.SENDING.value) == 1
             if is_paused:
-                _unlearn(plain, key)
+                _unlearn(connection, key)
         return is_paused
 
     def resume_edition(self, key: int, now: datetime) -> int:
-        with self._database.changing() as plain:
-            resumed = plain.run(
+        with self._database.changing() as connection:
+            resumed = connection.run(
                 "UPDATE edition SET state = ?, reason = '', resumed_at = ? WHERE key = ? AND state = ?",
                 *(EditionState.SENDING.value, to_seconds(now), key, EditionState.PAUSED.value),
             )
             if resumed.rowcount == 0:
                 return 0
             queued, failed = DeliveryState.QUEUED.value, DeliveryState.FAILED.value
-            again = plain.run(_AGAIN, queued, to_seconds(now), key, queued, failed, *_OUR_FAULT)
+            again = connection.run(_AGAIN, queued, to_seconds(now), key, queued, failed, *_OUR_FAULT)
             return int(again.rowcount)
 
 
-def _unlearn(plain: Plain, key: int) -> None:
+def _unlearn(connection: Connection, key: int) -> None:
     """What refusals of an edition led to, as far as servers said them while mail was handed over."""
     theirs = (key, f"{DIALOGUE}%")
     lift = f"DELETE FROM suppression WHERE reason = ? AND hash IN ({_BY_REFUSAL})"
-    plain.run(lift, Reason.BOUNCE.value, *theirs)
+    connection.run(lift, SuppressionReason.BOUNCE.value, *theirs)
     deliveries = "SELECT key FROM delivery WHERE edition_key = ?"
-    plain.run(f"DELETE FROM refusal WHERE delivery_key IN ({deliveries}) AND name LIKE ?", *theirs)
+    connection.run(f"DELETE FROM refusal WHERE delivery_key IN ({deliveries}) AND name LIKE ?", *theirs)

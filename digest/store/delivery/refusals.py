@@ -9,10 +9,10 @@ from typing import Any
 from digest.models import DeliveryState
 from digest.outbox import Blame
 from digest.store.database.basics import among, to_moment, to_seconds
-from digest.store.database.connection import Plain
+from digest.store.database.connection import Connection
 from digest.store.database.part import Part
 from digest.subscribers.bounces import PROBE_COUNTS, Mark
-from digest.subscribers.subscription import DIALOGUE, Addressee, Reason, RefusedDelivery
+from digest.subscribers.subscription import DIALOGUE, Addressee, RefusedDelivery, SuppressionReason
 
 _KNOWN_ADDRESS = "d.address <> '' AND d.address NOT LIKE 'gone:%'"
 _ADDRESSEE = "d.key, d.address, d.subscriber_key, e.frozen_at, s.held_until"
@@ -54,23 +54,23 @@ class Refusals(Part):
 
     # --------------------------------------------------------- suppression
 
-    def suppress(self, hashed: str, reason: Reason, note: str, now: datetime) -> bool:
+    def suppress(self, hashed: str, reason: SuppressionReason, note: str, now: datetime) -> bool:
         """Never write to an address again. False if that was so before; the first reason stays."""
         add = "INSERT INTO suppression (hash, reason, since, note) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
-        with self._database.changing() as plain:
-            return plain.change(add, hashed, reason.value, to_seconds(now), note) == 1
+        with self._database.changing() as connection:
+            return connection.change(add, hashed, reason.value, to_seconds(now), note) == 1
 
     def unsuppress(self, hashed: str) -> bool:
         """Lift it, and forget the bounces that led to it. False if there was none."""
-        with self._database.changing() as plain:
-            plain.run("DELETE FROM refusal WHERE hash = ?", hashed)
-            return plain.change("DELETE FROM suppression WHERE hash = ?", hashed) == 1
+        with self._database.changing() as connection:
+            connection.run("DELETE FROM refusal WHERE hash = ?", hashed)
+            return connection.change("DELETE FROM suppression WHERE hash = ?", hashed) == 1
 
-    def suppressed(self, hashed: str) -> tuple[Reason, datetime, str] | None:
+    def suppressed(self, hashed: str) -> tuple[SuppressionReason, datetime, str] | None:
         """Why, since when, and the note."""
-        with self._database.asking() as plain:
-            row = plain.row("SELECT reason, since, note FROM suppression WHERE hash = ?", hashed)
-        return None if row is None else (Reason(row[0]), to_moment(row[1]), row[2])
+        with self._database.asking() as connection:
+            row = connection.row("SELECT reason, since, note FROM suppression WHERE hash = ?", hashed)
+        return None if row is None else (SuppressionReason(row[0]), to_moment(row[1]), row[2])
 
     # ------------------------------------------------------------- bounces
 
@@ -84,8 +84,8 @@ class Refusals(Part):
         return self._addressee(_OF_SUBSCRIBER, subscriber_key, to_seconds(since))
 
     def _addressee(self, question: str, *values: Any) -> Addressee | None:
-        with self._database.asking() as plain:
-            row = plain.row(question, *values)
+        with self._database.asking() as connection:
+            row = connection.row(question, *values)
         return None if row is None else _addressee(*row)
 
     def record_refusal(
@@ -94,36 +94,38 @@ class Refusals(Part):
         """Keep a bounce or complaint. False if the same report is known. A delivery in doubt did arrive, it turns
         out."""
         moment = to_seconds(now)
-        with self._database.changing() as plain:
-            if plain.row(_RECORD, name, hashed, to.delivery, moment, blame, status, text) is None:
+        with self._database.changing() as connection:
+            if connection.row(_RECORD, name, hashed, to.delivery, moment, blame, status, text) is None:
                 return False
-            plain.run(_ARRIVED, moment, to.delivery)
+            connection.run(_ARRIVED, moment, to.delivery)
         return True
 
     def arrived(self, to: Addressee, now: datetime) -> bool:
         """A report says that the message came through. True if that ends a doubt."""
-        with self._database.changing() as plain:
-            return plain.change(_ARRIVED, to_seconds(now), to.delivery) == 1
+        with self._database.changing() as connection:
+            return connection.change(_ARRIVED, to_seconds(now), to.delivery) == 1
 
     def marks(self, hashed: str) -> list[Mark]:
         """Refusals of an address, oldest first."""
-        with self._database.asking() as plain:
-            return [Mark(blame=Blame(blame), at=to_moment(at)) for blame, at in plain.rows(_MARKS, hashed)]
+        with self._database.asking() as connection:
+            return [Mark(blame=Blame(blame), at=to_moment(at)) for blame, at in connection.rows(_MARKS, hashed)]
 
     def hold(self, hashed: str, until: datetime) -> None:
         """No mail to this reader until then; one is tried afterwards."""
-        with self._database.changing() as plain:
-            plain.run("UPDATE subscriber SET held_until = ?, probe_at = NULL WHERE hash = ?", to_seconds(until), hashed)
+        with self._database.changing() as connection:
+            connection.run(
+                "UPDATE subscriber SET held_until = ?, probe_at = NULL WHERE hash = ?", to_seconds(until), hashed
+            )
 
     def look_after_probes(self, now: datetime) -> None:
         """Note who has got the one mail after a hold; let go of those from whom nothing came back."""
-        with self._database.asking() as plain:
-            if plain.row("SELECT 1 FROM subscriber WHERE held_until IS NOT NULL LIMIT 1") is None:
+        with self._database.asking() as connection:
+            if connection.row("SELECT 1 FROM subscriber WHERE held_until IS NOT NULL LIMIT 1") is None:
                 return
-        with self._database.changing() as plain:
-            plain.run(_TRIED, to_seconds(now))
+        with self._database.changing() as connection:
+            connection.run(_TRIED, to_seconds(now))
             free = "UPDATE subscriber SET held_until = NULL, probe_at = NULL WHERE probe_at <= ?"
-            plain.run(free, to_seconds(now - PROBE_COUNTS))
+            connection.run(free, to_seconds(now - PROBE_COUNTS))
 
     def refused(self, now: datetime, within: timedelta) -> Iterator[RefusedDelivery]:
         """Deliveries to subscribers that a server refused in the dialogue and that were not looked at yet: for good,
@@ -134,16 +136,16 @@ class Refusals(Part):
             (_FOR_GOOD, now - within, ""),
             (_FOR_NOW, now - timedelta(days=2), today),
         ):
-            with self._database.asking() as plain:
-                rows = _refusals(plain, condition, since, ending)
+            with self._database.asking() as connection:
+                rows = _refusals(connection, condition, since, ending)
             for *who, code, enhanced, text in rows:
                 to = _addressee(*who)
                 name = f"{DIALOGUE}{to.delivery}{ending}"
                 yield RefusedDelivery(to=to, name=name, code=code, enhanced=enhanced, text=text, at=now)
 
 
-def _refusals(plain: Plain, condition: str, since: datetime, ending: str) -> list[tuple[Any, ...]]:
-    return plain.rows(_REFUSED.format(condition), to_seconds(since), ending)
+def _refusals(connection: Connection, condition: str, since: datetime, ending: str) -> list[tuple[Any, ...]]:
+    return connection.rows(_REFUSED.format(condition), to_seconds(since), ending)
 
 
 def _addressee(key: int, address: str, subscriber: int | None, frozen_at: int, held_until: int | None) -> Addressee:

@@ -23,8 +23,8 @@ class Audience(Part):
     """Readers as the recipients of mail."""
 
     def has_readers(self, digest: str, frequencies: Sequence[Frequency]) -> bool:
-        with self._database.asking() as plain:
-            return plain.row(f"SELECT 1 {_active(frequencies)} LIMIT 1", digest) is not None
+        with self._database.asking() as connection:
+            return connection.row(f"SELECT 1 {_active(frequencies)} LIMIT 1", digest) is not None
 
     def readers(self, digest: str, frequencies: Sequence[Frequency], now: datetime) -> Iterator[Reader]:
         """Whom an edition goes to: active, not suppressed, not paused, not held; those with the same selection in a
@@ -38,15 +38,15 @@ class Audience(Part):
         )
         last, moment = ("", 0), to_seconds(now)
         while True:
-            with self._database.asking() as plain:
-                rows = plain.rows(question, digest, moment, moment, *last)
+            with self._database.asking() as connection:
+                rows = connection.rows(question, digest, moment, moment, *last)
             for selection, key, address, canonical, list_key, *wishes in rows:
                 yield Reader(
                     address=address,
                     canonical=canonical,
                     subscriber=key,
                     list_key=list_key,
-                    wishes=read_wishes(*wishes),
+                    preferences=read_wishes(*wishes),
                     selection=selection,
                 )
             if len(rows) < PAGE:
@@ -55,8 +55,8 @@ class Audience(Part):
 
     def why_not(self, row: Delivery, hashed: str, now: datetime) -> str:
         """Why a delivery must not be sent any more; empty if it must."""
-        with self._database.asking() as plain:
-            [(reason, key, pause_ends, state)] = plain.rows(_STANDING, hashed, row.subscriber, row.list_key)
+        with self._database.asking() as connection:
+            [(reason, key, pause_ends, state)] = connection.rows(_STANDING, hashed, row.subscriber, row.list_key)
         if reason is not None:
             return f"suppressed ({reason})"
         if row.subscriber is None:

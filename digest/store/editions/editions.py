@@ -12,7 +12,7 @@ from digest.models import DeliveryState, EditionRow, EditionState, FrozenEdition
 from digest.outbox import REPEATS
 from digest.store.archive.known import SELECT_POSTS, known_post
 from digest.store.database.basics import SENT_UNTIL, optional_seconds, to_moment, to_seconds, to_seconds_up
-from digest.store.database.connection import Plain
+from digest.store.database.connection import Connection
 from digest.store.database.part import Part
 from digest.store.monitoring.inquiry import note_omissions
 from digest.store.monitoring.status_queries import SELECT_EDITIONS, UNSEEN, edition_at, saved_edition
@@ -34,17 +34,17 @@ class Editions(Part):
 
     def begin(self, digest: str, now: datetime) -> None:
         newest = "(SELECT coalesce(max(key), 0) FROM post)"
-        with self._database.changing() as plain:
-            plain.run(
+        with self._database.changing() as connection:
+            connection.run(
                 f"INSERT INTO digest (name, began_at, began_after) VALUES (?, ?, {newest}) ON CONFLICT DO NOTHING",
                 *(digest, to_seconds(now)),
             )
 
     def newest_day(self, categories: Sequence[str] | None, now: datetime) -> datetime | None:
-        with self._database.asking() as plain:
-            standing, values = _standing(plain, categories)
+        with self._database.asking() as connection:
+            standing, values = _standing(connection, categories)
             newest = f"SELECT max(post.published) FROM post WHERE {standing} AND post.published <= ?"
-            seconds = plain.value(newest, *values, to_seconds(now))
+            seconds = connection.value(newest, *values, to_seconds(now))
         return None if seconds is None else to_moment(seconds)
 
     def published_between(
@@ -52,29 +52,29 @@ class Editions(Part):
     ) -> list[KnownPost]:
         span = (to_seconds_up(start), to_seconds_up(end) - 1)
         others = ("", ()) if not_in is None else (f"AND NOT {_IN_EDITION}", (not_in,))
-        with self._database.asking() as plain:
-            return _posts(plain, categories, span, *others)
+        with self._database.asking() as connection:
+            return _posts(connection, categories, span, *others)
 
     def candidates(
         self, digest: str, categories: Sequence[str] | None, oldest: datetime, now: datetime
     ) -> list[KnownPost]:
         span = (to_seconds_up(oldest), to_seconds(now))
         new = f"AND post.key > {_BEGAN_AFTER} AND NOT {_IN_EDITION}"
-        with self._database.asking() as plain:
-            return _posts(plain, categories, span, new, (digest, digest))
+        with self._database.asking() as connection:
+            return _posts(connection, categories, span, new, (digest, digest))
 
     def editions(self, digest: str, limit: int | None = None) -> list[SavedEdition]:
         chosen = f"{SELECT_EDITIONS} WHERE digest = ? AND state NOT IN ({UNSEEN}) ORDER BY period DESC"
         few = ("", ()) if limit is None else (" LIMIT ?", (limit,))
-        with self._database.asking() as plain:
-            return [saved_edition(row) for row in plain.rows(chosen + few[0], digest, *few[1])]
+        with self._database.asking() as connection:
+            return [saved_edition(row) for row in connection.rows(chosen + few[0], digest, *few[1])]
 
     def edition_rows(self, digest: str) -> list[EditionRow]:
         chosen = (
             f"SELECT key, period, state, subject, frozen_at, {_MEMBERS} FROM edition "
             f"WHERE digest = ? AND state NOT IN ({UNSEEN}) ORDER BY period DESC"
         )
-        with self._database.asking() as plain:
+        with self._database.asking() as connection:
             return [
                 EditionRow(
                     key=key,
@@ -84,67 +84,67 @@ class Editions(Part):
                     frozen_at=to_moment(frozen_at),
                     posts=posts,
                 )
-                for key, period, state, subject, frozen_at, posts in plain.rows(chosen, digest)
+                for key, period, state, subject, frozen_at, posts in connection.rows(chosen, digest)
             ]
 
     def freeze(
         self, edition: FrozenEdition, recipients: Iterable[Recipient], *, due: datetime | None = None
     ) -> SavedEdition | None:
-        with self._database.changing() as plain:
-            held = due is not None and _may_be_sent(plain, due)
-            key = save_edition(plain, edition, recipients, held=held)
+        with self._database.changing() as connection:
+            held = due is not None and _may_be_sent(connection, due)
+            key = save_edition(connection, edition, recipients, held=held)
             if key is None:
                 return None
-            note_omissions(plain, key, edition.sums_up or edition.digest, edition.frozen_at)
+            note_omissions(connection, key, edition.sums_up or edition.digest, edition.frozen_at)
             if self._database.is_postgres:
                 # Claims start at once; without counts the planner would sort the whole queue for each of them.
-                plain.run("ANALYZE edition, delivery")
-            return edition_at(plain, key)
+                connection.run("ANALYZE edition, delivery")
+            return edition_at(connection, key)
 
     def skipped_periods(self, digest: str, reason: str) -> set[str]:
         chosen = "SELECT period FROM edition WHERE digest = ? AND state = ? AND reason = ?"
-        with self._database.asking() as plain:
-            return set(plain.column(chosen, digest, EditionState.SKIPPED.value, reason))
+        with self._database.asking() as connection:
+            return set(connection.column(chosen, digest, EditionState.SKIPPED.value, reason))
 
-    def make_up(self, edition: FrozenEdition) -> SavedEdition | None:
-        with self._database.changing() as plain:
-            plain.run(  # the record that there was none: it has neither members nor deliveries
+    def backfill_editions(self, edition: FrozenEdition) -> SavedEdition | None:
+        with self._database.changing() as connection:
+            connection.run(  # the record that there was none: it has neither members nor deliveries
                 "DELETE FROM edition WHERE digest = ? AND period = ? AND state = ?",
                 *(edition.digest, edition.period, EditionState.SKIPPED.value),
             )
-            key = save_edition(plain, edition, (), state=EditionState.FINISHED)
-            return None if key is None else edition_at(plain, key)
+            key = save_edition(connection, edition, (), state=EditionState.FINISHED)
+            return None if key is None else edition_at(connection, key)
 
     def editions_since(self, digest: str, since: datetime) -> list[SavedEdition]:
         chosen = (
             f"{SELECT_EDITIONS} WHERE digest = ? AND frozen_at >= ? AND state NOT IN ({UNSEEN}) ORDER BY frozen_at, key"
         )
-        with self._database.asking() as plain:
-            return [saved_edition(row) for row in plain.rows(chosen, digest, to_seconds_up(since))]
+        with self._database.asking() as connection:
+            return [saved_edition(row) for row in connection.rows(chosen, digest, to_seconds_up(since))]
 
     def posts_in(self, editions: Sequence[int]) -> dict[int, KnownPost]:
-        with self._database.asking() as plain:
-            held = f"SELECT post_key FROM edition_member WHERE edition_key {plain.is_one_of}"
-            rows = plain.rows(f"{SELECT_POSTS} WHERE post.key IN ({held})", plain.listed(editions))
+        with self._database.asking() as connection:
+            held = f"SELECT post_key FROM edition_member WHERE edition_key {connection.is_one_of}"
+            rows = connection.rows(f"{SELECT_POSTS} WHERE post.key IN ({held})", connection.listed(editions))
         return {found.key: found for found in map(known_post, rows)}
 
     def mark_page_published(self, key: int) -> None:
-        with self._database.changing() as plain:
-            plain.run("UPDATE edition SET page_published = true WHERE key = ?", key)
+        with self._database.changing() as connection:
+            connection.run("UPDATE edition SET page_published = true WHERE key = ?", key)
 
 
 # ------------------------------------------------------------------ posts
 
 
-def _standing(plain: Plain, categories: Sequence[str] | None) -> tuple[str, tuple[Any, ...]]:
+def _standing(connection: Connection, categories: Sequence[str] | None) -> tuple[str, tuple[Any, ...]]:
     """The condition that a post stands and is of one of these categories, and its values."""
     if categories is None:
         return _STANDING, ()
-    return f"{_STANDING} AND {_OF_CATEGORY.format(plain.is_one_of)}", (plain.listed(categories),)
+    return f"{_STANDING} AND {_OF_CATEGORY.format(connection.is_one_of)}", (connection.listed(categories),)
 
 
 def _posts(
-    plain: Plain,
+    connection: Connection,
     categories: Sequence[str] | None,
     span: tuple[int, int],
     more: str,
@@ -152,16 +152,16 @@ def _posts(
 ) -> list[KnownPost]:
     """Standing posts of these categories, published from the first second of ``span`` on and up to the last, with
     ``more`` conditions and their values."""
-    standing, of = _standing(plain, categories)
+    standing, of = _standing(connection, categories)
     question = f"{SELECT_POSTS} WHERE {standing} AND post.published BETWEEN ? AND ? {more} {_NEWEST_FIRST}"
-    return [known_post(row) for row in plain.rows(question, *of, *span, *values)]
+    return [known_post(row) for row in connection.rows(question, *of, *span, *values)]
 
 
 # --------------------------------------------------------------- editions
 
 
 def save_edition(
-    plain: Plain,
+    connection: Connection,
     frozen: FrozenEdition,
     recipients: Iterable[Recipient],
     *,
@@ -172,7 +172,7 @@ def save_edition(
     """An edition with its members and deliveries; its key, or None if the slot is taken. ``held``: its deliveries are
     in doubt from the beginning, and wait for the operator's word."""
     look = hash_of(frozen.look.encode()) if frozen.look else ""
-    key: int | None = plain.value(
+    key: int | None = connection.value(
         _INSERT_EDITION,
         *(frozen.digest, frozen.kind.value, frozen.sums_up, frozen.period, state.value),
         *(to_seconds(frozen.frozen_at), to_seconds(frozen.send_after), to_seconds(frozen.expires_at)),
@@ -180,12 +180,12 @@ def save_edition(
     )
     if key is not None:
         if look:
-            plain.insert_many("look", ("hash", "content"), [(look, frozen.look)], or_ignore=True)
+            connection.insert_many("look", ("hash", "content"), [(look, frozen.look)], or_ignore=True)
         members = [
             (key, each.post_key, each.section, each.position, each.shown, each.reason) for each in frozen.members
         ]
-        plain.insert_many("edition_member", _MEMBER_COLUMNS, members)
-        _queue(plain, key, frozen, recipients, held=held)
+        connection.insert_many("edition_member", _MEMBER_COLUMNS, members)
+        _queue(connection, key, frozen, recipients, held=held)
     return key
 
 
@@ -196,18 +196,20 @@ _INSERT_EDITION = """
 _MEMBER_COLUMNS = ("edition_key", "post_key", "section", "position", "shown", "reason")
 
 
-def _may_be_sent(plain: Plain, due: datetime) -> bool:
+def _may_be_sent(connection: Connection, due: datetime) -> bool:
     """Whether this store was restored, and the one that was lost may have sent what was due then."""
-    until = plain.value("SELECT value FROM meta WHERE name = ?", SENT_UNTIL)
+    until = connection.value("SELECT value FROM meta WHERE name = ?", SENT_UNTIL)
     return until is not None and to_seconds(due) <= int(until)
 
 
-def _queue(plain: Plain, key: int, frozen: FrozenEdition, recipients: Iterable[Recipient], *, held: bool) -> None:
+def _queue(
+    connection: Connection, key: int, frozen: FrozenEdition, recipients: Iterable[Recipient], *, held: bool
+) -> None:
     """A row for each recipient, some at a time: memory does not grow with their number. Each address once."""
     rows = iter(recipients)
     while chunk := list(islice(rows, _CHUNK)):
         queued = [_queued_row(key, frozen, recipient, held=held) for recipient in chunk]
-        plain.insert_many("delivery", _QUEUED_COLUMNS, queued, or_ignore=True)
+        connection.insert_many("delivery", _QUEUED_COLUMNS, queued, or_ignore=True)
 
 
 _CHUNK = 1_000

@@ -2,7 +2,7 @@
 
 What has happened cannot have happened later than now; what is to happen cannot lie further ahead than it ever does.
 Everything that is found is corrected in one transaction. Whether the present clock can be believed is decided before
-(``clocks``). Statements as text (``plain``): most runs only hear that there is nothing.
+(``clocks``). Statements as text (``connection``): most runs only hear that there is nothing.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from digest.clocks import GivenUp, Reach, RunTimes
 from digest.models import DeliveryState, EditionState
 from digest.store.database.basics import SENT_UNTIL, to_moment, to_seconds
-from digest.store.database.connection import Plain
+from digest.store.database.connection import Connection
 from digest.store.database.part import Part, write_meta
 from digest.store.monitoring.status_queries import OUTAGE
 
@@ -79,16 +79,16 @@ class Ahead(Part):
     def is_ahead(self, now: datetime) -> bool:
         """Whether anything is dated later than it can be."""
         moment = to_seconds(now)
-        with self._database.asking() as plain:
-            return bool(plain.value(_IS_AHEAD, *(moment + seconds for _, seconds in _SIGNS)))
+        with self._database.asking() as connection:
+            return bool(connection.value(_IS_AHEAD, *(moment + seconds for _, seconds in _SIGNS)))
 
     def run_times(self, now: datetime) -> RunTimes:
         """When runs began, before and after ``now``."""
         moment = to_seconds(now)
-        with self._database.asking() as plain:
-            before = plain.value("SELECT max(started_at) FROM run WHERE started_at < ?", moment)
-            latest = plain.value("SELECT max(started_at) FROM run")
-            ahead = plain.rows(
+        with self._database.asking() as connection:
+            before = connection.value("SELECT max(started_at) FROM run WHERE started_at < ?", moment)
+            latest = connection.value("SELECT max(started_at) FROM run")
+            ahead = connection.rows(
                 "SELECT started_at FROM run WHERE started_at > ? ORDER BY started_at LIMIT ?", moment, _RUNS
             )
         return RunTimes(
@@ -103,8 +103,8 @@ class Ahead(Part):
         question = (
             f"SELECT digest, period, frozen_at, send_after FROM edition WHERE {_GIVEN_UP_AHEAD} ORDER BY digest, period"
         )
-        with self._database.asking() as plain:
-            rows = plain.rows(question, to_seconds(now))
+        with self._database.asking() as connection:
+            rows = connection.rows(question, to_seconds(now))
         return [
             GivenUp(digest=digest, period=period, at=to_moment(at), decided=to_moment(decided))
             for digest, period, at, decided in rows
@@ -112,105 +112,107 @@ class Ahead(Part):
 
     def reopen(self, slots: Sequence[GivenUp]) -> None:
         """Forget that these periods have no edition; of the others, that they were decided about early."""
-        with self._database.changing() as plain:
-            plain.run_many(
+        with self._database.changing() as connection:
+            connection.run_many(
                 f"DELETE FROM edition WHERE digest = ? AND period = ? AND {_SKIPPED}",
                 [(slot.digest, slot.period) for slot in slots],
             )
-            plain.run(f"UPDATE edition SET send_after = frozen_at WHERE {_SKIPPED} AND send_after < frozen_at")
+            connection.run(f"UPDATE edition SET send_after = frozen_at WHERE {_SKIPPED} AND send_after < frozen_at")
 
     def set_right(self, now: datetime, reach: Reach) -> None:
         """Bring every other time back to where it can be, at the latest."""
         moment = to_seconds(now)
-        with self._database.changing() as plain:
-            _posts(plain, moment)
+        with self._database.changing() as connection:
+            _posts(connection, moment)
             for table, column in _HAPPENED:
                 if (table, column) != ("delivery", "ended_at"):
-                    plain.run(f"UPDATE {table} SET {column} = ? WHERE {column} > ?", moment, moment)
-            _editions(plain, moment)
-            _deliveries(plain, moment, reach)
-            _waits(plain, moment, reach)
+                    connection.run(f"UPDATE {table} SET {column} = ? WHERE {column} > ?", moment, moment)
+            _editions(connection, moment)
+            _deliveries(connection, moment, reach)
+            _waits(connection, moment, reach)
 
 
-def _posts(plain: Plain, now: int) -> None:
+def _posts(connection: Connection, now: int) -> None:
     """When posts came in decides what feeds hold."""
     late = "SELECT key FROM post WHERE first_seen > ?"
-    if plain.row(f"{late} LIMIT 1", now) is not None:
-        plain.run(
+    if connection.row(f"{late} LIMIT 1", now) is not None:
+        connection.run(
             "UPDATE archive SET dirty = true WHERE number IN (SELECT archive FROM post WHERE first_seen > ?)", now
         )
         for labels in ("post_category", "post_tag"):
-            plain.run(f"UPDATE {labels} SET first_seen = ? WHERE post_key IN ({late})", now, now)
-        plain.run("UPDATE post SET first_seen = ? WHERE first_seen > ?", now, now)
-        plain.run("UPDATE feed SET dirty = true")
+            connection.run(f"UPDATE {labels} SET first_seen = ? WHERE post_key IN ({late})", now, now)
+        connection.run("UPDATE post SET first_seen = ? WHERE first_seen > ?", now, now)
+        connection.run("UPDATE feed SET dirty = true")
     edited = "updated > ? AND updated > published"
-    if plain.row(f"SELECT 1 FROM post WHERE {edited} LIMIT 1", now) is not None:
+    if connection.row(f"SELECT 1 FROM post WHERE {edited} LIMIT 1", now) is not None:
         date = "CASE WHEN published > ? THEN published ELSE ? END"
-        plain.run(f"UPDATE post SET updated = {date} WHERE {edited}", now, now, now)
-        plain.run("UPDATE feed SET dirty = true")
+        connection.run(f"UPDATE post SET updated = {date} WHERE {edited}", now, now, now)
+        connection.run("UPDATE feed SET dirty = true")
 
 
-def _editions(plain: Plain, now: int) -> None:
+def _editions(connection: Connection, now: int) -> None:
     """An edition that was made too early is sent now, and no longer than any other. Its date stays if a message with
     it may have left: every try of a message has the same bytes."""
-    plain.run(
+    connection.run(
         f"UPDATE edition SET expires_at = expires_at - (send_after - ?), send_after = ? "
         f"WHERE send_after > ? AND NOT {_SKIPPED}",
         *(now, now, now),
     )
     tried = f"SELECT 1 FROM delivery WHERE delivery.edition_key = edition.key AND {_OPEN} AND attempts > 0"
-    plain.run(
+    connection.run(
         f"UPDATE edition SET frozen_at = ? WHERE frozen_at > ? AND NOT {_SKIPPED} AND NOT EXISTS ({tried})",
         *(now, now),
     )
 
 
-def _deliveries(plain: Plain, now: int, reach: Reach) -> None:
+def _deliveries(connection: Connection, now: int, reach: Reach) -> None:
     """Mail waits no longer than it has to, and what was given up too early is not."""
     life = "(SELECT edition.expires_at - edition.send_after FROM edition WHERE edition.key = delivery.edition_key)"
     far = now + _HOUR_AHEAD
-    plain.run(
+    connection.run(
         f"UPDATE delivery SET not_before = not_before - {_WHOLE_DAYS}, expires_at = expires_at - {_WHOLE_DAYS} "
         f"WHERE {_OPEN} AND not_before > ? AND {_HAS_HOUR}",
         *(now, now, far),
     )
-    plain.run(f"UPDATE delivery SET expires_at = ? + {life} WHERE expires_at > ? + {life}", far, far)
-    plain.run(
+    connection.run(f"UPDATE delivery SET expires_at = ? + {life} WHERE expires_at > ? + {life}", far, far)
+    connection.run(
         f"UPDATE delivery SET not_before = ? WHERE {_OPEN} AND not_before > ? AND attempts = 0 AND NOT {_HAS_HOUR}",
         *(now, now),
     )
     retry = now + _seconds(reach.retry)
-    plain.run(f"UPDATE delivery SET not_before = ? WHERE {_OPEN} AND not_before > ? AND attempts > 0", now, retry)
+    connection.run(f"UPDATE delivery SET not_before = ? WHERE {_OPEN} AND not_before > ? AND attempts > 0", now, retry)
     early = f"state = '{DeliveryState.EXPIRED}' AND ended_at > ? AND {_ENDS} > ?"
     cancelled = f"SELECT edition.key FROM edition WHERE edition.state = '{EditionState.CANCELLED}'"
     over = f"'{EditionState.FINISHED}', '{EditionState.EXPIRED}'"
-    plain.run(
+    connection.run(
         f"UPDATE edition SET state = '{EditionState.SENDING}' WHERE state IN ({over}) "
         f"AND key IN (SELECT edition_key FROM delivery WHERE {early})",
         *(now, now),
     )
-    plain.run(
+    connection.run(
         f"UPDATE delivery SET {_QUEUED}, ended_at = NULL WHERE {early} AND edition_key NOT IN ({cancelled})",
         *(now, now),
     )
-    plain.run("UPDATE delivery SET ended_at = ? WHERE ended_at > ?", now, now)
-    plain.run(f"UPDATE delivery SET not_before = ? WHERE {_QUEUED} AND not_before >= {_ENDS} AND {_ENDS} > ?", now, now)
+    connection.run("UPDATE delivery SET ended_at = ? WHERE ended_at > ?", now, now)
+    connection.run(
+        f"UPDATE delivery SET not_before = ? WHERE {_QUEUED} AND not_before >= {_ENDS} AND {_ENDS} > ?", now, now
+    )
 
 
-def _waits(plain: Plain, now: int, reach: Reach) -> None:
+def _waits(connection: Connection, now: int, reach: Reach) -> None:
     """Leases, holds, and what a restored store may have sent."""
     for condition, lease in ((_LEASED, reach.lease), (_TRANSMITTING, reach.dot_lease)):
         until = now + _seconds(lease)
-        plain.run(f"UPDATE delivery SET lease_until = ? WHERE {condition} AND lease_until > ?", until, until)
+        connection.run(f"UPDATE delivery SET lease_until = ? WHERE {condition} AND lease_until > ?", until, until)
     held = now + _seconds(reach.hold)
-    plain.run("UPDATE subscriber SET held_until = ? WHERE held_until > ?", held, held)
-    plain.run("UPDATE alarm SET held_until = NULL WHERE held_until > ?", now + _seconds(reach.told))
-    sent_until = plain.value(_META, SENT_UNTIL)
+    connection.run("UPDATE subscriber SET held_until = ? WHERE held_until > ?", held, held)
+    connection.run("UPDATE alarm SET held_until = NULL WHERE held_until > ?", now + _seconds(reach.told))
+    sent_until = connection.value(_META, SENT_UNTIL)
     if sent_until is not None and int(sent_until) > now:
-        write_meta(plain, SENT_UNTIL, str(now))
-    outage = json.loads(plain.value(_META, OUTAGE) or "{}")
+        write_meta(connection, SENT_UNTIL, str(now))
+    outage = json.loads(connection.value(_META, OUTAGE) or "{}")
     if outage.get("since", now) > now:
-        write_meta(plain, OUTAGE, json.dumps(outage | {"since": now}, ensure_ascii=False))
+        write_meta(connection, OUTAGE, json.dumps(outage | {"since": now}, ensure_ascii=False))
 
 
 def _seconds(span: timedelta) -> int:

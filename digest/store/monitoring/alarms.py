@@ -45,13 +45,13 @@ class Watch(Part):
     def runs(self, limit: int, *, failures: bool = False) -> list[RunRow]:
         """The latest runs, newest first; with ``failures`` also what the failed ones said."""
         report = "CASE WHEN ok = false THEN report ELSE '' END" if failures else "''"
-        with self._database.asking() as plain:
-            return [_run(*row) for row in plain.rows(_RUNS.format(report), limit)]
+        with self._database.asking() as connection:
+            return [_run(*row) for row in connection.rows(_RUNS.format(report), limit)]
 
     def run_totals(self) -> RunTotals:
         """Over all runs that the log still has."""
-        with self._database.asking() as plain:
-            rows = {None if ok is None else bool(ok): sums for ok, *sums in plain.rows(_TOTALS)}
+        with self._database.asking() as connection:
+            rows = {None if ok is None else bool(ok): sums for ok, *sums in connection.rows(_TOTALS)}
         counts = {ok: sums[0] for ok, sums in rows.items()}
         seconds, arrived, written = (
             sum(int(sums[place] or 0) for ok, sums in rows.items() if ok is not None) for place in (1, 2, 3)
@@ -71,32 +71,34 @@ class Watch(Part):
             "SELECT started_at, ended_at - started_at FROM run WHERE started_at >= ? AND ended_at IS NOT NULL "
             "ORDER BY started_at"
         )
-        with self._database.asking() as plain:
-            return [(to_moment(began), took) for began, took in plain.rows(chosen, to_seconds(since))]
+        with self._database.asking() as connection:
+            return [(to_moment(began), took) for began, took in connection.rows(chosen, to_seconds(since))]
 
     def forget_runs(self, before: datetime, reports_before: datetime) -> int:
         """Drop the log of runs that began before ``before``, and the reports of those that went well before
         ``reports_before``; the latest run stays. Returns how many were dropped."""
         done = f"started_at < ? AND ok = true AND report <> '' AND {_NEWEST_RUN}"
-        with self._database.changing() as plain:
-            plain.run(f"UPDATE run SET report = '' WHERE {done}", to_seconds(reports_before))
-            return plain.change(f"DELETE FROM run WHERE started_at < ? AND {_NEWEST_RUN}", to_seconds(before))
+        with self._database.changing() as connection:
+            connection.run(f"UPDATE run SET report = '' WHERE {done}", to_seconds(reports_before))
+            return connection.change(f"DELETE FROM run WHERE started_at < ? AND {_NEWEST_RUN}", to_seconds(before))
 
     # ---------------------------------------------------------------- posts
 
     def arrivals(self, since: datetime) -> dict[int, int]:
         """How many posts came in, by quarter of an hour."""
         chosen = f"SELECT first_seen / {QUARTER} AS quarter, count(*) FROM post WHERE {_LISTED} AND first_seen >= ?"
-        with self._database.asking() as plain:
-            return dict(plain.rows(f"{chosen} GROUP BY quarter", to_seconds(since)))
+        with self._database.asking() as connection:
+            return dict(connection.rows(f"{chosen} GROUP BY quarter", to_seconds(since)))
 
     def freshness(self, names: Sequence[str], since: datetime, limit: int) -> list[Freshness]:
         """All posts, then these categories, then the busiest since then, ``limit`` at most."""
         moment = to_seconds(since)
-        with self._database.asking() as plain:
-            newest = plain.row(f"SELECT max(published), max(first_seen) FROM post WHERE {_LISTED}") or (None, None)
-            named = plain.rows(_FRESH.format(f"WHERE name {plain.is_one_of}"), moment, plain.listed(names))
-            busiest = plain.rows(f"{_FRESH.format('')} ORDER BY recent DESC, name LIMIT ?", moment, limit)
+        with self._database.asking() as connection:
+            newest = connection.row(f"SELECT max(published), max(first_seen) FROM post WHERE {_LISTED}") or (None, None)
+            named = connection.rows(
+                _FRESH.format(f"WHERE name {connection.is_one_of}"), moment, connection.listed(names)
+            )
+            busiest = connection.rows(f"{_FRESH.format('')} ORDER BY recent DESC, name LIMIT ?", moment, limit)
         rows = {name: tuple(values) for name, *values in (*named, *busiest)}
         whole = (*newest, sum(self.arrivals(since).values()))
         return [_freshness(None, *whole), *(_freshness(name, *values) for name, values in list(rows.items())[:limit])]
@@ -106,11 +108,11 @@ class Watch(Part):
     def edition_mail(self, limit: int) -> list[EditionMail]:
         """The latest editions, newest first, each with the state of its mail; notices are no editions."""
         states: dict[int, dict[DeliveryState, int]] = {}
-        with self._database.asking() as plain:
-            rows = plain.rows(_EDITIONS, EditionKind.NOTICE.value, limit)
-            counted = f"SELECT edition_key, state, count(*) FROM delivery WHERE edition_key {plain.is_one_of}"
-            keys = plain.listed([row[0] for row in rows])
-            for key, state, number in plain.rows(f"{counted} GROUP BY edition_key, state", keys):
+        with self._database.asking() as connection:
+            rows = connection.rows(_EDITIONS, EditionKind.NOTICE.value, limit)
+            counted = f"SELECT edition_key, state, count(*) FROM delivery WHERE edition_key {connection.is_one_of}"
+            keys = connection.listed([row[0] for row in rows])
+            for key, state, number in connection.rows(f"{counted} GROUP BY edition_key, state", keys):
                 states.setdefault(key, {})[DeliveryState(state)] = number
         return [
             EditionMail(
@@ -128,31 +130,31 @@ class Watch(Part):
     def refusals_since(self, since: datetime) -> dict[tuple[int | None, str], int]:
         """Replies by code and enhanced code: of deliveries that failed since then, and of those that wait for another
         attempt; no code at all: nobody answered."""
-        with self._database.asking() as plain:
-            rows = plain.rows(_REFUSALS, to_seconds(since))
+        with self._database.asking() as connection:
+            rows = connection.rows(_REFUSALS, to_seconds(since))
         return {(code, enhanced): number for code, enhanced, number in rows}
 
     def bounces(self, since: datetime) -> list[datetime]:
         """When each bounce or complaint was learnt of."""
-        with self._database.asking() as plain:
+        with self._database.asking() as connection:
             return [
                 to_moment(at)
-                for at in plain.column("SELECT at FROM refusal WHERE at >= ? ORDER BY at", to_seconds(since))
+                for at in connection.column("SELECT at FROM refusal WHERE at >= ? ORDER BY at", to_seconds(since))
             ]
 
     def readers_by_state(self) -> dict[tuple[str, str], int]:
         """Subscriptions by digest and state; addresses that are never written to as ``suppressed`` of no digest."""
-        with self._database.asking() as plain:
-            found = {(digest, state): number for digest, state, number in plain.rows(_READERS)}
-            return {**found, ("", "suppressed"): plain.value("SELECT count(*) FROM suppression")}
+        with self._database.asking() as connection:
+            found = {(digest, state): number for digest, state, number in connection.rows(_READERS)}
+            return {**found, ("", "suppressed"): connection.value("SELECT count(*) FROM suppression")}
 
     # --------------------------------------------------------------- alarms
 
     def recent_alarms(self, since: datetime) -> list[KeptAlarm]:
         """Those that are over, the latest first."""
         chosen = f"SELECT {ALARM} FROM alarm WHERE ended_at >= ? ORDER BY ended_at DESC, key DESC"
-        with self._database.asking() as plain:
-            return [kept_alarm(row) for row in plain.rows(chosen, to_seconds(since))]
+        with self._database.asking() as connection:
+            return [kept_alarm(row) for row in connection.rows(chosen, to_seconds(since))]
 
     def note_alarms(
         self, raised: Iterable[Alarm], ended: Iterable[Ending], now: datetime, reworded: Iterable[Alarm] = ()
@@ -160,23 +162,23 @@ class Watch(Part):
         """Write down what began, what is over, and what says something else by now, in one transaction. What another
         process wrote first stays."""
         moment = to_seconds(now)
-        with self._database.changing() as plain:
-            plain.insert_many(
+        with self._database.changing() as connection:
+            connection.insert_many(
                 "alarm",
                 ("name", "text", "raised_at", "end_text", "told"),
                 [(each.name, each.text, moment, "", False) for each in raised],
                 or_ignore=True,
             )
-            plain.run_many(
+            connection.run_many(
                 "UPDATE alarm SET text = ? WHERE name = ? AND ended_at IS NULL",
                 [(each.text, each.name) for each in reworded],
             )
-            plain.run_many(
+            connection.run_many(
                 "UPDATE alarm SET ended_at = ?, end_text = ?, told = ?, held_until = NULL "
                 "WHERE name = ? AND ended_at IS NULL",
                 [(moment, each.text, not each.text, each.name) for each in ended],
             )
-            plain.run("DELETE FROM alarm WHERE ended_at < ?", to_seconds(now - _KEEP_ALARMS))
+            connection.run("DELETE FROM alarm WHERE ended_at < ?", to_seconds(now - _KEEP_ALARMS))
 
     def alarm_mails(self) -> list[datetime]:
         """When the latest mails about alarms were sent."""

@@ -11,7 +11,7 @@ from digest.inquiry import Candidates, DeliveryNote, EditionNote, FoundFile, Mem
 from digest.models import DeliveryState, EditionKind, EditionState, KnownPost, Problem, Severity
 from digest.store.archive.known import SELECT_POSTS, known_post
 from digest.store.database.basics import among, optional_moment, to_moment, to_seconds
-from digest.store.database.connection import Plain
+from digest.store.database.connection import Connection
 from digest.store.database.part import Part
 from digest.subscribers.subscription import ListState
 
@@ -55,26 +55,26 @@ class Inquiries(Part):
             return Candidates()
         path = words.removeprefix("./").lstrip("/")
         named = (path, len(path), f"/{path}")
-        with self._database.asking() as plain:
+        with self._database.asking() as connection:
             for fits, values in ((_NAMED, named), ("(id = ? OR url = ?)", (words, words))):
-                found = _posts(plain, fits, *values)
-                files = _files(plain, f"{_NAMED} AND taken = false", *named)
+                found = _posts(connection, fits, *values)
+                files = _files(connection, f"{_NAMED} AND taken = false", *named)
                 if found or files:
                     taken = {each.path for each in found if each.gone_at is None}
                     return _candidates(_without_doubles(found), [each for each in files if each.path not in taken])
             pattern = f"%{words.replace('/', '//').replace('%', '/%').replace('_', '/_')}%"
             alike = f"({_LIKE.format('title')} OR {_LIKE.format('path')})"
-            found = _without_doubles(_posts(plain, alike, pattern, pattern))
-            return _candidates(found, _files(plain, f"{_LIKE.format('path')} AND taken = false", pattern))
+            found = _without_doubles(_posts(connection, alike, pattern, pattern))
+            return _candidates(found, _files(connection, f"{_LIKE.format('path')} AND taken = false", pattern))
 
     def file_at(self, path: str) -> FoundFile | None:
         """The file as it was last looked at; None if it is not there any more."""
-        with self._database.asking() as plain:
-            return next(iter(_files(plain, "path = ?", path)), None)
+        with self._database.asking() as connection:
+            return next(iter(_files(connection, "path = ?", path)), None)
 
     def memberships(self, post_key: int) -> list[Membership]:
         """Every edition that has the post, oldest first; those of everything before those of some categories."""
-        with self._database.asking() as plain:
+        with self._database.asking() as connection:
             return [
                 Membership(
                     edition=_note(row[:9]),
@@ -84,61 +84,69 @@ class Inquiries(Part):
                     reason=reason,
                     members=members,
                 )
-                for row in plain.rows(_MEMBERSHIPS, post_key)
+                for row in connection.rows(_MEMBERSHIPS, post_key)
                 for section, position, shown, reason, members in (row[9:],)
             ]
 
     def titles_of(self, keys: Sequence[int]) -> dict[int, str]:
         """Titles of posts as they are now."""
-        with self._database.asking() as plain:
-            return dict(plain.rows(f"SELECT key, title FROM post WHERE key {plain.is_one_of}", plain.listed(keys)))
+        with self._database.asking() as connection:
+            return dict(
+                connection.rows(
+                    f"SELECT key, title FROM post WHERE key {connection.is_one_of}", connection.listed(keys)
+                )
+            )
 
     def beginning(self, digest: str) -> tuple[datetime, int] | None:
         """When a digest began, and the greatest key of a post that was there before."""
-        with self._database.asking() as plain:
-            row = plain.row("SELECT began_at, began_after FROM digest WHERE name = ?", digest)
+        with self._database.asking() as connection:
+            row = connection.row("SELECT began_at, began_after FROM digest WHERE name = ?", digest)
         return None if row is None else (to_moment(row[0]), row[1])
 
     def edition_notes(self, digest: str, since: datetime | None = None, limit: int = 400) -> list[EditionNote]:
         """Editions of a digest, newest period first, those included that were not made; with ``since``
         those frozen or given up then or later."""
         chosen = f"SELECT {_NOTE} FROM edition e WHERE e.digest = ? AND e.frozen_at >= ? ORDER BY e.period DESC LIMIT ?"
-        with self._database.asking() as plain:
-            return [_note(row) for row in plain.rows(chosen, digest, 0 if since is None else to_seconds(since), limit)]
+        with self._database.asking() as connection:
+            return [
+                _note(row) for row in connection.rows(chosen, digest, 0 if since is None else to_seconds(since), limit)
+            ]
 
     def selections_of(self, edition_key: int) -> list[str]:
         """What its readers chose, as far as that is not everything."""
         chosen = "SELECT DISTINCT selection FROM delivery WHERE edition_key = ? AND selection <> '' ORDER BY selection"
-        with self._database.asking() as plain:
-            return plain.column(chosen, edition_key)
+        with self._database.asking() as connection:
+            return connection.column(chosen, edition_key)
 
     def mails_to(self, address: str, subscriber_key: int | None) -> list[DeliveryNote]:
         """Every mail to a reader, or to an address of the configuration, newest first."""
         mine, values = "d.subscriber_key IS NULL AND lower(d.address) = ?", [address.lower()]
-        with self._database.asking() as plain:
-            rows = plain.rows(f"SELECT {_NOTE}, {_DELIVERY} {_MAILS} WHERE {mine}", *values)
+        with self._database.asking() as connection:
+            rows = connection.rows(f"SELECT {_NOTE}, {_DELIVERY} {_MAILS} WHERE {mine}", *values)
             if subscriber_key is not None:
-                rows += plain.rows(f"SELECT {_NOTE}, {_DELIVERY} {_MAILS} WHERE d.subscriber_key = ?", subscriber_key)
+                rows += connection.rows(
+                    f"SELECT {_NOTE}, {_DELIVERY} {_MAILS} WHERE d.subscriber_key = ?", subscriber_key
+                )
         return [_delivery(row) for row in sorted(rows, key=lambda row: (row[6], row[0]), reverse=True)]
 
     def omissions(self, subscriber_key: int) -> dict[int, Omission]:
         """Why editions left a reader out, by the edition's key."""
         chosen = "SELECT edition_key, reason FROM omission WHERE subscriber_key = ?"
-        with self._database.asking() as plain:
-            return {key: Omission(reason) for key, reason in plain.rows(chosen, subscriber_key)}
+        with self._database.asking() as connection:
+            return {key: Omission(reason) for key, reason in connection.rows(chosen, subscriber_key)}
 
     def unconfirmed(self, canonical: str) -> datetime | None:
         """When somebody last asked for this address without anybody confirming it."""
         chosen = "SELECT max(asked_at) FROM consent WHERE canonical = ? AND confirmed_at IS NULL"
-        with self._database.asking() as plain:
-            return optional_moment(plain.value(chosen, canonical))
+        with self._database.asking() as connection:
+            return optional_moment(connection.value(chosen, canonical))
 
 
-def note_omissions(plain: Plain, edition_key: int, digest: str, now: datetime) -> None:
+def note_omissions(connection: Connection, edition_key: int, digest: str, now: datetime) -> None:
     """Write down whom an edition leaves out although they asked for its digest, and why. The complement of
     ``Subscribers.readers``: what may be another tomorrow. Who had left, or wants other categories or a mail a week, is
     known from what they chose."""
-    plain.run(_NOTE_OMISSIONS, edition=edition_key, digest=digest, now=to_seconds(now))
+    connection.run(_NOTE_OMISSIONS, edition=edition_key, digest=digest, now=to_seconds(now))
 
 
 # ------------------------------------------------------------------- values
@@ -181,9 +189,9 @@ def _delivery(row: Sequence[Any]) -> DeliveryNote:
     )
 
 
-def _posts(plain: Plain, condition: str, *values: Any) -> list[KnownPost]:
+def _posts(connection: Connection, condition: str, *values: Any) -> list[KnownPost]:
     chosen = f"{SELECT_POSTS} WHERE {condition} ORDER BY post.published DESC, post.key LIMIT ?"
-    return [known_post(row) for row in plain.rows(chosen, *values, LIMIT + 1)]
+    return [known_post(row) for row in connection.rows(chosen, *values, LIMIT + 1)]
 
 
 def _without_doubles(posts: list[KnownPost]) -> list[KnownPost]:
@@ -202,7 +210,7 @@ def _candidates(posts: Sequence[KnownPost], files: Sequence[FoundFile]) -> Candi
     )
 
 
-def _files(plain: Plain, condition: str, *values: Any) -> list[FoundFile]:
+def _files(connection: Connection, condition: str, *values: Any) -> list[FoundFile]:
     chosen = f"SELECT path, taken, recheck_at FROM file WHERE {condition} ORDER BY path LIMIT ?"
     return [
         FoundFile(
@@ -211,10 +219,10 @@ def _files(plain: Plain, condition: str, *values: Any) -> list[FoundFile]:
             recheck_at=optional_moment(recheck_at),
             problems=tuple(
                 Problem(path=path, line=line, reason=reason, remedy=remedy, severity=Severity(severity))
-                for line, reason, remedy, severity in plain.rows(_PROBLEMS, path)
+                for line, reason, remedy, severity in connection.rows(_PROBLEMS, path)
             ),
         )
-        for path, taken, recheck_at in plain.rows(chosen, *values, LIMIT + 1)
+        for path, taken, recheck_at in connection.rows(chosen, *values, LIMIT + 1)
     ]
 
 

@@ -42,8 +42,8 @@ class Runs(Part):
         return self._lock(purpose, of=Right.LEAD)
 
     def started(self, now: datetime) -> int:
-        with self._database.changing() as plain:
-            key: int = plain.value(
+        with self._database.changing() as connection:
+            key: int = connection.value(
                 "INSERT INTO run (started_at, report) VALUES (?, ?) RETURNING key", to_seconds(now), ""
             )
         return key
@@ -51,8 +51,8 @@ class Runs(Part):
     def ended(
         self, run: int, now: datetime, report: str, *, ok: bool = True, arrived: int = 0, written: int = 0
     ) -> None:
-        with self._database.changing() as plain:
-            plain.run(
+        with self._database.changing() as connection:
+            connection.run(
                 "UPDATE run SET ended_at = ?, report = ?, ok = ?, arrived = ?, written = ? WHERE key = ?",
                 *(to_seconds(now), report, ok, arrived, written, run),
             )

@@ -23,7 +23,7 @@ from digest.models import (
     SavedEdition,
 )
 from digest.store.database.basics import QUARTER, among, to_moment, to_seconds
-from digest.store.database.connection import Plain
+from digest.store.database.connection import Connection
 from digest.store.database.part import Part, write_meta
 from digest.text import clean_line
 
@@ -82,19 +82,19 @@ _ACTIVE_READER = (
 _SOMEBODY = tuple(f"SELECT 1 FROM {table} LIMIT 1" for table in ("subscriber", "consent", "suppression"))
 
 
-class Glances(Part):
+class StatusQueries(Part):
     """Parts of ``ports.EditionStore``, ``ports.Ledger`` and ``jobs.monitoring.watch.WatchStore``."""
 
     # ------------------------------------------------------------- editions
 
     def began(self, digest: str) -> datetime | None:
-        with self._database.asking() as plain:
-            seconds = plain.value("SELECT began_at FROM digest WHERE name = ?", digest)
+        with self._database.asking() as connection:
+            seconds = connection.value("SELECT began_at FROM digest WHERE name = ?", digest)
         return None if seconds is None else to_moment(seconds)
 
     def edition(self, digest: str, period: str) -> SavedEdition | None:
-        with self._database.asking() as plain:
-            row = plain.row(f"{SELECT_EDITIONS} WHERE digest = ? AND period = ?", digest, period)
+        with self._database.asking() as connection:
+            row = connection.row(f"{SELECT_EDITIONS} WHERE digest = ? AND period = ?", digest, period)
         return None if row is None else saved_edition(row)
 
     def skip(
@@ -109,8 +109,8 @@ class Glances(Part):
     ) -> bool:
         moment = to_seconds(now)
         early = moment if decided is None else min(moment, to_seconds(decided))
-        with self._database.changing() as plain:
-            done = plain.run(
+        with self._database.changing() as connection:
+            done = connection.run(
                 _SKIP, *(digest, kind.value, period, EditionState.SKIPPED.value, reason), *(moment, early, moment)
             )
             return bool(done.rowcount == 1)
@@ -118,13 +118,13 @@ class Glances(Part):
     def has_editions(self, digest: str) -> bool:
         """Whether there is an edition that anybody sees."""
         question = f"SELECT 1 FROM edition WHERE digest = ? AND state NOT IN ({UNSEEN}) LIMIT 1"
-        with self._database.asking() as plain:
-            return plain.row(question, digest) is not None
+        with self._database.asking() as connection:
+            return connection.row(question, digest) is not None
 
     def unpublished_pages(self) -> list[SavedEdition]:
         chosen = f"{SELECT_EDITIONS} WHERE page_published = false AND state NOT IN ({UNSEEN}) ORDER BY key"
-        with self._database.asking() as plain:
-            return [saved_edition(row) for row in plain.rows(chosen)]
+        with self._database.asking() as connection:
+            return [saved_edition(row) for row in connection.rows(chosen)]
 
     def pages_look(self) -> str:
         return self._meta("pages look") or ""
@@ -136,8 +136,8 @@ class Glances(Part):
         """State and reason of the edition of a period; None if there is none. One that was given up at a time that has
         not come ``now`` is none: the next run opens it again."""
         question = "SELECT state, reason, frozen_at FROM edition WHERE digest = ? AND period = ?"
-        with self._database.asking() as plain:
-            row = plain.row(question, digest, period)
+        with self._database.asking() as connection:
+            row = connection.row(question, digest, period)
         if row is None or (row[0] == EditionState.SKIPPED and now is not None and row[2] > to_seconds(now)):
             return None, ""
         return EditionState(row[0]), row[1]
@@ -151,130 +151,130 @@ class Glances(Part):
     def clock(self, now: datetime) -> datetime:
         if not self._database.is_postgres:
             return now
-        with self._database.asking() as plain:
-            moment: datetime = plain.value("SELECT clock_timestamp()")
+        with self._database.asking() as connection:
+            moment: datetime = connection.value("SELECT clock_timestamp()")
         return moment.astimezone(UTC)
 
     def has_mail(self) -> bool:
         """Whether a worker would find something to send, to repeat or to close."""
-        with self._database.asking() as plain:
-            return any(plain.row(question) is not None for question in (_MAIL_TO_SEND, _EDITION_UNDER_WAY))
+        with self._database.asking() as connection:
+            return any(connection.row(question) is not None for question in (_MAIL_TO_SEND, _EDITION_UNDER_WAY))
 
     def awaited_pages(self) -> list[AwaitedPage]:
-        with self._database.asking() as plain:
+        with self._database.asking() as connection:
             return [
                 AwaitedPage(
                     digest=digest, period=period, since=to_moment(since), expires_at=to_moment(end), mails=mails
                 )
-                for digest, period, since, end, mails in plain.rows(_AWAITED)
+                for digest, period, since, end, mails in connection.rows(_AWAITED)
             ]
 
     def outage(self) -> Outage | None:
-        with self._database.asking() as plain:
-            return _outage(plain)
+        with self._database.asking() as connection:
+            return _outage(connection)
 
     def note_outage(self, now: datetime, reason: str, *, is_try: bool) -> None:
-        with self._database.changing() as plain:
-            known = _outage(plain)
+        with self._database.changing() as connection:
+            known = _outage(connection)
             since = now if known is None else known.since
             tries = (0 if known is None else known.tries) + is_try
             value = {"since": to_seconds(since), "tries": tries, "reason": clean_line(reason)}
-            write_meta(plain, OUTAGE, json.dumps(value, ensure_ascii=False))
+            write_meta(connection, OUTAGE, json.dumps(value, ensure_ascii=False))
 
     def end_outage(self) -> None:
-        with self._database.changing() as plain:
-            plain.run("DELETE FROM meta WHERE name = ?", OUTAGE)
+        with self._database.changing() as connection:
+            connection.run("DELETE FROM meta WHERE name = ?", OUTAGE)
 
     def backlog(self, now: datetime, before: datetime) -> list[Backlog]:
         """Editions with mail in the queue that was due before ``before``, the oldest first. What waits for its page or
         belongs to a paused edition is not due."""
         moment = to_seconds(now)
-        with self._database.asking() as plain:
+        with self._database.asking() as connection:
             return [
                 Backlog(
                     digest=digest,
                     period=period,
                     since=to_moment(since),
                     mails=mails,
-                    total=plain.value(_ALL_MAIL, digest, period),
+                    total=connection.value(_ALL_MAIL, digest, period),
                 )
-                for digest, period, since, mails in plain.rows(_BACKLOG, moment, moment, to_seconds(before))
+                for digest, period, since, mails in connection.rows(_BACKLOG, moment, moment, to_seconds(before))
             ]
 
     def expired(self, since: datetime) -> list[Expired]:
         """Editions with mail that could not be sent in time, and became that since then."""
-        with self._database.asking() as plain:
+        with self._database.asking() as connection:
             return [
                 Expired(digest=digest, period=period, mails=mails)
-                for digest, period, mails in plain.rows(_EXPIRED, to_seconds(since))
+                for digest, period, mails in connection.rows(_EXPIRED, to_seconds(since))
             ]
 
     def doubts_over(self, repeats: int) -> int:
         """How many deliveries are in doubt and were so more than ``repeats`` times."""
         question = f"SELECT count(*) FROM delivery WHERE state = '{DeliveryState.IN_DOUBT}' AND doubts > ?"
-        with self._database.asking() as plain:
-            return int(plain.value(question, repeats))
+        with self._database.asking() as connection:
+            return int(connection.value(question, repeats))
 
     def counts(self, edition_key: int | None = None) -> DeliveryCounts:
         question = "SELECT state, count(*) FROM delivery"
         of = () if edition_key is None else (edition_key,)
-        with self._database.asking() as plain:
-            rows = plain.rows(f"{question}{' WHERE edition_key = ?' * len(of)} GROUP BY state", *of)
+        with self._database.asking() as connection:
+            rows = connection.rows(f"{question}{' WHERE edition_key = ?' * len(of)} GROUP BY state", *of)
         return DeliveryCounts(by_state={DeliveryState(state): number for state, number in rows})
 
     def paused_editions(self) -> list[tuple[SavedEdition, str]]:
         chosen = f"{SELECT_EDITIONS.replace(' FROM', ', reason FROM')} WHERE state = ? ORDER BY key"
-        with self._database.asking() as plain:
-            return [(saved_edition(row[:-1]), row[-1]) for row in plain.rows(chosen, EditionState.PAUSED.value)]
+        with self._database.asking() as connection:
+            return [(saved_edition(row[:-1]), row[-1]) for row in connection.rows(chosen, EditionState.PAUSED.value)]
 
     def knows_somebody(self) -> bool:
         """Whether anybody ever subscribed or is suppressed. If not, there is nothing to look after."""
-        with self._database.asking() as plain:
-            return any(plain.row(question) is not None for question in _SOMEBODY)
+        with self._database.asking() as connection:
+            return any(connection.row(question) is not None for question in _SOMEBODY)
 
     def is_read(self, digest: str) -> bool:
         """Whether anybody has an active subscription to a digest."""
-        with self._database.asking() as plain:
-            return plain.row(_ACTIVE_READER, digest) is not None
+        with self._database.asking() as connection:
+            return connection.row(_ACTIVE_READER, digest) is not None
 
     # ------------------------------------------------------ volumes, alarms
 
     def volumes(self, since: datetime) -> dict[str, dict[int, int]]:
         """How many posts of each category came in, by quarter of an hour (seconds since 1970 divided by 900)."""
         found: dict[str, dict[int, int]] = {}
-        with self._database.asking() as plain:
-            for name, quarter, posts in plain.run(_VOLUMES, to_seconds(since)):
+        with self._database.asking() as connection:
+            for name, quarter, posts in connection.run(_VOLUMES, to_seconds(since)):
                 found.setdefault(name, {})[quarter] = posts
         return found
 
     def open_alarms(self) -> list[KeptAlarm]:
         """The oldest first."""
-        with self._database.asking() as plain:
-            rows = plain.rows(f"SELECT {ALARM} FROM alarm WHERE ended_at IS NULL ORDER BY key")
+        with self._database.asking() as connection:
+            rows = connection.rows(f"SELECT {ALARM} FROM alarm WHERE ended_at IS NULL ORDER BY key")
         return [kept_alarm(row) for row in rows]
 
     def claim_alarms(self, now: datetime, until: datetime) -> list[KeptAlarm]:
         """Those that there is something to say about and that nobody else is just saying; nobody gets them again
         before ``until``, unless they are given back."""
         free = "told = false AND (held_until IS NULL OR held_until <= ?)"
-        with self._database.asking() as plain:
-            if plain.row(f"SELECT 1 FROM alarm WHERE {free} LIMIT 1", to_seconds(now)) is None:
+        with self._database.asking() as connection:
+            if connection.row(f"SELECT 1 FROM alarm WHERE {free} LIMIT 1", to_seconds(now)) is None:
                 return []
         claim = f"UPDATE alarm SET held_until = ? WHERE {free} RETURNING {ALARM}"
-        with self._database.changing() as plain:
-            rows = plain.rows(claim, to_seconds(until), to_seconds(now))
+        with self._database.changing() as connection:
+            rows = connection.rows(claim, to_seconds(until), to_seconds(now))
         return sorted((kept_alarm(row) for row in rows), key=lambda each: each.key)
 
     def release_alarms(self, alarms: Sequence[KeptAlarm], *, told: bool) -> None:
         """They were told, or could not be. One that ended meanwhile is still to be told."""
         if not alarms:
             return
-        with self._database.changing() as plain:
+        with self._database.changing() as connection:
             for each in alarms:
                 ended = None if each.ended_at is None else to_seconds(each.ended_at)
                 same = "ended_at IS NULL" if ended is None else "ended_at = ?"
                 release = f"UPDATE alarm SET told = ?, held_until = NULL WHERE key = ? AND {same}"
-                plain.run(release, told, each.key, *(() if ended is None else (ended,)))
+                connection.run(release, told, each.key, *(() if ended is None else (ended,)))
 
     def looked_at(self, what: str) -> datetime | None:
         """When something was last looked at that is not looked at each time."""
@@ -285,16 +285,16 @@ class Glances(Part):
         self._set_meta(f"looked at {what}", str(to_seconds(now)))
 
 
-def _outage(plain: Plain) -> Outage | None:
-    kept = plain.value("SELECT value FROM meta WHERE name = ?", OUTAGE)
+def _outage(connection: Connection) -> Outage | None:
+    kept = connection.value("SELECT value FROM meta WHERE name = ?", OUTAGE)
     if kept is None:
         return None
     value = json.loads(kept)
     return Outage(since=to_moment(value["since"]), tries=value["tries"], reason=value["reason"])
 
 
-def edition_at(plain: Plain, key: int) -> SavedEdition | None:
-    row = plain.row(f"{SELECT_EDITIONS} WHERE key = ?", key)
+def edition_at(connection: Connection, key: int) -> SavedEdition | None:
+    row = connection.row(f"{SELECT_EDITIONS} WHERE key = ?", key)
     return None if row is None else saved_edition(row)
 
 

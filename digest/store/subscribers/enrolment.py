@@ -12,17 +12,17 @@ from typing import Any
 
 from digest.edition.selection import Selection
 from digest.store.database.basics import optional_moment, optional_seconds, to_moment, to_seconds
-from digest.store.database.connection import Plain
+from digest.store.database.connection import Connection
 from digest.subscribers.subscription import (
     Choice,
     Consent,
     Frequency,
     ListState,
     Origin,
-    Reason,
+    Preferences,
     Subscriber,
     Subscription,
-    Wishes,
+    SuppressionReason,
 )
 
 PAGE = 1_000
@@ -54,13 +54,13 @@ CONSENT = f"key, {', '.join(_GIVEN)}"
 # ------------------------------------------------------------------ readers
 
 
-def read_people(plain: Plain, condition: str, *values: Any) -> list[Subscriber]:
+def read_people(connection: Connection, condition: str, *values: Any) -> list[Subscriber]:
     """The first ``PAGE`` readers (``s``), by key, that a condition holds for."""
-    rows = plain.rows(f"{_PEOPLE} WHERE {condition} ORDER BY s.key LIMIT {PAGE}", *values)
+    rows = connection.rows(f"{_PEOPLE} WHERE {condition} ORDER BY s.key LIMIT {PAGE}", *values)
     theirs: dict[int, list[Subscription]] = {row[0]: [] for row in rows}
     if rows:
-        joined = f"{_SUBSCRIPTIONS} WHERE p.subscriber_key {plain.is_one_of} ORDER BY l.digest"
-        for key, *row in plain.rows(joined, plain.listed(theirs)):
+        joined = f"{_SUBSCRIPTIONS} WHERE p.subscriber_key {connection.is_one_of} ORDER BY l.digest"
+        for key, *row in connection.rows(joined, connection.listed(theirs)):
             theirs[key].append(_subscription(*row))
     return [_subscriber(theirs[row[0]], *row) for row in rows]
 
@@ -78,9 +78,9 @@ def _subscriber(
         key=key,
         address=address,
         created_at=to_moment(created_at),
-        wishes=read_wishes(*wishes),
+        preferences=read_wishes(*wishes),
         subscriptions=tuple(subscriptions),
-        suppressed=Reason(reason) if reason else None,
+        suppressed=SuppressionReason(reason) if reason else None,
         held_until=optional_moment(held_until),
     )
 
@@ -95,51 +95,53 @@ def _subscription(digest: str, list_key: int, state: str, categories: str, since
     )
 
 
-def keys_of(plain: Plain, canonicals: Iterable[str]) -> dict[str, int]:
+def keys_of(connection: Connection, canonicals: Iterable[str]) -> dict[str, int]:
     """The readers among some canonical addresses."""
-    question = f"SELECT canonical, key FROM subscriber WHERE canonical {plain.is_one_of}"
-    return dict(plain.rows(question, plain.listed(canonicals)))
+    question = f"SELECT canonical, key FROM subscriber WHERE canonical {connection.is_one_of}"
+    return dict(connection.rows(question, connection.listed(canonicals)))
 
 
-def enter(plain: Plain, people: Sequence[tuple[Consent, str]], now: datetime) -> dict[str, int]:
+def enter(connection: Connection, people: Sequence[tuple[Consent, str]], now: datetime) -> dict[str, int]:
     """Keys by canonical address, of people with their keyed hashes. Some may be new, and may be made by another process
     at this very moment."""
-    keys = keys_of(plain, [given.canonical for given, _ in people])
-    wishes = wish_columns(Wishes()).values()
+    keys = keys_of(connection, [given.canonical for given, _ in people])
+    wishes = wish_columns(Preferences()).values()
     new = [
         (given.address, given.canonical, hashed, to_seconds(now), *wishes)
         for given, hashed in people
         if given.canonical not in keys
     ]
-    plain.insert_many("subscriber", _SUBSCRIBER, new, or_ignore=True)
-    return keys | keys_of(plain, [row[1] for row in new]) if new else keys
+    connection.insert_many("subscriber", _SUBSCRIBER, new, or_ignore=True)
+    return keys | keys_of(connection, [row[1] for row in new]) if new else keys
 
 
-def reading(plain: Plain, keys: Iterable[int]) -> set[int]:
+def reading(connection: Connection, keys: Iterable[int]) -> set[int]:
     """Who of them reads something already."""
-    question = f"SELECT subscriber_key FROM subscription WHERE subscriber_key {plain.is_one_of}"
-    return set(plain.column(f"{question} AND state = '{ListState.ACTIVE}'", plain.listed(keys)))
+    question = f"SELECT subscriber_key FROM subscription WHERE subscriber_key {connection.is_one_of}"
+    return set(connection.column(f"{question} AND state = '{ListState.ACTIVE}'", connection.listed(keys)))
 
 
-def join(plain: Plain, theirs: Sequence[tuple[int, Sequence[Choice]]], state: ListState, now: datetime) -> None:
+def join(
+    connection: Connection, theirs: Sequence[tuple[int, Sequence[Choice]]], state: ListState, now: datetime
+) -> None:
     """Bring subscriptions into a state. Those that are active stay as they are."""
     digests = dict.fromkeys(choice.digest for _, choices in theirs for choice in choices)
-    lists = {digest: _key_of_list(plain, digest) for digest in digests}
+    lists = {digest: _key_of_list(connection, digest) for digest in digests}
     rows = [
         (key, lists[choice.digest], state.value, *choice_columns(choice), to_seconds(now))
         for key, choices in theirs
         for choice in choices
     ]
-    plain.run_many(_JOIN, rows)
+    connection.run_many(_JOIN, rows)
 
 
-def _key_of_list(plain: Plain, digest: str) -> int:
+def _key_of_list(connection: Connection, digest: str) -> int:
     """The short key of a digest, given at first use and never changed."""
     question = "SELECT key FROM reader_list WHERE digest = ?"
-    key: int | None = plain.value(question, digest)
+    key: int | None = connection.value(question, digest)
     if key is None:
-        plain.insert_many("reader_list", ("digest",), [(digest,)], or_ignore=True)
-        key = plain.value(question, digest)
+        connection.insert_many("reader_list", ("digest",), [(digest,)], or_ignore=True)
+        key = connection.value(question, digest)
     assert key is not None
     return key
 
@@ -152,22 +154,22 @@ def choice_columns(choice: Choice) -> tuple[str, str]:
 # ------------------------------------------------------------------- wishes
 
 
-def wish(plain: Plain, theirs: Iterable[tuple[int, Wishes, datetime | None]]) -> None:
+def wish(connection: Connection, theirs: Iterable[tuple[int, Preferences, datetime | None]]) -> None:
     """What readers want from now on; with the moments at which their pauses end."""
-    plain.run_many(_WISH, [(*_wish_row(wishes, ends), key) for key, wishes, ends in theirs])
+    connection.run_many(_WISH, [(*_wish_row(wishes, ends), key) for key, wishes, ends in theirs])
 
 
-def welcome(plain: Plain, theirs: Iterable[tuple[int, Consent, datetime | None]]) -> None:
+def welcome(connection: Connection, theirs: Iterable[tuple[int, Consent, datetime | None]]) -> None:
     """As ``wish``, for newcomers: they are written to as they spelt it, and what their mailboxes did is over."""
-    rows = [(*_wish_row(given.wishes, ends), given.address, key) for key, given, ends in theirs]
-    plain.run_many(_WELCOME, rows)
+    rows = [(*_wish_row(given.preferences, ends), given.address, key) for key, given, ends in theirs]
+    connection.run_many(_WELCOME, rows)
 
 
-def _wish_row(wishes: Wishes, pause_ends: datetime | None) -> tuple[Any, ...]:
+def _wish_row(wishes: Preferences, pause_ends: datetime | None) -> tuple[Any, ...]:
     return (*wish_columns(wishes).values(), optional_seconds(pause_ends))
 
 
-def wish_columns(wishes: Wishes) -> Mapping[str, Any]:
+def wish_columns(wishes: Preferences) -> Mapping[str, Any]:
     return {
         "frequency": wishes.frequency.value,
         "hour": wishes.hour,
@@ -176,8 +178,8 @@ def wish_columns(wishes: Wishes) -> Mapping[str, Any]:
     }
 
 
-def read_wishes(frequency: str, hour: int | None, zone: str, paused_until: str | None) -> Wishes:
-    return Wishes(
+def read_wishes(frequency: str, hour: int | None, zone: str, paused_until: str | None) -> Preferences:
+    return Preferences(
         frequency=Frequency(frequency),
         hour=hour,
         zone=zone,
@@ -188,16 +190,16 @@ def read_wishes(frequency: str, hour: int | None, zone: str, paused_until: str |
 # ----------------------------------------------------------------- consents
 
 
-def keep_consents(plain: Plain, consents: Iterable[tuple[int | None, Consent]], *, handled: bool) -> None:
+def keep_consents(connection: Connection, consents: Iterable[tuple[int | None, Consent]], *, handled: bool) -> None:
     """With the keys of their readers, where these are known."""
     rows = [(*_consent_row(given), key, handled) for key, given in consents]
-    plain.insert_many("consent", (*_GIVEN, "subscriber_key", "handled"), rows)
+    connection.insert_many("consent", (*_GIVEN, "subscriber_key", "handled"), rows)
 
 
 def _consent_row(given: Consent) -> tuple[Any, ...]:
     return (
         *(given.address, given.canonical, given.origin.value, to_seconds(given.asked_at), given.text),
-        *(as_json({each.digest: each.categories for each in given.choices}), as_json(wish_columns(given.wishes))),
+        *(as_json({each.digest: each.categories for each in given.choices}), as_json(wish_columns(given.preferences))),
         *(given.ip, optional_seconds(given.confirmed_at)),
     )
 
@@ -214,7 +216,7 @@ def read_consent(row: Sequence[Any]) -> Consent:
         choices=tuple(
             Choice(digest=digest, categories=tuple(categories)) for digest, categories in json.loads(choices).items()
         ),
-        wishes=read_wishes(**json.loads(wishes)),
+        preferences=read_wishes(**json.loads(wishes)),
         ip=ip,
         confirmed_at=optional_moment(confirmed_at),
     )

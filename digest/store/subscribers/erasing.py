@@ -17,7 +17,7 @@ from digest.errors import StoreError
 from digest.models import DeliveryState
 from digest.outbox import masked
 from digest.store.database.basics import to_seconds
-from digest.store.database.connection import Plain
+from digest.store.database.connection import Connection
 from digest.store.database.part import Part, write_meta
 from digest.subscribers.subscription import FORGOTTEN, Traces
 
@@ -41,34 +41,34 @@ class Erasing(Part):
 
     def traces(self, key: int) -> Traces | None:
         """What leads to one person outside of the tables. None if there is no such reader."""
-        with self._database.asking() as plain:
-            return _traces(plain, key)
+        with self._database.asking() as connection:
+            return _traces(connection, key)
 
     def erase(self, key: int, now: datetime) -> Traces | None:
         """Forget one person, in one transaction. What was sent stays as counts; what waits or is about to be sent is
         not; a suppression stays, for it holds no address. None if there is no such reader."""
-        with self._database.changing() as plain:
-            found = _traces(plain, key)
+        with self._database.changing() as connection:
+            found = _traces(connection, key)
             if found is not None:
-                _forget_mail(plain, key, now)
-                _forget_rows(plain, key, found.addresses)
-                _mask_words(plain, found.addresses)
-                write_meta(plain, _MARK, "1")
+                _forget_mail(connection, key, now)
+                _forget_rows(connection, key, found.addresses)
+                _mask_words(connection, found.addresses)
+                write_meta(connection, _MARK, "1")
         return found
 
     def under_way(self, deliveries: Collection[int]) -> bool:
         """Whether one of these is just being handed over."""
-        with self._database.asking() as plain:
-            question = f"SELECT 1 FROM delivery WHERE state = ? AND key {plain.is_one_of} LIMIT 1"
-            return plain.row(question, DeliveryState.TRANSMITTING.value, plain.listed(deliveries)) is not None
+        with self._database.asking() as connection:
+            question = f"SELECT 1 FROM delivery WHERE state = ? AND key {connection.is_one_of} LIMIT 1"
+            return connection.row(question, DeliveryState.TRANSMITTING.value, connection.listed(deliveries)) is not None
 
     def scrub(self, addresses: Collection[str]) -> bool:
         """Take what was deleted, and names one of these addresses, out of the database's files. False if others were
         using them all the time. Raises StoreError. What a server keeps until it cleans up is its own business."""
         if not self._database.scrub(addresses):
             return False
-        with self._database.changing() as plain:
-            plain.run("DELETE FROM meta WHERE name = ?", _MARK)
+        with self._database.changing() as connection:
+            connection.run("DELETE FROM meta WHERE name = ?", _MARK)
         return True
 
     def finish_scrubbing(self) -> None:
@@ -78,13 +78,13 @@ class Erasing(Part):
                 self.scrub(())
 
 
-def _traces(plain: Plain, key: int) -> Traces | None:
-    found = plain.row("SELECT address, canonical FROM subscriber WHERE key = ?", key)
+def _traces(connection: Connection, key: int) -> Traces | None:
+    found = connection.row("SELECT address, canonical FROM subscriber WHERE key = ?", key)
     if found is None:
         return None
-    mine = [row[0] for table in ("errand", "delivery", "consent") for row in _addresses(plain, table, key)]
-    mine += [row[0] for row in plain.rows("SELECT address FROM consent WHERE canonical = ?", found[1])]
-    sent = plain.rows("SELECT key, message_id, state FROM delivery WHERE subscriber_key = ?", key)
+    mine = [row[0] for table in ("errand", "delivery", "consent") for row in _addresses(connection, table, key)]
+    mine += [row[0] for row in connection.rows("SELECT address FROM consent WHERE canonical = ?", found[1])]
+    sent = connection.rows("SELECT key, message_id, state FROM delivery WHERE subscriber_key = ?", key)
     return Traces(
         addresses=tuple(dict.fromkeys(each for each in (*found, *mine) if each and not each.startswith(FORGOTTEN))),
         message_ids=tuple(row[1] for row in sent),
@@ -92,38 +92,38 @@ def _traces(plain: Plain, key: int) -> Traces | None:
     )
 
 
-def _addresses(plain: Plain, table: str, key: int) -> list[tuple[str | None]]:
-    return plain.rows(f"SELECT DISTINCT address FROM {table} WHERE subscriber_key = ?", key)
+def _addresses(connection: Connection, table: str, key: int) -> list[tuple[str | None]]:
+    return connection.rows(f"SELECT DISTINCT address FROM {table} WHERE subscriber_key = ?", key)
 
 
-def _forget_mail(plain: Plain, key: int, now: datetime) -> None:
+def _forget_mail(connection: Connection, key: int, now: datetime) -> None:
     """Whoever is about to send it finds that it is not theirs any more, right before the last moment."""
     waiting = (DeliveryState.QUEUED.value, DeliveryState.LEASED.value)
-    plain.run(
+    connection.run(
         "UPDATE delivery SET state = ?, ended_at = ? WHERE subscriber_key = ? AND state IN (?, ?)",
         *(DeliveryState.SKIPPED.value, to_seconds(now), key, *waiting),
     )
-    plain.run(f"UPDATE delivery SET {NOBODY}, subscriber_key = NULL WHERE subscriber_key = ?", key)
+    connection.run(f"UPDATE delivery SET {NOBODY}, subscriber_key = NULL WHERE subscriber_key = ?", key)
 
 
-def _forget_rows(plain: Plain, key: int, addresses: Iterable[str]) -> None:
-    canonical, hashed = plain.rows("SELECT canonical, hash FROM subscriber WHERE key = ?", key)[0]
+def _forget_rows(connection: Connection, key: int, addresses: Iterable[str]) -> None:
+    canonical, hashed = connection.rows("SELECT canonical, hash FROM subscriber WHERE key = ?", key)[0]
     for table in ("subscription", "errand", "omission"):
-        plain.run(f"DELETE FROM {table} WHERE subscriber_key = ?", key)
-    plain.run(f"DELETE FROM errand WHERE address {plain.is_one_of}", plain.listed(addresses))
-    plain.run("DELETE FROM consent WHERE subscriber_key = ? OR canonical = ?", key, canonical)
-    plain.run("DELETE FROM refusal WHERE hash = ?", hashed)
-    plain.run("DELETE FROM attempt WHERE who = ?", hashed)
-    plain.run("DELETE FROM subscriber WHERE key = ?", key)
+        connection.run(f"DELETE FROM {table} WHERE subscriber_key = ?", key)
+    connection.run(f"DELETE FROM errand WHERE address {connection.is_one_of}", connection.listed(addresses))
+    connection.run("DELETE FROM consent WHERE subscriber_key = ? OR canonical = ?", key, canonical)
+    connection.run("DELETE FROM refusal WHERE hash = ?", hashed)
+    connection.run("DELETE FROM attempt WHERE who = ?", hashed)
+    connection.run("DELETE FROM subscriber WHERE key = ?", key)
 
 
-def _mask_words(plain: Plain, addresses: Iterable[str]) -> None:
+def _mask_words(connection: Connection, addresses: Iterable[str]) -> None:
     """Reports and the like mask addresses by themselves; this is for what slipped through."""
     for address in addresses:
         for spelt in dict.fromkeys((address, json.dumps(address)[1:-1])):
             pattern = f"%{spelt.replace('!', '!!').replace('%', '!%').replace('_', '!_')}%"
             for table, column in _TEXTS:
-                plain.run(
+                connection.run(
                     f"UPDATE {table} SET {column} = replace({column}, ?, ?) WHERE {column} LIKE ? ESCAPE '!'",
                     *(spelt, masked(address), pattern),
                 )

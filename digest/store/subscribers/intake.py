@@ -18,32 +18,34 @@ class Intake(Part):
     def known(self, people: Sequence[tuple[str, str]]) -> tuple[dict[str, Subscriber], set[str]]:
         """Of people by canonical address and its keyed hash, a thousand at most: the readers among them by canonical
         address, and the hashes that are suppressed."""
-        with self._database.asking() as plain:
-            keys = keys_of(plain, [canonical for canonical, _ in people])
-            found = read_people(plain, f"s.key {plain.is_one_of}", plain.listed(keys.values()))
-            hashes = plain.listed([hashed for _, hashed in people])
-            suppressed = set(plain.column(f"SELECT hash FROM suppression WHERE hash {plain.is_one_of}", hashes))
+        with self._database.asking() as connection:
+            keys = keys_of(connection, [canonical for canonical, _ in people])
+            found = read_people(connection, f"s.key {connection.is_one_of}", connection.listed(keys.values()))
+            hashes = connection.listed([hashed for _, hashed in people])
+            suppressed = set(
+                connection.column(f"SELECT hash FROM suppression WHERE hash {connection.is_one_of}", hashes)
+            )
         readers = {each.key: each for each in found}
         return {canonical: readers[key] for canonical, key in keys.items() if key in readers}, suppressed
 
     def ask_all(self, asked: Sequence[Consent]) -> None:
         """Keep sign-ups for later, all or none."""
-        with self._database.changing() as plain:
-            keep_consents(plain, [(None, each) for each in asked], handled=False)
+        with self._database.changing() as connection:
+            keep_consents(connection, [(None, each) for each in asked], handled=False)
 
     def admit(self, entrants: Sequence[Entrant], now: datetime) -> None:
         """Take in readers, each address once, whose consent the operator vouches for: active at once, and said so in
         the record. All or none. Whoever reads something already keeps their wishes, but for a pause that is asked
         for."""
-        with self._database.changing() as plain:
-            keys = enter(plain, [(each.given, each.hashed) for each in entrants], now)
-            settled = reading(plain, keys.values())
+        with self._database.changing() as connection:
+            keys = enter(connection, [(each.given, each.hashed) for each in entrants], now)
+            settled = reading(connection, keys.values())
             theirs = [
                 (keys[each.given.canonical], replace(each.given, confirmed_at=each.given.confirmed_at or now), each)
                 for each in entrants
             ]
-            keep_consents(plain, [(key, given) for key, given, _ in theirs], handled=True)
-            welcome(plain, [(key, given, each.pause_ends) for key, given, each in theirs if key not in settled])
+            keep_consents(connection, [(key, given) for key, given, _ in theirs], handled=True)
+            welcome(connection, [(key, given, each.pause_ends) for key, given, each in theirs if key not in settled])
             paused = [row for row in theirs if row[0] in settled and row[2].pause_ends is not None]
-            wish(plain, [(key, given.wishes, each.pause_ends) for key, given, each in paused])
-            join(plain, [(key, given.choices) for key, given, _ in theirs], ListState.ACTIVE, now)
+            wish(connection, [(key, given.preferences, each.pause_ends) for key, given, each in paused])
+            join(connection, [(key, given.choices) for key, given, _ in theirs], ListState.ACTIVE, now)

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from digest.models import FrozenEdition, Recipient
 from digest.store.database.basics import to_moment, to_seconds
-from digest.store.database.connection import Plain
+from digest.store.database.connection import Connection
 from digest.store.database.part import Part
 from digest.store.editions.editions import save_edition
 from digest.store.subscribers.enrolment import (
@@ -33,16 +33,16 @@ from digest.store.subscribers.enrolment import (
     wish,
 )
 from digest.subscribers.subscription import (
+    ActionRequest,
     Choice,
     Consent,
-    Errand,
     Limit,
     ListState,
     Notice,
+    Preferences,
     Request,
     Standing,
     Subscriber,
-    Wishes,
 )
 
 _DAY = timedelta(days=1)
@@ -56,27 +56,27 @@ class Subscribers(Part):
     def ask(self, asked: Consent, limits: Sequence[Limit], now: datetime) -> Limit | None:
         """Keep a sign-up for later, and count it; or name the limit that forbids it, and keep nothing. Does the
         same work whoever asks."""
-        with self._database.changing() as plain:
+        with self._database.changing() as connection:
             for limit in limits:
-                if _count(plain, limit.kind, limit.who, now - limit.within) >= limit.most:
+                if _count(connection, limit.kind, limit.who, now - limit.within) >= limit.most:
                     return limit
-            _note(plain, [(limit.kind, limit.who) for limit in limits], now)
-            keep_consents(plain, [(None, asked)], handled=False)
+            _note(connection, [(limit.kind, limit.who) for limit in limits], now)
+            keep_consents(connection, [(None, asked)], handled=False)
         return None
 
     def unhandled(self, limit: int = 100) -> list[Consent]:
         """Sign-ups that nothing was done about yet, oldest first."""
         question = f"SELECT {CONSENT} FROM consent WHERE handled = false ORDER BY key LIMIT ?"
-        with self._database.asking() as plain:
-            return [read_consent(row) for row in plain.rows(question, limit)]
+        with self._database.asking() as connection:
+            return [read_consent(row) for row in connection.rows(question, limit)]
 
     def standing(self, canonical: str, hashed: str, mailbox: str, now: datetime) -> Standing:
         """What is known about an address, and how much its mailbox was sent."""
-        with self._database.asking() as plain:
+        with self._database.asking() as connection:
             return Standing(
-                subscriber=_only(read_people(plain, "s.canonical = ?", canonical)),
-                suppressed=plain.row("SELECT 1 FROM suppression WHERE hash = ?", hashed) is not None,
-                notices={notice: _count(plain, _kind(notice), mailbox, now - _DAY) for notice in Notice},
+                subscriber=_only(read_people(connection, "s.canonical = ?", canonical)),
+                suppressed=connection.row("SELECT 1 FROM suppression WHERE hash = ?", hashed) is not None,
+                notices={notice: _count(connection, _kind(notice), mailbox, now - _DAY) for notice in Notice},
             )
 
     def enrol(
@@ -90,24 +90,24 @@ class Subscribers(Part):
     ) -> bool:
         """Note a sign-up's reader as waiting for confirmation, and queue the mail about it, which counts for
         ``mailbox``. False if it is handled already."""
-        with self._database.changing() as plain:
-            if not plain.change("UPDATE consent SET handled = true WHERE key = ? AND handled = false", asked.key):
+        with self._database.changing() as connection:
+            if not connection.change("UPDATE consent SET handled = true WHERE key = ? AND handled = false", asked.key):
                 return False
-            key = enter(plain, [(asked, hashed)], now)[asked.canonical]
-            plain.run("UPDATE consent SET subscriber_key = ? WHERE key = ?", key, asked.key)
-            join(plain, [(key, asked.choices)], ListState.PENDING, now)
+            key = enter(connection, [(asked, hashed)], now)[asked.canonical]
+            connection.run("UPDATE consent SET subscriber_key = ? WHERE key = ?", key, asked.key)
+            join(connection, [(key, asked.choices)], ListState.PENDING, now)
             if notice is not None:
-                _queue_notice(plain, *notice, subscriber_key=key, mailbox=mailbox, now=now)
+                _queue_notice(connection, *notice, subscriber_key=key, mailbox=mailbox, now=now)
         return True
 
     def dismiss(self, key: int) -> None:
         """Forget a sign-up that nothing will become of."""
-        with self._database.changing() as plain:
-            plain.run("DELETE FROM consent WHERE key = ? AND confirmed_at IS NULL", key)
+        with self._database.changing() as connection:
+            connection.run("DELETE FROM consent WHERE key = ? AND confirmed_at IS NULL", key)
 
     def consent(self, key: int) -> Consent | None:
-        with self._database.asking() as plain:
-            row = plain.row(f"SELECT {CONSENT} FROM consent WHERE key = ?", key)
+        with self._database.asking() as connection:
+            row = connection.row(f"SELECT {CONSENT} FROM consent WHERE key = ?", key)
         return None if row is None else read_consent(row)
 
     def confirm(self, key: int, now: datetime) -> bool:
@@ -118,32 +118,32 @@ class Subscribers(Part):
             "UPDATE consent SET confirmed_at = ? WHERE key = ? AND confirmed_at IS NULL "
             f"AND subscriber_key IS NOT NULL RETURNING subscriber_key, {CONSENT}"
         )
-        with self._database.changing() as plain:
-            row = plain.row(confirmed, to_seconds(now), key)
+        with self._database.changing() as connection:
+            row = connection.row(confirmed, to_seconds(now), key)
             if row is None:
                 return False
             subscriber, given = row[0], read_consent(row[1:])
-            if not reading(plain, [subscriber]):
-                welcome(plain, [(subscriber, given, None)])
-            join(plain, [(subscriber, given.choices)], ListState.ACTIVE, now)
+            if not reading(connection, [subscriber]):
+                welcome(connection, [(subscriber, given, None)])
+            join(connection, [(subscriber, given.choices)], ListState.ACTIVE, now)
         return True
 
     # -------------------------------------------------------------- readers
 
     def subscriber(self, key: int) -> Subscriber | None:
-        with self._database.asking() as plain:
-            return _only(read_people(plain, "s.key = ?", key))
+        with self._database.asking() as connection:
+            return _only(read_people(connection, "s.key = ?", key))
 
     def subscriber_by(self, canonical: str) -> Subscriber | None:
-        with self._database.asking() as plain:
-            return _only(read_people(plain, "s.canonical = ?", canonical))
+        with self._database.asking() as connection:
+            return _only(read_people(connection, "s.canonical = ?", canonical))
 
     def subscribers(self) -> Iterator[Subscriber]:
         """All of them by key, some at a time."""
         last = 0
         while True:
-            with self._database.asking() as plain:
-                found = read_people(plain, "s.key > ?", last)
+            with self._database.asking() as connection:
+                found = read_people(connection, "s.key > ?", last)
             yield from found
             if len(found) < PAGE:
                 return
@@ -152,42 +152,42 @@ class Subscribers(Part):
     def consents(self, key: int) -> list[Consent]:
         """Everything that a reader agreed to, oldest first."""
         question = f"SELECT {CONSENT} FROM consent WHERE subscriber_key = ? ORDER BY key"
-        with self._database.asking() as plain:
-            return [read_consent(row) for row in plain.rows(question, key)]
+        with self._database.asking() as connection:
+            return [read_consent(row) for row in connection.rows(question, key)]
 
     def list_name(self, list_key: int) -> str | None:
         """The digest that a key in a link stands for."""
-        with self._database.asking() as plain:
-            name: str | None = plain.value("SELECT digest FROM reader_list WHERE key = ?", list_key)
+        with self._database.asking() as connection:
+            name: str | None = connection.value("SELECT digest FROM reader_list WHERE key = ?", list_key)
         return name
 
     def unsubscribe(self, key: int, now: datetime, list_key: int | None = None) -> int:
         """End a reader's subscription to one list, or to all. Returns how many ended; 0 when there was none left."""
         end = f"UPDATE subscription SET state = '{ListState.UNSUBSCRIBED}', since = ? WHERE subscriber_key = ?"
         left = f"state <> '{ListState.UNSUBSCRIBED}'"
-        with self._database.changing() as plain:
+        with self._database.changing() as connection:
             if list_key is None:
-                return plain.change(f"{end} AND {left}", to_seconds(now), key)
-            return plain.change(f"{end} AND {left} AND list_key = ?", to_seconds(now), key, list_key)
+                return connection.change(f"{end} AND {left}", to_seconds(now), key)
+            return connection.change(f"{end} AND {left} AND list_key = ?", to_seconds(now), key, list_key)
 
     def change(
-        self, key: int, wishes: Wishes, pause_ends: datetime | None, choices: Sequence[Choice], now: datetime
+        self, key: int, wishes: Preferences, pause_ends: datetime | None, choices: Sequence[Choice], now: datetime
     ) -> None:
         """What a reader wants from now on. Subscriptions that are not active stay as they are."""
         choose = (
             "UPDATE subscription SET categories = ?, selection = ? WHERE subscriber_key = ? "
             f"AND list_key = (SELECT key FROM reader_list WHERE digest = ?) AND state = '{ListState.ACTIVE}'"
         )
-        with self._database.changing() as plain:
-            wish(plain, [(key, wishes, pause_ends)])
-            plain.run_many(choose, [(*choice_columns(choice), key, choice.digest) for choice in choices])
+        with self._database.changing() as connection:
+            wish(connection, [(key, wishes, pause_ends)])
+            connection.run_many(choose, [(*choice_columns(choice), key, choice.digest) for choice in choices])
 
     # --------------------------------------------------------- fresh links
 
     def open_errand(
         self,
         key: int,
-        kind: Errand,
+        kind: ActionRequest,
         mailbox: str,
         now: datetime,
         *,
@@ -200,23 +200,23 @@ class Subscribers(Part):
         within a day for that ``mailbox``. The mail's document gets the errand's key. ``address`` is the new one that
         the link confirms."""
         opened = "INSERT INTO errand (subscriber_key, kind, asked_at, address) VALUES (?, ?, ?, ?) RETURNING key"
-        with self._database.changing() as plain:
-            if _count(plain, _kind(notice), mailbox, now - _DAY) >= most:
+        with self._database.changing() as connection:
+            if _count(connection, _kind(notice), mailbox, now - _DAY) >= most:
                 return False
-            extra = {"errand": plain.value(opened, key, kind.value, to_seconds(now), address)}
-            _queue_notice(plain, notice, *mail, subscriber_key=key, mailbox=mailbox, now=now, extra=extra)
+            extra = {"errand": connection.value(opened, key, kind.value, to_seconds(now), address)}
+            _queue_notice(connection, notice, *mail, subscriber_key=key, mailbox=mailbox, now=now, extra=extra)
         return True
 
     def errand(self, key: int) -> Request | None:
         question = "SELECT subscriber_key, kind, asked_at, used_at, address FROM errand WHERE key = ?"
-        with self._database.asking() as plain:
-            row = plain.row(question, key)
+        with self._database.asking() as connection:
+            row = connection.row(question, key)
         if row is None:
             return None
         subscriber, kind, asked_at, used_at, address = row
         return Request(
             subscriber=subscriber,
-            errand=Errand(kind),
+            errand=ActionRequest(kind),
             asked_at=to_moment(asked_at),
             used=used_at is not None,
             address=address or "",
@@ -224,15 +224,15 @@ class Subscribers(Part):
 
     def use_errand(self, key: int, now: datetime) -> bool:
         """False if somebody was first."""
-        with self._database.changing() as plain:
-            return _use_errand(plain, key, now)
+        with self._database.changing() as connection:
+            return _use_errand(connection, key, now)
 
     def tell(
         self, key: int, notice: Notice, mailbox: str, now: datetime, mail: tuple[FrozenEdition, Recipient]
     ) -> None:
         """Queue a mail to one reader, which counts for ``mailbox``."""
-        with self._database.changing() as plain:
-            _queue_notice(plain, notice, *mail, subscriber_key=key, mailbox=mailbox, now=now)
+        with self._database.changing() as connection:
+            _queue_notice(connection, notice, *mail, subscriber_key=key, mailbox=mailbox, now=now)
 
     def move(
         self,
@@ -241,7 +241,7 @@ class Subscribers(Part):
         hashed: str,
         now: datetime,
         *,
-        farewell: tuple[Notice, FrozenEdition, Recipient],
+        old_address_notice: tuple[Notice, FrozenEdition, Recipient],
         request: int | None = None,
     ) -> bool:
         """Give a reader another address (``given``'s, whose keyed hash is ``hashed``), use up the request for it, keep
@@ -252,37 +252,39 @@ class Subscribers(Part):
             "UPDATE subscriber SET address = ?, canonical = ?, hash = ?, held_until = NULL, probe_at = NULL "
             "WHERE key = ?"
         )
-        with self._database.changing() as plain:
-            if request is not None and not _use_errand(plain, request, now):
+        with self._database.changing() as connection:
+            if request is not None and not _use_errand(connection, request, now):
                 return False
-            old = plain.value("SELECT hash FROM subscriber WHERE key = ?", key)
-            other = plain.value("SELECT key FROM subscriber WHERE canonical = ? AND key <> ?", given.canonical, key)
-            if old is None or (other is not None and not _take_over(plain, other, key)):
+            old = connection.value("SELECT hash FROM subscriber WHERE key = ?", key)
+            other = connection.value(
+                "SELECT key FROM subscriber WHERE canonical = ? AND key <> ?", given.canonical, key
+            )
+            if old is None or (other is not None and not _take_over(connection, other, key)):
                 return False
-            plain.run(moved, given.address, given.canonical, hashed, key)
+            connection.run(moved, given.address, given.canonical, hashed, key)
             found_by = "UPDATE consent SET canonical = ? WHERE subscriber_key = ?"
-            plain.run(found_by, given.canonical, key)  # links of earlier confirmations lead to the reader still
-            keep_consents(plain, [(key, given)], handled=True)
-            plain.run("DELETE FROM refusal WHERE hash = ?", old)
-            _queue_notice(plain, *farewell, subscriber_key=key, mailbox=old, now=now)
+            connection.run(found_by, given.canonical, key)  # links of earlier confirmations lead to the reader still
+            keep_consents(connection, [(key, given)], handled=True)
+            connection.run("DELETE FROM refusal WHERE hash = ?", old)
+            _queue_notice(connection, *old_address_notice, subscriber_key=key, mailbox=old, now=now)
         return True
 
     # ------------------------------------------------- data of one person
 
     def dossier(self, key: int) -> dict[str, Any] | None:
         """Everything that is kept about one person, ready for JSON; times in ISO 8601."""
-        with self._database.asking() as plain:
-            hashed = plain.value("SELECT hash FROM subscriber WHERE key = ?", key)
+        with self._database.asking() as connection:
+            hashed = connection.value("SELECT hash FROM subscriber WHERE key = ?", key)
             if hashed is None:
                 return None
             return {
-                "subscriber": _shown(plain, "SELECT * FROM subscriber WHERE key = ?", key)[0],
-                "subscriptions": _shown(plain, _THEIR_SUBSCRIPTIONS, key),
-                "consents": _shown(plain, "SELECT * FROM consent WHERE subscriber_key = ? ORDER BY key", key),
-                "requests": _shown(plain, "SELECT * FROM errand WHERE subscriber_key = ? ORDER BY key", key),
-                "mails": _shown(plain, _THEIR_MAILS, key),
-                "refusals": _shown(plain, "SELECT * FROM refusal WHERE hash = ? ORDER BY key", hashed),
-                "suppressed": _shown(plain, "SELECT * FROM suppression WHERE hash = ?", hashed),
+                "subscriber": _shown(connection, "SELECT * FROM subscriber WHERE key = ?", key)[0],
+                "subscriptions": _shown(connection, _THEIR_SUBSCRIPTIONS, key),
+                "consents": _shown(connection, "SELECT * FROM consent WHERE subscriber_key = ? ORDER BY key", key),
+                "requests": _shown(connection, "SELECT * FROM errand WHERE subscriber_key = ? ORDER BY key", key),
+                "mails": _shown(connection, _THEIR_MAILS, key),
+                "refusals": _shown(connection, "SELECT * FROM refusal WHERE hash = ? ORDER BY key", hashed),
+                "suppressed": _shown(connection, "SELECT * FROM suppression WHERE hash = ?", hashed),
             }
 
 
@@ -293,18 +295,18 @@ def _kind(notice: Notice) -> str:
     return f"notice {notice.value}"
 
 
-def _count(plain: Plain, kind: str, who: str, since: datetime) -> int:
+def _count(connection: Connection, kind: str, who: str, since: datetime) -> int:
     question = "SELECT count(*) FROM attempt WHERE kind = ? AND who = ? AND at > ?"
-    count: int = plain.value(question, kind, who, to_seconds(since))
+    count: int = connection.value(question, kind, who, to_seconds(since))
     return count
 
 
-def _note(plain: Plain, things: Iterable[tuple[str, str]], now: datetime) -> None:
-    plain.insert_many("attempt", ("kind", "who", "at"), [(*thing, to_seconds(now)) for thing in things])
+def _note(connection: Connection, things: Iterable[tuple[str, str]], now: datetime) -> None:
+    connection.insert_many("attempt", ("kind", "who", "at"), [(*thing, to_seconds(now)) for thing in things])
 
 
 def _queue_notice(
-    plain: Plain,
+    connection: Connection,
     notice: Notice,
     frozen: FrozenEdition,
     to: Recipient,
@@ -318,8 +320,8 @@ def _queue_notice(
     if extra:
         frozen = replace(frozen, document=as_json({**json.loads(frozen.document), **extra}))
     to = replace(to, subscriber=subscriber_key)
-    if save_edition(plain, frozen, (to,), page_published=True) is not None:
-        _note(plain, [(_kind(notice), mailbox)], now)
+    if save_edition(connection, frozen, (to,), page_published=True) is not None:
+        _note(connection, [(_kind(notice), mailbox)], now)
 
 
 # ------------------------------------------------------------------ readers
@@ -329,21 +331,21 @@ def _only(found: Sequence[Subscriber]) -> Subscriber | None:
     return found[0] if found else None
 
 
-def _use_errand(plain: Plain, key: int, now: datetime) -> bool:
+def _use_errand(connection: Connection, key: int, now: datetime) -> bool:
     used = "UPDATE errand SET used_at = ? WHERE key = ? AND used_at IS NULL"
-    return plain.change(used, to_seconds(now), key) == 1
+    return connection.change(used, to_seconds(now), key) == 1
 
 
-def _take_over(plain: Plain, other: int, key: int) -> bool:
+def _take_over(connection: Connection, other: int, key: int) -> bool:
     """Make what is kept about ``other``, who reads nothing, part of what is kept about ``key``. False if they read
     something."""
-    if reading(plain, [other]):
+    if reading(connection, [other]):
         return False
     for table in ("consent", "delivery", "errand"):
-        plain.run(f"UPDATE {table} SET subscriber_key = ? WHERE subscriber_key = ?", key, other)
+        connection.run(f"UPDATE {table} SET subscriber_key = ? WHERE subscriber_key = ?", key, other)
     for table in ("omission", "subscription"):
-        plain.run(f"DELETE FROM {table} WHERE subscriber_key = ?", other)
-    plain.run("DELETE FROM subscriber WHERE key = ?", other)
+        connection.run(f"DELETE FROM {table} WHERE subscriber_key = ?", other)
+    connection.run("DELETE FROM subscriber WHERE key = ?", other)
     return True
 
 
@@ -375,9 +377,9 @@ _MOMENTS = frozenset(
 _JSON = frozenset(("categories", "choices", "wishes"))
 
 
-def _shown(plain: Plain, question: str, value: Any) -> list[dict[str, Any]]:
+def _shown(connection: Connection, question: str, value: Any) -> list[dict[str, Any]]:
     """Rows for JSON: moments in ISO 8601, JSON columns as what they hold, no internal keys."""
-    cursor = plain.run(question, value)
+    cursor = connection.run(question, value)
     names = [column[0] for column in cursor.description]
     rows = [zip(names, row, strict=True) for row in cursor]
     return [{name: _readable(name, each) for name, each in row if name not in _INTERNAL} for row in rows]

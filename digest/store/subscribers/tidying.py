@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from digest.models import DeliveryState, EditionKind, EditionState
 from digest.store.database.basics import among, to_seconds
-from digest.store.database.connection import Plain
+from digest.store.database.connection import Connection
 from digest.store.database.part import Part, write_meta
 from digest.store.subscribers.erasing import NOBODY
 from digest.subscribers.subscription import FORGET_UNCONFIRMED, ListState
@@ -53,25 +53,25 @@ class Tidying(Part):
             return False
         now = believed or now
         unconfirmed, noticed = to_seconds(now - FORGET_UNCONFIRMED), to_seconds(now - keep_notices)
-        with self._database.changing() as plain:
-            write_meta(plain, "tidied", today)
-            plain.run("DELETE FROM consent WHERE confirmed_at IS NULL AND asked_at < ?", unconfirmed)
-            plain.run(f"DELETE FROM subscription WHERE state = '{ListState.PENDING}' AND since < ?", unconfirmed)
-            plain.run(_DROP_NOBODIES, unconfirmed)
-            plain.run("DELETE FROM attempt WHERE at < ?", to_seconds(now - timedelta(days=2)))
-            plain.run("DELETE FROM errand WHERE asked_at < ?", noticed)
-            plain.run(f"DELETE FROM delivery WHERE edition_key IN (SELECT key {_OLD_NOTICES})", noticed)
+        with self._database.changing() as connection:
+            write_meta(connection, "tidied", today)
+            connection.run("DELETE FROM consent WHERE confirmed_at IS NULL AND asked_at < ?", unconfirmed)
+            connection.run(f"DELETE FROM subscription WHERE state = '{ListState.PENDING}' AND since < ?", unconfirmed)
+            connection.run(_DROP_NOBODIES, unconfirmed)
+            connection.run("DELETE FROM attempt WHERE at < ?", to_seconds(now - timedelta(days=2)))
+            connection.run("DELETE FROM errand WHERE asked_at < ?", noticed)
+            connection.run(f"DELETE FROM delivery WHERE edition_key IN (SELECT key {_OLD_NOTICES})", noticed)
             emptied = "NOT EXISTS (SELECT 1 FROM delivery d WHERE d.edition_key = edition.key)"
-            plain.run(f"DELETE {_OLD_NOTICES} AND {emptied}", noticed)
-            _forget_addresses(plain, to_seconds(now - keep_addresses))
+            connection.run(f"DELETE {_OLD_NOTICES} AND {emptied}", noticed)
+            _forget_addresses(connection, to_seconds(now - keep_addresses))
         self._database.empty_log()
         return True
 
 
-def _forget_addresses(plain: Plain, old: int) -> None:
+def _forget_addresses(connection: Connection, old: int) -> None:
     """Editions are gone through once; the greatest key that was is remembered."""
-    after = int(plain.value("SELECT value FROM meta WHERE name = 'forgotten'") or 0)
-    last = plain.value("SELECT max(key) FROM edition WHERE frozen_at < ?", old)
+    after = int(connection.value("SELECT value FROM meta WHERE name = 'forgotten'") or 0)
+    last = connection.value("SELECT max(key) FROM edition WHERE frozen_at < ?", old)
     if last is not None and last > after:
-        plain.run(_FORGET_ADDRESSES, after, last, old)
-        write_meta(plain, "forgotten", str(last))
+        connection.run(_FORGET_ADDRESSES, after, last, old)
+        write_meta(connection, "forgotten", str(last))

@@ -16,8 +16,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from digest.app.lookout import LOOK_EVERY, Said, run_end
 from digest.app.moment import present
+from digest.app.monitor import LOOK_EVERY, Said, run_end
 from digest.app.running import NO_POSTS
 from digest.errors import DigestError
 from digest.jobs.monitoring.watch import RunEnd
@@ -39,7 +39,7 @@ MAIL_HUNG = 1200.0
 
 
 @dataclass(kw_only=True, eq=False)
-class Watchman:
+class HealthMonitor:
     """``clock`` gives the time, ``ticks`` seconds that never go back."""
 
     service: Service
@@ -57,7 +57,7 @@ class Watchman:
 
     def run_begins(self) -> None:
         """A run is about to begin."""
-        self.service.lookout.run_begins()
+        self.service.monitor.run_begins()
 
     def run_is_over(self, report: RunReport, began: datetime, ended: datetime) -> None:
         """Observes the scheduler."""
@@ -83,13 +83,13 @@ class Watchman:
                 reports.append(self._ends.get())
             for report in reports:
                 self._look(run_end(report))
-                self._say(self.service.lookout.run_ended(ok=report.ok))
+                self._say(self.service.monitor.run_ended(ok=report.ok))
             if not reports:
                 self._look(None)
             self._woken.wait(LOOK_EVERY)
 
     def _look(self, run: RunEnd | None) -> None:
-        self._say(self.service.lookout.look_on(self.service.store, self.clock(), run=run))
+        self._say(self.service.monitor.look_on(self.service.store, self.clock(), run=run))
 
     # -------------------------------------------------------------- the pages
 
@@ -121,11 +121,11 @@ class Watchman:
         from digest.jobs.monitoring.status import overview, plots
         from digest.web.status import Seen
 
-        store, lookout, now = self.service.store, self.service.lookout, self.clock()
-        rules, disks, ahead = lookout.rules(), tuple(lookout.disks()), present(store.clock).ahead
+        store, monitor, now = self.service.store, self.service.monitor, self.clock()
+        rules, disks, ahead = monitor.rules(), tuple(monitor.disks()), present(store.clock).ahead
         with self._turn:  # it reads weeks of counts: one after the other
             return Seen(
-                overview=overview(store, rules, now, names=lookout.names(), disks=disks, ahead=ahead),
+                overview=overview(store, rules, now, names=monitor.names(), disks=disks, ahead=ahead),
                 plots=plots(store, rules.zone, now),
                 warnings=tuple(map(str, idle(self.service.settings, store) if store.knows_posts() else ())),
             )
@@ -161,13 +161,13 @@ class Watchman:
     def _figures(self) -> Callable[[], bytes]:
         from digest.web.metrics import figures  # late: the library is wanted only where somebody asks
 
-        service, lookout = self.service, self.service.lookout
+        service, monitor = self.service, self.service.monitor
         output = service.settings.output
         return figures(
             service.store,
-            lookout.rules(),
-            names=lookout.names(),
-            disks=lambda: tuple(lookout.disks()),
+            monitor.rules(),
+            names=monitor.names(),
+            disks=lambda: tuple(monitor.disks()),
             clock=self.clock,
             live=self._live,
             output=output if isinstance(output, Path) else None,

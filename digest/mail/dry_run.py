@@ -1,4 +1,4 @@
-"""The transport of a rehearsal: takes every message and sends none."""
+"""The transport of a dry run: takes every message and sends none."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from digest.models import Reply
 
 
-class RehearsalTransport:
+class DryRunTransport:
     """Satisfies ``ports.Transport``."""
 
     atomic = True
@@ -24,7 +24,7 @@ class RehearsalTransport:
         unanswered: Callable[[], None] = lambda: None,
     ) -> Reply:
         before_dot()
-        return Reply(text="not sent: this is a rehearsal")
+        return Reply(text="not sent: this is a dry run")
 
     def close(self) -> None:
         """There is nothing to let go of."""

@@ -1,4 +1,4 @@
-"""A rehearsal: everything works, and nothing of the original changes."""
+"""A dry run: everything works, and nothing of the original changes."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import pytest
 
 from digest.errors import StoreBusy
 from digest.models import DeliveryState, Reply
-from digest.ports import Turn
-from digest.store import dry_run, open_rehearsal, open_store
+from digest.ports import CommitBatch
+from digest.store import dry_run, open_dry_run, open_store
 
 
 def everything(store, make, name: str = "new") -> None:
@@ -27,7 +27,7 @@ def everything(store, make, name: str = "new") -> None:
         store.begin(name, make.now)
         saved = make.freeze(store, 2, digest=name)
         [row, _] = store.claim(make.now, 2, timedelta(minutes=2))
-        assert store.turn(Turn(now=make.now, begun=row, until=make.now)).leased
+        assert store.turn(CommitBatch(now=make.now, begun=row, until=make.now)).leased
         assert store.sent(row, make.now, Reply(code=250))
         assert store.counts(saved.key)[DeliveryState.SENT] == 1
         store.ended(run, make.now, "{}")
@@ -41,12 +41,12 @@ def snapshot(folder: Path) -> dict[str, tuple[bytes, int]]:
 
 
 def test_the_original_is_as_it_was(store_url: str, make) -> None:
-    """And the rehearsal starts from it."""
+    """And the dry run starts from it."""
     with open_store(store_url) as store:
         make.add(store, make.arrival("old"))
         before = (store.feeds(), store.counts(), store.look())
     for _ in range(2):
-        with open_rehearsal(store_url) as rehearsed:
+        with open_dry_run(store_url) as rehearsed:
             assert rehearsed.count_posts() == 1
             everything(rehearsed, make)
             assert rehearsed.count_posts() == 2
@@ -58,7 +58,7 @@ def test_the_original_is_as_it_was(store_url: str, make) -> None:
 
 def test_a_rehearsal_before_the_first_run(bare_url: str, make, tmp_path: Path) -> None:
     """Nothing is created: no file, no folder, no table."""
-    with open_rehearsal(bare_url) as rehearsed:
+    with open_dry_run(bare_url) as rehearsed:
         everything(rehearsed, make)
     assert list(tmp_path.iterdir()) == []
     if bare_url.startswith("postgresql"):
@@ -70,7 +70,7 @@ def test_a_rehearsal_before_the_first_run(bare_url: str, make, tmp_path: Path) -
 
 def test_a_failed_rehearsal_leaves_nothing_either(store_url: str, make) -> None:
     def fail() -> None:
-        with open_rehearsal(store_url) as rehearsed:
+        with open_dry_run(store_url) as rehearsed:
             make.add(rehearsed, make.arrival("new"))
             raise ZeroDivisionError
 
@@ -84,7 +84,7 @@ def test_a_transaction_of_a_rehearsal_is_undone_alone(store_url: str, make) -> N
     """An error inside costs what it costs in earnest, not what came before."""
     from digest.errors import StoreError
 
-    with open_rehearsal(store_url) as rehearsed:
+    with open_dry_run(store_url) as rehearsed:
         make.add(rehearsed, make.arrival("a"))
         with pytest.raises(StoreError):
             make.add(rehearsed, make.arrival("b"), make.arrival("c", feed_id="https://example.org/a"))
@@ -92,7 +92,7 @@ def test_a_transaction_of_a_rehearsal_is_undone_alone(store_url: str, make) -> N
 
 
 def test_threads_may_rehearse(store_url: str, make) -> None:
-    with open_rehearsal(store_url) as rehearsed:
+    with open_dry_run(store_url) as rehearsed:
         make.freeze(rehearsed, 20)
 
         def work() -> None:
@@ -112,7 +112,7 @@ def test_no_byte_of_the_files_changes(sqlite_url: str, tmp_path: Path, make) -> 
     with open_store(sqlite_url) as store:
         make.add(store, make.arrival("old"))
     before = snapshot(tmp_path)
-    with open_rehearsal(sqlite_url) as rehearsed:
+    with open_dry_run(sqlite_url) as rehearsed:
         everything(rehearsed, make)
     assert snapshot(tmp_path) == before
     assert set(before) == {".", "var", "var/digest.db"}
@@ -124,7 +124,7 @@ def test_no_byte_of_an_open_databases_files_changes(sqlite_url: str, tmp_path: P
         make.add(store, make.arrival("old"))
         before = snapshot(tmp_path)
         assert {"var/digest.db-wal", "var/digest.db-shm"} < set(before)
-        with open_rehearsal(sqlite_url) as rehearsed:
+        with open_dry_run(sqlite_url) as rehearsed:
             assert rehearsed.count_posts() == 1
             everything(rehearsed, make)
         assert snapshot(tmp_path) == before
@@ -139,7 +139,7 @@ def test_a_log_left_by_a_crash_is_read_and_left(sqlite_url: str, tmp_path: Path,
         for ending in ("", "-wal"):
             shutil.copy(tmp_path / "var" / f"digest.db{ending}", crashed)
     before = snapshot(crashed)
-    with open_rehearsal(f"sqlite:///{crashed}/digest.db") as rehearsed:
+    with open_dry_run(f"sqlite:///{crashed}/digest.db") as rehearsed:
         assert rehearsed.count_posts() == 1
     assert snapshot(crashed) == before
 
@@ -157,7 +157,7 @@ def test_a_database_that_never_rests_is_reported(sqlite_url: str, tmp_path: Path
 
     monkeypatch.setattr(dry_run.shutil, "copyfile", meddling)
     with pytest.raises(StoreBusy, match="it is being written all the time"):
-        open_rehearsal(sqlite_url).__enter__()
+        open_dry_run(sqlite_url).__enter__()
 
 
 def test_the_copy_is_removed(sqlite_url: str, tmp_path: Path, make, monkeypatch) -> None:
@@ -165,7 +165,7 @@ def test_the_copy_is_removed(sqlite_url: str, tmp_path: Path, make, monkeypatch)
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     monkeypatch.setattr(dry_run.tempfile, "tempdir", str(temporary))
-    with open_rehearsal(sqlite_url) as rehearsed:
+    with open_dry_run(sqlite_url) as rehearsed:
         everything(rehearsed, make)
         assert len(list(temporary.iterdir())) == 1
     assert list(temporary.iterdir()) == []

@@ -1,7 +1,7 @@
-"""The joining for subscribers: binds what they need to the settings, the store and its keys.
+"""The use cases of subscribers: binds what they need to the settings, the store and its keys.
 
-Used by ``app`` for what a run does for them, and by the doors (pages, commands) for what they do by themselves. As
-long as nobody ever subscribed nothing here costs more than one look into the store, and no secret is made.
+Used by ``app`` for what a run does for them, and by pages and commands for what they do by themselves. As long as
+nobody ever subscribed nothing here costs more than one look into the store, and no secret is made.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from digest.period import Kind, weekly
 from digest.subscribers.subscription import (
     FORGOTTEN,
     FRESH,
-    Errand,
+    ActionRequest,
     Frequency,
     Notice,
     Offer,
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from digest.jobs.subscribers.erasing import Erasing
     from digest.jobs.subscribers.moving import Moving
     from digest.jobs.subscribers.people import People
-    from digest.jobs.subscribers.signup import Desk, Links
+    from digest.jobs.subscribers.signup import Links, SignupService
     from digest.ports import Language, Templates
     from digest.render.message import NoticeMessage
     from digest.store import SqlStore
@@ -53,7 +53,7 @@ _CONFIRM_MAIL = timedelta(days=1)
 """How long the mail of a sign-up is tried to be sent."""
 
 
-class Readership:
+class SubscriberService:
     """Everything about subscribers, for one configuration and one store."""
 
     def __init__(
@@ -80,9 +80,9 @@ class Readership:
         return Links(self.keys, self.settings.subscriptions_url)
 
     @cached_property
-    def desk(self) -> Desk:
+    def signup(self) -> SignupService:
         """The use cases of pages and commands."""
-        from digest.jobs.subscribers.signup import Desk, Policy
+        from digest.jobs.subscribers.signup import Policy, SignupService
 
         wanted = self.settings.subscriptions
         policy = Policy(
@@ -94,7 +94,7 @@ class Readership:
             keep_ip=wanted.keep_ip,
             form_seconds=wanted.form_seconds,
         )
-        return Desk(self.store, self.keys, policy, self._write, self.moving, self.erasing)
+        return SignupService(self.store, self.keys, policy, self._write, self.moving, self.erasing)
 
     @cached_property
     def moving(self) -> Moving:
@@ -141,7 +141,7 @@ class Readership:
             self.store.finish_scrubbing()
         if not self._is_at_work():
             return
-        self.desk.handle(now)
+        self.signup.handle(now)
         before = last_run()
         believed = now if before is None else min(now, before + _BELIEVED)
         self.store.tidy(now, believed=believed, keep_addresses=self.settings.subscriptions.keep_addresses)
@@ -266,7 +266,7 @@ class Readership:
 
         subject, html, text = self._words(notice)
         domain = self.settings.mail.list_domain or self.settings.sender.domain
-        lasts = FRESH if notice.value in tuple(Errand) else _CONFIRM_MAIL
+        lasts = FRESH if notice.value in tuple(ActionRequest) else _CONFIRM_MAIL
         frozen = FrozenEdition(
             digest=_NOTICES,
             kind=EditionKind.NOTICE,

@@ -24,7 +24,7 @@ def test_how_psycopg_is_asked(statement: str, spelt: str) -> None:
 
 def test_both_databases_understand_it(store) -> None:
     """Values by place and by name; percent signs and marks in texts are texts."""
-    with store._database.asking() as plain:
-        assert plain.row("SELECT ?, 'a?b:c%' WHERE 'gone:x' LIKE 'gone:%' AND 7 % 4 = ?", 1, 3) == (1, "a?b:c%")
-        assert plain.value("SELECT :one + :one + :two", one=1, two=2) == 4
-        assert plain.column("SELECT 1 UNION SELECT 2 ORDER BY 1") == [1, 2]
+    with store._database.asking() as connection:
+        assert connection.row("SELECT ?, 'a?b:c%' WHERE 'gone:x' LIKE 'gone:%' AND 7 % 4 = ?", 1, 3) == (1, "a?b:c%")
+        assert connection.value("SELECT :one + :one + :two", one=1, two=2) == 4
+        assert connection.column("SELECT 1 UNION SELECT 2 ORDER BY 1") == [1, 2]

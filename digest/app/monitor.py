@@ -1,4 +1,4 @@
-"""The joining for whoever looks after the program: binds alarms, pings and figures to the settings and the store.
+"""Watching over the program: binds alarms, pings and figures to the settings and the store.
 
 Nothing here may harm what it watches: whatever fails is a line, and the run is as it was.
 """
@@ -34,7 +34,7 @@ _STORE_AGAIN = timedelta(hours=6)
 """A store that cannot be used keeps no alarms; this is told again after so long."""
 
 
-class Lookout:
+class Monitor:
     """Watches one site. ``transport`` and ``templates`` are asked for only when there is a mail to send."""
 
     def __init__(
@@ -311,7 +311,7 @@ def _existing(place: Path) -> Path:
     raise OutputError(str(place), "no folder above it exists")
 
 
-def lookout_of(settings: Settings) -> Lookout:
+def monitor_of(settings: Settings) -> Monitor:
     """Whoever tells the operator. Opens nothing until there is something to tell."""
     from digest.app.assembly import signer_of, transport_of
     from digest.languages import CatalogueLanguage
@@ -323,7 +323,7 @@ def lookout_of(settings: Settings) -> Lookout:
         signer = signer_of(settings)
         return message if signer is None else signer.sign(message)
 
-    return Lookout(
+    return Monitor(
         settings,
         transport=lambda: transport_of(settings),
         templates=lambda: FolderTemplates(language, settings.templates),

@@ -1,4 +1,4 @@
-"""The watchman of a service: what hangs, what is not ready, what is told once."""
+"""The health_monitor of a service: what hangs, what is not ready, what is told once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from digest.app.service import Service, service
 from digest.errors import ConfigError, OutputError, StoreError
 from digest.jobs.run import RunReport
 from digest.models import Reply
-from digest.service.watchman import LOOK_EVERY, MAIL_HUNG, SCHEDULE_HUNG, Watchman
+from digest.service.health_monitor import LOOK_EVERY, MAIL_HUNG, SCHEDULE_HUNG, HealthMonitor
 from digest.web.access import Access
 from digest.web.health import _Kept, _Recent
 from digest.web.tries import Tries
@@ -41,44 +41,44 @@ def running(tmp_path: Path) -> Iterator[Service]:
 
 
 @pytest.fixture
-def watchman(running: Service) -> Watchman:
-    return Watchman(service=running, clock=lambda: NOW, ticks=Clock())
+def health_monitor(running: Service) -> HealthMonitor:
+    return HealthMonitor(service=running, clock=lambda: NOW, ticks=Clock())
 
 
-def test_a_part_that_hangs_is_not_well(watchman: Watchman) -> None:
+def test_a_part_that_hangs_is_not_well(health_monitor: HealthMonitor) -> None:
     """A part that was never begun does not hang."""
-    assert watchman.hanging() == []
-    assert isinstance(watchman.ticks, Clock)
-    watchman.scheduler = SimpleNamespace(beat=watchman.ticks())  # type: ignore[assignment]
-    watchman.mail_lives()
-    watchman.ticks.seconds += SCHEDULE_HUNG + 1
-    assert watchman.hanging() == ["the scheduler hangs"]
-    watchman.ticks.seconds += MAIL_HUNG
-    assert watchman.hanging() == ["the scheduler hangs", "the mail worker hangs"]
-    watchman.mail_lives()
-    assert watchman.hanging() == ["the scheduler hangs"]
+    assert health_monitor.hanging() == []
+    assert isinstance(health_monitor.ticks, Clock)
+    health_monitor.scheduler = SimpleNamespace(beat=health_monitor.ticks())  # type: ignore[assignment]
+    health_monitor.mail_lives()
+    health_monitor.ticks.seconds += SCHEDULE_HUNG + 1
+    assert health_monitor.hanging() == ["the scheduler hangs"]
+    health_monitor.ticks.seconds += MAIL_HUNG
+    assert health_monitor.hanging() == ["the scheduler hangs", "the mail worker hangs"]
+    health_monitor.mail_lives()
+    assert health_monitor.hanging() == ["the scheduler hangs"]
 
 
-def test_it_is_ready_after_the_first_run(watchman: Watchman, monkeypatch: pytest.MonkeyPatch) -> None:
-    (watchman.service.settings.output).mkdir(parents=True)  # type: ignore[union-attr]
-    assert watchman.not_ready() == ["no run has collected everything yet"]
-    watchman.service.store.finish_import(NOW)
-    assert watchman.not_ready() == []
+def test_it_is_ready_after_the_first_run(health_monitor: HealthMonitor, monkeypatch: pytest.MonkeyPatch) -> None:
+    (health_monitor.service.settings.output).mkdir(parents=True)  # type: ignore[union-attr]
+    assert health_monitor.not_ready() == ["no run has collected everything yet"]
+    health_monitor.service.store.finish_import(NOW)
+    assert health_monitor.not_ready() == []
 
     def broken(self: object) -> bool:
         raise StoreError("var/digest.db", "disk I/O error")
 
-    monkeypatch.setattr(type(watchman.service.store), "is_importing", broken)
-    assert watchman.not_ready() == ["var/digest.db: disk I/O error"]
-    (watchman.service.settings.output).rmdir()  # type: ignore[union-attr]
-    assert len(watchman.not_ready()) == 2
+    monkeypatch.setattr(type(health_monitor.service.store), "is_importing", broken)
+    assert health_monitor.not_ready() == ["var/digest.db: disk I/O error"]
+    (health_monitor.service.settings.output).rmdir()  # type: ignore[union-attr]
+    assert len(health_monitor.not_ready()) == 2
 
 
 def test_the_thread_tells_each_run_and_the_same_trouble_once(
-    watchman: Watchman, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    health_monitor: HealthMonitor, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A run's alarms come before its ping; a store that cannot be used, or a mail that cannot be sent, is one line."""
-    lookout, looked = watchman.service.lookout, []
+    monitor, looked = health_monitor.service.monitor, []
     stop = threading.Event()
     errors = [StoreError("db", "locked"), StoreError("db", "locked"), OutputError("x", "cannot be read"), None]
 
@@ -91,13 +91,13 @@ def test_the_thread_tells_each_run_and_the_same_trouble_once(
             raise error
         return []
 
-    monkeypatch.setattr(lookout, "look", look)
-    monkeypatch.setattr(lookout, "run_ended", lambda *, ok: looked.append(ok) or [])
-    monkeypatch.setattr("digest.service.watchman.LOOK_EVERY", 0.01)
-    watchman.run_is_over(RunReport(now=NOW), NOW, NOW)
-    watchman.run_is_over(RunReport(now=NOW, failures=["x"]), NOW, NOW)
+    monkeypatch.setattr(monitor, "look", look)
+    monkeypatch.setattr(monitor, "run_ended", lambda *, ok: looked.append(ok) or [])
+    monkeypatch.setattr("digest.service.health_monitor.LOOK_EVERY", 0.01)
+    health_monitor.run_is_over(RunReport(now=NOW), NOW, NOW)
+    health_monitor.run_is_over(RunReport(now=NOW, failures=["x"]), NOW, NOW)
     with caplog.at_level("WARNING", "digest.watch"):
-        watchman.work(stop)
+        health_monitor.work(stop)
     assert looked[1] is True
     assert looked[3] is False
     assert [record.message for record in caplog.records].count("db: locked") <= 2
@@ -105,12 +105,14 @@ def test_the_thread_tells_each_run_and_the_same_trouble_once(
     assert LOOK_EVERY == 60
 
 
-def test_a_broken_token_stops_the_start(watchman: Watchman, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_broken_token_stops_the_start(
+    health_monitor: HealthMonitor, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("DIGEST_WATCH_TOKEN", "short")
     with pytest.raises(ConfigError, match="DIGEST_WATCH_TOKEN: is no token"):
-        watchman.routes()
+        health_monitor.routes()
     monkeypatch.setenv("DIGEST_WATCH_TOKEN", "a-token-of-the-operator")
-    assert [route.path for route in watchman.routes()] == ["/healthz", "/readyz", "/metrics", "/status"]  # type: ignore[attr-defined]
+    assert [route.path for route in health_monitor.routes()] == ["/healthz", "/readyz", "/metrics", "/status"]  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
@@ -132,22 +134,22 @@ def test_a_token_file_that_cannot_be_used(
     assert watch_token(WatchSettings(), {}) is None
 
 
-def test_the_page_has_what_is_worth_a_look(watchman: Watchman, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_page_has_what_is_worth_a_look(health_monitor: HealthMonitor, monkeypatch: pytest.MonkeyPatch) -> None:
     """As ``digest status``: digests that are made for nothing, once there are posts."""
     from tests.store.conftest import Maker
 
-    assert watchman.seen().warnings == ()
+    assert health_monitor.seen().warnings == ()
     monkeypatch.setattr(publishing, "idle", lambda settings, store: ["digest daily: nobody gets it"])
-    store, make = watchman.service.store, Maker()
+    store, make = health_monitor.service.store, Maker()
     make.add(store, make.arrival())
-    assert watchman.seen().warnings == ("digest daily: nobody gets it",)
+    assert health_monitor.seen().warnings == ("digest daily: nobody gets it",)
 
 
-def test_figures_hold_what_was_refused(watchman: Watchman) -> None:
+def test_figures_hold_what_was_refused(health_monitor: HealthMonitor) -> None:
     """By whose fault it is; slots that are late; and of a part that was seen, for how long not."""
     from tests.store.conftest import Maker
 
-    store, make = watchman.service.store, Maker()
+    store, make = health_monitor.service.store, Maker()
     make.freeze(store, 5)
     replies = [Reply(code=550, enhanced="5.1.1"), Reply(code=554, enhanced="5.7.1"), Reply(code=None)]
     rows = store.claim(make.now, 5, make.now - make.ago(hours=1))
@@ -155,10 +157,10 @@ def test_figures_hold_what_was_refused(watchman: Watchman) -> None:
         store.failed(row, NOW, reply)
     store.retry(rows[-1], None, Reply(text="mx:25: cannot be reached"), counted=False)
     store.begin("daily", make.ago(days=3))
-    watchman.mail_lives()
+    health_monitor.mail_lives()
     samples = {
         (sample.name, *sample.labels.values()): sample.value
-        for family in text_string_to_metric_families(watchman.figures().decode())
+        for family in text_string_to_metric_families(health_monitor.figures().decode())
         for sample in family.samples
     }
     assert samples["digest_send_errors_recent", "dead"] == 1
@@ -171,16 +173,16 @@ def test_figures_hold_what_was_refused(watchman: Watchman) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "all posts", "名" * 300, 'a"b\\c', "../../etc/passwd"])
-def test_no_two_figures_are_the_same(watchman: Watchman, name: str) -> None:
+def test_no_two_figures_are_the_same(health_monitor: HealthMonitor, name: str) -> None:
     """Prometheus refuses all of them otherwise; whatever categories are called."""
     from tests.store.conftest import Maker
 
     make = Maker()
     for number, category in enumerate([name, "(no name)", f"{name}x", "名" * 301]):
-        make.add(watchman.service.store, make.arrival(f"p{number}", categories=(category,)))
+        make.add(health_monitor.service.store, make.arrival(f"p{number}", categories=(category,)))
     samples = [
         (sample.name, tuple(sample.labels.items()))
-        for family in text_string_to_metric_families(watchman.figures().decode())
+        for family in text_string_to_metric_families(health_monitor.figures().decode())
         for sample in family.samples
     ]
     assert len(samples) == len(set(samples))
