@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -85,6 +86,15 @@ def test_imports_go_down(path: Path) -> None:
 def test_thinking_touches_nothing(path: Path) -> None:
     """Nouns and thinking import nothing that reaches disk, network, clock or chance."""
     assert not {module for module in imports(path) if module in OUTSIDE or module.split(".")[0] in OUTSIDE}
+
+
+def test_the_map_names_what_there_is() -> None:
+    """Every place in docs/architecture.md can be opened."""
+    root = PACKAGE.parent
+    text = (root / "docs" / "architecture.md").read_text(encoding="utf-8")
+    places = re.findall(r"`((?:digest|templates|tests)/[^`]*)`", text)
+    assert len(places) > 80
+    assert [place for place in places if not (root / place).exists()] == []
 
 
 def test_there_is_no_circle() -> None:
