@@ -215,6 +215,6 @@ def test_a_step_that_breaks_costs_no_other_one(
     tmp_path: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever it was, and it is no traceback."""
-    monkeypatch.setattr(running, "make_editions", lambda app: 1 / 0)
+    monkeypatch.setattr(running, "freeze_due_editions", lambda app: 1 / 0)
     [failure] = publish(tmp_path, {}, sqlite_url).failures
     assert failure.startswith("a step of the run broke: ZeroDivisionError: division by zero (test_hostile.py:")
