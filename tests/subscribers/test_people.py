@@ -125,6 +125,7 @@ def test_bad_rows_are_named_by_number(world: World) -> None:
         "ann@example.org,daily,,,,,\n",
     )
     assert [bad.number for bad in report.bad] == [3, 4, 5, 6, 7, 8, 9]
+    assert report.bad[2].reason.startswith("sport: daily offers no such category; it offers: ")
     assert report.rows == 9
     assert report.counts == {Added.ACTIVE: 1, Added.KNOWN: 1}
     reader = world.people.find("ann@example.org")
@@ -137,7 +138,7 @@ def test_bad_rows_are_named_by_number(world: World) -> None:
     assert reader.preferences.paused_until == date(2026, 12, 24)
 
 
-def test_a_rehearsal_changes_nothing_and_says_the_same(world: World) -> None:
+def test_a_dry_run_changes_nothing_and_says_the_same(world: World) -> None:
     """Dry run first."""
     text = "a@example.org\nb@example.org\nbad\n"
     tried = load(world, text, dry_run=True)

@@ -11,7 +11,7 @@ import hashlib
 import io
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from enum import StrEnum
 from itertools import islice
@@ -125,8 +125,7 @@ class People:
         known = {name for name, _ in offer.categories}
         for name in wanted:
             if name not in known:
-                told = ", ".join(sorted(known)) or "none; name them under categories in the configuration"
-                raise DigestError(name, f"{digest} offers no such category", f"it offers: {told}")
+                raise DigestError(name, f"{digest} offers no such category", f"it offers: {_some(known)}")
         return offer.choice(wanted) if wanted else Choice(digest=digest)
 
     def add(
@@ -255,10 +254,7 @@ class People:
             report.rows += 1
             try:
                 row = self._row(cells, default)
-            except DigestError as error:
-                report.bad.append(BadRow(number=number, reason=f"{error.subject}: {error.cause}"))
-                continue
-            except ValueError as error:
+            except (DigestError, ValueError) as error:
                 report.bad.append(BadRow(number=number, reason=str(error)))
                 continue
             names = {_short(row.address.canonical, choice.digest) for choice in row.choices}
@@ -313,6 +309,7 @@ COLUMNS = (
 )
 BATCH = 500
 """Rows of an import in one transaction."""
+_NAMED = 10
 _NAMES = {"email": "address", "e-mail": "address", "mail": "address", "邮箱": "address", "电子邮件": "address"}
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -362,6 +359,14 @@ def _table(data: bytes, encoding: str) -> Iterator[tuple[int, dict[str, str]]]:
             yield reader.line_num, dict(zip(heading, values, strict=False))
     except csv.Error as error:
         raise DigestError(f"import, row {reader.line_num}", f"not CSV: {error}") from error
+
+
+def _some(categories: Collection[str]) -> str:
+    """For a message: there may be thousands."""
+    if not categories:
+        return "none; name them under categories in the configuration"
+    more = f" and {len(categories) - _NAMED} more" if len(categories) > _NAMED else ""
+    return ", ".join(sorted(categories)[:_NAMED]) + more
 
 
 def _preferences(cells: Mapping[str, str]) -> Preferences:
