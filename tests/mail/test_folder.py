@@ -237,7 +237,7 @@ def test_threads_may_share_it(tmp_path: Path) -> None:
     assert len(listing(tmp_path / "outbox")) == 40
 
 
-def test_a_rehearsal_takes_everything_and_keeps_nothing(tmp_path: Path) -> None:
+def test_a_dry_run_takes_everything_and_keeps_nothing(tmp_path: Path) -> None:
     asked: list[int] = []
     transport = DryRunTransport()
     reply = send(transport, before_dot=lambda: asked.append(1) or True)

@@ -56,7 +56,7 @@ def test_the_original_is_as_it_was(store_url: str, make) -> None:
         assert store.edition("new", "2026-11-24") is None
 
 
-def test_a_rehearsal_before_the_first_run(bare_url: str, make, tmp_path: Path) -> None:
+def test_a_dry_run_before_the_first_run(bare_url: str, make, tmp_path: Path) -> None:
     """Nothing is created: no file, no folder, no table."""
     with open_dry_run(bare_url) as rehearsed:
         everything(rehearsed, make)
@@ -68,7 +68,7 @@ def test_a_rehearsal_before_the_first_run(bare_url: str, make, tmp_path: Path) -
             assert connection.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").fetchone() == (0,)
 
 
-def test_a_failed_rehearsal_leaves_nothing_either(store_url: str, make) -> None:
+def test_a_failed_dry_run_leaves_nothing_either(store_url: str, make) -> None:
     def fail() -> None:
         with open_dry_run(store_url) as rehearsed:
             make.add(rehearsed, make.arrival("new"))
@@ -80,7 +80,7 @@ def test_a_failed_rehearsal_leaves_nothing_either(store_url: str, make) -> None:
         assert store.count_posts() == 0
 
 
-def test_a_transaction_of_a_rehearsal_is_undone_alone(store_url: str, make) -> None:
+def test_a_transaction_of_a_dry_run_is_undone_alone(store_url: str, make) -> None:
     """An error inside costs what it costs in earnest, not what came before."""
     from digest.errors import StoreError
 

@@ -130,7 +130,7 @@ class TestFile:
         assert [each.name for each in path.parent.iterdir()] == ["secret"]
         assert open_keyring(path, {}).hashed("a") == first.hashed("a")
 
-    def test_a_rehearsal_makes_none(self, tmp_path: Path) -> None:
+    def test_a_dry_run_makes_none(self, tmp_path: Path) -> None:
         open_keyring(tmp_path / "var" / "secret", {}, make=False)
         assert not (tmp_path / "var").exists()
 
