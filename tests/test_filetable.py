@@ -42,9 +42,16 @@ known_files = st.dictionaries(
 )
 
 
+def is_due(known: KnownFile) -> bool:
+    return known.recheck_at is not None and known.recheck_at <= NOW
+
+
 @given(tables, known_files, st.booleans(), st.data())
 def test_comparing_is_what_two_dictionaries_would_say(
-    files: dict[str, FileStat], known: dict[str, tuple], everything: bool, data: st.DataObject
+    files: dict[str, FileStat],
+    known: dict[str, tuple[FileStat, datetime | None, bool]],
+    everything: bool,
+    data: st.DataObject,
 ) -> None:
     """New, changed, due again, gone; each file once."""
     for path in data.draw(st.sets(st.sampled_from(sorted(files)))) if files else ():
@@ -59,10 +66,7 @@ def test_comparing_is_what_two_dictionaries_would_say(
     assert todo == [
         path
         for path in sorted(files)
-        if everything
-        or path not in before
-        or before[path][1:4] != files[path]
-        or (before[path].recheck_at is not None and before[path].recheck_at <= NOW)
+        if everything or path not in before or before[path][1:4] != files[path] or is_due(before[path])
     ]
     assert found.vanished == {path: path for path in before.keys() - files.keys()}
     assert found.posts == sum(known.taken for known in before.values())

@@ -70,6 +70,7 @@ def test_catalogues_are_whole(path: Path) -> None:
         if not message.id:
             continue
         assert not message.fuzzy, message.id
+        assert message.string is not None, message.id
         sources = (message.id,) if isinstance(message.id, str) else message.id
         targets = (message.string,) if isinstance(message.string, str) else message.string
         for target in targets:

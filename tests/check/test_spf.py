@@ -50,7 +50,7 @@ def test_what_is_no_record_is_refused(terms: str) -> None:
         parse_spf(f"v=spf1 {terms}")
 
 
-HOSTS = {
+HOSTS: dict[str, dict[str, list | None]] = {
     "mx.x.test": {"A": [ADDRESS], "AAAA": ["2001:db8::10"]},
     "host.x.test": {"A": ["192.0.2.99"]},
     "10.2.0.192.list.x.test": {"A": ["127.0.0.2"]},
@@ -99,7 +99,8 @@ HOSTS = {
 )
 def test_what_a_receiver_says(terms: str, result: str) -> None:
     """Every mechanism, the limits of lookups (10) and of lookups without an answer (2)."""
-    own = {"TXT": ["google-site-verification=x", f"v=spf1 {terms}"], "MX": [(10, "mx.x.test"), (20, "host.x.test")]}
+    servers = [(10, "mx.x.test"), (20, "host.x.test")]
+    own: dict[str, list | None] = {"TXT": ["google-site-verification=x", f"v=spf1 {terms}"], "MX": servers}
     zone = MemoryZone({**HOSTS, "x.test": own})
     assert check_host(ADDRESS, "x.test", "b@x.test", zone)[0] == result
 

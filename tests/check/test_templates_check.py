@@ -75,11 +75,9 @@ def test_made_up_values_are_what_pages_are_given(tmp_path: Path, monkeypatch: py
         for number, errand in enumerate(("export", "move", "erase"), start=2):
             served.ask(manage, form={"action": errand})
             mail = served.mails(number)[-1]
-            link = next(
-                word
-                for word in mail.get_body(("plain",)).get_content().split()
-                if "/mail/" in word  # type: ignore[union-attr]
-            )
+            body = mail.get_body(("plain",))
+            assert body is not None
+            link = next(word for word in body.get_content().split() if "/mail/" in word)
             served.ask(urlsplit(link).path)
             if errand == "move":
                 served.ask(urlsplit(link).path, form={"action": "move", "email": "nobody"})

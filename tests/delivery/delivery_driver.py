@@ -118,8 +118,8 @@ def arm_session(killer: Killer) -> None:
         killer.at("after-reply")
         return answer
 
-    Session._write_body = half_body  # type: ignore[method-assign]
-    Session._end = dot  # type: ignore[method-assign]
+    Session._write_body = half_body  # type: ignore[assignment, method-assign]
+    Session._end = dot  # type: ignore[assignment, method-assign]
 
 
 def _arm_step(name: str, point: str, killer: Killer) -> None:

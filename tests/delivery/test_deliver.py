@@ -361,7 +361,8 @@ def test_a_refused_sender_pauses_at_once_and_costs_nobody_an_attempt(world: Worl
 def test_over_a_fifth_refused_among_the_last_fifty_pauses(world: World) -> None:
     """However many went well before, and whatever the refusals say; counted over runs and workers, by the ledger."""
     world.freeze(90)
-    pattern = [Reply(code=250), refused("rcpt", 550, "5.1.1"), Reply(code=250), refused("rcpt", 550, "5.1.2")] * 20
+    no, neither = refused("rcpt", 550, "5.1.1"), refused("rcpt", 550, "5.1.2")
+    pattern: list[Reply | Exception] = [Reply(code=250), no, Reply(code=250), neither] * 20
     first = world.deliver(FakeTransport(*[Reply(code=250)] * 50, *pattern), stop=after_messages(60, world))
     assert (first.failed, first.paused) == (5, ())
     second = world.deliver(FakeTransport(*pattern))
@@ -397,7 +398,11 @@ def test_an_edition_that_goes_on_is_sent_by_the_same_worker(sqlite_world: World)
         world.store.resume_edition(edition.key, world.clock.now())
         return True
 
-    answers = [refused("dot", 550, "5.1.1")] * 5 + [refused("dot", 550, "5.1.1"), Reply(code=250)]
+    answers: list[Reply | Exception] = [
+        *[refused("dot", 550, "5.1.1")] * 5,
+        refused("dot", 550, "5.1.1"),
+        Reply(code=250),
+    ]
     report = world.deliver(FakeTransport(*answers), again=lambda: again() or again())
     assert (report.sent, report.failed, report.waiting) == (2, 6, 0)
 

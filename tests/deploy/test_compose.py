@@ -144,7 +144,7 @@ class Provider:
             "-subj",
             "/CN=localhost",
         ]
-        keys = ["-keyout", folder / "provider.key", "-out", folder / "provider.pem"]
+        keys = ["-keyout", str(folder / "provider.key"), "-out", str(folder / "provider.pem")]
         subprocess.run([*certificate, *keys], check=True, capture_output=True, timeout=60)
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.load_cert_chain(folder / "provider.pem", folder / "provider.key")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import calendar
 import json
 import locale
 from datetime import UTC, datetime, timedelta
@@ -157,7 +158,7 @@ def test_feedparser_finds_no_fault(name, which, request) -> None:
     assert [entry.link for entry in parsed.entries] == [item.url for item in feed.items]
     assert parsed.entries[0].title == "「已撤回」第6号公告：新产线投产"
     assert parsed.feed.link == f"{SITE}/"
-    assert [datetime(*entry.published_parsed[:6], tzinfo=UTC) for entry in parsed.entries] == [
+    assert [datetime.fromtimestamp(calendar.timegm(entry.published_parsed), UTC) for entry in parsed.entries] == [
         item.published for item in feed.items
     ]
 

@@ -10,7 +10,7 @@ from lxml import etree
 from digest.render.feeds.elements import element, parent
 
 xml_text = st.text(
-    st.characters(blacklist_categories=("Cs",), blacklist_characters="\ufffe\uffff", min_codepoint=32)
+    st.characters(blacklist_categories=["Cs"], blacklist_characters="\ufffe\uffff", min_codepoint=32)
     | st.sampled_from("\t\n\r&<>\"'")
 )
 

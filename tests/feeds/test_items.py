@@ -56,6 +56,7 @@ def test_a_withdrawn_post_keeps_its_id_and_says_so(post, rules) -> None:
     assert item.id == known.id
     assert item.title == "「已撤回」" + known.title
     assert item.summary == "本文已由发布者撤回。"
+    assert item.withdrawn is not None
     assert item.updated.isoformat() == item.withdrawn.isoformat() == "2026-03-04T08:00:00+08:00"
     assert item.published == known.published
     assert item.content_html is item.source_name is item.original_url is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -47,7 +48,8 @@ def test_the_window_keeps_its_promises(minutes, least, most) -> None:
 
     start = datetime(2026, 1, 1, tzinfo=UTC)
     limits = replace(LIMITS, min_items=least, max_items=most)
-    posts = [SimpleNamespace(first_seen=start + timedelta(minutes=minute)) for minute in sorted(minutes, reverse=True)]
+    times = [start + timedelta(minutes=minute) for minute in sorted(minutes, reverse=True)]
+    posts: list[Any] = [SimpleNamespace(first_seen=time) for time in times]
     held = count_in_window(posts, limits)
     recent = sum(post.first_seen >= posts[0].first_seen - limits.window for post in posts)
     assert held <= min(most, len(posts))

@@ -9,6 +9,7 @@ import stat
 import threading
 from email import message_from_bytes, policy
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,7 +30,7 @@ def send(transport, *, name: str = "1@news.test", message: bytes = MESSAGE, befo
     )
 
 
-def failing(transport, **letter: object) -> TransportError:
+def failing(transport, **letter: Any) -> TransportError:
     with pytest.raises(TransportError) as caught:
         send(transport, **letter)
     return caught.value
@@ -210,7 +211,8 @@ def test_what_a_killed_process_left_is_removed_and_what_a_living_one_writes_is_n
 
 def test_a_file_swept_away_before_it_was_locked_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another process starts, and sweeps, in between making and locking."""
-    lock, swept = fcntl.flock, []
+    lock = fcntl.flock
+    swept: list[Path] = []
 
     def late(descriptor: int, operation: int) -> None:
         if operation == fcntl.LOCK_EX and len(swept) < 3:
@@ -239,8 +241,13 @@ def test_threads_may_share_it(tmp_path: Path) -> None:
 
 def test_a_dry_run_takes_everything_and_keeps_nothing(tmp_path: Path) -> None:
     asked: list[int] = []
+
+    def before_dot() -> bool:
+        asked.append(1)
+        return True
+
     transport = DryRunTransport()
-    reply = send(transport, before_dot=lambda: asked.append(1) or True)
+    reply = send(transport, before_dot=before_dot)
     transport.close()
     assert transport.atomic
     assert asked == [1]

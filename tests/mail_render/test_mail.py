@@ -6,9 +6,10 @@ import email
 import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime
+from email.message import Message
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 import lxml.html
@@ -329,7 +330,7 @@ def test_any_day_fits_with_its_footer(
         address="a" * 64 + "@" + ".".join(["x" * 45] * 4) + ".org", message_id="<1@news.example.com>"
     )
     sent = email.message_from_bytes(message)
-    text, html = (part.get_payload(decode=True) for part in sent.get_payload())
+    text, html = (part.get_payload(decode=True) for part in cast(list[Message], sent.get_payload()))
     assert len(html) <= HTML_BUDGET
     assert len(text) <= TEXT_BUDGET
     for foot in (mail.html.rpartition(FOOT)[2], mail.text.rpartition(FOOT)[2]):

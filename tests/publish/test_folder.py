@@ -179,7 +179,12 @@ def test_siblings_are_removed_before_the_file(root: Path, monkeypatch: pytest.Mo
     FolderOutput(root).write("feed.xml", FEED)
     order: list[str] = []
     unlink = Path.unlink
-    monkeypatch.setattr(Path, "unlink", lambda path: (order.append(path.name), unlink(path))[1])
+
+    def noting(path: Path) -> None:
+        order.append(path.name)
+        unlink(path)
+
+    monkeypatch.setattr(Path, "unlink", noting)
     FolderOutput(root).remove("feed.xml")
     assert order == ["feed.xml.br", "feed.xml.gz", "feed.xml"]
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import hashlib
 import json
 import logging
 import re
@@ -611,7 +612,7 @@ def test_a_busy_service_is_asked_again() -> None:
 
 def test_etags_of_any_spelling_are_understood() -> None:
     """Some services write them in capitals."""
-    etag = s3.hashlib.md5(ATOM).hexdigest().upper()
+    etag = hashlib.md5(ATOM).hexdigest().upper()
     with answering(lambda method, path: (200, listed(("site/feed.xml", len(ATOM), etag)))) as (endpoint, asked):
         assert output_at(endpoint).holds("feed.xml", ATOM)
     assert len(asked) == 1

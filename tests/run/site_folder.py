@@ -52,6 +52,12 @@ def post_text(
     )
 
 
+def body_of(mail: EmailMessage, kind: str = "plain") -> str:
+    body = mail.get_body((kind,))
+    assert body is not None
+    return str(body.get_content())
+
+
 @dataclass(frozen=True, kw_only=True)
 class Result:
     """How a run ended and what it said."""

@@ -12,7 +12,7 @@ import feedparser
 import lxml.html
 import pytest
 
-from tests.run.site_folder import AS_OF, CONFIG, Result, Site
+from tests.run.site_folder import AS_OF, CONFIG, Result, Site, body_of
 
 EARLIER = ("--as-of", AS_OF)
 
@@ -68,7 +68,7 @@ def test_the_configuration_may_be_named_before_or_after(issued: Site) -> None:
 
 def test_show_prints_the_text_that_was_mailed(issued: Site) -> None:
     [mail] = issued.mails()
-    text = mail.get_body(("plain",)).get_content().replace("\r\n", "\n")
+    text = body_of(mail).replace("\r\n", "\n")
     assert issued.command("editions", "show", "daily", "2026-11-24").out == text
     assert issued.command("editions", "show", "daily", "latest").out == text
 
@@ -110,7 +110,7 @@ def test_export_writes_the_message_and_its_parts(issued: Site, tmp_path: Path) -
     [sent] = (issued.folder / "var" / "outbox").glob("*.eml")
     assert (folder / names[2]).read_bytes() == sent.read_bytes()
     mail = BytesParser(policy=policy.default).parsebytes(sent.read_bytes())
-    html = mail.get_body(("html",)).get_content().replace("\r\n", "\n")  # type: ignore[union-attr]
+    html = body_of(mail, "html").replace("\r\n", "\n")
     assert (folder / names[0]).read_text(encoding="utf-8") == html
     assert "%%" not in html
     assert json.loads((folder / names[3]).read_text(encoding="utf-8"))["period"] == "2026-11-24"

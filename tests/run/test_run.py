@@ -10,7 +10,7 @@ from email.utils import parsedate_to_datetime
 import feedparser
 import pytest
 
-from tests.run.site_folder import AS_OF, CONFIG, Site
+from tests.run.site_folder import AS_OF, CONFIG, Site, body_of
 
 
 def entries(site: Site, path: str = "feed.xml") -> dict[str, feedparser.FeedParserDict]:
@@ -40,8 +40,8 @@ def test_first_run_gives_feeds_pages_and_one_mail(site: Site) -> None:
     [mail] = site.mails()
     assert not mail.defects
     assert mail["To"] == "reader@example.com"
-    html = mail.get_body(("html",)).get_content()
-    text = mail.get_body(("plain",)).get_content()
+    html = body_of(mail, "html")
+    text = body_of(mail)
     for title in ("半导体板块走强", "央行开展逆回购操作"):
         assert title in html
         assert title in text
@@ -221,7 +221,7 @@ def test_next_day_mails_what_is_new_and_nothing_twice(site: Site) -> None:
     site.run(as_of="2026-11-24 18:00")
     assert len(site.mails()) == 1, "not due yet"
     site.run(as_of="2026-11-25 08:00")
-    subjects = {mail["Subject"]: mail.get_body(("plain",)).get_content() for mail in site.mails()}
+    subjects = {mail["Subject"]: body_of(mail) for mail in site.mails()}
     assert len(subjects) == 2
     [new] = [text for subject, text in subjects.items() if "25日" in subject]
     assert "迟到的消息" in new

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 import threading
 from datetime import timedelta
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from digest.errors import StoreBusy
 from digest.models import DeliveryState, Reply
 from digest.ports import CommitBatch
-from digest.store import dry_run, open_dry_run, open_store
+from digest.store import open_dry_run, open_store
 
 
 def everything(store, make, name: str = "new") -> None:
@@ -155,7 +156,7 @@ def test_a_database_that_never_rests_is_reported(sqlite_url: str, tmp_path: Path
         os.utime(path, (1, next(ticks)))
         return copy(source, target)
 
-    monkeypatch.setattr(dry_run.shutil, "copyfile", meddling)
+    monkeypatch.setattr(shutil, "copyfile", meddling)
     with pytest.raises(StoreBusy, match="it is being written all the time"):
         open_dry_run(sqlite_url).__enter__()
 
@@ -164,7 +165,7 @@ def test_the_copy_is_removed(sqlite_url: str, tmp_path: Path, make, monkeypatch)
     """It holds addresses."""
     temporary = tmp_path / "temporary"
     temporary.mkdir()
-    monkeypatch.setattr(dry_run.tempfile, "tempdir", str(temporary))
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
     with open_dry_run(sqlite_url) as rehearsed:
         everything(rehearsed, make)
         assert len(list(temporary.iterdir())) == 1

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from digest.models import Changes
+from digest.models import Changes, KnownPost
 from digest.store import SqlStore, open_store
 
 
@@ -195,5 +195,5 @@ def test_counts_hold_over_any_history(history, make, empty_sqlite) -> None:
                 assert row.dirty or after[key] == before.get(key, [])
 
 
-def contents(store: SqlStore) -> dict[tuple[str, str], list[object]]:
+def contents(store: SqlStore) -> dict[tuple[str, str], list[KnownPost]]:
     return {(row.kind, row.name): list(store.newest(row.kind, row.name, 99)) for row in store.feeds()}

@@ -429,6 +429,7 @@ def test_a_killed_worker_loses_nothing(store_url, make, stop_at, step, expected)
         worker = subprocess.Popen(
             [sys.executable, "-c", WORKER, store_url, str(stop_at)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
+        assert worker.stdout is not None
         assert worker.stdout.readline().decode().strip() == step
         worker.kill()
         worker.communicate()

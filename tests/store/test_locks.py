@@ -81,7 +81,9 @@ def test_an_orphan_does_not_keep_the_lock(sqlite_url: str) -> None:
     process.kill()
     process.wait()
     take(sqlite_url)
+    assert process.stdout is not None
     process.stdout.close()
+    assert process.stdin is not None
     process.stdin.close()
 
 

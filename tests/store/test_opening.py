@@ -15,7 +15,7 @@ from digest.errors import Refused, StoreBusy, StoreError, StoreTooNew
 from digest.models import Changes
 from digest.store import SqlStore, open_dry_run, open_store
 from digest.store.database import connect
-from digest.store.database.connect import Database, open_postgres, open_sqlite, parse_url
+from digest.store.database.connect import Database, SqliteDatabase, open_postgres, open_sqlite, parse_url
 from digest.store.database.faults import wrap_db_errors
 
 
@@ -272,6 +272,7 @@ def test_a_full_disk_undoes_the_transaction(sqlite_url: str, make) -> None:
         make.add(store, make.arrival("a"))
     with open_store(sqlite_url) as store:
         database = store._database
+        assert isinstance(database, SqliteDatabase)
         made = database._open
 
         def without_room() -> sqlite3.Connection:

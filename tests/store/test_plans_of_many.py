@@ -125,8 +125,8 @@ def _readers(connection: Connection, now: int) -> None:
     columns = ("key", "address", "canonical", "hash", "created_at", "frequency", "zone")
     people = [(key, *(f"r{key}",) * 3, now, "daily", "") for key in range(1, MANY + 1)]
     connection.insert_many("subscriber", columns, people)
-    columns = ("subscriber_key", "list_key", "state", "categories", "selection", "since")
-    connection.insert_many("subscription", columns, [(key, 1, "active", "[]", "", now) for key in range(1, MANY + 1)])
+    chosen = ("subscriber_key", "list_key", "state", "categories", "selection", "since")
+    connection.insert_many("subscription", chosen, [(key, 1, "active", "[]", "", now) for key in range(1, MANY + 1)])
 
 
 def _mail(connection: Connection, now: int) -> None:

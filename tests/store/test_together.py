@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from digest.errors import StoreError
-from digest.store.database.group_commit import GroupCommit
+from digest.store.database.group_commit import GroupCommit, Order
 
 
 class Disk:
@@ -22,14 +22,18 @@ class Disk:
         self.commits = 0
         self.error: BaseException | None = None
 
-    def transaction(self, orders: Sequence[Any]) -> list[Any]:
+    def transaction(self, orders: Sequence[Order]) -> list[Any]:
         number = self.commits
         self.begun.release()
         assert self.gate.acquire(timeout=60)
         if self.error is not None:
             raise self.error
         self.commits += 1
-        return [(order, number) for order in orders]
+        return [(name, number) for name, _ in orders]
+
+
+def order(name: str) -> Order:
+    return name, {}
 
 
 class Writers:
@@ -43,7 +47,7 @@ class Writers:
     def start(self, number: int) -> None:
         def write() -> None:
             try:
-                self.answers[number] = self.together.write(f"first {number}", f"second {number}")
+                self.answers[number] = self.together.write(order(f"first {number}"), order(f"second {number}"))
             except BaseException as error:
                 self.answers[number] = error
 
@@ -97,11 +101,12 @@ def test_a_transaction_that_fails_is_told_to_all_in_it_and_to_no_other(disk: Dis
     assert told[0] is not told[1], "each has its own traceback"
     disk.error = None
     disk.gate.release()
-    assert writers.together.write("written") == [("written", 0)]
+    written: Sequence[Any] = writers.together.write(order("written"))
+    assert written == [("written", 0)]
 
 
 def test_other_errors_come_through_as_they_are(disk: Disk) -> None:
     disk.error = ValueError("not a number")
     disk.gate.release()
     with pytest.raises(ValueError, match="not a number"):
-        GroupCommit(disk.transaction).write("anything")
+        GroupCommit(disk.transaction).write(order("anything"))

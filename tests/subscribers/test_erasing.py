@@ -98,8 +98,11 @@ class Visitor:
         for path in self.served.mails():
             mail = message_from_bytes(path.read_bytes(), policy=policy.default)
             if mail["To"] == ADDRESS and subject in mail["Subject"]:
-                body = mail.get_body(("plain",))  # type: ignore[attr-defined]
-                return re.search(r"https?://[^/]+(/mail/[A-Za-z0-9_-]{35})", body.get_content())[1]  # type: ignore[index]
+                body = mail.get_body(("plain",))
+                assert body is not None
+                found = re.search(r"https?://[^/]+(/mail/[A-Za-z0-9_-]{35})", body.get_content())
+                assert found is not None
+                return found[1]
         return ""
 
     def join(self) -> None:

@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -239,7 +240,7 @@ def test_there_is_a_cap_over_all(quick: World) -> None:
         ({"stamp": "x" * 35}, Asked.TOO_FAST),
     ],
 )
-def test_programs_and_mistakes_come_to_nothing(quick: World, fields: dict[str, object], asked: Asked) -> None:
+def test_programs_and_mistakes_come_to_nothing(quick: World, fields: dict[str, Any], asked: Asked) -> None:
     """Who fills in the trap is told that all went well; nothing is kept in any of these cases."""
     assert quick.ask(**fields) is asked
     assert quick.store.unhandled() == []

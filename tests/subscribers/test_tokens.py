@@ -157,7 +157,7 @@ class TestFile:
         """Whoever finds the file there when it puts its own in place takes that one."""
         path = tmp_path / "secret"
         real = Path.read_text
-        seen = []
+        seen: list[int] = []
 
         def late(self: Path, *args: object, **kwargs: object) -> str:
             if self == path and not seen:

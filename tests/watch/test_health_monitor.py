@@ -12,11 +12,12 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from digest.app import publishing
+from digest.app.monitor import LOOK_EVERY
 from digest.app.service import Service, service
 from digest.errors import ConfigError, OutputError, StoreError
 from digest.jobs.run import RunReport
 from digest.models import Reply
-from digest.service.health_monitor import LOOK_EVERY, MAIL_HUNG, SCHEDULE_HUNG, HealthMonitor
+from digest.service.health_monitor import MAIL_HUNG, SCHEDULE_HUNG, HealthMonitor
 from digest.web.access import Access
 from digest.web.health import _Kept, _Recent
 from digest.web.tries import Tries
@@ -91,8 +92,12 @@ def test_the_thread_tells_each_run_and_the_same_trouble_once(
             raise error
         return []
 
+    def run_ended(*, ok: bool) -> list[str]:
+        looked.append(ok)
+        return []
+
     monkeypatch.setattr(monitor, "look", look)
-    monkeypatch.setattr(monitor, "run_ended", lambda *, ok: looked.append(ok) or [])
+    monkeypatch.setattr(monitor, "run_ended", run_ended)
     monkeypatch.setattr("digest.service.health_monitor.LOOK_EVERY", 0.01)
     health_monitor.run_is_over(RunReport(now=NOW), NOW, NOW)
     health_monitor.run_is_over(RunReport(now=NOW, failures=["x"]), NOW, NOW)

@@ -36,9 +36,14 @@ def page(request: pytest.FixtureRequest, chromium: Any) -> Iterator[Any]:
     context = chromium.new_context(java_script_enabled=request.param, viewport={"width": 375, "height": 800})
     opened = context.new_page()
     complaints: list[str] = []
+
+    def dismiss(dialog: Any) -> None:
+        complaints.append(dialog.message)
+        dialog.dismiss()
+
     opened.on("console", lambda message: complaints.append(message.text))
     opened.on("pageerror", lambda error: complaints.append(str(error)))
-    opened.on("dialog", lambda dialog: (complaints.append(dialog.message), dialog.dismiss()))
+    opened.on("dialog", dismiss)
     yield opened
     assert context.cookies() == []
     context.close()

@@ -68,9 +68,14 @@ def row(kind: str, name: str) -> FeedRow:
 def test_ended_feeds_are_known(tags: Any, formats: tuple[str, ...], retired: set[str]) -> None:
     """Tags and formats that are no longer asked for; never one that is, nor one that never was. Looked up now and
     then only."""
-    looks = []
+    looks: list[int] = []
     rows = [row("all", ""), row("category", "news"), row("tag", "old"), row("tag", "new")]
-    store = SimpleNamespace(feeds=lambda: looks.append(1) or rows)
+
+    def feeds() -> list[FeedRow]:
+        looks.append(1)
+        return rows
+
+    store = SimpleNamespace(feeds=feeds)
     settings = SimpleNamespace(feeds=SimpleNamespace(tags=tags, formats=formats))
     running: Any = SimpleNamespace(settings=settings, store=store)
     now = [100.0]

@@ -51,7 +51,7 @@ class Trap:
         self._html = ""
         self._page = self._context.new_page()
         self._page.route("**/*", self._answer)
-        self._page.on("dialog", lambda dialog: (self._found.append(f"dialog {dialog.message}"), dialog.dismiss()))
+        self._page.on("dialog", self._dismiss)
 
     def close(self) -> None:
         self._context.close()
@@ -71,6 +71,10 @@ class Trap:
     def count(self, selector: str) -> int:
         """How many such elements the document has that was looked at last."""
         return int(self._page.locator(selector).count())
+
+    def _dismiss(self, dialog: Any) -> None:
+        self._found.append(f"dialog {dialog.message}")
+        dialog.dismiss()
 
     def _answer(self, route: Any) -> None:
         request = route.request
