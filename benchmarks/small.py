@@ -143,7 +143,7 @@ def _edition(posts: list[KnownPost]) -> Edition:
 
 
 def _render(edition: Edition) -> Mail:
-    from digest.edition.contents import Publisher, Limits
+    from digest.edition.contents import Limits, Publisher
     from digest.render.mail import render_mail
 
     site = "https://posts.example.com"
