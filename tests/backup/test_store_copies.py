@@ -156,7 +156,7 @@ def saved(url: str, tmp_path: Path, **later: datetime) -> None:
     copy_out(url, tmp_path / "copy.db")
 
 
-def reply():  # type: ignore[no-untyped-def]
+def reply():
     from digest.models import Reply
 
     return Reply(code=250, enhanced="2.0.0", text="queued as 1")
@@ -296,7 +296,7 @@ def test_the_file_that_was_there_is_kept(tmp_path: Path) -> None:
         (lambda raw: raw.execute("DELETE FROM edition"), "is damaged"),
     ],
 )
-def test_copies_are_looked_into(tmp_path: Path, spoil, words: str) -> None:  # type: ignore[no-untyped-def]
+def test_copies_are_looked_into(tmp_path: Path, spoil, words: str) -> None:
     """Pages, references, and whether it is a store at all."""
     url = f"sqlite:///{tmp_path}/digest.db"
     with open_store(url) as store:

@@ -153,7 +153,7 @@ def test_clock(offset: float) -> None:
 def test_answers_that_are_none(answer: object, cause: str) -> None:
     """Another's answer, a server without time, silence."""
     seconds = 0.5 if cause == "no answer in time" else 60
-    with time_server(answer=answer) as address, pytest.raises(ProbeError, match=cause):  # type: ignore[arg-type]
+    with time_server(answer=answer) as address, pytest.raises(ProbeError, match=cause):
         clock_offset(address, seconds=seconds)
 
 

@@ -51,7 +51,7 @@ def pipelining(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
 
 def transport(server: ScriptedServer, **options: object) -> SmtpTransport:
     given = {"host": "127.0.0.1", "port": server.port, "security": "none", "limits": PATIENT, **options}
-    return SmtpTransport(**given)  # type: ignore[arg-type]
+    return SmtpTransport(**given)
 
 
 def send(

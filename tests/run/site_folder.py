@@ -146,4 +146,4 @@ class Site:
     def mails(self) -> list[EmailMessage]:
         """What lies in the outbox, by file name."""
         files = sorted((self.folder / "var" / "outbox").glob("*.eml"))
-        return [BytesParser(policy=policy.default).parsebytes(path.read_bytes()) for path in files]  # type: ignore[misc]
+        return [BytesParser(policy=policy.default).parsebytes(path.read_bytes()) for path in files]

@@ -49,7 +49,7 @@ def said(result: Result, code: int, line: str) -> None:
 
 
 def parsed(data: bytes) -> EmailMessage:
-    return BytesParser(policy=policy.default).parsebytes(data)  # type: ignore[return-value]
+    return BytesParser(policy=policy.default).parsebytes(data)
 
 
 @pytest.fixture

@@ -93,7 +93,7 @@ def unreliable(power: Power) -> Iterator[None]:
             yield connection
         power.step()
 
-    Database.changing = changing  # type: ignore[method-assign, assignment]
+    Database.changing = changing  # type: ignore[method-assign]
     try:
         yield
     finally:

@@ -47,7 +47,7 @@ def test_a_worker_goes_by_the_databases_clock(site: Path, postgres_url: str, mon
 
         class Behind(datetime):
             @classmethod
-            def now(cls, tz=None):  # type: ignore[no-untyped-def]
+            def now(cls, tz=None):
                 return datetime.now(tz) - timedelta(hours=1)
 
         monkeypatch.setattr(module, "datetime", Behind)
@@ -91,7 +91,7 @@ def test_a_clock_that_is_set_during_a_run_changes_nothing(
 
         class Jumped(datetime):
             @classmethod
-            def now(cls, tz=None):  # type: ignore[no-untyped-def]
+            def now(cls, tz=None):
                 return datetime.now(tz) + step
 
         monkeypatch.setattr(module, "datetime", Jumped)

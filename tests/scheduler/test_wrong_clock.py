@@ -120,7 +120,7 @@ def put_on(world: Clocked, monkeypatch: pytest.MonkeyPatch) -> Clocked:
 
     class Shown(datetime):
         @classmethod
-        def now(cls, tz=None):  # type: ignore[no-untyped-def]
+        def now(cls, tz=None):
             return world.now
 
     monkeypatch.setattr(module, "datetime", Shown)
@@ -463,7 +463,7 @@ def test_a_worker_follows_a_clock_that_stays_set(monkeypatch: pytest.MonkeyPatch
 
     class Shown(datetime):
         @classmethod
-        def now(cls, tz=None):  # type: ignore[no-untyped-def]
+        def now(cls, tz=None):
             return shown[0]
 
     monkeypatch.setattr(module, "datetime", Shown)

@@ -199,7 +199,7 @@ def test_whoever_asks_all_day_learns_nothing_sooner(monkeypatch: pytest.MonkeyPa
     asked: list[int] = []
     well = _Kept(lambda: asked.append(1) or ["bad"] * (len(asked) == 1), 100.0, "x")  # type: ignore[func-returns-value]
     assert [well(), well()] == [False, False]
-    figures = _Recent(lambda: asked.append(2) or b"x", 100.0)  # type: ignore[func-returns-value, arg-type]
+    figures = _Recent(lambda: asked.append(2) or b"x", 100.0)  # type: ignore[func-returns-value]
     assert [figures(), figures()] == [b"x", b"x"]
     assert asked == [1, 2]
 

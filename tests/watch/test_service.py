@@ -154,4 +154,4 @@ def test_a_failed_run_is_told_at_once(site: Site, pings: Pinged) -> None:
 
 def alarms(site: Site) -> list[EmailMessage]:
     files = sorted((site.folder / "var" / "outbox").glob("alarm-*.eml"), key=lambda path: path.stat().st_mtime_ns)
-    return [BytesParser(policy=policy.default).parsebytes(path.read_bytes()) for path in files]  # type: ignore[misc]
+    return [BytesParser(policy=policy.default).parsebytes(path.read_bytes()) for path in files]

@@ -454,7 +454,7 @@ def test_what_changes_all_the_time_is_served_as_it_was_read(public: Path, monkey
     files = Files(root=public, options=OPTIONS, nothing=page)
     look = Files._look
 
-    def look_and_change(self: Files, name: str, *, keep: bool = False):  # type: ignore[no-untyped-def]
+    def look_and_change(self: Files, name: str, *, keep: bool = False):
         found = look(self, name, keep=keep)
         if not keep:
             FolderOutput(public).write("feed.xml", ATOM + str(time.perf_counter_ns()).encode())

@@ -109,7 +109,7 @@ def test_one_answer_for_everybody(served: Served) -> None:
     ]
 
 
-def _now():  # type: ignore[no-untyped-def]
+def _now():
     from datetime import UTC, datetime
 
     return datetime.now(UTC)
