@@ -249,6 +249,8 @@ class _Head:
         self.target = b""
         self.headers: list[tuple[bytes, bytes]] = []
         self.begins = self.ends = 0
+        self.stays = False
+        """The connection may be used again."""
         self.parser = httptools.HttpRequestParser(self)
         self.parser.feed_data(piece)
 
@@ -260,6 +262,9 @@ class _Head:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self.headers.append((name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        self.stays = self.parser.should_keep_alive()  # the parser forgets it when the message is whole
 
     def on_message_complete(self) -> None:
         self.ends += 1
@@ -338,7 +343,7 @@ class Client(asyncio.Protocol):
             return False
         quick = self._door.at_once(method, head.target, head.headers)
         if quick is not None:
-            self._write(quick, stays=version == "1.1" and head.parser.should_keep_alive())
+            self._write(quick, stays=version == "1.1" and head.stays)
         return quick is not None
 
     def _write(self, quick: Quick, *, stays: bool) -> None:

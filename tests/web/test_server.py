@@ -154,8 +154,11 @@ def test_requests_may_follow_each_other(serve: Callable[[ClientLimits], FileServ
         received = rest(connection)
     assert (received.count(b"HTTP/1.1 200"), received.count(b"HTTP/1.1 404")) == (7, 1)
     assert received.count(CONTENT) == 7
-    with server.connect(b"GET /feed.xml HTTP/1.0\r\n\r\n") as connection:
-        assert rest(connection).endswith(CONTENT)
+    for alone in (last, b"GET /feed.xml HTTP/1.0\r\n\r\n"):
+        with server.connect(alone) as connection:
+            received = rest(connection)
+        assert b"connection: close\r\n" in received
+        assert received.endswith(CONTENT)
     with server.connect(
         GET + b"POST /echo HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 2\r\n\r\n"
     ) as both:
