@@ -47,14 +47,17 @@ $(VENV)/run: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "digest needs Python 3.11 or newer; name one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) install -r requirements.lock
+	$(PIP) install --no-deps -r requirements.lock
 	$(PIP) install --no-build-isolation --no-deps --editable .
 	@touch $@
 
 $(VENV)/dev: requirements-dev.lock $(VENV)/run
-	$(PIP) install -r requirements-dev.lock
+	$(PIP) install --no-deps -r requirements-dev.lock
 	@touch $@
 
+# The lock files are whole, so nothing is looked for besides: with hashes, pip would take coverage[toml], which pytest-cov
+# asks for, for another package than the coverage that is pinned.
+#
 # Versions, and hashes of all their files, whichever platform they are for. No addresses, so that it works with whichever
 # package index pip is set up for. requirements-s3.lock is what buckets need beside requirements.lock.
 lock:
