@@ -81,13 +81,32 @@ class KnownFile(NamedTuple):
     """Whether it gave a post."""
 
 
+class Origin(Struct, frozen=True, kw_only=True):
+    """The publication that a source's posts are taken from, as it speaks of itself."""
+
+    title: str = ""
+    url: str = ""
+    """Its page."""
+    feed_url: str = ""
+    feed_id: str = ""
+
+
 class Listing(Struct, frozen=True, kw_only=True):
-    """One look at the posts folder. ``blind`` are folders that could not be read: what is known to be in them
-    is unknown now, not gone. ``problems`` says why, and names entries that were passed over."""
+    """One look at a source. ``unreadable`` are folders that could not be read: what is known to be in them is unknown
+    now, not gone. ``problems`` says why, and names entries that were passed over."""
 
     files: Mapping[str, FileStat]
     unreadable: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
+    is_whole: bool = True
+    """What is not listed is gone. Otherwise nothing is known of it: a feed shows its latest entries only."""
+    memory: str | None = None
+    """What the source wants to be handed at its next look; kept once everything that this one listed is written down.
+    None: as it was."""
+    fault: str = ""
+    """Why it could not be looked at this time, in one line; nothing is listed then."""
+    origin: Origin | None = None
+    """None: there is nothing to say, or nothing new."""
 
 
 # ------------------------------------------------------------------- posts
@@ -171,6 +190,34 @@ class Post(Struct, frozen=True, kw_only=True, gc=False):
     """Has a page, but enters no feed and no digest."""
     expires: datetime | None = None
     warnings: tuple[Problem, ...] = ()
+
+
+class Item(Struct, frozen=True, kw_only=True, gc=False):
+    """A post that was read by another program: what a source gives that has no files. Nothing in it is trusted, and
+    nothing has to be there; ``posts.items`` makes a ``Post`` of it, or says why it does not."""
+
+    id: str = ""
+    """As the source knows it, unique there."""
+    url: str = ""
+    """Of the post's page; relative ones are no address."""
+    title: str = ""
+    """Text, in which HTML counts as markup."""
+    published: datetime | None = None
+    """Aware."""
+    updated: datetime | None = None
+    summary: str = ""
+    """HTML or text."""
+    content: str = ""
+    """HTML of the whole post, if the source has it."""
+    categories: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    source_name: str = ""
+    """The medium."""
+    authors: tuple[Author, ...] = ()
+    image: str = ""
+    lang: str = ""
+    """BCP 47."""
+    attachments: tuple[Attachment, ...] = ()
 
 
 class Refusal(Struct, frozen=True, kw_only=True, gc=False):
