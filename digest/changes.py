@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from digest.models import (
     HASH_MARK,
+    MAIN,
     Arrival,
     Changes,
     FileRecord,
@@ -25,7 +26,10 @@ from digest.models import (
     Refusal,
     Revision,
     Severity,
+    source_of,
 )
+
+_SAME_DATE = timedelta(days=1)
 
 
 class ParsedFile(Struct, frozen=True, kw_only=True, gc=False):
@@ -44,6 +48,7 @@ def decide(
     *,
     known: Mapping[str, KnownPost],
     missing: Sequence[KnownPost],
+    linked: Sequence[KnownPost] = (),
     taken_ids: Iterable[str],
     adopted: Mapping[str, str],
     now: datetime,
@@ -52,12 +57,19 @@ def decide(
     """Decisions for one batch.
 
     ``known``: posts at these paths, also those that are gone. ``missing``: posts whose path vanished and that found
-    no new one yet. ``taken_ids``: which of the batch's ids belong to some post already. ``adopted``: ids of an
-    earlier feed by address. ``importing``: an archive's first run, whose posts count as seen on their own date.
+    no new one yet. ``linked``: posts of other sources that lead to an address of the batch. ``taken_ids``: which of the
+    batch's ids belong to some post already. ``adopted``: ids of an earlier feed by address. ``importing``: an archive's
+    first run, whose posts count as seen on their own date.
     The result does not depend on the order of ``files``.
     """
     batch = _Batch(
-        known=known, missing=missing, taken_ids=set(taken_ids), adopted=adopted, now=now, importing=importing
+        known=known,
+        missing=missing,
+        linked=linked,
+        taken_ids=set(taken_ids),
+        adopted=adopted,
+        now=now,
+        importing=importing,
     )
     for file in sorted(files, key=lambda file: file.path):
         batch.take(file)
@@ -78,6 +90,7 @@ class _Batch:
         *,
         known: Mapping[str, KnownPost],
         missing: Sequence[KnownPost],
+        linked: Sequence[KnownPost],
         taken_ids: set[str],
         adopted: Mapping[str, str],
         now: datetime,
@@ -85,6 +98,8 @@ class _Batch:
     ) -> None:
         self._known = known
         self._missing = _Missing(missing)
+        self._elsewhere = _Elsewhere(linked)
+        self._doubled = 0
         self._taken = taken_ids
         self._adopted = adopted
         self._now = now
@@ -107,6 +122,12 @@ class _Batch:
         if known is not None:
             if not file.unchanged or known.gone_at is not None:
                 self._revisions.append(_revision(known, outcome, self._now, is_rename=False))
+        elif (twin := self._elsewhere.twin(outcome)) is not None:
+            if source_of(file.path) != MAIN:
+                self._doubled += 1
+                self._record(file, taken=False, recheck_at=None, problems=())
+                return
+            self._revisions.append(_revision(twin, outcome, self._now, is_rename=True))
         elif (moved := self._missing.match(outcome)) is not None:
             self._revisions.append(_revision(moved, outcome, self._now, is_rename=True))
         else:
@@ -119,6 +140,7 @@ class _Batch:
             revisions=tuple(self._revisions),
             gone=tuple(self._gone),
             files=tuple(self._files),
+            doubled=self._doubled,
         )
 
     def _refused(self, file: ParsedFile, refusal: Refusal) -> None:
@@ -138,6 +160,7 @@ class _Batch:
                 taken=taken,
                 recheck_at=recheck_at,
                 problems=tuple(problems),
+                body=file.outcome.body if taken and isinstance(file.outcome, Post) else "",
             )
         )
 
@@ -204,16 +227,38 @@ class _Missing:
         given once."""
         if not self._by_id:
             return None
-        candidates: list[KnownPost] = [
-            *self._by_id.get(post.feed_id, ()),
-            *self._by_text.get((post.title, post.text_hash), ()),
-        ]
+        alike = self._by_text.get((post.title, post.text_hash), ())
+        if source_of(post.path) != MAIN:  # a feed may say the same every week
+            alike = [other for other in alike if abs(other.published - post.published) <= _SAME_DATE]
+        candidates: list[KnownPost] = [*self._by_id.get(post.feed_id, ()), *alike]
         if post.original_url:
             candidates += self._by_original.get(post.original_url, ())
         for candidate in candidates:
             if candidate.key not in self._moved:
                 self._moved.add(candidate.key)
                 return candidate
+        return None
+
+
+class _Elsewhere:
+    """Posts of other sources, by the addresses that they lead to."""
+
+    def __init__(self, posts: Sequence[KnownPost]) -> None:
+        self._by_url: dict[str, list[KnownPost]] = {}
+        for post in sorted(posts, key=lambda post: post.key):
+            for url in {post.url, post.original_url or post.url}:
+                self._by_url.setdefault(url, []).append(post)
+        self._taken: set[int] = set()
+
+    def twin(self, post: Post) -> KnownPost | None:
+        """The post that another source has brought already. To one of ``posts.folder`` it is given once."""
+        source = source_of(post.path)
+        for url in (post.url, post.original_url):
+            for other in self._by_url.get(url or "", ()):
+                if source_of(other.path) != source and other.key not in self._taken:
+                    if source == MAIN:
+                        self._taken.add(other.key)
+                    return other
         return None
 
 

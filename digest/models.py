@@ -49,6 +49,30 @@ class Problem(Struct, frozen=True, kw_only=True, gc=False):
         return f"{where}: {self.reason}" + (f"; {self.remedy}" if self.remedy else "")
 
 
+# ----------------------------------------------------------------- sources
+
+MAIN = "posts"
+"""The source that ``posts.folder`` is. Its paths are those below the folder; those of every other source begin with its
+name and two slashes, which no path has."""
+
+
+def source_of(path: str) -> str:
+    """The name of the source that a path belongs to."""
+    name, slashes, _ = path.partition("//")
+    return name if slashes else MAIN
+
+
+def path_in(source: str, ref: str) -> str:
+    """The path of what a source calls ``ref``."""
+    return ref if source == MAIN else f"{source}//{ref}"
+
+
+def ref_of(path: str) -> str:
+    """What its source calls a path."""
+    _, slashes, ref = path.partition("//")
+    return ref if slashes else path
+
+
 # ------------------------------------------------------------------- files
 
 
@@ -321,6 +345,8 @@ class FileRecord(Struct, frozen=True, kw_only=True, gc=False):
     taken: bool
     recheck_at: datetime | None = None
     problems: tuple[Problem, ...] = ()
+    body: str = ""
+    """What is to be kept of the post's text, since its source shows it for some time only: HTML, not sanitised."""
 
 
 class Changes(Struct, frozen=True, kw_only=True):
@@ -337,6 +363,8 @@ class Changes(Struct, frozen=True, kw_only=True):
     files: tuple[FileRecord, ...] = ()
     forgotten: tuple[str, ...] = ()
     """Paths that no longer exist."""
+    doubled: int = 0
+    """How many files give a post that another source has brought already."""
 
 
 # ---------------------------------------------------------------- editions

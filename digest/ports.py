@@ -15,6 +15,7 @@ from typing import Literal, Protocol
 from msgspec import Struct
 
 from digest.models import (
+    MAIN,
     Absence,
     AwaitedPage,
     Changes,
@@ -82,17 +83,17 @@ class FeedRow(Struct, frozen=True, kw_only=True):
 class PostStore(Protocol):
     """Memory of files and posts."""
 
-    def is_importing(self) -> bool:
-        """True until the first whole collecting run that found a post is over (``finish_import``)."""
+    def is_importing(self, source: str = MAIN) -> bool:
+        """True until the first whole look at a source that found a post is over (``finish_import``)."""
         ...
 
-    def finish_import(self, now: datetime) -> None: ...
+    def finish_import(self, now: datetime, source: str = MAIN) -> None: ...
 
-    def rules(self) -> str:
-        """Fingerprint of the parsing rules that the known posts were parsed with; empty at first."""
+    def rules(self, source: str = MAIN) -> str:
+        """Fingerprint of the parsing rules that a source's known posts were parsed with; empty at first."""
         ...
 
-    def set_rules(self, fingerprint: str) -> None: ...
+    def set_rules(self, fingerprint: str, source: str = MAIN) -> None: ...
 
     def keep_first(self, name: str, value: str) -> str:
         """The value that was first given under this name: what ids are made from stays when a site moves."""
@@ -106,8 +107,26 @@ class PostStore(Protocol):
         """Keep a small fact from run to run."""
         ...
 
-    def known_files(self) -> Iterator[KnownFile]:
-        """Every file of earlier runs, by path (code points). Nothing else may be asked of the store before the last."""
+    def known_files(self, source: str = MAIN) -> Iterator[KnownFile]:
+        """Every file of a source in earlier runs, by path (code points). Nothing else may be asked of the store before
+        the last."""
+        ...
+
+    def latest_posts(self, source: str, limit: int) -> list[KnownPost]:
+        """Those that came last from a source, gone ones included."""
+        ...
+
+    def posts_linked(self, urls: Sequence[str], since: datetime, until: datetime) -> list[KnownPost]:
+        """Posts that are not gone and lead to one of these addresses, as their own or as that of their original: those
+        of ``posts.folder`` as far as they are dated within these times, those of other sources whenever."""
+        ...
+
+    def body(self, path: str) -> str:
+        """What was kept of the text of a post (``FileRecord.body``); empty if nothing was, or not any longer."""
+        ...
+
+    def forget_bodies(self, before: datetime) -> None:
+        """Those that were kept earlier."""
         ...
 
     def posts_at(self, paths: Sequence[str]) -> dict[str, KnownPost]:
@@ -132,24 +151,25 @@ class PostStore(Protocol):
         arrivals. A known post keeps its id, ``published``, ``first_seen`` and ``collected_at``."""
         ...
 
-    def undecided(self) -> dict[int, Absence]:
-        """Posts that are away and of which nobody has decided yet what that means (waiting, held), by key."""
+    def undecided(self, source: str = MAIN) -> dict[int, Absence]:
+        """Posts of a source that are away and of which nobody has decided yet what that means (waiting, held), by
+        key."""
         ...
 
     def posts_left(self, ids: Collection[str]) -> list[KnownPost]:
         """Those with these ids that left the posts folder and stay published (aged, moved)."""
         ...
 
-    def dates_with_files(self, until: datetime) -> list[tuple[int, datetime]]:
-        """Key and date of the posts that have a file, as far as they are no newer."""
+    def dates_with_files(self, until: datetime, source: str = MAIN) -> list[tuple[int, datetime]]:
+        """Key and date of a source's posts that have a file, as far as they are no newer."""
         ...
 
-    def least_age(self, since: datetime) -> timedelta | None:
-        """The least age at which posts left by themselves since then; None if none did."""
+    def least_age(self, since: datetime, source: str = MAIN) -> timedelta | None:
+        """The least age at which posts of a source left by themselves since then; None if none did."""
         ...
 
-    def problems(self) -> Iterator[Problem]:
-        """Every problem of every known file, by path. Files that were not opened again keep theirs."""
+    def problems(self, source: str | None = None) -> Iterator[Problem]:
+        """Every problem of every known file (of a source), by path. Files that were not opened again keep theirs."""
         ...
 
     def count_posts(self) -> int:

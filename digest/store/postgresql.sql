@@ -66,8 +66,18 @@ CREATE TABLE post (
 CREATE INDEX post_archive ON post (archive, first_seen, key);
 CREATE INDEX post_feed ON post (unlisted, retired, first_seen, published, key);
 CREATE INDEX post_gone ON post (retired, gone_at);
+CREATE INDEX post_link ON post (url) WHERE source <> 'posts';
 CREATE INDEX post_path ON post (path);
 CREATE INDEX post_published ON post (unlisted, published, key);
+
+-- The text of posts whose source shows it for some time only: HTML, packed by zlib.
+CREATE TABLE body (
+    path TEXT COLLATE "C" NOT NULL,
+    kept_at BIGINT NOT NULL,
+    html BYTEA NOT NULL,
+    PRIMARY KEY (path)
+);
+CREATE INDEX body_kept ON body (kept_at);
 
 -- Posts whose file is missing and that are not withdrawn: they left by age, or nobody has decided yet.
 CREATE TABLE absence (

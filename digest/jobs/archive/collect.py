@@ -7,8 +7,8 @@ A file whose size, time and inode are the ones of the last look is not opened, a
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 from functools import partial
 from itertools import islice
 
@@ -21,7 +21,19 @@ from digest.filetable import FileTable
 from digest.jobs.archive.leaving import Fruitless, Missed, Settled, settle
 from digest.jobs.archive.settling import Look, Looks, Rest, Settling
 from digest.jobs.progress import Progress, silent
-from digest.models import Changes, KnownFile, KnownPost, Listing, Post, Problem, Refusal, Severity, Version
+from digest.models import (
+    MAIN,
+    Changes,
+    KnownFile,
+    KnownPost,
+    Listing,
+    Origin,
+    Post,
+    Problem,
+    Refusal,
+    Severity,
+    Version,
+)
 from digest.ports import PostStore, Source
 from digest.withdrawal import USUAL, LeavingRules
 
@@ -34,14 +46,32 @@ ParseMany = Callable[[Sequence[str]], Iterable[Parsed]]
 """Reads and parses files, in their order; may use several processes, and may work ahead of what is asked of it."""
 
 
-class CollectReport(Struct, frozen=True, kw_only=True):
-    """What one look at the posts folder brought."""
+LATEST = 500
+"""Of a source that does not show all of its posts, so many are remembered when a post comes that may be one of them."""
+_AROUND = timedelta(days=7)
+"""A post that two sources bring has about the same date in both."""
 
-    found: int
+
+class SourceReport(Struct, frozen=True, kw_only=True):
+    """What one look at a source beside ``posts.folder`` brought."""
+
+    found: int = 0
+    arrived: int = 0
+    edited: int = 0
+    doubled: int = 0
+    """Posts that another source had brought before."""
+    fault: str = ""
+    """Why it could not be looked at."""
+
+
+class CollectReport(Struct, frozen=True, kw_only=True):
+    """What one look at the sources brought."""
+
+    found: int = 0
     """Post files in the folder."""
-    opened: int
+    opened: int = 0
     """Files that had to be read."""
-    taken: int
+    taken: int = 0
     """Files that give a post, now."""
     arrived: int = 0
     edited: int = 0
@@ -68,6 +98,16 @@ class CollectReport(Struct, frozen=True, kw_only=True):
     """Everything wrong with files now, also with those that did not have to be opened again."""
     failures: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    doubled: int = 0
+    """Posts that were left out, since another source had brought them before."""
+    fault: str = ""
+    """Why the source could not be looked at, which is no failure of ours."""
+    memory: str | None = None
+    """What the source wants to be handed at its next look; None: as it was."""
+    origin: Origin | None = None
+    """What a source that was looked at says of itself."""
+    sources: dict[str, SourceReport] = {}
+    """Those beside ``posts.folder``, by name, as far as they were looked at."""
 
     @property
     def skipped(self) -> int:
@@ -86,31 +126,49 @@ def collect(
     leaving: LeavingRules = USUAL,
     accept_gone: bool = False,
     progress: Progress = silent,
+    name: str = MAIN,
+    has_others: bool = False,
 ) -> CollectReport:
-    """Bring the store up to date with the source.
+    """Bring the store up to date with the source of this ``name``. ``has_others``: it is not the only one, so that a
+    post may come from two of them.
 
     ``rules`` is the fingerprint of the parsing rules: when it differs from the last run's, every file is read
     again. ``now`` is the moment the run stands for, ``settling`` tells which files are being written. ``leaving`` says
     what is thought of posts that are missing; ``accept_gone``: so many as there are, they are meant to be gone. Raises
     SourceError if the folder is missing.
     """
-    importing = store.is_importing()
-    same_rules = store.rules() == rules
+    importing = store.is_importing(name)
+    same_rules = store.rules(name) == rules
     rest = Rest(settling, store)
-    look = partial(_look, store, source, rest, now, everything=not same_rules)
-    listing, table, found, held = look()
+    listing = source.scan()
+    if not listing.is_whole and not listing.files:
+        return CollectReport(
+            problems=listing.problems, fault=listing.fault, memory=listing.memory, origin=listing.origin
+        )
+    look = partial(_look, store, source, rest, now, name, everything=not same_rules)
+    listing, table, found, held = look(listing=listing)
     if rest.wait(held):
         listing, table, found, held = look(held)
-    vanished = {path: hashed for path, hashed in found.vanished.items() if not _is_unreadable(path, listing)}
+    shown = found.vanished if listing.is_whole else {}
+    vanished = {path: hashed for path, hashed in shown.items() if not _is_unreadable(path, listing)}
     # One of those that are being written may turn out to be a post that is missing, under its new name.
     later = bool(vanished and held.keys() - store.posts_at(list(held)))
     vanished = {} if later else vanished
-    missing = [post for post in store.posts_at(list(vanished)).values() if post.gone_at is None]
+    missing = _unseen(store, name, table, found, vanished, is_whole=listing.is_whole)
     tally = _Tally()
-    missing, fruitless = _read(store, parse_many, table, found, missing, tally, rest, held, progress, now, importing)
+    batches = _Batches(
+        store=store,
+        now=now,
+        importing=importing,
+        has_others=has_others,
+        is_whole=listing.is_whole,
+        listed=table,
+        missing=missing,
+    )
+    fruitless = _read(batches, parse_many, found, tally, rest, held, progress)
     missed = Missed(
         vanished=vanished,
-        missing=missing,
+        missing=batches.missing if listing.is_whole else (),
         fruitless=fruitless,
         listed=table,
         present=found.posts,
@@ -118,37 +176,43 @@ def collect(
         unclear=[*held, *(problem.path for problem in tally.unread)],
         is_unreadable=bool(listing.unreadable) or later,
     )
-    settled = settle(store, source, missed, leaving, now=now, accepted=accept_gone)
+    settled = settle(store, source, missed, leaving, now=now, accepted=accept_gone, name=name)
     if settled.changes != Changes():
         store.record(settled.changes, now)
     if not same_rules and not tally.unread:
-        store.set_rules(rules)
+        store.set_rules(rules, name)
     rest.keep(held)
     posts = tally.taken + found.taken
     if importing and posts and not (held and (tally.arrived or not found.posts)):
         # Without any post the first run is still to come, and an archive that is being written is whole when nothing
         # more comes of it.
-        store.finish_import(now)
-    return _report(table, found, listing, tally, settled, store.problems(), rest, held)
+        store.finish_import(now, name)
+    return _report(table, found, listing, tally, settled, store.problems(name), rest, held)
+
+
+def _unseen(
+    store: PostStore, name: str, table: FileTable, found: Compared, vanished: Mapping[str, str], *, is_whole: bool
+) -> list[KnownPost]:
+    """Posts that are not listed any more, and may be so under another path."""
+    if is_whole:
+        return [post for post in store.posts_at(list(vanished)).values() if post.gone_at is None]
+    latest = store.latest_posts(name, LATEST) if found.todo else []
+    return [post for post in latest if post.gone_at is None and post.path not in table]
 
 
 def _read(
-    store: PostStore,
+    batches: _Batches,
     parse_many: ParseMany,
-    table: FileTable,
     found: Compared,
-    missing: list[KnownPost],
     tally: _Tally,
     rest: Rest,
     held: dict[str, Look],
     progress: Progress,
-    now: datetime,
-    importing: bool,
-) -> tuple[list[KnownPost], list[Fruitless]]:
-    """Read what is to be read, and write down what came of it, batch by batch. Returns missing posts that were found
-    under no other path, and those whose file gives none any more. Adds to ``tally`` and ``held``."""
+) -> list[Fruitless]:
+    """Read what is to be read, and write down what came of it, batch by batch. Returns posts whose file gives none any
+    more. Adds to ``tally`` and ``held``."""
     fruitless: list[Fruitless] = []
-    done = 0
+    done, table = 0, batches.listed
     stats = map(table.at, found.todo)
     stream = iter(parse_many([table.paths[place] for place in found.todo]))
     while batch := list(zip(islice(stream, BATCH), stats, strict=False)):
@@ -159,16 +223,14 @@ def _read(
             for path, hashed, outcome, stat in parsed
             if not isinstance(outcome, SourceError)
         ]
-        changes, without = _decide(store, files, missing, now=now, importing=importing)
-        store.record(changes, now)
+        changes, without = batches.take(files)
         fruitless += without
-        missing = next_missing(missing, changes)
         tally.add(changes)
-        tally.taken += sum(isinstance(outcome, Post) for _, _, outcome, _ in parsed)
+        tally.taken += sum(isinstance(outcome, Post) for _, _, outcome, _ in parsed) - changes.doubled
         tally.unread += [_unread(path, outcome) for path, _, outcome, _ in parsed if isinstance(outcome, SourceError)]
         done += len(batch)
         progress("reading posts", done, len(found.todo))
-    return missing, fruitless
+    return fruitless
 
 
 def _report(
@@ -200,20 +262,50 @@ def _report(
         unsettled_path=min(held, default=""),
         problems=(*listing.problems, *tally.unread, *known),
         failures=() if settled.failure is None else (settled.failure,),
+        doubled=tally.doubled,
+        fault=listing.fault,
+        memory=listing.memory,
+        origin=listing.origin,
     )
+
+
+def joined(reports: Mapping[str, CollectReport], problems: tuple[Problem, ...]) -> CollectReport:
+    """One report of all sources, by name; ``posts.folder`` among them if there is one. ``problems``: all of them."""
+    first = reports.get(MAIN, CollectReport())
+    if len(reports) == (MAIN in reports):
+        return first
+    every = list(reports.values())
+    sums = {name: sum(getattr(each, name) for each in every) for name in _COUNTS}
+    lists = {name: sum((getattr(each, name) for each in every), ()) for name in _LISTS}
+    others = {
+        name: SourceReport(
+            found=each.found, arrived=each.arrived, edited=each.edited, doubled=each.doubled, fault=each.fault
+        )
+        for name, each in reports.items()
+        if name != MAIN and (each.memory is not None or each.found or each.fault or each.failures)
+    }
+    return replace(first, problems=problems, sources=others, **sums, **lists)
+
+
+_COUNTS = (
+    *("found", "opened", "taken", "arrived", "edited", "renamed", "gone", "retained", "waiting", "unread"),
+    *("unsettled", "doubled"),
+)
+_LISTS = ("withdrawn", "held", "failures", "warnings")
 
 
 class _Tally:
     """Counts over the batches."""
 
     def __init__(self) -> None:
-        self.taken = self.arrived = self.edited = self.renamed = 0
+        self.taken = self.arrived = self.edited = self.renamed = self.doubled = 0
         self.unread: list[Problem] = []
 
     def add(self, changes: Changes) -> None:
         self.arrived += len(changes.arrivals)
         self.edited += sum(revision.is_edit for revision in changes.revisions)
         self.renamed += sum(revision.is_rename for revision in changes.revisions)
+        self.doubled += changes.doubled
 
 
 class Compared(Struct, kw_only=True):
@@ -234,13 +326,21 @@ class Compared(Struct, kw_only=True):
 
 
 def _look(
-    store: PostStore, source: Source, rest: Rest, now: datetime, earlier: Looks | None = None, *, everything: bool
+    store: PostStore,
+    source: Source,
+    rest: Rest,
+    now: datetime,
+    name: str,
+    earlier: Looks | None = None,
+    *,
+    everything: bool,
+    listing: Listing | None = None,
 ) -> tuple[Listing, FileTable, Compared, dict[str, Look]]:
-    """One look at the folder: what is there, what of it is to be read, and what is not read yet since somebody writes
-    it. ``earlier`` is what the look before it held back."""
-    listing = source.scan()
+    """One look at the source: what is there (or ``listing``), what of it is to be read, and what is not read yet since
+    somebody writes it. ``earlier`` is what the look before it held back."""
+    listing = source.scan() if listing is None else listing
     table = FileTable.of(listing.files)
-    found = compare(table, store.known_files(), now, everything=everything)
+    found = compare(table, store.known_files(name), now, everything=everything)
     found.todo, held = rest.hold_back(table, found.todo, found.as_before, earlier)
     return listing, table, found, held
 
@@ -281,35 +381,65 @@ def _unread(path: str, error: SourceError) -> Problem:
     return Problem(path=path, reason=error.cause, remedy=error.remedy, severity=Severity.SKIPPED)
 
 
-def _decide(
-    store: PostStore, files: Sequence[ParsedFile], missing: Sequence[KnownPost], *, now: datetime, importing: bool
-) -> tuple[Changes, list[Fruitless]]:
-    """One batch's changes; and the known posts that it would withdraw, which is decided when all are known. Their
-    files are read again until it is."""
-    posts = [file.outcome for file in files if isinstance(file.outcome, Post)]
-    known = store.posts_at([file.path for file in files])
-    taken_ids = store.ids_taken([post.feed_id for post in posts])
-    changes = decide(
-        files,
-        known=known,
-        missing=[*missing, *(store.posts_left(taken_ids) if taken_ids else ())],
-        taken_ids=taken_ids,
-        adopted=store.adopted_ids([post.url for post in posts]),
-        now=now,
-        importing=importing,
-    )
-    if not changes.gone:
-        return changes, []
-    gone = set(changes.gone)
-    records = {record.path: record for record in changes.files}
-    without = [
-        Fruitless(post=known[file.path], file=records[file.path], expired=_is_expired(file.outcome))
-        for file in files
-        if file.path in known and known[file.path].key in gone
-    ]
-    passed = {each.file.path for each in without}
-    rest = tuple(record for record in changes.files if record.path not in passed)
-    return replace(changes, gone=(), files=rest), without
+class _Batches(Struct, kw_only=True):
+    """Decides about the files of one look, batch by batch, and writes down what comes of it."""
+
+    store: PostStore
+    now: datetime
+    importing: bool
+    has_others: bool
+    is_whole: bool
+    listed: FileTable
+    missing: list[KnownPost]
+    """Posts that have been found under no other path so far."""
+
+    def take(self, files: Sequence[ParsedFile]) -> tuple[Changes, list[Fruitless]]:
+        """One batch's changes, which are recorded; and the known posts that it would withdraw, which is decided when
+        all are known. Their files are read again until it is."""
+        store = self.store
+        posts = [file.outcome for file in files if isinstance(file.outcome, Post)]
+        known = store.posts_at([file.path for file in files])
+        taken_ids = store.ids_taken([post.feed_id for post in posts])
+        changes = decide(
+            files,
+            known=known,
+            missing=[*self.missing, *(store.posts_left(taken_ids) if taken_ids else ())],
+            linked=self._linked([post for post in posts if post.path not in known]) if self.has_others else (),
+            taken_ids=taken_ids,
+            adopted=store.adopted_ids([post.url for post in posts]),
+            now=self.now,
+            importing=self.importing,
+        )
+        without: list[Fruitless] = []
+        if changes.gone:
+            changes, without = (
+                self._put_off(changes, files, known) if self.is_whole else (replace(changes, gone=()), [])
+            )
+        store.record(changes, self.now)
+        self.missing = next_missing(self.missing, changes)
+        return changes, without
+
+    def _linked(self, arriving: Sequence[Post]) -> list[KnownPost]:
+        """Posts that may have come from another source before."""
+        if not arriving:
+            return []
+        urls = {url for post in arriving for url in (post.url, post.original_url) if url}
+        dates = [post.published for post in arriving]
+        return self.store.posts_linked(sorted(urls), min(dates) - _AROUND, max(dates) + _AROUND)
+
+    def _put_off(
+        self, changes: Changes, files: Sequence[ParsedFile], known: Mapping[str, KnownPost]
+    ) -> tuple[Changes, list[Fruitless]]:
+        gone = set(changes.gone)
+        records = {record.path: record for record in changes.files}
+        without = [
+            Fruitless(post=known[file.path], file=records[file.path], expired=_is_expired(file.outcome))
+            for file in files
+            if file.path in known and known[file.path].key in gone
+        ]
+        passed = {each.file.path for each in without}
+        rest = tuple(record for record in changes.files if record.path not in passed)
+        return replace(changes, gone=(), files=rest), without
 
 
 def _is_expired(outcome: Post | Refusal) -> bool:

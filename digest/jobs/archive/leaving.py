@@ -13,7 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from digest.errors import ConfigError, SourceError, StoreError
-from digest.models import Absence, Away, Changes, FileRecord, KnownPost
+from digest.models import MAIN, Absence, Away, Changes, FileRecord, KnownPost
 from digest.ports import PostStore, Source
 from digest.withdrawal import LeavingRules, Missing, Verdict, judge
 
@@ -65,11 +65,18 @@ class Settled(Struct, frozen=True, kw_only=True):
 
 
 def settle(
-    store: PostStore, source: Source, look: Missed, rules: LeavingRules, *, now: datetime, accepted: bool = False
+    store: PostStore,
+    source: Source,
+    look: Missed,
+    rules: LeavingRules,
+    *,
+    now: datetime,
+    accepted: bool = False,
+    name: str = MAIN,
 ) -> Settled:
-    """Decide about every post that is missing. ``accepted``: the operator agrees that they are gone. Changes
-    nothing."""
-    before = store.undecided()
+    """Decide about every post that is missing of the source of this ``name``. ``accepted``: the operator agrees that
+    they are gone. Changes nothing."""
+    before = store.undecided(name)
     posts = {post.key: post for post in (*look.missing, *(each.post for each in look.fruitless))}
     if not (posts or look.vanished or before):
         return Settled(changes=Changes())
@@ -79,12 +86,12 @@ def settle(
     present = look.present + sum(each.post.key in before for each in look.fruitless)
     verdict = judge(
         missing,
-        _staying(store, missing),
+        _staying(store, missing, name),
         rules,
         now=now,
         present=present,
         arrived=look.arrived,
-        seen=store.least_age(now - _HABIT_LASTS) if look.missing else None,
+        seen=store.least_age(now - _HABIT_LASTS, name) if look.missing else None,
         accepted=accepted,
         braked=braked > 0,
     )
@@ -95,7 +102,7 @@ def settle(
         retained=len(verdict.aged) + len(verdict.moved),
         waiting=len(verdict.waiting),
         held=held,
-        failure=_too_much(held, len(held) + braked, present) if held or braked else None,
+        failure=_too_much(name, held, len(held) + braked, present) if held or braked else None,
     )
 
 
@@ -130,13 +137,13 @@ def _missing(source: Source, look: Missed, before: Mapping[int, Absence], now: d
     ]
 
 
-def _staying(store: PostStore, missing: Sequence[Missing]) -> list[datetime]:
+def _staying(store: PostStore, missing: Sequence[Missing], name: str) -> list[datetime]:
     """Dates of the posts that have a file, as far as they are older than one that may have left by age."""
     dates = [post.published for post in missing if not post.has_file and not post.place]
     if not dates:
         return []
     keys = {post.key for post in missing}
-    return [published for key, published in store.dates_with_files(max(dates)) if key not in keys]
+    return [published for key, published in store.dates_with_files(max(dates), name) if key not in keys]
 
 
 def _changes(
@@ -168,14 +175,15 @@ def _of_state(verdict: Verdict, state: Away) -> tuple[int, ...]:
     return found
 
 
-def _too_much(paths: Sequence[str], number: int, present: int) -> str:
+def _too_much(name: str, paths: Sequence[str], number: int, present: int) -> str:
     """One line: what is missing, and what to do. ``paths``: those of which this look could tell."""
     shown = f" ({', '.join(paths[:_NAMED])}{' …' if number > _NAMED else ''})" if paths else ""
+    place = "posts" if name == MAIN else f"sources.{name}"
     error = SourceError(
-        "posts.folder",
+        "posts.folder" if name == MAIN else place,
         f"{number} of {present} posts are missing or unusable{shown}; nothing was withdrawn",
         "put the files back; if they are meant to be gone: digest run --accept-gone; if posts leave with their age: "
-        "posts.retention",
+        f"{place}.retention",
     )
     return str(error)
 

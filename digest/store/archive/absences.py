@@ -6,13 +6,14 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from digest.models import Absence, Away, Changes, KnownPost
-from digest.store.archive.known import SELECT_POSTS, known_post
+from digest.models import MAIN, Absence, Away, Changes, KnownPost
+from digest.store.archive.known import SELECT_POSTS, known_post, paths_of
 from digest.store.database.basics import to_moment, to_seconds
 from digest.store.database.connection import Connection
 from digest.store.database.part import Part
 
 _ABSENCE = "SELECT post_key, since, state, place FROM absence"
+_UNDECIDED = f"{_ABSENCE} JOIN post ON post.key = post_key WHERE state IN ('waiting', 'held')"
 _LEFT = f"{SELECT_POSTS} JOIN absence ON absence.post_key = post.key WHERE absence.state IN ('aged', 'moved')"
 _WITH_FILES = """SELECT post.key, post.published FROM post JOIN file ON file.path = post.path
     WHERE file.taken = true AND post.gone_at IS NULL AND post.published <= ?"""
@@ -23,9 +24,10 @@ _LEAST_AGE = """SELECT min(absence.since - post.published) FROM absence JOIN pos
 class Absences(Part):
     """Satisfies ``ports.PostStore``, together with ``Known`` and ``Posts``."""
 
-    def undecided(self) -> dict[int, Absence]:
+    def undecided(self, source: str = MAIN) -> dict[int, Absence]:
+        condition, values = paths_of(source, "post.path")
         with self._database.asking() as connection:
-            rows = connection.rows(f"{_ABSENCE} WHERE state IN ('waiting', 'held')")
+            rows = connection.rows(f"{_UNDECIDED} AND {condition}", *values)
         return {row[0]: _absence(row) for row in rows}
 
     def absence_of(self, post_key: int) -> Absence | None:
@@ -38,13 +40,16 @@ class Absences(Part):
             chosen = f"{_LEFT} AND post.id {connection.is_one_of}"
             return [known_post(row) for row in connection.run(chosen, connection.listed(ids))]
 
-    def dates_with_files(self, until: datetime) -> list[tuple[int, datetime]]:
+    def dates_with_files(self, until: datetime, source: str = MAIN) -> list[tuple[int, datetime]]:
+        condition, values = paths_of(source, "post.path")
         with self._database.asking() as connection:
-            return [(key, to_moment(published)) for key, published in connection.rows(_WITH_FILES, to_seconds(until))]
+            rows = connection.rows(f"{_WITH_FILES} AND {condition}", to_seconds(until), *values)
+        return [(key, to_moment(published)) for key, published in rows]
 
-    def least_age(self, since: datetime) -> timedelta | None:
+    def least_age(self, since: datetime, source: str = MAIN) -> timedelta | None:
+        condition, values = paths_of(source, "post.path")
         with self._database.asking() as connection:
-            seconds = connection.value(_LEAST_AGE, to_seconds(since))
+            seconds = connection.value(f"{_LEAST_AGE} AND {condition}", to_seconds(since), *values)
         return None if seconds is None else timedelta(seconds=int(seconds))
 
     def held_posts(self) -> int:

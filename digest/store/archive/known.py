@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache, partial
@@ -10,6 +11,7 @@ from typing import Any
 import msgspec
 
 from digest.models import (
+    MAIN,
     Attachment,
     Author,
     Code,
@@ -23,22 +25,23 @@ from digest.store.database.basics import WRAP, to_moment, to_seconds
 from digest.store.database.part import Part
 
 _FILES_AT_ONCE = 2_000
+_FILES = "SELECT path, size, mtime_ns, inode, hash, recheck_at, taken FROM file"
 
 
 class Known(Part):
     """``ports.PostStore``, but for what is written of posts."""
 
-    def is_importing(self) -> bool:
-        return self._meta("imported_at") is None
+    def is_importing(self, source: str = MAIN) -> bool:
+        return self._meta(_of("imported_at", source)) is None
 
-    def finish_import(self, now: datetime) -> None:
-        self._set_meta("imported_at", str(to_seconds(now)))
+    def finish_import(self, now: datetime, source: str = MAIN) -> None:
+        self._set_meta(_of("imported_at", source), str(to_seconds(now)))
 
-    def rules(self) -> str:
-        return self._meta("rules") or ""
+    def rules(self, source: str = MAIN) -> str:
+        return self._meta(_of("rules", source)) or ""
 
-    def set_rules(self, fingerprint: str) -> None:
-        self._set_meta("rules", fingerprint)
+    def set_rules(self, fingerprint: str, source: str = MAIN) -> None:
+        self._set_meta(_of("rules", source), fingerprint)
 
     def keep_first(self, name: str, value: str) -> str:
         kept = self._meta(f"first {name}")
@@ -52,11 +55,10 @@ class Known(Part):
     def remember(self, name: str, value: str) -> None:
         self._set_meta(f"kept {name}", value)
 
-    def known_files(self) -> Iterator[KnownFile]:
+    def known_files(self, source: str = MAIN) -> Iterator[KnownFile]:
+        condition, values = paths_of(source, "path")
         with self._database.asking() as connection:
-            cursor = connection.run(
-                "SELECT path, size, mtime_ns, inode, hash, recheck_at, taken FROM file ORDER BY path"
-            )
+            cursor = connection.run(f"{_FILES} WHERE {condition} ORDER BY path", *values)
             while rows := cursor.fetchmany(_FILES_AT_ONCE):
                 for row in rows:
                     yield _usual_file(row) if row[3] >= 0 and row[5] is None else _known_file(*row)
@@ -79,6 +81,32 @@ class Known(Part):
             chosen = f"{SELECT_POSTS} WHERE path {connection.is_one_of} ORDER BY gone_at IS NULL, key"
             return {found.path: found for found in map(known_post, connection.run(chosen, connection.listed(paths)))}
 
+    def latest_posts(self, source: str, limit: int) -> list[KnownPost]:
+        condition, values = paths_of(source, "path")
+        with self._database.asking() as connection:
+            chosen = f"{SELECT_POSTS} WHERE {condition} ORDER BY key DESC LIMIT ?"
+            return [known_post(row) for row in connection.run(chosen, *values, limit)]
+
+    def posts_linked(self, urls: Sequence[str], since: datetime, until: datetime) -> list[KnownPost]:
+        if not urls:
+            return []
+        with self._database.asking() as connection:
+            listed, one_of = connection.listed(urls), connection.is_one_of
+            rows = connection.rows(_LINKED_ELSEWHERE.format(one_of), listed)
+            rows += connection.rows(
+                _LINKED_IN_FOLDER.format(one_of, one_of), to_seconds(since), to_seconds(until), listed, listed
+            )
+        return [known_post(row) for row in rows]
+
+    def body(self, path: str) -> str:
+        with self._database.asking() as connection:
+            packed = connection.value("SELECT html FROM body WHERE path = ?", path)
+        return "" if packed is None else zlib.decompress(packed).decode()
+
+    def forget_bodies(self, before: datetime) -> None:
+        with self._database.changing() as connection:
+            connection.run("DELETE FROM body WHERE kept_at < ?", to_seconds(before))
+
     def ids_taken(self, ids: Sequence[str]) -> set[str]:
         if not ids:
             return set()
@@ -99,9 +127,13 @@ class Known(Part):
         with self._database.changing() as connection:
             connection.upsert_many("adopted_id", "url", ("url", "id"), sorted(ids.items()))
 
-    def problems(self) -> Iterator[Problem]:
+    def problems(self, source: str | None = None) -> Iterator[Problem]:
+        condition, values = ("true", ()) if source is None else paths_of(source, "path")
         with self._database.asking() as connection:
-            rows = connection.rows("SELECT path, line, reason, remedy, severity FROM problem ORDER BY path, position")
+            rows = connection.rows(
+                f"SELECT path, line, reason, remedy, severity FROM problem WHERE {condition} ORDER BY path, position",
+                *values,
+            )
         for path, line, reason, remedy, severity in rows:
             yield Problem(path=path, line=line, reason=reason, remedy=remedy, severity=Severity(severity))
 
@@ -109,6 +141,18 @@ class Known(Part):
         with self._database.asking() as connection:
             count: int = connection.value("SELECT count(*) FROM post WHERE retired = false AND gone_at IS NULL")
         return count
+
+
+def _of(name: str, source: str) -> str:
+    """The name of a fact about a source; that of the first one is older than its name."""
+    return name if source == MAIN else f"{name} {source}"
+
+
+def paths_of(source: str, column: str) -> tuple[str, tuple[str, ...]]:
+    """The condition that a path is of a source, and its values."""
+    if source == MAIN:
+        return f"{column} NOT LIKE '%//%'", ()
+    return f"{column} >= ? AND {column} < ?", (f"{source}//", f"{source}/0")  # 0 comes after /
 
 
 _usual_file = partial(tuple.__new__, KnownFile)
@@ -131,6 +175,9 @@ COLUMNS = (
 """What is read of a post, in the order that ``known_post`` takes it."""
 SELECT_POSTS = f"SELECT {', '.join(f'post.{name}' for name in COLUMNS)} FROM post"
 """Begins a question whose rows ``known_post`` understands."""
+_LINKED_ELSEWHERE = f"{SELECT_POSTS} WHERE url {{}} AND source <> '{MAIN}' AND gone_at IS NULL"
+_LINKED_IN_FOLDER = f"""{SELECT_POSTS} WHERE source = '{MAIN}' AND gone_at IS NULL AND published BETWEEN ? AND ?
+    AND (url {{}} OR original_url {{}})"""
 
 
 def known_post(row: Sequence[Any]) -> KnownPost:

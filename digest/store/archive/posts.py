@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import lru_cache
@@ -16,6 +17,7 @@ from digest.models import (
     FileRecord,
     Post,
     Revision,
+    source_of,
 )
 from digest.store.archive.absences import note_absences
 from digest.store.archive.known import unpack_names
@@ -37,6 +39,7 @@ class Posts(Part):
             _withdraw(connection, changes.gone, now, touched)
             note_absences(connection, changes)
             _remember(connection, changes.files)
+            _keep_bodies(connection, changes.files, now)
             connection.run_many("DELETE FROM file WHERE path = ?", [(path,) for path in changes.forgotten])
             touched.write(connection)
 
@@ -105,6 +108,7 @@ _CONTENT = (
     "codes",
     "attachments",
     "text_hash",
+    "source",
 )
 _NEW = (*_CONTENT, "key", "id", "published", "first_seen", "collected_at", "retired")
 _SET_CONTENT = ", ".join(f"{name} = ?" for name in _CONTENT)
@@ -131,6 +135,7 @@ def _content(found: Post, updated: datetime) -> tuple[Any, ...]:
         _pack([(code.market, code.code, code.name, code.mentions) for code in found.codes]) if found.codes else "[]",
         _pack([(item.url, item.mime_type, item.length) for item in found.attachments]) if found.attachments else "[]",
         found.text_hash,
+        source_of(found.path),
     )
 
 
@@ -258,6 +263,11 @@ def _remember(connection: Connection, files: Sequence[FileRecord]) -> None:
             for position, fault in enumerate(found.problems)
         ],
     )
+
+
+def _keep_bodies(connection: Connection, files: Sequence[FileRecord], now: datetime) -> None:
+    kept = [(found.path, to_seconds(now), zlib.compress(found.body.encode())) for found in files if found.body]
+    connection.upsert_many("body", "path", ("path", "kept_at", "html"), kept)
 
 
 def _signed(number: int) -> int:

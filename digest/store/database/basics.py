@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
-HEAD = "0012"
+HEAD = "0013"
 """The schema's version: the newest migration."""
 
 OLDEST = "0008"
