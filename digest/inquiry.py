@@ -1,4 +1,4 @@
-"""What is kept that explains something: why a post is where it is, why a reader got what they got. Only nouns."""
+"""What is kept that explains something: why a post is where it is, why a subscriber got what they got. Only nouns."""
 
 from __future__ import annotations
 

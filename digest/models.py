@@ -386,9 +386,9 @@ class EditionState(StrEnum):
 class EditionKind(StrEnum):
     DIGEST = "digest"
     WEEKLY = "weekly"
-    """Sums up a digest for readers who want one mail a week."""
+    """Sums up a digest for subscribers who want one mail a week."""
     NOTICE = "notice"
-    """A mail to one reader about their subscription, and no edition of any digest."""
+    """A mail to one subscriber about their subscription, and no edition of any digest."""
 
 
 class EditionMember(Struct, frozen=True, kw_only=True):
@@ -408,7 +408,7 @@ class FrozenEdition(Struct, frozen=True, kw_only=True):
     digest: str
     kind: EditionKind = EditionKind.DIGEST
     sums_up: str = ""
-    """The digest whose readers a weekly one is for."""
+    """The digest whose subscribers a weekly one is for."""
     period: str
     """``2026-11-24`` (daily) or ``2026-W48`` (weekly), in the site's zone."""
     subject: str

@@ -35,7 +35,7 @@ def last_call(frozen_at: datetime, expires_at: datetime) -> datetime:
 # ------------------------------------------------------------------ replies
 
 CONNECTING = frozenset({"connect", "greeting", "ehlo", "tls", "login"})
-"""Steps before any message: a failure there says nothing about a message or its reader."""
+"""Steps before any message: a failure there says nothing about a message or its subscriber."""
 
 _DEAD = frozenset({"5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1"})
 _ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?:\s|$)")

@@ -474,13 +474,14 @@ class Ledger(Protocol):
 
     def pause_edition(self, key: int, reason: str, now: datetime) -> bool:
         """From now on nothing of a frozen or sending edition is claimed; rows in hand are finished, queued ones still
-        expire. What its refusals led to is undone: they say nothing about readers. False if it was in another state
+        expire. What its refusals led to is undone: they say nothing about subscribers. False if it was in another state
         (paused already, say)."""
         ...
 
     def resume_edition(self, key: int, now: datetime) -> int:
         """Undo ``pause_edition``: every queued row is due now. So are rows that failed by a refusal of ourselves
-        and not of the reader (enhanced code 5.7.x or 5.3.4). Returns how many are queued; 0 if it was not paused."""
+        and not of the subscriber (enhanced code 5.7.x or 5.3.4). Returns how many are queued; 0 if it
+        was not paused."""
         ...
 
     def cancel_edition(self, digest: str, period: str, now: datetime) -> int | None:

@@ -101,16 +101,16 @@ def look_into_post(app: App, words: str, digest: str | None) -> Explanation | Ca
     )
 
 
-def look_into_reader(app: App, address: str, digest: str | None, date: str | None) -> Explanation:
+def look_into_subscriber(app: App, address: str, digest: str | None, date: str | None) -> Explanation:
     """What an address got and did not get, and why. Raises ConfigError for a digest that there is not."""
-    from digest.jobs.explain.readers import Address, explain_reader
+    from digest.jobs.explain.subscribers import Address, explain_subscriber
 
     of = canonical(address.strip())
     listed = {canonical(mailbox.address) for mailbox in app.settings.mail.to}
     about = Address(
         typed=address.strip(), canonical=of, hashed=app.subscriber_service.keys.hashed(of), is_listed=of in listed
     )
-    return explain_reader(app.store, app.plans(), about, _view(app, digest, date))
+    return explain_subscriber(app.store, app.plans(), about, _view(app, digest, date))
 
 
 def _view(app: App, digest: str | None, date: str | None) -> View:

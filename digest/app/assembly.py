@@ -239,7 +239,7 @@ class App:
             addresses=tuple(mailbox.address for mailbox in self.settings.mail.to),
             domain=self.settings.mail.list_domain or self.settings.sender.domain,
             new_token=lambda: secrets.token_hex(16),
-            readers=lambda plan: self.subscriber_service.readers(plan, self.when.now),
+            subscribers=lambda plan: self.subscriber_service.audience(plan, self.when.now),
         )
 
     @cached_property
@@ -286,7 +286,7 @@ def opened_beside(config: Path) -> Iterator[App]:
 
 
 @contextmanager
-def with_readership(config: Path) -> Iterator[tuple[SubscriberService, datetime]]:
+def with_subscriber_service(config: Path) -> Iterator[tuple[SubscriberService, datetime]]:
     """What commands about subscribers need, beside any run or before the first; and the present time. Raises
     ConfigError, StoreError, Refused."""
     settings = load(config, os.environ)

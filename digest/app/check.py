@@ -318,7 +318,7 @@ class _Checkup:
             app = self._app()
         except StoreError:
             return _Facts(has_published=published)
-        return _Facts(has_readers=app.store.knows_somebody(), has_published=published, stranger=self._stranger(app))
+        return _Facts(has_subscribers=app.store.knows_somebody(), has_published=published, stranger=self._stranger(app))
 
     def _stranger(self, app: App) -> str | None:
         """A secret that cannot be read is told of by what needs it."""
@@ -382,7 +382,7 @@ class _Checkup:
             return
         asked = _told("one click", judge_one_click(self._fetch, self._settings.subscriptions_url, self._facts.stranger))
         for finding in asked:
-            if finding.verdict is Verdict.PROBLEM and not self._facts.has_readers:
+            if finding.verdict is Verdict.PROBLEM and not self._facts.has_subscribers:
                 says = f"{finding.says} (nobody has subscribed yet)"
                 yield replace(finding, verdict=Verdict.WARNING, says=says)
             else:
@@ -402,7 +402,7 @@ class _Checkup:
 class _Facts(Struct, frozen=True, kw_only=True):
     """What the network is asked about, looked up beforehand."""
 
-    has_readers: bool = False
+    has_subscribers: bool = False
     has_published: bool = False
     stranger: str | None = None
     """A link to leave by, genuine, of nobody; None if there is no secret to sign it with yet."""
@@ -433,7 +433,7 @@ def _told(name: str, findings: Iterator[Finding]) -> Iterator[Finding]:
 
 
 def _nobody() -> Delivery:
-    """A delivery to a reader who does not exist: keys of readers and lists begin with 1."""
+    """A delivery to a subscriber who does not exist: keys of subscribers and lists begin with 1."""
     return Delivery(
         key=0,
         edition_key=0,

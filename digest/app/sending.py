@@ -224,7 +224,7 @@ def composer(app: App, *, signs: bool = True) -> Compose:
 
 
 def _mail_for(app: App, edition: SavedEdition, selection: str) -> RenderedMail:
-    """What was sent before of an edition to readers with this selection; if nothing was, what it is from now on."""
+    """What was sent before of an edition to subscribers with this selection; if nothing was, what it is from now on."""
     kept = app.store.mail(edition.key, selection)
     if kept is not None:
         return kept

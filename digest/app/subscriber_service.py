@@ -22,10 +22,10 @@ from digest.subscribers.subscription import (
     FORGOTTEN,
     FRESH,
     ActionRequest,
+    EditionSubscriber,
     Frequency,
     Notice,
     Offer,
-    Reader,
     canonical,
     weekly_name,
 )
@@ -165,19 +165,19 @@ class SubscriberService:
             for plan in plans
             if plan.schedule.kind is not Kind.WEEKLY
             and (
-                self.store.has_readers(plan.name, (Frequency.WEEKLY,))
+                self.store.has_subscribers(plan.name, (Frequency.WEEKLY,))
                 or self.store.began(weekly_name(plan.name)) is not None
             )
         ]
 
-    def readers(self, plan: DigestPlan, now: datetime) -> Iterator[Reader]:
+    def audience(self, plan: DigestPlan, now: datetime) -> Iterator[EditionSubscriber]:
         """Whom an edition goes to, besides the addresses of the configuration."""
         if not self._is_at_work():
             return
         always = {canonical(mailbox.address) for mailbox in self.settings.mail.to}
-        for reader in self.store.readers(*_audience_of(plan), now):
-            if plan.sums_up or reader.canonical not in always:
-                yield reader
+        for subscriber in self.store.audience(*_audience_of(plan), now):
+            if plan.sums_up or subscriber.canonical not in always:
+                yield subscriber
 
     def left(self, row: Delivery, now: datetime) -> str:
         """Why a delivery must not be sent any more; empty if it must."""
@@ -300,7 +300,7 @@ class SubscriberService:
 
 
 def _audience_of(plan: DigestPlan) -> tuple[str, tuple[Frequency, ...]]:
-    """The list of a digest and which of its readers it is for. One that appears once a week is for all of them."""
+    """The list of a digest and which of its subscribers it is for. One that appears once a week is for all of them."""
     if plan.sums_up:
         return plan.sums_up, (Frequency.WEEKLY,)
     return plan.name, tuple(Frequency) if plan.schedule.kind is Kind.WEEKLY else (Frequency.DAILY,)

@@ -28,10 +28,10 @@ def ingest(place: str, config: Path) -> int:
     """
     import os
 
-    from digest.app.assembly import with_readership
+    from digest.app.assembly import with_subscriber_service
     from digest.mail.inbox import read_mails
 
-    with with_readership(config) as (subscriber_service, now):
+    with with_subscriber_service(config) as (subscriber_service, now):
         report = subscriber_service.ingest(read_mails(place, os.environ), now)
     click.echo(report.line())
     for line in report.warnings:

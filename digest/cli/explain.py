@@ -39,7 +39,7 @@ def command(
 
     For example: digest explain 2026-11-24-title.md; digest explain --subscriber ann@example.com --date 2026-11-24
     """
-    from digest.app.asking import look_into_post, look_into_reader
+    from digest.app.asking import look_into_post, look_into_subscriber
     from digest.app.assembly import opened_beside
     from digest.inquiry import Candidates
 
@@ -52,7 +52,7 @@ def command(
         found = (
             look_into_post(app, post or "", digest)
             if subscriber is None
-            else look_into_reader(app, subscriber, digest, _checked(date))
+            else look_into_subscriber(app, subscriber, digest, _checked(date))
         )
     if isinstance(found, Candidates):
         return _candidates(found, zone, post or "", as_json=as_json)

@@ -156,7 +156,7 @@ def _plain(status: Status) -> dict[str, object]:
         ],
         "subscriptions": [
             {"digest": digest, "state": state, "number": number}
-            for (digest, state), number in sorted((seen.readers or {}).items())
+            for (digest, state), number in sorted((seen.subscribers or {}).items())
         ],
     }
 

@@ -77,8 +77,8 @@ def list_(digest: str | None, state: str | None, as_json: bool, config: Path) ->
     from digest.subscribers.subscription import ListState
 
     with _people(config) as (people, _, _now):
-        for reader in people.everybody(digest=digest, state=ListState(state) if state else None):
-            click.echo(json.dumps(_values(reader), ensure_ascii=False) if as_json else _line(reader))
+        for subscriber in people.everybody(digest=digest, state=ListState(state) if state else None):
+            click.echo(json.dumps(_values(subscriber), ensure_ascii=False) if as_json else _line(subscriber))
     return 0
 
 
@@ -125,11 +125,11 @@ def move(address: str, new: str, consent: str | None, consent_date: str | None, 
 
     with _people(config) as (people, subscriber_service, now):
         proof = _proof(consent, consent_date, now)
-        reader, to = people.find(address), people.parse(new)
+        subscriber, to = people.find(address), people.parse(new)
         if proof is None:
-            result = subscriber_service.moving.ask(reader, to, now)
+            result = subscriber_service.moving.ask(subscriber, to, now)
         else:
-            result = subscriber_service.moving.vouch(reader, to, now, text=proof.source, given_at=proof.given_at)
+            result = subscriber_service.moving.vouch(subscriber, to, now, text=proof.source, given_at=proof.given_at)
     click.echo(f"{address.strip()} to {to.address}: {result.value}")
     return 0 if result in (Moved.MOVED, Moved.ASKED) else 1
 
@@ -239,9 +239,9 @@ def unsuppress(address: str, config: Path) -> int:
 
 @contextmanager
 def _people(config: Path) -> Iterator[tuple[People, SubscriberService, datetime]]:
-    from digest.app.assembly import with_readership
+    from digest.app.assembly import with_subscriber_service
 
-    with with_readership(config) as (subscriber_service, now):
+    with with_subscriber_service(config) as (subscriber_service, now):
         yield subscriber_service.people, subscriber_service, now
 
 
@@ -267,31 +267,33 @@ def _proof(consent: str | None, consent_date: str | None, now: datetime) -> Proo
     return Proof(source=consent, given_at=datetime.combine(given, time(0), UTC))
 
 
-def _values(reader: Subscriber) -> dict[str, object]:
+def _values(subscriber: Subscriber) -> dict[str, object]:
     return {
-        "address": reader.address,
-        "suppressed": reader.suppressed.value if reader.suppressed else None,
-        "frequency": reader.preferences.frequency.value,
-        "hour": reader.preferences.hour,
-        "zone": reader.preferences.zone or None,
-        "paused_until": reader.preferences.paused_until.isoformat() if reader.preferences.paused_until else None,
-        "subscriptions": {each.digest: each.state.value for each in reader.subscriptions},
+        "address": subscriber.address,
+        "suppressed": subscriber.suppressed.value if subscriber.suppressed else None,
+        "frequency": subscriber.preferences.frequency.value,
+        "hour": subscriber.preferences.hour,
+        "zone": subscriber.preferences.zone or None,
+        "paused_until": subscriber.preferences.paused_until.isoformat()
+        if subscriber.preferences.paused_until
+        else None,
+        "subscriptions": {each.digest: each.state.value for each in subscriber.subscriptions},
     }
 
 
-def _line(reader: Subscriber) -> str:
+def _line(subscriber: Subscriber) -> str:
     """``reader@example.com  daily: active (news, macro)  weekly, 07:00 Europe/Berlin``."""
     parts = [
         f"{each.digest}: {each.state.value}" + (f" ({', '.join(each.categories)})" if each.categories else "")
-        for each in reader.subscriptions
+        for each in subscriber.subscriptions
     ]
-    preferences = reader.preferences
+    preferences = subscriber.preferences
     if preferences.frequency.value != "daily":
         parts.append(preferences.frequency.value)
     if preferences.hour is not None:
         parts.append(f"{preferences.hour:02}:00 {preferences.zone}".strip())
     if preferences.paused_until is not None:
         parts.append(f"paused until {preferences.paused_until}")
-    if reader.suppressed is not None:
-        parts.append(click.style(f"suppressed ({reader.suppressed.value})", fg="red"))
-    return "  ".join((reader.address, *parts))
+    if subscriber.suppressed is not None:
+        parts.append(click.style(f"suppressed ({subscriber.suppressed.value})", fg="red"))
+    return "  ".join((subscriber.address, *parts))

@@ -563,7 +563,7 @@ class SubscriptionSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fie
     ] = None
     weekly_on: Annotated[
         Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"],
-        Meta(description="Day on which readers who want one mail a week get what is new since the last."),
+        Meta(description="Day on which subscribers who want one mail a week get what is new since the last."),
     ] = "mon"
     mails_per_address: Annotated[
         int,

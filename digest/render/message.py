@@ -181,7 +181,7 @@ class EditionMessage:
 
 
 class NoticeMessage(EditionMessage):
-    """A mail to one reader about their subscription: from another sender, and no part of any list."""
+    """A mail to one subscriber about their subscription: from another sender, and no part of any list."""
 
     def __init__(self, *, subject: str, html: str, text: str, kind: str, date: datetime, sender: Mailbox) -> None:
         super().__init__(

@@ -1,4 +1,4 @@
-"""The text of mails to one reader about their subscription. The link and the address are filled in when it is sent."""
+"""The text of mails to one subscriber about their subscription. Link and address are filled in when it is sent."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class NoticeText(Struct, frozen=True, kw_only=True):
 def render_notice(
     notice: Notice, *, site_title: str, site_url: str, templates: Templates, language: Language
 ) -> NoticeText:
-    """The mail of one kind of notice, the same for all readers."""
+    """The mail of one kind of notice, the same for all subscribers."""
     site = cut(clean_line(site_title), _TITLE_LIMIT)
     subject, says, button, small = _words(notice, site, language)
     values = {

@@ -154,9 +154,9 @@ CREATE TABLE look (
     PRIMARY KEY (hash)
 ) WITHOUT ROWID;
 
--- One digest, one period: made once, frozen, sent once, whatever its readers chose of it. html and text are the mail of
--- everything. kind is digest, weekly (which sums_up another) or notice (to one reader). paused_at is when its sending was last stopped: from then
--- on its refusals say nothing about readers.
+-- One digest, one period: made once, frozen, sent once, whatever its subscribers chose of it. html and text are the mail of
+-- everything. kind is digest, weekly (which sums_up another) or notice (to one subscriber). paused_at is when its sending was last stopped: from then
+-- on its refusals say nothing about subscribers.
 CREATE TABLE edition (
     "key" INTEGER NOT NULL,
     digest TEXT NOT NULL,
@@ -282,7 +282,7 @@ CREATE TABLE reader_list (
     UNIQUE (digest)
 );
 
--- Readers. hash is the keyed hash of canonical; paused_until is the local date they chose, pause_ends the moment of
+-- Subscribers. hash is the keyed hash of canonical; paused_until is the local date they chose, pause_ends the moment of
 -- it. Keys are never used again: links in old mails name them.
 CREATE TABLE subscriber (
     "key" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
@@ -334,7 +334,7 @@ CREATE INDEX consent_canonical ON consent (canonical);
 CREATE INDEX consent_handled ON consent (handled, "key");
 CREATE INDEX consent_subscriber ON consent (subscriber_key);
 
--- Fresh links to a reader's data, each good for once; address is a new one that is not confirmed yet.
+-- Fresh links to a subscriber's data, each good for once; address is a new one that is not confirmed yet.
 CREATE TABLE errand (
     "key" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
     subscriber_key INTEGER NOT NULL,

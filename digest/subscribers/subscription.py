@@ -1,9 +1,9 @@
-"""Who reads what, and how they want it: addresses, choices, states; when a reader's mail is due.
+"""Who reads what, and how they want it: addresses, choices, states; when a subscriber's mail is due.
 
 Pure. An address is kept twice: as it was typed (its domain as A-labels, RFC 5890), which mail is sent to, and in a
 canonical form, by which two spellings of one mailbox are known to be the same.
 
-States of a reader and a list:  pending -> active -> unsubscribed -> pending …
+States of a subscriber and a list:  pending -> active -> unsubscribed -> pending …
 States of an address:           normal, held (its mailbox bounces for now), suppressed, erased (nothing is left)
 """
 
@@ -23,14 +23,14 @@ CONFIRM_WITHIN = timedelta(days=7)
 """How long the link of a sign-up can be used."""
 FORGET_UNCONFIRMED = timedelta(days=14)
 FRESH = timedelta(hours=1)
-"""How long the link to a reader's data can be used."""
+"""How long the link to a subscriber's data can be used."""
 
 _ADDRESS_LIMIT, _LOCAL_LIMIT = 254, 64
 """Octets (RFC 5321 section 4.5.3.1)."""
 
 
 class ListState(StrEnum):
-    """Of one reader and one digest."""
+    """Of one subscriber and one digest."""
 
     PENDING = "pending"
     """Asked for, not confirmed."""
@@ -64,7 +64,7 @@ class Origin(StrEnum):
 
 
 class ActionRequest(StrEnum):
-    """What a reader needs a fresh link for."""
+    """What a subscriber needs a fresh link for."""
 
     EXPORT = "export"
     ERASE = "erase"
@@ -153,7 +153,7 @@ def canonical(address: str) -> str:
 
 
 class Preferences(Struct, frozen=True, kw_only=True):
-    """How a reader wants their mail. The same for all of their digests."""
+    """How a subscriber wants their mail. The same for all of their digests."""
 
     frequency: Frequency = Frequency.DAILY
     hour: int | None = None
@@ -172,7 +172,7 @@ class Choice(Struct, frozen=True, kw_only=True):
 
 
 class Offer(Struct, frozen=True, kw_only=True):
-    """A digest that readers can choose."""
+    """A digest that subscribers can choose."""
 
     digest: str
     title: str
@@ -188,15 +188,15 @@ class Offer(Struct, frozen=True, kw_only=True):
 
 
 def weekly_name(digest: str) -> str:
-    """What the digest is called that sums up another one for readers who want one mail a week."""
+    """What the digest is called that sums up another one for subscribers who want one mail a week."""
     return f"{digest}--weekly"
 
 
-# ------------------------------------------------------------------ readers
+# ------------------------------------------------------------------ subscribers
 
 
 class Subscription(Struct, frozen=True, kw_only=True):
-    """One reader's subscription to one digest."""
+    """One subscriber's subscription to one digest."""
 
     digest: str
     list_key: int
@@ -207,7 +207,7 @@ class Subscription(Struct, frozen=True, kw_only=True):
 
 
 class Subscriber(Struct, frozen=True, kw_only=True):
-    """A reader as the store keeps them."""
+    """A subscriber as the store keeps them."""
 
     key: int
     address: str
@@ -270,12 +270,12 @@ class Request(Struct, frozen=True, kw_only=True):
     """The new address (``ActionRequest.ARRIVE``)."""
 
 
-class Reader(Struct, frozen=True, kw_only=True):
+class EditionSubscriber(Struct, frozen=True, kw_only=True):
     """Somebody who gets an edition."""
 
     address: str
     canonical: str
-    subscriber: int
+    key: int
     list_key: int
     preferences: Preferences
     selection: str = ""
@@ -377,7 +377,7 @@ def zone_of(preferences: Preferences, site: ZoneInfo) -> ZoneInfo:
 
 
 def not_before(preferences: Preferences, site: ZoneInfo, *, slot: datetime, made: datetime) -> datetime:
-    """When an edition of a slot, made at ``made``, may go to a reader (UTC): at once, or at the first time after
+    """When an edition of a slot, made at ``made``, may go to a subscriber (UTC): at once, or at the first time after
     the slot at which their clock shows their hour; never before it is made."""
     if preferences.hour is None:
         return made
@@ -388,7 +388,7 @@ def not_before(preferences: Preferences, site: ZoneInfo, *, slot: datetime, made
 
 
 def pause_end(preferences: Preferences, site: ZoneInfo) -> datetime | None:
-    """The moment at which the pause is over by the reader's own calendar (UTC)."""
+    """The moment at which the pause is over by the subscriber's own calendar (UTC)."""
     if preferences.paused_until is None:
         return None
     return datetime.combine(preferences.paused_until, time(0), zone_of(preferences, site)).astimezone(UTC)

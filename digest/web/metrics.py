@@ -109,7 +109,7 @@ class _Figures(Collector):
             "digest_subscriptions",
             "Subscriptions by digest and state; suppressed addresses belong to no digest.",
             ("digest", "state"),
-            self._store.readers_by_state(),
+            self._store.subscribers_by_state(),
         )
         yield _many(
             "digest_disk_free_bytes",

@@ -282,14 +282,14 @@ class _Pages:
 
     def _leaving(self, page: Page) -> dict[str, object]:
         title = next((offer.title for offer in self._signup.policy.offers if offer.digest == page.digest), "")
-        reader = page.subscriber
-        here = reader.to(page.digest) if reader is not None else None
-        reads = here is not None and here in (reader.active if reader else ())
-        more = [each for each in reader.active if each.digest != page.digest] if reader is not None else []
+        subscriber = page.subscriber
+        here = subscriber.to(page.digest) if subscriber is not None else None
+        reads = here is not None and here in (subscriber.active if subscriber else ())
+        more = [each for each in subscriber.active if each.digest != page.digest] if subscriber is not None else []
         return {"title": title or self._site.title, "reads": reads, "more": bool(more)}
 
-    def _preferences(self, reader: Subscriber) -> dict[str, object]:
-        preferences = reader.preferences
+    def _preferences(self, subscriber: Subscriber) -> dict[str, object]:
+        preferences = subscriber.preferences
         return {
             "frequency": preferences.frequency.value,
             "hour": "" if preferences.hour is None else str(preferences.hour),

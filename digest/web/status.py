@@ -140,7 +140,7 @@ def context_of(seen: Seen) -> dict[str, object]:
         ],
         "readers": [
             {"digest": digest or "no digest", "state": state, "number": str(number)}
-            for (digest, state), number in sorted((overview.readers or {}).items())
+            for (digest, state), number in sorted((overview.subscribers or {}).items())
             if number
         ],
         "plots": [

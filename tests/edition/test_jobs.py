@@ -22,7 +22,7 @@ from digest.models import Changes, EditionState, Post, RenderedMail, Revision
 from digest.period import Late, weekly
 from digest.render.mail import render_mail
 from digest.store import SqlStore
-from digest.subscribers.subscription import Preferences, Reader
+from digest.subscribers.subscription import EditionSubscriber, Preferences
 from digest.templates import FolderTemplates
 
 
@@ -472,12 +472,12 @@ def test_a_selection_without_posts_makes_no_delivery(begun: Any) -> None:
     """Unless the digest is sent when it is empty, too."""
     preferences = [(), ("要闻",), ("股市",), ("要闻", "股市")]
 
-    def readers(plan: Any) -> list[Reader]:
+    def subscribers(plan: Any) -> list[EditionSubscriber]:
         return [
-            Reader(
+            EditionSubscriber(
                 address=f"r{number}@example.org",
                 canonical="",
-                subscriber=number,
+                key=number,
                 list_key=1,
                 preferences=Preferences(),
                 selection=str(Selection.of(names)),
@@ -485,7 +485,7 @@ def test_a_selection_without_posts_makes_no_delivery(begun: Any) -> None:
             for number, names in enumerate(preferences, start=1)
         ]
 
-    begun.audience = replace(begun.audience, addresses=(), readers=readers)
+    begun.audience = replace(begun.audience, addresses=(), subscribers=subscribers)
     begun.collect("2026-11-24 18:00", "2026-11-24 17:00")
     (made,) = begun.make("2026-11-25 08:00").made
     assert made.recipients == 3

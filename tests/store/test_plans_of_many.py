@@ -55,7 +55,7 @@ HOT: dict[str, Ask] = {
 
 
 PAGED: dict[str, Callable[[SqlStore], Iterable[object]]] = {
-    "readers of an edition": lambda store: store.readers("daily", list(Frequency), NOW),
+    "readers of an edition": lambda store: store.audience("daily", list(Frequency), NOW),
     "all subscribers": lambda store: store.subscribers(),
 }
 """What is read some at a time."""

@@ -169,4 +169,4 @@ def test_small_memories(store, make) -> None:
     store.set_looked_at("silence", make.now)
     assert store.looked_at("silence") == make.now
     assert store.bounces(make.now) == []
-    assert store.readers_by_state() == {("", "suppressed"): 0}
+    assert store.subscribers_by_state() == {("", "suppressed"): 0}

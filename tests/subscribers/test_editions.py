@@ -20,7 +20,7 @@ from digest.jobs.subscribers.people import Proof
 from digest.jobs.subscribers.signup import Opened
 from digest.models import Delivery, DeliveryState, RenderedMail, SavedEdition
 from digest.store.database.basics import to_seconds
-from digest.subscribers.subscription import Choice, Frequency, Preferences, Reader
+from digest.subscribers.subscription import Choice, EditionSubscriber, Frequency, Preferences
 from tests.subscribers.reader_world import CONFIG, World, html_of, link, links, opened, text_of, token
 
 PROOF = Proof(source="form on paper", given_at=datetime(2026, 1, 1, tzinfo=UTC))
@@ -194,7 +194,7 @@ def test_a_weekly_digest_goes_to_both_kinds_of_readers(quick: World) -> None:
 def readers(world: World) -> list[str]:
     """Of the daily digest."""
     plan = world.app().configured_plans()[0]
-    return [each.address for each in world.subscriber_service.readers(plan, world.now)]
+    return [each.address for each in world.subscriber_service.audience(plan, world.now)]
 
 
 def test_own_hour_and_zone(world: World) -> None:
@@ -364,7 +364,9 @@ def test_memory_does_not_grow_with_the_list(quick: World) -> None:
         fill(quick, number)
         tracemalloc.start()
         app = quick.app()
-        count = sum(isinstance(each, Reader) for each in app.subscriber_service.readers(app.plans()[0], quick.now))
+        count = sum(
+            isinstance(each, EditionSubscriber) for each in app.subscriber_service.audience(app.plans()[0], quick.now)
+        )
         assert count == number
         from digest.period import Slot
         from tests.store.conftest import Maker

@@ -170,7 +170,7 @@ def test_rows_of_one_reader_follow_each_other(world: World) -> None:
     assert [each.digest for each in reader.active] == ["daily", "evening"]
     assert (reader.address, reader.preferences.paused_until) == ("a@example.org", date(2026, 12, 24))
     assert [len(each.choices) for each in world.store.consents(reader.key)] == [1, 1]
-    assert [each.subscriber for each in world.store.readers("daily", tuple(Frequency), world.now)] == [
+    assert [each.key for each in world.store.audience("daily", tuple(Frequency), world.now)] == [
         world.people.find("b@example.org").key
     ]
 
@@ -188,7 +188,7 @@ def test_a_broken_import_leaves_whole_batches(world: World, monkeypatch: pytest.
 
     with pytest.raises(KeyboardInterrupt):
         world.people.import_csv(text.encode(), world.now, default=DAILY, proof=PROOF, dry_run=False, progress=stop)
-    assert told == [("importing readers", 2, 7), ("importing readers", 4, 7)]
+    assert told == [("importing subscribers", 2, 7), ("importing subscribers", 4, 7)]
     assert addresses(world) == [f"{name}@example.org" for name in "abcd"]
     assert load(world, text).counts == {Added.KNOWN: 4, Added.ACTIVE: 3}
     assert addresses(world) == [f"{name}@example.org" for name in "abcdefg"]
@@ -201,7 +201,7 @@ def test_whoever_comes_back_is_not_paused_any_more(world: World) -> None:
     world.people.remove("a@example.org", world.now)
     world.join("a@example.org")
     assert world.people.find("a@example.org").preferences.paused_until is None
-    assert [each.address for each in world.store.readers("daily", tuple(Frequency), world.now)] == ["a@example.org"]
+    assert [each.address for each in world.store.audience("daily", tuple(Frequency), world.now)] == ["a@example.org"]
 
 
 def test_without_proof_rows_are_asked_to_confirm(world: World) -> None:

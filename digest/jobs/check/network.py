@@ -246,7 +246,7 @@ def judge_mailboxes(sender: Sender, names: Names) -> Iterator[Finding]:
 
 
 def judge_one_click(fetch: Fetch, base: str, stranger: str | None) -> Iterator[Finding]:
-    """The pages that people leave by. ``stranger`` is a link to leave, genuine, of a reader that does not exist:
+    """The pages that people leave by. ``stranger`` is a link to leave, genuine, of a subscriber that does not exist:
     pressing it changes nothing. None: there is no secret to sign one with yet."""
     if not base.startswith("https://"):
         yield warning("one click", f"{base} is not https", "set subscriptions.url to an https address")

@@ -47,7 +47,7 @@ class BounceReport(Struct, kw_only=True):
     suppressed: int = 0
     held: int = 0
     ours: int = 0
-    """RefusedDelivery because of our policy, reputation or size: no reader's fault."""
+    """RefusedDelivery because of our policy, reputation or size: no subscriber's fault."""
     warnings: list[str] = field(default_factory=list)
 
     def line(self) -> str:
@@ -124,7 +124,7 @@ def _count(
         )
         result.complaints += new
         result.known += not new
-        result.suppressed += store.suppress(hashed, SuppressionReason.COMPLAINT, "the reader complained", now)
+        result.suppressed += store.suppress(hashed, SuppressionReason.COMPLAINT, "the subscriber complained", now)
         return
     if _record(
         store,
@@ -161,7 +161,7 @@ def _record(
     if about is Blame.OURS:
         result.ours += 1
         result.warnings.append(
-            f"{masked(to.address)}: refused because of us, not of the reader: {status} {text}".strip()
+            f"{masked(to.address)}: refused because of us, not of the subscriber: {status} {text}".strip()
         )
     verdict = judge(store.marks(hashed), now=now, on_probe=to.probe)
     if verdict is Verdict.SUPPRESS:

@@ -47,7 +47,7 @@ from digest.ports import CommitBatch, Ledger, Transport
 ROWS_A_CLAIM = 2
 """Few, since all that a killed worker was transmitting becomes in doubt."""
 _FRESH = 1.0
-"""Seconds for which it is good to have looked up a reader."""
+"""Seconds for which it is good to have looked up a subscriber."""
 _SLICE = 0.25
 """Seconds between two looks at the stop flag while waiting."""
 _NAMED = 3
@@ -216,11 +216,11 @@ class _Made(Struct, frozen=True, kw_only=True):
     row: Delivery
     edition: SavedEdition
     at: float
-    """When its reader was looked up, by ``ticks``."""
+    """When its subscriber was looked up, by ``ticks``."""
     left: str
     """Why they must not get it any more; empty if they must."""
     outgoing: Outgoing | TransportError | None
-    """Or why there can be none; None if the reader left."""
+    """Or why there can be none; None if the subscriber left."""
 
 
 @dataclass(kw_only=True, eq=False)
@@ -463,7 +463,7 @@ class _DeliveryRun:
 
     def _made(self, lane: _ConnectionState) -> _Made:
         """The message of the next row, which is the lane's no more: the one that was made already, unless that was
-        another row's (which went back), or so long ago that its reader may have left since."""
+        another row's (which went back), or so long ago that its subscriber may have left since."""
         row, made, lane.made = lane.rows[0], lane.made, None
         if made is None or made.row is not row or self.ticks() - made.at > _FRESH:
             made = self._make(row)
@@ -471,7 +471,7 @@ class _DeliveryRun:
         return made
 
     def _make(self, row: Delivery) -> _Made:
-        """Look up the reader and write the message."""
+        """Look up the subscriber and write the message."""
         at, edition, left = self.ticks(), self._edition(row.edition_key), self.left(row)
         outgoing: Outgoing | TransportError | None = None
         if not left:

@@ -31,7 +31,7 @@ class Issue(Struct, frozen=True, kw_only=True):
 
 
 class Parts(Struct, frozen=True, kw_only=True):
-    """The mail of an edition as one reader gets it."""
+    """The mail of an edition as one subscriber gets it."""
 
     message: bytes
     html: str

@@ -56,7 +56,7 @@ from digest.ports import EditionStore, Language, Output, Templates
 from digest.render.editions import index_path, render_edition_index, render_edition_page
 from digest.render.feeds.digests import feed_path
 from digest.render.mail import TEMPLATES, Mail, edition_path, edition_url, render_mail, sent_size, try_all
-from digest.subscribers.subscription import Reader, not_before
+from digest.subscribers.subscription import EditionSubscriber, not_before
 
 _SECOND = timedelta(seconds=1)
 """What times are kept to."""
@@ -108,8 +108,8 @@ class DigestPlan(Struct, frozen=True, kw_only=True):
     """Points of tags and codes (``ranking.score``)."""
     limits: Limits = field(default_factory=Limits)
     sums_up: str = ""
-    """The digest that it sums up for readers who want less mail. Such a one begins without a first edition, and goes
-    to nobody but them."""
+    """The digest that it sums up for subscribers who want less mail. Such a one begins without a first edition, and
+    goes to nobody but them."""
 
     @property
     def kind(self) -> EditionKind:
@@ -135,7 +135,7 @@ class Audience(Struct, frozen=True, kw_only=True):
     """The sender's domain as an A-label: the right side of every Message-ID."""
     new_token: Callable[[], str]
     """A fresh unguessable name for a delivery's envelope sender."""
-    readers: Callable[[DigestPlan], Iterable[Reader]] = lambda plan: ()
+    subscribers: Callable[[DigestPlan], Iterable[EditionSubscriber]] = lambda plan: ()
     """The subscribers of a digest. May be more than memory holds."""
 
 
@@ -443,8 +443,8 @@ def past_of(store: EditionStore, before: Sequence[SavedEdition], posts: Sequence
 
 
 def mail_for(saved: SavedEdition, selection: str, recipe: Recipe, look: RenderContext) -> RenderedMail:
-    """The mail of a frozen edition for readers with this selection. Raises PermanentFailure if it cannot be made, which
-    costs them and nobody else."""
+    """The mail of a frozen edition for subscribers with this selection. Raises PermanentFailure if it cannot be made,
+    which costs them and nobody else."""
 
     def make() -> Mail:
         edition = narrowed(read_edition(saved), read_selection(selection), recipe)
@@ -489,21 +489,21 @@ def _recipients(
             token=audience.new_token(),
         )
     has_some = lru_cache(lambda text: any(read_selection(text).matches(each.categories) for each in entries))
-    for reader in audience.readers(plan):
-        if reader.selection and not plan.send_empty and not has_some(reader.selection):
+    for subscriber in audience.subscribers(plan):
+        if subscriber.selection and not plan.send_empty and not has_some(subscriber.selection):
             continue
-        leaves = not_before(reader.preferences, zone, slot=slot.at, made=now)
+        leaves = not_before(subscriber.preferences, zone, slot=slot.at, made=now)
         yield Recipient(
-            address=reader.address,
+            address=subscriber.address,
             message_id=message_id(
-                digest=plan.name, category="", period=slot.period, address=reader.address, domain=audience.domain
+                digest=plan.name, category="", period=slot.period, address=subscriber.address, domain=audience.domain
             ),
             token=audience.new_token(),
-            subscriber=reader.subscriber,
-            list_key=reader.list_key,
+            subscriber=subscriber.key,
+            list_key=subscriber.list_key,
             not_before=leaves,
             expires_at=leaves + plan.expires_after if leaves > now else None,
-            selection=reader.selection,
+            selection=subscriber.selection,
         )
 
 

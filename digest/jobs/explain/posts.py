@@ -60,7 +60,7 @@ class Fact(Struct, frozen=True, kw_only=True):
 
 
 class Explanation(Struct, frozen=True, kw_only=True):
-    """Everything there is to say about one post, file or reader."""
+    """Everything there is to say about one post, file or subscriber."""
 
     subject: str
     facts: tuple[Fact, ...]
@@ -181,7 +181,7 @@ def _away(absence: Absence, file: FoundFile | None, view: View) -> Fact:
 def _places(
     store: PostInquiries, plan: DigestPlan, post: KnownPost, found: Sequence[Membership], view: View
 ) -> Iterator[Fact]:
-    """Where an edition shows it; what readers chose of it is only named."""
+    """Where an edition shows it; what subscribers chose of it is only named."""
     for each in found:
         yield _place(store, each, post, view)
     edition = found[-1].edition
@@ -190,7 +190,7 @@ def _places(
     if labels:
         yield Fact(
             code="variants",
-            says=f"{plan.name} {edition.period}: also in what readers of some categories got ({labels})",
+            says=f"{plan.name} {edition.period}: also in what subscribers of some categories got ({labels})",
             digest=plan.name,
             period=edition.period,
         )

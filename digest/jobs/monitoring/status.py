@@ -57,7 +57,7 @@ class StatusStore(WatchStore, Protocol):
 
     def recent_alarms(self, since: datetime) -> list[KeptAlarm]: ...
 
-    def readers_by_state(self) -> dict[tuple[str, str], int]: ...
+    def subscribers_by_state(self) -> dict[tuple[str, str], int]: ...
 
 
 class Overview(Struct, frozen=True, kw_only=True):
@@ -81,7 +81,7 @@ class Overview(Struct, frozen=True, kw_only=True):
     """All posts first."""
     silent: frozenset[str] = frozenset()
     """Those of the categories that are silent against their habits."""
-    readers: dict[tuple[str, str], int] | None = None
+    subscribers: dict[tuple[str, str], int] | None = None
 
 
 class Daily(Struct, frozen=True, kw_only=True):
@@ -124,7 +124,7 @@ def overview(
         past_alarms=tuple(store.recent_alarms(now - _RECENT)),
         categories=tuple(store.freshness(names, now - _RECENT, CATEGORIES)),
         silent=silent,
-        readers=store.readers_by_state(),
+        subscribers=store.subscribers_by_state(),
     )
 
 

@@ -41,7 +41,7 @@ class Erasing:
         self._sleep = sleep
 
     def erase(self, key: int, now: datetime) -> tuple[str, ...] | None:
-        """Forget one person. Returns what is left of them for now, a line each; None if there is no such reader."""
+        """Forget one person. Returns what is left of them for now, a line each; None if there is no such subscriber."""
         found = self._store.traces(key)
         if found is not None:
             self._remove(found)

@@ -1,4 +1,4 @@
-"""A reader's new address: confirmed at the new one before anything changes, told to the old one afterwards.
+"""A subscriber's new address: confirmed at the new one before anything changes, told to the old one afterwards.
 
 Whoever holds a forwarded mail can ask for nothing: the form is behind a fresh link to the address that is known. It
 gives the same answer whatever the new address is; one that is suppressed gets nothing, one that reads already is told
@@ -31,7 +31,7 @@ WriteNotice = Callable[[Notice, str, datetime, dict[str, int]], tuple[FrozenEdit
 
 
 class MovingStore(Protocol):
-    """What is kept about readers who move; every method is one transaction."""
+    """What is kept about subscribers who move; every method is one transaction."""
 
     def standing(self, canonical: str, hashed: str, mailbox: str, now: datetime) -> Standing: ...
     def open_errand(
@@ -80,10 +80,10 @@ class Moving:
         self._write = write
         self._most = mails_per_address
 
-    def ask(self, reader: Subscriber, new: MailAddress, now: datetime) -> Moved:
+    def ask(self, subscriber: Subscriber, new: MailAddress, now: datetime) -> Moved:
         """Mail a link to the new address, if it may get one. Nothing has changed yet."""
         standing, mailbox = self._standing(new, now), self._keys.mailbox(new.canonical)
-        verdict = _verdict(standing, reader)
+        verdict = _verdict(standing, subscriber)
         if verdict is Moved.KNOWN and standing.subscriber and not standing.notices.get(Notice.ALREADY, 0):
             other = standing.subscriber
             mail = self._write(Notice.ALREADY, other.address, now, {})
@@ -91,7 +91,7 @@ class Moving:
         if verdict is not Moved.MOVED:
             return verdict
         asked = self._store.open_errand(
-            reader.key,
+            subscriber.key,
             ActionRequest.ARRIVE,
             mailbox,
             now,
@@ -102,20 +102,22 @@ class Moving:
         )
         return Moved.ASKED if asked else Moved.TOO_MANY
 
-    def arrive(self, reader: Subscriber, key: int, request: Request, now: datetime) -> bool:
+    def arrive(self, subscriber: Subscriber, key: int, request: Request, now: datetime) -> bool:
         """The button behind the link to the new address was pressed. False if the address is somebody else's or
         suppressed by now, or somebody was first."""
         new = parse_address(request.address)
-        if _verdict(self._standing(new, now), reader) is not Moved.MOVED:
+        if _verdict(self._standing(new, now), subscriber) is not Moved.MOVED:
             return False
-        return self._move(reader, new, now, asked_at=request.asked_at, confirmed_at=now, text=_CONFIRMED, request=key)
+        return self._move(
+            subscriber, new, now, asked_at=request.asked_at, confirmed_at=now, text=_CONFIRMED, request=key
+        )
 
-    def vouch(self, reader: Subscriber, new: MailAddress, now: datetime, *, text: str, given_at: datetime) -> Moved:
-        """The operator says that the reader wants it; ``text`` is where that comes from."""
-        verdict = _verdict(self._standing(new, now), reader)
+    def vouch(self, subscriber: Subscriber, new: MailAddress, now: datetime, *, text: str, given_at: datetime) -> Moved:
+        """The operator says that the subscriber wants it; ``text`` is where that comes from."""
+        verdict = _verdict(self._standing(new, now), subscriber)
         if verdict is not Moved.MOVED:
             return verdict
-        moved = self._move(reader, new, now, asked_at=now, confirmed_at=given_at, text=text, request=None)
+        moved = self._move(subscriber, new, now, asked_at=now, confirmed_at=given_at, text=text, request=None)
         return Moved.MOVED if moved else Moved.KNOWN
 
     def _standing(self, new: MailAddress, now: datetime) -> Standing:
@@ -125,7 +127,7 @@ class Moving:
 
     def _move(
         self,
-        reader: Subscriber,
+        subscriber: Subscriber,
         new: MailAddress,
         now: datetime,
         *,
@@ -140,16 +142,16 @@ class Moving:
             origin=Origin.MOVE,
             asked_at=asked_at,
             text=text,
-            choices=reader.choices,
-            preferences=reader.preferences,
+            choices=subscriber.choices,
+            preferences=subscriber.preferences,
             confirmed_at=confirmed_at,
         )
         return self._store.move(
-            reader.key,
+            subscriber.key,
             given,
             self._keys.hashed(new.canonical),
             now,
-            old_address_notice=(Notice.MOVED, *self._write(Notice.MOVED, reader.address, now, {})),
+            old_address_notice=(Notice.MOVED, *self._write(Notice.MOVED, subscriber.address, now, {})),
             request=request,
         )
 
@@ -157,9 +159,9 @@ class Moving:
 _CONFIRMED = "confirmed by a link mailed to the new address"
 
 
-def _verdict(standing: Standing, reader: Subscriber) -> Moved:
-    """Whether a reader may have an address."""
+def _verdict(standing: Standing, subscriber: Subscriber) -> Moved:
+    """Whether a subscriber may have an address."""
     if standing.suppressed:
         return Moved.SUPPRESSED
     other = standing.subscriber
-    return Moved.KNOWN if other is not None and other.key != reader.key and other.active else Moved.MOVED
+    return Moved.KNOWN if other is not None and other.key != subscriber.key and other.active else Moved.MOVED

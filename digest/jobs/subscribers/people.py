@@ -47,7 +47,7 @@ from digest.text import clean_line
 
 
 class PeopleStore(Protocol):
-    """What is kept about readers, for the operator."""
+    """What is kept about subscribers, for the operator."""
 
     def known(self, people: Sequence[tuple[str, str]]) -> tuple[dict[str, Subscriber], set[str]]: ...
     def ask_all(self, asked: Sequence[Consent]) -> None: ...
@@ -147,13 +147,13 @@ class People:
     ) -> list[Added]:
         """What becomes of each; no two of the same address. Those who are taken in, are all at once."""
         hashes = {row.address.canonical: self._keys.hashed(row.address.canonical) for row in rows}
-        readers, suppressed = self._store.known(list(hashes.items()))
+        subscribers, suppressed = self._store.known(list(hashes.items()))
         verdicts: list[Added] = []
         taken: list[Consent] = []
         for row in rows:
             if hashes[row.address.canonical] in suppressed:
                 verdict = Added.SUPPRESSED
-            elif _covers(readers.get(row.address.canonical), row.choices, ask=proof is None):
+            elif _covers(subscribers.get(row.address.canonical), row.choices, ask=proof is None):
                 verdict = Added.KNOWN
             else:
                 verdict = Added.ASKED if proof is None else Added.ACTIVE
@@ -185,11 +185,11 @@ class People:
 
     def remove(self, address: str, now: datetime, digest: str | None = None) -> int:
         """Unsubscribe somebody from one digest, or from all. Returns how many subscriptions ended."""
-        reader = self.find(address)
+        subscriber = self.find(address)
         if digest is None:
-            return self._store.unsubscribe(reader.key, now)
-        subscription = reader.to(digest)
-        return 0 if subscription is None else self._store.unsubscribe(reader.key, now, subscription.list_key)
+            return self._store.unsubscribe(subscriber.key, now)
+        subscription = subscriber.to(digest)
+        return 0 if subscription is None else self._store.unsubscribe(subscriber.key, now, subscription.list_key)
 
     def erase(self, address: str, now: datetime) -> tuple[str, ...]:
         """Forget one person. Returns what is left of them for now, a line each."""
@@ -212,12 +212,12 @@ class People:
 
     def everybody(self, *, digest: str | None = None, state: ListState | None = None) -> Iterator[Subscriber]:
         """All subscribers, or those with such a subscription."""
-        for reader in self._store.subscribers():
+        for subscriber in self._store.subscribers():
             if (digest is None and state is None) or any(
                 (digest is None or each.digest == digest) and (state is None or each.state is state)
-                for each in reader.subscriptions
+                for each in subscriber.subscriptions
             ):
-                yield reader
+                yield subscriber
 
     # ------------------------------------------------------------------ CSV
 
@@ -242,7 +242,7 @@ class People:
             for wave in _waves(batch):
                 for verdict in self._add(wave, now, proof, origin=Origin.IMPORT, dry_run=dry_run):
                     report.counts[verdict] = report.counts.get(verdict, 0) + 1
-            progress("importing readers", min(report.rows, lines), lines)
+            progress("importing subscribers", min(report.rows, lines), lines)
         return report
 
     def _rows(
@@ -277,23 +277,23 @@ class People:
     def export_csv(self) -> Iterator[str]:
         """Every subscription as a line of CSV, with the proof of consent; the heading first."""
         yield _line(COLUMNS)
-        for reader in self._store.subscribers():
-            consents = self._store.consents(reader.key)
-            for each in reader.subscriptions:
+        for subscriber in self._store.subscribers():
+            consents = self._store.consents(subscriber.key)
+            for each in subscriber.subscriptions:
                 proofs = [one for one in consents if each.digest in {choice.digest for choice in one.choices}]
                 proof = next((one for one in reversed(proofs) if one.confirmed_at), None)
                 yield _line(
                     (
-                        reader.address,
+                        subscriber.address,
                         each.digest,
                         each.state.value,
                         "|".join(each.categories),
-                        reader.preferences.frequency.value,
-                        "" if reader.preferences.hour is None else str(reader.preferences.hour),
-                        reader.preferences.zone,
-                        reader.preferences.paused_until.isoformat() if reader.preferences.paused_until else "",
+                        subscriber.preferences.frequency.value,
+                        "" if subscriber.preferences.hour is None else str(subscriber.preferences.hour),
+                        subscriber.preferences.zone,
+                        subscriber.preferences.paused_until.isoformat() if subscriber.preferences.paused_until else "",
                         each.since.isoformat(),
-                        reader.suppressed.value if reader.suppressed else "",
+                        subscriber.suppressed.value if subscriber.suppressed else "",
                         proof.origin.value if proof else "",
                         proof.asked_at.isoformat() if proof else "",
                         proof.confirmed_at.isoformat() if proof and proof.confirmed_at else "",
@@ -390,13 +390,13 @@ def _preferences(cells: Mapping[str, str]) -> Preferences:
     )
 
 
-def _covers(reader: Subscriber | None, choices: Sequence[Choice], *, ask: bool) -> bool:
+def _covers(subscriber: Subscriber | None, choices: Sequence[Choice], *, ask: bool) -> bool:
     """Whether there is nothing to do: active already, asked already, or left: whoever left is not taken back by a
     file."""
-    if reader is None:
+    if subscriber is None:
         return False
     settled = {ListState.ACTIVE, ListState.UNSUBSCRIBED} | ({ListState.PENDING} if ask else set())
-    states = [reader.to(choice.digest) for choice in choices]
+    states = [subscriber.to(choice.digest) for choice in choices]
     return all(each is not None and each.state in settled for each in states)
 
 
@@ -428,7 +428,7 @@ def _waves(rows: Sequence[Row]) -> list[list[Row]]:
 
 
 def _short(canonical: str, digest: str) -> bytes:
-    """Stands for a reader of a digest, in less memory."""
+    """Stands for a subscriber of a digest, in less memory."""
     return hashlib.blake2b(f"{canonical}\0{digest}".encode(), digest_size=16).digest()
 
 

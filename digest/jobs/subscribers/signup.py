@@ -47,7 +47,7 @@ _HOUR = timedelta(hours=1)
 
 
 class SubscriberStore(Protocol):
-    """What is kept about readers; every method is one transaction."""
+    """What is kept about subscribers; every method is one transaction."""
 
     def ask(self, asked: Consent, limits: Sequence[Limit], now: datetime) -> Limit | None: ...
     def unhandled(self, limit: int = 100) -> list[Consent]: ...
@@ -270,16 +270,16 @@ class SignupService:
         page = self._managing(text, now)
         if page is None or page.subscriber is None:
             return None
-        reader = page.subscriber
-        self._store.change(reader.key, preferences, pause_end(preferences, self.policy.zone), choices, now)
+        subscriber = page.subscriber
+        self._store.change(subscriber.key, preferences, pause_end(preferences, self.policy.zone), choices, now)
         kept = {choice.digest for choice in choices}
-        for each in reader.active:
+        for each in subscriber.active:
             if each.digest not in kept:
-                self._store.unsubscribe(reader.key, now, each.list_key)
+                self._store.unsubscribe(subscriber.key, now, each.list_key)
         return self.open(text, now)
 
     def request(self, text: str, errand: ActionRequest, now: datetime) -> bool | None:
-        """Have a fresh link mailed to the reader's own address. False if that was done too often today."""
+        """Have a fresh link mailed to the subscriber's own address. False if that was done too often today."""
         page = self._managing(text, now)
         if page is None or page.subscriber is None or errand not in ASKABLE:
             return None
@@ -292,14 +292,14 @@ class SignupService:
 
     def export(self, text: str, now: datetime) -> dict[str, Any] | None:
         """All data of one person, once."""
-        reader = self._used(text, Opened.EXPORT, now)
-        return None if reader is None else self._store.dossier(reader.key)
+        subscriber = self._used(text, Opened.EXPORT, now)
+        return None if subscriber is None else self._store.dossier(subscriber.key)
 
     def erase(self, text: str, now: datetime) -> tuple[str, ...] | None:
         """Forget one person. Returns what is left of them for now, a line each, for the operator; None for a link that
         is invalid."""
-        reader = self._used(text, Opened.ERASE, now)
-        return None if reader is None else self._erasing.erase(reader.key, now)
+        subscriber = self._used(text, Opened.ERASE, now)
+        return None if subscriber is None else self._erasing.erase(subscriber.key, now)
 
     def move(self, text: str, address: str, now: datetime) -> Asked | None:
         """Name a new address: a link is mailed to it, if it may get mail. The answer depends on what was written, never
@@ -311,10 +311,10 @@ class SignupService:
             new = parse_address(address)
         except InvalidAddress:
             return Asked.BAD_ADDRESS
-        reader = self._used(text, Opened.MOVE, now)
-        if reader is None:
+        subscriber = self._used(text, Opened.MOVE, now)
+        if subscriber is None:
             return None
-        self._moving.ask(reader, new, now)
+        self._moving.ask(subscriber, new, now)
         return Asked.NOTED
 
     def arrive(self, text: str, now: datetime) -> bool:
@@ -339,10 +339,10 @@ class SignupService:
         if consent is None:
             return None
         late = now - consent.asked_at > CONFIRM_WITHIN
-        reader = self._store.subscriber_by(consent.canonical)
-        if reader is None or (late and consent.confirmed_at is None):
+        subscriber = self._store.subscriber_by(consent.canonical)
+        if subscriber is None or (late and consent.confirmed_at is None):
             return None
-        return Page(opened=Opened.CONFIRM, subscriber=reader, consent=consent)
+        return Page(opened=Opened.CONFIRM, subscriber=subscriber, consent=consent)
 
     def _open_unsubscribe(self, token: Token, now: datetime) -> Page | None:
         return Page(
@@ -352,15 +352,19 @@ class SignupService:
         )
 
     def _open_manage(self, token: Token, now: datetime) -> Page | None:
-        reader = self._store.subscriber(token.subject)
-        return None if reader is None else Page(opened=Opened.MANAGE, subscriber=reader)
+        subscriber = self._store.subscriber(token.subject)
+        return None if subscriber is None else Page(opened=Opened.MANAGE, subscriber=subscriber)
 
     def _open_errand(self, token: Token, now: datetime) -> Page | None:
         request = self._store.errand(token.subject)
         if request is None or request.used or now - request.asked_at > FRESH:
             return None
-        reader = self._store.subscriber(request.subscriber)
-        return None if reader is None else Page(opened=Opened(request.errand.value), subscriber=reader, request=request)
+        subscriber = self._store.subscriber(request.subscriber)
+        return (
+            None
+            if subscriber is None
+            else Page(opened=Opened(request.errand.value), subscriber=subscriber, request=request)
+        )
 
 
 def shortened(ip: str, bits4: int, bits6: int) -> str:
@@ -377,7 +381,7 @@ def shortened(ip: str, bits4: int, bits6: int) -> str:
 
 
 class Links:
-    """Addresses of pages for one reader, to be filled into mails."""
+    """Addresses of pages for one subscriber, to be filled into mails."""
 
     def __init__(self, keys: Keyring, base: str) -> None:
         """``base`` is the address of the pages without a slash at its end."""

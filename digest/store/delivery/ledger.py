@@ -100,7 +100,7 @@ _FORGET_MAILS = (
     "DELETE FROM mail WHERE EXISTS (SELECT 1 FROM edition WHERE edition.key = mail.edition_key AND expires_at < ?)"
 )
 _MAILS_KEPT = timedelta(days=7)
-"""How long after its edition is over: a reader's own hour comes up to three days later."""
+"""How long after its edition is over: a subscriber's own hour comes up to three days later."""
 
 
 class Deliveries(Part):

@@ -1,4 +1,4 @@
-"""Editions that stand still because servers refuse their mail, and what is undone for their readers."""
+"""Editions that stand still because servers refuse their mail, and what is undone for their subscribers."""
 
 from __future__ import annotations
 

@@ -111,7 +111,7 @@ class Refusals(Part):
             return [Mark(blame=Blame(blame), at=to_moment(at)) for blame, at in connection.rows(_MARKS, hashed)]
 
     def hold(self, hashed: str, until: datetime) -> None:
-        """No mail to this reader until then; one is tried afterwards."""
+        """No mail to this subscriber until then; one is tried afterwards."""
         with self._database.changing() as connection:
             connection.run(
                 "UPDATE subscriber SET held_until = ?, probe_at = NULL WHERE hash = ?", to_seconds(until), hashed
@@ -130,7 +130,7 @@ class Refusals(Part):
     def refused(self, now: datetime, within: timedelta) -> Iterator[RefusedDelivery]:
         """Deliveries to subscribers that a server refused in the dialogue and that were not looked at yet: for good,
         or for now because of the mailbox itself (4.2.x), once a day. Those of an edition that was ever paused say
-        nothing about readers."""
+        nothing about subscribers."""
         today = f" {now.date().isoformat()}"
         for condition, since, ending in (
             (_FOR_GOOD, now - within, ""),

@@ -9,24 +9,24 @@ from digest.models import Delivery
 from digest.store.database.basics import among, to_seconds
 from digest.store.database.part import Part
 from digest.store.subscribers.enrolment import PAGE, read_wishes
-from digest.subscribers.subscription import Frequency, ListState, Reader
+from digest.subscribers.subscription import EditionSubscriber, Frequency, ListState
 
 _STANDING = (
     "SELECT x.reason, s.key, s.pause_ends, p.state FROM (SELECT CAST(? AS TEXT) AS hash) asked "
     "LEFT JOIN suppression x ON x.hash = asked.hash LEFT JOIN subscriber s ON s.key = ? "
     "LEFT JOIN subscription p ON p.subscriber_key = s.key AND p.list_key = ?"
 )
-"""One row on one reader and one of their subscriptions; nothing in it where there is none."""
+"""One row on one subscriber and one of their subscriptions; nothing in it where there is none."""
 
 
 class Audience(Part):
-    """Readers as the recipients of mail."""
+    """Subscribers as the recipients of mail."""
 
-    def has_readers(self, digest: str, frequencies: Sequence[Frequency]) -> bool:
+    def has_subscribers(self, digest: str, frequencies: Sequence[Frequency]) -> bool:
         with self._database.asking() as connection:
             return connection.row(f"SELECT 1 {_active(frequencies)} LIMIT 1", digest) is not None
 
-    def readers(self, digest: str, frequencies: Sequence[Frequency], now: datetime) -> Iterator[Reader]:
+    def audience(self, digest: str, frequencies: Sequence[Frequency], now: datetime) -> Iterator[EditionSubscriber]:
         """Whom an edition goes to: active, not suppressed, not paused, not held; those with the same selection in a
         row. Some at a time, so that memory does not grow with their number."""
         question = (
@@ -41,10 +41,10 @@ class Audience(Part):
             with self._database.asking() as connection:
                 rows = connection.rows(question, digest, moment, moment, *last)
             for selection, key, address, canonical, list_key, *wishes in rows:
-                yield Reader(
+                yield EditionSubscriber(
                     address=address,
                     canonical=canonical,
-                    subscriber=key,
+                    key=key,
                     list_key=list_key,
                     preferences=read_wishes(*wishes),
                     selection=selection,
@@ -71,7 +71,7 @@ class Audience(Part):
 
 
 def _active(frequencies: Sequence[Frequency]) -> str:
-    """Active subscriptions (``p``) to one digest, of readers (``s``) who want it that often."""
+    """Active subscriptions (``p``) to one digest, of subscribers (``s``) who want it that often."""
     return (
         "FROM subscription p JOIN subscriber s ON s.key = p.subscriber_key "
         "WHERE p.list_key = (SELECT key FROM reader_list WHERE digest = ?) "

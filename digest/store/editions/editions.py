@@ -221,7 +221,7 @@ _QUEUED_COLUMNS = (
 
 def _queued_row(key: int, frozen: FrozenEdition, recipient: Recipient, *, held: bool) -> tuple[Any, ...]:
     not_before = recipient.not_before or frozen.send_after
-    held = held and not_before <= frozen.send_after  # a reader whose hour is still to come has got nothing yet
+    held = held and not_before <= frozen.send_after  # a subscriber whose hour is still to come has got nothing yet
     state, doubts = (DeliveryState.IN_DOUBT, REPEATS + 1) if held else (DeliveryState.QUEUED, 0)
     return (
         *(key, recipient.address, recipient.message_id, recipient.token, state.value, 0, doubts),

@@ -21,7 +21,7 @@ from digest.store.monitoring.status_queries import OUTAGE
 _TOLERATED = 60
 """Seconds: clocks of machines that work together differ a little."""
 _HOUR_AHEAD = 25 * 3600
-"""A reader's next hour is no further away, also on a day on which clocks change."""
+"""A subscriber's next hour is no further away, also on a day on which clocks change."""
 _DAY = 86_400
 _RUNS = 20
 _META = "SELECT value FROM meta WHERE name = ?"
@@ -70,7 +70,7 @@ _HAS_HOUR = (
     "AND subscriber.hour IS NOT NULL) AND delivery.list_key IS NOT NULL)"
 )
 _WHOLE_DAYS = f"((not_before - ? - 1) / {_DAY}) * {_DAY}"
-"""As many as bring it to within a day of now; a reader's hour stays what it is."""
+"""As many as bring it to within a day of now; a subscriber's hour stays what it is."""
 
 
 class Ahead(Part):

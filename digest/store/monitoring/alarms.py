@@ -142,7 +142,7 @@ class Watch(Part):
                 for at in connection.column("SELECT at FROM refusal WHERE at >= ? ORDER BY at", to_seconds(since))
             ]
 
-    def readers_by_state(self) -> dict[tuple[str, str], int]:
+    def subscribers_by_state(self) -> dict[tuple[str, str], int]:
         """Subscriptions by digest and state; addresses that are never written to as ``suppressed`` of no digest."""
         with self._database.asking() as connection:
             found = {(digest, state): number for digest, state, number in connection.rows(_READERS)}

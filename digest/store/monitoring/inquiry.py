@@ -113,13 +113,13 @@ class Inquiries(Part):
             ]
 
     def selections_of(self, edition_key: int) -> list[str]:
-        """What its readers chose, as far as that is not everything."""
+        """What its subscribers chose, as far as that is not everything."""
         chosen = "SELECT DISTINCT selection FROM delivery WHERE edition_key = ? AND selection <> '' ORDER BY selection"
         with self._database.asking() as connection:
             return connection.column(chosen, edition_key)
 
     def mails_to(self, address: str, subscriber_key: int | None) -> list[DeliveryNote]:
-        """Every mail to a reader, or to an address of the configuration, newest first."""
+        """Every mail to a subscriber, or to an address of the configuration, newest first."""
         mine, values = "d.subscriber_key IS NULL AND lower(d.address) = ?", [address.lower()]
         with self._database.asking() as connection:
             rows = connection.rows(f"SELECT {_NOTE}, {_DELIVERY} {_MAILS} WHERE {mine}", *values)
@@ -130,7 +130,7 @@ class Inquiries(Part):
         return [_delivery(row) for row in sorted(rows, key=lambda row: (row[6], row[0]), reverse=True)]
 
     def omissions(self, subscriber_key: int) -> dict[int, Omission]:
-        """Why editions left a reader out, by the edition's key."""
+        """Why editions left a subscriber out, by the edition's key."""
         chosen = "SELECT edition_key, reason FROM omission WHERE subscriber_key = ?"
         with self._database.asking() as connection:
             return {key: Omission(reason) for key, reason in connection.rows(chosen, subscriber_key)}
@@ -144,7 +144,7 @@ class Inquiries(Part):
 
 def note_omissions(connection: Connection, edition_key: int, digest: str, now: datetime) -> None:
     """Write down whom an edition leaves out although they asked for its digest, and why. The complement of
-    ``Subscribers.readers``: what may be another tomorrow. Who had left, or wants other categories or a mail a week, is
+    ``Audience.audience``: what may be another tomorrow. Who had left, or wants other categories or a mail a week, is
     known from what they chose."""
     connection.run(_NOTE_OMISSIONS, edition=edition_key, digest=digest, now=to_seconds(now))
 

@@ -1,4 +1,4 @@
-"""What every run asks about editions, mail, readers and alarms, and most runs hear that there is nothing.
+"""What every run asks about editions, mail, subscribers and alarms, and most runs hear that there is nothing.
 
 Short questions, so that such a run ends soon.
 """

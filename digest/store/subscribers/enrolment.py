@@ -1,4 +1,4 @@
-"""Rows about readers: what sign-ups, imports and changes read and write alike, any number of readers at a time.
+"""Rows about subscribers: what sign-ups, imports and changes read and write alike, any number of subscribers at a time.
 
 Each kind of change is one statement, run once for all rows.
 """
@@ -26,7 +26,7 @@ from digest.subscribers.subscription import (
 )
 
 PAGE = 1_000
-"""Rows read at a time when all readers are gone through."""
+"""Rows read at a time when all subscribers are gone through."""
 
 _PEOPLE = (
     "SELECT s.key, s.address, s.created_at, s.held_until, x.reason, s.frequency, s.hour, s.zone, s.paused_until "
@@ -51,11 +51,11 @@ CONSENT = f"key, {', '.join(_GIVEN)}"
 """What ``read_consent`` takes."""
 
 
-# ------------------------------------------------------------------ readers
+# ------------------------------------------------------------------ subscribers
 
 
 def read_people(connection: Connection, condition: str, *values: Any) -> list[Subscriber]:
-    """The first ``PAGE`` readers (``s``), by key, that a condition holds for."""
+    """The first ``PAGE`` subscribers (``s``), by key, that a condition holds for."""
     rows = connection.rows(f"{_PEOPLE} WHERE {condition} ORDER BY s.key LIMIT {PAGE}", *values)
     theirs: dict[int, list[Subscription]] = {row[0]: [] for row in rows}
     if rows:
@@ -96,7 +96,7 @@ def _subscription(digest: str, list_key: int, state: str, categories: str, since
 
 
 def keys_of(connection: Connection, canonicals: Iterable[str]) -> dict[str, int]:
-    """The readers among some canonical addresses."""
+    """The subscribers among some canonical addresses."""
     question = f"SELECT canonical, key FROM subscriber WHERE canonical {connection.is_one_of}"
     return dict(connection.rows(question, connection.listed(canonicals)))
 
@@ -155,7 +155,7 @@ def choice_columns(choice: Choice) -> tuple[str, str]:
 
 
 def wish(connection: Connection, theirs: Iterable[tuple[int, Preferences, datetime | None]]) -> None:
-    """What readers want from now on; with the moments at which their pauses end."""
+    """What subscribers want from now on; with the moments at which their pauses end."""
     connection.run_many(_WISH, [(*_wish_row(wishes, ends), key) for key, wishes, ends in theirs])
 
 
@@ -191,7 +191,7 @@ def read_wishes(frequency: str, hour: int | None, zone: str, paused_until: str |
 
 
 def keep_consents(connection: Connection, consents: Iterable[tuple[int | None, Consent]], *, handled: bool) -> None:
-    """With the keys of their readers, where these are known."""
+    """With the keys of their subscribers, where these are known."""
     rows = [(*_consent_row(given), key, handled) for key, given in consents]
     connection.insert_many("consent", (*_GIVEN, "subscriber_key", "handled"), rows)
 

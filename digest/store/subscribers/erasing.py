@@ -40,13 +40,13 @@ class Erasing(Part):
     """Satisfies ``jobs.subscribers.erasing.ErasingStore``."""
 
     def traces(self, key: int) -> Traces | None:
-        """What leads to one person outside of the tables. None if there is no such reader."""
+        """What leads to one person outside of the tables. None if there is no such subscriber."""
         with self._database.asking() as connection:
             return _traces(connection, key)
 
     def erase(self, key: int, now: datetime) -> Traces | None:
         """Forget one person, in one transaction. What was sent stays as counts; what waits or is about to be sent is
-        not; a suppression stays, for it holds no address. None if there is no such reader."""
+        not; a suppression stays, for it holds no address. None if there is no such subscriber."""
         with self._database.changing() as connection:
             found = _traces(connection, key)
             if found is not None:

@@ -1,4 +1,4 @@
-"""Many readers at once: what an import looks up and writes down, a batch in one transaction."""
+"""Many subscribers at once: what an import looks up and writes down, a batch in one transaction."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from digest.subscribers.subscription import Consent, Entrant, ListState, Subscri
 
 
 class Intake(Part):
-    """Readers whom the operator brings."""
+    """Subscribers whom the operator brings."""
 
     def known(self, people: Sequence[tuple[str, str]]) -> tuple[dict[str, Subscriber], set[str]]:
-        """Of people by canonical address and its keyed hash, a thousand at most: the readers among them by canonical
-        address, and the hashes that are suppressed."""
+        """Of people by canonical address and its keyed hash, a thousand at most: the subscribers among them by
+        canonical address, and the hashes that are suppressed."""
         with self._database.asking() as connection:
             keys = keys_of(connection, [canonical for canonical, _ in people])
             found = read_people(connection, f"s.key {connection.is_one_of}", connection.listed(keys.values()))
@@ -25,8 +25,8 @@ class Intake(Part):
             suppressed = set(
                 connection.column(f"SELECT hash FROM suppression WHERE hash {connection.is_one_of}", hashes)
             )
-        readers = {each.key: each for each in found}
-        return {canonical: readers[key] for canonical, key in keys.items() if key in readers}, suppressed
+        subscribers = {each.key: each for each in found}
+        return {canonical: subscribers[key] for canonical, key in keys.items() if key in subscribers}, suppressed
 
     def ask_all(self, asked: Sequence[Consent]) -> None:
         """Keep sign-ups for later, all or none."""
@@ -34,8 +34,8 @@ class Intake(Part):
             keep_consents(connection, [(None, each) for each in asked], handled=False)
 
     def admit(self, entrants: Sequence[Entrant], now: datetime) -> None:
-        """Take in readers, each address once, whose consent the operator vouches for: active at once, and said so in
-        the record. All or none. Whoever reads something already keeps their wishes, but for a pause that is asked
+        """Take in subscribers, each address once, whose consent the operator vouches for: active at once, and said so
+        in the record. All or none. Whoever reads something already keeps their wishes, but for a pause that is asked
         for."""
         with self._database.changing() as connection:
             keys = enter(connection, [(each.given, each.hashed) for each in entrants], now)

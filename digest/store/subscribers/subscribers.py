@@ -1,4 +1,4 @@
-"""Readers: who they are, what they agreed to and what they want; the mails to one of them about it.
+"""Subscribers: who they are, what they agreed to and what they want; the mails to one of them about it.
 
 Every method is one transaction. What is decided, is decided above; here it is written down, guarded so that doing it
 twice changes nothing.
@@ -49,7 +49,7 @@ _DAY = timedelta(days=1)
 
 
 class Subscribers(Part):
-    """Readers and what they agreed to."""
+    """Subscribers and what they agreed to."""
 
     # -------------------------------------------------------------- sign-up
 
@@ -88,7 +88,7 @@ class Subscribers(Part):
         mailbox: str = "",
         notice: tuple[Notice, FrozenEdition, Recipient] | None = None,
     ) -> bool:
-        """Note a sign-up's reader as waiting for confirmation, and queue the mail about it, which counts for
+        """Note a sign-up's subscriber as waiting for confirmation, and queue the mail about it, which counts for
         ``mailbox``. False if it is handled already."""
         with self._database.changing() as connection:
             if not connection.change("UPDATE consent SET handled = true WHERE key = ? AND handled = false", asked.key):
@@ -112,7 +112,7 @@ class Subscribers(Part):
 
     def confirm(self, key: int, now: datetime) -> bool:
         """Make the subscriptions of a sign-up active. False if that was done before: then nothing changes, for its
-        reader may have left since. Whoever reads something already keeps their wishes; a newcomer gets those of the
+        subscriber may have left since. Whoever reads something already keeps their wishes; a newcomer gets those of the
         form."""
         confirmed = (
             "UPDATE consent SET confirmed_at = ? WHERE key = ? AND confirmed_at IS NULL "
@@ -128,7 +128,7 @@ class Subscribers(Part):
             join(connection, [(subscriber, given.choices)], ListState.ACTIVE, now)
         return True
 
-    # -------------------------------------------------------------- readers
+    # -------------------------------------------------------------- subscribers
 
     def subscriber(self, key: int) -> Subscriber | None:
         with self._database.asking() as connection:
@@ -150,7 +150,7 @@ class Subscribers(Part):
             last = found[-1].key
 
     def consents(self, key: int) -> list[Consent]:
-        """Everything that a reader agreed to, oldest first."""
+        """Everything that a subscriber agreed to, oldest first."""
         question = f"SELECT {CONSENT} FROM consent WHERE subscriber_key = ? ORDER BY key"
         with self._database.asking() as connection:
             return [read_consent(row) for row in connection.rows(question, key)]
@@ -162,7 +162,7 @@ class Subscribers(Part):
         return name
 
     def unsubscribe(self, key: int, now: datetime, list_key: int | None = None) -> int:
-        """End a reader's subscription to one list, or to all. Returns how many ended; 0 when there was none left."""
+        """End a subscriber's subscription to one list, or to all. Returns how many ended; 0 when none was left."""
         end = f"UPDATE subscription SET state = '{ListState.UNSUBSCRIBED}', since = ? WHERE subscriber_key = ?"
         left = f"state <> '{ListState.UNSUBSCRIBED}'"
         with self._database.changing() as connection:
@@ -173,7 +173,7 @@ class Subscribers(Part):
     def change(
         self, key: int, wishes: Preferences, pause_ends: datetime | None, choices: Sequence[Choice], now: datetime
     ) -> None:
-        """What a reader wants from now on. Subscriptions that are not active stay as they are."""
+        """What a subscriber wants from now on. Subscriptions that are not active stay as they are."""
         choose = (
             "UPDATE subscription SET categories = ?, selection = ? WHERE subscriber_key = ? "
             f"AND list_key = (SELECT key FROM reader_list WHERE digest = ?) AND state = '{ListState.ACTIVE}'"
@@ -196,7 +196,7 @@ class Subscribers(Part):
         mail: tuple[FrozenEdition, Recipient],
         address: str | None = None,
     ) -> bool:
-        """Note that a reader wants a fresh link, and queue the mail with it. False if there were too many of these
+        """Note that a subscriber wants a fresh link, and queue the mail with it. False if there were too many of these
         within a day for that ``mailbox``. The mail's document gets the errand's key. ``address`` is the new one that
         the link confirms."""
         opened = "INSERT INTO errand (subscriber_key, kind, asked_at, address) VALUES (?, ?, ?, ?) RETURNING key"
@@ -230,7 +230,7 @@ class Subscribers(Part):
     def tell(
         self, key: int, notice: Notice, mailbox: str, now: datetime, mail: tuple[FrozenEdition, Recipient]
     ) -> None:
-        """Queue a mail to one reader, which counts for ``mailbox``."""
+        """Queue a mail to one subscriber, which counts for ``mailbox``."""
         with self._database.changing() as connection:
             _queue_notice(connection, notice, *mail, subscriber_key=key, mailbox=mailbox, now=now)
 
@@ -244,10 +244,10 @@ class Subscribers(Part):
         old_address_notice: tuple[Notice, FrozenEdition, Recipient],
         request: int | None = None,
     ) -> bool:
-        """Give a reader another address (``given``'s, whose keyed hash is ``hashed``), use up the request for it, keep
-        the proof, and queue the mail that tells the old one. Whoever had that address and reads nothing is taken over.
-        Bounces of the old mailbox say nothing about the new one. False if the request is used up, or somebody who
-        reads has the address."""
+        """Give a subscriber another address (``given``'s, whose keyed hash is ``hashed``), use up the request for it,
+        keep the proof, and queue the mail that tells the old one. Whoever had that address and reads nothing is taken
+        over. Bounces of the old mailbox say nothing about the new one. False if the request is used up, or somebody
+        who reads has the address."""
         moved = (
             "UPDATE subscriber SET address = ?, canonical = ?, hash = ?, held_until = NULL, probe_at = NULL "
             "WHERE key = ?"
@@ -263,7 +263,7 @@ class Subscribers(Part):
                 return False
             connection.run(moved, given.address, given.canonical, hashed, key)
             found_by = "UPDATE consent SET canonical = ? WHERE subscriber_key = ?"
-            connection.run(found_by, given.canonical, key)  # links of earlier confirmations lead to the reader still
+            connection.run(found_by, given.canonical, key)  # links of earlier confirmations still lead here
             keep_consents(connection, [(key, given)], handled=True)
             connection.run("DELETE FROM refusal WHERE hash = ?", old)
             _queue_notice(connection, *old_address_notice, subscriber_key=key, mailbox=old, now=now)
@@ -316,7 +316,7 @@ def _queue_notice(
     now: datetime,
     extra: Mapping[str, int] | None = None,
 ) -> None:
-    """One mail to one reader, in the ledger like all others."""
+    """One mail to one subscriber, in the ledger like all others."""
     if extra:
         frozen = replace(frozen, document=as_json({**json.loads(frozen.document), **extra}))
     to = replace(to, subscriber=subscriber_key)
@@ -324,7 +324,7 @@ def _queue_notice(
         _note(connection, [(_kind(notice), mailbox)], now)
 
 
-# ------------------------------------------------------------------ readers
+# ------------------------------------------------------------------ subscribers
 
 
 def _only(found: Sequence[Subscriber]) -> Subscriber | None:

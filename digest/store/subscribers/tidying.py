@@ -16,7 +16,7 @@ _DROP_NOBODIES = (
     "AND NOT EXISTS (SELECT 1 FROM subscription p WHERE p.subscriber_key = subscriber.key) "
     "AND NOT EXISTS (SELECT 1 FROM consent c WHERE c.subscriber_key = subscriber.key)"
 )
-"""Readers who never confirmed anything."""
+"""Subscribers who never confirmed anything."""
 _OLD_NOTICES = (
     f"FROM edition WHERE kind = '{EditionKind.NOTICE}' AND frozen_at < ? "
     f"AND state IN ({among((EditionState.FINISHED, EditionState.EXPIRED))})"

@@ -1,7 +1,7 @@
 """``digest explain --subscriber``: what somebody gets, got and did not get, and why.
 
 What became of each mail is in the ledger. Why there was none is in what was noted when the edition was frozen
-(``Omission``), else in what the reader chose and when.
+(``Omission``), else in what the subscriber chose and when.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ RECENT = 10
 """Editions of each digest, without a date."""
 
 
-class ReaderInquiries(Periods, Protocol):
-    """What is known about readers, editions and mails."""
+class SubscriberInquiries(Periods, Protocol):
+    """What is known about subscribers, editions and mails."""
 
     def subscriber_by(self, canonical: str) -> Subscriber | None: ...
     def consents(self, key: int) -> list[Consent]: ...
@@ -58,34 +58,38 @@ class Address(Struct, frozen=True, kw_only=True):
     """It is in ``mail.to``: it always gets every digest."""
 
 
-def explain_reader(store: ReaderInquiries, plans: Sequence[DigestPlan], address: Address, view: View) -> Explanation:
+def explain_subscriber(
+    store: SubscriberInquiries, plans: Sequence[DigestPlan], address: Address, view: View
+) -> Explanation:
     """Who somebody is to us, and each edition's mail to them or why there was none."""
-    reader = store.subscriber_by(address.canonical)
-    mails = store.mails_to(address.typed, reader.key if reader else None)
-    facts = [*_standing(store, address, reader, view)]
-    if reader is not None:
-        facts += _choices(reader, view)
+    subscriber = store.subscriber_by(address.canonical)
+    mails = store.mails_to(address.typed, subscriber.key if subscriber else None)
+    facts = [*_standing(store, address, subscriber, view)]
+    if subscriber is not None:
+        facts += _choices(subscriber, view)
     facts += _notices(mails, view)
     for plan in plans:
-        if view.digest in (None, plan.name) and _concerns(plan, reader, address, mails):
-            facts += _Editions(store, plan, address, reader, mails, view).facts()
+        if view.digest in (None, plan.name) and _concerns(plan, subscriber, address, mails):
+            facts += _Editions(store, plan, address, subscriber, mails, view).facts()
     return Explanation(subject=masked(address.typed), facts=tuple(facts), about={"address": address.typed})
 
 
-def _concerns(plan: DigestPlan, reader: Subscriber | None, address: Address, mails: Iterable[DeliveryNote]) -> bool:
+def _concerns(plan: DigestPlan, subscriber: Subscriber | None, address: Address, mails: Iterable[DeliveryNote]) -> bool:
     """Digests that nobody asked for are passed over."""
     if any(each.edition.digest == plan.name for each in mails):
         return True
-    wanted = reader is not None and reader.to(plan.sums_up or plan.name) is not None
+    wanted = subscriber is not None and subscriber.to(plan.sums_up or plan.name) is not None
     if plan.sums_up:
-        return wanted and reader is not None and reader.preferences.frequency is Frequency.WEEKLY
+        return wanted and subscriber is not None and subscriber.preferences.frequency is Frequency.WEEKLY
     return wanted or address.is_listed
 
 
 # ----------------------------------------------------------------- standing
 
 
-def _standing(store: ReaderInquiries, address: Address, reader: Subscriber | None, view: View) -> Iterator[Fact]:
+def _standing(
+    store: SubscriberInquiries, address: Address, subscriber: Subscriber | None, view: View
+) -> Iterator[Fact]:
     """Known or not, listed, suppressed, held."""
     if address.is_listed:
         yield Fact(code="listed", says="in mail.to: gets every digest, without a subscription")
@@ -94,18 +98,18 @@ def _standing(store: ReaderInquiries, address: Address, reader: Subscriber | Non
         reason, since, note = suppressed
         says = f"suppressed since {view.time(since)} ({reason.value}{f': {note}' if note else ''}): nothing is sent"
         yield Fact(code="suppressed", says=says, at=since, stored=reason.value)
-    if reader is None:
+    if subscriber is None:
         if not address.is_listed:
             yield _stranger(store, address, view)
         return
-    if reader.held_until is not None:
-        held = f"held until {view.time(reader.held_until)}: the mailbox refused mail for days; one is tried then"
-        yield Fact(code="held", says=held, at=reader.held_until)
-    for consent in store.consents(reader.key):
+    if subscriber.held_until is not None:
+        held = f"held until {view.time(subscriber.held_until)}: the mailbox refused mail for days; one is tried then"
+        yield Fact(code="held", says=held, at=subscriber.held_until)
+    for consent in store.consents(subscriber.key):
         yield _consent(consent, view)
 
 
-def _stranger(store: ReaderInquiries, address: Address, view: View) -> Fact:
+def _stranger(store: SubscriberInquiries, address: Address, view: View) -> Fact:
     asked = store.unconfirmed(address.canonical)
     if asked is None:
         return Fact(code="unknown", says="no subscriber, and never was, or was erased")
@@ -126,9 +130,9 @@ def _consent(consent: Consent, view: View) -> Fact:
     )
 
 
-def _choices(reader: Subscriber, view: View) -> Iterator[Fact]:
+def _choices(subscriber: Subscriber, view: View) -> Iterator[Fact]:
     """What they read and how they want it."""
-    for each in reader.subscriptions:
+    for each in subscriber.subscriptions:
         if view.digest in (None, each.digest):
             only = f", only {', '.join(each.categories)}" if each.categories else ""
             yield Fact(
@@ -137,7 +141,7 @@ def _choices(reader: Subscriber, view: View) -> Iterator[Fact]:
                 digest=each.digest,
                 at=each.since,
             )
-    preferences = reader.preferences
+    preferences = subscriber.preferences
     if preferences.frequency is Frequency.WEEKLY:
         yield Fact(code="weekly", says="wants one mail a week")
     if preferences.hour is not None:
@@ -173,24 +177,24 @@ def _day_of(edition: EditionNote, view: View) -> str:
 
 
 class _Editions:
-    """One digest's editions as one reader saw them."""
+    """One digest's editions as one subscriber saw them."""
 
     def __init__(
         self,
-        store: ReaderInquiries,
+        store: SubscriberInquiries,
         plan: DigestPlan,
         address: Address,
-        reader: Subscriber | None,
+        subscriber: Subscriber | None,
         mails: Sequence[DeliveryNote],
         view: View,
     ) -> None:
         self._store = store
         self._plan = plan
         self._address = address
-        self._reader = reader
+        self._subscriber = subscriber
         self._view = view
         self._mails = {each.edition.period: each for each in reversed(mails) if each.edition.digest == plan.name}
-        self._omissions = store.omissions(reader.key) if reader is not None else {}
+        self._omissions = store.omissions(subscriber.key) if subscriber is not None else {}
 
     def facts(self) -> Iterator[Fact]:
         known = self._store.edition_notes(self._plan.name)
@@ -217,17 +221,17 @@ class _Editions:
         """In the order in which it was decided when the edition was made."""
         if edition.state is EditionState.SKIPPED:
             return "not-made", not_made(edition)
-        reader = self._reader
-        mine = reader.to(self._plan.sums_up or self._plan.name) if reader is not None else None
-        if reader is None or mine is None:
+        subscriber = self._subscriber
+        mine = subscriber.to(self._plan.sums_up or self._plan.name) if subscriber is not None else None
+        if subscriber is None or mine is None:
             if self._address.is_listed:
                 return "not-listed", "it was not in mail.to then, or the edition was made up later and not mailed"
             return "no-subscription", "there is no subscription to it"
         if (noted := self._omissions.get(edition.key)) is not None:
             return f"was-{noted.value}", _OMITTED[noted]
-        return self._by_choice(edition, reader, mine)
+        return self._by_choice(edition, subscriber, mine)
 
-    def _by_choice(self, edition: EditionNote, reader: Subscriber, mine: Subscription) -> tuple[str, str]:
+    def _by_choice(self, edition: EditionNote, subscriber: Subscriber, mine: Subscription) -> tuple[str, str]:
         view, made = self._view, edition.frozen_at
         if mine.state is ListState.PENDING:
             return "pending", f"the subscription is not confirmed (asked {view.time(mine.since)})"
@@ -236,7 +240,7 @@ class _Editions:
         if mine.state is ListState.ACTIVE and mine.since > made:
             return "later", f"confirmed {view.time(mine.since)}, after it was made ({view.time(made)})"
         weekly = self._plan.schedule.kind is Kind.WEEKLY
-        if reader.preferences.frequency is Frequency.WEEKLY and not weekly:
+        if subscriber.preferences.frequency is Frequency.WEEKLY and not weekly:
             return "weekly", f"they want one mail a week, which {weekly_name(edition.digest)} is"
         if mine.categories and not self._has_some(edition, Selection.of(mine.categories)):
             return "no-posts", f"it had no post in their categories ({', '.join(mine.categories)})"
@@ -257,15 +261,20 @@ class _Editions:
 
     def _next(self) -> Iterator[Fact]:
         """When the next one would go to them."""
-        reader = self._reader
-        mine = reader.to(self._plan.sums_up or self._plan.name) if reader is not None else None
-        if reader is None or mine is None or mine.state is not ListState.ACTIVE or reader.suppressed is not None:
+        subscriber = self._subscriber
+        mine = subscriber.to(self._plan.sums_up or self._plan.name) if subscriber is not None else None
+        if (
+            subscriber is None
+            or mine is None
+            or mine.state is not ListState.ACTIVE
+            or subscriber.suppressed is not None
+        ):
             return
         weekly = self._plan.schedule.kind is Kind.WEEKLY
-        if reader.preferences.frequency is Frequency.WEEKLY and not weekly:
+        if subscriber.preferences.frequency is Frequency.WEEKLY and not weekly:
             return
         slot = next_of(self._store, self._plan, self._view)
-        leaves = not_before(reader.preferences, self._view.zone, slot=slot.at, made=slot.at)
+        leaves = not_before(subscriber.preferences, self._view.zone, slot=slot.at, made=slot.at)
         hour = ", their own hour" if leaves > slot.at else ""
         yield Fact(
             code="next",

@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 
 import pytest
 
-from digest.app.asking import look_into_reader
+from digest.app.asking import look_into_subscriber
 from digest.inquiry import Omission
 from digest.jobs.explain.posts import Fact
 from digest.models import Reply
@@ -18,7 +18,7 @@ ANN = "ann@example.org"
 
 
 def explain(world: World, address: str = ANN, digest: str | None = "daily", day: str | None = None) -> list[Fact]:
-    return list(look_into_reader(world.app(), address, digest, day).facts)
+    return list(look_into_subscriber(world.app(), address, digest, day).facts)
 
 
 def codes(world: World, address: str = ANN, digest: str | None = "daily", day: str | None = None) -> dict[str, str]:
