@@ -6,7 +6,20 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 
+from digest.hashing import hash_of
 from digest.models import FileStat
+
+_TIME_BITS = 60
+"""Of nanoseconds: they end in 2006, so that no such time counts as recent."""
+_NODE_BITS = 63
+
+
+def stamp_of(version: str) -> FileStat:
+    """What stands for an entry that is no file: three numbers that change with its version, whatever that is."""
+    rest = int(hash_of(version.encode("utf-8", "replace")), 16)
+    rest, time = divmod(rest, 1 << _TIME_BITS)
+    size, node = divmod(rest, 1 << _NODE_BITS)
+    return FileStat(size, time, node)
 
 
 class FileTable(Mapping[str, FileStat]):
