@@ -67,6 +67,10 @@ class SourceError(DigestError):
     """The folder of posts cannot be listed, or a file in it cannot be read."""
 
 
+class PluginError(DigestError):
+    """What another package adds does not work."""
+
+
 class StoreError(DigestError):
     """The database cannot be opened, read or written."""
 

@@ -77,8 +77,9 @@ def ref_of(path: str) -> str:
 
 
 class FileStat(NamedTuple):
-    """What the file system tells about a file without opening it. A tuple, as ``KnownFile``: every run makes one of
-    every file, and tuples are made and compared several times faster."""
+    """The version of a file: what the file system tells about it without opening it. Only its source knows what the
+    numbers mean; others have ``stamp_of`` make them. A tuple, as ``KnownFile``: every run makes one of every file, and
+    tuples are made and compared several times faster."""
 
     size: int
     mtime_ns: int
@@ -113,6 +114,24 @@ class Origin(Struct, frozen=True, kw_only=True):
     """Its page."""
     feed_url: str = ""
     feed_id: str = ""
+
+
+class SourceState(Struct, frozen=True, kw_only=True):
+    """What is known of a source beside ``posts.folder``. Times are those of the real clock, UTC."""
+
+    name: str
+    memory: str = ""
+    """Its own, as ``Listing`` has it."""
+    checked_at: datetime | None = None
+    ok_at: datetime | None = None
+    failing_since: datetime | None = None
+    failures: int = 0
+    """In a row."""
+    fault: str = ""
+    """The last one, in one line."""
+    origin: Origin | None = None
+    posts: int = 0
+    """How many have come from it."""
 
 
 class Listing(Struct, frozen=True, kw_only=True):
@@ -346,7 +365,7 @@ class FileRecord(Struct, frozen=True, kw_only=True, gc=False):
     recheck_at: datetime | None = None
     problems: tuple[Problem, ...] = ()
     body: str = ""
-    """What is to be kept of the post's text, since its source shows it for some time only: HTML, not sanitised."""
+    """The post's text as safe HTML, if it is to be kept: its source shows it for some time only."""
 
 
 class Changes(Struct, frozen=True, kw_only=True):

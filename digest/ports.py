@@ -26,6 +26,7 @@ from digest.models import (
     EditionRow,
     EditionState,
     FrozenEdition,
+    Item,
     KnownFile,
     KnownPost,
     Listing,
@@ -35,6 +36,7 @@ from digest.models import (
     RenderedMail,
     Reply,
     SavedEdition,
+    SourceState,
     Version,
 )
 
@@ -48,12 +50,13 @@ class Source(Protocol):
         """List every post file without opening any. Raises SourceError if the place itself is missing."""
         ...
 
-    def read(self, path: str) -> bytes:
-        """The bytes of one listed file. Raises SourceError (gone since, not readable, too large)."""
+    def read(self, path: str) -> bytes | Item:
+        """One listed post: the bytes of its file, or what another program read. Raises SourceError (gone since, not
+        readable, too large)."""
         ...
 
-    def read_version(self, path: str) -> tuple[bytes, Version]:
-        """The same, and what the file was like when it had been read to its end."""
+    def read_version(self, path: str) -> tuple[bytes | Item, Version]:
+        """The same, and what a file was like when it had been read to its end."""
         ...
 
     def elsewhere(self, missing: Mapping[str, str], posts: Container[str]) -> dict[str, str]:
@@ -106,6 +109,12 @@ class PostStore(Protocol):
     def remember(self, name: str, value: str) -> None:
         """Keep a small fact from run to run."""
         ...
+
+    def source_states(self) -> dict[str, SourceState]:
+        """What is known of sources beside ``posts.folder``, by name; of those too that were taken away."""
+        ...
+
+    def keep_source_states(self, states: Iterable[SourceState]) -> None: ...
 
     def known_files(self, source: str = MAIN) -> Iterator[KnownFile]:
         """Every file of a source in earlier runs, by path (code points). Nothing else may be asked of the store before

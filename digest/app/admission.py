@@ -51,11 +51,13 @@ class Admission(Struct, frozen=True, kw_only=True):
         return found
 
     def _questions(self, store: SqlStore | None) -> Iterator[Callable[[], None]]:
+        has_folder = self.settings.posts.has_folder
         if store is not None and not self.consents.site_moved:
-            yield lambda: refuse_another_site(store, claim_of(self.settings), source_of(self.settings))
+            source = source_of(self.settings) if has_folder else None
+            yield lambda: refuse_another_site(store, claim_of(self.settings), source)
         if not (self.may_be_new or self.consents.start_afresh):
             yield lambda: self._refuse_lost(store)
-        if self.collects and (store is None or not store.knows_posts()):
+        if self.collects and has_folder and (store is None or not store.knows_posts()):
             yield lambda: refuse_no_folder(source_of(self.settings))
 
     def _refuse_lost(self, store: SqlStore | None) -> None:

@@ -90,7 +90,7 @@ def look_into_post(app: App, words: str, digest: str | None) -> Explanation | Ca
     if found.files:
         return explain_file(found.files[0], view)
     try:
-        seen = app.source.scan().files
+        seen = app.source.scan().files if app.settings.posts.has_folder else {}
     except SourceError:
         seen = {}
     new = [path for path in seen if words and words in path]

@@ -23,7 +23,8 @@ from digest.ports import Output, Transport
 
 if TYPE_CHECKING:
     from digest.app.subscriber_service import SubscriberService
-    from digest.config import MailSettings
+    from digest.config import MailSettings, PostSettings
+    from digest.config.settings import FolderSourceSettings
     from digest.jobs.editions.make import Audience, DigestPlan, RenderContext
     from digest.jobs.feeds import FeedOptions
     from digest.languages import CatalogueLanguage
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from digest.sources.folder import FolderSource
     from digest.store import Admit, SqlStore
     from digest.templates import FolderTemplates
-    from digest.withdrawal import LeavingRules
 
 
 class App:
@@ -67,29 +67,27 @@ class App:
     def source(self) -> FolderSource:
         return source_of(self.settings)
 
-    @property
-    def leaving(self) -> LeavingRules:
-        """What is thought of posts whose file is missing."""
-        from digest.withdrawal import LeavingRules
-
-        posts = self.settings.posts
-        return LeavingRules(max_gone=posts.max_gone, retention=posts.retention, zone=self.settings.site.timezone)
-
     @cached_property
     def rules(self) -> Rules:
+        """By which files of ``posts.folder`` become posts."""
+        base = self.store.keep_first("id base", str(self.settings.site.url))
+        return self.rules_for(self.settings.posts, str(self.settings.site.url), self.source.kind, base)
+
+    def rules_for(self, posts: PostSettings | FolderSourceSettings, site_url: str, kind: str, id_base: str) -> Rules:
+        """By which files of a folder become posts that a site of this address shows."""
         from digest.posts.rules import Rules
 
         settings = self.settings
         return Rules(
-            site_url=str(settings.site.url),
+            site_url=site_url,
             timezone=settings.site.timezone,
-            kind=self.source.kind,
-            permalink=settings.posts.permalink,
-            future=settings.posts.future,
-            unpublished=settings.posts.unpublished,
-            drafts=settings.posts.drafts,
+            kind=kind,
+            permalink=posts.permalink,
+            future=posts.future,
+            unpublished=posts.unpublished,
+            drafts=posts.drafts,
             id_scheme=settings.feeds.id_scheme,
-            id_base=_plain(settings.feeds.id_base) or self.store.keep_first("id base", str(settings.site.url)),
+            id_base=_plain(settings.feeds.id_base) or id_base,
             id_authority=settings.feeds.id_authority or "",
             id_nfkc=settings.feeds.id_nfkc,
             lang=str(settings.site.language),

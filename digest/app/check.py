@@ -19,9 +19,9 @@ from msgspec.structs import fields, replace
 
 from digest.app.admission import Admission
 from digest.app.assembly import App, opened, smtp_transport
+from digest.app.collecting import collect_posts
 from digest.app.moment import moment
 from digest.app.publishing import idle, update_feeds
-from digest.app.running import collect_posts
 from digest.app.secret import VARIABLE
 from digest.app.sending import message_for
 from digest.app.showing import next_edition

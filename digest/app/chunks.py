@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from digest.errors import SourceError
 from digest.hashing import hash_of
 from digest.jobs.sparing import REMEDY, tried
-from digest.models import UNREAD, Post, Refusal, Version
+from digest.models import UNREAD, Item, Post, Refusal, Version
 from digest.posts.parse import parse_post
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ class Chunk(Struct, frozen=True):
 
     source: Source
     rules: Rules
+    is_lasting: bool = True
 
     def __call__(self, paths: Sequence[str]) -> FilesRead:
         read = FilesRead([], [], [])
@@ -63,8 +64,15 @@ class Chunk(Struct, frozen=True):
             hashed, version, outcome = self._read(path)
             read.hashes.append(hashed)
             read.versions.append(version)
-            read.outcomes.append(replace(outcome, body="") if isinstance(outcome, Post) else outcome)
+            read.outcomes.append(self._to_remember(outcome) if isinstance(outcome, Post) else outcome)
         return read
+
+    def _to_remember(self, post: Post) -> Post:
+        if self.is_lasting:
+            return replace(post, body="")
+        from digest.posts.body import to_html
+
+        return replace(post, body=to_html(post))
 
     def _read(self, path: str) -> _Read:
         """Whatever goes wrong with a file is the outcome of this file."""
@@ -79,4 +87,18 @@ class Chunk(Struct, frozen=True):
 
     def _parsed(self, path: str) -> _Read:
         data, version = self.source.read_version(path)
+        if isinstance(data, Item):
+            from digest.posts.items import parse_item
+
+            rules = self.rules
+            outcome = parse_item(
+                path,
+                data,
+                rules,
+                first_seen=rules.now,
+                id_base=rules.id_base or rules.site_url,
+                categories=rules.item_categories,
+                own_categories=rules.own_categories,
+            )
+            return hash_of(_ENCODER.encode(data)), version, outcome
         return hash_of(data), version, parse_post(path, data, self.rules)

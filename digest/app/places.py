@@ -6,11 +6,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from digest.config import S3Url, Settings
+from digest.config.settings import FolderSourceSettings
 
 if TYPE_CHECKING:
     from digest.publish.folder import FolderOutput
     from digest.publish.s3 import S3Output
     from digest.sources.folder import FolderSource
+
+
+def further_folder(entry: FolderSourceSettings) -> FolderSource:
+    """Another folder of posts."""
+    from digest.sources.folder import FolderSource
+
+    return FolderSource(
+        entry.folder,
+        kind=entry.generator,
+        exclude=entry.exclude,
+        max_bytes=int(entry.max_bytes),
+        archived=tuple(entry.folder / each for each in entry.archived),
+        label=f"sources.{entry.name}.folder",
+    )
 
 
 def source_of(settings: Settings) -> FolderSource:

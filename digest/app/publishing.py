@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from functools import partial
 from pathlib import Path
@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 from digest import __version__
 from digest.alarms.watching import clocks_in_words
 from digest.app.assembly import opened
+from digest.app.collecting import LastingSource, lasting_sources
 from digest.app.moment import moment
 from digest.config import Settings, load
 from digest.errors import ConfigError, SourceError
 from digest.jobs.progress import Progress, silent
-from digest.models import UNREAD, KnownPost, Post, Version
+from digest.models import UNREAD, KnownPost, Post, Version, source_of
 from digest.ports import FeedRow, Output
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from digest.jobs.monitoring.idle import Idle
     from digest.render.edition_feed import FeedFrame
     from digest.render.feeds.digests import DigestFeed
+    from digest.sources.folder import FolderSource
+    from digest.sources.named import NamedSource
     from digest.store import SqlStore
 
 
@@ -45,7 +48,7 @@ def update_feeds(
         app.feed_options(),
         now=app.when.now,
         look=app.feeds_look(),
-        body_html=partial(_body_html, app),
+        body_html=partial(_body_html, app, lasting_sources(app)),
         ping=ping,
         digests=digest_feeds(app),
         has_editions=app.store.has_editions,
@@ -53,32 +56,37 @@ def update_feeds(
     )
 
 
-def _body_html(app: App, post: KnownPost) -> str | None:
-    """The whole text of a post, read again from its file, wherever that is now; None if the file gives no post any
-    more, or other words and somebody is writing it."""
+def _body_html(app: App, lasting: Mapping[str, LastingSource], post: KnownPost) -> str | None:
+    """The whole text of a post, read again from its file, wherever that is now, or what was kept of it; None if the
+    file gives no post any more, or other words and somebody is writing it."""
     from digest.posts import parse_post
-    from digest.posts.body import to_html
+    from digest.posts.body import sanitised, to_html
 
+    place = lasting.get(source_of(post.path))
+    if place is None:
+        return sanitised(app.store.body(post.path), post.url) or None
     try:
-        data, (_, mtime_ns) = _read_version(app, post)
+        data, (_, mtime_ns) = _read_version(app, place.source, post)
     except SourceError:
         return None
-    parsed = parse_post(post.path, data, app.rules)
+    parsed = parse_post(post.path, data, place.rules)
     if not isinstance(parsed, Post):
         return None
-    is_young = mtime_ns / 1e9 > (app.when.wall - app.settings.posts.settle).timestamp()
+    is_young = mtime_ns / 1e9 > (app.when.wall - place.settle).timestamp()
     return None if is_young and parsed.text_hash != post.text_hash else to_html(parsed)
 
 
-def _read_version(app: App, post: KnownPost) -> tuple[bytes, Version]:
+def _read_version(app: App, source: FolderSource | NamedSource, post: KnownPost) -> tuple[bytes, Version]:
     """Raises SourceError."""
     try:
-        return app.source.read_version(post.path)
+        data, version = source.read_version(post.path)
+        assert isinstance(data, bytes), "a folder gives files"
+        return data, version
     except SourceError:
         absence = app.store.absence_of(post.key)
         if absence is None or not absence.place:
             raise
-        return app.source.read_at(absence.place), UNREAD
+        return source.read_at(absence.place), UNREAD
 
 
 def websub(app: App) -> Ping | None:

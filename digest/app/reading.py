@@ -23,11 +23,13 @@ class FileReader(Struct, frozen=True):
 
     source: Source
     rules: Rules
+    is_lasting: bool = True
+    """The source shows every post for good. Of others the text is kept, and they are read by this process alone."""
 
     def __call__(self, paths: Sequence[str]) -> Iterator[Parsed]:
         chunks = [paths[start : start + CHUNK] for start in range(0, len(paths), CHUNK)]
-        work = Chunk(self.source, self.rules)
-        many = len(paths) >= MANY and processors() > 1
+        work = Chunk(self.source, self.rules, self.is_lasting)
+        many = self.is_lasting and len(paths) >= MANY and processors() > 1
         results = spread(work, chunks) if many else map(work, chunks)
         for chunk, read in zip(chunks, results, strict=True):
             yield from zip(chunk, read.hashes, read.versions, read.outcomes, strict=True)

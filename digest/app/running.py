@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import partial
@@ -17,6 +16,7 @@ from msgspec.structs import replace
 
 from digest.app.admission import Admission, Consents, claim_of
 from digest.app.assembly import opened
+from digest.app.collecting import collect_posts
 from digest.app.moment import When, moment
 from digest.app.publishing import freeze_due_editions, publish_frozen_editions, update_feeds, websub
 from digest.app.sending import deliver_what_waits, leave_what_waits
@@ -30,7 +30,8 @@ from digest.ports import FeedRow
 if TYPE_CHECKING:
     from digest.app.assembly import App
     from digest.app.monitor import Monitor
-    from digest.jobs.archive.collect import CollectReport, Parsed
+    from digest.config import PostSettings
+    from digest.jobs.archive.collect import CollectReport
 
 
 HANGS_AFTER = timedelta(minutes=30)
@@ -146,7 +147,7 @@ def run_steps(
         take_on=lambda: take_on(app.store, claim_of(app.settings)),
         set_right=partial(set_right, app),
         mark=lambda: mark(app.output, str(app.settings.site.url)),
-        collect=partial(collect_posts, app, waits=order is None, accept_gone=accept_gone),
+        collect=partial(_collected, app, waits=order is None, accept_gone=accept_gone),
         publish_feeds=lambda: update_feeds(app, app.output, websub(app), is_due=(order or RunOrder()).wants),
         make_editions=partial(freeze_due_editions, app),
         publish_editions=partial(publish_frozen_editions, app),
@@ -178,44 +179,24 @@ def set_right(app: App) -> list[str]:
     return set_right(store, app.plans, app.settings.site.timezone, when.now, as_of=as_of)
 
 
-def collect_posts(app: App, *, waits: bool = True, accept_gone: bool = False) -> CollectReport:
-    """Bring the store up to date with the posts folder. ``waits`` until files rest that are being written; a service
-    looks again instead."""
-    from digest.jobs.archive.collect import collect
-    from digest.jobs.archive.settling import Settling
-
-    report = collect(
-        app.store,
-        app.source,
-        partial(_read, app),
-        rules=app.rules.fingerprint(),
-        now=app.when.now,
-        settling=Settling(wall=app.when.wall, rest=app.settings.posts.settle, sleep=time.sleep if waits else None),
-        leaving=app.leaving,
-        accept_gone=accept_gone,
-        progress=app.progress,
-    )
+def _collected(app: App, *, waits: bool, accept_gone: bool) -> CollectReport:
+    """Bring the store up to date with all sources; a warning if there is nothing in them."""
+    report = collect_posts(app, waits=waits, accept_gone=accept_gone)
     if report.taken or report.unsettled or not app.store.is_importing():
         return report
     if app.store.recall(NO_POSTS) is None:
         app.store.remember(NO_POSTS, app.when.now.isoformat())
-    return replace(report, warnings=(*report.warnings, _no_posts(report, app.settings.posts.folder)))
+    return replace(report, warnings=(*report.warnings, _no_posts(report, app.settings.posts)))
 
 
-def _no_posts(report: CollectReport, folder: Path) -> str:
+def _no_posts(report: CollectReport, posts: PostSettings) -> str:
+    if not posts.has_folder:
+        return "sources: no post has come from any of them yet; the first edition is made when there is one"
     files = f"none of its files ({report.found}) gives one" if report.found else "it has no post file"
     return (
-        f"posts.folder: there is no post in {folder} yet: {files}; the first edition is made when there is one "
+        f"posts.folder: there is no post in {posts.folder} yet: {files}; the first edition is made when there is one "
         "(if there should be, check the folder and posts.kind)"
     )
-
-
-def _read(app: App, paths: Sequence[str]) -> Iterable[Parsed]:
-    if not paths:
-        return ()
-    from digest.app.reading import FileReader  # late: most runs have nothing to read
-
-    return FileReader(app.source, app.rules)(paths)
 
 
 def _refuse_missing(templates: Path | None) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -14,9 +15,12 @@ from digest.app.admission import Admission
 from digest.app.assembly import App
 from digest.app.moment import agreed, moment
 from digest.app.monitor import monitor_of
+from digest.app.places import further_folder, source_of
 from digest.app.sending import send_mail
 from digest.config import Settings, load
+from digest.config.settings import FolderSourceSettings
 from digest.jobs.progress import silent
+from digest.models import MAIN
 
 if TYPE_CHECKING:
     from digest.app.monitor import Monitor
@@ -50,8 +54,8 @@ class Service(Struct, frozen=True, kw_only=True):
     """What people asked for, and whatever else is due; returns when nothing is."""
     work: Work
     """Send until told to stop."""
-    source: Callable[[], FolderSource]
-    """The posts folder, looked at afresh."""
+    folders: Mapping[str, Callable[[], FolderSource]]
+    """Every folder of posts by the name of its source, looked at afresh."""
     monitor: Monitor
 
 
@@ -60,6 +64,16 @@ def refuse_unfit(settings: Settings, *, collects: bool) -> None:
     from digest.store import open_store
 
     open_store(settings.store.url, admit=Admission(settings=settings, collects=collects)).close()
+
+
+def _folders(settings: Settings) -> dict[str, Callable[[], FolderSource]]:
+    found: dict[str, Callable[[], FolderSource]] = (
+        {MAIN: partial(source_of, settings)} if settings.posts.has_folder else {}
+    )
+    for entry in settings.sources:
+        if isinstance(entry, FolderSourceSettings):
+            found[entry.name] = partial(further_folder, entry)
+    return found
 
 
 @contextmanager
@@ -87,7 +101,7 @@ def service(config: Path, *, collects: bool = True) -> Iterator[Service]:
             settings=settings,
             store=store,
             work=work,
-            source=lambda: app().source,
+            folders=_folders(settings),
             monitor=monitor_of(settings),
             subscriber_service=first.subscriber_service,
             templates=first.templates,

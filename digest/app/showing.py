@@ -14,9 +14,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from digest.app.assembly import opened, transport_of
+from digest.app.collecting import collect_posts
 from digest.app.moment import moment
 from digest.app.publishing import plan_named
-from digest.app.running import collect_posts
 from digest.app.sending import composer
 from digest.config import load
 from digest.errors import ConfigError

@@ -10,8 +10,10 @@ from pathlib import Path as FilePath
 
 from digest.config.document import Document, Fault, Path, quoted
 from digest.config.settings import (
+    AnySource,
     DigestSettings,
     FeedSettings,
+    FeedSourceSettings,
     MailSettings,
     PostSettings,
     S3Settings,
@@ -19,6 +21,7 @@ from digest.config.settings import (
 )
 from digest.config.values import PERMALINK_STYLES
 from digest.languages import is_known
+from digest.models import MAIN
 
 _SAFE_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 PERMALINK_PARTS = {
@@ -57,6 +60,7 @@ def check_settings(settings: Settings, document: Document) -> list[Fault]:
     found = [
         *check_language(settings.site.language),
         *check_posts(settings.posts),
+        *check_sources(settings.sources),
         *check_categories(places, names),
         *check_feeds(settings.feeds),
         *check_digests(settings.digests, names),
@@ -92,6 +96,25 @@ def check_posts(posts: PostSettings) -> Found:
         yield ("posts", "permalink"), f":{part} is not part of any post; {hint}"
     if not unknown and not _TELLING_PARTS.intersection(link.parts):
         yield ("posts", "permalink"), "posts of one day would share an address; add :title"
+
+
+def check_sources(sources: Sequence[AnySource]) -> Found:
+    seen: dict[str, int] = {MAIN: -1}
+    for place, each in enumerate(sources):
+        here = ("sources", place, "name")
+        if each.name == MAIN:
+            yield here, f"{MAIN} is the name of posts.folder; choose another"
+        elif not _SAFE_NAME.fullmatch(each.name):
+            yield here, f"{quoted(each.name)} is not of the right form; write small letters, digits and hyphens"
+        elif each.name in seen:
+            yield here, f"{quoted(each.name)} is the name of entry {seen[each.name] + 1} already; choose another"
+        else:
+            seen[each.name] = place
+        if isinstance(each, FeedSourceSettings):
+            given = [key for key in ("url", "url_env", "url_file") if getattr(each, key) is not None]
+            if len(given) != 1:
+                what = f"{' and '.join(given)} are given; keep one" if given else "missing; write the feed's address"
+                yield ("sources", place, given[0] if given else "url"), what
 
 
 def check_categories(places: list[int | str], names: list[str]) -> Found:

@@ -62,8 +62,15 @@ class Explainer:
 
     def faults(self, data: dict[str, object]) -> list[Fault]:
         """One fault for each place, in no order."""
+        return self._collected(self._walk(_SETTINGS, data, (), ()))
+
+    def faults_of(self, shape: type, data: dict[str, object], path: Path) -> list[Fault]:
+        """The same of a part of the document, for which another class is."""
+        return self._collected(self._walk(inspect.type_info(shape), data, path, ()))
+
+    def _collected(self, walk: Found) -> list[Fault]:
         found: dict[Path, Fault] = {}
-        for path, text in self._walk(_SETTINGS, data, (), ()):
+        for path, text in walk:
             found.setdefault(path, Fault(path=path, line=self._document.line(path), text=text))
         return list(found.values())
 
@@ -146,6 +153,9 @@ class Explainer:
     def _one_of(self, kinds: Sequence[inspect.Type], value: object, path: Path, examples: Examples) -> Found:
         """Of several forms, the one that the value has; if it has none of them, an example."""
         fitting = [kind for kind in kinds if _is_of(kind, value)]
+        if len(fitting) > 1 and isinstance(fitting[0], inspect.StructType) and fitting[0].tag_field:
+            yield from self._tagged(fitting, cast("dict[str, object]", value), path)
+            return
         if len(fitting) == 1:
             yield from self._walk(fitting[0], value, path, examples)
         elif value is None:
@@ -155,6 +165,18 @@ class Explainer:
             if not isinstance(value, str):
                 reason = self._not_text(str, value, path, examples)
             yield path, f"{self._shown(path, value)} {reason}"
+
+    def _tagged(self, kinds: Sequence[inspect.Type], value: dict[str, object], path: Path) -> Found:
+        """Of several classes, the one that the value names; another name is one of a plug-in."""
+        by_tag = {str(kind.tag): kind for kind in kinds if isinstance(kind, inspect.StructType)}
+        field = next(str(kind.tag_field) for kind in by_tag.values())
+        tag = value.get(field)
+        if tag is None:
+            yield (*path, field), f"missing; write for example: {field}: {next(iter(sorted(by_tag)))}"
+        elif not isinstance(tag, str):
+            yield (*path, field), f"{self._shown((*path, field), tag)} is not one of {', '.join(sorted(by_tag))}"
+        elif tag in by_tag:
+            yield from self._keys(by_tag[tag].fields, {key: value[key] for key in value if key != field}, path)
 
     def _parsed(self, kind: type, value: object, path: Path, examples: Examples) -> Found:
         """By the very function that decoding calls."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import msgspec
 
 from digest.config.checks import check_settings
 from digest.config.document import Document, Fault, Unreadable, read_document, without_empty
-from digest.config.settings import MailSettings, Settings, WatchSettings
+from digest.config.kinds import with_plugins, without_plugins
+from digest.config.settings import NO_FOLDER, MailSettings, Settings, WatchSettings
 from digest.config.values import Dates, Destination, StoreUrl, decode
 from digest.disk import remedy_to_read
 from digest.errors import ConfigError
@@ -40,7 +41,7 @@ def parse(raw: bytes, path: Path, env: Mapping[str, str]) -> Settings:
     data = without_empty(document.data)
     store, other = _store_from(env)
     try:
-        settings = msgspec.convert(data, Settings, dec_hook=decode)
+        settings = msgspec.convert(without_plugins(data), Settings, dec_hook=decode)
     except (msgspec.ValidationError, RecursionError) as error:
         from digest.config.explain import explain  # late: only a faulty file needs it
 
@@ -48,7 +49,12 @@ def parse(raw: bytes, path: Path, env: Mapping[str, str]) -> Settings:
     if store is not None:
         settings = msgspec.structs.replace(settings, store=store)
     settings = _resolved(settings, path.absolute().parent)
+    if settings.sources and "folder" not in cast("dict[str, object]", data.get("posts", {})):
+        settings = msgspec.structs.replace(settings, posts=msgspec.structs.replace(settings.posts, folder=NO_FOLDER))
     settings, unread = _with_holidays(settings, path.absolute().parent, document)
+    if len(settings.sources) < len(cast("list[object]", data.get("sources", []))):
+        settings, more = with_plugins(settings, data, document)  # few configurations name any
+        unread += more
     faults = [*document.faults, *unread, *check_settings(settings, document)]
     if faults or other:
         raise _error(path, faults, other)
@@ -200,4 +206,6 @@ def _resolved(value: _S, folder: Path) -> _S:
             changed[name] = item.below(folder)
         elif isinstance(item, msgspec.Struct):
             changed[name] = _resolved(item, folder)
+        elif name == "sources_as_written":
+            changed[name] = tuple(_resolved(each, folder) for each in item)
     return msgspec.structs.replace(value, **changed) if changed else value

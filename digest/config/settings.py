@@ -8,6 +8,7 @@ property for its meaning (``author``).
 """
 
 # No postponed annotations: msgspec would have to evaluate them one by one at every start.
+import os
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -44,6 +45,8 @@ PORTS = {"implicit": 465, "starttls": 587, "none": 25}
 """The usual port of each way to secure SMTP (RFC 8314, RFC 6409, RFC 5321)."""
 
 Name = Annotated[str, Meta(min_length=1)]
+NO_FOLDER = Path(os.devnull)
+"""What ``posts.folder`` is when only ``sources`` are written."""
 
 
 def _default(kind: type, written: str | int) -> Any:
@@ -193,6 +196,12 @@ class PostSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     watch: Annotated[
         bool, Meta(description="digest serve watches the folder, and publishes a new post within seconds.")
     ] = True
+
+    @property
+    def has_folder(self) -> bool:
+        """Whether there is a folder of posts at all."""
+        return self.folder != NO_FOLDER
+
     settle: Annotated[
         Pause,
         Meta(
@@ -201,6 +210,121 @@ class PostSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             examples=["2 s", "1 min", 0],
         ),
     ] = _default(Pause, "2 s")
+
+
+SourceName = Annotated[
+    str,
+    Meta(
+        description="The source's name; its posts keep it, so it stays. Small letters, digits and hyphens.",
+        examples=["wire"],
+        pattern="^[a-z0-9]+(-[a-z0-9]+)*$",
+        max_length=60,
+    ),
+]
+
+
+class FolderSourceSettings(
+    Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="folder"
+):
+    """A further folder of posts; posts.folder is the first one."""
+
+    name: SourceName
+    folder: Annotated[
+        Path, Meta(description="A site's root or its _posts, content or source folder.", examples=["../blog"])
+    ]
+    generator: Annotated[
+        Literal["auto", "jekyll", "hugo", "hexo"],
+        Meta(description="Which site generator the posts are written for; auto looks at the folder."),
+    ] = "auto"
+    url: Annotated[
+        SiteUrl | None,
+        Meta(
+            description="Address of the site that shows these posts; without it site.url.",
+            examples=["https://blog.example.com"],
+        ),
+    ] = None
+    permalink: Annotated[
+        Permalink, Meta(description="As posts.permalink.", examples=["date", "pretty", "/:year/:title/"])
+    ] = _default(Permalink, "date")
+    future: Annotated[bool, Meta(description="Take posts whose date is still to come.")] = False
+    unpublished: Annotated[bool, Meta(description="Take posts marked published: false.")] = False
+    drafts: Annotated[bool, Meta(description="Take drafts.")] = False
+    exclude: Annotated[
+        tuple[Name, ...],
+        Meta(description="Files to leave out: patterns for the path below the folder.", examples=[["private/*"]]),
+    ] = ()
+    max_bytes: Annotated[
+        Size, Meta(description="Larger files are skipped, and reported.", examples=["2 MB", 500000])
+    ] = _default(Size, "2 MB")
+    max_gone: Annotated[int, Meta(description="As posts.max_gone, for this folder.", ge=0, le=1_000_000)] = 20
+    retention: Annotated[
+        Duration | None, Meta(description="As posts.retention, for this folder.", examples=["3 days", "2 weeks"])
+    ] = None
+    archived: Annotated[
+        tuple[Path, ...],
+        Meta(description="As posts.archived, counted from this folder.", examples=[["old_post"]]),
+    ] = ()
+    settle: Annotated[Pause, Meta(description="As posts.settle, for this folder.", examples=["2 s", "1 min", 0])] = (
+        _default(Pause, "2 s")
+    )
+
+
+class FeedSourceSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="feed"):
+    """A feed of another site: RSS, Atom or JSON Feed."""
+
+    name: SourceName
+    url: Annotated[
+        Url | None, Meta(description="Address of the feed.", examples=["https://wire.example.com/feed.xml"])
+    ] = None
+    url_env: Annotated[
+        Name | None,
+        Meta(description="Environment variable with the address, if it holds a secret.", examples=["DIGEST_WIRE_URL"]),
+    ] = None
+    url_file: Annotated[
+        Path | None, Meta(description="File with the address, if it holds a secret.", examples=["secrets/wire-url"])
+    ] = None
+    categories: Annotated[
+        tuple[Name, ...],
+        Meta(description="Categories that each of its posts gets.", examples=[["wire"]]),
+    ] = ()
+    own_categories: Annotated[bool, Meta(description="Posts have the categories too that the feed gives them.")] = True
+    text: Annotated[
+        Literal["full", "summary"], Meta(description="What is kept of its posts: all that the feed has, or summaries.")
+    ] = "full"
+    every: Annotated[
+        Duration,
+        Meta(
+            description="The feed is asked no more often; what it says itself (max-age, Retry-After) can make it less.",
+            examples=["15 min", "1 hour"],
+        ),
+    ] = _default(Duration, "15 min")
+    max_bytes: Annotated[Size, Meta(description="A larger feed is not read.", examples=["10 MB", 500000])] = _default(
+        Size, "10 MB"
+    )
+    allow: Annotated[
+        tuple[Network, ...],
+        Meta(
+            description="Private addresses and networks at which the feed may be; others are never asked.",
+            examples=[["10.0.0.0/8"]],
+        ),
+    ] = ()
+
+
+class PluginSource(Struct, frozen=True, kw_only=True):
+    """A source of a kind that another package brings."""
+
+    kind: str
+    name: str
+    place: int
+    """Where it stands in the list, from 0."""
+    options: Any = None
+    """Its settings, of the class that the package gives."""
+    fault: str = ""
+    """Why it cannot be used."""
+
+
+AnySource = FolderSourceSettings | FeedSourceSettings | PluginSource
+SOURCE_KINDS = ("feed", "folder")
 
 
 class CategorySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -727,7 +851,11 @@ class Settings(
     frozen=True,
     kw_only=True,
     forbid_unknown_fields=True,
-    rename={"categories_as_written": "categories", "output_as_written": "output"},
+    rename={
+        "categories_as_written": "categories",
+        "output_as_written": "output",
+        "sources_as_written": "sources",
+    },
 ):
     """The whole configuration. Paths are absolute once it is loaded."""
 
@@ -739,6 +867,14 @@ class Settings(
             description="Titles and order of the categories: names, or names with titles. Without it every category "
             "that posts have, by name.",
             examples=[["emnews", "macro"], [{"name": "emnews", "title": "东财滚动新闻"}], {"emnews": "东财滚动新闻"}],
+        ),
+    ] = ()
+    sources_as_written: Annotated[
+        tuple[FolderSourceSettings | FeedSourceSettings, ...],
+        Meta(
+            description="Where posts come from besides posts.folder: further folders, feeds of other sites, what "
+            "plug-ins bring. With sources and without posts.folder written, there is no such folder.",
+            examples=[[{"kind": "feed", "name": "wire", "url": "https://wire.example.com/feed.xml"}]],
         ),
     ] = ()
     feeds: FeedSettings = msgspec.field(default_factory=FeedSettings)
@@ -788,6 +924,11 @@ class Settings(
             else CategorySettings(name=item.name, title=item.title or item.name, schedule=item.schedule)
             for item in written
         )
+
+    @property
+    def sources(self) -> tuple[AnySource, ...]:
+        """Those besides ``posts.folder``, in their order."""
+        return self.sources_as_written
 
     @property
     def output(self) -> Path | S3Url:

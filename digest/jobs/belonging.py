@@ -57,13 +57,14 @@ def place_of(address: str) -> str:
 # ----------------------------------------------------------------- refusals
 
 
-def refuse_another_site(store: BelongingStore, claim: Claim, source: Source) -> None:
+def refuse_another_site(store: BelongingStore, claim: Claim, source: Source | None) -> None:
     """A store of a site with another address and other posts is not ours. One that knows no site or no post yet may be
     anybody's who looks into the same folder. Raises Refused."""
     site, folder = store.recall(_SITE), store.recall(_FOLDER) or ""
     if site is None or place_of(site) == place_of(claim.site):
         return
-    if _knows_one(store, source) if store.knows_posts() else folder == claim.folder:
+    is_same = _knows_one(store, source) if source is not None and store.knows_posts() else folder == claim.folder
+    if is_same:
         return
     raise Refused(
         store.subject,

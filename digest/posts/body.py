@@ -189,7 +189,7 @@ def to_html(post: Post) -> str:
         markup = "<pre>" + html.escape(source) + "</pre>"
     if is_monstrous(markup):
         markup = "<p>" + html.escape(html_to_text(markup[:_LIMIT])).replace("\n", "</p><p>") + "</p>"
-    return clean(_sanitise(markup, post.url))
+    return sanitised(markup, post.url)
 
 
 def to_text(post: Post) -> str:
@@ -197,10 +197,11 @@ def to_text(post: Post) -> str:
     return html_to_text(to_html(post))
 
 
-def _sanitise(markup: str, base: str) -> str:
+def sanitised(markup: str, base: str) -> str:
+    """HTML that is safe to show anywhere, relative addresses counted from ``base``."""
     import nh3
 
-    return nh3.clean(
+    safe = nh3.clean(
         markup,
         tags=_tags(),
         clean_content_tags=_SILENT_TAGS,
@@ -210,6 +211,7 @@ def _sanitise(markup: str, base: str) -> str:
         strip_comments=True,
         link_rel="noopener noreferrer",
     )
+    return clean(safe)
 
 
 @cache

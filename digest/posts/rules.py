@@ -13,6 +13,9 @@ READING = "2"
 """Part of every fingerprint. Raise it when a change of this package makes known files read differently."""
 
 
+_OF_ITEMS = ("item_categories", "own_categories")
+
+
 class Rules(Struct, frozen=True, kw_only=True):
     """How files become posts. Everything but ``now`` belongs to the fingerprint."""
 
@@ -40,10 +43,18 @@ class Rules(Struct, frozen=True, kw_only=True):
     """Fold compatibility characters in ids, as jekyll-feed did with Addressable up to 2.8.1."""
     lang: str = "en"
     """The site's language (BCP 47)."""
+    item_categories: tuple[str, ...] = ()
+    """Categories that every item gets (``posts.items``)."""
+    own_categories: bool = True
+    """Items have the categories too that their source gives them."""
     now: datetime
     """The moment that future dates and expiry are compared with."""
 
     def fingerprint(self) -> str:
         """Changes when any rule but ``now`` does: then every file must be read again."""
-        values = [f"{item.name}={getattr(self, item.name)!s}" for item in fields(self) if item.name != "now"]
+        values = [
+            f"{item.name}={getattr(self, item.name)!s}"
+            for item in fields(self)
+            if item.name != "now" and not (item.name in _OF_ITEMS and getattr(self, item.name) == item.default)
+        ]
         return hashlib.sha256("\0".join([READING, *values]).encode("utf-8", "surrogatepass")).hexdigest()[:32]

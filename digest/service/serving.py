@@ -24,6 +24,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,7 @@ from digest.app.running import RunOrder
 from digest.app.secret import secrets_of
 from digest.app.service import Service, refuse_unfit, service
 from digest.errors import ConfigError, DigestError, StoreError
+from digest.models import MAIN
 from digest.service import logs
 from digest.service.child import run_in_child
 from digest.service.health_monitor import HealthMonitor
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
 
     from digest.config import Settings
     from digest.jobs.run import RunReport
+    from digest.sources.folder import FolderSource
 
 log = logging.getLogger("digest.serve")
 
@@ -136,7 +139,8 @@ class Serving:
             scheduler = self.scheduler
             self._threads.append(self._thread("schedule", lambda: scheduler.work(self.stop)))
             if settings.posts.watch:
-                self._threads.append(self._thread("folder", self._watch_folder))
+                for name, look in self.service.folders.items():
+                    self._threads.append(self._thread(f"folder {name}", partial(self._watch_folder, name, look)))
         if self.options.web:
             self._server = self._make_server(replace(self.service, send_waiting=self._answer_people))
 
@@ -210,15 +214,15 @@ class Serving:
         self.health_monitor.mail_lives()
         return self.stop.is_set() or time.monotonic() > until
 
-    def _watch_folder(self) -> None:
+    def _watch_folder(self, name: str, look: Callable[[], FolderSource]) -> None:
         from digest.sources.watch import watch
 
         assert self.scheduler is not None
         watch(
-            self.service.source,
+            look,
             self.scheduler.posts_changed,
             stop=self.stop,
-            tell=lambda line: log.warning("%s", line),
+            tell=lambda line: log.warning("%s: %s", "posts.folder" if name == MAIN else f"sources.{name}", line),
         )
 
     def _has_mail(self) -> bool:

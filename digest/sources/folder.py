@@ -63,7 +63,7 @@ class FolderSource:
     ``kind`` is ``auto`` or one of ``KINDS``; the attribute ``kind`` says what it turned out to be. ``exclude`` holds
     patterns (``private/*``) of files and folders below it that are passed over. ``drafts``: list ``_drafts`` too, so
     that the report can say of each draft that it was left out. ``max_bytes`` is the largest file that ``read`` gives.
-    ``archived``: folders that posts are moved to, beside those of the site.
+    ``archived``: folders that posts are moved to, beside those of the site. ``label``: the key that names the folder.
     """
 
     def __init__(
@@ -74,8 +74,10 @@ class FolderSource:
         max_bytes: int = MAX_BYTES,
         drafts: bool = True,
         archived: tuple[Path, ...] = (),
+        label: str = "posts.folder",
     ) -> None:
         self.root = root
+        self._label = label
         self.kind = detect(root) if kind == "auto" else kind
         patterns = [fnmatch.translate(pattern.strip("/")) for pattern in exclude]
         self._exclude = re.compile("|".join(patterns)) if patterns else None
@@ -184,12 +186,12 @@ class FolderSource:
         try:
             os.scandir(self.root).close()
         except FileNotFoundError as error:
-            raise SourceError("posts.folder", f"{self.root} does not exist", "correct the path") from error
+            raise SourceError(self._label, f"{self.root} does not exist", "correct the path") from error
         except NotADirectoryError as error:
-            raise SourceError("posts.folder", f"{self.root} is not a folder", "name the folder of the posts") from error
+            raise SourceError(self._label, f"{self.root} is not a folder", "name the folder of the posts") from error
         except OSError as error:
             raise SourceError(
-                "posts.folder", f"{self.root} cannot be read: {error.strerror}", remedy_to_read(error)
+                self._label, f"{self.root} cannot be read: {error.strerror}", remedy_to_read(error)
             ) from error
 
     def _starts(self) -> Iterator[tuple[str, bool]]:

@@ -78,7 +78,7 @@ def watch(
         remote = remote_type(folders[0])
         reason = f"it is on a network drive ({remote})" if remote else _listen(folder, folders, changed, stop)
         if reason:
-            tell(f"posts.folder: changes are not told by the system: {reason}; looking every {_POLL:.0f} seconds")
+            tell(f"changes are not told by the system: {reason}; looking every {_POLL:.0f} seconds")
             poll = True
 
 

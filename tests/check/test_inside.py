@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from scripted_smtp import serving
 
 from digest.app.check import Wanted, check_up
-from digest.app.running import collect_posts
+from digest.app.collecting import collect_posts
 from digest.app.showing import next_edition
 from digest.cli.check import command
 from digest.errors import ConfigError

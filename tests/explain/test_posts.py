@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from digest.app.asking import look_into_post
-from digest.app.running import collect_posts
+from digest.app.collecting import collect_posts
 from digest.errors import ConfigError, StoreError
 from digest.inquiry import Candidates
 from digest.jobs.explain.posts import Explanation, Fact, in_words

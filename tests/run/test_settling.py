@@ -15,10 +15,11 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from digest.app.assembly import opened
+from digest.app.collecting import collect_posts
 from digest.app.moment import moment
 from digest.app.publishing import update_feeds
 from digest.app.reading import FileReader
-from digest.app.running import NO_POSTS, collect_posts
+from digest.app.running import NO_POSTS
 from digest.config import load
 from digest.jobs.archive.collect import CollectReport, Parsed, collect
 from digest.jobs.archive.settling import Settling

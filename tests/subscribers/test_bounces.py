@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from digest.app.collecting import collect_posts
 from digest.app.publishing import freeze_due_editions, publish_frozen_editions
-from digest.app.running import collect_posts
 from digest.jobs.delivery.bounces import BounceReport
 from digest.models import DeliveryState, Reply
 from digest.outbox import Blame

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from digest.app.collecting import collect_posts
 from digest.app.publishing import freeze_due_editions, publish_frozen_editions
-from digest.app.running import collect_posts
 from digest.app.sending import composer, send_mail
 from digest.edition.selection import Selection
 from digest.jobs.editions.make import mail_for

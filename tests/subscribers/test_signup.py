@@ -13,8 +13,8 @@ from unittest.mock import patch
 import pytest
 from msgspec.structs import force_setattr
 
+from digest.app.collecting import collect_posts
 from digest.app.publishing import freeze_due_editions, publish_frozen_editions
-from digest.app.running import collect_posts
 from digest.app.sending import send_mail
 from digest.errors import StoreError
 from digest.jobs.subscribers.moving import Moved

@@ -26,9 +26,10 @@ from digest.alarms.watching import (
     slot_to_judge,
     subject_of,
 )
+from digest.app.collecting import collect_posts
 from digest.app.monitor import run_end
 from digest.app.publishing import freeze_due_editions, publish_frozen_editions
-from digest.app.running import collect_posts, run_steps
+from digest.app.running import run_steps
 from digest.config import load
 from digest.errors import StoreError, TemporaryFailure
 from digest.jobs.monitoring.watch import Disk, RunEnd, watch

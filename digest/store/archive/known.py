@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache, partial
 from typing import Any
@@ -19,6 +19,7 @@ from digest.models import (
     KnownPost,
     Problem,
     Severity,
+    SourceState,
     shared_code,
 )
 from digest.store.database.basics import WRAP, to_moment, to_seconds
@@ -54,6 +55,17 @@ class Known(Part):
 
     def remember(self, name: str, value: str) -> None:
         self._set_meta(f"kept {name}", value)
+
+    def source_states(self) -> dict[str, SourceState]:
+        with self._database.asking() as connection:
+            kept = connection.column("SELECT value FROM meta WHERE name LIKE 'source %'")
+        return {state.name: state for state in (msgspec.json.decode(text, type=SourceState) for text in kept)}
+
+    def keep_source_states(self, states: Iterable[SourceState]) -> None:
+        rows = [(f"source {state.name}", msgspec.json.encode(state).decode()) for state in states]
+        if rows:
+            with self._database.changing() as connection:
+                connection.upsert_many("meta", "name", ("name", "value"), rows)
 
     def known_files(self, source: str = MAIN) -> Iterator[KnownFile]:
         condition, values = paths_of(source, "path")
