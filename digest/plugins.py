@@ -6,10 +6,12 @@ them: reading the entry points of all installed packages costs a tenth of a run 
 
 from __future__ import annotations
 
-from importlib.metadata import EntryPoint
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from digest.errors import PluginError
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 SOURCES = "digest.sources"
 CHANNELS = "digest.channels"

@@ -143,7 +143,7 @@ class Explainer:
         close = get_close_matches(key.lower().replace("-", "_"), known, 1)
         if close:
             return f"unknown key; did you mean {close[0]}?"
-        elsewhere = [place for place in places() if place.rpartition(".")[2] == key.lower()]
+        elsewhere = [place for place in places() if place.rpartition(".")[2] == key.lower() and "(" not in place]
         if elsewhere:
             return f"unknown key here; did you mean {' or '.join(elsewhere)}?"
         return f"unknown key; known here are {', '.join(known)}"
@@ -301,7 +301,8 @@ def _places(kind: inspect.Type, prefix: str) -> Iterator[str]:
             yield from _places(inner, prefix)
         case inspect.UnionType(types=kinds):
             for each in kinds:
-                yield from _places(each, prefix)
+                tag = each.tag if isinstance(each, inspect.StructType) else None
+                yield from _places(each, f"{prefix.rstrip('.')}({tag})." if tag else prefix)
         case inspect.VarTupleType(item_type=item):
             yield from _places(item, prefix)
         case inspect.DictType(value_type=value):

@@ -6,7 +6,6 @@ A plug-in's class for its settings is a ``msgspec.Struct`` named ``Settings`` at
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import Any, cast
 
 import msgspec
@@ -73,6 +72,8 @@ def _read(item: dict[str, object], place: int, document: Document) -> tuple[Plug
 
 
 def _unknown(kind: str) -> str:
+    from difflib import get_close_matches
+
     known = sorted({*SOURCE_KINDS, *plugins.names(plugins.SOURCES)})
     close = get_close_matches(kind, known, 1)
     hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}"

@@ -38,7 +38,14 @@ def editor_schema() -> Schema:
     for definition in schema["$defs"].values():
         _add_defaults(definition)
     top = schema["$defs"].pop(Settings.__name__)
+    entry = top["properties"]["sources"]["items"]
+    entry["anyOf"].append(_of_plugins(list(entry.pop("discriminator")["mapping"])))
     return {"$schema": DIALECT, **top, **_TITLE, "$defs": schema["$defs"]}
+
+
+def _of_plugins(ours: list[str]) -> Schema:
+    """Kinds that are not ours: what else they have, their plug-in knows."""
+    return {"type": "object", "required": ["kind", "name"], "properties": {"kind": {"not": {"enum": ours}}}}
 
 
 def _build(hook: Any) -> Schema:
@@ -64,6 +71,8 @@ def _add_defaults(definition: Schema) -> None:
     """Defaults that are no plain JSON, as a user would write them."""
     kind = vars(settings_module).get(definition["title"])
     properties = definition.get("properties", {})
+    if kind is not None and kind.__struct_config__.tag is not None:
+        properties["kind"]["description"] = "What this entry is."
     for field in msgspec.structs.fields(kind) if kind is not None else ():
         written = properties[field.encode_name]
         if isinstance(field.default_factory, partial):

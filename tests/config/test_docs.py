@@ -26,6 +26,11 @@ def part(place: str) -> dict[str, Any]:
     """The schema of a key."""
     node: dict[str, Any] = SCHEMA
     for name in place.split("."):
+        if name.endswith(")"):  # sources(feed): the class of that kind
+            name, _, kind = name[:-1].partition("(")
+            forms = below(node)["properties"][name]["items"]["anyOf"]
+            node = next(form for form in map(below, forms) if form["properties"]["kind"]["enum"] == [kind])
+            continue
         node = node["additionalProperties"] if name == "NAME" else below(node)["properties"][name]
         node = below(node)
     return node
@@ -64,7 +69,7 @@ def test_section_has_meaning_default_and_example(place: str) -> None:
         default = schema["default"]
         written = f"[{', '.join(default)}]" if isinstance(default, list) else str(default).lower()
         assert after.lower().startswith(f"default: `{written.removesuffix('.0')}`")
-    assert sets(yaml.safe_load(example), place.split("."))
+    assert sets(yaml.safe_load(example), re.sub(r"\(\w+\)", "", place).split("."))
 
 
 def sets(data: Any, names: list[str]) -> bool:
