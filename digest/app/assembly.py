@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from digest.languages import CatalogueLanguage
     from digest.mail.dkim import Signer
     from digest.mail.smtp import SmtpTransport, TimeLimits
+    from digest.models import Origin
     from digest.posts import Rules
     from digest.sources.folder import FolderSource
     from digest.store import Admit, SqlStore
@@ -159,7 +160,13 @@ class App:
             ttl=feeds.ttl,
             category_titles={category.name: category.title for category in self.settings.categories},
             tags=feeds.tags,
+            origins=self._origins(),
         )
+
+    def _origins(self) -> dict[str, Origin]:
+        """What posts of other sites were taken from, those included that are followed no longer."""
+        states = self.store.source_states().values()
+        return {state.name: state.origin for state in states if state.origin is not None and state.origin.feed_url}
 
     # ------------------------------------------------- editions and mails
 

@@ -138,10 +138,13 @@ class FeedSource:
 
     def read(self, ref: str) -> Item:
         """A listed entry. Raises SourceError for any other."""
-        found = (self._outcome or _Outcome()).items.get(ref)
+        outcome = self._outcome or _Outcome()
+        found = outcome.items.get(ref)
         if found is None:
             raise SourceError(ref, "is no entry of the feed", "nothing to do, the next run will see")
-        return found
+        if found.source_name or outcome.origin is None:
+            return found
+        return replace(found, source_name=outcome.origin.title)  # whom it is from, if it does not say so itself
 
     def _settle(self, outcome: _Outcome) -> None:
         """The first outcome counts."""

@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import lru_cache
 from html import escape
 
-from digest.models import Author
+from digest.models import Author, Origin
 from digest.render.feeds import feedgen_writer
 from digest.render.feeds.elements import attribute, element, escaped, parent
 from digest.render.feeds.feedgen_writer import Head
@@ -108,12 +108,22 @@ def _entry_elements(item: Item) -> Iterator[str]:
         yield element("link", None, attributes)
     for author in item.creators:
         yield _person(author)
+    if item.origin is not None:
+        yield _source(item.origin, item.updated)
     for category in item.categories:
         yield element("category", None, {"term": category.term, "scheme": category.scheme, "label": category.label})
     for tag in item.tags:
         yield element("category", None, {"term": tag})
     if item.image:
         yield element("media:content", None, {"url": item.image, "medium": "image"})
+
+
+def _source(origin: Origin, updated: datetime) -> str:
+    """RFC 4287, 4.2.11. The publication has changed at least as lately as its entry."""
+    links = [_link(rel, address) for rel, address in (("self", origin.feed_url), ("alternate", origin.url)) if address]
+    name = origin.title or origin.feed_url
+    parts = (element("id", origin.feed_id or origin.feed_url), element("title", name), *links)
+    return parent("source", *parts, element("updated", timestamp(updated)))
 
 
 @lru_cache(maxsize=1024)

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from msgspec import Struct, field
 
-from digest.models import Author
+from digest.models import Author, Origin
 from digest.ports import FeedRow, Language
 from digest.render import pages
 from digest.render.feeds import opml, window
@@ -51,6 +51,8 @@ class FeedOptions(Struct, frozen=True, kw_only=True):
     """Minutes between runs."""
     category_titles: Mapping[str, str] = field(default_factory=dict)
     """Title by category; their order is the order of the lists, all others follow by name."""
+    origins: Mapping[str, Origin] = field(default_factory=dict)
+    """The publications that sources are taken from, by the sources' names."""
     tags: bool | tuple[str, ...] = False
     """Feeds of tags: none, all, or these."""
 
@@ -127,6 +129,7 @@ class Catalogue:
             zone=options.zone,
             category_scheme=options.base + "feeds/",
             category_titles=options.category_titles,
+            origins=options.origins,
         )
 
     # ------------------------------------------------------------ one feed

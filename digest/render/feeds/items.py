@@ -9,7 +9,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 from msgspec import Struct
 
-from digest.models import Attachment, Author, KnownPost
+from digest.models import Attachment, Author, KnownPost, Origin, source_of
 from digest.ports import Language
 from digest.render.feeds.model import Item, Term
 from digest.text import clean, clean_line
@@ -28,6 +28,8 @@ class ItemRules(Struct, frozen=True, kw_only=True):
     category_scheme: str
     category_titles: Mapping[str, str]
     """Titles of categories that have one."""
+    origins: Mapping[str, Origin] = {}
+    """What sources are taken from, by name."""
 
 
 def make_item(post: KnownPost, rules: ItemRules, content_html: str | None = None) -> Item:
@@ -64,6 +66,7 @@ def make_item(post: KnownPost, rules: ItemRules, content_html: str | None = None
         authors=tuple(_author(author) for author in post.authors if clean_line(author.name)),
         source_name=clean_line(post.source_name) if post.source_name else None,
         original_url=uri(post.original_url) if post.original_url else None,
+        origin=rules.origins.get(source_of(post.path)) if rules.origins else None,
         categories=categories,
         tags=tuple(dict.fromkeys(tag for tag in map(clean_line, post.tags) if tag)),
         image=uri(post.image) if post.image else None,

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from digest.models import Author
+from digest.models import Author, Origin
 from digest.render.feeds.atom import timestamp
 from digest.render.feeds.model import Feed, Item
 from digest.render.feeds.shared import NOTHING, Shared
@@ -58,9 +58,14 @@ def _item(external_urls: bool, item: Item) -> dict[str, Any]:
         ],
         _digest=_present(
             original_url=item.original_url,
+            source=_origin(item.origin) if item.origin is not None else None,
             withdrawn=timestamp(item.withdrawn) if item.withdrawn else None,
         ),
     )
+
+
+def _origin(origin: Origin) -> dict[str, Any]:
+    return _present(title=origin.title, url=origin.url, feed_url=origin.feed_url)
 
 
 def _author(author: Author) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from digest.models import Attachment, Author
+from digest.models import Attachment, Author, Origin
 
 
 class Term(Struct, frozen=True, kw_only=True):
@@ -37,6 +37,8 @@ class Item(Struct, frozen=True, kw_only=True):
     source_name: str | None = None
     """Who wrote the original, such as 财联社."""
     original_url: str | None = None
+    origin: Origin | None = None
+    """The publication that it was taken from, if that has a feed of its own."""
     categories: tuple[Term, ...] = ()
     tags: tuple[str, ...] = ()
     image: str | None = None

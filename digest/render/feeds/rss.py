@@ -89,6 +89,8 @@ def _item_elements(item: Item) -> Iterator[str]:
     yield f"<pubDate>{format_datetime(item.published)}</pubDate>"
     if item.original_url:
         yield _link("via", item.original_url, "text/html")
+    if item.origin is not None:
+        yield element("source", item.origin.title or item.origin.feed_url, {"url": item.origin.feed_url})
     if item.updated != item.published:
         yield element("atom:updated", atom.timestamp(item.updated))
     if item.image:
