@@ -174,7 +174,7 @@ def _made(app: App, entry: AnySource, state: SourceState) -> Simple:
             return further_folder(entry)
         if isinstance(entry, FeedSourceSettings):
             return _feed(app, entry, state)
-        return _plugin(entry)
+        return _plugin(entry, state)
     except DigestError as error:
         return Unusable(error)
 
@@ -218,13 +218,15 @@ def secret_address(entry: FeedSourceSettings, place: str) -> str:
     return address
 
 
-def _plugin(entry: PluginSource) -> Simple:
+def _plugin(entry: PluginSource, state: SourceState) -> Simple:
     """Raises PluginError."""
     if entry.fault:
         raise PluginError(f"sources.{entry.name}", entry.fault)
     made = plugins.load(plugins.SOURCES, entry.kind)
     try:
         source: Simple = made(entry.options) if entry.options is not None else made()
+        if hasattr(source, "memory"):
+            source.memory = state.memory
     except DigestError:
         raise
     except Exception as error:

@@ -70,7 +70,7 @@ class CommandGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name, known = args[0], self.list_commands(ctx)
-        if name not in known and not name.startswith("-"):
+        if name not in known and not name.startswith("-") and self.get_command(ctx, name) is None:
             from difflib import get_close_matches  # late: only a mistake needs it
 
             close = get_close_matches(name.lower(), known, 1)
@@ -80,14 +80,14 @@ class CommandGroup(click.Group):
 
 
 class LazyGroup(CommandGroup):
-    """A group whose commands are modules of this package."""
+    """A group whose commands are modules of this package, or come with others that are installed."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
-            return None
+            return _of_plugin(cmd_name)
         command = importlib.import_module(f"digest.cli.{cmd_name.replace('-', '_')}").command
         assert isinstance(command, click.Command)
         return command
@@ -103,6 +103,16 @@ class LazyGroup(CommandGroup):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
+
+
+def _of_plugin(name: str) -> click.Command | None:
+    """Looked for only when a command is unknown. Raises PluginError."""
+    from digest import plugins
+
+    found = plugins.load(plugins.COMMANDS, name)
+    if found is not None and not isinstance(found, click.Command):
+        raise plugins.broken(plugins.COMMANDS, name, "is no click command")
+    return found
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
