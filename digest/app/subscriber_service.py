@@ -102,7 +102,7 @@ class SubscriberService:
         from digest.jobs.subscribers.moving import Moving
 
         most = self.settings.subscriptions.mails_per_address
-        return Moving(self.store, self.keys, self._write, mails_per_address=most)
+        return Moving(self.store, self.keys, self._write, most)
 
     @cached_property
     def people(self) -> People:

@@ -10,9 +10,9 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from typing import Protocol
+from typing import Generic, TypeVar
 
-from msgspec import Struct
+from msgspec import Struct, field
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -29,10 +29,7 @@ _KEPT = 2.0
 _METRICS_KEPT = 5.0
 
 
-class Figures(Protocol):
-    def __call__(self) -> bytes:
-        """The metrics in Prometheus's text format. Raises StoreError."""
-        ...
+T = TypeVar("T")
 
 
 class Checks(Struct, frozen=True, kw_only=True):
@@ -40,13 +37,14 @@ class Checks(Struct, frozen=True, kw_only=True):
 
     lives: Callable[[], list[str]]
     ready: Callable[[], list[str]]
-    figures: Figures
+    figures: Callable[[], bytes]
+    """The metrics in Prometheus's text format. Raises StoreError."""
 
 
 def health_routes(checks: Checks, access: Access) -> list[BaseRoute]:
     """The routes, for GET and HEAD."""
-    lives = _Kept(checks.lives, _KEPT, "the service is not well")
-    ready = _Kept(checks.ready, _KEPT, "the service is not ready")
+    lives = _Recent(_Logged(checks.lives, "the service is not well"), _KEPT)
+    ready = _Recent(_Logged(checks.ready, "the service is not ready"), _KEPT)
     figures = _Recent(checks.figures, _METRICS_KEPT)
 
     async def healthz(request: Request) -> Response:
@@ -76,41 +74,33 @@ def _plain(text: str, status: int) -> Response:
     return PlainTextResponse(text, status, {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"})
 
 
-class _Kept:
-    """Whether nothing is wrong, asked once in a while; what changes is logged."""
+class _Logged(Struct, eq=False):
+    """Whether nothing is wrong; what changes is logged."""
 
-    def __init__(self, check: Callable[[], list[str]], seconds: float, title: str) -> None:
-        self._check = check
-        self._seconds = seconds
-        self._title = title
-        self._turn = threading.Lock()
-        self._until = 0.0
-        self._wrong: list[str] = []
+    check: Callable[[], list[str]]
+    title: str
+    wrong: list[str] = field(default_factory=list)
 
     def __call__(self) -> bool:
-        with self._turn:
-            if time.monotonic() >= self._until:
-                wrong = self._check()
-                if wrong and wrong != self._wrong:
-                    log.warning("%s: %s", self._title, "; ".join(wrong))
-                self._wrong = wrong
-                self._until = time.monotonic() + self._seconds
-            return not self._wrong
+        wrong = self.check()
+        if wrong and wrong != self.wrong:
+            log.warning("%s: %s", self.title, "; ".join(wrong))
+        self.wrong = wrong
+        return not wrong
 
 
-class _Recent:
-    """Figures that several ask for at once are made once."""
+class _Recent(Struct, Generic[T], eq=False):
+    """What several ask for at once is found out once, and stands for some seconds."""
 
-    def __init__(self, make: Figures, seconds: float) -> None:
-        self._make = make
-        self._seconds = seconds
-        self._turn = threading.Lock()
-        self._until = 0.0
-        self._made = b""
+    make: Callable[[], T]
+    seconds: float
+    turn: threading.Lock = field(default_factory=threading.Lock)
+    made: tuple[float, T] | None = None
+    """With the time until which it stands."""
 
-    def __call__(self) -> bytes:
-        with self._turn:
-            if time.monotonic() >= self._until:
-                self._made = self._make()
-                self._until = time.monotonic() + self._seconds
-            return self._made
+    def __call__(self) -> T:
+        with self.turn:
+            if self.made is None or time.monotonic() >= self.made[0]:
+                made = self.make()
+                self.made = time.monotonic() + self.seconds, made
+            return self.made[1]

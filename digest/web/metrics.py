@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
@@ -68,24 +69,15 @@ def figures(
     return lambda: generate_latest(registry)
 
 
+@dataclass(eq=False)
 class _Figures(Collector):
-    def __init__(
-        self,
-        store: FigureStore,
-        rules: WatchRules,
-        names: Sequence[str],
-        disks: Callable[[], Sequence[Disk]],
-        clock: Callable[[], datetime],
-        live: Callable[[], Live],
-        output: Path | None,
-    ) -> None:
-        self._store = store
-        self._rules = rules
-        self._names = names
-        self._disks = disks
-        self._clock = clock
-        self._live = live
-        self._output = output
+    _store: FigureStore
+    _rules: WatchRules
+    _names: Sequence[str]
+    _disks: Callable[[], Sequence[Disk]]
+    _clock: Callable[[], datetime]
+    _live: Callable[[], Live]
+    _output: Path | None
 
     def describe(self) -> Iterable[Metric]:
         return ()

@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
-from msgspec import Struct
+from msgspec import Struct, field
 from starlette.applications import Starlette
 from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
@@ -74,7 +74,7 @@ def create_app(
 ) -> Starlette:
     """The application. ``afterwards`` is called when an answer is out that left something to do (a sign-up waits, a
     mail is queued); it may take its time."""
-    pages = _Pages(signup, site, templates, language, clock, afterwards)
+    pages = _Pages(signup, site, templates, language, clock, afterwards, urlsplit(site.base).path.rstrip("/"))
     return Starlette(
         routes=pages.routes(),
         middleware=[Middleware(HostGuard, hosts=site.hosts)],
@@ -87,24 +87,17 @@ async def _too_much(request: Request, error: Exception) -> Response:
     return error.answer()
 
 
-class _Pages:
-    def __init__(
-        self,
-        signup: SignupService,
-        site: Site,
-        templates: Templates,
-        language: Language,
-        clock: Callable[[], datetime],
-        afterwards: Callable[[], None],
-    ) -> None:
-        self._signup = signup
-        self._site = site
-        self._templates = templates
-        self._language = language
-        self._clock = clock
-        self._afterwards = afterwards
-        self._path = urlsplit(site.base).path.rstrip("/")
-        self._forms = Tries(each=FORMS_EACH, all=FORMS_ALL, seconds=MINUTE, ticks=time.monotonic)
+class _Pages(Struct, eq=False):
+    _signup: SignupService
+    _site: Site
+    _templates: Templates
+    _language: Language
+    _clock: Callable[[], datetime]
+    _afterwards: Callable[[], None]
+    _path: str
+    _forms: Tries = field(
+        default_factory=lambda: Tries(each=FORMS_EACH, all=FORMS_ALL, seconds=MINUTE, ticks=time.monotonic)
+    )
 
     def routes(self) -> list[Route]:
         both = ["GET", "POST"]

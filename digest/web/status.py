@@ -50,14 +50,11 @@ def status_routes(
     return [Route(PATH, page.answer, methods=["GET", "POST"])]
 
 
-class _Page:
-    def __init__(
-        self, look: Callable[[], Seen], access: Access, templates: Templates, frame: dict[str, object]
-    ) -> None:
-        self._look = look
-        self._access = access
-        self._templates = templates
-        self._frame = frame
+class _Page(Struct, eq=False):
+    _look: Callable[[], Seen]
+    _access: Access
+    _templates: Templates
+    _frame: dict[str, object]
 
     async def answer(self, request: Request) -> Response:
         if request.method == "POST":

@@ -19,7 +19,7 @@ from digest.jobs.run import RunReport
 from digest.models import Reply
 from digest.service.health_monitor import MAIL_HUNG, SCHEDULE_HUNG, HealthMonitor
 from digest.web.access import Access
-from digest.web.health import _Kept, _Recent
+from digest.web.health import _Logged, _Recent
 from digest.web.tries import Tries
 from tests.run.site_folder import Site
 
@@ -197,7 +197,7 @@ def test_no_two_figures_are_the_same(health_monitor: HealthMonitor, name: str) -
 def test_whoever_asks_all_day_learns_nothing_sooner(monkeypatch: pytest.MonkeyPatch) -> None:
     """Checks and figures are made once in a while, however many ask."""
     asked: list[int] = []
-    well = _Kept(lambda: asked.append(1) or ["bad"] * (len(asked) == 1), 100.0, "x")  # type: ignore[func-returns-value]
+    well = _Recent(_Logged(lambda: asked.append(1) or ["bad"] * (len(asked) == 1), "x"), 100.0)  # type: ignore[func-returns-value]
     assert [well(), well()] == [False, False]
     figures = _Recent(lambda: asked.append(2) or b"x", 100.0)  # type: ignore[func-returns-value]
     assert [figures(), figures()] == [b"x", b"x"]

@@ -10,6 +10,8 @@ from collections.abc import Callable, Collection
 from datetime import datetime
 from typing import Protocol
 
+from msgspec import Struct
+
 from digest.errors import StoreError
 from digest.jobs.delivery.deliver import file_name
 from digest.subscribers.subscription import Traces
@@ -32,13 +34,12 @@ class ErasingStore(Protocol):
     def scrub(self, addresses: Collection[str]) -> bool: ...
 
 
-class Erasing:
+class Erasing(Struct, eq=False):
     """The use case, bound to a store and the folder of mails."""
 
-    def __init__(self, store: ErasingStore, remove_mails: RemoveMails, sleep: Callable[[float], None]) -> None:
-        self._store = store
-        self._remove_mails = remove_mails
-        self._sleep = sleep
+    _store: ErasingStore
+    _remove_mails: RemoveMails
+    _sleep: Callable[[float], None]
 
     def erase(self, key: int, now: datetime) -> tuple[str, ...] | None:
         """Forget one person. Returns what is left of them for now, a line each; None if there is no such subscriber."""

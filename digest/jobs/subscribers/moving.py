@@ -12,6 +12,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
+from msgspec import Struct
+
 from digest.models import FrozenEdition, Recipient
 from digest.subscribers.subscription import (
     ActionRequest,
@@ -71,14 +73,13 @@ class Moved(StrEnum):
     TOO_MANY = "asked too often today"
 
 
-class Moving:
+class Moving(Struct, eq=False):
     """The use case, bound to a store and its keys."""
 
-    def __init__(self, store: MovingStore, keys: Keyring, write: WriteNotice, *, mails_per_address: int) -> None:
-        self._store = store
-        self._keys = keys
-        self._write = write
-        self._most = mails_per_address
+    _store: MovingStore
+    _keys: Keyring
+    _write: WriteNotice
+    _mails_per_address: int
 
     def ask(self, subscriber: Subscriber, new: MailAddress, now: datetime) -> Moved:
         """Mail a link to the new address, if it may get one. Nothing has changed yet."""
@@ -95,7 +96,7 @@ class Moving:
             ActionRequest.ARRIVE,
             mailbox,
             now,
-            most=self._most,
+            most=self._mails_per_address,
             notice=Notice.ARRIVE,
             mail=self._write(Notice.ARRIVE, new.address, now, {}),
             address=new.address,

@@ -152,24 +152,15 @@ class Page(Struct, frozen=True, kw_only=True):
     request: Request | None = None
 
 
-class SignupService:
+class SignupService(Struct, eq=False):
     """The use cases, bound to a store and its keys."""
 
-    def __init__(
-        self,
-        store: SubscriberStore,
-        keys: Keyring,
-        policy: Policy,
-        write: WriteNotice,
-        moving: Moving,
-        erasing: Erasing,
-    ) -> None:
-        self.policy = policy
-        self._erasing = erasing
-        self._moving = moving
-        self._store = store
-        self._keys = keys
-        self._write = write
+    _store: SubscriberStore
+    _keys: Keyring
+    policy: Policy
+    _write: WriteNotice
+    _moving: Moving
+    _erasing: Erasing
 
     # -------------------------------------------------------------- sign-up
 
@@ -380,13 +371,12 @@ def shortened(ip: str, bits4: int, bits6: int) -> str:
     return str(ip_network((address, bits4 if address.version == 4 else bits6), strict=False))
 
 
-class Links:
+class Links(Struct, eq=False):
     """Addresses of pages for one subscriber, to be filled into mails."""
 
-    def __init__(self, keys: Keyring, base: str) -> None:
-        """``base`` is the address of the pages without a slash at its end."""
-        self._keys = keys
-        self._base = base
+    _keys: Keyring
+    _base: str
+    """The address of the pages without a slash at its end."""
 
     def unsubscribe(self, subscriber: int, list_key: int) -> str:
         return self._of(Token(purpose=Purpose.UNSUBSCRIBE, subject=subscriber, list_key=list_key))
