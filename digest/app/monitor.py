@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from digest.alarms.watching import KeptAlarm, Planned, store_alarm, subject_of
 from digest.app.moment import present
@@ -23,7 +23,6 @@ from digest.jobs.monitoring.watch import Disk, RunEnd, WatchRules, tell, watch
 if TYPE_CHECKING:
     from digest.config import Settings
     from digest.jobs.run import RunReport
-    from digest.ports import Language, Templates, Transport
     from digest.store import SqlStore
 
 log = logging.getLogger("digest.watch")
@@ -35,22 +34,10 @@ _STORE_AGAIN = timedelta(hours=6)
 
 
 class Monitor:
-    """Watches one site. ``transport`` and ``templates`` are asked for only when there is a mail to send."""
+    """Watches one site. Opens nothing until there is something to tell."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        *,
-        transport: Callable[[], Transport],
-        templates: Callable[[], Templates],
-        language: Callable[[], Language],
-        sign: Callable[[bytes], bytes] = lambda message: message,
-    ) -> None:
+    def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self._transport = transport
-        self._templates = templates
-        self._language = language
-        self._sign = sign
         self._pinged: threading.Thread | None = None
         self._ping_lines: list[str] = []
 
@@ -92,21 +79,16 @@ class Monitor:
         if self.settings.watch.mail is None:
             self._tell_nobody(store, now)
             return []
-        return tell(
-            store,
-            lambda alarms: self._mail(alarms, now),
-            now,
-            per_hour=self.settings.watch.mails_per_hour,
-        )
+        return tell(store, lambda alarms: self._mail(alarms, now), now, per_hour=self.settings.watch.mails_per_hour)
 
     def look_on(self, store: SqlStore, now: datetime, *, run: RunEnd | None = None) -> list[str]:
         """As ``look``, by whoever goes on whatever the answer. Returns all that went wrong; raises nothing."""
         try:
             return [*self.look(store, now, run=run), *self.store_works(now)]
         except StoreError as error:
-            return [str(error), *self.store_failed(error, now)]
+            return [f"watch: {error}", *self.store_failed(error, now)]
         except DigestError as error:
-            return [str(error)]
+            return [f"watch: {error}"]
 
     @contextmanager
     def beside(
@@ -136,13 +118,7 @@ class Monitor:
 
     def after_run(self, store: SqlStore, report: RunReport, now: datetime) -> list[str]:
         """After a run: alarms and the ping. Returns what could not be told; raises nothing."""
-        lines: list[str] = []
-        try:
-            lines += self.look(store, now, run=run_end(report))
-            lines += self.store_works(now)
-        except DigestError as error:
-            lines.append(f"watch: {error}")
-        return lines + self.run_ended(ok=report.ok)
+        return [*self.look_on(store, now, run=run_end(report)), *self.run_ended(ok=report.ok)]
 
     def run_broke(self, error: StoreError, now: datetime) -> None:
         """A run that could not use the store: what else goes wrong is only logged."""
@@ -167,8 +143,7 @@ class Monitor:
         with suppress(OSError):
             if 0 <= now.timestamp() - marker.stat().st_mtime < _STORE_AGAIN.total_seconds():
                 return []
-        alarm = store_alarm(f"{error.subject}: {error.cause}")
-        lines = self._mail_now(KeptAlarm(key=0, name=alarm.name, text=alarm.text, raised_at=now), now)
+        lines = self._mail_store(f"{error.subject}: {error.cause}", now)
         if not lines:
             with suppress(OSError):
                 marker.parent.mkdir(parents=True, exist_ok=True)
@@ -177,28 +152,25 @@ class Monitor:
 
     def store_works(self, now: datetime) -> list[str]:
         """It can be used again: told if the alarm was."""
-        marker = self._marker
-        if not marker.exists():
+        if not self._marker.exists():
             return []
-        alarm = store_alarm("")
-        over = KeptAlarm(
-            key=0, name=alarm.name, text=alarm.text, raised_at=now, ended_at=now, end_text="the store can be used again"
-        )
-        lines = self._mail_now(over, now)
+        lines = self._mail_store("", now, ended_at=now, end_text="the store can be used again")
         if not lines:
             with suppress(OSError):
-                marker.unlink()
+                self._marker.unlink()
         return lines
 
     @property
     def _marker(self) -> Path:
         return self.settings.subscriptions.secret_file.parent / "store-alarm"
 
-    def _mail_now(self, alarm: KeptAlarm, now: datetime) -> list[str]:
+    def _mail_store(self, text: str, now: datetime, **over: Any) -> list[str]:
+        """That the store cannot be used, or can be again."""
         if self.settings.watch.mail is None:
             return []
+        alarm = store_alarm(text)
         try:
-            self._mail((alarm,), now)
+            self._mail((KeptAlarm(key=0, name=alarm.name, text=alarm.text, raised_at=now, **over),), now)
         except DigestError as error:
             return [f"alarm mail: {error}"]
         return []
@@ -248,8 +220,12 @@ class Monitor:
     def _mail(self, alarms: Sequence[KeptAlarm], now: datetime) -> None:
         """Hand over one mail. Raises DigestError. The same alarms give the same Message-ID, so that a mail that was
         sent twice is one for many mailboxes."""
+        from digest.app.assembly import signer_of, transport_of
+        from digest.languages import CatalogueLanguage
         from digest.render.alarm import alarm_message
+        from digest.templates import FolderTemplates
 
+        language = CatalogueLanguage(str(self.settings.site.language))
         address = self.settings.watch.mail
         assert address is not None
         sender = self.settings.sender
@@ -265,16 +241,16 @@ class Monitor:
             message_id=f"<{name}@{sender.domain}>",
             zone=self.settings.site.timezone,
             now=now,
-            templates=self._templates(),
-            language=self._language(),
+            templates=FolderTemplates(language, self.settings.templates),
+            language=language,
         )
-        transport = self._transport()
+        signer, transport = signer_of(self.settings), transport_of(self.settings)
         try:
             transport.send(
                 envelope_from=sender.address,
                 recipient=address.address,
                 name=f"alarm-{name}",
-                message=(self._sign(message),),
+                message=(message if signer is None else signer.sign(message),),
                 before_dot=lambda: True,
             )
         finally:
@@ -312,21 +288,5 @@ def _existing(place: Path) -> Path:
 
 
 def monitor_of(settings: Settings) -> Monitor:
-    """Whoever tells the operator. Opens nothing until there is something to tell."""
-    from digest.app.assembly import signer_of, transport_of
-    from digest.languages import CatalogueLanguage
-    from digest.templates import FolderTemplates
-
-    language = CatalogueLanguage(str(settings.site.language))
-
-    def sign(message: bytes) -> bytes:
-        signer = signer_of(settings)
-        return message if signer is None else signer.sign(message)
-
-    return Monitor(
-        settings,
-        transport=lambda: transport_of(settings),
-        templates=lambda: FolderTemplates(language, settings.templates),
-        language=lambda: language,
-        sign=sign,
-    )
+    """Whoever tells the operator."""
+    return Monitor(settings)

@@ -136,7 +136,8 @@ def test_whatever_fails_after_a_run_is_a_line(
             raise StoreError("db", "locked")
 
         monkeypatch.setattr(store, "open_alarms", broken)
-        assert watching.after_run(store, RunReport(now=now), now) == ["watch: db: locked"]
+        line, mail = watching.after_run(store, RunReport(now=now), now)
+        assert (line, mail[:12]) == ("watch: db: locked", "alarm mail: ")
     watching.run_broke(StoreError("db", "gone"), now)
     assert "alarm mail: " in caplog.text
     assert pings.asked == ["/fail", "/success", "/fail"]

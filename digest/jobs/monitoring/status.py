@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime, timedelta
+from operator import add
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from digest.alarms.silence import wording
 from digest.alarms.watching import (
-    Alarm,
     Appointment,
     EditionMail,
     Freshness,
@@ -22,7 +21,7 @@ from digest.alarms.watching import (
     appointments,
     compare,
 )
-from digest.jobs.monitoring.watch import Disk, WatchRules, WatchStore, silence_name, silent_categories, whats_wrong
+from digest.jobs.monitoring.watch import Disk, WatchRules, WatchStore, silence_alarm, silent_categories, whats_wrong
 from digest.models import DeliveryCounts
 
 RUNS = 12
@@ -137,11 +136,10 @@ def plots(store: StatusStore, zone: ZoneInfo, now: datetime) -> Plots:
     """The last ``DAYS`` days. Raises StoreError."""
     since = now - timedelta(days=DAYS)
     arrived = ((datetime.fromtimestamp(q * 900, now.tzinfo), posts) for q, posts in store.arrivals(since).items())
-    spans = store.run_spans(since)
     return Plots(
-        posts=_summed(arrived, zone, now),
-        seconds=_longest(spans, zone, now),
-        bounces=_summed(((moment, 1) for moment in store.bounces(since)), zone, now),
+        posts=_by_day(arrived, zone, now, add, 0),
+        seconds=_by_day(store.run_spans(since), zone, now, max, None),
+        bounces=_by_day(((moment, 1) for moment in store.bounces(since)), zone, now, add, 0),
     )
 
 
@@ -150,7 +148,7 @@ def _wrong_now(
 ) -> tuple[tuple[KeptAlarm, ...], frozenset[str]]:
     """What is kept as wrong, brought up to this moment."""
     silences, _ = silent_categories(store, rules, now) if rules.silence else ([], {})
-    heard = tuple(Alarm.of(silence_name(each.category), wording(each, rules.zone, now)) for each in silences)
+    heard = tuple(silence_alarm(each, rules.zone, now) for each in silences)
     look = replace(look, alarms=look.alarms + heard, judged=look.judged | {"silence"})
     kept = store.open_alarms()
     change = compare(kept, look)
@@ -162,26 +160,18 @@ def _wrong_now(
     return alarms, frozenset(each.category for each in silences)
 
 
-def _days(zone: ZoneInfo, now: datetime) -> tuple[date, ...]:
+def _by_day(
+    numbers: Iterable[tuple[datetime, int]],
+    zone: ZoneInfo,
+    now: datetime,
+    join: Callable[[int, int], int],
+    none: int | None,
+) -> Daily:
+    """The numbers of each day as one; ``none`` for a day without any."""
     today = now.astimezone(zone).date()
-    return tuple(today - timedelta(days=back) for back in range(DAYS - 1, -1, -1))
-
-
-def _summed(numbers: Iterable[tuple[datetime, int]], zone: ZoneInfo, now: datetime) -> Daily:
-    days = _days(zone, now)
-    sums = dict.fromkeys(days, 0)
+    days: dict[date, int | None] = {today - timedelta(days=back): none for back in range(DAYS - 1, -1, -1)}
     for moment, number in numbers:
         day = moment.astimezone(zone).date()
-        if day in sums:
-            sums[day] += number
-    return Daily(days=days, values=tuple(sums.values()))
-
-
-def _longest(spans: Iterable[tuple[datetime, int]], zone: ZoneInfo, now: datetime) -> Daily:
-    days = _days(zone, now)
-    longest: dict[date, int | None] = dict.fromkeys(days)
-    for moment, seconds in spans:
-        day = moment.astimezone(zone).date()
-        if day in longest:
-            longest[day] = max(longest[day] or 0, seconds)
-    return Daily(days=days, values=tuple(longest.values()))
+        if day in days:
+            days[day] = join(days[day] or 0, number)
+    return Daily(days=tuple(days), values=tuple(days.values()))

@@ -13,7 +13,7 @@ from datetime import date, datetime, timedelta
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from digest.alarms.mail import (
     BACKLOG,
@@ -142,12 +142,6 @@ class RunEnd(Struct, frozen=True, kw_only=True):
     """The posts folder was looked at, so that what is not there is missing."""
 
 
-class _Found(Struct, kw_only=True):
-    alarms: list[Alarm] = field(default_factory=list)
-    judged: set[str] = field(default_factory=set)
-    endings: dict[str, str] = field(default_factory=dict)
-
-
 def watch(
     store: WatchStore,
     rules: WatchRules,
@@ -201,14 +195,13 @@ def _look(store: WatchStore, rules: WatchRules, now: datetime, run: RunEnd | Non
     """With what is seen after a run."""
     if run is None:
         return look
-    found = _Found(
-        alarms=list(look.alarms), judged={*look.judged, RUN}, endings={**look.endings, RUN: "runs go well again"}
-    )
     failed = run_alarm(run.failures)
-    found.alarms += [failed] if failed is not None else []
-    if run.collected:
-        _listen(store, rules, now, found)
-    return Observation(alarms=tuple(found.alarms), judged=frozenset(found.judged), endings=found.endings)
+    heard = _listen(store, rules, now) if run.collected else Observation()
+    return Observation(
+        alarms=(*look.alarms, *([failed] if failed is not None else []), *heard.alarms),
+        judged=look.judged | {RUN} | heard.judged,
+        endings={**look.endings, RUN: "runs go well again", **heard.endings},
+    )
 
 
 def whats_wrong(
@@ -259,23 +252,26 @@ def _late(store: WatchStore, rules: WatchRules, now: datetime) -> Iterable[Alarm
             yield alarm
 
 
-def _listen(store: WatchStore, rules: WatchRules, now: datetime, found: _Found) -> None:
+def _listen(store: WatchStore, rules: WatchRules, now: datetime) -> Observation:
     """Whether categories are silent, once in a while."""
     known = {alarm.name: alarm.raised_at for alarm in store.open_alarms() if kind_of(alarm.name) == "silence"}
     if not rules.silence:
-        found.judged.add("silence")
-        found.endings |= dict.fromkeys(known, "")
-        return
+        return Observation(judged=frozenset({"silence"}), endings=dict.fromkeys(known, ""))
     last = store.looked_at("silence")
     if last is not None and timedelta() <= now - last < SILENCE_EVERY:
-        return
-    found.judged.add("silence")
+        return Observation()
     silences, volumes = silent_categories(store, rules, now)
-    found.alarms += [Alarm.of(silence_name(each.category), wording(each, rules.zone, now)) for each in silences]
     arrived = {silence_name(name): max(counts) for name, counts in volumes.items() if counts}
-    for name, raised_at in known.items():
-        found.endings[name] = _ending(name, arrived.get(name), raised_at, rules.zone, now)
     store.set_looked_at("silence", now)
+    return Observation(
+        alarms=tuple(silence_alarm(each, rules.zone, now) for each in silences),
+        judged=frozenset({"silence"}),
+        endings={name: _ending(name, arrived.get(name), since, rules.zone, now) for name, since in known.items()},
+    )
+
+
+def silence_alarm(silence: Silence, zone: ZoneInfo, now: datetime) -> Alarm:
+    return Alarm.of(silence_name(silence.category), wording(silence, zone, now))
 
 
 def silent_categories(
