@@ -10,7 +10,6 @@ from html import escape
 from digest.models import Author, Origin
 from digest.render.feeds import feedgen_writer
 from digest.render.feeds.elements import attribute, element, escaped, parent
-from digest.render.feeds.feedgen_writer import Head
 from digest.render.feeds.model import Feed, Item
 from digest.render.feeds.shared import NOTHING, Shared
 
@@ -19,20 +18,8 @@ MEDIA_TYPE = "application/atom+xml"
 
 def render_atom(feed: Feed, shared: Shared = NOTHING) -> bytes:
     """The feed as an Atom document. Same feed, same bytes."""
-    head = Head(
-        id=feed.id,
-        title=feed.title,
-        description=feed.description,
-        home_url=feed.home_url,
-        language=feed.language,
-        updated=feed.updated,
-        rights=feed.rights,
-        icon=feed.icon,
-        logo=feed.logo,
-        prefixes=tuple(_prefixes(feed)),
-    )
     entries = [shared.entry(MEDIA_TYPE, item, _entry) for item in feed.items]
-    return feedgen_writer.atom_document(head, _feed_elements(feed), entries)
+    return feedgen_writer.atom_document(feed, tuple(_prefixes(feed)), _feed_elements(feed), entries)
 
 
 def timestamp(moment: datetime) -> str:

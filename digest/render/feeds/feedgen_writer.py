@@ -12,15 +12,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 from typing import Any
 
 from feedgen.ext.base import BaseExtension
 from feedgen.feed import FeedGenerator
 from lxml import etree
-from msgspec import Struct
 
 from digest.render.feeds.elements import element
+from digest.render.feeds.model import Feed
 
 GENERATOR = "digest"
 _PLAIN = re.compile(r"<(title|category)(?: [^<>]*)?>[^<]*&[^<]*</\1>")
@@ -34,25 +33,6 @@ NAMESPACES = {
     "at": "http://purl.org/atompub/tombstones/1.0",
 }
 """Those of ours that a document may use, by prefix. RSS documents have ``atom`` and ``content`` as well."""
-
-
-class Head(Struct, frozen=True, kw_only=True):
-    """The fields of a feed that feedgen writes itself."""
-
-    id: str
-    title: str
-    description: str
-    home_url: str
-    language: str
-    updated: datetime
-    rights: str | None = None
-    icon: str | None = None
-    logo: str | None = None
-    image: str | None = None
-    ttl: int | None = None
-    managing_editor: str | None = None
-    prefixes: Sequence[str] = ()
-    """Which of our namespaces the document uses."""
 
 
 class Additions(BaseExtension):  # type: ignore[misc]
@@ -73,30 +53,30 @@ class Additions(BaseExtension):  # type: ignore[misc]
         return parent
 
 
-def atom_document(head: Head, additions: Iterable[str], entries: Iterable[str]) -> bytes:
-    """An Atom 1.0 document (RFC 4287), UTF-8."""
-    feed = _generator(head)
-    feed.id(head.id)
-    feed.subtitle(head.description)
-    if head.icon:
-        feed.icon(head.icon)
-    if head.logo:
-        feed.logo(head.logo)
-    return _filled(feed.atom_str(), additions, entries)
+def atom_document(feed: Feed, prefixes: Sequence[str], additions: Iterable[str], entries: Iterable[str]) -> bytes:
+    """An Atom 1.0 document (RFC 4287), UTF-8. ``prefixes`` says which of our namespaces it uses."""
+    frame = _generator(feed, prefixes)
+    frame.id(feed.id)
+    frame.subtitle(feed.description)
+    if feed.icon:
+        frame.icon(feed.icon)
+    if feed.logo:
+        frame.logo(feed.logo)
+    return _filled(frame.atom_str(), additions, entries)
 
 
-def rss_document(head: Head, additions: Iterable[str], entries: Iterable[str]) -> bytes:
-    """An RSS 2.0 document, UTF-8."""
-    feed = _generator(head)
-    feed.description(head.description)
-    feed.lastBuildDate(head.updated)
-    if head.image:
-        feed.image(head.image)
-    if head.ttl:
-        feed.ttl(head.ttl)
-    if head.managing_editor:
-        feed.managingEditor(head.managing_editor)
-    return _filled(_PLAIN.sub(_hexadecimal, feed.rss_str().decode()).encode(), additions, entries)
+def rss_document(feed: Feed, prefixes: Sequence[str], additions: Iterable[str], entries: Iterable[str]) -> bytes:
+    """An RSS 2.0 document, UTF-8, likewise."""
+    frame = _generator(feed, prefixes)
+    frame.description(feed.description)
+    frame.lastBuildDate(feed.updated)
+    if image := feed.logo or feed.icon:
+        frame.image(image)
+    if feed.ttl:
+        frame.ttl(feed.ttl)
+    if feed.author.email:  # RSS wants an address wherever it names a person
+        frame.managingEditor(f"{feed.author.email} ({feed.author.name})")
+    return _filled(_PLAIN.sub(_hexadecimal, frame.rss_str().decode()).encode(), additions, entries)
 
 
 def hexadecimal(name: str, text: str, **attributes: str) -> str:
@@ -111,18 +91,18 @@ def _hexadecimal(plain: re.Match[str]) -> str:
     return plain[0].replace("&amp;", "&#x26;").replace("&lt;", "&#x3C;")
 
 
-def _generator(head: Head) -> FeedGenerator:
-    feed = FeedGenerator()
-    feed.register_extension("additions", Additions)
-    feed.additions.prefixes = head.prefixes
-    feed.title(head.title)
-    feed.link(href=head.home_url, rel="alternate", type="text/html")
-    feed.language(head.language)
-    feed.updated(head.updated)
-    feed.generator(GENERATOR)
-    if head.rights:
-        feed.rights(head.rights)
-    return feed
+def _generator(feed: Feed, prefixes: Sequence[str]) -> FeedGenerator:
+    frame = FeedGenerator()
+    frame.register_extension("additions", Additions)
+    frame.additions.prefixes = prefixes
+    frame.title(feed.title)
+    frame.link(href=feed.home_url, rel="alternate", type="text/html")
+    frame.language(feed.language)
+    frame.updated(feed.updated)
+    frame.generator(GENERATOR)
+    if feed.rights:
+        frame.rights(feed.rights)
+    return frame
 
 
 def _filled(frame: bytes, additions: Iterable[str], entries: Iterable[str]) -> bytes:

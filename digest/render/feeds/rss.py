@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from email.utils import format_datetime
 
-from digest.models import Author
 from digest.render.feeds import atom, feedgen_writer
 from digest.render.feeds.elements import attribute, element, escaped
-from digest.render.feeds.feedgen_writer import Head, hexadecimal
+from digest.render.feeds.feedgen_writer import hexadecimal
 from digest.render.feeds.model import Addresses, Feed, Item
 from digest.render.feeds.shared import NOTHING, Shared
 
@@ -17,21 +16,8 @@ MEDIA_TYPE = "application/rss+xml"
 
 def render_rss(feed: Feed, shared: Shared = NOTHING) -> bytes:
     """The feed as an RSS document. Same feed, same bytes."""
-    head = Head(
-        id=feed.id,
-        title=feed.title,
-        description=feed.description,
-        home_url=feed.home_url,
-        language=feed.language,
-        updated=feed.updated,
-        rights=feed.rights,
-        image=feed.logo or feed.icon,
-        ttl=feed.ttl,
-        managing_editor=_mailbox(feed.author),
-        prefixes=tuple(_prefixes(feed)),
-    )
     items = [shared.entry(MEDIA_TYPE, item, _item) for item in feed.items]
-    return feedgen_writer.rss_document(head, _channel_elements(feed), items)
+    return feedgen_writer.rss_document(feed, tuple(_prefixes(feed)), _channel_elements(feed), items)
 
 
 def _prefixes(feed: Feed) -> Iterator[str]:
@@ -95,11 +81,6 @@ def _item_elements(item: Item) -> Iterator[str]:
         yield element("atom:updated", atom.timestamp(item.updated))
     if item.image:
         yield element("media:content", None, {"url": item.image, "medium": "image"})
-
-
-def _mailbox(author: Author) -> str | None:
-    """``mail (name)``; RSS wants an address wherever it names a person."""
-    return f"{author.email} ({author.name})" if author.email else None
 
 
 def _link(rel: str, address: str, media_type: str | None = None) -> str:
