@@ -25,7 +25,8 @@ def render_notice(
 ) -> NoticeText:
     """The mail of one kind of notice, the same for all subscribers."""
     site = cut(clean_line(site_title), _TITLE_LIMIT)
-    subject, says, button, small = _words(notice, site, language)
+    words = (language.text(each, site=site, address="%%ADDRESS%%") for each in _WORDS[notice])
+    subject, says, button, small = words
     values = {
         "subject": subject,
         "says": says,
@@ -45,72 +46,49 @@ def render_notice(
     )
 
 
-def _words(notice: Notice, site: str, language: Language) -> tuple[str, str, str, str]:
-    """Subject, what it says, the button, the small print."""
-    _ = language.text
-    address = "%%ADDRESS%%"
-    once = _("The link works once, within one hour. If it was not you who asked for it, do nothing.")
-    if notice is Notice.CONFIRM:
-        return (
-            _("Please confirm your subscription to {site}", site=site),
-            _("Somebody, probably you, wants mail from {site} to be sent to {address}.", site=site, address=address),
-            _("Yes, subscribe me"),
-            _("The link works for seven days. If it was not you, do nothing: no further mail is sent."),
-        )
-    if notice is Notice.ALREADY:
-        return (
-            _("You are subscribed to {site} already", site=site),
-            _(
-                "Somebody, probably you, asked for mail from {site} to be sent to {address}, which it is already.",
-                site=site,
-                address=address,
-            ),
-            _("Change what you get, and when"),
-            _("If it was not you, do nothing: nothing was changed."),
-        )
-    if notice is Notice.MOVE:
-        return (
-            _("Your new address at {site}", site=site),
-            _(
-                "Here is the link to have your mail from {site} sent to another address than {address}.",
-                site=site,
-                address=address,
-            ),
-            _("Name a new address"),
-            once,
-        )
-    if notice is Notice.ARRIVE:
-        return (
-            _("Please confirm your new address at {site}", site=site),
-            _(
-                "Somebody, probably you, wants their mail from {site} to be sent to {address} from now on.",
-                site=site,
-                address=address,
-            ),
-            _("Yes, send it here"),
-            once,
-        )
-    if notice is Notice.MOVED:
-        return (
-            _("Your mail from {site} goes to another address now", site=site),
-            _(
-                "As somebody, probably you, asked for, mail from {site} is no longer sent to {address}.",
-                site=site,
-                address=address,
-            ),
-            _("Change what you get, and when"),
-            _("If it was not you, open the link and unsubscribe, then subscribe again."),
-        )
-    if notice is Notice.EXPORT:
-        return (
-            _("Your data at {site}", site=site),
-            _("Here is the link to everything that {site} keeps about {address}.", site=site, address=address),
-            _("Show my data"),
-            once,
-        )
-    return (
-        _("Erase your data at {site}", site=site),
-        _("Here is the link to erase everything that {site} keeps about {address}.", site=site, address=address),
-        _("Erase my data"),
-        once,
-    )
+_ONCE = "The link works once, within one hour. If it was not you who asked for it, do nothing."
+_WORDS = {
+    Notice.CONFIRM: (
+        "Please confirm your subscription to {site}",
+        "Somebody, probably you, wants mail from {site} to be sent to {address}.",
+        "Yes, subscribe me",
+        "The link works for seven days. If it was not you, do nothing: no further mail is sent.",
+    ),
+    Notice.ALREADY: (
+        "You are subscribed to {site} already",
+        "Somebody, probably you, asked for mail from {site} to be sent to {address}, which it is already.",
+        "Change what you get, and when",
+        "If it was not you, do nothing: nothing was changed.",
+    ),
+    Notice.MOVE: (
+        "Your new address at {site}",
+        "Here is the link to have your mail from {site} sent to another address than {address}.",
+        "Name a new address",
+        _ONCE,
+    ),
+    Notice.ARRIVE: (
+        "Please confirm your new address at {site}",
+        "Somebody, probably you, wants their mail from {site} to be sent to {address} from now on.",
+        "Yes, send it here",
+        _ONCE,
+    ),
+    Notice.MOVED: (
+        "Your mail from {site} goes to another address now",
+        "As somebody, probably you, asked for, mail from {site} is no longer sent to {address}.",
+        "Change what you get, and when",
+        "If it was not you, open the link and unsubscribe, then subscribe again.",
+    ),
+    Notice.EXPORT: (
+        "Your data at {site}",
+        "Here is the link to everything that {site} keeps about {address}.",
+        "Show my data",
+        _ONCE,
+    ),
+    Notice.ERASE: (
+        "Erase your data at {site}",
+        "Here is the link to erase everything that {site} keeps about {address}.",
+        "Erase my data",
+        _ONCE,
+    ),
+}
+"""Subject, what it says, the button, the small print; a catalogue has them in other languages."""
