@@ -144,11 +144,14 @@ def _edition(posts: list[KnownPost]) -> Edition:
 
 def _render(edition: Edition) -> Mail:
     from digest.edition.contents import Limits, Publisher
+    from digest.render.context import RenderContext
     from digest.render.mail import render_mail
 
     site = "https://posts.example.com"
     publisher = Publisher(site_title="Benchmark", site_url=site, pages_url=f"{site}/", zone=ZONE)
-    return render_mail(edition, publisher, _templates(), _language(), Limits(items=ENTRIES))
+    return render_mail(
+        edition, RenderContext(publisher=publisher, templates=_templates(), language=_language()), Limits(items=ENTRIES)
+    )
 
 
 def _message(mail: Mail) -> EditionMessage:

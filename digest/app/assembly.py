@@ -25,13 +25,14 @@ if TYPE_CHECKING:
     from digest.app.subscriber_service import SubscriberService
     from digest.config import MailSettings, PostSettings
     from digest.config.settings import FolderSourceSettings
-    from digest.jobs.editions.make import Audience, DigestPlan, RenderContext
+    from digest.jobs.editions.make import Audience, DigestPlan
     from digest.jobs.feeds import FeedOptions
     from digest.languages import CatalogueLanguage
     from digest.mail.dkim import Signer
     from digest.mail.smtp import SmtpTransport, TimeLimits
     from digest.models import Origin
     from digest.posts import Rules
+    from digest.render.context import RenderContext
     from digest.sources.folder import FolderSource
     from digest.store import Admit, SqlStore
     from digest.templates import FolderTemplates
@@ -213,7 +214,7 @@ class App:
     def render_context(self) -> RenderContext:
         """What editions are rendered with."""
         from digest.edition.contents import Publisher
-        from digest.jobs.editions.make import RenderContext
+        from digest.render.context import RenderContext
 
         return RenderContext(
             publisher=Publisher(

@@ -32,7 +32,6 @@ from digest.jobs.check.findings import (
     Check,
     CheckReport,
     Finding,
-    Patience,
     Verdict,
     from_error,
     ok,
@@ -71,7 +70,7 @@ def check_up(config: Path, wanted: Wanted, *, progress: Progress = silent) -> Ch
             checks,
             offline=wanted.offline,
             clock=time.monotonic,
-            patience=Patience(each=wanted.seconds, all=wanted.seconds),
+            seconds=wanted.seconds,
             progress=progress,
         )
 
@@ -174,12 +173,8 @@ class _Checkup:
         folder = self._settings.templates
         if folder is not None and not folder.is_dir():
             return [problem("templates", f"{folder}: there is no such folder", "make it, or take templates out")]
-        look = app.render_context()
-        return judge_templates(
-            app.templates,
-            lambda: make_trials(app.templates, app.language, look.publisher, app.feed_options()),
-            folder=None if folder is None else str(folder),
-        )
+        trials = partial(make_trials, app.render_context(), app.feed_options())
+        return judge_templates(app.templates, trials, folder=None if folder is None else str(folder))
 
     def _feeds(self, app: App) -> Iterable[Finding]:
         from digest.jobs.check.feeds import ReadBack, judge_feeds

@@ -26,8 +26,8 @@ from digest.ports import Transport
 if TYPE_CHECKING:
     from digest.edition.contents import Recipe
     from digest.jobs.delivery.deliver import Compose, DeliveryReport, Outgoing
-    from digest.jobs.editions.make import RenderContext
     from digest.models import RenderedMail, SavedEdition
+    from digest.render.context import RenderContext
     from digest.render.message import EditionMessage, Letterhead
     from digest.store import SqlStore
 
@@ -238,8 +238,8 @@ def _mail_for(app: App, edition: SavedEdition, selection: str) -> RenderedMail:
 def _look_of(frozen: str) -> tuple[Recipe, RenderContext]:
     """What mails are made with, as it was when their edition was frozen."""
     from digest.edition.look import look_from_json
-    from digest.jobs.editions.make import RenderContext
     from digest.languages import CatalogueLanguage
+    from digest.render.context import RenderContext
     from digest.templates import FrozenTemplates
 
     kept = look_from_json(frozen)

@@ -121,17 +121,10 @@ def _report_json(report: CheckReport) -> str:
 
 
 def _config_json(error: ConfigError) -> str:
-    lines = error.problems or (str(error),)
-    findings = [
-        {
-            "group": "configuration",
-            "name": error.subject,
-            "verdict": "problem",
-            "says": line,
-            "remedy": "",
-            "details": [],
-        }
-        for line in lines
-    ]
-    counts = {"ok": 0, "warning": 0, "problem": len(lines), "skipped": 0}
-    return json.dumps({"ok": False, "counts": counts, "findings": findings}, ensure_ascii=False, indent=2)
+    from digest.jobs.check.findings import CheckReport, Finding, Verdict
+
+    found = (
+        Finding(group="configuration", name=error.subject, verdict=Verdict.PROBLEM, says=line)
+        for line in error.problems or (str(error),)
+    )
+    return _report_json(CheckReport(findings=tuple(found)))

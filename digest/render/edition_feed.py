@@ -13,8 +13,9 @@ from msgspec import Struct, field
 
 from digest.edition.contents import Edition, Entry, Publisher, Section, Shown
 from digest.models import Author
-from digest.ports import Language, Templates
+from digest.ports import Language
 from digest.render.balance import balance_line
+from digest.render.context import RenderContext
 from digest.render.editions import feed_url, index_url
 from digest.render.feeds.digests import feed_description, feed_path, feed_title
 from digest.render.feeds.model import Addresses, Feed, Item
@@ -58,20 +59,14 @@ class _Part(Struct, frozen=True, kw_only=True):
 
 
 def render_edition_feed(
-    editions: Sequence[Edition],
-    *,
-    digest: str,
-    title: str,
-    publisher: Publisher,
-    frame: FeedFrame,
-    templates: Templates,
-    language: Language,
+    editions: Sequence[Edition], look: RenderContext, frame: FeedFrame, *, digest: str, title: str
 ) -> bytes:
     """The feed of these editions, newest first, as many as it has room for. Raises ValueError if there are none: a
     feed without entries has no time of change."""
     from digest.render.feeds.atom import render_atom  # late: it brings feedgen and lxml
 
-    items = _that_fit([_item(edition, publisher, frame, templates, language) for edition in editions], frame.max_bytes)
+    publisher, language = look.publisher, look.language
+    items = _that_fit([_item(edition, look, frame) for edition in editions], frame.max_bytes)
     feed = Feed(
         id=_id(publisher, frame, feed_path(digest)),
         title=feed_title(title, publisher.site_title, language),
@@ -106,7 +101,8 @@ def _id(publisher: Publisher, frame: FeedFrame, path: str) -> str:
     return f"{base.rstrip('/')}/{quote(path.removesuffix('index.html'))}"
 
 
-def _item(edition: Edition, publisher: Publisher, frame: FeedFrame, templates: Templates, language: Language) -> Item:
+def _item(edition: Edition, look: RenderContext, frame: FeedFrame) -> Item:
+    publisher, language = look.publisher, look.language
     page = edition_url(publisher, edition.digest, edition.period)
     frozen = edition.frozen_at.astimezone(publisher.zone).replace(microsecond=0)
     balance = balance_line(edition.balance, language).text
@@ -120,7 +116,7 @@ def _item(edition: Edition, publisher: Publisher, frame: FeedFrame, templates: T
         url=page,
         title=subject_of(edition, publisher, language),
         summary=" · ".join((balance, *_headlines(edition))),
-        content_html=templates.render("editions/feed.html", context),
+        content_html=look.templates.render("editions/feed.html", context),
         published=frozen,
         updated=frozen,
     )

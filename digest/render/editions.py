@@ -17,8 +17,9 @@ from msgspec.structs import replace
 from digest.edition.contents import Edition, Entry, Publisher, Section, Shown
 from digest.models import EditionRow
 from digest.period import period_days
-from digest.ports import Language, Templates
+from digest.ports import Language
 from digest.render.balance import first_of, page_balance_line
+from digest.render.context import RenderContext
 from digest.render.feeds.digests import feed_path
 from digest.render.feeds.model import Addresses
 from digest.render.mail import (
@@ -37,7 +38,7 @@ from digest.render.mail import (
     update_url,
     web_link,
 )
-from digest.render.pages import format_links
+from digest.render.pages import format_links, frame
 
 
 class _Row(Struct, frozen=True, kw_only=True):
@@ -96,16 +97,9 @@ def index_url(publisher: Publisher, digest: str) -> str:
     return f"{publisher.pages_url}editions/{quote(digest)}/"
 
 
-def render_edition_page(
-    edition: Edition,
-    publisher: Publisher,
-    templates: Templates,
-    language: Language,
-    *,
-    previous: str | None,
-    following: str | None,
-) -> bytes:
+def render_edition_page(edition: Edition, look: RenderContext, *, previous: str | None, following: str | None) -> bytes:
     """The whole edition. ``previous`` and ``following`` are the periods of its neighbours, if it has any."""
+    publisher, language = look.publisher, look.language
     context = {
         **_base(publisher, edition_url(publisher, edition.digest, edition.period), edition.digest, edition.title),
         "page_title": subject_of(edition, publisher, language),
@@ -125,19 +119,12 @@ def render_edition_page(
         "charts": charts(edition, language),
         "amendments": amendments(edition, publisher, language),
     }
-    return templates.render("editions/page.html", context).encode()
+    return look.templates.render("editions/page.html", context).encode()
 
 
-def render_edition_index(
-    rows: Sequence[EditionRow],
-    *,
-    digest: str,
-    title: str,
-    publisher: Publisher,
-    templates: Templates,
-    language: Language,
-) -> bytes:
+def render_edition_index(rows: Sequence[EditionRow], look: RenderContext, *, digest: str, title: str) -> bytes:
     """The list of a digest's editions by month, in the order of ``rows`` (newest first)."""
+    publisher, language = look.publisher, look.language
 
     def month_of(row: EditionRow) -> str:
         first = period_days(row.period)[0]
@@ -153,7 +140,7 @@ def render_edition_index(
         "months": months,
         "editions": len(rows),
     }
-    return templates.render("editions/index.html", context).encode()
+    return look.templates.render("editions/index.html", context).encode()
 
 
 def _line(row: EditionRow, digest: str, publisher: Publisher, language: Language) -> _Line:
@@ -167,14 +154,13 @@ def _line(row: EditionRow, digest: str, publisher: Publisher, language: Language
 
 def _base(publisher: Publisher, canonical: str, digest: str, title: str) -> dict[str, object]:
     """What ``pages/base.html`` asks for. Feed readers find the feed of editions by it."""
-    return {
-        "site_title": publisher.site_title,
-        "site_url": publisher.site_url,
-        "description": "",
-        "canonical": canonical,
-        "discover": format_links(title, Addresses(atom=feed_url(publisher, digest))),
-        "feeds_page": f"{publisher.pages_url}feeds/",
-    }
+    return frame(
+        publisher.site_title,
+        publisher.site_url,
+        canonical,
+        discover=format_links(title, Addresses(atom=feed_url(publisher, digest))),
+        feeds_page=f"{publisher.pages_url}feeds/",
+    )
 
 
 def _chapter(section: Section, position: int, edition: Edition, publisher: Publisher, language: Language) -> _Chapter:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time
-from functools import partial
 from itertools import takewhile
 from urllib.parse import quote, urlsplit
 
@@ -36,8 +35,9 @@ from digest.edition.contents import (
 )
 from digest.edition.past import is_same
 from digest.period import period_days
-from digest.ports import Language, Templates
+from digest.ports import Language
 from digest.render.balance import balance_line, first_of
+from digest.render.context import RenderContext
 from digest.text import clean_line, cut
 
 FOOT = "%%FOOT%%"
@@ -243,16 +243,13 @@ def update_url(entry: Entry, edition: Edition, publisher: Publisher) -> str:
     return f"{edition_url(publisher, edition.digest, entry.earlier.period)}#{post_anchor(entry.earlier.key)}"
 
 
-def render_mail(
-    edition: Edition,
-    publisher: Publisher,
-    templates: Templates,
-    language: Language,
-    limits: Limits,
-) -> Mail:
+def render_mail(edition: Edition, look: RenderContext, limits: Limits) -> Mail:
     """The largest mail within the limits: as many posts, in their turn, as fit."""
+
+    def draft(some: Sequence[Pick]) -> Mail:
+        return render_again(show(edition, some), look)
+
     picks = rank(edition, limits)
-    draft = partial(_draft, edition, publisher=publisher, templates=templates, language=language)
     whole = draft(picks)
     if _fits(whole, limits):
         return replace(whole, edition=explain(whole.edition, limits))
@@ -267,30 +264,25 @@ def render_mail(
     return replace(best, edition=explain(best.edition, limits))
 
 
-def try_all(edition: Edition, publisher: Publisher, templates: Templates, language: Language) -> None:
+def try_all(edition: Edition, look: RenderContext) -> None:
     """Raises what any mail would raise whose reader chose among the posts of an edition: that is to be known before one
     is promised."""
     alone = (
         replace(section, entries=tuple(replace(entry, story=None, shown=Shown.LEAD) for entry in section.entries))
         for section in edition.sections
     )
-    values = _context(replace(edition, sections=tuple(alone)), publisher, language)
+    values = _context(replace(edition, sections=tuple(alone)), look.publisher, look.language)
     for name in TEMPLATES:
-        templates.render(name, values)
+        look.templates.render(name, values)
 
 
-def render_again(edition: Edition, publisher: Publisher, templates: Templates, language: Language) -> Mail:
+def render_again(edition: Edition, look: RenderContext) -> Mail:
     """The mail of an edition whose posts are marked already, byte for byte as it was."""
-    values = _context(edition, publisher, language)
-    text, html = (templates.render(name, values) for name in TEMPLATES)
-    html = inlined(html)
-    return Mail(edition=edition, subject=subject_of(edition, publisher, language), html=html, text=text)
-
-
-def _draft(
-    edition: Edition, picks: Sequence[Pick], *, publisher: Publisher, templates: Templates, language: Language
-) -> Mail:
-    return render_again(show(edition, picks), publisher, templates, language)
+    values = _context(edition, look.publisher, look.language)
+    text, html = (look.templates.render(name, values) for name in TEMPLATES)
+    return Mail(
+        edition=edition, subject=subject_of(edition, look.publisher, look.language), html=inlined(html), text=text
+    )
 
 
 def _fits(mail: Mail, limits: Limits) -> bool:

@@ -166,11 +166,25 @@ def _entry(item: Item, about: str) -> Entry:
 
 
 def _base(site: Site, path: str, description: str, discover: Sequence[FormatLink]) -> dict[str, object]:
+    canonical = site.feeds_url + quote(path.removesuffix("index.html"))
+    return frame(site.title, site.url, canonical, description=description, discover=discover)
+
+
+def frame(
+    site_title: str,
+    site_url: str,
+    canonical: str,
+    *,
+    description: str = "",
+    discover: Sequence[FormatLink] = (),
+    feeds_page: str = "",
+) -> dict[str, object]:
+    """What ``pages/base.html`` asks for: each page says whose it is, where it is, and which feeds go with it."""
     return {
-        "site_title": site.title,
-        "site_url": site.url,
+        "site_title": site_title,
+        "site_url": site_url,
+        "canonical": canonical,
         "description": description,
-        "canonical": site.feeds_url + quote(path.removesuffix("index.html")),
         "discover": discover,
-        "feeds_page": "",
+        "feeds_page": feeds_page,
     }

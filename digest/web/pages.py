@@ -28,6 +28,7 @@ from starlette.routing import Route
 
 from digest.jobs.subscribers.signup import Asked, Opened, Page, SignUp, SignupService
 from digest.ports import Language, Templates
+from digest.render.pages import frame
 from digest.subscribers.subscription import (
     ASKABLE,
     ActionRequest,
@@ -305,16 +306,8 @@ class _Pages(Struct, eq=False):
     def _show(
         self, template: str, context: dict[str, object], *, status: int = 200, indexed: bool = False
     ) -> HTMLResponse:
-        frame = {
-            "site_title": self._site.title,
-            "site_url": self._site.url,
-            "description": "",
-            "canonical": f"{self._site.base}/",
-            "discover": (),
-            "feeds_page": "",
-            "form_url": f"{self._path}/",
-        }
-        response = HTMLResponse(self._templates.render(template, {**frame, **context}), status)
+        framed = frame(self._site.title, self._site.url, f"{self._site.base}/") | {"form_url": f"{self._path}/"}
+        response = HTMLResponse(self._templates.render(template, framed | context), status)
         secured(response, indexed=indexed)
         return response
 

@@ -18,6 +18,7 @@ from digest.app.moment import going_on
 from digest.app.service import Service
 from digest.config import Settings
 from digest.errors import StoreError
+from digest.render.pages import frame
 from digest.web import Site, create_app
 from digest.web.files import Files, Options
 from digest.web.front import Front
@@ -58,16 +59,10 @@ def max_age(settings: Settings) -> int:
 def _missing(running: Service, status: int) -> Response:
     """The page for what is not there, in the site's language."""
     settings = running.settings
-    frame = {
-        "site_title": settings.site.title,
-        "site_url": str(settings.site.url),
-        "description": "",
-        "canonical": f"{settings.feeds_url}/",
-        "discover": (),
-        "feeds_page": f"{settings.feeds_url}/feeds/",
-        "gone": status == 410,
-    }
-    return secured(HTMLResponse(running.templates.render("web/missing.html", frame), status))
+    here = f"{settings.feeds_url}/"
+    context = frame(settings.site.title, str(settings.site.url), here, feeds_page=f"{here}feeds/")
+    page = running.templates.render("web/missing.html", context | {"gone": status == 410})
+    return secured(HTMLResponse(page, status))
 
 
 class Retired:

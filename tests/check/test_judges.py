@@ -11,7 +11,7 @@ import pytest
 
 from digest.errors import ProbeError, SourceError, TemporaryFailure
 from digest.jobs.archive.collect import CollectReport
-from digest.jobs.check.findings import Check, Finding, Patience, Verdict, ok, problem, run_checks, warning
+from digest.jobs.check.findings import Check, Finding, Verdict, ok, problem, run_checks, warning
 from digest.jobs.check.local import Health, Room, Secret, judge_posts, judge_room, judge_secrets, judge_store, megabytes
 from digest.jobs.check.mail import judge_headers
 from digest.jobs.check.network import (
@@ -82,7 +82,7 @@ def test_what_hangs_is_left_behind() -> None:
 
     hanging = [Check(group="n", name=f"h{number}", ask=hangs, network=True) for number in range(20)]
     quick = Check(group="n", name="q", ask=lambda: ok("q", "here"), network=True)
-    report = run_checks([quick, *hanging], offline=False, clock=time.monotonic, patience=Patience(each=5, all=5))
+    report = run_checks([quick, *hanging], offline=False, clock=time.monotonic, seconds=5)
     release.set()
     assert [each.verdict for each in report.findings] == [Verdict.OK] + [Verdict.PROBLEM] * 20
     assert report.findings[1].says == "no answer within 5 seconds"

@@ -14,6 +14,7 @@ from digest.edition.contents import Publisher
 from digest.jobs.check.findings import Finding
 from digest.jobs.check.templates import judge_templates, make_trials, status_contexts, web_contexts
 from digest.languages import CatalogueLanguage
+from digest.render.context import RenderContext
 from digest.render.feeds.catalogue import FeedOptions
 from digest.render.feeds.window import WindowLimits
 from digest.templates import FolderTemplates, packaged_templates
@@ -42,16 +43,19 @@ OPTIONS = FeedOptions(
 def judged(folder: Path | None) -> list[Finding]:
     language = CatalogueLanguage("en")
     templates = FolderTemplates(language, folder)
-    trials = lambda: make_trials(templates, language, IMPRINT, OPTIONS)  # noqa: E731
-    return list(judge_templates(templates, trials, folder=None if folder is None else str(folder)))
+    look = RenderContext(publisher=IMPRINT, templates=templates, language=language)
+    return list(
+        judge_templates(templates, lambda: make_trials(look, OPTIONS), folder=None if folder is None else str(folder))
+    )
 
 
 def test_trials_use_every_template() -> None:
     """A template that no trial needs would never be tried."""
     language = CatalogueLanguage("en")
     templates = FolderTemplates(language)
-    for trial in make_trials(templates, language, IMPRINT, OPTIONS):
-        trial.render()
+    look = RenderContext(publisher=IMPRINT, templates=templates, language=language)
+    for _, render in make_trials(look, OPTIONS):
+        render()
     assert templates.used() == set(templates.packaged())
 
 

@@ -15,7 +15,6 @@ from digest.jobs.editions.make import (
     Audience,
     DigestPlan,
     EditionsReport,
-    RenderContext,
     make_editions,
     publish_editions,
 )
@@ -24,6 +23,7 @@ from digest.models import Arrival, Changes, FileRecord, FileStat, KnownPost, Pos
 from digest.period import daily
 from digest.ports import Output
 from digest.publish.folder import FolderOutput
+from digest.render.context import RenderContext
 from digest.store import SqlStore, open_store
 from digest.templates import FolderTemplates
 

@@ -14,8 +14,9 @@ from msgspec.structs import replace
 from digest.edition.contents import Limits
 from digest.errors import StoreError
 from digest.jobs.editions.feeds import EDITIONS, feed_of_editions
-from digest.jobs.editions.make import EditionsReport, RenderContext, publish_editions
+from digest.jobs.editions.make import EditionsReport, publish_editions
 from digest.models import Author
+from digest.render.context import RenderContext
 from digest.render.edition_feed import FeedFrame
 from digest.store import SqlStore
 

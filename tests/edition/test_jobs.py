@@ -436,7 +436,7 @@ def test_a_mail_of_some_categories_is_the_one_of_a_digest_of_them(begun: Any) ->
             weights=begun.plan.weights,
         )
         look = begun.look
-        mail = render_mail(alone, look.publisher, look.templates, look.language, begun.plan.limits)
+        mail = render_mail(alone, look, begun.plan.limits)
         made = made_for(begun, "2026-11-25", *chosen)
         assert (made.subject, made.html, made.text) == (mail.subject, mail.html, mail.text)
 

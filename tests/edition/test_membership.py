@@ -14,9 +14,10 @@ from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from digest.jobs.editions.make import Audience, DigestPlan, Outcome, RenderContext, make_editions
+from digest.jobs.editions.make import Audience, DigestPlan, Outcome, make_editions
 from digest.models import Arrival, Changes, FileRecord, FileStat, Post, Revision
 from digest.period import daily, weekdays
+from digest.render.context import RenderContext
 from digest.store import SqlStore, open_store
 
 CATEGORIES = ("要闻", "股市", "宏观")

@@ -17,6 +17,7 @@ from digest.edition.contents import Balance, Edition, Limits, Publisher
 from digest.languages import CatalogueLanguage
 from digest.models import Author, KnownPost
 from digest.render.balance import balance_line, page_balance_line
+from digest.render.context import RenderContext
 from digest.render.edition_feed import FeedFrame, render_edition_feed
 from digest.render.editions import render_edition_page
 from digest.render.mail import Mail, render_mail
@@ -77,16 +78,17 @@ def test_every_post_is_counted_once_everywhere(
         for key, (story, section, has_summary, minutes) in enumerate(made, start=1)
     ]
     edition = make_edition(posts=posts, group=True)
-    mail = render_mail(edition, publisher, templates, language, limits)
+    look = RenderContext(publisher=publisher, templates=templates, language=language)
+    mail = render_mail(edition, look, limits)
     balance = mail.edition.balance
     assert balance.arrived == balance.here + balance.grouped + balance.page == len(posts)
-    page = body(render_edition_page(mail.edition, publisher, templates, language, previous=None, following=None))
+    page = body(render_edition_page(mail.edition, look, previous=None, following=None))
     html = body(mail.html)
     lines = {
         "mail": line_of(html),
         "text": next((line for line in mail.text.split("\n---\n")[1].splitlines() if line), ""),
         "page": line_of(page),
-        "feed": feed_of(mail, publisher, templates, language),
+        "feed": feed_of(mail, look),
     }
     for line in lines.values():
         assert numbers(line) == terms(balance)
@@ -105,15 +107,9 @@ def shown_in(text: str) -> int:
     return len(re.findall(r"(?m)^\d+\. ", text))
 
 
-def feed_of(mail: Mail, publisher: Publisher, templates: FolderTemplates, language: CatalogueLanguage) -> str:
+def feed_of(mail: Mail, look: RenderContext) -> str:
     data = render_edition_feed(
-        [mail.edition],
-        digest="daily",
-        title="财经早报",
-        publisher=publisher,
-        frame=FeedFrame(author=Author(name="x")),
-        templates=templates,
-        language=language,
+        [mail.edition], look, FeedFrame(author=Author(name="x")), digest="daily", title="财经早报"
     )
     (entry,) = feedparser.parse(data).entries
     (content,) = entry.content

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from digest.edition.contents import Correction, Edition, Limits, Publisher
 from digest.languages import CatalogueLanguage
 from digest.models import Code, KnownPost
+from digest.render.context import RenderContext
 from digest.render.editions import render_edition_page
 from digest.render.mail import render_mail
 from digest.templates import FolderTemplates
@@ -89,7 +90,9 @@ def edition(make_edition: Callable[..., Edition], make_post: Callable[..., Known
 def mail_file(
     edition: Edition, publisher: Publisher, templates: FolderTemplates, language: CatalogueLanguage, tmp_path: Path
 ) -> Path:
-    mail = render_mail(edition, publisher, templates, language, Limits(items=25))
+    mail = render_mail(
+        edition, RenderContext(publisher=publisher, templates=templates, language=language), Limits(items=25)
+    )
     path = tmp_path / "mail.html"
     path.write_text(mail.html, encoding="utf-8")
     return path
@@ -101,7 +104,12 @@ def page_file(
 ) -> Path:
     path = tmp_path / "page.html"
     path.write_bytes(
-        render_edition_page(edition, publisher, templates, language, previous="2026-11-23", following="2026-11-25")
+        render_edition_page(
+            edition,
+            RenderContext(publisher=publisher, templates=templates, language=language),
+            previous="2026-11-23",
+            following="2026-11-25",
+        )
     )
     return path
 

@@ -31,6 +31,7 @@ from digest.edition.contents import (
 from digest.errors import TemplateError
 from digest.languages import CatalogueLanguage
 from digest.models import Code, KnownPost
+from digest.render.context import RenderContext
 from digest.render.mail import (
     DARK,
     FOOT,
@@ -57,7 +58,8 @@ Render = Callable[..., Mail]
 @pytest.fixture
 def render(publisher: Publisher, templates: FolderTemplates, language: CatalogueLanguage) -> Render:
     def rendered(edition: Edition, limits: Limits | None = None, who: Publisher | None = None) -> Mail:
-        return render_mail(edition, who or publisher, templates, language, limits or Limits())
+        look = RenderContext(publisher=who or publisher, templates=templates, language=language)
+        return render_mail(edition, look, limits or Limits())
 
     return rendered
 
@@ -295,7 +297,11 @@ def test_type_is_large_enough(render: Render, make_edition: MakeEdition) -> None
 
 def test_right_to_left_languages_start_on_the_right(make_edition: MakeEdition, publisher: Publisher) -> None:
     language = CatalogueLanguage("ar")
-    mail = render_mail(make_edition(), publisher, FolderTemplates(language), language, Limits())
+    mail = render_mail(
+        make_edition(),
+        RenderContext(publisher=publisher, templates=FolderTemplates(language), language=language),
+        Limits(),
+    )
     root = tree(mail)
     assert root.get("dir") == "rtl"
     assert {cell.get("align") for cell in root.xpath("//td[@dir]")} == {"right"}
@@ -620,7 +626,10 @@ def test_the_same_document_gives_the_same_mail(
     language: CatalogueLanguage,
 ) -> None:
     mail = render(make_edition(200))
-    again = render_again(edition_from_json(edition_to_json(mail.edition)), publisher, templates, language)
+    again = render_again(
+        edition_from_json(edition_to_json(mail.edition)),
+        RenderContext(publisher=publisher, templates=templates, language=language),
+    )
     assert again == mail
 
 
@@ -629,11 +638,19 @@ def test_a_template_of_the_users_own_replaces_one_file(
 ) -> None:
     (tmp_path / "mail").mkdir()
     (tmp_path / "mail" / "rest.html").write_text("<p>mine: {{ balance.arrived }}</p>", encoding="utf-8")
-    mail = render_mail(make_edition(), publisher, FolderTemplates(language, tmp_path), language, Limits())
+    mail = render_mail(
+        make_edition(),
+        RenderContext(publisher=publisher, templates=FolderTemplates(language, tmp_path), language=language),
+        Limits(),
+    )
     assert "mine: 12" in mail.html
     (tmp_path / "mail" / "rest.html").write_text("{{ nonsense }}", encoding="utf-8")
     with pytest.raises(TemplateError, match="nonsense"):
-        render_mail(make_edition(), publisher, FolderTemplates(language, tmp_path), language, Limits())
+        render_mail(
+            make_edition(),
+            RenderContext(publisher=publisher, templates=FolderTemplates(language, tmp_path), language=language),
+            Limits(),
+        )
 
 
 def test_the_zone_decides_what_clock_a_reader_sees(

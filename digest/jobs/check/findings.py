@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from digest.errors import DigestError
 from digest.jobs.progress import Progress, silent
@@ -59,15 +60,6 @@ class Check(Struct, frozen=True, kw_only=True):
     """It talks to others, and may have to wait for them."""
 
 
-class Patience(Struct, frozen=True, kw_only=True):
-    """Seconds that answers are waited for."""
-
-    each: float = 15.0
-    """One network check."""
-    all: float = 30.0
-    """All of them together."""
-
-
 class CheckReport(Struct, frozen=True, kw_only=True):
     """Everything that was found, in the order of the checks."""
 
@@ -107,11 +99,11 @@ def run_checks(
     *,
     offline: bool,
     clock: Callable[[], float],
-    patience: Patience | None = None,
+    seconds: float = 15.0,
     progress: Progress = silent,
 ) -> CheckReport:
-    """Ask everything. ``clock`` counts seconds and never goes back; ``offline`` leaves out what needs the network."""
-    patience = patience or Patience()
+    """Ask everything. ``clock`` counts seconds and never goes back; ``offline`` leaves out what needs the network, for
+    which it waits so many ``seconds``."""
     answers: dict[int, list[Finding]] = {}
     for number, check in enumerate(checks):
         if not check.network:
@@ -121,12 +113,12 @@ def run_checks(
     if offline:
         answers |= {number: _marked(check, [skipped(check.name, "--offline")]) for number, check in remote.items()}
     else:
-        answers |= _all_at_once(remote, patience, clock)
+        answers |= _all_at_once(remote, seconds, clock)
     progress("checking", len(checks), len(checks))
     return CheckReport(findings=tuple(finding for number in sorted(answers) for finding in answers[number]))
 
 
-def _all_at_once(checks: dict[int, Check], patience: Patience, clock: Callable[[], float]) -> dict[int, list[Finding]]:
+def _all_at_once(checks: dict[int, Check], seconds: float, clock: Callable[[], float]) -> dict[int, list[Finding]]:
     answers: dict[int, list[Finding]] = {}
 
     def work(number: int, check: Check) -> None:
@@ -136,16 +128,17 @@ def _all_at_once(checks: dict[int, Check], patience: Patience, clock: Callable[[
         number: threading.Thread(target=work, args=(number, check), name=check.name, daemon=True)
         for number, check in checks.items()
     }
-    end = clock() + min(patience.each, patience.all)
+    end = clock() + seconds
     for thread in threads.values():
         thread.start()
     for thread in threads.values():
         thread.join(max(end - clock(), 0))
     found = dict(answers)  # whoever comes later comes too late
-    seconds = f"{min(patience.each, patience.all):g} seconds"
     for number, check in checks.items():
         if number not in found:
-            late = problem(check.name, f"no answer within {seconds}", "check the network, or give it --timeout")
+            late = problem(
+                check.name, f"no answer within {seconds:g} seconds", "check the network, or give it --timeout"
+            )
             found[number] = _marked(check, [late])
     return found
 
@@ -159,14 +152,4 @@ def _answer(check: Check) -> list[Finding]:
 
 
 def _marked(check: Check, findings: Iterable[Finding]) -> list[Finding]:
-    return [
-        Finding(
-            name=each.name,
-            verdict=each.verdict,
-            says=each.says,
-            remedy=each.remedy,
-            details=each.details,
-            group=check.group,
-        )
-        for each in findings
-    ]
+    return [replace(each, group=check.group) for each in findings]

@@ -3,13 +3,12 @@ it, and once with as little as there can be."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from difflib import get_close_matches
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from digest.alarms.watching import KeptAlarm
@@ -17,9 +16,10 @@ from digest.edition.contents import Correction, Earlier, Edition, Limits, Publis
 from digest.errors import TemplateError
 from digest.jobs.check.findings import Finding, ok, problem, skipped, warning
 from digest.models import Author, Code, EditionRow, EditionState, KnownPost
-from digest.ports import FeedRow, Language, Templates
+from digest.ports import FeedRow, Templates
 from digest.render import pages
 from digest.render.alarm import alarm_message
+from digest.render.context import RenderContext
 from digest.render.edition_feed import FeedFrame, render_edition_feed
 from digest.render.editions import render_edition_index, render_edition_page
 from digest.render.feeds.catalogue import ALL, CATEGORY, Catalogue, FeedOptions
@@ -52,16 +52,11 @@ class Overriding(Templates, Protocol):
         ...
 
 
-class Trial(Struct, frozen=True, kw_only=True):
-    """One page or mail, rendered with made-up values."""
-
-    name: str
-    render: Callable[[], object]
+Trials = Iterator[tuple[str, Callable[[], object]]]
+"""Pages and mails by name, each to be rendered with made-up values."""
 
 
-def judge_templates(
-    templates: Overriding, trials: Callable[[], Iterable[Trial]], *, folder: str | None
-) -> Iterator[Finding]:
+def judge_templates(templates: Overriding, trials: Callable[[], Trials], *, folder: str | None) -> Iterator[Finding]:
     """Every fault of the operator's own templates, with its line."""
     if folder is None:
         yield skipped("templates", "there are none of your own (templates)")
@@ -72,15 +67,15 @@ def judge_templates(
         return
     faults = {str(fault): fault for fault in templates.syntax_faults()}
     broken = {fault.subject.rpartition(":")[0] for fault in faults.values()}
-    for trial in trials():
+    for name, render in trials():
         try:
-            trial.render()
+            render()
         except TemplateError as error:
             if error.subject.rpartition(":")[0] not in broken or str(error) in faults:
-                faults.setdefault(str(error), replace_subject(error, trial.name))
+                faults.setdefault(str(error), replace_subject(error, name))
         except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError) as error:
             cause = f"cannot be rendered: {type(error).__name__}: {error}"
-            faults.setdefault(f"{trial.name} {cause}", TemplateError(trial.name, cause))
+            faults.setdefault(f"{name} {cause}", TemplateError(name, cause))
     for fault in faults.values():
         yield problem("template", f"{fault.subject}: {fault.cause}", fault.remedy or "mend it, or delete the file")
     known = templates.packaged()
@@ -106,50 +101,28 @@ def _below(path: str, folder: str) -> str:
 # ------------------------------------------------------------------- trials
 
 
-def make_trials(
-    templates: Templates, language: Language, publisher: Publisher, options: FeedOptions
-) -> Iterator[Trial]:
+def make_trials(look: RenderContext, options: FeedOptions) -> Trials:
     """Every page and mail that there is."""
+    publisher, sample = look.publisher, "sample@example.com"
+    shared: dict[str, Any] = {"templates": look.templates, "language": look.language}
+    shared |= {"site_title": publisher.site_title, "site_url": publisher.site_url}
     for kind, edition in (("full", full_edition()), ("empty", empty_edition())):
-        yield from _edition_trials(kind, edition, templates, language, publisher)
-    yield from _feed_trials(templates, language, options)
-    mail = partial(
-        render_notice,
-        site_title=publisher.site_title,
-        site_url=publisher.site_url,
-        templates=templates,
-        language=language,
-    )
+        yield from _edition_trials(kind, edition, look)
+    yield from _feed_trials(look, options)
     for notice in Notice:
-        yield Trial(name=f"mail: {notice.value}", render=partial(mail, notice))
+        yield f"mail: {notice.value}", partial(render_notice, notice, **shared)
+    shared |= {"subject": "Sample", "sender": ("Sample", sample), "to": sample, "message_id": f"<{sample}>"}
     for alarms in (sample_alarms(), ()):
-        yield Trial(name="mail: alarm", render=partial(_alarm, alarms, templates, language, publisher))
+        yield "mail: alarm", partial(alarm_message, alarms, zone=publisher.zone, now=_NOW, **shared)
     for name, contexts in web_contexts(publisher).items():
         for context in contexts:
-            yield Trial(name=name, render=partial(templates.render, name, context))
+            yield name, partial(look.templates.render, name, context)
 
 
-def _alarm(alarms: Sequence[KeptAlarm], templates: Templates, language: Language, publisher: Publisher) -> bytes:
-    return alarm_message(
-        alarms,
-        subject="Sample",
-        site_title=publisher.site_title,
-        site_url=publisher.site_url,
-        sender=("Sample", "sample@example.com"),
-        to="operator@example.com",
-        message_id="<sample@example.com>",
-        zone=publisher.zone,
-        now=_NOW,
-        templates=templates,
-        language=language,
-    )
-
-
-def _edition_trials(
-    kind: str, edition: Edition, templates: Templates, language: Language, publisher: Publisher
-) -> Iterator[Trial]:
+def _edition_trials(kind: str, edition: Edition, look: RenderContext) -> Trials:
     limits = Limits(leads=2, leads_per_section=1, items=4)
-    neighbours = ("2026-11-23", "2026-11-25") if kind == "full" else (None, None)
+    before, after = ("2026-11-23", "2026-11-25") if kind == "full" else (None, None)
+    named = {"digest": edition.digest, "title": edition.title}
     rows = [
         EditionRow(
             key=1,
@@ -160,42 +133,16 @@ def _edition_trials(
             posts=len(edition.entries),
         )
     ]
-    yield Trial(
-        name=f"digest mail ({kind})", render=lambda: render_mail(edition, publisher, templates, language, limits)
-    )
-    yield Trial(
-        name=f"page of an edition ({kind})",
-        render=lambda: render_edition_page(
-            edition, publisher, templates, language, previous=neighbours[0], following=neighbours[1]
-        ),
-    )
-    yield Trial(
-        name=f"list of editions ({kind})",
-        render=lambda: render_edition_index(
-            rows if kind == "full" else [],
-            digest=edition.digest,
-            title=edition.title,
-            publisher=publisher,
-            templates=templates,
-            language=language,
-        ),
-    )
-    yield Trial(
-        name=f"feed of editions ({kind})",
-        render=lambda: render_edition_feed(
-            [edition],
-            digest=edition.digest,
-            title=edition.title,
-            publisher=publisher,
-            frame=FeedFrame(author=Author(name="Sample"), max_bytes=500_000),
-            templates=templates,
-            language=language,
-        ),
-    )
+    yield f"digest mail ({kind})", partial(render_mail, edition, look, limits)
+    page = partial(render_edition_page, edition, look, previous=before, following=after)
+    yield f"page of an edition ({kind})", page
+    yield f"list of editions ({kind})", partial(render_edition_index, rows if kind == "full" else [], look, **named)
+    frame = FeedFrame(author=Author(name="Sample"), max_bytes=500_000)
+    yield f"feed of editions ({kind})", partial(render_edition_feed, [edition], look, frame, **named)
 
 
-def _feed_trials(templates: Templates, language: Language, options: FeedOptions) -> Iterator[Trial]:
-    catalogue = Catalogue(options, language)
+def _feed_trials(look: RenderContext, options: FeedOptions) -> Trials:
+    templates, catalogue = look.templates, Catalogue(options, look.language)
     rows = [
         FeedRow(kind=ALL, name="", stem="all", posts=2, dirty=False),
         FeedRow(kind=CATEGORY, name="sample", stem="sample", posts=2, dirty=False),
@@ -217,10 +164,10 @@ def _feed_trials(templates: Templates, language: Language, options: FeedOptions)
         )
 
     for row in rows:
-        yield Trial(name=f"page of a feed ({row.kind})", render=partial(page, row, len(items)))
-    yield Trial(name="page of a feed (empty)", render=partial(page, rows[1], 0))
+        yield f"page of a feed ({row.kind})", partial(page, row, len(items))
+    yield "page of a feed (empty)", partial(page, rows[1], 0)
     for shelves in ([pages.Shelf(title="Sample", feeds=(catalogue.listed(rows[1]),))], []):
-        yield Trial(name="list of feeds", render=partial(index, shelves))
+        yield "list of feeds", partial(index, shelves)
 
 
 # ------------------------------------------------------------ made-up values
@@ -335,15 +282,7 @@ def empty_edition() -> Edition:
 
 def web_contexts(publisher: Publisher) -> Mapping[str, Sequence[Mapping[str, object]]]:
     """What the subscription pages are given: for each page with as much and with as little as there can be."""
-    frame: dict[str, object] = {
-        "site_title": publisher.site_title,
-        "site_url": publisher.site_url,
-        "description": "",
-        "canonical": f"{publisher.site_url}mail/",
-        "discover": (),
-        "feeds_page": "",
-        "form_url": "/mail/",
-    }
+    frame = pages.frame(publisher.site_title, publisher.site_url, f"{publisher.site_url}mail/")
     categories = [{"name": "sample", "title": "Sample", "ticked": True}, {"name": "o", "title": "O", "ticked": False}]
     offers = [
         {"digest": "daily", "title": "Daily", "ticked": True, "all": False, "categories": categories},
@@ -382,12 +321,9 @@ def web_contexts(publisher: Publisher) -> Mapping[str, Sequence[Mapping[str, obj
         "web/arrived.html": [{}],
         "web/nothing.html": [{}],
     }
-    framed = {name: [{**frame, **each} for each in contexts] for name, contexts in varied.items()}
-    elsewhere = {name: value for name, value in frame.items() if name != "form_url"}
-    elsewhere["feeds_page"] = f"{publisher.pages_url}feeds/"
     return {
-        **framed,
-        "web/missing.html": [{**elsewhere, "gone": gone} for gone in (False, True)],
+        **{name: [{**frame, "form_url": "/mail/", **each} for each in contexts] for name, contexts in varied.items()},
+        "web/missing.html": [{**frame, "feeds_page": f"{publisher.pages_url}feeds/", "gone": g} for g in (False, True)],
         **status_contexts(publisher),
     }
 

@@ -19,7 +19,6 @@ from digest.jobs.editions.make import (
     EditionResult,
     EditionsReport,
     Outcome,
-    RenderContext,
     build_frozen,
     due_of,
     waiting_posts,
@@ -28,6 +27,7 @@ from digest.jobs.progress import Progress, silent
 from digest.models import EditionState
 from digest.period import Kind, day_bounds, period_days, period_name
 from digest.ports import EditionStore
+from digest.render.context import RenderContext
 from digest.render.mail import edition_url, sent_size
 
 GROUP = 31

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from digest.jobs.editions.make import RenderContext, read_edition
+from digest.jobs.editions.make import read_edition
 from digest.ports import EditionStore
+from digest.render.context import RenderContext
 from digest.render.edition_feed import FeedFrame, render_edition_feed
 
 EDITIONS = 31
@@ -17,10 +18,8 @@ def feed_of_editions(store: EditionStore, digest: str, title: str, look: RenderC
     found = [store.edition(digest, row.period) for row in rows]
     return render_edition_feed(
         [read_edition(saved) for saved in found if saved is not None],
+        look,
+        frame,
         digest=digest,
         title=title,
-        publisher=look.publisher,
-        frame=frame,
-        templates=look.templates,
-        language=look.language,
     )

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache, partial
-from typing import NoReturn
+from typing import NoReturn, Protocol
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct, field
@@ -23,7 +23,6 @@ from digest.edition.contents import (
     Edition,
     Entry,
     Limits,
-    Publisher,
     Reason,
     Recipe,
     build_edition,
@@ -52,7 +51,8 @@ from digest.period import (
     period_name,
     slots_between,
 )
-from digest.ports import EditionStore, Language, Output, Templates
+from digest.ports import EditionStore, Output
+from digest.render.context import RenderContext
 from digest.render.editions import index_path, render_edition_index, render_edition_page
 from digest.render.feeds.digests import feed_path
 from digest.render.mail import TEMPLATES, Mail, edition_path, edition_url, render_mail, sent_size, try_all
@@ -137,14 +137,6 @@ class Audience(Struct, frozen=True, kw_only=True):
     """A fresh unguessable name for a delivery's envelope sender."""
     subscribers: Callable[[DigestPlan], Iterable[EditionSubscriber]] = lambda plan: ()
     """The subscribers of a digest. May be more than memory holds."""
-
-
-class RenderContext(Struct, frozen=True, kw_only=True):
-    """What editions are rendered with."""
-
-    publisher: Publisher
-    templates: Templates
-    language: Language
 
 
 class EditionResult(Struct, frozen=True, kw_only=True):
@@ -295,7 +287,13 @@ def _make_first(
     return results
 
 
-def upcoming(store: EditionStore, plan: DigestPlan, zone: ZoneInfo, now: datetime) -> Slot:
+class Periods(Protocol):
+    """What is known about periods."""
+
+    def is_taken(self, digest: str, period: str, now: datetime) -> bool: ...
+
+
+def upcoming(store: Periods, plan: DigestPlan, zone: ZoneInfo, now: datetime) -> Slot:
     """The slot of the next edition that is still to be made."""
     return next_slot(plan.schedule, zone, now, plan.holidays, lambda period: store.is_taken(plan.name, period, now))
 
@@ -403,8 +401,8 @@ def build_frozen(
             earlier=earlier.earlier,
             corrections=earlier.corrections,
         )
-        try_all(edition, look.publisher, look.templates, look.language)
-        return render_mail(edition, look.publisher, look.templates, look.language, plan.limits)
+        try_all(edition, look)
+        return render_mail(edition, look, plan.limits)
 
     def tell(post: KnownPost, why: str) -> None:
         broken[f"digest {plan.name}: {post.path}: cannot be put into the edition of {period}: {why}; {REMEDY}"] = None
@@ -448,7 +446,7 @@ def mail_for(saved: SavedEdition, selection: str, recipe: Recipe, look: RenderCo
 
     def make() -> Mail:
         edition = narrowed(read_edition(saved), read_selection(selection), recipe)
-        return render_mail(edition, look.publisher, look.templates, look.language, recipe.limits)
+        return render_mail(edition, look, recipe.limits)
 
     def broken(reason: str) -> NoReturn:
         raise PermanentFailure(f"edition {saved.digest} {saved.period}", f"its mail cannot be made: {reason}")
@@ -480,14 +478,9 @@ def _recipients(
     of the edition's posts."""
     from digest.render.message import message_id  # late: it brings the e-mail package
 
+    named = partial(message_id, digest=plan.name, category="", period=slot.period, domain=audience.domain)
     for address in () if plan.sums_up else dict.fromkeys(audience.addresses):
-        yield Recipient(
-            address=address,
-            message_id=message_id(
-                digest=plan.name, category="", period=slot.period, address=address, domain=audience.domain
-            ),
-            token=audience.new_token(),
-        )
+        yield Recipient(address=address, message_id=named(address=address), token=audience.new_token())
     has_some = lru_cache(lambda text: any(read_selection(text).matches(each.categories) for each in entries))
     for subscriber in audience.subscribers(plan):
         if subscriber.selection and not plan.send_empty and not has_some(subscriber.selection):
@@ -495,9 +488,7 @@ def _recipients(
         leaves = not_before(subscriber.preferences, zone, slot=slot.at, made=now)
         yield Recipient(
             address=subscriber.address,
-            message_id=message_id(
-                digest=plan.name, category="", period=slot.period, address=subscriber.address, domain=audience.domain
-            ),
+            message_id=named(address=subscriber.address),
             token=audience.new_token(),
             subscriber=subscriber.key,
             list_key=subscriber.list_key,
@@ -585,15 +576,7 @@ def _publish(
                     if page is not None:
                         _write(output, edition_path(digest, row.period), page, report)
         if rows:
-            index = render_edition_index(
-                rows,
-                digest=digest,
-                title=title,
-                publisher=look.publisher,
-                templates=look.templates,
-                language=look.language,
-            )
-            _write(output, index_path(digest), index, report)
+            _write(output, index_path(digest), render_edition_index(rows, look, digest=digest, title=title), report)
             if feed is not None:
                 _write(output, feed_path(digest), feed(digest, title), report)
     for saved in fresh.values():
@@ -603,9 +586,7 @@ def _publish(
 def _page(saved: SavedEdition, rows: Sequence[EditionRow], place: int, look: RenderContext) -> bytes:
     return render_edition_page(
         read_edition(saved),
-        look.publisher,
-        look.templates,
-        look.language,
+        look,
         previous=rows[place + 1].period if place + 1 < len(rows) else None,
         following=rows[place - 1].period if place else None,
     )

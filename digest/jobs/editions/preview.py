@@ -17,7 +17,6 @@ from msgspec import Struct
 from digest.edition.contents import Entry, Reason, Shown, reading_minutes
 from digest.jobs.editions.make import (
     DigestPlan,
-    RenderContext,
     build_frozen,
     due_of,
     mailed_before,
@@ -30,6 +29,7 @@ from digest.jobs.editions.make import (
 from digest.models import EditionState, FrozenEdition, KnownPost, Reply, SavedEdition
 from digest.period import Slot, period_days
 from digest.ports import EditionStore, Transport
+from digest.render.context import RenderContext
 from digest.render.editions import render_edition_page
 from digest.render.mail import Mail, sent_size
 
@@ -96,9 +96,7 @@ def preview_edition(store: EditionStore, plan: DigestPlan, look: RenderContext, 
     )
     page = render_edition_page(
         mail.edition,
-        look.publisher,
-        look.templates,
-        look.language,
+        look,
         previous=next((row.period for row in rows if row.period < slot.period), None),
         following=None,
     )

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from functools import partial
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
@@ -17,15 +16,9 @@ from msgspec import Struct, field
 from digest.edition.contents import Reason, Shown
 from digest.edition.selection import read_selection
 from digest.inquiry import Candidates, EditionNote, FoundFile, Membership
-from digest.jobs.editions.make import DigestPlan, Outcome
+from digest.jobs.editions.make import DigestPlan, Outcome, Periods, upcoming
 from digest.models import Absence, Away, EditionState, KnownPost, Problem, Severity
-from digest.period import Slot, next_slot
-
-
-class Periods(Protocol):
-    """What is known about periods."""
-
-    def is_taken(self, digest: str, period: str, now: datetime) -> bool: ...
+from digest.period import next_slot
 
 
 class PostInquiries(Periods, Protocol):
@@ -108,19 +101,15 @@ def explain_file(found: FoundFile, view: View) -> Explanation:
     what = "left out on purpose" if notes and len(notes) == len(found.problems) else "skipped"
     says = f"{what}: no post came of it" if found.problems else "no post came of it"
     facts = [Fact(code="left-out" if notes else "skipped", says=says, reasons=_told(found.problems))]
-    if found.recheck_at is not None:
-        facts.append(
-            Fact(code="recheck", says=f"looked at again at {view.time(found.recheck_at)}", at=found.recheck_at)
-        )
+    if (at := found.recheck_at) is not None:
+        facts.append(Fact(code="recheck", says=f"looked at again at {view.time(at)}", at=at))
     return Explanation(subject=found.path, facts=tuple(facts), about={"path": found.path})
 
 
 def explain_new_file(path: str) -> Explanation:
     """A file that no run has seen yet."""
-    fact = Fact(
-        code="not-collected", says="it is in the posts folder, and no run has looked at it yet; digest run does"
-    )
-    return Explanation(subject=path, facts=(fact,), about={"path": path})
+    says = "it is in the posts folder, and no run has looked at it yet; digest run does"
+    return Explanation(subject=path, facts=(Fact(code="not-collected", says=says),), about={"path": path})
 
 
 def _told(problems: Iterable[Problem]) -> tuple[str, ...]:
@@ -268,7 +257,7 @@ def _why_nowhere(store: PostInquiries, plan: DigestPlan, post: KnownPost, view: 
 
 def _verdict(store: PostInquiries, plan: DigestPlan, post: KnownPost, view: View) -> tuple[str, str, datetime | None]:
     began = store.beginning(plan.name)
-    slot = next_of(store, plan, view)
+    slot = upcoming(store, plan, view.zone, view.now)
     oldest = next_slot(plan.schedule, view.zone, view.now, plan.holidays).at - plan.max_age
     if post.unlisted:
         return "unlisted", "in no edition, since it is unlisted", None
@@ -306,16 +295,6 @@ def _too_old(store: PostInquiries, plan: DigestPlan, post: KnownPost, oldest: da
     notes = store.edition_notes(plan.name, post.collected_at)
     missed = [not_made(each) for each in reversed(notes) if each.state is EditionState.SKIPPED and is_past(each, view)]
     return f"it is too old by now; {age}" + "".join(f"; {each}" for each in missed[:5])
-
-
-def next_of(store: Periods, plan: DigestPlan, view: View) -> Slot:
-    """The slot of the next edition that is still to be made."""
-    taken = partial(_is_taken, store, plan.name, view.now)
-    return next_slot(plan.schedule, view.zone, view.now, plan.holidays, taken)
-
-
-def _is_taken(store: Periods, digest: str, now: datetime, period: str) -> bool:
-    return store.is_taken(digest, period, now)
 
 
 def is_past(edition: EditionNote, view: View) -> bool:

@@ -14,8 +14,8 @@ from msgspec import Struct
 
 from digest.edition.selection import Selection, read_selection
 from digest.inquiry import DeliveryNote, EditionNote, Omission
-from digest.jobs.editions.make import DigestPlan
-from digest.jobs.explain.posts import Explanation, Fact, Periods, View, is_past, next_of, not_made
+from digest.jobs.editions.make import DigestPlan, Periods, upcoming
+from digest.jobs.explain.posts import Explanation, Fact, View, is_past, not_made
 from digest.models import DeliveryState, EditionKind, EditionState, KnownPost
 from digest.outbox import masked
 from digest.period import Kind, period_days
@@ -68,9 +68,11 @@ def explain_subscriber(
     if subscriber is not None:
         facts += _choices(subscriber, view)
     facts += _notices(mails, view)
+    omissions = store.omissions(subscriber.key) if subscriber is not None else {}
     for plan in plans:
         if view.digest in (None, plan.name) and _concerns(plan, subscriber, address, mails):
-            facts += _Editions(store, plan, address, subscriber, mails, view).facts()
+            mine = {each.edition.period: each for each in reversed(mails) if each.edition.digest == plan.name}
+            facts += _Editions(store, plan, address, subscriber, mine, omissions, view).facts()
     return Explanation(subject=masked(address.typed), facts=tuple(facts), about={"address": address.typed})
 
 
@@ -176,25 +178,17 @@ def _day_of(edition: EditionNote, view: View) -> str:
 # ----------------------------------------------------------------- editions
 
 
-class _Editions:
+class _Editions(Struct, frozen=True):
     """One digest's editions as one subscriber saw them."""
 
-    def __init__(
-        self,
-        store: SubscriberInquiries,
-        plan: DigestPlan,
-        address: Address,
-        subscriber: Subscriber | None,
-        mails: Sequence[DeliveryNote],
-        view: View,
-    ) -> None:
-        self._store = store
-        self._plan = plan
-        self._address = address
-        self._subscriber = subscriber
-        self._view = view
-        self._mails = {each.edition.period: each for each in reversed(mails) if each.edition.digest == plan.name}
-        self._omissions = store.omissions(subscriber.key) if subscriber is not None else {}
+    _store: SubscriberInquiries
+    _plan: DigestPlan
+    _address: Address
+    _subscriber: Subscriber | None
+    _mails: dict[str, DeliveryNote]
+    """By period."""
+    _omissions: dict[int, Omission]
+    _view: View
 
     def facts(self) -> Iterator[Fact]:
         known = self._store.edition_notes(self._plan.name)
@@ -221,8 +215,7 @@ class _Editions:
         """In the order in which it was decided when the edition was made."""
         if edition.state is EditionState.SKIPPED:
             return "not-made", not_made(edition)
-        subscriber = self._subscriber
-        mine = subscriber.to(self._plan.sums_up or self._plan.name) if subscriber is not None else None
+        subscriber, mine = self._subscriber, self._mine()
         if subscriber is None or mine is None:
             if self._address.is_listed:
                 return "not-listed", "it was not in mail.to then, or the edition was made up later and not mailed"
@@ -239,18 +232,24 @@ class _Editions:
             return "left", f"they had left {view.time(mine.since)}"
         if mine.state is ListState.ACTIVE and mine.since > made:
             return "later", f"confirmed {view.time(mine.since)}, after it was made ({view.time(made)})"
-        weekly = self._plan.schedule.kind is Kind.WEEKLY
-        if subscriber.preferences.frequency is Frequency.WEEKLY and not weekly:
+        if self._wants_weekly(subscriber):
             return "weekly", f"they want one mail a week, which {weekly_name(edition.digest)} is"
         if mine.categories and not self._has_some(edition, Selection.of(mine.categories)):
             return "no-posts", f"it had no post in their categories ({', '.join(mine.categories)})"
         return "other-wishes", "their preferences were others when it was made, or it was made up later and not mailed"
 
+    def _mine(self) -> Subscription | None:
+        return None if self._subscriber is None else self._subscriber.to(self._plan.sums_up or self._plan.name)
+
+    def _wants_weekly(self, subscriber: Subscriber) -> bool:
+        """They want one mail a week, which this is not."""
+        return subscriber.preferences.frequency is Frequency.WEEKLY and self._plan.schedule.kind is not Kind.WEEKLY
+
     def _has_some(self, edition: EditionNote, selection: Selection) -> bool:
         return any(selection.matches(post.categories) for post in self._store.posts_in([edition.key]).values())
 
     def _none_yet(self) -> Fact:
-        slot = next_of(self._store, self._plan, self._view)
+        slot = upcoming(self._store, self._plan, self._view.zone, self._view.now)
         what = f"no edition of {self._view.date}" if self._view.date else "no edition yet"
         return Fact(
             code="none",
@@ -261,19 +260,12 @@ class _Editions:
 
     def _next(self) -> Iterator[Fact]:
         """When the next one would go to them."""
-        subscriber = self._subscriber
-        mine = subscriber.to(self._plan.sums_up or self._plan.name) if subscriber is not None else None
-        if (
-            subscriber is None
-            or mine is None
-            or mine.state is not ListState.ACTIVE
-            or subscriber.suppressed is not None
-        ):
+        subscriber, mine = self._subscriber, self._mine()
+        if subscriber is None or mine is None or mine.state is not ListState.ACTIVE or self._wants_weekly(subscriber):
             return
-        weekly = self._plan.schedule.kind is Kind.WEEKLY
-        if subscriber.preferences.frequency is Frequency.WEEKLY and not weekly:
+        if subscriber.suppressed is not None:
             return
-        slot = next_of(self._store, self._plan, self._view)
+        slot = upcoming(self._store, self._plan, self._view.zone, self._view.now)
         leaves = not_before(subscriber.preferences, self._view.zone, slot=slot.at, made=slot.at)
         hour = ", their own hour" if leaves > slot.at else ""
         yield Fact(
