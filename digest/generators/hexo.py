@@ -5,18 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from urllib.parse import urlsplit
 
-from digest.generators.site import (
-    Findings,
-    PresentFeed,
-    Site,
-    author,
-    joined,
-    language_tag,
-    mapping,
-    number,
-    text,
-    texts,
-)
+from digest.generators.site import Findings, PresentFeed, Site, joined, mapping, number, text, texts
 
 _FEED_LIMIT = 20
 """hexo-generator-feed's, if nothing else is said."""
@@ -36,11 +25,10 @@ def read_hexo(
     found.take("title", data.get("title"), f"{name}: title")
     _address(found, data, name, domain)
     languages = [each for each in texts(data.get("language")) if each != "default"]
-    found.take("language", language_tag(next(iter(languages), None)), f"{name}: language")
+    found.language(next(iter(languages), None), f"{name}: language")
     found.take("timezone", data.get("timezone"), f"{name}: timezone")
-    author(found, data.get("author"), f"{name}: author")
-    for key in ("description", "subtitle"):
-        found.take("description", data.get(key), f"{name}: {key}")
+    found.author(data.get("author"), f"{name}: author")
+    found.first("description", data, ("description", "subtitle"), f"{name}: ")
     folder = (text(data.get("source_dir")) or "source").strip("/")
     if folder != "source":
         found.take("posts", f"{folder}/_posts", f"{name}: source_dir")

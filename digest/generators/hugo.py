@@ -4,17 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from digest.generators.site import (
-    Findings,
-    PresentFeed,
-    Site,
-    author,
-    language_tag,
-    mapping,
-    number,
-    text,
-    texts,
-)
+from digest.generators.site import Findings, PresentFeed, Site, mapping, number, text, texts
 
 _DEFAULT = "/:sections/:slugorcontentbasename/"
 
@@ -44,16 +34,15 @@ def read_hugo(
         found.take("title", source.get("title"), f"{origin}title")
         found.take("rights", source.get("copyright"), f"{origin}copyright")
         for key in ("locale", "languagecode"):
-            found.take("language", language_tag(source.get(key)), f"{origin}{_spelled(key)}")
-    found.take("language", language_tag(_main(data)), f"{name}: defaultContentLanguage")
+            found.language(source.get(key), f"{origin}{_spelled(key)}")
+    found.language(_main(data), f"{name}: defaultContentLanguage")
     _address(found, data, own, name, domain)
     found.take("timezone", data.get("timezone"), f"{name}: timeZone")
     inner = mapping(own.get("params"))
-    author(found, inner.get("author") or params.get("author"), f"{name}: params.author")
-    author(found, data.get("author"), f"{name}: author")
+    found.author(inner.get("author") or params.get("author"), f"{name}: params.author")
+    found.author(data.get("author"), f"{name}: author")
     for source, origin in ((inner, f"{place}params."), (params, f"{name}: params.")):
-        for key in ("description", "subtitle"):
-            found.take("description", source.get(key), f"{origin}{key}")
+        found.first("description", source, ("description", "subtitle"), origin)
     folder = text(own.get("contentdir")) or text(data.get("contentdir"))
     if folder and folder.strip("./") and folder.strip("/") != "content":
         found.take("posts", folder.strip("/").removeprefix("./"), f"{name}: contentDir")

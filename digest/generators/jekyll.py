@@ -4,22 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from digest.generators.site import (
-    Findings,
-    PresentFeed,
-    Site,
-    author,
-    joined,
-    language_tag,
-    mapping,
-    number,
-    text,
-    texts,
-)
+from digest.generators.site import Findings, PresentFeed, Site, joined, mapping, number, text, texts
 
 _FEED_LIMIT = 10
 """jekyll-feed's posts_limit if nothing else is said."""
 _OWN_FEEDS = ("feed.xml", "atom.xml", "rss.xml", "feed/index.xml", "feed.atom", "index.xml")
+_TEXTS = {
+    "title": ("title", "name"),
+    "timezone": ("timezone",),
+    "description": ("description", "tagline", "subtitle"),
+    "rights": ("copyright", "rights"),
+}
 _CATEGORY_KEYS = ("category", "categories", "tags", "tag", "published", "date")
 
 
@@ -34,17 +29,12 @@ def read_jekyll(
     """The site of a configuration. ``domain`` is what a file CNAME names, ``plugins`` are those of the Gemfile,
     ``files`` are files of the site's own (below its source), of which some may make a feed."""
     found = Findings()
-    for key in ("title", "name"):
-        found.take("title", data.get(key), f"{name}: {key}")
+    for field, keys in _TEXTS.items():
+        found.first(field, data, keys, f"{name}: ")
     _address(found, data, name, domain)
     for key in ("lang", "locale", "language"):
-        found.take("language", language_tag(data.get(key)), f"{name}: {key}")
-    found.take("timezone", data.get("timezone"), f"{name}: timezone")
-    author(found, data.get("author"), f"{name}: author")
-    for key in ("description", "tagline", "subtitle"):
-        found.take("description", data.get(key), f"{name}: {key}")
-    for key in ("copyright", "rights"):
-        found.take("rights", data.get(key), f"{name}: {key}")
+        found.language(data.get(key), f"{name}: {key}")
+    found.author(data.get("author"), f"{name}: author")
     _folder(found, data, name)
     _permalink(found, data, name)
     for key, field in (("future", "future"), ("unpublished", "unpublished"), ("show_drafts", "drafts")):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from msgspec import Struct, field
 
@@ -84,6 +84,26 @@ class Findings:
         self.origins[name] = origin
         return True
 
+    def first(self, name: str, data: Mapping[str, object], keys: Iterable[str], origin: str) -> None:
+        """Keep the text of the first of these keys that has one; ``origin`` says whose they are."""
+        for key in keys:
+            self.take(name, data.get(key), f"{origin}{key}")
+
+    def language(self, value: object, origin: str) -> None:
+        """``zh_CN.UTF-8`` is ``zh-CN`` to everybody else."""
+        found = text(value)
+        self.take("language", found and re.split(r"[.@]", found)[0].replace("_", "-"), origin)
+
+    def author(self, value: object, origin: str) -> None:
+        """A name, or name, email and url."""
+        if isinstance(value, Mapping):
+            parts = mapping(value)
+            self.take("author", parts.get("name"), f"{origin}.name")
+            self.take("author_email", parts.get("email"), f"{origin}.email")
+            self.first("author_url", parts, ("url", "uri"), f"{origin}.")
+        else:
+            self.take("author", next(iter(texts(value)), None), origin)
+
     def remark(self, line: str) -> None:
         self.remarks.append(line)
 
@@ -121,27 +141,9 @@ def number(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
 
 
-def language_tag(value: object) -> str | None:
-    """``zh_CN.UTF-8`` is ``zh-CN`` to everybody else."""
-    found = text(value)
-    return None if found is None else re.split(r"[.@]", found)[0].replace("_", "-")
-
-
 def joined(url: object, base: object) -> str | None:
     """An address with a base path behind it."""
     address, path = text(url), (text(base) or "").strip("/")
     if address is None:
         return None
     return f"{address.rstrip('/')}/{path}" if path else address.rstrip("/")
-
-
-def author(findings: Findings, value: object, origin: str) -> None:
-    """A name, or name, email and url."""
-    if isinstance(value, Mapping):
-        parts = mapping(value)
-        findings.take("author", parts.get("name"), f"{origin}.name")
-        findings.take("author_email", parts.get("email"), f"{origin}.email")
-        for key in ("url", "uri"):
-            findings.take("author_url", parts.get(key), f"{origin}.{key}")
-    else:
-        findings.take("author", next(iter(texts(value)), None), origin)

@@ -13,7 +13,7 @@ from digest.generators.draft import Census, Place, cautions, draft_config, scala
 from digest.generators.hexo import read_hexo
 from digest.generators.hugo import read_hugo
 from digest.generators.jekyll import read_jekyll
-from digest.generators.site import PresentFeed, Site, language_tag
+from digest.generators.site import Findings, PresentFeed, Site
 
 PLACE = Place(name="config.yaml", posts=".", kind="jekyll", state=".digest", output=".digest/public", inside=True)
 
@@ -323,4 +323,6 @@ def test_files_that_a_generator_would_publish_are_warned_of() -> None:
 @pytest.mark.parametrize(("written", "tag"), [("zh_TW", "zh-TW"), ("de_DE@euro", "de-DE"), (None, None), (3, "3")])
 def test_language_tags(written: object, tag: str | None) -> None:
     """Locales of an operating system are spelled as tags."""
-    assert language_tag(written) == tag
+    found = Findings()
+    found.language(written, "locale")
+    assert found.values.get("language") == tag
