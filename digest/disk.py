@@ -37,8 +37,17 @@ def remedy(error: OSError, otherwise: str = "") -> str:
     return REMEDIES.get(error.errno or 0, otherwise)
 
 
-def remedy_to_read(error: OSError) -> str:
-    """The same where something is to be read; what its number does not tell, a look at the place may."""
+def reason(error: Exception) -> str:
+    """Why something cannot be read or written, as the end of a sentence."""
+    if isinstance(error, UnicodeError):
+        return "it is not UTF-8 text"
+    return (getattr(error, "strerror", None) or str(error) or type(error).__name__).lower()
+
+
+def remedy_to_read(error: OSError | UnicodeError) -> str:
+    """As ``remedy`` where something is to be read; what its number does not tell, a look at the place may."""
+    if isinstance(error, UnicodeError):
+        return "save it as UTF-8"
     if error.errno in (errno.EACCES, errno.EPERM):
         return "give this user the right to read it"
     return remedy(error, "look at the place, and at the system's log")

@@ -10,6 +10,7 @@ from digest.app.admission import Admission
 from digest.app.assembly import opened
 from digest.app.moment import moment
 from digest.config import Settings, load
+from digest.disk import reason
 from digest.errors import SourceError, StoreError
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def adopt_feed(config: Path, feed: Path, category: str | None = None, moved_from
     try:
         data = feed.read_bytes()
     except OSError as error:
-        raise SourceError(str(feed), f"cannot be read: {str(error.strerror).lower()}", "name a saved feed") from error
+        raise SourceError(str(feed), f"cannot be read: {reason(error)}", "name a saved feed") from error
     admit = Admission(settings=settings, collects=False, may_be_new=True)
     with opened(settings, moment(None, settings.site.timezone), dry_run=False, admit=admit) as app:
         if not app.store.is_importing():

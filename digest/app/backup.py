@@ -27,7 +27,7 @@ import digest
 from digest.app.moment import moment, time_option
 from digest.app.secret import VARIABLE
 from digest.config import Settings, load
-from digest.disk import remedy, sync_path
+from digest.disk import reason, remedy, sync_path
 from digest.errors import ConfigError, OutputError, StoreError
 from digest.store.backup import Inventory, copy_out, look_into, take_in
 from digest.store.versions import refuse_newer
@@ -137,7 +137,7 @@ def _secret_in(path: Path) -> bytes:
         return b""
     except OSError as error:
         why = "allow reading it: without it links in mails that are out stop working"
-        raise ConfigError(str(path), f"cannot be read: {_words(error)}", why) from error
+        raise ConfigError(str(path), f"cannot be read: {reason(error)}", why) from error
 
 
 @contextmanager
@@ -149,14 +149,14 @@ def _workshop(path: Path) -> Iterator[Path]:
         made = tempfile.TemporaryDirectory(prefix=".digest-backup-", dir=folder, ignore_cleanup_errors=True)
     except OSError as error:
         raise OutputError(
-            str(folder), f"nothing can be written there: {_words(error)}", "name another place"
+            str(folder), f"nothing can be written there: {reason(error)}", "name another place"
         ) from error
     try:
         with made as name:
             yield Path(name)
     except OSError as error:
         raise OutputError(
-            str(path), f"cannot be written: {_words(error)}", remedy(error, "name another place")
+            str(path), f"cannot be written: {reason(error)}", remedy(error, "name another place")
         ) from error
 
 
@@ -262,7 +262,7 @@ def _unpacked(path: Path) -> Iterator[tuple[Manifest, Path, bytes]]:
         with tempfile.TemporaryDirectory(prefix="digest-restore-") as name:
             yield _opened(path, Path(name))
     except OSError as error:
-        raise StoreError(str(error.filename or path), f"cannot be read or written: {_words(error)}", "") from error
+        raise StoreError(str(error.filename or path), f"cannot be read or written: {reason(error)}", "") from error
 
 
 _PUT = "put in place"
@@ -303,10 +303,6 @@ def _put_secret(path: Path, secret: bytes, now: datetime) -> Path | None:
     temporary.replace(path)
     sync_path(path.parent)
     return kept
-
-
-def _words(error: OSError) -> str:
-    return (error.strerror or str(error)).lower()
 
 
 def save_backup(config: Path, path: Path) -> BackupReport:

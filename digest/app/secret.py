@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from digest.disk import reason
 from digest.errors import ConfigError
 from digest.subscribers.tokens import Keyring, new_keyring_text, parse_keyring
 
@@ -34,7 +35,7 @@ def open_keyring(path: Path, env: Mapping[str, str], *, make: bool = True) -> Ke
         if make:
             text = _made(path, text)
     except (OSError, ValueError) as error:
-        raise ConfigError(str(path), f"cannot be read: {_words(error)}", _REMEDY) from error
+        raise ConfigError(str(path), f"cannot be read: {reason(error)}", _REMEDY) from error
     return _parsed(text, str(path))
 
 
@@ -55,7 +56,7 @@ def _made(path: Path, text: str) -> str:
         finally:
             temporary.unlink()
     except OSError as error:
-        raise ConfigError(str(path), f"cannot be written: {_words(error)}", _REMEDY) from error
+        raise ConfigError(str(path), f"cannot be written: {reason(error)}", _REMEDY) from error
     return text
 
 
@@ -66,10 +67,6 @@ def _parsed(text: str, subject: str) -> Keyring:
         raise ConfigError(
             subject, str(error), "write a random text of 43 characters, or NUMBER:TEXT for each key"
         ) from error
-
-
-def _words(error: Exception) -> str:
-    return (error.strerror or "unknown reason").lower() if isinstance(error, OSError) else "it is not text"
 
 
 def secrets_of(settings: Settings) -> tuple[str, ...]:

@@ -28,7 +28,7 @@ from digest.config.checks import check_posts
 from digest.config.loading import parse
 from digest.config.settings import PostSettings
 from digest.config.values import LanguageTag, Mailbox, Permalink, SiteUrl, Url, parse_zone
-from digest.disk import remedy_to_read
+from digest.disk import reason, remedy_to_read
 from digest.errors import ConfigError, SourceError
 from digest.generators import Site
 from digest.generators.draft import Census, Place, cautions, draft_config, switch_steps
@@ -118,8 +118,9 @@ def write(draft: Draft, *, force: bool = False) -> None:
         temporary.replace(draft.path)
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        reason = (error.strerror or str(error)).lower()
-        raise ConfigError(str(draft.path), f"cannot be written: {reason}", "name another: --config FILE") from error
+        raise ConfigError(
+            str(draft.path), f"cannot be written: {reason(error)}", "name another: --config FILE"
+        ) from error
 
 
 def refuse_taken(path: Path, *, force: bool) -> None:
@@ -269,9 +270,7 @@ def _bytes(path: Path) -> bytes:
             raise ConfigError(str(path), f"has more than {_LARGEST:,} bytes", "is it a configuration?")
         return path.read_bytes()
     except OSError as error:
-        raise ConfigError(
-            str(path), f"cannot be read: {(error.strerror or str(error)).lower()}", remedy_to_read(error)
-        ) from error
+        raise ConfigError(str(path), f"cannot be read: {reason(error)}", remedy_to_read(error)) from error
 
 
 def _line(error: Exception) -> str:

@@ -188,9 +188,9 @@ def _say(line: str) -> None:
 
 def _say_system(error: OSError) -> None:
     """What nobody below put into better words."""
-    from digest.disk import remedy
+    from digest.disk import reason, remedy
 
-    what, todo = (error.strerror or str(error)).lower(), remedy(error)
+    what, todo = reason(error), remedy(error)
     _say(f"{error.filename or 'standard output'}: {what}" + (f"; {todo}" if todo else ""))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from digest.disk import reason
 from digest.errors import OutputError
 
 
@@ -17,5 +18,4 @@ def write_file(path: Path, data: bytes, remedy: str) -> None:
             os.fchmod(descriptor, 0o600)  # an older one may have been for everybody
             file.write(data)
     except OSError as error:
-        cause = f"cannot be written: {(error.strerror or str(error)).lower()}"
-        raise OutputError(str(path), cause, remedy) from error
+        raise OutputError(str(path), f"cannot be written: {reason(error)}", remedy) from error

@@ -13,7 +13,7 @@ from digest.config.document import Document, Fault, Unreadable, read_document, w
 from digest.config.kinds import with_plugins, without_plugins
 from digest.config.settings import NO_FOLDER, MailSettings, Settings, WatchSettings
 from digest.config.values import Dates, Destination, StoreUrl, decode
-from digest.disk import remedy_to_read
+from digest.disk import reason, remedy_to_read
 from digest.errors import ConfigError
 
 STORE_VARIABLE = "DIGEST_STORE"
@@ -73,8 +73,7 @@ def password(mail: MailSettings, env: Mapping[str, str]) -> str | None:
     try:
         text = mail.password_file.read_text(encoding="utf-8").rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise _password_error(mail, f"cannot be read: {_lower(str(reason))}") from error
+        raise _password_error(mail, f"cannot be read: {reason(error)}") from error
     if not text:
         raise _password_error(mail, "is empty")
     return text
@@ -93,8 +92,7 @@ def watch_token(watch: WatchSettings, env: Mapping[str, str]) -> str | None:
         try:
             text = watch.token_file.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-            raise _token_error(place, f"cannot be read: {_lower(str(reason))}") from error
+            raise _token_error(place, f"cannot be read: {reason(error)}") from error
     text = text.strip()
     if len(text) < SHORTEST_TOKEN or not text.isascii() or not text.isprintable():
         raise _token_error(place, f"is no token of {SHORTEST_TOKEN} letters and digits or more")
@@ -125,14 +123,12 @@ def _read(path: Path) -> bytes:
         text = f"is a folder; name the file in it, for example: --config {path / 'config.yaml'}"
         raise _error(path, [Fault(text=text)]) from error
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "the name is not valid"
-        todo = remedy_to_read(error) if isinstance(error, OSError) else "correct the name"
-        text = f"cannot be read: {_lower(str(reason))}; {todo}"
+        why = (reason(error), remedy_to_read(error)) if isinstance(error, OSError) else _NO_NAME
+        text = f"cannot be read: {'; '.join(why)}"
         raise _error(path, [Fault(text=text)]) from error
 
 
-def _lower(text: str) -> str:
-    return text[:1].lower() + text[1:]
+_NO_NAME = ("the name is not valid", "correct the name")
 
 
 def _error(path: Path, faults: Sequence[Fault], elsewhere: Sequence[Fault] = ()) -> ConfigError:
@@ -179,9 +175,7 @@ def _read_dates(path: Path) -> list[Dates]:
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        todo = remedy_to_read(error) if isinstance(error, OSError) else "save it as UTF-8"
-        raise ValueError(f"cannot be read: {_lower(str(reason))}; {todo}") from error
+        raise ValueError(f"cannot be read: {reason(error)}; {remedy_to_read(error)}") from error
     found = []
     for number, line in enumerate(lines, 1):
         text = line.partition("#")[0].strip()

@@ -7,6 +7,7 @@ import socket
 import struct
 import time
 
+from digest.disk import reason
 from digest.errors import ProbeError
 
 SERVER = "pool.ntp.org"
@@ -36,8 +37,7 @@ def clock_offset(server: str = SERVER, *, seconds: float = 5.0) -> float:
     except TimeoutError as error:
         raise ProbeError(server, "no answer in time", _REMEDY) from error
     except (OSError, UnicodeError) as error:
-        cause = (getattr(error, "strerror", None) or str(error)).lower()
-        raise ProbeError(server, cause, _REMEDY) from error
+        raise ProbeError(server, reason(error), _REMEDY) from error
     return _offset(data, cookie, server, began, ended)
 
 

@@ -26,7 +26,7 @@ from typing import NamedTuple, Protocol
 import brotli
 from msgspec import Struct, field
 
-from digest.disk import PREFIX, SUFFIX, sweep, sync_path
+from digest.disk import PREFIX, SUFFIX, reason, sweep, sync_path
 from digest.errors import OutputError
 from digest.ports import Output
 from digest.publish.media import is_archive
@@ -287,9 +287,7 @@ class FolderOutput:
         try:
             yield
         except OSError as error:
-            where = str(self._root / path)
-            cause = (error.strerror or str(error)).lower()
-            raise OutputError(where, cause, _REMEDIES.get(error.errno or 0, "")) from error
+            raise OutputError(str(self._root / path), reason(error), _REMEDIES.get(error.errno or 0, "")) from error
 
 
 class Comparable(Output, Protocol):

@@ -139,7 +139,7 @@ class TestFile:
         assert keys.hashed("a") == KEYS.hashed("a")
         assert not (tmp_path / "secret").exists()
 
-    @pytest.mark.parametrize(("content", "cause"), [(b"short", "shorter"), (b"\xff\xfe", "it is not text")])
+    @pytest.mark.parametrize(("content", "cause"), [(b"short", "shorter"), (b"\xff\xfe", "it is not UTF-8 text")])
     def test_a_bad_one_is_reported_without_what_it_holds(self, tmp_path: Path, content: bytes, cause: str) -> None:
         (tmp_path / "secret").write_bytes(content)
         with pytest.raises(ConfigError, match=cause) as caught:
