@@ -421,8 +421,8 @@ class EditionMember(Struct, frozen=True, kw_only=True):
     reason: str
 
 
-class FrozenEdition(Struct, frozen=True, kw_only=True):
-    """An edition ready to be saved. After that no byte of it changes."""
+class EditionText(Struct, frozen=True, kw_only=True):
+    """What an edition says, and when. Once it is saved no byte of it changes."""
 
     digest: str
     kind: EditionKind = EditionKind.DIGEST
@@ -441,31 +441,24 @@ class FrozenEdition(Struct, frozen=True, kw_only=True):
     """Date of the mail and of the page."""
     send_after: datetime
     expires_at: datetime
-    members: tuple[EditionMember, ...] = ()
     look: str = ""
-    """What the mails of selections are made with (``edition.look``); empty if there are none."""
+    """What the mails of selections are made with (``edition.look``), of a saved one its hash; empty if there are
+    none."""
 
 
-class SavedEdition(Struct, frozen=True, kw_only=True):
+class FrozenEdition(EditionText, frozen=True, kw_only=True):
+    """An edition ready to be saved."""
+
+    members: tuple[EditionMember, ...] = ()
+
+
+class SavedEdition(EditionText, frozen=True, kw_only=True):
     """An edition as the store keeps it."""
 
     key: int
-    digest: str
-    kind: EditionKind
-    sums_up: str
-    period: str
     state: EditionState
-    subject: str
-    html: str
-    text: str
-    document: str
-    frozen_at: datetime
-    send_after: datetime
-    expires_at: datetime
     page_published: bool
     """Its page and feed are in place, so that its mail may leave."""
-    look: str = ""
-    """Hash of what the mails of selections are made with."""
 
 
 class RenderedMail(Struct, frozen=True, kw_only=True):

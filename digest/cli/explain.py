@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import click
+from msgspec.structs import asdict
 
 from digest.cli import config_option
 
@@ -112,17 +113,6 @@ def _to_json(found: Explanation) -> str:
     value = {
         "subject": found.subject,
         "about": dict(found.about),
-        "facts": [
-            {
-                "code": fact.code,
-                "says": fact.says,
-                "digest": fact.digest,
-                "period": fact.period,
-                "at": None if fact.at is None else fact.at.isoformat(),
-                "reasons": fact.reasons,
-                "stored": fact.stored,
-            }
-            for fact in found.facts
-        ],
+        "facts": [{**asdict(fact), "at": None if fact.at is None else fact.at.isoformat()} for fact in found.facts],
     }
     return json.dumps(value, ensure_ascii=False, indent=2)

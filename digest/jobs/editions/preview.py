@@ -26,7 +26,7 @@ from digest.jobs.editions.make import (
     waiting_posts,
     why_quiet,
 )
-from digest.models import EditionState, FrozenEdition, KnownPost, Reply, SavedEdition
+from digest.models import EditionState, EditionText, FrozenEdition, KnownPost, Reply, SavedEdition
 from digest.period import Slot, period_days
 from digest.ports import EditionStore, Transport
 from digest.render.context import RenderContext
@@ -131,22 +131,8 @@ def _draft(
 
 
 def _as_saved(frozen: FrozenEdition) -> SavedEdition:
-    return SavedEdition(
-        key=0,
-        digest=frozen.digest,
-        kind=frozen.kind,
-        sums_up=frozen.sums_up,
-        period=frozen.period,
-        state=EditionState.BUILDING,
-        subject=frozen.subject,
-        html=frozen.html,
-        text=frozen.text,
-        document=frozen.document,
-        frozen_at=frozen.frozen_at,
-        send_after=frozen.send_after,
-        expires_at=frozen.expires_at,
-        page_published=False,
-    )
+    kept = {name: getattr(frozen, name) for name in EditionText.__struct_fields__}
+    return SavedEdition(key=0, state=EditionState.BUILDING, page_published=False, **kept)
 
 
 def _left_out(mail: Mail) -> Iterator[LeftOut]:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+from msgspec import Struct, convert
+
+T = TypeVar("T", bound=Struct)
 
 HEAD = "0013"
 """The schema's version: the newest migration."""
@@ -47,6 +52,11 @@ def optional_seconds(moment: datetime | None) -> int | None:
 
 def optional_moment(seconds: int | None) -> datetime | None:
     return None if seconds is None else to_moment(seconds)
+
+
+def as_value(kind: type[T], row: Sequence[Any]) -> T:
+    """A row as the value whose fields are its columns, in their order: moments are made of seconds, enums of words."""
+    return convert(dict(zip(kind.__struct_fields__, row, strict=False)), kind, strict=False)
 
 
 def among(words: Iterable[str]) -> str:

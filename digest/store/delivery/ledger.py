@@ -27,7 +27,7 @@ from digest.errors import StoreError
 from digest.models import Delivery, DeliveryState, Doubt, EditionState, RenderedMail, Reply, SavedEdition
 from digest.outbox import LAST_CALL, REPEATS
 from digest.ports import CommitBatch, CommitResult
-from digest.store.database.basics import among, optional_moment, to_moment, to_seconds
+from digest.store.database.basics import among, as_value, optional_moment, to_seconds
 from digest.store.database.connection import Connection
 from digest.store.database.group_commit import Order, Result
 from digest.store.database.part import Part
@@ -122,23 +122,7 @@ class Deliveries(Part):
             return connection.change(f"UPDATE delivery SET state = '{DeliveryState.QUEUED}' WHERE {_DOUBTFUL}")
 
     def doubts(self) -> list[Doubt]:
-        with self._database.asking() as connection:
-            return [
-                Doubt(
-                    key=key,
-                    digest=digest,
-                    period=period,
-                    selection=selection,
-                    address=address,
-                    message_id=message_id,
-                    attempts=attempts,
-                    reason=reason,
-                    expires_at=to_moment(until),
-                )
-                for key, digest, period, selection, address, message_id, attempts, reason, until in connection.rows(
-                    _DOUBTS
-                )
-            ]
+        return [as_value(Doubt, row) for row in self._rows(_DOUBTS)]
 
     def settle_doubts(self, keys: Sequence[int], now: datetime, *, sent: bool) -> int:
         with self._database.changing() as connection:
@@ -154,8 +138,7 @@ class Deliveries(Part):
             return connection.change(f"UPDATE delivery SET {change} WHERE {chosen}", **given)
 
     def expire(self, now: datetime) -> int:
-        with self._database.changing() as connection:
-            return connection.change(_EXPIRE, now=to_seconds(now))
+        return self._change(_EXPIRE, now=to_seconds(now))
 
     def claim(self, now: datetime, limit: int, lease: timedelta) -> list[Delivery]:
         return _claimed(self._database.together.write(*self._claim(now, limit, lease))[0])
@@ -201,12 +184,10 @@ class Deliveries(Part):
         return found
 
     def next_due(self) -> datetime | None:
-        with self._database.asking() as connection:
-            return optional_moment(connection.value(_NEXT_DUE))
+        return optional_moment(self._value(_NEXT_DUE))
 
     def is_due(self, now: datetime) -> bool:
-        with self._database.asking() as connection:
-            return connection.row(_DUE, now=to_seconds(now), limit=1) is not None
+        return self._has(_DUE, now=to_seconds(now), limit=1)
 
     def cancel_edition(self, digest: str, period: str, now: datetime) -> int | None:
         cancel = (
@@ -219,8 +200,7 @@ class Deliveries(Part):
             return _skip_cancelled(connection, now, DeliveryState.QUEUED, DeliveryState.LEASED)
 
     def frozen_look(self, hashed: str) -> str:
-        with self._database.asking() as connection:
-            return connection.value("SELECT content FROM look WHERE hash = ?", hashed) or ""
+        return self._value("SELECT content FROM look WHERE hash = ?", hashed) or ""
 
     def mail(self, key: int, selection: str) -> RenderedMail | None:
         with self._database.asking() as connection:
@@ -260,42 +240,13 @@ def queue_id(answer: str) -> str:
 
 
 def _claimed(result: Result) -> list[Delivery]:
-    """Rows as the driver gives them, by key."""
-    return [_delivery(*row) for row in sorted(result.rows)]
-
-
-def _delivery(
-    key: int,
-    edition_key: int,
-    address: str,
-    message_id: str,
-    token: str,
-    attempts: int,
-    lease: int,
-    subscriber: int | None,
-    list_key: int | None,
-    expires_at: int | None,
-    selection: str,
-) -> Delivery:
-    """Of ``_CLAIMED``."""
-    return Delivery(
-        key=key,
-        edition_key=edition_key,
-        address=address,
-        message_id=message_id,
-        token=token,
-        attempts=attempts,
-        lease=str(lease),
-        subscriber=subscriber,
-        list_key=list_key,
-        expires_at=optional_moment(expires_at),
-        selection=selection,
-    )
+    """Rows of ``_CLAIMED`` as the driver gives them, by key."""
+    return [as_value(Delivery, (*row[:6], str(row[6]), *row[7:])) for row in sorted(result.rows)]
 
 
 def _mail(connection: Connection, key: int, selection: str) -> RenderedMail | None:
     row = connection.row(f"SELECT {', '.join(_MAIL)} FROM mail WHERE edition_key = ? AND selection = ?", key, selection)
-    return None if row is None else RenderedMail(**dict(zip(_MAIL, row, strict=True)))
+    return None if row is None else as_value(RenderedMail, row)
 
 
 def _said(reply: Reply) -> dict[str, Any]:

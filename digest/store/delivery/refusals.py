@@ -57,8 +57,7 @@ class Refusals(Part):
     def suppress(self, hashed: str, reason: SuppressionReason, note: str, now: datetime) -> bool:
         """Never write to an address again. False if that was so before; the first reason stays."""
         add = "INSERT INTO suppression (hash, reason, since, note) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
-        with self._database.changing() as connection:
-            return connection.change(add, hashed, reason.value, to_seconds(now), note) == 1
+        return self._change(add, hashed, reason.value, to_seconds(now), note) == 1
 
     def unsuppress(self, hashed: str) -> bool:
         """Lift it, and forget the bounces that led to it. False if there was none."""
@@ -68,8 +67,7 @@ class Refusals(Part):
 
     def suppressed(self, hashed: str) -> tuple[SuppressionReason, datetime, str] | None:
         """Why, since when, and the note."""
-        with self._database.asking() as connection:
-            row = connection.row("SELECT reason, since, note FROM suppression WHERE hash = ?", hashed)
+        row = self._row("SELECT reason, since, note FROM suppression WHERE hash = ?", hashed)
         return None if row is None else (SuppressionReason(row[0]), to_moment(row[1]), row[2])
 
     # ------------------------------------------------------------- bounces
@@ -84,8 +82,7 @@ class Refusals(Part):
         return self._addressee(_OF_SUBSCRIBER, subscriber_key, to_seconds(since))
 
     def _addressee(self, question: str, *values: Any) -> Addressee | None:
-        with self._database.asking() as connection:
-            row = connection.row(question, *values)
+        row = self._row(question, *values)
         return None if row is None else _addressee(*row)
 
     def record_refusal(
@@ -102,20 +99,15 @@ class Refusals(Part):
 
     def arrived(self, to: Addressee, now: datetime) -> bool:
         """A report says that the message came through. True if that ends a doubt."""
-        with self._database.changing() as connection:
-            return connection.change(_ARRIVED, to_seconds(now), to.delivery) == 1
+        return self._change(_ARRIVED, to_seconds(now), to.delivery) == 1
 
     def marks(self, hashed: str) -> list[Mark]:
         """Refusals of an address, oldest first."""
-        with self._database.asking() as connection:
-            return [Mark(blame=Blame(blame), at=to_moment(at)) for blame, at in connection.rows(_MARKS, hashed)]
+        return [Mark(blame=Blame(blame), at=to_moment(at)) for blame, at in self._rows(_MARKS, hashed)]
 
     def hold(self, hashed: str, until: datetime) -> None:
         """No mail to this subscriber until then; one is tried afterwards."""
-        with self._database.changing() as connection:
-            connection.run(
-                "UPDATE subscriber SET held_until = ?, probe_at = NULL WHERE hash = ?", to_seconds(until), hashed
-            )
+        self._change("UPDATE subscriber SET held_until = ?, probe_at = NULL WHERE hash = ?", to_seconds(until), hashed)
 
     def look_after_probes(self, now: datetime) -> None:
         """Note who has got the one mail after a hold; let go of those from whom nothing came back."""

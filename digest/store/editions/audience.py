@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from digest.models import Delivery
-from digest.store.database.basics import among, to_seconds
+from digest.store.database.basics import among, as_value, to_seconds
 from digest.store.database.part import Part
-from digest.store.subscribers.enrolment import PAGE, read_wishes
-from digest.subscribers.subscription import EditionSubscriber, Frequency, ListState
+from digest.store.subscribers.enrolment import PAGE
+from digest.subscribers.subscription import EditionSubscriber, Frequency, ListState, Preferences
 
 _STANDING = (
     "SELECT x.reason, s.key, s.pause_ends, p.state FROM (SELECT CAST(? AS TEXT) AS hash) asked "
@@ -23,8 +23,7 @@ class Audience(Part):
     """Subscribers as the recipients of mail."""
 
     def has_subscribers(self, digest: str, frequencies: Sequence[Frequency]) -> bool:
-        with self._database.asking() as connection:
-            return connection.row(f"SELECT 1 {_active(frequencies)} LIMIT 1", digest) is not None
+        return self._has(f"SELECT 1 {_active(frequencies)} LIMIT 1", digest)
 
     def audience(self, digest: str, frequencies: Sequence[Frequency], now: datetime) -> Iterator[EditionSubscriber]:
         """Whom an edition goes to: active, not suppressed, not paused, not held; those with the same selection in a
@@ -38,15 +37,14 @@ class Audience(Part):
         )
         last, moment = ("", 0), to_seconds(now)
         while True:
-            with self._database.asking() as connection:
-                rows = connection.rows(question, digest, moment, moment, *last)
+            rows = self._rows(question, digest, moment, moment, *last)
             for selection, key, address, canonical, list_key, *wishes in rows:
                 yield EditionSubscriber(
                     address=address,
                     canonical=canonical,
                     key=key,
                     list_key=list_key,
-                    preferences=read_wishes(*wishes),
+                    preferences=as_value(Preferences, wishes),
                     selection=selection,
                 )
             if len(rows) < PAGE:
@@ -55,8 +53,7 @@ class Audience(Part):
 
     def why_not(self, row: Delivery, hashed: str, now: datetime) -> str:
         """Why a delivery must not be sent any more; empty if it must."""
-        with self._database.asking() as connection:
-            [(reason, key, pause_ends, state)] = connection.rows(_STANDING, hashed, row.subscriber, row.list_key)
+        [(reason, key, pause_ends, state)] = self._rows(_STANDING, hashed, row.subscriber, row.list_key)
         if reason is not None:
             return f"suppressed ({reason})"
         if row.subscriber is None:

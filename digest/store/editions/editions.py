@@ -11,7 +11,7 @@ from digest.hashing import hash_of
 from digest.models import DeliveryState, EditionRow, EditionState, FrozenEdition, KnownPost, Recipient, SavedEdition
 from digest.outbox import REPEATS
 from digest.store.archive.known import SELECT_POSTS, known_post
-from digest.store.database.basics import SENT_UNTIL, optional_seconds, to_moment, to_seconds, to_seconds_up
+from digest.store.database.basics import SENT_UNTIL, as_value, optional_seconds, to_moment, to_seconds, to_seconds_up
 from digest.store.database.connection import Connection
 from digest.store.database.part import Part
 from digest.store.monitoring.inquiry import note_omissions
@@ -34,11 +34,10 @@ class Editions(Part):
 
     def begin(self, digest: str, now: datetime) -> None:
         newest = "(SELECT coalesce(max(key), 0) FROM post)"
-        with self._database.changing() as connection:
-            connection.run(
-                f"INSERT INTO digest (name, began_at, began_after) VALUES (?, ?, {newest}) ON CONFLICT DO NOTHING",
-                *(digest, to_seconds(now)),
-            )
+        self._change(
+            f"INSERT INTO digest (name, began_at, began_after) VALUES (?, ?, {newest}) ON CONFLICT DO NOTHING",
+            *(digest, to_seconds(now)),
+        )
 
     def newest_day(self, categories: Sequence[str] | None, now: datetime) -> datetime | None:
         with self._database.asking() as connection:
@@ -66,26 +65,14 @@ class Editions(Part):
     def editions(self, digest: str, limit: int | None = None) -> list[SavedEdition]:
         chosen = f"{SELECT_EDITIONS} WHERE digest = ? AND state NOT IN ({UNSEEN}) ORDER BY period DESC"
         few = ("", ()) if limit is None else (" LIMIT ?", (limit,))
-        with self._database.asking() as connection:
-            return [saved_edition(row) for row in connection.rows(chosen + few[0], digest, *few[1])]
+        return [saved_edition(row) for row in self._rows(chosen + few[0], digest, *few[1])]
 
     def edition_rows(self, digest: str) -> list[EditionRow]:
         chosen = (
             f"SELECT key, period, state, subject, frozen_at, {_MEMBERS} FROM edition "
             f"WHERE digest = ? AND state NOT IN ({UNSEEN}) ORDER BY period DESC"
         )
-        with self._database.asking() as connection:
-            return [
-                EditionRow(
-                    key=key,
-                    period=period,
-                    state=EditionState(state),
-                    subject=subject,
-                    frozen_at=to_moment(frozen_at),
-                    posts=posts,
-                )
-                for key, period, state, subject, frozen_at, posts in connection.rows(chosen, digest)
-            ]
+        return [as_value(EditionRow, row) for row in self._rows(chosen, digest)]
 
     def freeze(
         self, edition: FrozenEdition, recipients: Iterable[Recipient], *, due: datetime | None = None
@@ -103,8 +90,7 @@ class Editions(Part):
 
     def skipped_periods(self, digest: str, reason: str) -> set[str]:
         chosen = "SELECT period FROM edition WHERE digest = ? AND state = ? AND reason = ?"
-        with self._database.asking() as connection:
-            return set(connection.column(chosen, digest, EditionState.SKIPPED.value, reason))
+        return set(self._column(chosen, digest, EditionState.SKIPPED.value, reason))
 
     def backfill_editions(self, edition: FrozenEdition) -> SavedEdition | None:
         with self._database.changing() as connection:
@@ -119,8 +105,7 @@ class Editions(Part):
         chosen = (
             f"{SELECT_EDITIONS} WHERE digest = ? AND frozen_at >= ? AND state NOT IN ({UNSEEN}) ORDER BY frozen_at, key"
         )
-        with self._database.asking() as connection:
-            return [saved_edition(row) for row in connection.rows(chosen, digest, to_seconds_up(since))]
+        return [saved_edition(row) for row in self._rows(chosen, digest, to_seconds_up(since))]
 
     def posts_in(self, editions: Sequence[int]) -> dict[int, KnownPost]:
         with self._database.asking() as connection:
@@ -129,8 +114,7 @@ class Editions(Part):
         return {found.key: found for found in map(known_post, rows)}
 
     def mark_page_published(self, key: int) -> None:
-        with self._database.changing() as connection:
-            connection.run("UPDATE edition SET page_published = true WHERE key = ?", key)
+        self._change("UPDATE edition SET page_published = true WHERE key = ?", key)
 
 
 # ------------------------------------------------------------------ posts

@@ -79,8 +79,7 @@ class Ahead(Part):
     def is_ahead(self, now: datetime) -> bool:
         """Whether anything is dated later than it can be."""
         moment = to_seconds(now)
-        with self._database.asking() as connection:
-            return bool(connection.value(_IS_AHEAD, *(moment + seconds for _, seconds in _SIGNS)))
+        return bool(self._value(_IS_AHEAD, *(moment + seconds for _, seconds in _SIGNS)))
 
     def run_times(self, now: datetime) -> RunTimes:
         """When runs began, before and after ``now``."""
@@ -103,8 +102,7 @@ class Ahead(Part):
         question = (
             f"SELECT digest, period, frozen_at, send_after FROM edition WHERE {_GIVEN_UP_AHEAD} ORDER BY digest, period"
         )
-        with self._database.asking() as connection:
-            rows = connection.rows(question, to_seconds(now))
+        rows = self._rows(question, to_seconds(now))
         return [
             GivenUp(digest=digest, period=period, at=to_moment(at), decided=to_moment(decided))
             for digest, period, at, decided in rows

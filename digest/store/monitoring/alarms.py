@@ -45,13 +45,11 @@ class Watch(Part):
     def runs(self, limit: int, *, failures: bool = False) -> list[RunRow]:
         """The latest runs, newest first; with ``failures`` also what the failed ones said."""
         report = "CASE WHEN ok = false THEN report ELSE '' END" if failures else "''"
-        with self._database.asking() as connection:
-            return [_run(*row) for row in connection.rows(_RUNS.format(report), limit)]
+        return [_run(*row) for row in self._rows(_RUNS.format(report), limit)]
 
     def run_totals(self) -> RunTotals:
         """Over all runs that the log still has."""
-        with self._database.asking() as connection:
-            rows = {None if ok is None else bool(ok): sums for ok, *sums in connection.rows(_TOTALS)}
+        rows = {None if ok is None else bool(ok): sums for ok, *sums in self._rows(_TOTALS)}
         counts = {ok: sums[0] for ok, sums in rows.items()}
         seconds, arrived, written = (
             sum(int(sums[place] or 0) for ok, sums in rows.items() if ok is not None) for place in (1, 2, 3)
@@ -71,8 +69,7 @@ class Watch(Part):
             "SELECT started_at, ended_at - started_at FROM run WHERE started_at >= ? AND ended_at IS NOT NULL "
             "ORDER BY started_at"
         )
-        with self._database.asking() as connection:
-            return [(to_moment(began), took) for began, took in connection.rows(chosen, to_seconds(since))]
+        return [(to_moment(began), took) for began, took in self._rows(chosen, to_seconds(since))]
 
     def forget_runs(self, before: datetime, reports_before: datetime) -> int:
         """Drop the log of runs that began before ``before``, and the reports of those that went well before
@@ -87,8 +84,7 @@ class Watch(Part):
     def arrivals(self, since: datetime) -> dict[int, int]:
         """How many posts came in, by quarter of an hour."""
         chosen = f"SELECT first_seen / {QUARTER} AS quarter, count(*) FROM post WHERE {_LISTED} AND first_seen >= ?"
-        with self._database.asking() as connection:
-            return dict(connection.rows(f"{chosen} GROUP BY quarter", to_seconds(since)))
+        return dict(self._rows(f"{chosen} GROUP BY quarter", to_seconds(since)))
 
     def freshness(self, names: Sequence[str], since: datetime, limit: int) -> list[Freshness]:
         """All posts, then these categories, then the busiest since then, ``limit`` at most."""
@@ -130,17 +126,13 @@ class Watch(Part):
     def refusals_since(self, since: datetime) -> dict[tuple[int | None, str], int]:
         """Replies by code and enhanced code: of deliveries that failed since then, and of those that wait for another
         attempt; no code at all: nobody answered."""
-        with self._database.asking() as connection:
-            rows = connection.rows(_REFUSALS, to_seconds(since))
-        return {(code, enhanced): number for code, enhanced, number in rows}
+        return {(code, enhanced): number for code, enhanced, number in self._rows(_REFUSALS, to_seconds(since))}
 
     def bounces(self, since: datetime) -> list[datetime]:
         """When each bounce or complaint was learnt of."""
-        with self._database.asking() as connection:
-            return [
-                to_moment(at)
-                for at in connection.column("SELECT at FROM refusal WHERE at >= ? ORDER BY at", to_seconds(since))
-            ]
+        return [
+            to_moment(at) for at in self._column("SELECT at FROM refusal WHERE at >= ? ORDER BY at", to_seconds(since))
+        ]
 
     def subscribers_by_state(self) -> dict[tuple[str, str], int]:
         """Subscriptions by digest and state; addresses that are never written to as ``suppressed`` of no digest."""
@@ -153,8 +145,7 @@ class Watch(Part):
     def recent_alarms(self, since: datetime) -> list[KeptAlarm]:
         """Those that are over, the latest first."""
         chosen = f"SELECT {ALARM} FROM alarm WHERE ended_at >= ? ORDER BY ended_at DESC, key DESC"
-        with self._database.asking() as connection:
-            return [kept_alarm(row) for row in connection.rows(chosen, to_seconds(since))]
+        return [kept_alarm(row) for row in self._rows(chosen, to_seconds(since))]
 
     def note_alarms(
         self, raised: Iterable[Alarm], ended: Iterable[Ending], now: datetime, reworded: Iterable[Alarm] = ()

@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import Any
 
 from digest.inquiry import Candidates, DeliveryNote, EditionNote, FoundFile, Membership, Omission
-from digest.models import DeliveryState, EditionKind, EditionState, KnownPost, Problem, Severity
+from digest.models import KnownPost, Problem
 from digest.store.archive.known import SELECT_POSTS, known_post
-from digest.store.database.basics import among, optional_moment, to_moment, to_seconds
+from digest.store.database.basics import among, as_value, optional_moment, to_moment, to_seconds
 from digest.store.database.connection import Connection
 from digest.store.database.part import Part
 from digest.subscribers.subscription import ListState
@@ -74,19 +74,7 @@ class Inquiries(Part):
 
     def memberships(self, post_key: int) -> list[Membership]:
         """Every edition that has the post, oldest first; those of everything before those of some categories."""
-        with self._database.asking() as connection:
-            return [
-                Membership(
-                    edition=_note(row[:9]),
-                    section=section,
-                    position=position,
-                    shown=shown,
-                    reason=reason,
-                    members=members,
-                )
-                for row in connection.rows(_MEMBERSHIPS, post_key)
-                for section, position, shown, reason, members in (row[9:],)
-            ]
+        return [as_value(Membership, (_note(row[:9]), *row[9:])) for row in self._rows(_MEMBERSHIPS, post_key)]
 
     def titles_of(self, keys: Sequence[int]) -> dict[int, str]:
         """Titles of posts as they are now."""
@@ -99,24 +87,19 @@ class Inquiries(Part):
 
     def beginning(self, digest: str) -> tuple[datetime, int] | None:
         """When a digest began, and the greatest key of a post that was there before."""
-        with self._database.asking() as connection:
-            row = connection.row("SELECT began_at, began_after FROM digest WHERE name = ?", digest)
+        row = self._row("SELECT began_at, began_after FROM digest WHERE name = ?", digest)
         return None if row is None else (to_moment(row[0]), row[1])
 
     def edition_notes(self, digest: str, since: datetime | None = None, limit: int = 400) -> list[EditionNote]:
         """Editions of a digest, newest period first, those included that were not made; with ``since``
         those frozen or given up then or later."""
         chosen = f"SELECT {_NOTE} FROM edition e WHERE e.digest = ? AND e.frozen_at >= ? ORDER BY e.period DESC LIMIT ?"
-        with self._database.asking() as connection:
-            return [
-                _note(row) for row in connection.rows(chosen, digest, 0 if since is None else to_seconds(since), limit)
-            ]
+        return [_note(row) for row in self._rows(chosen, digest, 0 if since is None else to_seconds(since), limit)]
 
     def selections_of(self, edition_key: int) -> list[str]:
         """What its subscribers chose, as far as that is not everything."""
         chosen = "SELECT DISTINCT selection FROM delivery WHERE edition_key = ? AND selection <> '' ORDER BY selection"
-        with self._database.asking() as connection:
-            return connection.column(chosen, edition_key)
+        return self._column(chosen, edition_key)
 
     def mails_to(self, address: str, subscriber_key: int | None) -> list[DeliveryNote]:
         """Every mail to a subscriber, or to an address of the configuration, newest first."""
@@ -132,14 +115,12 @@ class Inquiries(Part):
     def omissions(self, subscriber_key: int) -> dict[int, Omission]:
         """Why editions left a subscriber out, by the edition's key."""
         chosen = "SELECT edition_key, reason FROM omission WHERE subscriber_key = ?"
-        with self._database.asking() as connection:
-            return {key: Omission(reason) for key, reason in connection.rows(chosen, subscriber_key)}
+        return {key: Omission(reason) for key, reason in self._rows(chosen, subscriber_key)}
 
     def unconfirmed(self, canonical: str) -> datetime | None:
         """When somebody last asked for this address without anybody confirming it."""
         chosen = "SELECT max(asked_at) FROM consent WHERE canonical = ? AND confirmed_at IS NULL"
-        with self._database.asking() as connection:
-            return optional_moment(connection.value(chosen, canonical))
+        return optional_moment(self._value(chosen, canonical))
 
 
 def note_omissions(connection: Connection, edition_key: int, digest: str, now: datetime) -> None:
@@ -156,37 +137,12 @@ _MAILS = "FROM delivery d JOIN edition e ON e.key = d.edition_key"
 
 def _note(row: Sequence[Any]) -> EditionNote:
     """Of ``_NOTE``."""
-    key, digest, kind, period, state, reason, frozen_at, subject, page_published = row
-    return EditionNote(
-        key=key,
-        digest=digest,
-        kind=EditionKind(kind),
-        period=period,
-        state=EditionState(state),
-        reason=reason,
-        frozen_at=to_moment(frozen_at),
-        subject=subject,
-        page_published=bool(page_published),
-    )
+    return as_value(EditionNote, row)
 
 
 def _delivery(row: Sequence[Any]) -> DeliveryNote:
     """Of ``_NOTE`` and ``_DELIVERY``."""
-    selection, state, attempts, doubts, not_before, expires_at, ended_at, code, enhanced, text, queue_id = row[9:]
-    return DeliveryNote(
-        edition=_note(row[:9]),
-        selection=selection,
-        state=DeliveryState(state),
-        attempts=attempts,
-        doubts=doubts,
-        not_before=to_moment(not_before),
-        expires_at=to_moment(expires_at),
-        ended_at=optional_moment(ended_at),
-        reply_code=code,
-        reply_enhanced=enhanced,
-        reply_text=text,
-        queue_id=queue_id,
-    )
+    return as_value(DeliveryNote, (_note(row[:9]), *row[9:]))
 
 
 def _posts(connection: Connection, condition: str, *values: Any) -> list[KnownPost]:
@@ -213,17 +169,9 @@ def _candidates(posts: Sequence[KnownPost], files: Sequence[FoundFile]) -> Candi
 def _files(connection: Connection, condition: str, *values: Any) -> list[FoundFile]:
     chosen = f"SELECT path, taken, recheck_at FROM file WHERE {condition} ORDER BY path LIMIT ?"
     return [
-        FoundFile(
-            path=path,
-            taken=bool(taken),
-            recheck_at=optional_moment(recheck_at),
-            problems=tuple(
-                Problem(path=path, line=line, reason=reason, remedy=remedy, severity=Severity(severity))
-                for line, reason, remedy, severity in connection.rows(_PROBLEMS, path)
-            ),
-        )
-        for path, taken, recheck_at in connection.rows(chosen, *values, LIMIT + 1)
+        as_value(FoundFile, (*row, tuple(as_value(Problem, each) for each in connection.rows(_PROBLEMS, row[0]))))
+        for row in connection.rows(chosen, *values, LIMIT + 1)
     ]
 
 
-_PROBLEMS = "SELECT line, reason, remedy, severity FROM problem WHERE path = ? ORDER BY position"
+_PROBLEMS = "SELECT path, line, reason, remedy, severity FROM problem WHERE path = ? ORDER BY position"

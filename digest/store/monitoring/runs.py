@@ -51,8 +51,7 @@ class Runs(Part):
     def ended(
         self, run: int, now: datetime, report: str, *, ok: bool = True, arrived: int = 0, written: int = 0
     ) -> None:
-        with self._database.changing() as connection:
-            connection.run(
-                "UPDATE run SET ended_at = ?, report = ?, ok = ?, arrived = ?, written = ? WHERE key = ?",
-                *(to_seconds(now), report, ok, arrived, written, run),
-            )
+        self._change(
+            "UPDATE run SET ended_at = ?, report = ?, ok = ?, arrived = ?, written = ? WHERE key = ?",
+            *(to_seconds(now), report, ok, arrived, written, run),
+        )

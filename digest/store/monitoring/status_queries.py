@@ -22,14 +22,14 @@ from digest.models import (
     Outage,
     SavedEdition,
 )
-from digest.store.database.basics import QUARTER, among, to_moment, to_seconds
+from digest.store.database.basics import QUARTER, among, as_value, optional_moment, to_moment, to_seconds
 from digest.store.database.connection import Connection
 from digest.store.database.part import Part, write_meta
 from digest.text import clean_line
 
 SELECT_EDITIONS = (
-    "SELECT key, digest, kind, sums_up, period, state, subject, html, text, document, frozen_at, send_after, "
-    "expires_at, page_published, look FROM edition"
+    "SELECT digest, kind, sums_up, period, subject, html, text, document, frozen_at, send_after, expires_at, look, "
+    "key, state, page_published FROM edition"
 )
 ALARM = "key, name, text, raised_at, ended_at, end_text"
 _SKIP = """
@@ -88,13 +88,10 @@ class StatusQueries(Part):
     # ------------------------------------------------------------- editions
 
     def began(self, digest: str) -> datetime | None:
-        with self._database.asking() as connection:
-            seconds = connection.value("SELECT began_at FROM digest WHERE name = ?", digest)
-        return None if seconds is None else to_moment(seconds)
+        return optional_moment(self._value("SELECT began_at FROM digest WHERE name = ?", digest))
 
     def edition(self, digest: str, period: str) -> SavedEdition | None:
-        with self._database.asking() as connection:
-            row = connection.row(f"{SELECT_EDITIONS} WHERE digest = ? AND period = ?", digest, period)
+        row = self._row(f"{SELECT_EDITIONS} WHERE digest = ? AND period = ?", digest, period)
         return None if row is None else saved_edition(row)
 
     def skip(
@@ -118,13 +115,11 @@ class StatusQueries(Part):
     def has_editions(self, digest: str) -> bool:
         """Whether there is an edition that anybody sees."""
         question = f"SELECT 1 FROM edition WHERE digest = ? AND state NOT IN ({UNSEEN}) LIMIT 1"
-        with self._database.asking() as connection:
-            return connection.row(question, digest) is not None
+        return self._has(question, digest)
 
     def unpublished_pages(self) -> list[SavedEdition]:
         chosen = f"{SELECT_EDITIONS} WHERE page_published = false AND state NOT IN ({UNSEEN}) ORDER BY key"
-        with self._database.asking() as connection:
-            return [saved_edition(row) for row in connection.rows(chosen)]
+        return [saved_edition(row) for row in self._rows(chosen)]
 
     def pages_look(self) -> str:
         return self._meta("pages look") or ""
@@ -136,8 +131,7 @@ class StatusQueries(Part):
         """State and reason of the edition of a period; None if there is none. One that was given up at a time that has
         not come ``now`` is none: the next run opens it again."""
         question = "SELECT state, reason, frozen_at FROM edition WHERE digest = ? AND period = ?"
-        with self._database.asking() as connection:
-            row = connection.row(question, digest, period)
+        row = self._row(question, digest, period)
         if row is None or (row[0] == EditionState.SKIPPED and now is not None and row[2] > to_seconds(now)):
             return None, ""
         return EditionState(row[0]), row[1]
@@ -151,23 +145,15 @@ class StatusQueries(Part):
     def clock(self, now: datetime) -> datetime:
         if not self._database.is_postgres:
             return now
-        with self._database.asking() as connection:
-            moment: datetime = connection.value("SELECT clock_timestamp()")
+        moment: datetime = self._value("SELECT clock_timestamp()")
         return moment.astimezone(UTC)
 
     def has_mail(self) -> bool:
         """Whether a worker would find something to send, to repeat or to close."""
-        with self._database.asking() as connection:
-            return any(connection.row(question) is not None for question in (_MAIL_TO_SEND, _EDITION_UNDER_WAY))
+        return any(self._row(question) is not None for question in (_MAIL_TO_SEND, _EDITION_UNDER_WAY))
 
     def awaited_pages(self) -> list[AwaitedPage]:
-        with self._database.asking() as connection:
-            return [
-                AwaitedPage(
-                    digest=digest, period=period, since=to_moment(since), expires_at=to_moment(end), mails=mails
-                )
-                for digest, period, since, end, mails in connection.rows(_AWAITED)
-            ]
+        return [as_value(AwaitedPage, row) for row in self._rows(_AWAITED)]
 
     def outage(self) -> Outage | None:
         with self._database.asking() as connection:
@@ -182,8 +168,7 @@ class StatusQueries(Part):
             write_meta(connection, OUTAGE, json.dumps(value, ensure_ascii=False))
 
     def end_outage(self) -> None:
-        with self._database.changing() as connection:
-            connection.run("DELETE FROM meta WHERE name = ?", OUTAGE)
+        self._change("DELETE FROM meta WHERE name = ?", OUTAGE)
 
     def backlog(self, now: datetime, before: datetime) -> list[Backlog]:
         """Editions with mail in the queue that was due before ``before``, the oldest first. What waits for its page or
@@ -191,51 +176,36 @@ class StatusQueries(Part):
         moment = to_seconds(now)
         with self._database.asking() as connection:
             return [
-                Backlog(
-                    digest=digest,
-                    period=period,
-                    since=to_moment(since),
-                    mails=mails,
-                    total=connection.value(_ALL_MAIL, digest, period),
-                )
-                for digest, period, since, mails in connection.rows(_BACKLOG, moment, moment, to_seconds(before))
+                as_value(Backlog, (*row, connection.value(_ALL_MAIL, *row[:2])))
+                for row in connection.rows(_BACKLOG, moment, moment, to_seconds(before))
             ]
 
     def expired(self, since: datetime) -> list[Expired]:
         """Editions with mail that could not be sent in time, and became that since then."""
-        with self._database.asking() as connection:
-            return [
-                Expired(digest=digest, period=period, mails=mails)
-                for digest, period, mails in connection.rows(_EXPIRED, to_seconds(since))
-            ]
+        return [as_value(Expired, row) for row in self._rows(_EXPIRED, to_seconds(since))]
 
     def doubts_over(self, repeats: int) -> int:
         """How many deliveries are in doubt and were so more than ``repeats`` times."""
         question = f"SELECT count(*) FROM delivery WHERE state = '{DeliveryState.IN_DOUBT}' AND doubts > ?"
-        with self._database.asking() as connection:
-            return int(connection.value(question, repeats))
+        return int(self._value(question, repeats))
 
     def counts(self, edition_key: int | None = None) -> DeliveryCounts:
         question = "SELECT state, count(*) FROM delivery"
         of = () if edition_key is None else (edition_key,)
-        with self._database.asking() as connection:
-            rows = connection.rows(f"{question}{' WHERE edition_key = ?' * len(of)} GROUP BY state", *of)
+        rows = self._rows(f"{question}{' WHERE edition_key = ?' * len(of)} GROUP BY state", *of)
         return DeliveryCounts(by_state={DeliveryState(state): number for state, number in rows})
 
     def paused_editions(self) -> list[tuple[SavedEdition, str]]:
         chosen = f"{SELECT_EDITIONS.replace(' FROM', ', reason FROM')} WHERE state = ? ORDER BY key"
-        with self._database.asking() as connection:
-            return [(saved_edition(row[:-1]), row[-1]) for row in connection.rows(chosen, EditionState.PAUSED.value)]
+        return [(saved_edition(row[:-1]), row[-1]) for row in self._rows(chosen, EditionState.PAUSED.value)]
 
     def knows_somebody(self) -> bool:
         """Whether anybody ever subscribed or is suppressed. If not, there is nothing to look after."""
-        with self._database.asking() as connection:
-            return any(connection.row(question) is not None for question in _SOMEBODY)
+        return any(self._row(question) is not None for question in _SOMEBODY)
 
     def is_read(self, digest: str) -> bool:
         """Whether anybody has an active subscription to a digest."""
-        with self._database.asking() as connection:
-            return connection.row(_ACTIVE_READER, digest) is not None
+        return self._has(_ACTIVE_READER, digest)
 
     # ------------------------------------------------------ volumes, alarms
 
@@ -249,9 +219,7 @@ class StatusQueries(Part):
 
     def open_alarms(self) -> list[KeptAlarm]:
         """The oldest first."""
-        with self._database.asking() as connection:
-            rows = connection.rows(f"SELECT {ALARM} FROM alarm WHERE ended_at IS NULL ORDER BY key")
-        return [kept_alarm(row) for row in rows]
+        return [kept_alarm(row) for row in self._rows(f"SELECT {ALARM} FROM alarm WHERE ended_at IS NULL ORDER BY key")]
 
     def claim_alarms(self, now: datetime, until: datetime) -> list[KeptAlarm]:
         """Those that there is something to say about and that nobody else is just saying; nobody gets them again
@@ -300,35 +268,9 @@ def edition_at(connection: Connection, key: int) -> SavedEdition | None:
 
 def saved_edition(row: tuple[Any, ...]) -> SavedEdition:
     """Of a row of ``SELECT_EDITIONS``."""
-    key, digest, kind, sums_up, period, state, subject, html, text, document, *moments, shown, look = row
-    frozen_at, send_after, expires_at = moments
-    return SavedEdition(
-        key=key,
-        digest=digest,
-        kind=EditionKind(kind),
-        sums_up=sums_up,
-        period=period,
-        state=EditionState(state),
-        subject=subject,
-        html=html,
-        text=text,
-        document=document,
-        frozen_at=to_moment(frozen_at),
-        send_after=to_moment(send_after),
-        expires_at=to_moment(expires_at),
-        page_published=bool(shown),
-        look=look,
-    )
+    return as_value(SavedEdition, row)
 
 
 def kept_alarm(row: tuple[Any, ...]) -> KeptAlarm:
     """Of ``ALARM``."""
-    key, name, text, raised_at, ended_at, end_text = row
-    return KeptAlarm(
-        key=key,
-        name=name,
-        text=text,
-        raised_at=to_moment(raised_at),
-        ended_at=None if ended_at is None else to_moment(ended_at),
-        end_text=end_text,
-    )
+    return as_value(KeptAlarm, row)

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
+from msgspec import convert, to_builtins
+
 from digest.edition.selection import Selection
-from digest.store.database.basics import optional_moment, optional_seconds, to_moment, to_seconds
+from digest.store.database.basics import as_value, optional_moment, optional_seconds, to_moment, to_seconds
 from digest.store.database.connection import Connection
 from digest.subscribers.subscription import (
     Choice,
     Consent,
-    Frequency,
     ListState,
     Origin,
     Preferences,
@@ -78,7 +79,7 @@ def _subscriber(
         key=key,
         address=address,
         created_at=to_moment(created_at),
-        preferences=read_wishes(*wishes),
+        preferences=as_value(Preferences, wishes),
         subscriptions=tuple(subscriptions),
         suppressed=SuppressionReason(reason) if reason else None,
         held_until=optional_moment(held_until),
@@ -170,21 +171,8 @@ def _wish_row(wishes: Preferences, pause_ends: datetime | None) -> tuple[Any, ..
 
 
 def wish_columns(wishes: Preferences) -> Mapping[str, Any]:
-    return {
-        "frequency": wishes.frequency.value,
-        "hour": wishes.hour,
-        "zone": wishes.zone,
-        "paused_until": wishes.paused_until.isoformat() if wishes.paused_until else None,
-    }
-
-
-def read_wishes(frequency: str, hour: int | None, zone: str, paused_until: str | None) -> Preferences:
-    return Preferences(
-        frequency=Frequency(frequency),
-        hour=hour,
-        zone=zone,
-        paused_until=date.fromisoformat(paused_until) if paused_until else None,
-    )
+    columns: dict[str, Any] = to_builtins(wishes)
+    return columns
 
 
 # ----------------------------------------------------------------- consents
@@ -216,7 +204,7 @@ def read_consent(row: Sequence[Any]) -> Consent:
         choices=tuple(
             Choice(digest=digest, categories=tuple(categories)) for digest, categories in json.loads(choices).items()
         ),
-        preferences=read_wishes(**json.loads(wishes)),
+        preferences=convert(json.loads(wishes), Preferences),
         ip=ip,
         confirmed_at=optional_moment(confirmed_at),
     )

@@ -67,8 +67,7 @@ class Erasing(Part):
         using them all the time. Raises StoreError. What a server keeps until it cleans up is its own business."""
         if not self._database.scrub(addresses):
             return False
-        with self._database.changing() as connection:
-            connection.run("DELETE FROM meta WHERE name = ?", _MARK)
+        self._change("DELETE FROM meta WHERE name = ?", _MARK)
         return True
 
     def finish_scrubbing(self) -> None:

@@ -67,8 +67,7 @@ class Subscribers(Part):
     def unhandled(self, limit: int = 100) -> list[Consent]:
         """Sign-ups that nothing was done about yet, oldest first."""
         question = f"SELECT {CONSENT} FROM consent WHERE handled = false ORDER BY key LIMIT ?"
-        with self._database.asking() as connection:
-            return [read_consent(row) for row in connection.rows(question, limit)]
+        return [read_consent(row) for row in self._rows(question, limit)]
 
     def standing(self, canonical: str, hashed: str, mailbox: str, now: datetime) -> Standing:
         """What is known about an address, and how much its mailbox was sent."""
@@ -102,12 +101,10 @@ class Subscribers(Part):
 
     def dismiss(self, key: int) -> None:
         """Forget a sign-up that nothing will become of."""
-        with self._database.changing() as connection:
-            connection.run("DELETE FROM consent WHERE key = ? AND confirmed_at IS NULL", key)
+        self._change("DELETE FROM consent WHERE key = ? AND confirmed_at IS NULL", key)
 
     def consent(self, key: int) -> Consent | None:
-        with self._database.asking() as connection:
-            row = connection.row(f"SELECT {CONSENT} FROM consent WHERE key = ?", key)
+        row = self._row(f"SELECT {CONSENT} FROM consent WHERE key = ?", key)
         return None if row is None else read_consent(row)
 
     def confirm(self, key: int, now: datetime) -> bool:
@@ -152,13 +149,11 @@ class Subscribers(Part):
     def consents(self, key: int) -> list[Consent]:
         """Everything that a subscriber agreed to, oldest first."""
         question = f"SELECT {CONSENT} FROM consent WHERE subscriber_key = ? ORDER BY key"
-        with self._database.asking() as connection:
-            return [read_consent(row) for row in connection.rows(question, key)]
+        return [read_consent(row) for row in self._rows(question, key)]
 
     def list_name(self, list_key: int) -> str | None:
         """The digest that a key in a link stands for."""
-        with self._database.asking() as connection:
-            name: str | None = connection.value("SELECT digest FROM reader_list WHERE key = ?", list_key)
+        name: str | None = self._value("SELECT digest FROM reader_list WHERE key = ?", list_key)
         return name
 
     def unsubscribe(self, key: int, now: datetime, list_key: int | None = None) -> int:
@@ -209,8 +204,7 @@ class Subscribers(Part):
 
     def errand(self, key: int) -> Request | None:
         question = "SELECT subscriber_key, kind, asked_at, used_at, address FROM errand WHERE key = ?"
-        with self._database.asking() as connection:
-            row = connection.row(question, key)
+        row = self._row(question, key)
         if row is None:
             return None
         subscriber, kind, asked_at, used_at, address = row
