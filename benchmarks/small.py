@@ -129,11 +129,12 @@ def _templates() -> FolderTemplates:
 
 
 def _edition(posts: list[KnownPost]) -> Edition:
-    from digest.edition.contents import build_edition
+    from digest.edition.contents import Recipe, build_edition
 
     day = posts[0].published.astimezone(ZONE).date()
     return build_edition(
         posts,
+        Recipe(),
         digest="daily",
         title="Benchmark",
         period=day.isoformat(),

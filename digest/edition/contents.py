@@ -244,35 +244,43 @@ class Pick(Struct, frozen=True, kw_only=True):
     """Other sections went first, since its own had its share."""
 
 
+class Recipe(Struct, frozen=True, kw_only=True):
+    """How the posts of a digest become its edition and its mail."""
+
+    categories: tuple[str, ...] | None = None
+    titles: tuple[CategoryTitle, ...] = ()
+    group: bool = True
+    weights: Mapping[str, float] = field(default_factory=dict)
+    limits: Limits = field(default_factory=Limits)
+
+
 def build_edition(
     posts: Iterable[Item],
+    recipe: Recipe,
     *,
     digest: str,
     title: str,
     period: str,
     days: tuple[date, date],
     frozen_at: datetime,
-    categories: Sequence[str] | None = None,
-    titles: Sequence[CategoryTitle] = (),
     reason: str = Reason.NEW,
-    group: bool = True,
-    weights: Mapping[str, float] | None = None,
     earlier: Mapping[int, Earlier] | None = None,
     corrections: Sequence[Correction] = (),
 ) -> Edition:
-    """The posts in sections: those of ``categories`` in that order; if it is None those of every category, first in
-    the order of ``titles``, then by name, posts without one last. A post of several categories is in the first of
-    them that the digest has; newest first, posts of the same moment by key. Posts of no category of the digest are
-    left out. With ``group`` posts that tell the same story stand together under the newest one that has a summary.
+    """The posts in sections: those of the recipe's ``categories`` in that order; if it is None those of every category,
+    first in the order of ``titles``, then by name, posts without one last. A post of several categories is in the
+    first of them that the digest has; newest first, posts of the same moment by key. Posts of no category of the digest
+    are left out. With ``group`` posts that tell the same story stand together under the newest one that has a summary.
     ``weights`` are points by tag and code (``ranking.score``). ``earlier`` says which posts go on with a story of an
     earlier edition.
     """
-    title_of = {category.name: category.title for category in titles}
+    categories = recipe.categories
+    title_of = {category.name: category.title for category in recipe.titles}
     chosen = {post.key: post for post in posts if _section_of(post, categories) is not None}
     newest = _newest_first(chosen.values())
     by_section: dict[str, list[tuple[list[Item], Score]]] = {}
-    for story in _stories(newest) if group else [[post] for post in newest]:
-        told = (story, score(story, weights or {}, newest[0].published))
+    for story in _stories(newest) if recipe.group else [[post] for post in newest]:
+        told = (story, score(story, recipe.weights, newest[0].published))
         by_section.setdefault(_section_of(story[0], categories) or "", []).append(told)
     order = list(title_of) if categories is None else list(categories)
     sections = tuple(
@@ -300,31 +308,18 @@ def build_edition(
     )
 
 
-class Recipe(Struct, frozen=True, kw_only=True):
-    """How the posts of a digest become its edition and its mail."""
-
-    categories: tuple[str, ...] | None = None
-    titles: tuple[CategoryTitle, ...] = ()
-    group: bool = True
-    weights: Mapping[str, float] = field(default_factory=dict)
-    limits: Limits = field(default_factory=Limits)
-
-
 def narrowed(edition: Edition, selection: Selection, recipe: Recipe) -> Edition:
     """An edition as if there were no other posts than those that are wanted; its mail is still to be cut."""
     entries = [entry for entry in edition.entries if selection.matches(entry.categories)]
     order = recipe.categories or tuple(title.name for title in recipe.titles)
     return build_edition(
         entries,
+        replace(recipe, categories=selection.in_order(order) or recipe.categories),
         digest=edition.digest,
         title=edition.title,
         period=edition.period,
         days=(edition.first_day, edition.last_day),
         frozen_at=edition.frozen_at,
-        categories=selection.in_order(order) or recipe.categories,
-        titles=recipe.titles,
-        group=recipe.group,
-        weights=recipe.weights,
         earlier={entry.key: entry.earlier for entry in entries if entry.earlier is not None},
         corrections=[each for each in edition.corrections if selection.matches(each.categories)],
     )
@@ -532,22 +527,15 @@ def _entries(story: Sequence[Item], told: Score, reason: str, earlier: Mapping[i
     return [first, *(_entry(post, f"{reason} story={head.key}", head.key) for post in rest)]
 
 
+_TAKEN = (
+    *("key", "title", "url", "summary", "published", "source_name", "original_url", "lang"),
+    *("categories", "tags", "codes"),
+)
+"""What an entry has of its post."""
+
+
 def _entry(post: Item, reason: str, story: int | None = None) -> Entry:
-    return Entry(
-        key=post.key,
-        title=post.title,
-        url=post.url,
-        summary=post.summary,
-        published=post.published,
-        source_name=post.source_name,
-        original_url=post.original_url,
-        lang=post.lang,
-        reason=reason,
-        story=story,
-        categories=post.categories,
-        tags=post.tags,
-        codes=post.codes,
-    )
+    return Entry(reason=reason, story=story, **{name: getattr(post, name) for name in _TAKEN})
 
 
 def _rounds(rows: Iterable[Sequence[Entry]]) -> list[Entry]:

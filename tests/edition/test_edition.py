@@ -17,6 +17,7 @@ from digest.edition.contents import (
     Edition,
     Limits,
     Reason,
+    Recipe,
     Shown,
     build_edition,
     edition_from_json,
@@ -37,9 +38,9 @@ DAY = date(2026, 11, 24)
 def build(posts: list[KnownPost], *categories: str, **changes: Any) -> Edition:
     titles = tuple(CategoryTitle(name=name, title=name.upper()) for name in categories)
     values: dict[str, Any] = {"digest": "daily", "title": "早报", "period": "2026-11-24", "days": (DAY, DAY)}
-    return build_edition(
-        posts, frozen_at=NOON, **{"group": False, "categories": categories or None, "titles": titles} | values | changes
-    )
+    recipe: dict[str, Any] = {"group": False, "categories": categories or None, "titles": titles}
+    recipe |= {name: changes.pop(name) for name in ("group", "categories", "weights") if name in changes}
+    return build_edition(posts, Recipe(**recipe), frozen_at=NOON, **values | changes)
 
 
 def keys(edition: Edition) -> dict[str, list[int]]:

@@ -426,14 +426,12 @@ def test_a_mail_of_some_categories_is_the_one_of_a_digest_of_them(begun: Any) ->
         posts = begun.store.posts_in([everything.key]).values()
         alone = build_edition(
             [post for post in posts if set(chosen) & set(post.categories)],
+            replace(begun.plan.recipe, categories=tuple(sorted(chosen, key="cbad".index)), titles=titles),
             digest="daily",
             title=begun.plan.title,
             period="2026-11-25",
             days=(date(2026, 11, 25),) * 2,
             frozen_at=everything.frozen_at,
-            categories=sorted(chosen, key="cbad".index),
-            titles=titles,
-            weights=begun.plan.weights,
         )
         look = begun.look
         mail = render_mail(alone, look, begun.plan.limits)

@@ -15,6 +15,7 @@ from digest.edition.contents import (
     Edition,
     Limits,
     Reason,
+    Recipe,
     build_edition,
     edition_from_json,
     edition_to_json,
@@ -32,7 +33,14 @@ def sent(posts: list[KnownPost], period: str = "2026-11-24", *, here: int = 99, 
     """An edition whose mail showed so many of the posts, all of them with their summary."""
     day = date.fromisoformat(period)
     edition = build_edition(
-        posts, digest="daily", title="早报", period=period, days=(day, day), frozen_at=NOON, group=False, **changes
+        posts,
+        Recipe(group=False),
+        digest="daily",
+        title="早报",
+        period=period,
+        days=(day, day),
+        frozen_at=NOON,
+        **changes,
     )
     limits = Limits(leads=2, leads_per_section=2)
     return show(edition, rank(edition, limits)[:here])

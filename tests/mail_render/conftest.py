@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from digest.edition.contents import Edition, Publisher, build_edition
+from digest.edition.contents import Edition, Publisher, Recipe, build_edition
 from digest.languages import CatalogueLanguage
 from digest.models import KnownPost
 from digest.render.message import EditionMessage, Letterhead, Mailbox
@@ -52,10 +52,11 @@ def make_edition(make_post: Callable[..., KnownPost]) -> Callable[..., Edition]:
             "period": "2026-11-24",
             "days": (date(2026, 11, 24), date(2026, 11, 24)),
             "frozen_at": FROZEN,
-            "group": False,
             **changes,
         }
-        return build_edition([make_post(key) for key in range(1, count + 1)] if posts is None else posts, **values)
+        recipe = Recipe(group=values.pop("group", False))
+        told = [make_post(key) for key in range(1, count + 1)] if posts is None else posts
+        return build_edition(told, recipe, **values)
 
     return edition
 

@@ -561,7 +561,7 @@ def test_a_post_of_another_day_says_so(
     make_edition: MakeEdition, make_post: MakePost, publisher: Publisher, chinese: CatalogueLanguage
 ) -> None:
     posts = [make_post(1), make_post(2, published=datetime(2026, 11, 22, 16, 1, tzinfo=UTC))]
-    edition = make_edition(posts=posts, categories=None)
+    edition = make_edition(posts=posts)
     times = {entry.key: entry_time(entry, edition, publisher, chinese) for entry in edition.entries}
     assert times == {1: "07:59", 2: "11月23日 星期一 00:01"}
 

@@ -18,9 +18,9 @@ from digest.jobs.editions.make import (
     DigestPlan,
     EditionResult,
     EditionsReport,
-    Outcome,
     build_frozen,
     due_of,
+    made_of,
     waiting_posts,
 )
 from digest.jobs.progress import Progress, silent
@@ -28,7 +28,6 @@ from digest.models import EditionState
 from digest.period import Kind, day_bounds, period_days, period_name
 from digest.ports import EditionStore
 from digest.render.context import RenderContext
-from digest.render.mail import edition_url, sent_size
 
 GROUP = 31
 """Editions whose pages are put in place together."""
@@ -128,14 +127,4 @@ def _make_up(
     if store.backfill_editions(frozen) is None:
         report.existing.append(period)
         return
-    report.made.append(
-        EditionResult(
-            digest=plan.name,
-            period=period,
-            outcome=Outcome.MADE,
-            balance=mail.edition.balance,
-            subject=mail.subject,
-            html_bytes=sent_size(mail.html),
-            page=edition_url(look.publisher, plan.name, period),
-        )
-    )
+    report.made.append(made_of(mail, look))

@@ -344,19 +344,23 @@ def _freeze(
     due = slot.at if reason is Reason.NEW else max((post.published for post in posts), default=slot.at)
     if store.freeze(frozen, recipients, due=due) is None:
         return []
-    return [
-        EditionResult(
-            digest=plan.name,
-            period=slot.period,
-            outcome=Outcome.MADE,
-            balance=mail.edition.balance,
-            recipients=recipients.count,
-            subject=mail.subject,
-            html_bytes=sent_size(mail.html),
-            page=edition_url(look.publisher, plan.name, slot.period),
-            broken=tuple(broken),
-        )
-    ]
+    return [made_of(mail, look, recipients=recipients.count, broken=tuple(broken))]
+
+
+def made_of(mail: Mail, look: RenderContext, *, recipients: int = 0, broken: tuple[str, ...] = ()) -> EditionResult:
+    """What became of an edition that was made."""
+    edition = mail.edition
+    return EditionResult(
+        digest=edition.digest,
+        period=edition.period,
+        outcome=Outcome.MADE,
+        balance=edition.balance,
+        recipients=recipients,
+        subject=mail.subject,
+        html_bytes=sent_size(mail.html),
+        page=edition_url(look.publisher, edition.digest, edition.period),
+        broken=broken,
+    )
 
 
 def _frozen_look(plan: DigestPlan, look: RenderContext) -> FrozenLook:
@@ -388,16 +392,13 @@ def build_frozen(
     def build(some: Sequence[KnownPost]) -> Mail:
         edition = build_edition(
             some,
+            plan.recipe,
             digest=plan.name,
             title=plan.title,
             period=period,
             days=days,
             frozen_at=now,
-            categories=plan.categories,
-            titles=plan.titles,
             reason=reason,
-            group=plan.group_stories,
-            weights=plan.weights,
             earlier=earlier.earlier,
             corrections=earlier.corrections,
         )
