@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from digest.models import (
@@ -62,15 +62,7 @@ def decide(
     first run, whose posts count as seen on their own date.
     The result does not depend on the order of ``files``.
     """
-    batch = _Batch(
-        known=known,
-        missing=missing,
-        linked=linked,
-        taken_ids=set(taken_ids),
-        adopted=adopted,
-        now=now,
-        importing=importing,
-    )
+    batch = _Batch(known, _Missing(missing), _Elsewhere(linked), set(taken_ids), adopted, now, importing)
     for file in sorted(files, key=lambda file: file.path):
         batch.take(file)
     return batch.changes()
@@ -82,34 +74,23 @@ def next_missing(missing: Sequence[KnownPost], changes: Changes) -> list[KnownPo
     return [post for post in missing if post.key not in moved]
 
 
-class _Batch:
+class _Batch(Struct, eq=False):
     """Collects the decisions, file by file."""
 
-    def __init__(
-        self,
-        *,
-        known: Mapping[str, KnownPost],
-        missing: Sequence[KnownPost],
-        linked: Sequence[KnownPost],
-        taken_ids: set[str],
-        adopted: Mapping[str, str],
-        now: datetime,
-        importing: bool,
-    ) -> None:
-        self._known = known
-        self._missing = _Missing(missing)
-        self._elsewhere = _Elsewhere(linked)
-        self._doubled = 0
-        self._taken = taken_ids
-        self._adopted = adopted
-        self._now = now
-        self._importing = importing
-        self._minted: dict[str, str] = {}
-        self._urls: dict[str, str] = {}
-        self._arrivals: list[Arrival] = []
-        self._revisions: list[Revision] = []
-        self._gone: list[int] = []
-        self._files: list[FileRecord] = []
+    _known: Mapping[str, KnownPost]
+    _missing: _Missing
+    _elsewhere: _Elsewhere
+    _taken: set[str]
+    _adopted: Mapping[str, str]
+    _now: datetime
+    _importing: bool
+    _doubled: int = 0
+    _minted: dict[str, str] = field(default_factory=dict)
+    _urls: dict[str, str] = field(default_factory=dict)
+    _arrivals: list[Arrival] = field(default_factory=list)
+    _revisions: list[Revision] = field(default_factory=list)
+    _gone: list[int] = field(default_factory=list)
+    _files: list[FileRecord] = field(default_factory=list)
 
     def take(self, file: ParsedFile) -> None:
         outcome = file.outcome

@@ -152,6 +152,18 @@ class Listing(Struct, frozen=True, kw_only=True):
     """None: there is nothing to say, or nothing new."""
 
 
+class Place(Struct, frozen=True, kw_only=True):
+    """A folder that something is written into, or would be."""
+
+    path: str
+    exists: bool
+    is_folder: bool
+    """It is one, or the first place above it that exists is."""
+    is_writable: bool
+    free: int
+    """Octets that this user can still write there."""
+
+
 # ------------------------------------------------------------------- posts
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from datetime import datetime, tzinfo
 from itertools import groupby
 from operator import itemgetter
 from string import ascii_lowercase, ascii_uppercase
@@ -67,6 +68,13 @@ def hiding(secrets: Iterable[str]) -> Callable[[str], str]:
         return "".join("***" if hidden else "".join(sign for sign, _ in run) for hidden, run in runs)
 
     return hide
+
+
+def local_time(moment: datetime, zone: tzinfo, now: datetime | None = None) -> str:
+    """``2026-11-24 08:05`` in a zone; without the day if that is ``now``'s."""
+    local = moment.astimezone(zone)
+    is_today = now is not None and local.date() == now.astimezone(zone).date()
+    return f"{local:%H:%M}" if is_today else f"{local:%Y-%m-%d %H:%M}"
 
 
 def cut(text: str, limit: int, *, ellipsis: str = "…") -> str:

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from digest.alarms.watching import Alarm
 from digest.models import Backlog, Expired, Outage
+from digest.text import local_time
 
 RELAY = "relay"
 BACKLOG = "backlog"
@@ -28,7 +29,7 @@ _NAMED = 3
 def relay_alarm(outage: Outage | None, zone: ZoneInfo, now: datetime) -> Alarm | None:
     if outage is None or (outage.tries < OUT_TRIES and now - outage.since < OUT_FOR):
         return None
-    return Alarm.of(RELAY, f"no mail could be handed over since {_time(outage.since, zone, now)}: {outage.reason}")
+    return Alarm.of(RELAY, f"no mail could be handed over since {local_time(outage.since, zone, now)}: {outage.reason}")
 
 
 def backlog_alarm(waiting: Sequence[Backlog], rate: float | None, zone: ZoneInfo, now: datetime) -> Alarm | None:
@@ -40,7 +41,7 @@ def backlog_alarm(waiting: Sequence[Backlog], rate: float | None, zone: ZoneInfo
     verb = "mail is" if mails == 1 else "mails are"
     return Alarm.of(
         BACKLOG,
-        f"{mails} {verb} due and not sent, the oldest since {_time(since, zone, now)}: {_named(late)}; see why: "
+        f"{mails} {verb} due and not sent, the oldest since {local_time(since, zone, now)}: {_named(late)}; see why: "
         "digest status, and whether digest serve or digest deliver is at work",
     )
 
@@ -72,8 +73,3 @@ def _named(editions: Sequence[Backlog | Expired]) -> str:
     names = [f"{each.digest} {each.period}" for each in editions]
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return ", ".join(names[:_NAMED]) + more
-
-
-def _time(moment: datetime, zone: ZoneInfo, now: datetime) -> str:
-    local = moment.astimezone(zone)
-    return f"{local:%H:%M}" if local.date() == now.astimezone(zone).date() else f"{local:%Y-%m-%d %H:%M}"

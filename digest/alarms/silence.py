@@ -18,6 +18,8 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
+from digest.text import local_time
+
 QUARTER = timedelta(minutes=15)
 WEEKS = 8
 """How many weeks of habit count; the latest ones."""
@@ -81,17 +83,12 @@ def find_silences(
 
 def wording(silence: Silence, zone: ZoneInfo, now: datetime) -> str:
     """``emnews: 0 posts since 09:00, usually 140``; with the day if it is not today."""
-    return f"{silence.category}: 0 posts since {_when(silence.since, zone, now)}, usually {silence.usual}"
+    return f"{silence.category}: 0 posts since {local_time(silence.since, zone, now)}, usually {silence.usual}"
 
 
 def recovery(category: str, arrived: datetime, zone: ZoneInfo, now: datetime) -> str:
     """``emnews: posts come in again, the newest at 14:05``."""
-    return f"{category}: posts come in again, the newest at {_when(arrived, zone, now)}"
-
-
-def _when(moment: datetime, zone: ZoneInfo, now: datetime) -> str:
-    local = moment.astimezone(zone)
-    return f"{local:%H:%M}" if local.date() == now.astimezone(zone).date() else f"{local:%Y-%m-%d %H:%M}"
+    return f"{category}: posts come in again, the newest at {local_time(arrived, zone, now)}"
 
 
 # ---------------------------------------------------------------- judging

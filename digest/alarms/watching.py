@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
-from functools import partial
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct, field
@@ -127,15 +126,12 @@ def appointments(
 ) -> list[Appointment]:
     """The next slot of each digest, the earliest first. ``is_taken`` tells of a digest's period whether its edition was
     made too early."""
-    found = []
-    for plan in plans:
-        slot = next_slot(plan.schedule, zone, now, plan.holidays, partial(_taken_of, is_taken, plan.digest, now))
-        found.append(Appointment(digest=plan.digest, period=slot.period, at=slot.at))
-    return sorted(found, key=lambda each: (each.at, each.digest))
 
+    def appointment(plan: Planned) -> Appointment:
+        slot = next_slot(plan.schedule, zone, now, plan.holidays, lambda period: is_taken(plan.digest, period, now))
+        return Appointment(digest=plan.digest, period=slot.period, at=slot.at)
 
-def _taken_of(is_taken: Callable[[str, str, datetime], bool], digest: str, now: datetime, period: str) -> bool:
-    return is_taken(digest, period, now)
+    return sorted(map(appointment, plans), key=lambda each: (each.at, each.digest))
 
 
 # ------------------------------------------------------------------ alarms

@@ -209,7 +209,7 @@ class _Checkup:
     # ------------------------------------------------------------ this machine
 
     def _rooms(self) -> Iterator[Finding]:
-        from digest.jobs.check.local import Room, judge_room
+        from digest.jobs.check.local import judge_room
 
         settings = self._settings
         places: list[tuple[str, Path | None]] = [
@@ -219,18 +219,7 @@ class _Checkup:
         ]
         for key, path in places:
             if path is not None:
-                place = look_at(path)
-                yield judge_room(
-                    Room(
-                        key=key,
-                        path=str(path),
-                        exists=place.exists,
-                        is_folder=place.is_folder,
-                        is_writable=place.is_writable,
-                        free=place.free,
-                        little=int(settings.watch.min_free),
-                    )
-                )
+                yield judge_room(key, look_at(path), int(settings.watch.min_free))
 
     def _secrets(self) -> Iterable[Finding]:
         from digest.jobs.check.local import judge_secrets

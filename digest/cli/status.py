@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from digest.cli import config_option
+from digest.text import local_time
 
 if TYPE_CHECKING:
     from digest.alarms.watching import EditionMail, KeptAlarm, RunRow
     from digest.app.asking import Status
+
+Local = Callable[[datetime], str]
+"""A time as people read it: without the date where it is today's."""
 
 _RUNS = 5
 _EDITIONS = 5
@@ -43,8 +48,8 @@ def command(config: Path, as_json: bool) -> int:
 def _lines(status: Status) -> Iterator[str]:
     """For people; times are in the site's zone."""
     seen = status.overview
-    local = _Local(seen.now, seen.zone.key)
-    yield f"{status.title} at {local.full(seen.now)} ({seen.zone.key})"
+    local = partial(local_time, zone=seen.zone, now=seen.now)
+    yield f"{status.title} at {local_time(seen.now, seen.zone)} ({seen.zone.key})"
     if not status.exists:
         yield ""
         yield f"{status.store}: there is no store" + ("" if status.refused else " yet; the first digest run makes it")
@@ -53,10 +58,10 @@ def _lines(status: Status) -> Iterator[str]:
     if status.exists:
         yield from _section("runs", [_run(run, local) for run in seen.runs[:_RUNS]], "none yet")
         yield from _section("editions", [_edition(each) for each in seen.editions[:_EDITIONS]], "none yet")
-        waits = "" if seen.next_due is None else f"; the next one is tried {local.time(seen.next_due)}"
+        waits = "" if seen.next_due is None else f"; the next one is tried {local(seen.next_due)}"
         yield from _section("mail, all editions", [f"{_counted(status)}{waits}"])
         posts = [
-            f"{local.time(each.arrived)}  {each.label}: {each.recent} in seven days"
+            f"{local(each.arrived)}  {each.label}: {each.recent} in seven days"
             + ("; silent" if each.category in seen.silent else "")
             for each in seen.categories[: _CATEGORIES + 1]
             if each.arrived is not None
@@ -65,7 +70,7 @@ def _lines(status: Status) -> Iterator[str]:
         if more > 0:
             posts.append(f"… and {more} more categories: --json, or the status page")
         yield from _section("newest posts", posts, "none yet")
-    yield from _section("next", [f"{local.time(each.at)}  {each.digest} {each.period}" for each in seen.next])
+    yield from _section("next", [f"{local(each.at)}  {each.digest} {each.period}" for each in seen.next])
 
 
 def _section(title: str, lines: list[str], nothing: str = "") -> Iterator[str]:
@@ -76,8 +81,8 @@ def _section(title: str, lines: list[str], nothing: str = "") -> Iterator[str]:
             yield f"  {line}"
 
 
-def _run(run: RunRow, local: _Local) -> str:
-    began = local.time(run.started_at)
+def _run(run: RunRow, local: Local) -> str:
+    began = local(run.started_at)
     if run.ended_at is None:
         return f"{began}  at work, or cut off"
     did = f"{run.arrived} new, {run.written} files written, {run.seconds} s"
@@ -99,25 +104,8 @@ def _counted(status: Status) -> str:
     return counted(status.overview.counts)
 
 
-def _alarm(alarm: KeptAlarm, local: _Local) -> str:
-    return f"{local.time(alarm.raised_at)}  {alarm.text}"
-
-
-class _Local:
-    """Times as people read them: without the date where it is today's."""
-
-    def __init__(self, now: datetime, zone: str) -> None:
-        from zoneinfo import ZoneInfo
-
-        self._zone = ZoneInfo(zone)
-        self._today = now.astimezone(self._zone).date()
-
-    def full(self, moment: datetime) -> str:
-        return f"{moment.astimezone(self._zone):%Y-%m-%d %H:%M}"
-
-    def time(self, moment: datetime) -> str:
-        local = moment.astimezone(self._zone)
-        return f"{local:%H:%M}" if local.date() == self._today else f"{local:%Y-%m-%d %H:%M}"
+def _alarm(alarm: KeptAlarm, local: Local) -> str:
+    return f"{local(alarm.raised_at)}  {alarm.text}"
 
 
 def _plain(status: Status) -> dict[str, object]:

@@ -3,35 +3,15 @@
 from __future__ import annotations
 
 from digest.config.loading import load, password, watch_token
-from digest.config.settings import (
-    AuthorSettings,
-    CategorySettings,
-    DigestSettings,
-    DkimSettings,
-    FeedSettings,
-    MailSettings,
-    PostSettings,
-    S3Settings,
-    Settings,
-    SiteSettings,
-    SubscriptionSettings,
-    WatchSettings,
-)
+from digest.config.settings import AuthorSettings, CategorySettings, MailSettings, Settings, WatchSettings
 from digest.config.values import S3Url
 
 __all__ = [
     "AuthorSettings",
     "CategorySettings",
-    "DigestSettings",
-    "DkimSettings",
-    "FeedSettings",
     "MailSettings",
-    "PostSettings",
-    "S3Settings",
     "S3Url",
     "Settings",
-    "SiteSettings",
-    "SubscriptionSettings",
     "WatchSettings",
     "load",
     "password",

@@ -7,21 +7,7 @@ import shutil
 import stat
 from pathlib import Path
 
-from msgspec import Struct
-
-
-class Place(Struct, frozen=True, kw_only=True):
-    """A folder that something is written into, or would be."""
-
-    path: Path
-    exists: bool
-    nearest: Path
-    """The folder itself, or the first one above that exists."""
-    is_folder: bool
-    """``nearest`` is a folder."""
-    is_writable: bool
-    free: int
-    """Octets that this user can still write there."""
+from digest.models import Place
 
 
 def look_at(folder: Path) -> Place:
@@ -35,9 +21,8 @@ def look_at(folder: Path) -> Place:
     except OSError:
         free = 0
     return Place(
-        path=folder,
+        path=str(folder),
         exists=nearest == folder,
-        nearest=nearest,
         is_folder=is_folder,
         is_writable=is_folder and os.access(nearest, os.W_OK | os.X_OK),
         free=free,

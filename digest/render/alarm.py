@@ -11,6 +11,7 @@ from digest.alarms.watching import KeptAlarm
 from digest.ports import Language, Templates
 from digest.render.mail import FOOT, LIGHT, fonts, inlined
 from digest.render.message import Mailbox, NoticeMessage
+from digest.text import local_time
 
 
 def alarm_message(
@@ -35,7 +36,7 @@ def alarm_message(
         "site_url": site_url,
         "new": [_line(alarm, zone) for alarm in alarms if alarm.ended_at is None],
         "over": [_line(alarm, zone) for alarm in alarms if alarm.ended_at is not None],
-        "now": _time(now, zone),
+        "now": local_time(now, zone),
         "language": "en",
         "direction": "ltr",
         "start": "left",
@@ -56,10 +57,6 @@ def alarm_message(
 def _line(alarm: KeptAlarm, zone: ZoneInfo) -> dict[str, str]:
     return {
         "text": alarm.told,
-        "since": _time(alarm.raised_at, zone),
-        "until": "" if alarm.ended_at is None else _time(alarm.ended_at, zone),
+        "since": local_time(alarm.raised_at, zone),
+        "until": "" if alarm.ended_at is None else local_time(alarm.ended_at, zone),
     }
-
-
-def _time(moment: datetime, zone: ZoneInfo) -> str:
-    return f"{moment.astimezone(zone):%Y-%m-%d %H:%M}"

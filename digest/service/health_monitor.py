@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
     from digest.app.service import Service
+    from digest.jobs.monitoring.page import Seen
     from digest.jobs.run import RunReport
     from digest.service.scheduler import Scheduler
     from digest.web.metrics import Live
-    from digest.web.status import Seen
 
 log = logging.getLogger("digest.watch")
 
@@ -118,8 +118,8 @@ class HealthMonitor:
     def seen(self) -> Seen:
         """What the status page shows. Raises StoreError."""
         from digest.app.publishing import idle
+        from digest.jobs.monitoring.page import Seen
         from digest.jobs.monitoring.status import overview, plots
-        from digest.web.status import Seen
 
         store, monitor, now = self.service.store, self.service.monitor, self.clock()
         rules, disks, ahead = monitor.rules(), tuple(monitor.disks()), present(store.clock).ahead

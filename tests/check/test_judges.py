@@ -12,7 +12,7 @@ import pytest
 from digest.errors import ProbeError, SourceError, TemporaryFailure
 from digest.jobs.archive.collect import CollectReport
 from digest.jobs.check.findings import Check, Finding, Verdict, ok, problem, run_checks, warning
-from digest.jobs.check.local import Health, Room, Secret, judge_posts, judge_room, judge_secrets, judge_store, megabytes
+from digest.jobs.check.local import Health, Secret, judge_posts, judge_room, judge_secrets, judge_store, megabytes
 from digest.jobs.check.mail import judge_headers
 from digest.jobs.check.network import (
     Sender,
@@ -26,7 +26,7 @@ from digest.jobs.check.network import (
     judge_smtp,
     judge_spf,
 )
-from digest.models import Problem, Severity
+from digest.models import Place, Problem, Severity
 from digest.ports import WebAnswer
 from tests.check.test_dkim import ED25519_BARE, RSA_1024, RSA_2048
 from tests.check.zone import MemoryZone
@@ -135,14 +135,13 @@ def test_store(health: Health, verdicts: list[str]) -> None:
 )
 def test_rooms(changes: dict[str, object], verdict: str) -> None:
     values: dict[str, object] = {
-        "key": "output",
         "path": "/srv",
         "exists": True,
         "is_folder": True,
         "is_writable": True,
         "free": 10**12,
     }
-    assert told(judge_room(Room(**{**values, **changes}))) == [("folder output", verdict)]  # type: ignore[arg-type]
+    assert told(judge_room("output", Place(**{**values, **changes}))) == [("folder output", verdict)]  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -14,12 +14,13 @@ from urllib.parse import urlencode
 import uvicorn
 from starlette.applications import Starlette
 
+from digest.jobs.monitoring.page import Seen
 from digest.jobs.monitoring.status import overview, plots
 from digest.jobs.monitoring.watch import RunEnd
 from digest.models import Reply
 from digest.store.database.basics import to_seconds
 from digest.web.access import Access
-from digest.web.status import Seen, status_routes
+from digest.web.status import status_routes
 from tests.subscribers.reader_world import World
 from tests.watch.test_alarms import habit
 from tests.watch.watched import monitor

@@ -18,10 +18,11 @@ from starlette.routing import BaseRoute
 
 from digest.app.service import Service
 from digest.errors import StoreError
+from digest.jobs.monitoring.page import Seen
 from digest.web import forms, pages
 from digest.web.access import Access
 from digest.web.forms import Body, TooMuch, fields
-from digest.web.status import Seen, status_routes
+from digest.web.status import status_routes
 from tests.web.web_server import Served, serving
 
 URLENCODED = "application/x-www-form-urlencoded"

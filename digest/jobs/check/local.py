@@ -8,26 +8,11 @@ from msgspec import Struct
 
 from digest.jobs.archive.collect import CollectReport
 from digest.jobs.check.findings import Finding, Verdict, ok, problem, skipped, warning
-from digest.models import Problem, Severity
+from digest.models import Place, Problem, Severity
 
 LITTLE_ROOM = 500 * 1024 * 1024
 NO_ROOM = 50 * 1024 * 1024
 """Octets."""
-
-
-class Room(Struct, frozen=True, kw_only=True):
-    """A folder that something is written into."""
-
-    key: str
-    """The configuration's name for it."""
-    path: str
-    exists: bool
-    is_folder: bool
-    is_writable: bool
-    free: int
-    """Octets."""
-    little: int = LITTLE_ROOM
-    """Octets below which it is worth a warning."""
 
 
 class Secret(Struct, frozen=True, kw_only=True):
@@ -107,16 +92,17 @@ def judge_store(health: Health) -> Iterator[Finding]:
         yield ok("integrity", "sound")
 
 
-def judge_room(room: Room) -> Finding:
-    """Whether it can be written, and how much more."""
-    name, where = f"folder {room.key}", room.path
+def judge_room(key: str, room: Place, little: int = LITTLE_ROOM) -> Finding:
+    """Whether a folder can be written, and how much more; ``key`` is the configuration's name for it, and fewer than
+    ``little`` octets are worth a warning."""
+    name, where = f"folder {key}", room.path
     if not room.is_folder:
-        return problem(name, f"{where} is no folder, or lies in none", f"name another place with {room.key}")
+        return problem(name, f"{where} is no folder, or lies in none", f"name another place with {key}")
     if not room.is_writable:
         return problem(name, f"{where} cannot be written by this user", "change its owner or its permissions")
     if room.free < NO_ROOM:
         return problem(name, f"{where}: the disk is full, {megabytes(room.free)} are free", "make room")
-    if room.free < room.little:
+    if room.free < little:
         return warning(name, f"{where}: only {megabytes(room.free)} are free", "make room soon")
     made = "writable" if room.exists else "made when it is needed"
     return ok(name, f"{where}: {made}, {megabytes(room.free)} free")

@@ -11,11 +11,13 @@ from typing import Any, Protocol
 
 from msgspec.structs import replace
 
-from digest.alarms.watching import KeptAlarm
-from digest.edition.contents import Correction, Earlier, Edition, Limits, Publisher, build_edition
+from digest.alarms.watching import Appointment, EditionMail, Freshness, KeptAlarm, RunRow
+from digest.edition.contents import Correction, Earlier, Edition, Limits, Publisher, Recipe, build_edition
 from digest.errors import TemplateError
 from digest.jobs.check.findings import Finding, ok, problem, skipped, warning
-from digest.models import Author, Code, EditionRow, EditionState, KnownPost
+from digest.jobs.monitoring.page import Seen, context_of
+from digest.jobs.monitoring.status import Daily, Overview, Plots
+from digest.models import Author, Code, DeliveryCounts, DeliveryState, EditionRow, EditionState, KnownPost
 from digest.ports import FeedRow, Templates
 from digest.render import pages
 from digest.render.alarm import alarm_message
@@ -258,6 +260,7 @@ def full_edition() -> Edition:
     )
     return build_edition(
         sample_posts(),
+        Recipe(),
         digest="sample",
         title="Sample",
         period="2026-11-24",
@@ -272,6 +275,7 @@ def empty_edition() -> Edition:
     """An edition of nothing, of a week."""
     return build_edition(
         (),
+        Recipe(),
         digest="sample",
         title="Sample",
         period="2026-W48",
@@ -331,49 +335,37 @@ def web_contexts(publisher: Publisher) -> Mapping[str, Sequence[Mapping[str, obj
 def status_contexts(publisher: Publisher) -> dict[str, list[dict[str, object]]]:
     """What the operator's page is given, likewise."""
     frame: dict[str, object] = {"site_title": publisher.site_title, "site_url": publisher.site_url}
-    alarm = {"text": "it began", "since": "08:00", "until": ""}
-    run = {
-        "began": "08:00",
-        "result": "failed",
-        "bad": True,
-        "took": "1 s",
-        "arrived": "1",
-        "written": "2",
-        "failures": ["why"],
-    }
-    edition = {"name": "daily 2026-11-24", "made": "08:00", "state": "paused: why", "bad": True, "mail": "1 sent"}
-    category = {"name": "sample", "published": "08:00", "arrived": "08:00", "recent": "7"}
-    rows = [{"day": "2026-11-24", "value": "3"}]
-    nothing: dict[str, object] = {
-        "now": "2026-11-24 08:30",
-        "zone": "Asia/Shanghai",
-        "alarms": [],
-        "warnings": [],
-        "past_alarms": [],
-        "next": [],
-        "runs": [],
-        "editions": [],
-        "mail": "none",
-        "next_mail": "",
-        "categories": [],
-        "readers": [],
-        "plots": [],
-    }
-    everything: dict[str, object] = {
-        **nothing,
-        "alarms": [alarm],
-        "warnings": ["digest daily: nobody gets it"],
-        "past_alarms": [{**alarm, "until": "09:00"}],
-        "next": [{"at": "08:00", "name": "daily 2026-11-25"}],
-        "runs": [run, {**run, "bad": False, "failures": []}],
-        "editions": [edition, {**edition, "bad": False}],
-        "next_mail": "09:00",
-        "categories": [{**category, "silent": silent} for silent in (False, True)],
-        "readers": [{"digest": "daily", "state": "active", "number": "3"}],
-        "plots": [{"title": "Posts a day", "unit": "posts", "svg": "<svg></svg>", "says": "three", "rows": rows}],
-    }
+    begun, over = sample_alarms()
+    counts = DeliveryCounts(by_state={DeliveryState.SENT: 1})
+    failed = RunRow(key=1, started_at=_NOW, ended_at=_NOW, ok=False, arrived=1, written=2, failures=("why",))
+    paused = EditionMail(
+        digest="daily",
+        period="2026-11-24",
+        state=EditionState.PAUSED,
+        reason="why",
+        frozen_at=_NOW,
+        send_after=_NOW,
+        counts=counts,
+    )
+    nothing = Overview(now=_NOW, zone=publisher.zone)
+    everything = replace(
+        nothing,
+        runs=(failed, replace(failed, ok=True, failures=())),
+        next=(Appointment(digest="daily", period="2026-11-25", at=_NOW + timedelta(days=1)),),
+        editions=(paused, replace(paused, state=EditionState.SENDING, reason="")),
+        counts=counts,
+        next_due=_NOW,
+        alarms=(begun,),
+        past_alarms=(over,),
+        categories=tuple(Freshness(category=name, published=_NOW, arrived=_NOW, recent=7) for name in (None, "sample")),
+        silent=frozenset({"sample"}),
+        subscribers={("daily", "active"): 3},
+    )
+    daily = Daily(days=(_DAY,), values=(3,))
+    drawn = Plots(posts=daily, seconds=daily, bounces=daily)
+    pages = [Seen(overview=each, plots=drawn, warnings=("nobody gets it",)) for each in (nothing, everything)]
     return {
         "status/login.html": [{**frame, "says": says} for says in ("", "That is not the token.")],
         "status/broken.html": [{**frame, "says": "the store cannot be opened"}],
-        "status/page.html": [{**frame, **nothing}, {**frame, **everything}],
+        "status/page.html": [{**frame, **context_of(seen)} for seen in pages],
     }

@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct
 
 from digest.jobs.subscribers.erasing import Erasing
-from digest.jobs.subscribers.moving import Moving, WriteNotice
+from digest.jobs.subscribers.moving import Moving, MovingStore, WriteNotice
 from digest.models import FrozenEdition, Recipient
 from digest.subscribers.subscription import (
     ASKABLE,
@@ -34,7 +34,6 @@ from digest.subscribers.subscription import (
     Origin,
     Preferences,
     Request,
-    Standing,
     Subscriber,
     answer,
     canonical,
@@ -46,12 +45,11 @@ from digest.subscribers.tokens import Keyring, Purpose, Token
 _HOUR = timedelta(hours=1)
 
 
-class SubscriberStore(Protocol):
+class SubscriberStore(MovingStore, Protocol):
     """What is kept about subscribers; every method is one transaction."""
 
     def ask(self, asked: Consent, limits: Sequence[Limit], now: datetime) -> Limit | None: ...
     def unhandled(self, limit: int = 100) -> list[Consent]: ...
-    def standing(self, canonical: str, hashed: str, mailbox: str, now: datetime) -> Standing: ...
     def enrol(
         self,
         asked: Consent,
@@ -71,17 +69,6 @@ class SubscriberStore(Protocol):
     def change(
         self, key: int, preferences: Preferences, pause_ends: datetime | None, choices: Sequence[Choice], now: datetime
     ) -> None: ...
-    def open_errand(
-        self,
-        key: int,
-        kind: ActionRequest,
-        mailbox: str,
-        now: datetime,
-        *,
-        most: int,
-        notice: Notice,
-        mail: tuple[FrozenEdition, Recipient],
-    ) -> bool: ...
     def errand(self, key: int) -> Request | None: ...
     def use_errand(self, key: int, now: datetime) -> bool: ...
     def dossier(self, key: int) -> dict[str, Any] | None: ...
