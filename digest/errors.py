@@ -18,7 +18,7 @@
 
 A message says where, what, and what to try: ``subject: cause; remedy``, in lower case and without a full
 stop. Foreign exceptions are wrapped at the edge where they appear (``raise ... from``), so that nobody above
-sees ``sqlite3`` or ``smtplib``. Secrets never enter a message.
+sees those of a driver or a socket. Secrets never enter a message.
 """
 
 from __future__ import annotations

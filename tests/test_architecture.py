@@ -126,3 +126,21 @@ def whole_names(path: Path) -> set[str]:
 def is_module(name: str) -> bool:
     place = PACKAGE.parent / name.replace(".", "/")
     return place.is_dir() or place.with_suffix(".py").exists()
+
+
+LIBRARIES = {
+    "feedparser": "sources/remote/",
+    "httpcore": "sources/remote/",
+    "smtplib": "mail/",
+    "boto": "publish/s3.py",
+    "apprise": "",
+}
+"""Which part of the package may name a library that others could take the place of; empty: none."""
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_an_adapters_library_is_named_nowhere_else(library: str) -> None:
+    naming = [
+        path.relative_to(PACKAGE).as_posix() for path in MODULES if library in path.read_text(encoding="utf-8").lower()
+    ]
+    assert [name for name in naming if not (LIBRARIES[library] and name.startswith(LIBRARIES[library]))] == []
