@@ -166,8 +166,8 @@ class App:
 
     def _origins(self) -> dict[str, Origin]:
         """What posts of other sites were taken from, those included that are followed no longer."""
-        states = self.store.source_states().values()
-        return {state.name: state.origin for state in states if state.origin is not None and state.origin.feed_url}
+        found = {state.name: state.origin for state in self.store.source_states().values()}
+        return {name: origin for name, origin in found.items() if origin and (origin.feed_url or origin.url)}
 
     # ------------------------------------------------- editions and mails
 

@@ -190,6 +190,7 @@ def _feed(app: App, entry: FeedSourceSettings, state: SourceState) -> FeedSource
         text=entry.text,
         agent=f"digest/{__version__} (+{app.settings.site.url})",
         allow=tuple(ip_network(each) for each in entry.allow),
+        is_secret=entry.url is None,
         limits=Limits(bytes=int(entry.max_bytes), interval=entry.every),
     )
 

@@ -103,7 +103,8 @@ def text_hash(title: str, summary: str, body: str) -> str:
     """
     if "<" in body:
         if "!" in body and "<!--" in body:
-            body = _COMMENT.sub("", body)
+            end = body.rfind("-->") + 3  # or each of many that never end is followed to the end
+            body = _COMMENT.sub("", body[:end]) + body[end:] if end > 2 else body
         body = _without_tags(body)
     if "]" in body and "](" in body:
         body = _LINK_TARGET.sub("]", body)
@@ -118,8 +119,10 @@ def text_hash(title: str, summary: str, body: str) -> str:
 
 def _without_tags(markup: str) -> str:
     """Without everything in angle brackets, up to the next bracket of either kind."""
-    text, tags = _LOOSE_TAG.subn("", markup)  # half as long, and the same if no tag holds a <
-    return text if tags == markup.count("<") else _TAG.sub("", markup)
+    end = markup.rfind(">") + 1  # or each of many that never end is followed to the end
+    head, tail = markup[:end], markup[end:]
+    text, tags = _LOOSE_TAG.subn("", head)  # half as long, and the same if no tag holds a <
+    return (text if tags == head.count("<") else _TAG.sub("", head)) + tail
 
 
 def codes(body: str) -> tuple[Code, ...]:
@@ -189,7 +192,7 @@ def to_html(post: Post) -> str:
         markup = "<pre>" + html.escape(source) + "</pre>"
     if is_monstrous(markup):
         markup = "<p>" + html.escape(html_to_text(markup[:_LIMIT])).replace("\n", "</p><p>") + "</p>"
-    return sanitised(markup, post.url)
+    return clean(_sanitise(markup, post.url))
 
 
 def to_text(post: Post) -> str:
@@ -198,10 +201,26 @@ def to_text(post: Post) -> str:
 
 
 def sanitised(markup: str, base: str) -> str:
-    """HTML that is safe to show anywhere, relative addresses counted from ``base``."""
+    """Markup of strangers as HTML that is safe to show, and that slower readers than nh3 do not choke on: Python's own
+    takes minutes for a page of tags without an end. ``base`` as ``is_base`` wants it. Never raises."""
+    if not is_monstrous(markup):
+        return clean(_sanitise(markup, base))
+    return clean(html.escape(html.unescape(_TAG.sub(" ", markup)), quote=False))
+
+
+def is_base(url: str) -> bool:
+    """Whether relative addresses can be resolved against an address (which is stricter than urllib)."""
+    try:
+        _sanitise("", url)
+    except ValueError:
+        return False
+    return True
+
+
+def _sanitise(markup: str, base: str) -> str:
     import nh3
 
-    safe = nh3.clean(
+    return nh3.clean(
         markup,
         tags=_tags(),
         clean_content_tags=_SILENT_TAGS,
@@ -211,7 +230,6 @@ def sanitised(markup: str, base: str) -> str:
         strip_comments=True,
         link_rel="noopener noreferrer",
     )
-    return clean(safe)
 
 
 @cache

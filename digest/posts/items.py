@@ -22,7 +22,7 @@ from digest.posts.problems import Rejected, Remarks
 from digest.posts.rules import Rules
 from digest.posts.summary import LIMIT, find_opening, first_paragraph
 from digest.posts.titles import plain_title
-from digest.text import clean, clean_line, cut
+from digest.text import clean_line, cut
 
 LONGEST_NAME = 500
 """Characters of a category or tag; with the bytes of an id the most that a database can look up."""
@@ -32,13 +32,15 @@ _LONGEST_URL = 2_000
 _LONGEST_TITLE = 300
 _TITLE_OF_TEXT = 80
 """Characters of a title that is made from the text."""
-_LONGEST_CONTENT = 1_000_000
+_LONGEST_CONTENT = 500_000
+"""Characters."""
 _LONGEST_SUMMARY = 20_000
 """Characters of markup that a summary is read from."""
 _MANY = 50
 """Authors or attachments."""
 # What is unique in the world by itself (RFC 4287, 4.2.6): other schemes are anybody's.
 _IRI = re.compile(r"(?:https?://[^/?#]|tag:[^,]+,|urn:[A-Za-z0-9][A-Za-z0-9-]+:)[^\s<>\"{}|\\^`]*\Z", re.IGNORECASE)
+_EMPTY = re.compile(r"<p>\s*</p>\s*|(?<=<br><br>)(?:<br>)+")
 _MORE = re.compile(r"<(?!/?(?:p|br|div|span)\b)", re.IGNORECASE)
 """Markup that is lost when a text is plain: pictures, links, lists."""
 _LIQUID = re.compile(r"\{(?=[{%:])")
@@ -82,7 +84,7 @@ class _Reader:
     def read(self, first_seen: datetime, id_base: str, categories: tuple[str, ...], text: str) -> Post:
         item = self._item
         url = self._url()
-        summary, content = self._texts()
+        summary, content = self._texts(url)
         title = self._title(summary)
         content = content if text == "full" else ""
         return Post(
@@ -111,7 +113,7 @@ class _Reader:
         if not given:
             raise Rejected("the entry has no address", "ask the source's operator for links, or pass it over")
         url = absolute(given, "")
-        if url is None or len(url) > _LONGEST_URL:
+        if url is None or len(url) > _LONGEST_URL or not bodies.is_base(url):
             raise Rejected(
                 f"the entry's address is none of http or https that can be followed: {cut(given, 60)}",
                 "ask the source's operator, or pass it over",
@@ -139,17 +141,17 @@ class _Reader:
                 return moment
         raise Rejected("the entry has no date that can be used", "nothing to do")
 
-    def _texts(self) -> tuple[str, str]:
+    def _texts(self, url: str) -> tuple[str, str]:
         """Summary and body: what opens the text as a blockquote, else what the source calls the summary, else the first
         paragraph. Without content the source's summary is all there is, and may well be the whole text."""
-        whole = self._item.content.strip() or self._item.summary.strip()
-        content = _literal(clean(whole[:_LONGEST_CONTENT]))
+        given, excerpt = self._item.content.strip(), self._item.summary.strip()
+        content = _EMPTY.sub("", _literal(bodies.sanitised((given or excerpt)[:_LONGEST_CONTENT], url)))
         opening = find_opening(content, is_html=True)
         if opening is not None and opening.text:
             return clean_line(opening.text), content[opening.end :].strip("\n")
-        if self._item.content.strip():
-            summary = cut(_plain(self._item.summary), LIMIT) or first_paragraph(content, is_html=True)
-            return clean_line(summary), content
+        if given:
+            own = _plain(bodies.sanitised(excerpt[:_LONGEST_SUMMARY], url)) if excerpt else ""
+            return clean_line(cut(own, LIMIT) or first_paragraph(content, is_html=True)), content
         summary = clean_line(first_paragraph(content, is_html=True))
         says_more = _MORE.search(content) is not None or _plain(content) != summary
         return summary, content if says_more else ""

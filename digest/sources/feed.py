@@ -62,7 +62,8 @@ class FeedSource:
     ``url`` may hold a name and a password: they are sent to its host and never shown. ``memory`` is what the last
     listing said. ``text``: ``summary`` drops the content of entries that have a summary. ``agent`` is the header
     User-Agent, which names the program and whom to write to. ``allow``: networks that may be connected to though they
-    are not public. ``resolve`` and ``tls`` stand for the system's name server and its authorities.
+    are not public. ``is_secret``: whoever knows the address can read the feed, so it is told to nobody. ``resolve`` and
+    ``tls`` stand for the system's name server and its authorities.
     """
 
     kind = "feed"
@@ -77,6 +78,7 @@ class FeedSource:
         agent: str = f"digest/{__version__}",
         allow: tuple[Network, ...] = (),
         limits: Limits = Limits(),  # noqa: B008 - a frozen value
+        is_secret: bool = False,
         resolve: Callable[[str, int], Sequence[str]] | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
@@ -86,6 +88,7 @@ class FeedSource:
         self._agent = agent
         self._allow = allow
         self._limits = limits
+        self._is_secret = is_secret
         self._resolve = resolve
         self._tls = tls
         self._memory = recall(memory, url, now, limits)
@@ -157,7 +160,8 @@ class FeedSource:
         try:
             return self._answered(self._asked(min(seconds or self._limits.seconds, self._limits.seconds)))
         except SourceError as error:
-            return self._failed_as(str(error))
+            cause = error.cause.partition(" (redirected to ")[0] if self._is_secret else error.cause
+            return self._failed(cause, error.remedy)
         except Exception as error:  # a defect of ours or of a parser: one feed ends no run
             return self._failed(f"cannot be read ({type(error).__name__})", "report it with the feed")
 
@@ -208,7 +212,7 @@ class FeedSource:
             stamps={ref: stamp_of(msgspec.json.encode(self._cut(item)).decode()) for ref, item in items.items()},
             items={ref: _until(self._cut(item), self._now) for ref, item in items.items()},
             problems=self._left_out(len(document.entries)),
-            origin=_origin(document, memory.moved_to or answer.url),
+            origin=_origin(document, "" if self._is_secret else memory.moved_to or answer.url),
         )
 
     def _cut(self, item: Item) -> Item:
@@ -253,7 +257,7 @@ class FeedSource:
     def _shown(self) -> str:
         from digest.sources.remote.fetching import shown
 
-        return shown(self._url)
+        return shown(self._url, is_secret=self._is_secret)
 
 
 def fetch_all(sources: Sequence[FeedSource], *, seconds: float, threads: int = 16) -> None:

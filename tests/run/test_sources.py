@@ -300,7 +300,8 @@ def test_an_address_with_a_secret_is_never_shown(site: Site, wire: Wire) -> None
     """It may come from the environment or a file; what cannot be read is one clear line."""
     wire.add(1)
     secret = site.folder / "address"
-    secret.write_text(wire.url.replace("127", "ann:geheim42@127", 1) + "\n", encoding="utf-8")
+    address = wire.url.replace("127", "ann:geheim42@127", 1).replace("/feed.xml", "/geheim42/feed?key=geheim42")
+    secret.write_text(f"{address}\n", encoding="utf-8")
     configure(site, f"  - {{kind: feed, name: wire, url_file: '{secret}', allow: [127.0.0.0/8]}}\n")
     assert collected(site)["collected"]["arrived"] == 1
     assert "geheim42" not in published(site, "feed.xml")

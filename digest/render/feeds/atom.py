@@ -107,9 +107,10 @@ def _entry_elements(item: Item) -> Iterator[str]:
 
 def _source(origin: Origin, updated: datetime) -> str:
     """RFC 4287, 4.2.11. The publication has changed at least as lately as its entry."""
-    links = [_link(rel, address) for rel, address in (("self", origin.feed_url), ("alternate", origin.url)) if address]
-    name = origin.title or origin.feed_url
-    parts = (element("id", origin.feed_id or origin.feed_url), element("title", name), *links)
+    links = [_link(rel, link) for rel, link in (("self", origin.feed_url), ("alternate", origin.url)) if link]
+    address = origin.feed_url or origin.url
+    name = origin.title or address
+    parts = (element("id", origin.feed_id or address), element("title", name), *links)
     return parent("source", *parts, element("updated", timestamp(updated)))
 
 

@@ -76,7 +76,8 @@ def _item_elements(item: Item) -> Iterator[str]:
     if item.original_url:
         yield _link("via", item.original_url, "text/html")
     if item.origin is not None:
-        yield element("source", item.origin.title or item.origin.feed_url, {"url": item.origin.feed_url})
+        address = item.origin.feed_url or item.origin.url
+        yield element("source", item.origin.title or address, {"url": address})
     if item.updated != item.published:
         yield element("atom:updated", atom.timestamp(item.updated))
     if item.image:

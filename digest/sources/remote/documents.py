@@ -8,6 +8,7 @@ from typing import TypeVar
 from msgspec import Struct
 
 from digest.models import Author, Item
+from digest.posts.body import sanitised
 from digest.posts.links import absolute
 from digest.posts.markup import html_to_text
 from digest.text import clean_line
@@ -51,8 +52,11 @@ def moment(date: datetime | None) -> datetime | None:
 
 
 def words(markup: str) -> str:
-    """Markup as one plain line."""
-    return clean_line(html_to_text(markup[:LONGEST_LINE]).replace("\n", " "))
+    """Markup as one plain line. What looks like a tag without an end is cut off, as browsers do."""
+    markup = markup[:LONGEST_LINE]
+    if "<" in markup:
+        markup = sanitised(markup, "http://none.invalid/")
+    return clean_line(html_to_text(markup).replace("\n", " "))
 
 
 def author(name: str, email: str = "", url: str = "", base: str = "") -> Author | None:

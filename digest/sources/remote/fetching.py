@@ -12,7 +12,6 @@ import zlib
 from base64 import b64encode
 from collections.abc import Iterable, Mapping
 from functools import cache
-from typing import NoReturn
 from urllib.parse import unquote, urlsplit
 
 import httpcore
@@ -57,6 +56,15 @@ class Answer(Struct, frozen=True, kw_only=True):
     """Unpacked. Empty unless the status is 200."""
 
 
+class Unusable(Exception):
+    """An answer that cannot be taken, or a place that must not be asked: what is wrong, and what to do."""
+
+    def __init__(self, cause: str, remedy: str) -> None:
+        super().__init__(cause)
+        self.cause = cause
+        self.remedy = remedy
+
+
 class Asking(Struct, frozen=True, kw_only=True):
     """How to ask."""
 
@@ -77,12 +85,19 @@ def get(url: str, asking: Asking, *, configured: str, headers: Mapping[str, str]
     80 and 443. Raises SourceError: the server cannot be reached or must not be, or what it says cannot be taken.
     """
     walk = _Walk(asking, configured, headers, seconds)
-    return walk.follow(url)
+    try:
+        return walk.follow(url)
+    except Unusable as error:
+        where = f" (redirected to {shown(walk.here)})" if walk.here not in ("", plain(configured)) else ""
+        raise SourceError(shown(configured), error.cause + where, error.remedy) from error
 
 
-def shown(url: str) -> str:
-    """An address as it may be shown: without name, password, and what a query may hold as a key."""
+def shown(url: str, *, is_secret: bool = False) -> str:
+    """An address as it may be shown: without name, password, and what a query may hold as a key; of one that is a
+    secret, its host."""
     parts = urlsplit(plain(url) or "")
+    if is_secret and parts.scheme:
+        return f"{parts.scheme}://{parts.netloc}/…"
     return (
         f"{parts.scheme}://{parts.netloc}{parts.path}" + ("?…" if parts.query else "")
         if parts.scheme
@@ -100,6 +115,8 @@ class _Walk:
     """From redirect to redirect."""
 
     def __init__(self, asking: Asking, configured: str, headers: Mapping[str, str], seconds: float) -> None:
+        self.here = ""
+        """The address that is asked now."""
         self._asking = asking
         self._deadline = Deadline(seconds)
         self._home = urlsplit(plain(configured) or "")
@@ -113,11 +130,11 @@ class _Walk:
         }
 
     def follow(self, url: str) -> Answer:
-        here = lasting = plain(url)
-        if here is None:
-            raise SourceError(shown(url), "is no address of http or https", "correct it")
-        assert lasting is not None
+        here = lasting = plain(url) or ""
+        if not here:
+            raise Unusable("is no address of http or https", "correct it")
         for _ in range(self._asking.limits.redirects + 1):
+            self.here = here
             self._check_port(here)
             status, headers, body = self._ask(here)
             if status not in _MOVED or "location" not in headers:
@@ -125,32 +142,28 @@ class _Walk:
             there = self._next(here, headers["location"])
             lasting = there if status in _FOR_GOOD and lasting == here else lasting
             here = there
-        raise SourceError(
-            shown(url), f"redirects more than {self._asking.limits.redirects} times", "open it in a browser, correct it"
-        )
+        raise Unusable(f"redirects more than {self._asking.limits.redirects} times", "open it in a browser, correct it")
 
     def _check_port(self, url: str) -> None:
         port = urlsplit(url).port
         if port is not None and port not in (80, 443, self._home.port):
-            raise SourceError(shown(url), f"port {port} is not for feeds", "write the address itself if that is right")
+            raise Unusable(f"port {port} is not for feeds", "write the address itself if that is right")
 
     def _next(self, here: str, location: str) -> str:
-        """Where a redirect leads. Raises SourceError if nobody should go there."""
+        """Where a redirect leads. Raises Unusable if nobody should go there."""
         there = plain(absolute(location.encode("latin-1", "replace").decode("utf-8", "replace"), here) or "")
         if there is None:
-            raise SourceError(shown(here), "redirects to what is no address of http or https", "correct the address")
+            raise Unusable("redirects to what is no address of http or https", "correct the address")
         if self._authorization and here.startswith("https:") and not there.startswith("https:"):
-            raise SourceError(
-                shown(here), "redirects to http, where its password could be read by others", "correct the address"
-            )
+            raise Unusable("redirects to http, where its password could be read by others", "correct the address")
         return there
 
     def _ask(self, url: str) -> tuple[int, dict[str, str], bytes]:
-        """Status, head and body of one answer. Raises SourceError."""
+        """Status, head and body of one answer. Raises Unusable."""
         try:
             return self._exchange(url)
         except (Late, Forbidden, NoName, TooMuch, OSError, httpcore.ProtocolError, httpcore.NetworkError) as error:
-            self._fail(url, error)
+            raise Unusable(*_words(error, self._asking.limits)) from error
 
     def _exchange(self, url: str) -> tuple[int, dict[str, str], bytes]:
         parts = urlsplit(url)
@@ -169,7 +182,7 @@ class _Walk:
                 head = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
                 if response.status != 200:
                     return response.status, head, b""
-                return 200, head, unpacked(response.iter_stream(), head.get("content-encoding", ""), limits.bytes, url)
+                return 200, head, unpacked(response.iter_stream(), head.get("content-encoding", ""), limits.bytes)
         finally:
             connection.close()
 
@@ -187,31 +200,27 @@ class _Walk:
             return False
         return (scheme, port) in ((home.scheme, home.port or _PORTS.get(home.scheme)), ("https", 443))
 
-    def _fail(self, url: str, error: Exception) -> NoReturn:
-        cause, remedy = _words(error, self._asking.limits)
-        raise SourceError(shown(url), cause, remedy) from error
 
-
-def unpacked(chunks: Iterable[bytes], coding: str, most: int, url: str) -> bytes:
-    """A body without its coding (RFC 9110, 8.4.1), never more than ``most`` octets of it. Raises SourceError."""
+def unpacked(chunks: Iterable[bytes], coding: str, most: int) -> bytes:
+    """A body without its coding (RFC 9110, 8.4.1), never more than ``most`` octets of it. Raises Unusable."""
     name = coding.strip().lower()
     if name in ("gzip", "x-gzip"):
-        return _bounded(_gunzipped(chunks, most, url), most, url)
+        return _bounded(_gunzipped(chunks, most), most)
     if name not in ("", "identity"):
-        raise SourceError(shown(url), "comes packed in a way that was not asked for", "tell its operator")
-    return _bounded(chunks, most, url)
+        raise Unusable("comes packed in a way that was not asked for", "tell its operator")
+    return _bounded(chunks, most)
 
 
-def _bounded(chunks: Iterable[bytes], most: int, url: str) -> bytes:
+def _bounded(chunks: Iterable[bytes], most: int) -> bytes:
     body = bytearray()
     for chunk in chunks:
         body += chunk
         if len(body) > most:
-            raise SourceError(shown(url), f"is larger than {most:,} bytes", "ask its operator for a shorter feed")
+            raise Unusable(f"is larger than {most:,} bytes", "ask its operator for a shorter feed")
     return bytes(body)
 
 
-def _gunzipped(chunks: Iterable[bytes], most: int, url: str) -> Iterable[bytes]:
+def _gunzipped(chunks: Iterable[bytes], most: int) -> Iterable[bytes]:
     """Unpacked piece by piece: no piece is larger than what may come in all."""
     unzip = zlib.decompressobj(31)
     try:
@@ -221,9 +230,9 @@ def _gunzipped(chunks: Iterable[bytes], most: int, url: str) -> Iterable[bytes]:
                 yield unzip.decompress(rest, most + 1)
                 rest = unzip.unconsumed_tail
     except zlib.error as error:
-        raise SourceError(shown(url), "says it is gzip and is not", "tell its operator") from error
+        raise Unusable("says it is gzip and is not", "tell its operator") from error
     if not unzip.eof:
-        raise SourceError(shown(url), "breaks off before its end", _LATER)
+        raise Unusable("breaks off before its end", _LATER)
 
 
 @cache

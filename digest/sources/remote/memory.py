@@ -25,7 +25,7 @@ _LONGEST_TOKEN = 1_000
 """Characters of an ETag or a date that are sent back."""
 _MOST_FAILURES = 30
 _DIRECTIVE = re.compile(r"(?:^|,)\s*([A-Za-z-]+)(?:\s*=\s*\"?([^\",]*)\"?)?")
-_DIGITS = re.compile(r"[0-9]{1,12}\Z", re.ASCII)
+_DIGITS = re.compile(r"[0-9]{1,40}\Z", re.ASCII)
 
 
 class Memory(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -15,7 +15,7 @@ from digest.models import Item
 from digest.sources.remote.documents import LONGEST_LINE, Document, Unreadable
 from digest.text import clean
 
-_LONGEST = 1_000_000
+_LONGEST = 500_000
 """Characters of an entry's content that are read."""
 _CHARSET = re.compile(r"charset\s*=\s*[\"']?([A-Za-z0-9._:-]{1,40})", re.IGNORECASE)
 _DECLARED = re.compile(rb"\s*<\?xml\b[^>]{0,200}?\bencoding\s*=\s*[\"']([A-Za-z0-9._:-]{1,40})[\"']")

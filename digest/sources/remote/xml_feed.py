@@ -1,6 +1,6 @@
 """RSS 0.9x to 2.0, RDF (RSS 1.0), Atom 0.3 and 1.0, as feedparser reads them. Import it late: it loads feedparser.
 
-feedparser takes documents that are no XML as well, cleans their HTML and makes relative addresses absolute. What it
+feedparser takes documents that are no XML as well, and makes relative addresses absolute. What it
 would not survive (entities, depth, sheer number) is found by expat first.
 """
 
@@ -22,8 +22,10 @@ from digest.sources.remote.documents import MANY, Document, Unreadable, author, 
 from digest.sources.remote.json_feed import paragraphs
 
 _DEPTH = 100
-_ELEMENTS = 300_000
-_LOOSE = 2_000_000
+_ELEMENTS = 100_000
+_ATTRIBUTES = 100
+"""Of one element: feedparser looks for each among all."""
+_LOOSE = 1_000_000
 """Characters of a document that is no valid XML, and yet read: how long that takes is up to its author."""
 _ROOTS = frozenset({"rss", "feed", "rdf", "channel"})
 _ENTRIES = frozenset({"item", "entry"})
@@ -62,8 +64,8 @@ class _Survey:
         local = name.rpartition(" ")[2].lower()
         self.root = self.root or local
         self._count += 1
-        if len(self._stack) >= _DEPTH or self._count > _ELEMENTS:
-            raise Unreadable("has more elements, or deeper ones, than any feed needs")
+        if len(self._stack) >= _DEPTH or self._count > _ELEMENTS or len(attributes) > _ATTRIBUTES:
+            raise Unreadable("has more elements or attributes, or deeper ones, than any feed needs")
         if local in _ENTRIES:
             self.ids.append(next((attributes[key] for key in attributes if key.rpartition(" ")[2] == "about"), ""))
         elif local in ("guid", "id") and self._stack and self._stack[-1] in _ENTRIES:
@@ -91,7 +93,8 @@ def read_xml(text: str, url: str) -> Document:
         response_headers={"content-type": "application/xml; charset=utf-8", "content-location": url},
         # Without a base of its own, markup belongs to the page of its entry, which comes later.
         resolve_relative_uris="xml:base" in text,
-        sanitize_html=True,
+        # Its cleaning takes minutes for one long style, holding all threads. Ours comes when a post is shown (body).
+        sanitize_html=False,
     )
     if not found.get("version") and not found.entries:
         raise Unreadable("is no feed", "correct the address")
