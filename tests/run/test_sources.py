@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from digest.models import KnownPost
 from digest.store import open_store
-from tests.run.site_folder import CONFIG, Site, body_of, post_text
+from tests.run.site_folder import AS_OF, CONFIG, Site, body_of, post_text
 
 ATOM = "{http://www.w3.org/2005/Atom}"
 
@@ -113,10 +113,10 @@ def ask_again(site: Site) -> None:
         store.keep_source_states([replace(state, memory="") for state in store.source_states().values()])
 
 
-def collected(site: Site, *words: str, code: int = 0) -> dict[str, Any]:
+def collected(site: Site, *words: str, code: int = 0, as_of: str = AS_OF) -> dict[str, Any]:
     if (site.folder / "var/digest.db").exists():
         ask_again(site)
-    result = site.run_json(*words)
+    result = site.run_json(*words, as_of=as_of)
     assert result.code == code, result
     return result.report
 
@@ -160,10 +160,16 @@ def test_what_a_new_source_has_already_is_no_news(site: Site, wire: Wire) -> Non
     site.post("2026-11-24-own.md")
     collected(site)
     wire.add(1)
+    wire.add(3, pubDate="Tue, 24 Nov 2026 11:00:00 +0800")
     configure(site, feed_entry(wire))
-    collected(site)
+    collected(site, as_of="2026-11-24 12:00")
     wire.add(2)
-    collected(site)
+    collected(site, as_of="2026-11-24 12:05")
+    assert site.run(as_of="2026-11-25 09:00").code == 0
+    [first, second] = sorted(site.mails(), key=lambda mail: str(mail["Subject"]))
+    assert "第1条快讯" not in body_of(first) + body_of(second)
+    assert "第2条快讯" in body_of(second), "it came late"
+    assert "第3条快讯" in body_of(second), "it is of after the last edition"
     seen = {post.path.rpartition("/")[2]: post.first_seen == post.published for post in posts(site).values()}
     assert seen["1"]
     assert not seen["2"]

@@ -24,6 +24,9 @@ _STANDING = "post.unlisted = false AND post.gone_at IS NULL"
 _OF_CATEGORY = "EXISTS (SELECT 1 FROM post_category l WHERE l.post_key = post.key AND l.name {})"
 _IN_EDITION = """EXISTS (SELECT 1 FROM edition_member m JOIN edition e ON e.key = m.edition_key
     WHERE m.post_key = post.key AND e.digest = ?)"""
+_IS_NEWS = """(post.first_seen >= post.collected_at OR post.published >=
+    (SELECT coalesce(max(frozen_at), 0) FROM edition WHERE digest = ?))"""
+"""Not what a new source had before the last edition: its posts are seen on their own dates."""
 _NEWEST_FIRST = "ORDER BY post.published DESC, post.key"
 _BEGAN_AFTER = "(SELECT began_after FROM digest WHERE name = ?)"
 _MEMBERS = "(SELECT count(*) FROM edition_member WHERE edition_key = edition.key)"
@@ -58,9 +61,9 @@ class Editions(Part):
         self, digest: str, categories: Sequence[str] | None, oldest: datetime, now: datetime
     ) -> list[KnownPost]:
         span = (to_seconds_up(oldest), to_seconds(now))
-        new = f"AND post.key > {_BEGAN_AFTER} AND NOT {_IN_EDITION}"
+        new = f"AND post.key > {_BEGAN_AFTER} AND NOT {_IN_EDITION} AND {_IS_NEWS}"
         with self._database.asking() as connection:
-            return _posts(connection, categories, span, new, (digest, digest))
+            return _posts(connection, categories, span, new, (digest, digest, digest))
 
     def editions(self, digest: str, limit: int | None = None) -> list[SavedEdition]:
         chosen = f"{SELECT_EDITIONS} WHERE digest = ? AND state NOT IN ({UNSEEN}) ORDER BY period DESC"
