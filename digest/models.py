@@ -226,6 +226,8 @@ class Post(Struct, frozen=True, kw_only=True, gc=False):
     categories: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     summary: str = ""
+    lead: str = ""
+    """The markup of the quotation that opens the text, if that is the summary."""
     body: str = ""
     """The markup that follows the summary, without navigation tail and original link; not sanitised. Pass it
     to ``posts.body.to_html``."""

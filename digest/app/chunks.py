@@ -69,7 +69,7 @@ class Chunk(Struct, frozen=True):
 
     def _to_remember(self, post: Post) -> Post:
         if self.is_lasting:
-            return replace(post, body="")
+            return replace(post, lead="", body="")
         from digest.posts.body import to_html
 
         return replace(post, body=to_html(post))

@@ -175,7 +175,7 @@ def first_image(body: str, base: str) -> str | None:
     may_have = "<img" in body or ("!" in body and "![" in body) or ("I" in body and "<IMG" in body)
     if not may_have:  # one character is found ten times as fast as two
         return None
-    for found in _IMAGE.finditer(strip_liquid(body)):
+    for found in _IMAGE.finditer(_eager(strip_liquid(body)) if "data-" in body else strip_liquid(body)):
         url = absolute(html.unescape(next(group for group in found.groups() if group)), base)
         if url is not None:
             return url
@@ -183,16 +183,31 @@ def first_image(body: str, base: str) -> str | None:
 
 
 def to_html(post: Post) -> str:
-    """The body as HTML that is safe to show anywhere, with absolute addresses. Never raises."""
-    source = post.body[:_LIMIT]
+    """The whole text as HTML that is safe to show anywhere, with absolute addresses: what opens it, then the body.
+    Never raises."""
+    source = (f"{post.lead.rstrip()}\n\n{post.body}" if post.lead.strip() else post.body)[:_LIMIT]
     try:
         source = strip_liquid(source)
         markup = source if post.is_html else render_markdown(source)
+        markup = _eager(markup) if "data-" in markup else markup
     except (RecursionError, ValueError, IndexError):
         markup = "<pre>" + html.escape(source) + "</pre>"
     if is_monstrous(markup):
         markup = "<p>" + html.escape(html_to_text(markup[:_LIMIT])).replace("\n", "</p><p>") + "</p>"
     return clean(_sanitise(markup, post.url))
+
+
+_LAZY = re.compile(
+    r"(<img\b[^<>]*?)\s(?:data-(?:src|original|lazy-src|lazy|actualsrc|echo))\s*=\s*(\"[^\"<>]*\"|'[^'<>]*'|[^\s\"'<>]+)"
+    r"([^<>]*>)",
+    re.IGNORECASE,
+)
+_SRC = re.compile(r"\ssrc\s*=\s*(?:\"[^\"<>]*\"|'[^'<>]*'|[^\s\"'<>]+)", re.IGNORECASE)
+
+
+def _eager(markup: str) -> str:
+    """Pictures that a script of the site would load when they come into sight: readers run none."""
+    return _LAZY.sub(lambda found: f"{_SRC.sub('', found[1])} src={found[2]}{_SRC.sub('', found[3])}", markup)
 
 
 def to_text(post: Post) -> str:

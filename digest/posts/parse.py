@@ -124,7 +124,7 @@ class _Reader:
         if len(feed_id) > _LONGEST_ID // 4 and len(feed_id.encode()) - feed_id.count("%") > _LONGEST_ID:
             raise self._too_long(forced=bool(forced))
         trimmed = bodies.trim(body, site_url=rules.site_url)
-        summary, text = self._summary(trimmed.text)
+        summary, lead, text = self._summary(trimmed.text)
         return Post(
             path=self._path,
             title=title,
@@ -136,6 +136,7 @@ class _Reader:
             categories=self._short("category", fields.labels(categories)),
             tags=self._short("tag", fields.tags(front, rules.kind)),
             summary=summary,
+            lead=lead,
             body=text,
             is_html=name.is_html,
             original_url=trimmed.original_url,
@@ -310,21 +311,21 @@ class _Reader:
 
     # ------------------------------------------------------------ summary, image
 
-    def _summary(self, body: str) -> tuple[str, str]:
-        """The summary, and the body that follows it."""
-        is_html = self._name.is_html
+    def _summary(self, body: str) -> tuple[str, str, str]:
+        """The summary, the markup that it stands in if that opens the body, and the body that follows."""
+        is_html, lead = self._name.is_html, ""
         opening = find_opening(body, is_html=is_html)
         if opening is not None:
-            body = body[opening.end :]
+            lead, body = body[: opening.end], body[opening.end :]
             if opening.text:
-                return opening.text, body.strip("\n")
+                return opening.text, lead, body.strip("\n")
         for key in ("description", "excerpt", "summary", "subtitle"):
             given = self._front.values.get(key)
             if isinstance(given, str) and given:
                 text = clean_line(plain(given))
                 if text:
-                    return text, body.strip("\n")
-        return first_paragraph(body, is_html=is_html), body.strip("\n")
+                    return text, lead, body.strip("\n")
+        return first_paragraph(body, is_html=is_html), lead, body.strip("\n")
 
     def _image(self, url: str) -> str | None:
         base = url if self._rules.kind == "hugo" else self._rules.site_url.rstrip("/") + "/"

@@ -61,4 +61,4 @@ def is_feed(path: str, kind: str) -> bool:
 
 def cache_control(path: str, max_age: int) -> str:
     """``max_age`` in seconds is for everything but archives."""
-    return f"public, max-age={ARCHIVE_MAX_AGE if is_archive(path) else max_age}"
+    return f"max-age={ARCHIVE_MAX_AGE if is_archive(path) else max_age}"

@@ -1,4 +1,5 @@
-"""Tell WebSub hubs that feeds changed (W3C Recommendation WebSub; the publish request is that of PubSubHubbub 0.4).
+"""Tell WebSub hubs that feeds changed (W3C Recommendation WebSub; the publish request is that of PubSubHubbub 0.4). Some
+hubs want ``hub.url`` in it, some ``hub.topic``.
 
 A hub fetches the feed and passes it on to its subscribers within seconds. It is a courtesy: readers that poll do not
 need it, so a hub that is down costs a few seconds and a line in the report, never the run.
@@ -74,7 +75,7 @@ class WebSub:
 
     def _post(self, hub: str, address: str) -> tuple[str | None, bool]:
         """What went wrong, if anything, and whether trying again is pointless."""
-        form = urlencode({"hub.mode": "publish", "hub.url": address}).encode()
+        form = urlencode({"hub.mode": "publish", "hub.url": address, "hub.topic": address}).encode()
         try:
             request = urllib.request.Request(hub, data=form, headers={"User-Agent": "digest"})  # noqa: S310 - checked
             with self._opener.open(request, timeout=self._timeout):

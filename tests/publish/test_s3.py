@@ -170,7 +170,7 @@ def test_each_object_has_its_headers(bucket: Bucket, path: str, data: bytes, exp
     assert bucket.output().write(path, data)
     head = bucket.head(path)
     assert head["ContentType"] == expected
-    assert head["CacheControl"] == f"public, max-age={max_age}"
+    assert head["CacheControl"] == f"max-age={max_age}"
     assert "ContentEncoding" not in head
     assert bucket.bytes_of(path) == data
     assert bucket.names() == {path}
@@ -196,7 +196,7 @@ def test_compressed_texts_say_so(bucket: Bucket) -> None:
     assert output.write("icon.png", b"\x89PNG")
     head = bucket.head("feed.xml")
     assert (head["ContentEncoding"], head["ContentType"]) == ("gzip", "application/atom+xml; charset=utf-8")
-    assert head["CacheControl"] == "public, max-age=60"
+    assert head["CacheControl"] == "max-age=60"
     assert gzip.decompress(bucket.bytes_of("feed.xml")) == ATOM
     assert "ContentEncoding" not in bucket.head("icon.png")
     again = bucket.output(compress=True, max_age=60)
@@ -249,7 +249,7 @@ def test_new_headers_are_stored_without_being_news(bucket: Bucket, batch: bool) 
     output = bucket.output(max_age=600)
     with output.batch() if batch else contextlib.nullcontext():
         assert not output.write("feed.xml", ATOM)
-    assert bucket.head("feed.xml")["CacheControl"] == "public, max-age=600"
+    assert bucket.head("feed.xml")["CacheControl"] == "max-age=600"
     assert bucket.requests.of("PUT") == ["feed.xml"]
 
 
@@ -722,7 +722,7 @@ def test_a_run_publishes_everything(bucket: Bucket, remote: Site, tmp_path: Path
     for key in expected:
         head = bucket.head(key)
         assert head["ContentType"] == content_type(key.removeprefix("site/"), expected[key])
-        assert head["CacheControl"] == "public, max-age=300"
+        assert head["CacheControl"] == "max-age=300"
     assert not (remote.folder / "public").exists()
 
 
@@ -794,7 +794,7 @@ def test_another_lifetime_reaches_every_feed(bucket: Bucket, remote: Site) -> No
     remote.configure(configured(bucket, "  max_age: 2 min\n"))
     assert remote.run_json().report["feeds"]["written"] == []
     feeds = [key for key in bucket.names() if not key.startswith(("site/editions/", "site/."))]
-    assert {bucket.head(key)["CacheControl"] for key in feeds} == {"public, max-age=120"}
+    assert {bucket.head(key)["CacheControl"] for key in feeds} == {"max-age=120"}
 
 
 @pytest.mark.parametrize(

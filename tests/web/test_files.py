@@ -77,7 +77,7 @@ def test_files_are_served_with_their_headers(server: FileServer, path: str, enco
         assert answer.headers.get("content-encoding", "") == encoding
     assert answer.headers["content-type"] == kind
     assert answer.headers["content-length"] == str(len(answer.body))
-    assert answer.headers["cache-control"] == f"public, max-age={lifetime}"
+    assert answer.headers["cache-control"] == f"max-age={lifetime}"
     assert answer.headers["vary"] == "Accept-Encoding"
     assert answer.headers["access-control-allow-origin"] == "*"
     assert answer.headers["x-content-type-options"] == "nosniff"

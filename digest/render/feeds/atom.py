@@ -99,10 +99,11 @@ def _entry_elements(item: Item) -> Iterator[str]:
         yield _source(item.origin, item.updated)
     for category in item.categories:
         yield element("category", None, {"term": category.term, "scheme": category.scheme, "label": category.label})
-    for tag in item.tags:
+    for tag in item.other_tags:
         yield element("category", None, {"term": tag})
     if item.image:
         yield element("media:content", None, {"url": item.image, "medium": "image"})
+        yield element("media:thumbnail", None, {"url": item.image})
 
 
 def _source(origin: Origin, updated: datetime) -> str:

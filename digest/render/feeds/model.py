@@ -49,6 +49,12 @@ class Item(Struct, frozen=True, kw_only=True):
     """When the post was found to be gone; title and summary say so already."""
 
     @property
+    def other_tags(self) -> tuple[str, ...]:
+        """Tags that are not named as categories already."""
+        named = {name for category in self.categories for name in (category.term, category.label)}
+        return tuple(tag for tag in self.tags if tag not in named)
+
+    @property
     def creators(self) -> tuple[Author, ...]:
         """Authors, and the source if it is none of them."""
         if not self.source_name or any(author.name == self.source_name for author in self.authors):

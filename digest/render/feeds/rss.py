@@ -68,7 +68,7 @@ def _item_elements(item: Item) -> Iterator[str]:
     yield f'<guid isPermaLink="false">{escaped(item.id)}</guid>'
     for category in item.categories:
         yield hexadecimal("category", category.label, domain=category.scheme)
-    for tag in item.tags:
+    for tag in item.other_tags:
         yield hexadecimal("category", tag)
     for media in item.attachments[:1]:  # RSS allows one enclosure
         yield element("enclosure", None, {"url": media.url, "length": str(media.length), "type": media.mime_type})
@@ -82,6 +82,7 @@ def _item_elements(item: Item) -> Iterator[str]:
         yield element("atom:updated", atom.timestamp(item.updated))
     if item.image:
         yield element("media:content", None, {"url": item.image, "medium": "image"})
+        yield element("media:thumbnail", None, {"url": item.image})
 
 
 def _link(rel: str, address: str, media_type: str | None = None) -> str:
