@@ -1,5 +1,5 @@
-"""Tell WebSub hubs that feeds changed (W3C Recommendation WebSub; the publish request is that of PubSubHubbub 0.4). Some
-hubs want ``hub.url`` in it, some ``hub.topic``.
+"""Tell WebSub hubs that feeds changed (W3C Recommendation WebSub; the publish request is that of PubSubHubbub 0.4).
+Some hubs want ``hub.url`` in it, some ``hub.topic``.
 
 A hub fetches the feed and passes it on to its subscribers within seconds. It is a courtesy: readers that poll do not
 need it, so a hub that is down costs a few seconds and a line in the report, never the run.
