@@ -26,6 +26,7 @@ for name in LATE:
 compile_templates_once(pytest.MonkeyPatch())
 for tag in ("zh-CN", "en"):
     templates = FolderTemplates(CatalogueLanguage(tag))
+    templates.sources(templates.packaged())
     for name in templates.packaged():
         templates._environment.get_template(name)
 
