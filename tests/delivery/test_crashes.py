@@ -300,6 +300,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", place], check=True)
 
 
+@pytest.mark.slow
 def test_a_full_disk_at_each_commit(small_disk: Path, record_property: Any) -> None:
     """The disk is full from the nth commit on, whichever it is: of the freezing, of a claim, before a dot, after an
     answer. The run ends with one clear error; when there is room again, the next one makes up for it."""
@@ -505,6 +506,7 @@ def test_unsubscribing_while_sending(world: World) -> None:
     assert {(row.state, row.reply_text) for row in world.rows() if row.address in gone} == {("skipped", "unsubscribed")}
 
 
+@pytest.mark.slow
 def test_a_hundred_rows_and_two_workers_at_once(world: World) -> None:
     """Two processes on one ledger: each row goes to one of them."""
     world.freeze(100)

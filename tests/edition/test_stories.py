@@ -101,6 +101,7 @@ def test_every_post_is_in_exactly_one_group(texts: list[tuple[str, str]]) -> Non
     assert groups == group_stories(tellings)
 
 
+@pytest.mark.slow
 def test_a_thousand_posts_come_back_each_once() -> None:
     """However many there are: a busy day of a large site."""
     reports = [report.telling for report in stories.read_reports(stories.SAMPLES["sample"])]

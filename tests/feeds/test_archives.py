@@ -81,6 +81,7 @@ def test_an_archive_of_a_day_is_closed_and_linked(site, post) -> None:
     assert link(document(site, "feed/markets.xml"), "prev-archive") is None
 
 
+@pytest.mark.slow
 def test_posts_in_any_order_ten_a_run_are_each_there_once(site, post) -> None:
     """Acceptance: 1,000 posts of random dates, ten a run; live feed and archives hold each; closed ones stay."""
     order = list(range(1000))

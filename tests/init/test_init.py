@@ -406,6 +406,7 @@ def test_addresses_are_those_that_hugo_built(site: Path, lines: str) -> None:
     assert found.census.matching == found.census.posts == 2
 
 
+@pytest.mark.slow
 def test_real_sites(real_posts: Path, tmp_path: Path) -> None:
     """Every folder of other people's posts gives a configuration that loads."""
     for folder in sorted(path for path in real_posts.iterdir() if path.is_dir()):

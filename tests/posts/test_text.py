@@ -234,6 +234,7 @@ def test_html_files_are_not_markdown(post: Callable[..., Post]) -> None:
     assert to_text(found) == "**a**"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("unit", "times"),
     [

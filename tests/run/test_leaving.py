@@ -33,6 +33,7 @@ def assert_all_is_true(site: MovingSite) -> None:
 HOURS = tuple(f"{hour:02}:05" for hour in range(24))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("config", "old"),
     [

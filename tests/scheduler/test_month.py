@@ -53,9 +53,10 @@ def test_a_month_ends_with_every_slot_accounted_for_and_nothing_double(tmp_path:
     assert month.written == 30 * scaled(400) + 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "url",
-    ["sqlite_url", pytest.param("postgres_url", marks=[pytest.mark.postgres, pytest.mark.slow])],
+    ["sqlite_url", pytest.param("postgres_url", marks=pytest.mark.postgres)],
     ids=["sqlite", "postgres"],
 )
 def test_a_week_with_few_posts(url: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:

@@ -413,6 +413,7 @@ with open_store(url) as store:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("stop_at", "step", "expected"),
     [
