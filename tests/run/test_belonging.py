@@ -17,13 +17,22 @@ from tests.run.site_folder import AS_OF, CONFIG, Site
 LATER = "2026-11-24 10:00"
 
 
-@pytest.fixture
-def site(tmp_path: Path) -> Site:
-    """A site that has run once."""
-    made = Site(tmp_path / "first")
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """A site that has run once, and what its folder was then in a folder beside it."""
+    made = Site(tmp_path_factory.mktemp("ran") / "first")
     made.some_posts()
     assert made.run().code == 0
+    shutil.copytree(made.folder, made.folder.with_name("then"))
     return made
+
+
+@pytest.fixture
+def site(ran: Site) -> Site:
+    """A site that has run once, in the folder that its store knows."""
+    shutil.rmtree(ran.folder)
+    shutil.copytree(ran.folder.with_name("then"), ran.folder)
+    return ran
 
 
 def moved(url: str) -> str:
