@@ -35,6 +35,7 @@ _END = re.compile(
 _ENTITY = re.compile(r"<!ENTITY\b", re.IGNORECASE)
 _ENTRY_TAG = re.compile(r"<(?:item|entry)[\s>]", re.IGNORECASE)
 _ID_TAG = re.compile(r"<(guid|id)(?:\s[^<>]*)?>\s*(?:<!\[CDATA\[)?([^<>\]]*)", re.IGNORECASE)
+_PAGE = re.compile(r"<!doctype\s+html|<html", re.IGNORECASE)
 _ALTERNATE = re.compile(r"<link\b[^<>]{0,1000}>", re.IGNORECASE)
 _FEED_TYPE = re.compile(r"application/(?:rss\+xml|atom\+xml|feed\+json)", re.IGNORECASE)
 _HREF = re.compile(r"\bhref\s*=\s*[\"']?([^\"'\s<>]{1,500})", re.IGNORECASE)
@@ -141,7 +142,7 @@ def _written_id(entry: str) -> str:
 
 def _no_feed(text: str, root: str, url: str) -> Unreadable:
     """A page of a site often names its feed."""
-    if root != "html" and "<html" not in text[:2000].lower():
+    if root != "html" and not _PAGE.search(text[:2000]):
         return Unreadable("is no feed", "correct the address")
     for tag in _ALTERNATE.findall(text[:200_000]):
         href = _HREF.search(tag)
@@ -182,7 +183,7 @@ def _markup(values: Mapping[str, Any], key: str) -> str:
     detail = values.get(f"{key}_detail")
     if not isinstance(detail, Mapping):
         return ""
-    value = _text(detail, "value")
+    value = _html(detail)
     return html.escape(value, quote=False) if detail.get("type") == "text/plain" else value
 
 
@@ -191,8 +192,14 @@ def _content(entry: Mapping[str, Any]) -> str:
     found = [each for each in entry.get("content") or () if isinstance(each, Mapping)]
     marked = [each for each in found if each.get("type") in ("text/html", "application/xhtml+xml")]
     if marked:
-        return max((_text(each, "value") for each in marked), key=len)
+        return max((_html(each) for each in marked), key=len)
     return next((paragraphs(_text(each, "value")) for each in found if each.get("type") == "text/plain"), "")
+
+
+def _html(detail: Mapping[str, Any]) -> str:
+    """feedparser closes what is empty in XHTML, and a browser takes ``</br>`` for one more."""
+    value = _text(detail, "value")
+    return value.replace("></br>", ">") if detail.get("type") == "application/xhtml+xml" else value
 
 
 def _date(entry: Mapping[str, Any], key: str) -> datetime | None:
