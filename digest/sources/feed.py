@@ -118,7 +118,7 @@ class FeedSource:
 
     def give_up(self) -> None:
         """What is not there by now does not count; a thread that still waits for it changes nothing any more."""
-        if not self.is_due:
+        if self._outcome is not None or not self.is_due:
             return
         with self._lock:
             begun, self._begun = self._begun, True

@@ -285,6 +285,15 @@ def test_ids_stay_as_they_are_written() -> None:
     assert entries(rss("<item><guid>https://wire.example/1</guid></item>"))[0].url == "https://wire.example/1"
 
 
+def test_xml_within_a_feed() -> None:
+    """A declaration that is shown as text is no declaration."""
+    shown = '<?xml version="1.0" encoding="big5"?><a/>'
+    (item,) = entries(
+        f"<rss><channel><item><description><![CDATA[<pre>{shown}</pre>]]></description></item></channel></rss>"
+    )
+    assert shown in item.summary
+
+
 def test_not_quite_xml() -> None:
     """Read nevertheless, if it is whole."""
     found = entries(rss("<item><title>Q&A &nbsp; <b></title><link>/1</link></item>"))

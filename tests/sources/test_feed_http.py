@@ -123,6 +123,27 @@ def test_nobody_listens() -> None:
     assert "connection refused; nothing to do, it is asked again" in found.fault
 
 
+def test_a_port_that_takes_nobody() -> None:
+    """Its queue is full, and the system drops what comes: no answer is none in time."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
+        place = listener.getsockname()
+        crowd = [socket.socket() for _ in range(3)]
+        for each in crowd:
+            each.setblocking(False)
+            each.connect_ex(place)
+        found = look(f"http://127.0.0.1:{place[1]}/feed", limits=Limits(seconds=0.5))
+        for each in crowd:
+            each.close()
+    assert found.fault.endswith("did not answer in time; nothing to do, it is asked again")
+
+
+@pytest.mark.parametrize("kind", ["text/html; charset=utf-8", "application/octet-stream", "nonsense;;;", "image/png"])
+def test_wrong_types(server: BrokenServer, kind: str) -> None:
+    """Say nothing: a feed is known by what it holds."""
+    server.acts["/feed"] = answer(content_type=kind)
+    assert list(look(f"{server.url}/feed").files) == ["n1"]
+
+
 def test_names_without_address() -> None:
     """As many as there are ways to have none."""
 
