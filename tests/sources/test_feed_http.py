@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import gzip
 import re
+import shutil
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -258,9 +261,6 @@ def test_of_several_addresses_the_good_ones_count(server: BrokenServer) -> None:
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """For wire.example, signed by itself."""
-    import shutil
-    import subprocess
-
     if shutil.which("openssl") is None:
         pytest.skip("needs openssl to make a certificate")
     file = tmp_path_factory.mktemp("tls") / "wire.pem"
@@ -554,6 +554,33 @@ def test_those_that_failed_come_last(server: BrokenServer) -> None:
         [source(f"{server.url}/bad", memory=memory, now=later), source(f"{server.url}/feed")], seconds=5, threads=1
     )
     assert server.paths() == ["/bad", "/feed", "/bad"]
+
+
+EXIT = """
+import sys, threading
+from datetime import UTC, datetime
+from ipaddress import ip_network
+from digest.sources.feed import FeedSource, fetch_all
+
+source = FeedSource(sys.argv[1], now=datetime.now(UTC), allow=(ip_network("127.0.0.0/8"),))
+sleepy = FeedSource("http://wire.example/", now=datetime.now(UTC), resolve=lambda *_: threading.Event().wait())
+fetch_all([source, sleepy], seconds=0.5)
+print(source.scan().fault, sleepy.scan().fault, sep="\\n")
+"""
+
+
+def test_nobody_waits_for_late_ones_at_the_end(server: BrokenServer) -> None:
+    """The program ends when its work is done, and without a word about its threads."""
+    server.acts["/feed"] = broken.hang
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", EXIT, f"{server.url}/feed"],
+        capture_output=True,
+        text=True,
+        timeout=25,
+        check=True,
+    )
+    assert done.stdout.count("did not answer in time") == 2
+    assert done.stderr == ""
 
 
 @pytest.mark.slow
