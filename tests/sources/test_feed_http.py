@@ -305,10 +305,10 @@ def test_a_handshake_that_hangs() -> None:
 
 def test_what_is_sent(server: BrokenServer) -> None:
     """Who asks, and for what; no cookie."""
-    look(f"{server.url}/feed?a=1#part", agent="digest/1 (+mailto:ann@example.com)")
+    look(f"{server.url}/feed?a=1#part", agent="digest/1 (+mailto:änn@example.com)\n")
     call = server.calls[0]
     assert call.path == "/feed?a=1"
-    assert call.headers["user-agent"] == "digest/1 (+mailto:ann@example.com)"
+    assert call.headers["user-agent"] == "digest/1 (+mailto:?nn@example.com)"
     assert call.headers["accept-encoding"] == "gzip"
     assert set(call.headers) == {"host", "accept", "accept-encoding", "user-agent", "connection"}
 
@@ -412,6 +412,16 @@ def test_the_same_bytes_list_nothing(server: BrokenServer) -> None:
     second = look(f"{server.url}/feed", memory=first.memory, now=NOW + timedelta(minutes=5))
     assert (dict(second.files), second.fault) == ({}, "")
     assert len(server.calls) == 2
+
+
+@pytest.mark.parametrize("etag", ['"\xe9"', '"' + "x" * 5_000 + '"', '"a\tb"'])
+def test_tokens_that_cannot_be_sent_back(server: BrokenServer, etag: str) -> None:
+    """Are not kept, and do no harm."""
+    server.acts["/feed"] = answer(etag=etag, last_modified="yesterday")
+    first = look(f"{server.url}/feed")
+    assert remembered(first).etag == ""
+    assert not look(f"{server.url}/feed", memory=first.memory, now=NOW + timedelta(hours=1)).fault
+    assert server.calls[1].headers["if-modified-since"] == "yesterday"
 
 
 @pytest.mark.parametrize(

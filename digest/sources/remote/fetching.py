@@ -124,7 +124,7 @@ class _Walk:
         self._headers = {
             "Accept": _ACCEPT,
             "Accept-Encoding": "gzip",
-            "User-Agent": asking.agent,
+            "User-Agent": " ".join(asking.agent.split()).encode("ascii", "replace").decode(),
             "Connection": "close",
             **headers,
         }
