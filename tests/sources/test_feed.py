@@ -444,6 +444,15 @@ def test_what_would_exhaust_us_is_refused(text: str, reason: str) -> None:
     assert time.monotonic() - began < 20
 
 
+@pytest.mark.parametrize(
+    "inside", ["<item><category a></item></channel></rss>b</category>", "<item>&#xD800;</x></item>"]
+)
+def test_what_feedparser_chokes_on(inside: str) -> None:
+    """It raises whatever comes; that is the document's fault, and said as such."""
+    with pytest.raises(Unreadable, match="cannot be guessed at"):
+        document(rss(inside))
+
+
 def test_a_page_names_its_feed() -> None:
     """What to do about it is then known."""
     with pytest.raises(Unreadable) as caught:

@@ -89,14 +89,7 @@ class _Survey:
 def read_xml(text: str, url: str) -> Document:
     """Raises Unreadable."""
     ids = _checked(text, url)
-    found = feedparser.parse(
-        io.BytesIO(text.encode("utf-8", "replace")),
-        response_headers={"content-type": "application/xml; charset=utf-8", "content-location": url},
-        # Without a base of its own, markup belongs to the page of its entry, which comes later.
-        resolve_relative_uris="xml:base" in text,
-        # Its cleaning takes minutes for one long style, holding all threads. Ours comes when a post is shown (body).
-        sanitize_html=False,
-    )
+    found = _parsed(text, url)
     if not found.get("version") and not found.entries:
         raise Unreadable("is no feed", "correct the address")
     feed, entries = found.feed, found.entries
@@ -107,6 +100,20 @@ def read_xml(text: str, url: str) -> Document:
         id=_text(feed, "id"),
         entries=tuple(_item(entry, given, feed, url) for entry, given in zip(entries, known, strict=True)),
     )
+
+
+def _parsed(text: str, url: str) -> Any:
+    try:
+        return feedparser.parse(
+            io.BytesIO(text.encode("utf-8", "replace")),
+            response_headers={"content-type": "application/xml; charset=utf-8", "content-location": url},
+            # Without a base of its own, markup belongs to the page of its entry, which comes later.
+            resolve_relative_uris="xml:base" in text,
+            # Its cleaning takes minutes for one long style, holding all threads. Ours comes when it is read (body).
+            sanitize_html=False,
+        )
+    except Exception as error:  # what is no XML makes it raise whatever comes: KeyError, UnicodeEncodeError
+        raise Unreadable("is no valid XML, and cannot be guessed at") from error
 
 
 def _checked(text: str, url: str) -> list[str]:
