@@ -218,6 +218,7 @@ def to_text(post: Post) -> str:
 def sanitised(markup: str, base: str) -> str:
     """Markup of strangers as HTML that is safe to show, and that slower readers than nh3 do not choke on: Python's own
     takes minutes for a page of tags without an end. ``base`` as ``is_base`` wants it. Never raises."""
+    markup = clean(markup)
     if not is_monstrous(markup):
         return clean(_sanitise(markup, base))
     return clean(html.escape(html.unescape(_TAG.sub(" ", markup)), quote=False))

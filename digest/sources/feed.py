@@ -6,7 +6,6 @@ with one feed is a line in its listing, never an exception. The present is hande
 
 from __future__ import annotations
 
-import ssl
 import threading
 import time
 from collections import deque
@@ -27,6 +26,8 @@ from digest.sources.remote.limits import Limits
 from digest.sources.remote.memory import Memory, after_answer, after_failure, recall
 
 if TYPE_CHECKING:
+    import ssl
+
     from digest.sources.remote.addresses import Network
     from digest.sources.remote.documents import Document
     from digest.sources.remote.fetching import Answer
@@ -117,7 +118,7 @@ class FeedSource:
 
     def give_up(self) -> None:
         """What is not there by now does not count; a thread that still waits for it changes nothing any more."""
-        if not self.is_due:
+        if self._outcome is not None or not self.is_due:
             return
         with self._lock:
             begun, self._begun = self._begun, True
@@ -302,7 +303,7 @@ def _age(item: Item) -> float:
 
 def ref_of(item: Item) -> str:
     """What an entry is called: its id, else its address, else a hash of title and date, else of everything."""
-    name = (item.id or item.url).strip()
+    name = item.id.strip() or item.url.strip()
     if name and name.isprintable() and len(name) <= LONGEST_REF:
         return name
     date = "" if item.published is None else item.published.isoformat()

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import gzip
 import re
+import shutil
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -123,6 +126,27 @@ def test_nobody_listens() -> None:
     assert "connection refused; nothing to do, it is asked again" in found.fault
 
 
+def test_a_port_that_takes_nobody() -> None:
+    """Its queue is full, and the system drops what comes: no answer is none in time."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
+        place = listener.getsockname()
+        crowd = [socket.socket() for _ in range(3)]
+        for each in crowd:
+            each.setblocking(False)
+            each.connect_ex(place)
+        found = look(f"http://127.0.0.1:{place[1]}/feed", limits=Limits(seconds=0.5))
+        for each in crowd:
+            each.close()
+    assert found.fault.endswith("did not answer in time; nothing to do, it is asked again")
+
+
+@pytest.mark.parametrize("kind", ["text/html; charset=utf-8", "application/octet-stream", "nonsense;;;", "image/png"])
+def test_wrong_types(server: BrokenServer, kind: str) -> None:
+    """Say nothing: a feed is known by what it holds."""
+    server.acts["/feed"] = answer(content_type=kind)
+    assert list(look(f"{server.url}/feed").files) == ["n1"]
+
+
 def test_names_without_address() -> None:
     """As many as there are ways to have none."""
 
@@ -237,9 +261,6 @@ def test_of_several_addresses_the_good_ones_count(server: BrokenServer) -> None:
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """For wire.example, signed by itself."""
-    import shutil
-    import subprocess
-
     if shutil.which("openssl") is None:
         pytest.skip("needs openssl to make a certificate")
     file = tmp_path_factory.mktemp("tls") / "wire.pem"
@@ -284,10 +305,10 @@ def test_a_handshake_that_hangs() -> None:
 
 def test_what_is_sent(server: BrokenServer) -> None:
     """Who asks, and for what; no cookie."""
-    look(f"{server.url}/feed?a=1#part", agent="digest/1 (+mailto:ann@example.com)")
+    look(f"{server.url}/feed?a=1#part", agent="digest/1 (+mailto:änn@example.com)\n")
     call = server.calls[0]
     assert call.path == "/feed?a=1"
-    assert call.headers["user-agent"] == "digest/1 (+mailto:ann@example.com)"
+    assert call.headers["user-agent"] == "digest/1 (+mailto:?nn@example.com)"
     assert call.headers["accept-encoding"] == "gzip"
     assert set(call.headers) == {"host", "accept", "accept-encoding", "user-agent", "connection"}
 
@@ -391,6 +412,16 @@ def test_the_same_bytes_list_nothing(server: BrokenServer) -> None:
     second = look(f"{server.url}/feed", memory=first.memory, now=NOW + timedelta(minutes=5))
     assert (dict(second.files), second.fault) == ({}, "")
     assert len(server.calls) == 2
+
+
+@pytest.mark.parametrize("etag", ['"\xe9"', '"' + "x" * 5_000 + '"', '"a\tb"'])
+def test_tokens_that_cannot_be_sent_back(server: BrokenServer, etag: str) -> None:
+    """Are not kept, and do no harm."""
+    server.acts["/feed"] = answer(etag=etag, last_modified="yesterday")
+    first = look(f"{server.url}/feed")
+    assert remembered(first).etag == ""
+    assert not look(f"{server.url}/feed", memory=first.memory, now=NOW + timedelta(hours=1)).fault
+    assert server.calls[1].headers["if-modified-since"] == "yesterday"
 
 
 @pytest.mark.parametrize(
@@ -533,6 +564,33 @@ def test_those_that_failed_come_last(server: BrokenServer) -> None:
         [source(f"{server.url}/bad", memory=memory, now=later), source(f"{server.url}/feed")], seconds=5, threads=1
     )
     assert server.paths() == ["/bad", "/feed", "/bad"]
+
+
+EXIT = """
+import sys, threading
+from datetime import UTC, datetime
+from ipaddress import ip_network
+from digest.sources.feed import FeedSource, fetch_all
+
+source = FeedSource(sys.argv[1], now=datetime.now(UTC), allow=(ip_network("127.0.0.0/8"),))
+sleepy = FeedSource("http://wire.example/", now=datetime.now(UTC), resolve=lambda *_: threading.Event().wait())
+fetch_all([source, sleepy], seconds=0.5)
+print(source.scan().fault, sleepy.scan().fault, sep="\\n")
+"""
+
+
+def test_nobody_waits_for_late_ones_at_the_end(server: BrokenServer) -> None:
+    """The program ends when its work is done, and without a word about its threads."""
+    server.acts["/feed"] = broken.hang
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", EXIT, f"{server.url}/feed"],
+        capture_output=True,
+        text=True,
+        timeout=25,
+        check=True,
+    )
+    assert done.stdout.count("did not answer in time") == 2
+    assert done.stderr == ""
 
 
 @pytest.mark.slow

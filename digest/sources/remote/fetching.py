@@ -124,7 +124,7 @@ class _Walk:
         self._headers = {
             "Accept": _ACCEPT,
             "Accept-Encoding": "gzip",
-            "User-Agent": asking.agent,
+            "User-Agent": " ".join(asking.agent.split()).encode("ascii", "replace").decode(),
             "Connection": "close",
             **headers,
         }
@@ -254,7 +254,7 @@ def _authorization(configured: str) -> str:
 
 def _words(error: Exception, limits: Limits) -> tuple[str, str]:
     """What is wrong, and what to do. Nothing that the server said is quoted."""
-    if isinstance(error, Late):
+    if isinstance(error, (Late, TimeoutError)):
         return "did not answer in time", _LATER
     if isinstance(error, NoName):
         return "the name has no address", "correct the address"

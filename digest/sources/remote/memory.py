@@ -153,4 +153,4 @@ def _share(feed: str, number: int) -> float:
 
 def _token(text: str) -> str:
     """What may stand in a header, as it came; empty for what may not."""
-    return text if len(text) <= _LONGEST_TOKEN and text.isprintable() else ""
+    return text if len(text) <= _LONGEST_TOKEN and text.isascii() and text.isprintable() else ""

@@ -19,7 +19,7 @@ _LONGEST = 500_000
 """Characters of an entry's content that are read."""
 _CHARSET = re.compile(r"charset\s*=\s*[\"']?([A-Za-z0-9._:-]{1,40})", re.IGNORECASE)
 _DECLARED = re.compile(rb"\s*<\?xml\b[^>]{0,200}?\bencoding\s*=\s*[\"']([A-Za-z0-9._:-]{1,40})[\"']")
-_DECLARATION = re.compile(r"\s*<\?xml\b[^>]{0,500}\?>")
+_DECLARATION = re.compile(r"\A\s*<\?xml\s[^>]{0,500}\?>")
 _SHIFTING = ("iso2022", "hz", "utf7")
 _WIDER = {"gb2312": "gb18030", "gbk": "gb18030", "iso8859-1": "cp1252", "ascii": "cp1252"}
 """What pages mean that name the narrower one (WHATWG Encoding)."""

@@ -35,6 +35,7 @@ _END = re.compile(
 _ENTITY = re.compile(r"<!ENTITY\b", re.IGNORECASE)
 _ENTRY_TAG = re.compile(r"<(?:item|entry)[\s>]", re.IGNORECASE)
 _ID_TAG = re.compile(r"<(guid|id)(?:\s[^<>]*)?>\s*(?:<!\[CDATA\[)?([^<>\]]*)", re.IGNORECASE)
+_PAGE = re.compile(r"<!doctype\s+html|<html", re.IGNORECASE)
 _ALTERNATE = re.compile(r"<link\b[^<>]{0,1000}>", re.IGNORECASE)
 _FEED_TYPE = re.compile(r"application/(?:rss\+xml|atom\+xml|feed\+json)", re.IGNORECASE)
 _HREF = re.compile(r"\bhref\s*=\s*[\"']?([^\"'\s<>]{1,500})", re.IGNORECASE)
@@ -88,14 +89,7 @@ class _Survey:
 def read_xml(text: str, url: str) -> Document:
     """Raises Unreadable."""
     ids = _checked(text, url)
-    found = feedparser.parse(
-        io.BytesIO(text.encode("utf-8", "replace")),
-        response_headers={"content-type": "application/xml; charset=utf-8", "content-location": url},
-        # Without a base of its own, markup belongs to the page of its entry, which comes later.
-        resolve_relative_uris="xml:base" in text,
-        # Its cleaning takes minutes for one long style, holding all threads. Ours comes when a post is shown (body).
-        sanitize_html=False,
-    )
+    found = _parsed(text, url)
     if not found.get("version") and not found.entries:
         raise Unreadable("is no feed", "correct the address")
     feed, entries = found.feed, found.entries
@@ -106,6 +100,20 @@ def read_xml(text: str, url: str) -> Document:
         id=_text(feed, "id"),
         entries=tuple(_item(entry, given, feed, url) for entry, given in zip(entries, known, strict=True)),
     )
+
+
+def _parsed(text: str, url: str) -> Any:
+    try:
+        return feedparser.parse(
+            io.BytesIO(text.encode("utf-8", "replace")),
+            response_headers={"content-type": "application/xml; charset=utf-8", "content-location": url},
+            # Without a base of its own, markup belongs to the page of its entry, which comes later.
+            resolve_relative_uris="xml:base" in text,
+            # Its cleaning takes minutes for one long style, holding all threads. Ours comes when it is read (body).
+            sanitize_html=False,
+        )
+    except Exception as error:  # what is no XML makes it raise whatever comes: KeyError, UnicodeEncodeError
+        raise Unreadable("is no valid XML, and cannot be guessed at") from error
 
 
 def _checked(text: str, url: str) -> list[str]:
@@ -141,7 +149,7 @@ def _written_id(entry: str) -> str:
 
 def _no_feed(text: str, root: str, url: str) -> Unreadable:
     """A page of a site often names its feed."""
-    if root != "html" and "<html" not in text[:2000].lower():
+    if root != "html" and not _PAGE.search(text[:2000]):
         return Unreadable("is no feed", "correct the address")
     for tag in _ALTERNATE.findall(text[:200_000]):
         href = _HREF.search(tag)
@@ -182,7 +190,7 @@ def _markup(values: Mapping[str, Any], key: str) -> str:
     detail = values.get(f"{key}_detail")
     if not isinstance(detail, Mapping):
         return ""
-    value = _text(detail, "value")
+    value = _html(detail)
     return html.escape(value, quote=False) if detail.get("type") == "text/plain" else value
 
 
@@ -191,8 +199,14 @@ def _content(entry: Mapping[str, Any]) -> str:
     found = [each for each in entry.get("content") or () if isinstance(each, Mapping)]
     marked = [each for each in found if each.get("type") in ("text/html", "application/xhtml+xml")]
     if marked:
-        return max((_text(each, "value") for each in marked), key=len)
+        return max((_html(each) for each in marked), key=len)
     return next((paragraphs(_text(each, "value")) for each in found if each.get("type") == "text/plain"), "")
+
+
+def _html(detail: Mapping[str, Any]) -> str:
+    """feedparser closes what is empty in XHTML, and a browser takes ``</br>`` for one more."""
+    value = _text(detail, "value")
+    return value.replace("></br>", ">") if detail.get("type") == "application/xhtml+xml" else value
 
 
 def _date(entry: Mapping[str, Any], key: str) -> datetime | None:
