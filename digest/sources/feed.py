@@ -42,6 +42,7 @@ _STATUS = {
     410: ("the feed is gone for good", "delete it from the configuration"),
     429: ("it was asked too often", "nothing to do, it is asked less often now"),
 }
+_ODD = ("that gives no feed", "correct the address or ask its operator")
 _TROUBLE = ("its server is in trouble", "nothing to do, it is asked again")
 
 
@@ -190,7 +191,7 @@ class FeedSource:
         if answer.status == 304 and self._memory.conditions():
             return _Outcome(memory=self._remembered(answer, "").to_text())
         if answer.status != 200:
-            cause, remedy = _STATUS.get(answer.status, _TROUBLE)
+            cause, remedy = _STATUS.get(answer.status, _TROUBLE if answer.status >= 500 else _ODD)
             gone = answer.status == 410
             return self._failed(f"answered {answer.status}: {cause}", remedy, headers=answer.headers, gone=gone)
         body_hash = hash_of(answer.body)

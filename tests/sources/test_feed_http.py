@@ -91,7 +91,7 @@ BROKEN: dict[str, tuple[Callable[[broken.Call], None], str]] = {
     "answers 429": (answer(b"", 429), "answered 429: it was asked too often"),
     "answers 500": (answer(b"", 500), "answered 500: its server is in trouble"),
     "answers 304 unasked": (answer(b"", 304), "answered 304"),
-    "answers 204": (answer(b"", 204), "answered 204"),
+    "answers 204": (answer(b"", 204), "answered 204: that gives no feed; correct the address"),
     "moves nowhere": (raw(b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\n\r\n"), "answered 302"),
     "moves in a circle": (moved("#", 302), "redirects more than 5 times"),
     "moves to a file": (moved("file:///etc/passwd"), "redirects to what is no address"),
