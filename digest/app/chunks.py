@@ -99,6 +99,7 @@ class Chunk(Struct, frozen=True):
                 id_base=rules.id_base or rules.site_url,
                 categories=rules.item_categories,
                 own_categories=rules.own_categories,
+                text=rules.item_text,
             )
             return hash_of(_ENCODER.encode(data)), version, outcome
         return hash_of(data), version, parse_post(path, data, self.rules)

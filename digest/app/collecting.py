@@ -116,7 +116,12 @@ def other_sources(
         base = app.store.keep_first(f"id base {entry.name}" if site != app.settings.site.url else "id base", site)
         rules = app.rules_for(posts, site, getattr(source, "kind", "") if folder is not None else "hugo", base)
         if isinstance(entry, FeedSourceSettings):
-            rules = replace(rules, item_categories=entry.categories, own_categories=entry.own_categories)
+            rules = replace(
+                rules,
+                item_categories=entry.categories,
+                item_text=entry.text,
+                own_categories=entry.own_categories,
+            )
         found.append(OtherSource(entry=entry, source=NamedSource(entry.name, source), rules=rules))
     return found
 

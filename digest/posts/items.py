@@ -15,7 +15,7 @@ from digest.models import Attachment, Author, Item, Post, Problem, Refusal
 from digest.posts import body as bodies
 from digest.posts import fields
 from digest.posts.dates import YEARS
-from digest.posts.links import absolute
+from digest.posts.links import absolute, host_of
 from digest.posts.markup import html_to_text
 from digest.posts.plainblock import FrontMatter, Value
 from digest.posts.problems import Rejected, Remarks
@@ -39,6 +39,7 @@ _LONGEST_SUMMARY = 20_000
 _MANY = 50
 """Authors or attachments."""
 # What is unique in the world by itself (RFC 4287, 4.2.6): other schemes are anybody's.
+_TAG_ID = re.compile(r"tag:([^,]+),", re.IGNORECASE)
 _IRI = re.compile(r"(?:https?://[^/?#]|tag:[^,]+,|urn:[A-Za-z0-9][A-Za-z0-9-]+:)[^\s<>\"{}|\\^`]*\Z", re.IGNORECASE)
 _EMPTY = re.compile(r"<p>\s*</p>\s*|(?<=<br><br>)(?:<br>)+")
 _MORE = re.compile(r"<(?!/?(?:p|br|div|span)\b)", re.IGNORECASE)
@@ -122,10 +123,18 @@ class _Reader:
 
     def _id(self, id_base: str) -> str:
         given = self._item.id.strip()
-        if given.isprintable() and len(given.encode("utf-8", "replace")) <= _LONGEST_ID and _IRI.match(given):
+        fits = given.isprintable() and len(given.encode("utf-8", "replace")) <= _LONGEST_ID and _IRI.match(given)
+        if fits and not self._is_ours(given, id_base):
             return given
         name = f"{id_base}{self._path}".encode("utf-8", "replace").decode()
         return uuid5(NAMESPACE_URL, name).urn
+
+    def _is_ours(self, given: str, id_base: str) -> bool:
+        """An id that a post of ours may have: a stranger who claims it would take that post's place."""
+        rules = self._rules
+        hosts = {host_of(rules.site_url), host_of(id_base), rules.id_authority.casefold()} - {""}
+        tag = _TAG_ID.match(given)
+        return (tag[1].casefold() if tag else host_of(given)) in hosts
 
     def _published(self, first_seen: datetime) -> datetime:
         """In UTC and whole seconds. A date without a zone is the site's."""

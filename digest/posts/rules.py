@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
@@ -13,7 +14,7 @@ READING = "2"
 """Part of every fingerprint. Raise it when a change of this package makes known files read differently."""
 
 
-_OF_ITEMS = ("item_categories", "own_categories")
+_OF_ITEMS = ("item_categories", "item_text", "own_categories")
 
 
 class Rules(Struct, frozen=True, kw_only=True):
@@ -45,6 +46,8 @@ class Rules(Struct, frozen=True, kw_only=True):
     """The site's language (BCP 47)."""
     item_categories: tuple[str, ...] = ()
     """Categories that every item gets (``posts.items``)."""
+    item_text: Literal["full", "summary"] = "full"
+    """Whether items have a body."""
     own_categories: bool = True
     """Items have the categories too that their source gives them."""
     now: datetime

@@ -317,3 +317,24 @@ def test_an_address_with_a_secret_is_never_shown(site: Site, wire: Wire) -> None
     assert "geheim42" not in json.dumps(report)
     secret.unlink()
     assert "sources.wire.url_file" in collected(site)["collected"]["sources"]["wire"]["fault"]
+
+
+def test_no_other_site_can_take_an_id_of_ours(site: Site, wire: Wire) -> None:
+    """A post that is still to come gets the id that is its own."""
+    site.post("2026-11-24-own.md")
+    ours = "https://news.example.com/macro/2026/11/24/own"
+    wire.add(1, guid=ours)
+    configure(site, feed_entry(wire))
+    collected(site)
+    ids = {path: post.id for path, post in posts(site).items()}
+    assert ids["_posts/2026-11-24-own.md"] == ours
+    assert ids[f"wire//{ours}"].startswith("urn:uuid:")
+
+
+def test_summaries_are_enough_if_so_told(site: Site, wire: Wire) -> None:
+    wire.add(1)
+    configure(site, feed_entry(wire, ", text: summary"), more="feeds:\n  full_text: true\n")
+    collected(site)
+    feed = published(site, "feed.xml")
+    assert "第1条快讯的导语" in feed
+    assert "第1条快讯的正文" not in feed
