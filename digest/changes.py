@@ -7,6 +7,8 @@ once and never computed again for a known post, and a post's date never moves on
 from __future__ import annotations
 
 import hashlib
+import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
@@ -30,6 +32,11 @@ from digest.models import (
 )
 
 _SAME_DATE = timedelta(days=1)
+_LIKE = 0.8
+"""From this likeness on two texts may be one that was edited."""
+_MOST_OF_A_DATE = 50
+"""More posts that share a date to the second have it from a script, and it tells nothing."""
+_NUMBERS = re.compile(r"[0-9]+")
 
 
 class ParsedFile(Struct, frozen=True, kw_only=True, gc=False):
@@ -41,6 +48,8 @@ class ParsedFile(Struct, frozen=True, kw_only=True, gc=False):
     outcome: Post | Refusal
     unchanged: bool = False
     """The same bytes were read by the same rules before: only what the file system says about them differs."""
+    quiet: bool = False
+    """The file is as it was, and is read by other rules than before."""
 
 
 def decide(
@@ -102,20 +111,21 @@ class _Batch(Struct, eq=False):
         known = self._known.get(file.path)
         if known is not None:
             if not file.unchanged or known.gone_at is not None:
-                self._revisions.append(_revision(known, outcome, self._now, is_rename=False))
+                self._revisions.append(_revision(known, outcome, self._now, is_quiet=file.quiet))
         elif (twin := self._elsewhere.twin(outcome)) is not None:
             if source_of(file.path) != MAIN:
                 self._doubled += 1
                 self._record(file, taken=False, recheck_at=None, problems=())
                 return
-            self._revisions.append(_revision(twin, outcome, self._now, is_rename=True))
+            self._revisions.append(_revision(twin, outcome, self._now, is_rename=True, is_quiet=file.quiet))
         elif (moved := self._missing.match(outcome)) is not None:
             self._revisions.append(_revision(moved, outcome, self._now, is_rename=True))
         else:
-            self._arrivals.append(self._arrival(outcome, problems))
+            self._arrivals.append(self._arrival(outcome, problems, is_quiet=file.quiet))
         self._record(file, taken=True, recheck_at=outcome.expires, problems=problems)
 
     def changes(self) -> Changes:
+        self._pair()
         return Changes(
             arrivals=tuple(self._arrivals),
             revisions=tuple(self._revisions),
@@ -124,11 +134,27 @@ class _Batch(Struct, eq=False):
             doubled=self._doubled,
         )
 
+    def _pair(self) -> None:
+        """Posts that came under another name and with other words: each is the only one that the other can be."""
+        found = {arrival.id: key for arrival, key in likely_pairs(self._arrivals, self._missing.left())}
+        if found:
+            known = {post.key: post for post in self._missing.left()}
+            for arrival in self._arrivals:
+                if arrival.id in found:
+                    old = known[found[arrival.id]]
+                    self._revisions.append(_revision(old, arrival.post, self._now, is_rename=True))
+            self._arrivals = [arrival for arrival in self._arrivals if arrival.id not in found]
+
     def _refused(self, file: ParsedFile, refusal: Refusal) -> None:
         known = self._known.get(file.path)
+        problem, stays = refusal.problem, False
         if known is not None and known.gone_at is None:
-            self._gone.append(known.key)
-        self._record(file, taken=False, recheck_at=refusal.recheck_at, problems=[refusal.problem])
+            stays = not refusal.withdraws
+            if stays:
+                problem = replace(problem, severity=Severity.STALE)
+            else:
+                self._gone.append(known.key)
+        self._record(file, taken=stays, recheck_at=refusal.recheck_at, problems=[problem])
 
     def _record(
         self, file: ParsedFile, *, taken: bool, recheck_at: datetime | None, problems: Sequence[Problem]
@@ -147,8 +173,8 @@ class _Batch(Struct, eq=False):
 
     # ------------------------------------------------------------------- new
 
-    def _arrival(self, post: Post, problems: list[Problem]) -> Arrival:
-        seen = min(self._now, post.published) if self._importing else self._now
+    def _arrival(self, post: Post, problems: list[Problem], *, is_quiet: bool) -> Arrival:
+        seen = min(self._now, post.published) if self._importing or is_quiet else self._now
         updated = _first_updated(post, self._now)
         return Arrival(post=post, id=self._mint(post, problems), first_seen=seen, updated=updated)
 
@@ -220,6 +246,11 @@ class _Missing:
                 return candidate
         return None
 
+    def left(self) -> list[KnownPost]:
+        """Those that were not given."""
+        posts = {post.key: post for posts in self._by_id.values() for post in posts}
+        return [post for key, post in posts.items() if key not in self._moved]
+
 
 class _Elsewhere:
     """Posts of other sources, by the addresses that they lead to."""
@@ -243,11 +274,42 @@ class _Elsewhere:
         return None
 
 
-def _revision(known: KnownPost, post: Post, now: datetime, *, is_rename: bool) -> Revision:
+def likely_pairs(arrivals: Sequence[Arrival], missing: Sequence[KnownPost]) -> list[tuple[Arrival, int]]:
+    """Arrivals and keys of missing posts that are each other's only match: of one date or one original, with titles and
+    summaries that are nearly the same, and no other number in the title."""
+    if not arrivals or not missing:
+        return []
+    likely: list[tuple[int, int]] = []
+    by_date: dict[datetime, list[int]] = {}
+    for place, old in enumerate(missing):
+        by_date.setdefault(old.published, []).append(place)
+    for place, arrival in enumerate(arrivals):
+        near = by_date.get(arrival.post.published, [])
+        if len(near) <= _MOST_OF_A_DATE:
+            likely += [(place, other) for other in near if _is_alike(arrival.post, missing[other])]
+    new = Counter(place for place, _ in likely)
+    gone = Counter(other for _, other in likely)
+    return [(arrivals[place], missing[other].key) for place, other in likely if new[place] == 1 and gone[other] == 1]
+
+
+def _is_alike(post: Post, old: KnownPost) -> bool:
+    from difflib import SequenceMatcher  # late: hardly a run has anything to compare
+
+    if _NUMBERS.findall(post.title) != _NUMBERS.findall(old.title):
+        return False
+    pairs = ((post.title, old.title), (post.summary, old.summary))
+    return all(
+        one == other or SequenceMatcher(None, one, other, autojunk=False).ratio() >= _LIKE for one, other in pairs
+    )
+
+
+def _revision(
+    known: KnownPost, post: Post, now: datetime, *, is_rename: bool = False, is_quiet: bool = False
+) -> Revision:
     """What a known post becomes. Its date stays the one it was published with."""
-    updated, is_edit = _updated(known, post, now)
+    updated, is_edit = (known.updated, False) if is_quiet else _updated(known, post, now)
     post = post if post.published == known.published else replace(post, published=known.published)
-    return Revision(key=known.key, post=post, updated=updated, is_edit=is_edit, is_rename=is_rename)
+    return Revision(key=known.key, post=post, updated=updated, is_edit=is_edit, is_rename=is_rename, is_quiet=is_quiet)
 
 
 def _updated(known: KnownPost, post: Post, now: datetime) -> tuple[datetime, bool]:

@@ -29,6 +29,8 @@ class Severity(StrEnum):
     """The post was taken, but something in it could not be used."""
     NOTE = "note"
     """The post was left out on purpose: a draft, unpublished, not due yet."""
+    STALE = "stale"
+    """The file gives no post any more, and nothing in it says that this is meant: what it gave before stays."""
 
 
 class Problem(Struct, frozen=True, kw_only=True, gc=False):
@@ -285,6 +287,8 @@ class Refusal(Struct, frozen=True, kw_only=True, gc=False):
     """When the same bytes would give a post, if time alone is missing."""
     expired: bool = False
     """It gave a post until the time that it names itself."""
+    withdraws: bool = False
+    """It says that there is to be no post: a draft, not published, expired. Anything else is a file that is broken."""
 
 
 class KnownPost(Struct, frozen=True, kw_only=True, gc=False):
@@ -367,6 +371,8 @@ class Revision(Struct, frozen=True, kw_only=True, gc=False):
     is_edit: bool
     """A reader sees other words (or the front matter says it was modified)."""
     is_rename: bool = False
+    is_quiet: bool = False
+    """The file is the same, and read by other rules: whatever differs is no news."""
 
 
 class FileRecord(Struct, frozen=True, kw_only=True, gc=False):

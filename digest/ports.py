@@ -337,6 +337,11 @@ class EditionStore(Protocol):
         """Editions whose page is not on disk yet."""
         ...
 
+    def reread_posts(self, keys: Iterable[int]) -> set[int]:
+        """Which of these posts are worded as they are since their files were read by other rules: nobody edited them
+        since."""
+        ...
+
     def mark_page_published(self, key: int) -> None:
         """Its page and feed are in place: its mail may leave."""
         ...

@@ -206,9 +206,10 @@ def test_a_touched_file_changes_nothing_but_its_record() -> None:
 
 @pytest.mark.parametrize(("gone_at", "gone"), [(None, (1,)), (NOW - DAY, ())])
 def test_a_file_that_no_longer_gives_a_post(gone_at: datetime | None, gone: tuple[int, ...]) -> None:
-    """Its post is gone, once; the reason and the time to look again are kept."""
+    """If it says so, its post is gone, once; the reason and the time to look again are kept."""
     later = NOW + DAY
-    changes = run(file(refusal(recheck_at=later)), known={"a.md": known(gone_at=gone_at)})
+    said = replace(refusal(recheck_at=later), withdraws=True)
+    changes = run(file(said), known={"a.md": known(gone_at=gone_at)})
     assert changes.gone == gone
     (record,) = changes.files
     assert (record.taken, record.recheck_at, record.problems[0].reason) == (False, later, "broken")

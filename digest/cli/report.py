@@ -71,10 +71,11 @@ def _collected(report: CollectReport, *, verbose: bool, dry_run: bool) -> Iterat
         yield _row(
             "problems",
             f"{by_severity[Severity.SKIPPED]} files cannot be used, {by_severity[Severity.NOTE]} are left out on "
-            f"purpose, {by_severity[Severity.WARNING]} warnings",
+            f"purpose, {by_severity[Severity.WARNING]} warnings"
+            + (f", {stale} broken and published as before" if (stale := by_severity[Severity.STALE]) else ""),
         )
     shown = [problem for problem in report.problems if verbose or problem.severity is not Severity.NOTE]
-    shown.sort(key=lambda problem: (problem.severity is not Severity.SKIPPED, problem.path, problem.line or 0))
+    shown.sort(key=lambda problem: (problem.severity is Severity.WARNING, problem.path, problem.line or 0))
     for problem in shown if verbose else shown[:SHOWN]:
         yield f"    {_mark(problem)} {printable(str(problem))}"
     if not verbose and len(shown) > SHOWN:
@@ -110,7 +111,7 @@ def _left(report: CollectReport, *, verbose: bool, dry_run: bool) -> Iterator[st
 
 
 def _mark(problem: Problem) -> str:
-    colours = {Severity.SKIPPED: "red", Severity.WARNING: "yellow", Severity.NOTE: "blue"}
+    colours = {Severity.SKIPPED: "red", Severity.WARNING: "yellow", Severity.NOTE: "blue", Severity.STALE: "red"}
     return click.style(f"{problem.severity.value}:", fg=colours[problem.severity])
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 
 from msgspec import Struct, field
 
@@ -41,17 +41,22 @@ def find_updates(posts: Iterable[KnownPost], before: Edition, current: Mapping[i
     return {key: Earlier(period=before.period, key=earlier) for key, earlier in found.items()}
 
 
-def find_corrections(editions: Iterable[Edition], current: Mapping[int, KnownPost]) -> tuple[Correction, ...]:
+def find_corrections(
+    editions: Iterable[Edition], current: Mapping[int, KnownPost], reread: Container[int] = ()
+) -> tuple[Correction, ...]:
     """What the mails of these editions, the oldest first, said of posts that say something else by now or are gone:
     withdrawn ones first, then changed titles, then changed summaries, in the order they were sent. What one of the
-    editions corrected already is measured by that, so nothing is told twice."""
+    editions corrected already is measured by that, so nothing is told twice. ``reread``: posts that nobody edited since
+    this program reads them in another way."""
     told: dict[int, Correction] = {}
     for edition in editions:
         told |= _told(edition)
     found = [
         correction
         for key, said in told.items()
-        if key in current and (correction := _correction(said, current[key])) is not None
+        if key in current
+        and (key not in reread or current[key].gone_at is not None)
+        and (correction := _correction(said, current[key])) is not None
     ]
     found.sort(key=lambda each: (not each.gone, is_same(each.was_title, each.title)))
     return tuple(found[:CORRECTIONS])

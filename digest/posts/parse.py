@@ -78,7 +78,12 @@ def parse_post(path: str, data: bytes, rules: Rules) -> Post | Refusal:
             remedy=clean_line(refused.remedy),
             severity=refused.severity,
         )
-        return Refusal(problem=problem, recheck_at=refused.recheck_at, expired=refused.expired)
+        return Refusal(
+            problem=problem,
+            recheck_at=refused.recheck_at,
+            expired=refused.expired,
+            withdraws=refused.withdraws,
+        )
 
 
 class _Reader:
@@ -171,7 +176,14 @@ class _Reader:
         self, reason: str, key: str | None, recheck_at: datetime | None = None, *, expired: bool = False
     ) -> Rejected:
         line = self._front.lines.get(key) if key else None
-        return Rejected(reason, line=line, severity=Severity.NOTE, recheck_at=recheck_at, expired=expired)
+        return Rejected(
+            reason,
+            line=line,
+            severity=Severity.NOTE,
+            recheck_at=recheck_at,
+            expired=expired,
+            withdraws=recheck_at is None,
+        )
 
     def _check_due(self, published: datetime) -> datetime | None:
         """When the post expires. Raises Rejected if its time is not yet, or no longer."""

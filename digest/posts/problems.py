@@ -19,6 +19,7 @@ class Rejected(Exception):
         severity: Severity = Severity.SKIPPED,
         recheck_at: datetime | None = None,
         expired: bool = False,
+        withdraws: bool = False,
     ) -> None:
         super().__init__(reason)
         self.reason = reason
@@ -27,6 +28,7 @@ class Rejected(Exception):
         self.severity = severity
         self.recheck_at = recheck_at
         self.expired = expired
+        self.withdraws = withdraws
 
 
 class Remarks:

@@ -79,6 +79,14 @@ CREATE TABLE body (
 );
 CREATE INDEX body_kept ON body (kept_at);
 
+-- Posts that are worded otherwise since their files were read by other rules, and how: no edit of anybody's.
+CREATE TABLE reread (
+    post_key BIGINT NOT NULL,
+    text_hash TEXT NOT NULL,
+    PRIMARY KEY (post_key),
+    FOREIGN KEY (post_key) REFERENCES post ("key")
+);
+
 -- Posts whose file is missing and that are not withdrawn: they left by age, or nobody has decided yet.
 CREATE TABLE absence (
     post_key BIGINT NOT NULL,

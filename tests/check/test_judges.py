@@ -101,10 +101,11 @@ def test_posts() -> None:
         found=9, opened=9, taken=7, problems=tuple(fault(each, 3) for each in (*Severity, Severity.WARNING))
     )
     findings = list(judge_posts(report))
-    assert told(findings) == [("files", "ok"), ("unusable", "problem"), ("doubtful", "warning"), ("left out", "ok")]
+    kinds = [("unusable", "problem"), ("broken", "problem"), ("doubtful", "warning"), ("left out", "ok")]
+    assert told(findings) == [("files", "ok"), *kinds]
     assert findings[1].details == ("skipped.md:3: why; what to do",)
-    assert findings[2].says == "1 file has something that cannot be used"
-    assert len(findings[2].details) == 2
+    assert findings[3].says == "1 file has something that cannot be used"
+    assert len(findings[3].details) == 2
     assert told(judge_posts(CollectReport(found=0, opened=0, taken=0))) == [("files", "warning")]
     assert told(judge_posts(CollectReport(found=1, opened=1, taken=0)))[0] == ("files", "problem")
 

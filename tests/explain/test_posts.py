@@ -76,8 +76,14 @@ def test_edited_withdrawn_and_back(quick: World) -> None:
     path.write_text(text.replace("---\nlayout", "--\nlayout"))
     quick.run()
     told = facts(quick, "second.md")
-    assert told["withdrawn"].says == "withdrawn 2026-11-24 12:15: its file gives no post any more"
-    assert "second.md:1: " in told["withdrawn"].reasons[0]
+    assert "withdrawn" not in told, "a broken file says nothing"
+    assert "second.md:1: " in told["stale"].reasons[0]
+    quick.later(minutes=5)
+    path.write_text(text.replace("---\nlayout", "---\npublished: false\nlayout"))
+    quick.run()
+    told = facts(quick, "second.md")
+    assert told["withdrawn"].says == "withdrawn 2026-11-24 12:20: its file gives no post any more"
+    assert "published: false" in told["withdrawn"].reasons[0]
     assert told["gone"].says == "daily: in no edition, and it was withdrawn"
     path.unlink()
     quick.run()

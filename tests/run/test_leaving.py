@@ -173,11 +173,28 @@ def test_accepted_they_are_withdrawn(site: Site) -> None:
 
 
 def test_broken_files_in_numbers_withdraw_nothing(site: Site) -> None:
-    """A script that damages all front matter; mended, nothing has happened. Accepted, they are withdrawn."""
+    """A script that damages all front matter: everything stays as it was, and is named; mended, nothing has happened."""
+    paths = filled(site)
+    texts = {path: path.read_text(encoding="utf-8") for path in paths}
+    before = (site.folder / "public/feed.xml").read_bytes()
+    for path, text in texts.items():
+        path.write_text(text.replace("---\n", "--\n", 1), encoding="utf-8")
+    collected = site.run_json("--accept-gone", as_of="2026-11-24 10:00").report["collected"]
+    assert (collected["gone"], collected["held"], collected["taken"]) == (0, [], 40)
+    assert {problem["severity"] for problem in collected["problems"]} == {"stale"}
+    assert any("what was read before stays published" in line for line in explained(site, "010.md"))
+    for path, text in texts.items():
+        path.write_text(text, encoding="utf-8")
+    assert site.run_json(as_of="2026-11-24 10:10").report["collected"]["problems"] == []
+    assert (site.folder / "public/feed.xml").read_bytes() == before
+
+
+def test_many_that_say_so_are_held(site: Site) -> None:
+    """A script that marks them all: nothing is withdrawn before the operator agrees. Accepted, they are."""
     paths = filled(site)
     texts = {path: path.read_text(encoding="utf-8") for path in paths}
     for path, text in texts.items():
-        path.write_text(text.replace("---\n", "--\n", 1), encoding="utf-8")
+        path.write_text(text.replace("---\n", "---\npublished: false\n", 1), encoding="utf-8")
     for minute in (0, 5):
         result = site.run(as_of=f"2026-11-24 10:0{minute}")
         assert (result.code, "40 of 40 posts are missing or unusable" in result.err) == (1, True)
@@ -197,7 +214,7 @@ def test_what_cannot_be_read_now_is_still_held(site: Site) -> None:
     paths = filled(site, 30)
     texts = {path: path.read_text(encoding="utf-8") for path in paths}
     for path in paths[:25]:
-        path.write_text("no front matter", encoding="utf-8")
+        path.write_text(texts[path].replace("---\n", "---\npublished: false\n", 1), encoding="utf-8")
     assert site.run(as_of="2026-11-24 10:00").code == 1
     for path in paths[:25]:
         path.write_bytes(b"x" * 2_100_000)

@@ -72,6 +72,7 @@ def test_a_store_of_the_oldest_version_is_brought_up_to_date(bare_url: str, make
 _BACK_TO_OLDEST = (
     "DROP INDEX post_link",
     "DROP TABLE body",
+    "DROP TABLE reread",
     "DROP TABLE mail",
     "DROP TABLE look",
     "ALTER TABLE edition DROP COLUMN look",

@@ -138,7 +138,8 @@ def collect(
     SourceError if the folder is missing.
     """
     importing = store.is_importing(name)
-    same_rules = store.rules(name) == rules
+    before = store.rules(name)
+    same_rules = before == rules
     rest = Rest(settling, store)
     listing = source.scan()
     if not listing.is_whole and not listing.files:
@@ -164,6 +165,7 @@ def collect(
         is_whole=listing.is_whole,
         listed=table,
         missing=missing,
+        reread=set() if same_rules or not before else {table.paths[place] for place in found.as_before},
     )
     fruitless = _read(batches, parse_many, found, tally, rest, held, progress)
     missed = Missed(
@@ -219,14 +221,21 @@ def _read(
         held |= rest.written((path, stat, version) for (path, _, version, _), stat in batch)
         parsed = [(path, hashed, outcome, stat) for (path, hashed, _, outcome), stat in batch if path not in held]
         files = [
-            ParsedFile(path=path, stat=stat, hash=hashed, outcome=outcome, unchanged=found.known_as.get(path) == hashed)
+            ParsedFile(
+                path=path,
+                stat=stat,
+                hash=hashed,
+                outcome=outcome,
+                unchanged=found.known_as.get(path) == hashed,
+                quiet=path in batches.reread,
+            )
             for path, hashed, outcome, stat in parsed
             if not isinstance(outcome, SourceError)
         ]
         changes, without = batches.take(files)
         fruitless += without
         tally.add(changes)
-        tally.taken += sum(isinstance(outcome, Post) for _, _, outcome, _ in parsed) - changes.doubled
+        tally.taken += sum(record.taken for record in changes.files)
         tally.unread += [_unread(path, outcome) for path, _, outcome, _ in parsed if isinstance(outcome, SourceError)]
         done += len(batch)
         progress("reading posts", done, len(found.todo))
@@ -392,6 +401,8 @@ class _Batches(Struct, kw_only=True):
     listed: FileTable
     missing: list[KnownPost]
     """Posts that have been found under no other path so far."""
+    reread: set[str]
+    """Paths of files that are as they were, and read by other rules."""
 
     def take(self, files: Sequence[ParsedFile]) -> tuple[Changes, list[Fruitless]]:
         """One batch's changes, which are recorded; and the known posts that it would withdraw, which is decided when

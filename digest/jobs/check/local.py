@@ -59,6 +59,7 @@ def judge_posts(report: CollectReport) -> Iterator[Finding]:
         yield problem("missing", line)
     named = (
         (Severity.SKIPPED, problem, "unusable", "cannot be used", "mend them, or leave them out with posts.exclude"),
+        (Severity.STALE, problem, "broken", "give no post any more; what they gave before stays", "mend them"),
         (Severity.WARNING, warning, "doubtful", "have something that cannot be used", ""),
     )
     for severity, judge, name, what, remedy in named:

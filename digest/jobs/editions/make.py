@@ -435,9 +435,10 @@ def past_of(store: EditionStore, before: Sequence[SavedEdition], posts: Sequence
     if not before:
         return Past()
     latest = max(before, key=lambda saved: saved.period)
+    told = store.posts_in([saved.key for saved in before])
     return Past(
         earlier=find_updates(posts, read_edition(latest), store.posts_in([latest.key])),
-        corrections=find_corrections(map(read_edition, before), store.posts_in([saved.key for saved in before])),
+        corrections=find_corrections(map(read_edition, before), told, store.reread_posts(told)),
     )
 
 

@@ -124,7 +124,11 @@ def _history(store: PostInquiries, post: KnownPost, view: View) -> Iterator[Fact
         at=post.collected_at,
     )
     file = store.file_at(post.path)
-    warnings = [] if file is None else [each for each in file.problems if each.severity is Severity.WARNING]
+    problems = () if file is None else file.problems
+    stale = [each for each in problems if each.severity is Severity.STALE]
+    if stale and post.gone_at is None:
+        yield Fact(code="stale", says="its file is broken; what was read before stays published", reasons=_told(stale))
+    warnings = [each for each in problems if each.severity is Severity.WARNING]
     if warnings and post.gone_at is None:
         yield Fact(code="doubtful", says="something in the file could not be used", reasons=_told(warnings))
     if post.updated > post.published:

@@ -36,6 +36,7 @@ class Posts(Part):
         with self._database.changing() as connection:
             _insert(connection, changes.arrivals, now, touched)
             _revise(connection, changes.revisions, touched)
+            _note_reread(connection, changes.revisions)
             _withdraw(connection, changes.gone, now, touched)
             note_absences(connection, changes)
             _remember(connection, changes.files)
@@ -198,6 +199,15 @@ def _revise(connection: Connection, revisions: Sequence[Revision], touched: Touc
     connection.run_many("DELETE FROM post_category WHERE post_key = ?", relabelled)
     connection.run_many("DELETE FROM post_tag WHERE post_key = ?", relabelled)
     labels.write(connection)
+
+
+def _note_reread(connection: Connection, revisions: Sequence[Revision]) -> None:
+    """What was worded otherwise quietly counts as such until somebody edits it."""
+    edited = [revision.key for revision in revisions if revision.is_edit]
+    if edited:
+        connection.run(f"DELETE FROM reread WHERE post_key {connection.is_one_of}", connection.listed(edited))
+    quiet = [(revision.key, revision.post.text_hash) for revision in revisions if revision.is_quiet]
+    connection.upsert_many("reread", "post_key", ("post_key", "text_hash"), quiet)
 
 
 def _withdraw(connection: Connection, keys: Sequence[int], now: datetime, touched: Touched) -> None:

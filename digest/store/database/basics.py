@@ -10,7 +10,7 @@ from msgspec import Struct, convert
 
 T = TypeVar("T", bound=Struct)
 
-HEAD = "0013"
+HEAD = "0016"
 """The schema's version: the newest migration."""
 
 OLDEST = "0008"

@@ -116,6 +116,11 @@ class Editions(Part):
             rows = connection.rows(f"{SELECT_POSTS} WHERE post.key IN ({held})", connection.listed(editions))
         return {found.key: found for found in map(known_post, rows)}
 
+    def reread_posts(self, keys: Iterable[int]) -> set[int]:
+        with self._database.asking() as connection:
+            same = "SELECT post.key FROM post JOIN reread ON post_key = post.key AND reread.text_hash = post.text_hash"
+            return set(connection.column(f"{same} WHERE post.key {connection.is_one_of}", connection.listed(keys)))
+
     def mark_page_published(self, key: int) -> None:
         self._change("UPDATE edition SET page_published = true WHERE key = ?", key)
 

@@ -1,0 +1,7 @@
+-- Posts that are worded otherwise since their files were read by other rules, and how: no edit of anybody's.
+CREATE TABLE reread (
+    post_key BIGINT NOT NULL,
+    text_hash TEXT NOT NULL,
+    PRIMARY KEY (post_key),
+    FOREIGN KEY (post_key) REFERENCES post ("key")
+);
