@@ -159,14 +159,14 @@ def fetch(sources: Iterable[OtherSource]) -> None:
 
 
 class Unusable:
-    """Stands for a source that cannot be made."""
+    """Stands for a source that cannot be made, which is the operator's to mend."""
 
     def __init__(self, fault: DigestError) -> None:
         self._fault = fault
 
     def scan(self) -> Listing:
-        """Raises SourceError."""
-        raise SourceError(self._fault.subject, self._fault.cause, self._fault.remedy)
+        """Raises what is wrong: ConfigError, PluginError."""
+        raise self._fault
 
     def read(self, ref: str) -> bytes:
         """Raises SourceError."""
