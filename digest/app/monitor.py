@@ -189,6 +189,7 @@ class Monitor:
             rate=settings.mail.rate if settings.mail.transport == "smtp" else None,
             silence=wanted.silence,
             silence_except=tuple(wanted.silence_except),
+            sources=tuple(source.name for source in settings.sources),
             holidays=tuple((each.days[0], each.days[-1]) for each in wanted.holidays),
             late_after=wanted.late_after,
             min_free=int(wanted.min_free),

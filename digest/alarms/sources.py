@@ -1,0 +1,66 @@
+"""Alarms about sources of posts that cannot be looked at for a day. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from digest.alarms.watching import Alarm
+from digest.models import SourceState
+
+SOURCE = "source"
+ALL = f"{SOURCE}:*"
+"""Names of alarms: of one source (followed by ``:`` and its name), and of many at once."""
+FAILS_FOR = timedelta(days=1)
+"""Shorter than that it is the weather."""
+MANY = 5
+"""If more fail at once, it is the network."""
+_NAMED = 3
+
+
+def source_name(source: str) -> str:
+    """The name of the alarm about a source."""
+    return f"{SOURCE}:{source}"
+
+
+def source_alarms(states: Iterable[SourceState], zone: ZoneInfo, now: datetime) -> list[Alarm]:
+    """One for each that fails for a day; of many at once one for all."""
+    found = sorted((state.failing_since, state.name, state.fault) for state in states if _fails_long(state, now))
+    if len(found) > MANY:
+        names = ", ".join(name for _, name, _ in found[:_NAMED])
+        since, _, fault = found[0]
+        return [
+            Alarm.of(
+                ALL,
+                f"{len(found):,} sources cannot be looked at, the first since {_when(since, zone)}: {names} and "
+                f"{len(found) - _NAMED:,} more; the first says: {fault}",
+            )
+        ]
+    return [
+        Alarm.of(source_name(name), f"source {name}: fails since {_when(since, zone)}: {fault}")
+        for since, name, fault in found
+    ]
+
+
+def source_endings(states: Iterable[SourceState], alarms: Iterable[Alarm]) -> dict[str, str]:
+    """What is said when alarms of sources end, by their names. Nothing of sources that nobody waits for any more, or
+    that others speak of now; ``alarms`` are those there are."""
+    states, there = list(states), len(list(alarms))
+    if not states:
+        return {SOURCE: ""}
+    fine = {
+        source_name(each.name): f"source {each.name}: it can be looked at again"
+        for each in states
+        if each.failing_since is None
+    }
+    left = f", but for {there}" if there else ""
+    return {SOURCE: "", **fine, ALL: f"sources can be looked at again{left}"}
+
+
+def _fails_long(state: SourceState, now: datetime) -> bool:
+    return state.failing_since is not None and now - state.failing_since >= FAILS_FOR
+
+
+def _when(moment: datetime | None, zone: ZoneInfo) -> str:
+    return "" if moment is None else f"{moment.astimezone(zone):%Y-%m-%d %H:%M}"
