@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from digest.alarms.watching import Alarm
 from digest.models import SourceState
+from digest.text import local_time
 
 SOURCE = "source"
 ALL = f"{SOURCE}:*"
@@ -26,19 +27,22 @@ def source_name(source: str) -> str:
 
 def source_alarms(states: Iterable[SourceState], zone: ZoneInfo, now: datetime) -> list[Alarm]:
     """One for each that fails for a day; of many at once one for all."""
-    found = sorted((state.failing_since, state.name, state.fault) for state in states if _fails_long(state, now))
+    failing = ((state.failing_since, state.name, state.fault) for state in states)
+    found = sorted(
+        (since, name, fault) for since, name, fault in failing if since is not None and now - since >= FAILS_FOR
+    )
     if len(found) > MANY:
         names = ", ".join(name for _, name, _ in found[:_NAMED])
         since, _, fault = found[0]
         return [
             Alarm.of(
                 ALL,
-                f"{len(found):,} sources cannot be looked at, the first since {_when(since, zone)}: {names} and "
+                f"{len(found):,} sources cannot be looked at, the first since {local_time(since, zone)}: {names} and "
                 f"{len(found) - _NAMED:,} more; the first says: {fault}",
             )
         ]
     return [
-        Alarm.of(source_name(name), f"source {name}: fails since {_when(since, zone)}: {fault}")
+        Alarm.of(source_name(name), f"source {name}: fails since {local_time(since, zone)}: {fault}")
         for since, name, fault in found
     ]
 
@@ -56,11 +60,3 @@ def source_endings(states: Iterable[SourceState], alarms: Iterable[Alarm]) -> di
     }
     left = f", but for {there}" if there else ""
     return {SOURCE: "", **fine, ALL: f"sources can be looked at again{left}"}
-
-
-def _fails_long(state: SourceState, now: datetime) -> bool:
-    return state.failing_since is not None and now - state.failing_since >= FAILS_FOR
-
-
-def _when(moment: datetime | None, zone: ZoneInfo) -> str:
-    return "" if moment is None else f"{moment.astimezone(zone):%Y-%m-%d %H:%M}"

@@ -60,7 +60,15 @@ def status_of(config: Path) -> Status:
         with open_store(settings.store.url) as store:
             when = present(store.clock)
             disks = tuple(monitor.disks())
-            seen = overview(store, monitor.rules(), when.now, names=monitor.names(), disks=disks, ahead=when.ahead)
+            seen = overview(
+                store,
+                monitor.rules(),
+                when.now,
+                names=monitor.names(),
+                disks=disks,
+                ahead=when.ahead,
+                sources=monitor.sources(store),
+            )
             refused = admission.faults(store)
             warnings += map(str, idle(settings, store) if store.knows_posts() else ())
     else:

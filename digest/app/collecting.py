@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from digest.app.assembly import App
     from digest.jobs.archive.collect import CollectReport, Parsed
     from digest.jobs.archive.settling import Settling
+    from digest.jobs.monitoring.status import SourceRow
     from digest.ports import Source
     from digest.posts.rules import Rules
     from digest.sources.feed import FeedSource
@@ -153,6 +155,38 @@ def fetch(sources: Iterable[OtherSource]) -> None:
         from digest.sources.feed import FeedSource, fetch_all
 
         fetch_all([feed for feed in feeds if isinstance(feed, FeedSource)], seconds=FEEDS_TAKE)
+
+
+def source_row(entry: AnySource, state: SourceState, wall: datetime) -> SourceRow:
+    """How it stands with a source. ``wall`` is the real time."""
+    from digest.jobs.monitoring.status import SourceRow
+
+    next_at, moved_to = _outlook(entry, state, wall) if isinstance(entry, FeedSourceSettings) else (None, "")
+    return SourceRow(
+        name=entry.name,
+        kind=entry.kind if isinstance(entry, PluginSource) else str(entry.__struct_config__.tag),
+        checked_at=state.checked_at,
+        ok_at=state.ok_at,
+        posts=state.posts,
+        fault=state.fault,
+        failing_since=state.failing_since,
+        next_at=next_at,
+        moved_to=moved_to,
+    )
+
+
+def _outlook(entry: FeedSourceSettings, state: SourceState, wall: datetime) -> tuple[datetime | None, str]:
+    """When a feed is asked again, and where it has moved for good: of an address with a secret only the host."""
+    from digest.sources.remote.limits import Limits
+    from digest.sources.remote.memory import recall
+
+    try:
+        memory = recall(state.memory, secret_address(entry, entry.name), wall, Limits())
+    except ConfigError:
+        return None, ""
+    place = urlsplit(memory.moved_to)
+    is_plain = entry.url is not None or not memory.moved_to
+    return memory.next_at, memory.moved_to if is_plain else f"{place.scheme}://{place.netloc}/…"
 
 
 # ------------------------------------------------------------------- making

@@ -19,9 +19,11 @@ from digest.alarms.watching import KeptAlarm, Planned, store_alarm, subject_of
 from digest.app.moment import present
 from digest.errors import DigestError, OutputError, StoreError
 from digest.jobs.monitoring.watch import Disk, RunEnd, WatchRules, tell, watch
+from digest.models import SourceState
 
 if TYPE_CHECKING:
     from digest.config import Settings
+    from digest.jobs.monitoring.status import SourceRow
     from digest.jobs.run import RunReport
     from digest.store import SqlStore
 
@@ -205,6 +207,16 @@ class Monitor:
     def names(self) -> tuple[str, ...]:
         """The categories of the configuration."""
         return tuple(category.name for category in self.settings.categories)
+
+    def sources(self, store: SqlStore) -> Iterator[SourceRow]:
+        """How it stands with those beside ``posts.folder``. Raises StoreError."""
+        if not self.settings.sources:
+            return
+        from digest.app.collecting import source_row
+
+        states, wall = store.source_states(), present(store.clock).wall
+        for entry in self.settings.sources:
+            yield source_row(entry, states.get(entry.name, SourceState(name=entry.name)), wall)
 
     def disks(self) -> Iterator[Disk]:
         """Room for the store and for the output, as far as they are files here."""

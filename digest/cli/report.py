@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from digest.models import Problem, Severity
-from digest.text import printable
+from digest.text import local_time, printable
 
 if TYPE_CHECKING:
     from digest.edition.contents import Balance
@@ -111,10 +111,8 @@ def _brought(report: SourceReport) -> str:
 
 
 def _since(report: SourceReport, now: datetime) -> str:
-    if report.failing_since is None:
-        return ""
-    since = report.failing_since.astimezone(now.tzinfo)
-    return f"since {since:%H:%M} " if since.date() == now.date() else f"since {since:%Y-%m-%d %H:%M} "
+    since, zone = report.failing_since, now.tzinfo
+    return "" if since is None or zone is None else f"since {local_time(since, zone, now)} "
 
 
 def _unsettled(path: str, count: int) -> str:
