@@ -6,13 +6,12 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from digest.alarms.watching import Alarm
+from digest.alarms.watching import SOURCE, Alarm
 from digest.models import SourceState
 from digest.text import local_time
 
-SOURCE = "source"
 ALL = f"{SOURCE}:*"
-"""Names of alarms: of one source (followed by ``:`` and its name), and of many at once."""
+"""The alarm of many at once."""
 FAILS_FOR = timedelta(days=1)
 """Shorter than that it is the weather."""
 MANY = 5
@@ -50,9 +49,7 @@ def source_alarms(states: Iterable[SourceState], zone: ZoneInfo, now: datetime) 
 def source_endings(states: Iterable[SourceState], alarms: Iterable[Alarm]) -> dict[str, str]:
     """What is said when alarms of sources end, by their names. Nothing of sources that nobody waits for any more, or
     that others speak of now; ``alarms`` are those there are."""
-    states, there = list(states), len(list(alarms))
-    if not states:
-        return {SOURCE: ""}
+    there = len(list(alarms))
     fine = {
         source_name(each.name): f"source {each.name}: it can be looked at again"
         for each in states

@@ -22,6 +22,7 @@ RUN = "run"
 STORE = "store"
 GONE = "gone"
 CLOCK = "clock"
+SOURCE = "source"
 """Names of alarms; those of which there may be several go on with ``:`` and what they are about."""
 
 PAGE_AFTER = timedelta(minutes=15)

@@ -72,7 +72,7 @@ def _lines(status: Status) -> Iterator[str]:
         if more > 0:
             posts.append(f"… and {more} more categories: --json, or the status page")
         yield from _section("newest posts", posts, "none yet")
-        yield from _section("sources", list(_sources(seen.sources, local)))
+        yield from _section("sources", list(_sources(seen.sources, seen.silent, local)))
     yield from _section("next", [f"{local(each.at)}  {each.digest} {each.period}" for each in seen.next])
 
 
@@ -94,10 +94,13 @@ def _run(run: RunRow, local: Local) -> str:
     return "\n      ".join([f"{began}  failed: {did}", *run.failures])
 
 
-def _sources(sources: tuple[SourceRow, ...], local: Local) -> Iterator[str]:
+def _sources(sources: tuple[SourceRow, ...], silent: frozenset[str], local: Local) -> Iterator[str]:
     """Those that fail first; of many the rest is counted."""
+    from digest.alarms.sources import source_name
+
     for each in sources[:_SOURCES]:
-        yield f"{each.name} ({each.kind}): {'; '.join(_source(each, local))}"
+        told = "; ".join(_source(each, local)) + ("; silent" if source_name(each.name) in silent else "")
+        yield f"{each.name} ({each.kind}): {told}"
     rest = sources[_SOURCES:]
     if rest:
         failing = sum(each.failing_since is not None for each in rest)

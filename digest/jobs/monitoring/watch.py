@@ -28,11 +28,11 @@ from digest.alarms.mail import (
     relay_alarm,
 )
 from digest.alarms.silence import HISTORY, Silence, find_silences, recovery, wording
-from digest.alarms.sources import SOURCE, source_alarms, source_endings, source_name
 from digest.alarms.watching import (
     CLOCK,
     GONE,
     RUN,
+    SOURCE,
     Alarm,
     Change,
     Ending,
@@ -227,14 +227,22 @@ def whats_wrong(
     some = (clock_alarm(ahead), *_mail_troubles(store, rules, now), gone_alarm(store.held_posts()), *tight, *pages)
     alarms = [*paused_alarms(store.paused_editions()), *(alarm for alarm in some if alarm is not None)]
     alarms += _late(store, rules, now)
-    states = source_states(store, rules)
-    failing = source_alarms(states, zone, now)
+    failing, endings = _failing(store, rules, now) if rules.sources else ([], {SOURCE: ""})
     judged = {"paused", CLOCK, DOUBT, RELAY, BACKLOG, EXPIRED, GONE, SOURCE, "slot", "page"}
     return Observation(
         alarms=(*alarms, *failing),
         judged=frozenset(judged | ({"disk"} if disks else set())),
-        endings={**_ENDINGS, **source_endings(states, failing)},
+        endings={**_ENDINGS, **endings},
     )
+
+
+def _failing(store: WatchStore, rules: WatchRules, now: datetime) -> tuple[list[Alarm], dict[str, str]]:
+    """Alarms about sources, and what is said of those that are over."""
+    from digest.alarms.sources import source_alarms, source_endings  # late: most sites have none
+
+    states = source_states(store, rules)
+    failing = source_alarms(states, rules.zone, now)
+    return failing, source_endings(states, failing)
 
 
 def source_states(store: WatchStore, rules: WatchRules) -> list[SourceState]:
@@ -301,6 +309,8 @@ def silent_categories(
     StoreError."""
     volumes = store.volumes(now - HISTORY)
     if rules.sources:
+        from digest.alarms.sources import source_name
+
         brought = store.source_volumes(now - HISTORY)
         # One that fails is silent for a reason that has an alarm of its own.
         well = (state.name for state in source_states(store, rules) if state.failing_since is None)
