@@ -93,7 +93,7 @@ def test_the_page_folds_up_what_goes_well(fed: World) -> None:
     page = Seen(overview=seen, plots=plots(fed.store, monitor(fed).rules().zone, fed.now))
     html = fed.app().templates.render("status/page.html", {"site_title": "x", "site_url": "y", **context_of(page)})
     assert html.index('<th scope="row">feed-1</th>') < html.index('<th scope="row">wire</th>')
-    assert '<td class="grow bad">fails since 11:00: answered 410: the feed is gone for good</td>' in html
+    assert '<td class="grow break bad">fails since 11:00: answered 410: the feed is gone for good</td>' in html
     assert "1,234" in html
     assert "Others, which go well" not in html
     many = (*rows(fed), *(SourceRow(name=f"more-{number}", kind="plug") for number in range(20)))
