@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
 
+from digest.store import open_store
 from tests.feed_server import FeedServer, ask_again, feed_server
 from tests.run.site_folder import CONFIG, Result, Site
 
@@ -51,6 +53,15 @@ def test_news_and_faults_are_one_line(site: Site, feed: FeedServer) -> None:
     last = run(site)
     assert "  sources   nothing new from 2\n" in last.out, "a folder without posts fails no longer"
     assert run(site, "--json").report["collected"]["sources"]["blog"]["failing_since"] is None
+    with open_store(f"sqlite:///{site.folder / 'var/digest.db'}") as store, store._database.asking() as connection:
+        logged = [json.loads(text) for text in connection.column("SELECT report FROM run ORDER BY key")]
+    assert [sorted(report["collected"]["sources"]) for report in logged] == [
+        ["blog", "wire"],
+        ["blog"],
+        ["blog", "wire"],
+        [],
+        [],
+    ], "those without news would fill the store"
 
 
 def test_an_article_of_another_source_is_counted(site: Site, feed: FeedServer) -> None:
