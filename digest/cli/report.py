@@ -90,11 +90,12 @@ def _collected(report: CollectReport, *, verbose: bool, dry_run: bool) -> Iterat
 def _sources(sources: Mapping[str, SourceReport], now: datetime) -> Iterator[str]:
     """What each of those that were looked at brought, or why it did not; of many, how many. ``now`` in the zone of all
     times."""
-    told = {name: _brought(each) for name, each in sources.items()}
+    told = {name: _brought(each.arrived, each.edited, each.doubled) for name, each in sources.items()}
     news = [f"{name} {words}" for name, words in told.items() if words]
     failing = [f"{name}: fails {_since(each, now)}({each.fault})" for name, each in sources.items() if each.fault]
     if len(news) > _SOURCES:
-        yield f"{sum(each.arrived for each in sources.values()):,} arrived, {len(news):,} of {len(sources):,} had news"
+        sums = [sum(getattr(each, name) for each in sources.values()) for name in ("arrived", "edited", "doubled")]
+        yield f"{_brought(*sums)} ({len(news):,} of {len(sources):,} sources)"
     elif news:
         yield from news
     elif not failing:
@@ -104,9 +105,9 @@ def _sources(sources: Mapping[str, SourceReport], now: datetime) -> Iterator[str
         yield f"{len(failing) - _FAULTS:,} more fail: digest status shows all"
 
 
-def _brought(report: SourceReport) -> str:
+def _brought(arrived: int, edited: int, doubled: int) -> str:
     """``2 arrived``, and what else is more than nothing."""
-    named = ((report.arrived, "arrived"), (report.edited, "edited"), (report.doubled, "known from another source"))
+    named = ((arrived, "arrived"), (edited, "edited"), (doubled, "known from another source"))
     return ", ".join(f"{number:,} {what}" for number, what in named if number)
 
 

@@ -86,7 +86,7 @@ def test_many_sources_are_told_in_short(site: Site, feed: FeedServer) -> None:
         site.post(
             f"../../b{number}/_posts/2026-11-24-{number}.md", title=f"第{number}篇", link=f"https://b.example/{number}"
         )
-    assert "  sources   7 arrived, 7 of 7 had news\n" in run(site).out
+    assert "  sources   7 arrived (7 of 7 sources)\n" in run(site).out
 
 
 @pytest.mark.parametrize(
