@@ -115,7 +115,7 @@ class _Batch(Struct, eq=False):
         elif (twin := self._elsewhere.twin(outcome)) is not None:
             if source_of(file.path) != MAIN:
                 self._doubled += 1
-                self._record(file, taken=False, recheck_at=None, problems=())
+                self._record(file, taken=False, recheck_at=None, problems=[_doubled(file.path, twin)])
                 return
             self._revisions.append(_revision(twin, outcome, self._now, is_rename=True, is_quiet=file.quiet))
         elif (moved := self._missing.match(outcome)) is not None:
@@ -301,6 +301,12 @@ def _is_alike(post: Post, old: KnownPost) -> bool:
     return all(
         one == other or SequenceMatcher(None, one, other, autojunk=False).ratio() >= _LIKE for one, other in pairs
     )
+
+
+def _doubled(path: str, twin: KnownPost) -> Problem:
+    """Why a post is left out that another source has brought."""
+    reason = f"leads to the same address as {twin.path} of another source, which came first: {twin.url}"
+    return Problem(path=path, reason=reason, severity=Severity.NOTE)
 
 
 def _revision(

@@ -22,6 +22,7 @@ RUN = "run"
 STORE = "store"
 GONE = "gone"
 CLOCK = "clock"
+SOURCE = "source"
 """Names of alarms; those of which there may be several go on with ``:`` and what they are about."""
 
 PAGE_AFTER = timedelta(minutes=15)
@@ -182,7 +183,7 @@ class Change(Struct, frozen=True, kw_only=True):
 
 class Observation(Struct, frozen=True, kw_only=True):
     """What is wrong now. ``judged`` are the kinds of alarms that were looked at: an open alarm of another kind stays
-    as it is. ``endings`` says how some of them ended, by name; the others end with a plain word."""
+    as it is. ``endings`` says how some of them ended, by name or kind; the others end with a plain word."""
 
     alarms: tuple[Alarm, ...] = ()
     judged: frozenset[str] = frozenset()
@@ -201,7 +202,7 @@ def compare(open_alarms: Iterable[KeptAlarm], look: Observation) -> Change:
     raised = tuple(alarm for name, alarm in present.items() if name not in known)
     reworded = tuple(alarm for name, alarm in present.items() if name in known and known[name].text != alarm.text)
     ended = tuple(
-        Ending(name=name, text=look.endings.get(name, f"over: {alarm.text}"))
+        Ending(name=name, text=look.endings.get(name, look.endings.get(kind_of(name), f"over: {alarm.text}")))
         for name, alarm in known.items()
         if name not in present and kind_of(name) in look.judged
     )

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from digest.app.admission import Admission
+from digest.app.collecting import lasting_sources
 from digest.app.moment import moment, present
 from digest.app.monitor import monitor_of
 from digest.app.publishing import idle
 from digest.config import load
+from digest.config.settings import FolderSourceSettings
 from digest.errors import ConfigError, SourceError, StoreError
+from digest.models import MAIN, KnownPost, path_in, ref_of
 from digest.subscribers.subscription import canonical
 
 if TYPE_CHECKING:
@@ -60,7 +66,15 @@ def status_of(config: Path) -> Status:
         with open_store(settings.store.url) as store:
             when = present(store.clock)
             disks = tuple(monitor.disks())
-            seen = overview(store, monitor.rules(), when.now, names=monitor.names(), disks=disks, ahead=when.ahead)
+            seen = overview(
+                store,
+                monitor.rules(),
+                when.now,
+                names=monitor.names(),
+                disks=disks,
+                ahead=when.ahead,
+                sources=monitor.sources(store),
+            )
             refused = admission.faults(store)
             warnings += map(str, idle(settings, store) if store.knows_posts() else ())
     else:
@@ -88,17 +102,27 @@ def look_into_post(app: App, words: str, digest: str | None) -> Explanation | Ca
     if found.posts:
         return explain_post(app.store, app.plans(), found.posts[0], view)
     if found.files:
-        return explain_file(found.files[0], view)
-    try:
-        seen = app.source.scan().files if app.settings.posts.has_folder else {}
-    except SourceError:
-        seen = {}
-    new = [path for path in seen if words and words in path]
+        [file] = found.files
+        return explain_file(file, view, _twin(app, file.path) if file.taken else None)
+    new = [path for path in _listed(app) if words and words in path]
     if len(new) == 1:
         return explain_new_file(new[0])
     raise StoreError(
         words or "post", "no post is known by that", "name a path, an id, an address or a part of the title"
     )
+
+
+def _twin(app: App, path: str) -> KnownPost | None:
+    """The post that leads to the address which an entry is called by."""
+    long_ago = datetime(1970, 1, 1, tzinfo=UTC)
+    return next(iter(app.store.posts_linked([ref_of(path)], long_ago, app.when.now)), None)
+
+
+def _listed(app: App) -> Iterator[str]:
+    """Files of all folders of posts that can be looked at."""
+    for each in lasting_sources(app).values():
+        with suppress(SourceError):
+            yield from each.source.scan().files
 
 
 def look_into_subscriber(app: App, address: str, digest: str | None, date: str | None) -> Explanation:
@@ -123,12 +147,12 @@ def _view(app: App, digest: str | None, date: str | None) -> View:
 
 
 def _below_posts(app: App, words: str) -> str:
-    """A path of this machine as one below the posts folder; other words as they are."""
-    folder = app.settings.posts.folder
-    try:
+    """A path of this machine as one below a folder of posts; other words as they are."""
+    settings = app.settings
+    others = {each.name: each.folder for each in settings.sources if isinstance(each, FolderSourceSettings)}
+    with suppress(OSError, ValueError):
         path = Path(words).absolute()
-        if path.is_relative_to(folder) and path.exists():
-            return path.relative_to(folder).as_posix()
-    except (OSError, ValueError):
-        pass
+        for name, folder in {MAIN: settings.posts.folder, **others}.items():
+            if path.is_relative_to(folder) and path.exists():
+                return path_in(name, path.relative_to(folder).as_posix())
     return words.strip()

@@ -19,6 +19,7 @@ from msgspec.structs import fields, replace
 
 from digest.app.admission import Admission
 from digest.app.assembly import App, opened, smtp_transport
+from digest.app.check_sources import source_checks
 from digest.app.collecting import collect_posts
 from digest.app.moment import moment
 from digest.app.publishing import idle, update_feeds
@@ -27,6 +28,7 @@ from digest.app.sending import message_for
 from digest.app.showing import next_edition
 from digest.config import Settings, load
 from digest.config.loading import TOKEN_VARIABLE
+from digest.config.settings import FeedSourceSettings, FolderSourceSettings
 from digest.errors import ConfigError, ProbeError, StoreError
 from digest.jobs.check.findings import (
     Check,
@@ -98,6 +100,7 @@ class _Checkup:
             Check(group="store", name="store", ask=self._store),
             Check(group="store", name="site", ask=self._needs_store("site", self._site)),
             Check(group="posts", name="files", ask=self._needs_store("files", self._posts)),
+            *source_checks(self._settings, self._wanted.seconds),
             Check(group="templates", name="templates", ask=self._needs_store("templates", self._templates)),
             Check(group="feeds", name="read back", ask=self._needs_store("read back", self._feeds)),
             *digests,
@@ -165,7 +168,10 @@ class _Checkup:
     def _posts(self, app: App) -> Iterable[Finding]:
         from digest.jobs.check.local import judge_posts
 
-        return judge_posts(collect_posts(app))
+        folders = [each for each in self._settings.sources if isinstance(each, FolderSourceSettings)]
+        if not (folders or self._settings.posts.has_folder):
+            return [skipped("files", "there is no folder of posts (sources)")]
+        return judge_posts(collect_posts(app, entries=folders))
 
     def _templates(self, app: App) -> Iterable[Finding]:
         from digest.jobs.check.templates import judge_templates, make_trials
@@ -250,6 +256,11 @@ class _Checkup:
                 True,
             ),
             ("store", settings.store.path, False, "read addresses", False),
+            *(
+                (f"sources.{each.name}.url_file", each.url_file, True, "read the feed as you do", True)
+                for each in settings.sources
+                if isinstance(each, FeedSourceSettings)
+            ),
         ]
         for key, path, must_exist, why, is_grave in files:
             if path is not None:

@@ -5,17 +5,18 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from digest import __version__, plugins
 from digest.app.places import further_folder
-from digest.config import PostSettings
+from digest.config import PostSettings, Settings
 from digest.config.settings import AnySource, FeedSourceSettings, FolderSourceSettings, PluginSource
 from digest.errors import ConfigError, DigestError, PluginError, SourceError
 from digest.jobs.archive.collect_all import BoundSource, collect_all
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from digest.app.assembly import App
     from digest.jobs.archive.collect import CollectReport, Parsed
     from digest.jobs.archive.settling import Settling
+    from digest.jobs.monitoring.status import SourceRow
     from digest.ports import Source
     from digest.posts.rules import Rules
     from digest.sources.feed import FeedSource
@@ -37,11 +39,13 @@ FEEDS_TAKE = 120.0
 _NO_PAUSE = timedelta(0)
 
 
-def collect_posts(app: App, *, waits: bool = True, accept_gone: bool = False) -> CollectReport:
-    """Bring the store up to date with all sources. ``waits`` until files rest that are being written; a service looks
-    again instead."""
+def collect_posts(
+    app: App, *, waits: bool = True, accept_gone: bool = False, entries: Sequence[AnySource] | None = None
+) -> CollectReport:
+    """Bring the store up to date with all sources (or ``posts.folder`` and those of these ``entries``). ``waits`` until
+    files rest that are being written; a service looks again instead."""
     states = app.store.source_states() if app.settings.sources else {}
-    others = other_sources(app, states)
+    others = other_sources(app, states, entries)
     fetch(others)
     main = _main(app, waits)
     return collect_all(
@@ -109,7 +113,7 @@ def other_sources(
 
     found = []
     for entry in app.settings.sources if entries is None else entries:
-        source = _made(app, entry, states.get(entry.name, SourceState(name=entry.name)))
+        source = made(app.settings, entry, states.get(entry.name, SourceState(name=entry.name)), app.when.wall)
         folder = entry if isinstance(entry, FolderSourceSettings) else None
         posts = app.settings.posts if folder is None else folder
         site = str((folder.url if folder is not None else None) or app.settings.site.url)
@@ -155,45 +159,78 @@ def fetch(sources: Iterable[OtherSource]) -> None:
         fetch_all([feed for feed in feeds if isinstance(feed, FeedSource)], seconds=FEEDS_TAKE)
 
 
+def source_row(entry: AnySource, state: SourceState, wall: datetime) -> SourceRow:
+    """How it stands with a source. ``wall`` is the real time."""
+    from digest.jobs.monitoring.status import SourceRow
+
+    next_at, moved_to = outlook(entry, state, wall) if isinstance(entry, FeedSourceSettings) else (None, "")
+    return SourceRow(
+        name=entry.name,
+        kind=entry.kind if isinstance(entry, PluginSource) else str(entry.__struct_config__.tag),
+        checked_at=state.checked_at,
+        ok_at=state.ok_at,
+        posts=state.posts,
+        fault=state.fault,
+        failing_since=state.failing_since,
+        next_at=next_at,
+        moved_to=moved_to,
+    )
+
+
+def outlook(entry: FeedSourceSettings, state: SourceState, wall: datetime) -> tuple[datetime | None, str]:
+    """When a feed is asked again, and where it has moved for good: of an address with a secret only the host."""
+    from digest.sources.remote.limits import Limits
+    from digest.sources.remote.memory import recall
+
+    try:
+        memory = recall(state.memory, secret_address(entry, entry.name), wall, Limits())
+    except ConfigError:
+        return None, ""
+    place = urlsplit(memory.moved_to)
+    is_plain = entry.url is not None or not memory.moved_to
+    return memory.next_at, memory.moved_to if is_plain else f"{place.scheme}://{place.netloc}/…"
+
+
 # ------------------------------------------------------------------- making
 
 
 class Unusable:
-    """Stands for a source that cannot be made."""
+    """Stands for a source that cannot be made, which is the operator's to mend."""
 
     def __init__(self, fault: DigestError) -> None:
-        self._fault = fault
+        self.fault = fault
 
     def scan(self) -> Listing:
-        """Raises SourceError."""
-        raise SourceError(self._fault.subject, self._fault.cause, self._fault.remedy)
+        """Raises what is wrong: ConfigError, PluginError."""
+        raise self.fault
 
     def read(self, ref: str) -> bytes:
         """Raises SourceError."""
         raise SourceError(ref, "its source cannot be used")
 
 
-def _made(app: App, entry: AnySource, state: SourceState) -> Simple:
+def made(settings: Settings, entry: AnySource, state: SourceState, wall: datetime) -> Simple:
+    """What an entry names; ``Unusable`` if that cannot be made. ``wall`` is the real time."""
     try:
         if isinstance(entry, FolderSourceSettings):
             return further_folder(entry)
         if isinstance(entry, FeedSourceSettings):
-            return _feed(app, entry, state)
+            return _feed(settings, entry, state, wall)
         return _plugin(entry, state)
     except DigestError as error:
         return Unusable(error)
 
 
-def _feed(app: App, entry: FeedSourceSettings, state: SourceState) -> FeedSource:
+def _feed(settings: Settings, entry: FeedSourceSettings, state: SourceState, wall: datetime) -> FeedSource:
     from digest.sources.feed import FeedSource
     from digest.sources.remote.limits import Limits
 
     return FeedSource(
         secret_address(entry, f"sources.{entry.name}"),
         memory=state.memory,
-        now=app.when.wall,
+        now=wall,
         text=entry.text,
-        agent=f"digest/{__version__} (+{app.settings.site.url})",
+        agent=f"digest/{__version__} (+{settings.site.url})",
         allow=tuple(ip_network(each) for each in entry.allow),
         is_secret=entry.url is None,
         limits=Limits(bytes=int(entry.max_bytes), interval=entry.every),

@@ -19,9 +19,11 @@ from digest.alarms.watching import KeptAlarm, Planned, store_alarm, subject_of
 from digest.app.moment import present
 from digest.errors import DigestError, OutputError, StoreError
 from digest.jobs.monitoring.watch import Disk, RunEnd, WatchRules, tell, watch
+from digest.models import SourceState
 
 if TYPE_CHECKING:
     from digest.config import Settings
+    from digest.jobs.monitoring.status import SourceRow
     from digest.jobs.run import RunReport
     from digest.store import SqlStore
 
@@ -189,6 +191,7 @@ class Monitor:
             rate=settings.mail.rate if settings.mail.transport == "smtp" else None,
             silence=wanted.silence,
             silence_except=tuple(wanted.silence_except),
+            sources=tuple(source.name for source in settings.sources),
             holidays=tuple((each.days[0], each.days[-1]) for each in wanted.holidays),
             late_after=wanted.late_after,
             min_free=int(wanted.min_free),
@@ -204,6 +207,16 @@ class Monitor:
     def names(self) -> tuple[str, ...]:
         """The categories of the configuration."""
         return tuple(category.name for category in self.settings.categories)
+
+    def sources(self, store: SqlStore) -> Iterator[SourceRow]:
+        """How it stands with those beside ``posts.folder``. Raises StoreError."""
+        if not self.settings.sources:
+            return
+        from digest.app.collecting import source_row
+
+        states, wall = store.source_states(), present(store.clock).wall
+        for entry in self.settings.sources:
+            yield source_row(entry, states.get(entry.name, SourceState(name=entry.name)), wall)
 
     def disks(self) -> Iterator[Disk]:
         """Room for the store and for the output, as far as they are files here."""

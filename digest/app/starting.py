@@ -33,6 +33,7 @@ from digest.errors import ConfigError, SourceError
 from digest.generators import Site
 from digest.generators.draft import Census, Place, cautions, draft_config, switch_steps
 from digest.generators.leaving import Habit, habit_of
+from digest.generators.opml import FeedList, read_opml
 from digest.jobs.progress import Progress, silent
 from digest.models import Post
 from digest.posts import Rules
@@ -59,15 +60,19 @@ class Draft(Struct, frozen=True, kw_only=True):
     root: Path
     source: str
     """The generator's configuration that was read; empty if there is none."""
-    switch: tuple[str, ...]
-    cautions: tuple[str, ...]
+    switch: tuple[str, ...] = ()
+    cautions: tuple[str, ...] = ()
+    feeds: FeedList = FeedList()
+    """Those that become sources."""
 
 
-def draft(folder: Path, config: Path, *, now: datetime, progress: Progress = silent) -> Draft:
-    """A configuration at ``config`` for the site in ``folder``. Writes nothing. ``now`` decides which posts are future
-    ones. Raises SourceError (no site there), ConfigError (its own configuration is broken)."""
+def draft(folder: Path, config: Path, *, now: datetime, progress: Progress = silent, opml: Path | None = None) -> Draft:
+    """A configuration at ``config`` for the site in ``folder`` and the feeds of a list, or for these alone. Writes
+    nothing. ``now`` decides which posts are future ones. Raises SourceError (no site there), ConfigError (its own
+    configuration, or the list, is broken)."""
     if not config.absolute().parent.is_dir():
         raise ConfigError(str(config), "cannot be written: its folder does not exist", "make the folder first")
+    feeds = FeedList() if opml is None else read_opml(_bytes(opml), str(opml), Url.parse)
     root = _root(folder)
     own = _own_configuration(root)
     source = FolderSource(root, kind="auto" if own is None else own.generator)
@@ -76,11 +81,7 @@ def draft(folder: Path, config: Path, *, now: datetime, progress: Progress = sil
     settings = _settings(site, Census(), place, config)
     posts, left_out = _posts(settings, now, progress)
     if not posts and own is None:
-        raise SourceError(
-            str(folder),
-            "no Jekyll, Hugo or Hexo site and no posts are here",
-            "name the site's folder: digest init ../my-site",
-        )
+        return _without_site(folder, config, feeds)
     site, posts = _zoned(
         site,
         posts,
@@ -92,9 +93,9 @@ def draft(folder: Path, config: Path, *, now: datetime, progress: Progress = sil
         site = _with(site, "language", _spoken(posts), "by the script of the titles")
     if site.title is None:
         site = _with(site, "title", clean_line(root.resolve().name) or "My site", "the folder's name")
-    site = replace(site, leaving=_habit(settings))
+    site = replace(site, leaving=_habit(settings), remarks=(*site.remarks, *feeds.left_out))
     census = _census(posts, left_out, root, site)
-    text = draft_config(site, census, place)
+    text = draft_config(site, census, place, feeds.feeds)
     return Draft(
         path=config,
         text=text,
@@ -105,6 +106,34 @@ def draft(folder: Path, config: Path, *, now: datetime, progress: Progress = sil
         source=own.shown if own else "",
         switch=switch_steps(site, place),
         cautions=cautions(site, place, own is not None and config.name in _texts(own.data.get("exclude"))),
+        feeds=feeds,
+    )
+
+
+def _without_site(folder: Path, config: Path, feeds: FeedList) -> Draft:
+    """A configuration for feeds alone. Raises SourceError if there are none."""
+    if not feeds.feeds:
+        raise SourceError(
+            str(folder),
+            "no Jekyll, Hugo or Hexo site and no posts are here"
+            + (", and no feed is in the list" if feeds.left_out else ""),
+            "name the site's folder: digest init ../my-site",
+        )
+    site = Site(generator="", remarks=feeds.left_out)
+    if feeds.title:
+        site = _with(site, "title", feeds.title, "the list of feeds")
+    name = config.name if config.parent == Path() else str(config)
+    place = Place(name=name, posts="", kind="auto", state="var", output="public", inside=False)
+    text = draft_config(site, Census(), place, feeds.feeds)
+    return Draft(
+        path=config,
+        text=text,
+        settings=parse(text.encode(), config, {}),
+        site=site,
+        census=Census(),
+        root=folder,
+        source="",
+        feeds=feeds,
     )
 
 
@@ -582,7 +611,7 @@ def _spoken(posts: Sequence[Post]) -> str:
     return "en"
 
 
-def draft_configuration(site: Path, config: Path, progress: Progress = silent) -> Draft:
-    """``digest init``: a configuration at ``config`` for the site in a folder; nothing is written. Raises SourceError,
-    ConfigError."""
-    return draft(site, config, now=moment(None, ZoneInfo("UTC")).now, progress=progress)
+def draft_configuration(site: Path, config: Path, progress: Progress = silent, opml: Path | None = None) -> Draft:
+    """``digest init``: a configuration at ``config`` for the site in a folder and the feeds of a list; nothing is
+    written. Raises SourceError, ConfigError."""
+    return draft(site, config, now=moment(None, ZoneInfo("UTC")).now, progress=progress, opml=opml)

@@ -24,10 +24,18 @@ _FIELDS = ("title", "url", "language", "timezone", "author", "description", "per
 @click.option("--dry-run", is_flag=True, help="Write nothing; show what would be written.")
 @click.option("--stdout", "to_stdout", is_flag=True, help="Write nothing; print the configuration alone.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was found as JSON, for programs.")
-def command(site: Path, config: Path, force: bool, dry_run: bool, to_stdout: bool, as_json: bool) -> int:
+@click.option(
+    "--opml",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Take the feeds of this list, as readers export it, as sources; without a site they are enough.",
+)
+def command(
+    site: Path, config: Path, force: bool, dry_run: bool, to_stdout: bool, as_json: bool, opml: Path | None
+) -> int:
     """Write a config.yaml for the Jekyll, Hugo or Hexo site in SITE (default: here), from its own configuration.
 
-    For example: digest init ../my-site
+    For example: digest init ../my-site; digest init --opml feeds.opml
     """
     from digest.app.starting import draft_configuration, refuse_taken, write
     from digest.cli.progress import terminal_progress
@@ -36,7 +44,7 @@ def command(site: Path, config: Path, force: bool, dry_run: bool, to_stdout: boo
     if writes:
         refuse_taken(config, force=force)
     with terminal_progress(enabled=not as_json) as progress:
-        draft = draft_configuration(site, config, progress)
+        draft = draft_configuration(site, config, progress, opml)
     if writes:
         write(draft, force=force)
     if to_stdout:
@@ -62,8 +70,12 @@ def _report(draft: Draft, *, written: bool) -> None:
 
 
 def _lines(draft: Draft) -> list[str]:
-    site, census = draft.site, draft.census
-    what = f"{_NAMES[site.generator]} site in {draft.root}" + (f", by {draft.source}" if draft.source else "")
+    site, census, feeds = draft.site, draft.census, draft.feeds.feeds
+    what = (
+        "no site, feeds alone"
+        if not site.generator
+        else f"{_NAMES[site.generator]} site in {draft.root}" + (f", by {draft.source}" if draft.source else "")
+    )
     lines = [what, ""]
     for name in _FIELDS:
         value = getattr(site, name)
@@ -78,6 +90,8 @@ def _lines(draft: Draft) -> list[str]:
         old = f"{site.leaving.moved:,} older ones in {', '.join(site.leaving.archived)}"
         lines.append(f"  {'':12} {old}: posts that are moved there are not withdrawn (posts.archived)")
     lines.append(f"  {'categories':12} {_categories(draft)}")
+    if feeds:
+        lines.append(f"  {'sources':12} {len(feeds):,} {'feed' if len(feeds) == 1 else 'feeds'} of other sites")
     if site.feed is not None:
         lines.append(f"  {'feed':12} {', '.join(site.feed.paths)}, made by {site.feed.maker}")
     lines += _section("Look at these", [*_missing(draft), *site.remarks])
@@ -131,6 +145,7 @@ def _facts(draft: Draft, *, written: bool) -> dict[str, object]:
         "retention_days": site.leaving.days if site.leaving is not None else None,
         "categories": dict(census.categories),
         "feed": None if site.feed is None else {"maker": site.feed.maker, "paths": list(site.feed.paths)},
+        "sources": [{"name": each.name, "url": each.url, "categories": each.categories} for each in draft.feeds.feeds],
         "remarks": [*_missing(draft), *site.remarks],
         "switch": list(draft.switch),
         "cautions": list(draft.cautions),

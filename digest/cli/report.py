@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -11,16 +11,20 @@ from zoneinfo import ZoneInfo
 import click
 
 from digest.models import Problem, Severity
-from digest.text import printable
+from digest.text import local_time, printable
 
 if TYPE_CHECKING:
     from digest.edition.contents import Balance
-    from digest.jobs.archive.collect import CollectReport
+    from digest.jobs.archive.collect import CollectReport, SourceReport
     from digest.jobs.editions.make import EditionResult
     from digest.jobs.run import RunReport
 
 SHOWN = 20
 """Problems and files listed one by one before the rest is only counted (``--verbose`` lists all)."""
+_SOURCES = 5
+"""Sources with news that are named, and..."""
+_FAULTS = 3
+"""those that fail, before the rest is only counted."""
 
 
 def print_report(report: RunReport, zone: ZoneInfo, *, verbose: bool) -> None:
@@ -35,7 +39,7 @@ def print_report(report: RunReport, zone: ZoneInfo, *, verbose: bool) -> None:
 
 def _lines(report: RunReport, zone: ZoneInfo, *, verbose: bool) -> Iterator[str]:
     yield headline(report.now, zone, dry_run=report.dry_run)
-    yield from report_lines(report, verbose=verbose)
+    yield from report_lines(report, zone, verbose=verbose)
 
 
 def headline(now: datetime, zone: ZoneInfo, *, dry_run: bool = False) -> str:
@@ -44,10 +48,12 @@ def headline(now: datetime, zone: ZoneInfo, *, dry_run: bool = False) -> str:
     return f"digest run, {moment:%Y-%m-%d %H:%M} {zone.key}" + (" (dry run, nothing was touched)" if dry_run else "")
 
 
-def report_lines(report: RunReport, *, verbose: bool = False) -> Iterator[str]:
-    """What a report says to people, after its headline."""
+def report_lines(report: RunReport, zone: ZoneInfo, *, verbose: bool = False) -> Iterator[str]:
+    """What a report says to people, after its headline; times in ``zone``."""
     if report.collected is not None:
         yield from _collected(report.collected, verbose=verbose, dry_run=report.dry_run)
+        if report.collected.sources:
+            yield _row("sources", "; ".join(_sources(report.collected.sources, report.now.astimezone(zone))))
     yield from _published(report, verbose=verbose)
     yield from _digests(report)
 
@@ -80,6 +86,35 @@ def _collected(report: CollectReport, *, verbose: bool, dry_run: bool) -> Iterat
         yield f"    {_mark(problem)} {printable(str(problem))}"
     if not verbose and len(shown) > SHOWN:
         yield f"    … {len(shown) - SHOWN} more (--verbose lists all)"
+
+
+def _sources(sources: Mapping[str, SourceReport], now: datetime) -> Iterator[str]:
+    """What each of those that were looked at brought, or why it did not; of many, how many. ``now`` in the zone of all
+    times."""
+    told = {name: _brought(each.arrived, each.edited, each.doubled) for name, each in sources.items()}
+    news = [f"{name} {words}" for name, words in told.items() if words]
+    failing = [f"{name}: fails {_since(each, now)}({each.fault})" for name, each in sources.items() if each.fault]
+    if len(news) > _SOURCES:
+        sums = [sum(getattr(each, name) for each in sources.values()) for name in ("arrived", "edited", "doubled")]
+        yield f"{_brought(*sums)} ({len(news):,} of {len(sources):,} sources)"
+    elif news:
+        yield from news
+    elif not failing:
+        yield f"nothing new from {len(sources):,}"
+    yield from failing[:_FAULTS]
+    if len(failing) > _FAULTS:
+        yield f"{len(failing) - _FAULTS:,} more fail: digest status shows all"
+
+
+def _brought(arrived: int, edited: int, doubled: int) -> str:
+    """``2 arrived``, and what else is more than nothing."""
+    named = ((arrived, "arrived"), (edited, "edited"), (doubled, "known from another source"))
+    return ", ".join(f"{number:,} {what}" for number, what in named if number)
+
+
+def _since(report: SourceReport, now: datetime) -> str:
+    since, zone = report.failing_since, now.tzinfo
+    return "" if since is None or zone is None else f"since {local_time(since, zone, now)} "
 
 
 def _unsettled(path: str, count: int) -> str:

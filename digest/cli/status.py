@@ -17,6 +17,7 @@ from digest.text import local_time
 if TYPE_CHECKING:
     from digest.alarms.watching import EditionMail, KeptAlarm, RunRow
     from digest.app.asking import Status
+    from digest.jobs.monitoring.status import SourceRow
 
 Local = Callable[[datetime], str]
 """A time as people read it: without the date where it is today's."""
@@ -24,6 +25,7 @@ Local = Callable[[datetime], str]
 _RUNS = 5
 _EDITIONS = 5
 _CATEGORIES = 5
+_SOURCES = 10
 
 
 @click.command("status")
@@ -70,6 +72,7 @@ def _lines(status: Status) -> Iterator[str]:
         if more > 0:
             posts.append(f"… and {more} more categories: --json, or the status page")
         yield from _section("newest posts", posts, "none yet")
+        yield from _section("sources", list(_sources(seen.sources, seen.silent, local)))
     yield from _section("next", [f"{local(each.at)}  {each.digest} {each.period}" for each in seen.next])
 
 
@@ -91,6 +94,34 @@ def _run(run: RunRow, local: Local) -> str:
     return "\n      ".join([f"{began}  failed: {did}", *run.failures])
 
 
+def _sources(sources: tuple[SourceRow, ...], silent: frozenset[str], local: Local) -> Iterator[str]:
+    """Those that fail first; of many the rest is counted."""
+    from digest.alarms.sources import source_name
+
+    for each in sources[:_SOURCES]:
+        told = "; ".join(_source(each, local)) + ("; silent" if source_name(each.name) in silent else "")
+        yield f"{each.name} ({each.kind}): {told}"
+    rest = sources[_SOURCES:]
+    if rest:
+        failing = sum(each.failing_since is not None for each in rest)
+        yield f"… and {len(rest):,} more, of which {failing:,} fail: --json, or the status page"
+
+
+def _source(source: SourceRow, local: Local) -> Iterator[str]:
+    if source.failing_since is not None:
+        yield f"fails since {local(source.failing_since)}: {source.fault}"
+        yield "never looked at with success" if source.ok_at is None else f"went well {local(source.ok_at)}"
+    elif source.checked_at is None:
+        yield "not looked at yet"
+    else:
+        yield f"looked at {local(source.checked_at)}"
+    yield f"{source.posts:,} {'post' if source.posts == 1 else 'posts'} so far"
+    if source.next_at is not None:
+        yield f"asked again {local(source.next_at)}"
+    if source.moved_to:
+        yield f"it has moved for good to {source.moved_to}: correct its address"
+
+
 def _edition(edition: EditionMail) -> str:
     from digest.alarms.watching import counted
 
@@ -110,6 +141,8 @@ def _alarm(alarm: KeptAlarm, local: Local) -> str:
 
 def _plain(status: Status) -> dict[str, object]:
     """Plain data: names as in the status, times in ISO 8601."""
+    from digest.alarms.sources import source_name
+
     seen = status.overview
     return {
         "site": status.title,
@@ -141,6 +174,10 @@ def _plain(status: Status) -> dict[str, object]:
         "categories": [
             {**_values(each, "category", "published", "arrived", "recent"), "silent": each.category in seen.silent}
             for each in seen.categories
+        ],
+        "sources": [
+            {**_values(each, *each.__struct_fields__), "silent": source_name(each.name) in seen.silent}
+            for each in seen.sources
         ],
         "subscriptions": [
             {"digest": digest, "state": state, "number": number}

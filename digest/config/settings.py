@@ -772,7 +772,10 @@ class WatchSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     ] = True
     silence_except: Annotated[
         tuple[Name, ...],
-        Meta(description="Categories that may be silent.", examples=[["seasonal", "announcements"]]),
+        Meta(
+            description="Categories that may be silent, and sources, as source:NAME.",
+            examples=[["seasonal", "announcements"], ["source:wire"]],
+        ),
     ] = ()
     holidays: Annotated[
         tuple[Dates, ...],

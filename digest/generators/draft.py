@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 
 from msgspec import Struct
 
 from digest.generators.leaving import Habit
+from digest.generators.opml import ListedFeed
 from digest.generators.site import Site
 from digest.text import clean_line
 
@@ -43,7 +45,7 @@ class Place(Struct, frozen=True, kw_only=True):
     name: str
     """Name of the file, as commands are given it."""
     posts: str
-    """``posts.folder`` as written."""
+    """``posts.folder`` as written; empty if there is none."""
     kind: str
     """``posts.kind``."""
     state: str
@@ -57,9 +59,9 @@ class Place(Struct, frozen=True, kw_only=True):
     """The present feed as the generator built it, if it is there."""
 
 
-def draft_config(site: Site, census: Census, place: Place) -> str:
-    """The whole file. Every value of ``site`` is one that the configuration takes; those missing are made up and
-    marked so."""
+def draft_config(site: Site, census: Census, place: Place, feeds: Sequence[ListedFeed] = ()) -> str:
+    """The whole file, with ``feeds`` as sources. Every value of ``site`` is one that the configuration takes; those
+    missing are made up and marked so."""
     made_from = f" from {place.source} ({_NAMES[site.generator]})" if place.source else ""
     lines = [
         f"# Written by digest init{made_from}. Every key is explained in docs/configuration.md of digest.",
@@ -67,8 +69,8 @@ def draft_config(site: Site, census: Census, place: Place) -> str:
         "",
         *_site(site),
         "",
-        *_posts(site, census, place),
-        "",
+        *(_posts(site, census, place) if place.posts else ()),
+        *_sources(feeds),
         *_categories(census),
         *_feeds(site, census),
         "digests:",
@@ -143,7 +145,23 @@ def _posts(site: Site, census: Census, place: Place) -> list[str]:
     if site.exclude:
         patterns = ", ".join(scalar(each) for each in site.exclude)
         lines += _keys((f"exclude: [{patterns}]", site.origins.get("exclude", "")))
-    return lines + _leaving(site.leaving)
+    return [*lines, *_leaving(site.leaving), ""]
+
+
+def _sources(feeds: Sequence[ListedFeed]) -> list[str]:
+    """An entry for each, with what it is called where its name does not say it."""
+    if not feeds:
+        return []
+    lines = ["sources:"]
+    for each in feeds:
+        names = ", ".join(scalar(name) for name in each.categories)
+        lines += [
+            "  - kind: feed",
+            *_keys((f"  name: {scalar(each.name)}", each.title)),
+            f"    url: {scalar(each.url)}",
+            *([f"    categories: [{names}]"] if names else []),
+        ]
+    return [*lines, ""]
 
 
 def _leaving(habit: Habit | None) -> list[str]:

@@ -61,11 +61,16 @@ class RunReport(Struct, kw_only=True):
         """Files that were put in place."""
         return sum(len(part.written) for part in (self.feeds, self.editions) if part is not None)
 
-    def to_json(self) -> str:
-        """All of it for programs: keys as in the reports' classes, times in ISO 8601 (UTC)."""
+    def to_json(self, *, for_log: bool = False) -> str:
+        """All of it for programs: keys as in the reports' classes, times in ISO 8601 (UTC). In the log of runs, which
+        keeps thousands of them, sources without news are left out."""
         value: dict[str, Any] = {"ok": self.ok, **to_builtins(self, builtin_types=(datetime, date, time))}
         if self.collected is not None:
             value["collected"]["skipped"] = self.collected.skipped
+            if for_log:
+                sources = self.collected.sources.items()
+                told = {name for name, each in sources if each.arrived or each.edited or each.doubled or each.fault}
+                value["collected"]["sources"] = {name: value["collected"]["sources"][name] for name in sorted(told)}
         return json.dumps(value, ensure_ascii=False, indent=2, default=_plain)
 
 
@@ -118,7 +123,7 @@ def run(
 
     def write_down() -> None:
         arrived = report.collected.arrived if report.collected is not None else 0
-        store.ended(number, ended, report.to_json(), ok=report.ok, arrived=arrived, written=report.written)
+        store.ended(number, ended, report.to_json(for_log=True), ok=report.ok, arrived=arrived, written=report.written)
 
     write_down()
     if steps.deliver is not None and Step.DIGEST in wanted:

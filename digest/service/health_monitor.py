@@ -125,7 +125,15 @@ class HealthMonitor:
         rules, disks, ahead = monitor.rules(), tuple(monitor.disks()), present(store.clock).ahead
         with self._turn:  # it reads weeks of counts: one after the other
             return Seen(
-                overview=overview(store, rules, now, names=monitor.names(), disks=disks, ahead=ahead),
+                overview=overview(
+                    store,
+                    rules,
+                    now,
+                    names=monitor.names(),
+                    disks=disks,
+                    ahead=ahead,
+                    sources=monitor.sources(store),
+                ),
                 plots=plots(store, rules.zone, now),
                 warnings=tuple(map(str, idle(self.service.settings, store) if store.knows_posts() else ())),
             )

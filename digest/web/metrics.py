@@ -23,7 +23,7 @@ from prometheus_client.registry import Collector
 import digest
 from digest.alarms.watching import Planned, RunTotals, by_kind, slot_to_judge
 from digest.jobs.monitoring.status import CATEGORIES, StatusStore
-from digest.jobs.monitoring.watch import Disk, WatchRules
+from digest.jobs.monitoring.watch import Disk, WatchRules, source_states
 from digest.models import DeliveryState
 from digest.outbox import blame
 from digest.ports import FeedRow
@@ -109,6 +109,7 @@ class _Figures(Collector):
             ("place",),
             {(disk.what,): disk.free for disk in disks},
         )
+        yield from self._sources()
         yield from _process(self._live())
 
     def _freshness(self, now: datetime) -> Iterable[Metric]:
@@ -173,6 +174,24 @@ class _Figures(Collector):
             ("class",),
             errors,
         )
+
+    def _sources(self) -> Iterable[Metric]:
+        """Those of the configuration beside ``posts.folder``, as far as they have been looked at."""
+        states = [each for each in source_states(self._store, self._rules) if each.checked_at is not None]
+        if not states:
+            return
+        up = {(each.name,): int(each.failing_since is None) for each in states}
+        yield _many("digest_source_up", "1 if a source could be looked at last time, else 0.", ("source",), up)
+        yield _many(
+            "digest_source_last_success_timestamp_seconds",
+            "When a source was last looked at with success.",
+            ("source",),
+            {(each.name,): each.ok_at.timestamp() for each in states if each.ok_at is not None},
+        )
+        posts = CounterMetricFamily("digest_source_posts", "Posts that have come from a source.", labels=("source",))
+        for each in states:
+            posts.add_metric((each.name,), each.posts)
+        yield posts
 
     def _slots(self, now: datetime) -> Iterable[Metric]:
         late = {(plan.digest,): int(self._is_late(plan, now)) for plan in self._rules.plans}

@@ -153,6 +153,21 @@ def test_a_broken_source_is_named_and_stops_nothing_else(site: Site, tmp_path: P
     assert (site.folder / "public/feed.xml").is_file()
 
 
+def test_a_source_that_does_not_load_fails_each_run(site: Site, tmp_path: Path) -> None:
+    """It is the operator's to mend, and ``digest check`` names it too; the weather is neither."""
+    path = broken_package(tmp_path / "there", "digest.sources", "things", "import no_such_library\n")
+    site.configure(f"{CONFIG}sources:\n  - {{kind: things, name: odd}}\n")
+    for _ in range(2):
+        result = run(site, path, "run", "--as-of", "2026-11-24 09:00")
+        assert result.code == 1
+        assert "failed: sources.odd: plug-in things of broken-things: cannot be loaded" in result.err
+    result = run(site, path, "check", "--offline")
+    assert "problem  source odd: sources.odd: plug-in things of broken-things: cannot be loaded" in result.out
+    (path / "broken_things.py").write_text("class Thing:\n    def scan(self):\n        return []\n", encoding="utf-8")
+    assert run(site, path, "run", "--as-of", "2026-11-24 09:00").code == 0
+    assert "ok       source odd: it can be loaded" in run(site, path, "check", "--offline").out
+
+
 def test_a_broken_command_is_named(site: Site, tmp_path: Path) -> None:
     path = broken_package(tmp_path / "there", "digest.commands", "things", "raise RuntimeError('half')\n")
     result = run(site, path, "things")

@@ -316,7 +316,7 @@ def test_an_address_with_a_secret_is_never_shown(site: Site, wire: Wire) -> None
     assert "401" in report["collected"]["sources"]["wire"]["fault"]
     assert "geheim42" not in json.dumps(report)
     secret.unlink()
-    assert "sources.wire.url_file" in collected(site)["collected"]["sources"]["wire"]["fault"]
+    assert "sources.wire.url_file" in collected(site, code=1)["collected"]["sources"]["wire"]["fault"]
 
 
 def test_no_other_site_can_take_an_id_of_ours(site: Site, wire: Wire) -> None:

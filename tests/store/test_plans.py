@@ -36,6 +36,7 @@ QUESTIONS = {
     "settle": lambda store, now: store.settle(now),
     "is ahead": lambda store, now: store.is_ahead(now),
     "counts": lambda store, now: store.counts(1),
+    "source volumes": lambda store, now: store.source_volumes(now - REACH),
 }
 
 OPEN = {

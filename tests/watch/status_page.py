@@ -8,14 +8,14 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from urllib.parse import urlencode
 
 import uvicorn
 from starlette.applications import Starlette
 
 from digest.jobs.monitoring.page import Seen
-from digest.jobs.monitoring.status import overview, plots
+from digest.jobs.monitoring.status import SourceRow, overview, plots
 from digest.jobs.monitoring.watch import RunEnd
 from digest.models import Reply
 from digest.store.database.basics import to_seconds
@@ -65,7 +65,8 @@ def served(world: World, token: str | None = TOKEN) -> Iterator[Served]:
 
     def look() -> Seen:
         rules = monitor(world).rules()
-        return Seen(overview=overview(world.store, rules, world.now), plots=plots(world.store, rules.zone, world.now))
+        seen = overview(world.store, rules, world.now, sources=some_sources(world.now))
+        return Seen(overview=seen, plots=plots(world.store, rules.zone, world.now))
 
     access = Access(token, clock=lambda: page.seconds, ticks=lambda: page.seconds)
     routes = status_routes(
@@ -82,6 +83,17 @@ def served(world: World, token: str | None = TOKEN) -> Iterator[Served]:
         server.should_exit = True
         thread.join(60)
         listener.close()
+
+
+def some_sources(now: datetime) -> Iterator[SourceRow]:
+    """So many that those that go well are folded up; one fails, one has moved."""
+    fault = (
+        "https://dead.example.com/a/very/long/path/without/any/place/to/break: answered 410: the feed is gone for good"
+    )
+    yield SourceRow(name="dead", kind="feed", checked_at=now, failing_since=now, fault=fault, next_at=now)
+    moved = "https://elsewhere.example.com/feeds/wire.xml"
+    yield SourceRow(name="moved", kind="feed", checked_at=now, ok_at=now, posts=1234, next_at=now, moved_to=moved)
+    yield from (SourceRow(name=f"blog-{number}", kind="folder", checked_at=now, ok_at=now) for number in range(20))
 
 
 def furnish(world: World) -> None:

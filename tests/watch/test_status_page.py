@@ -153,6 +153,9 @@ def test_it_shows_everything(page: Served) -> None:
         "2026-11-25 08:00 daily 2026-11-25",
         "Over, in the last seven days: 1",
         "all posts",
+        "gone for good",
+        "moved for good to https://elsewhere.example.com/feeds/wire.xml",
+        "Others, which go well: 20",
     ):
         assert words in plain, words
     assert text.count("<svg") == 3

@@ -61,7 +61,9 @@ class SourceReport(Struct, frozen=True, kw_only=True):
     doubled: int = 0
     """Posts that another source had brought before."""
     fault: str = ""
-    """Why it could not be looked at."""
+    """Why it could not be looked at, or not used."""
+    failing_since: datetime | None = None
+    """When that began, by the real clock."""
 
 
 class CollectReport(Struct, frozen=True, kw_only=True):
@@ -101,7 +103,9 @@ class CollectReport(Struct, frozen=True, kw_only=True):
     doubled: int = 0
     """Posts that were left out, since another source had brought them before."""
     fault: str = ""
-    """Why the source could not be looked at, which is no failure of ours."""
+    """Why the source could not be looked at or used; that is among the failures if it is ours to mend."""
+    is_due: bool = True
+    """False: it was not its time, so that nothing is known of it."""
     memory: str | None = None
     """What the source wants to be handed at its next look; None: as it was."""
     origin: Origin | None = None
@@ -144,7 +148,11 @@ def collect(
     listing = source.scan()
     if not listing.is_whole and not listing.files:
         return CollectReport(
-            problems=listing.problems, fault=listing.fault, memory=listing.memory, origin=listing.origin
+            problems=listing.problems,
+            fault=listing.fault,
+            is_due=listing.memory is not None or listing.fault != "",
+            memory=listing.memory,
+            origin=listing.origin,
         )
     look = partial(_look, store, source, rest, now, name, everything=not same_rules)
     listing, table, found, held = look(listing=listing)
@@ -278,8 +286,14 @@ def _report(
     )
 
 
-def joined(reports: Mapping[str, CollectReport], problems: tuple[Problem, ...]) -> CollectReport:
-    """One report of all sources, by name; ``posts.folder`` among them if there is one. ``problems``: all of them."""
+def joined(
+    reports: Mapping[str, CollectReport],
+    problems: tuple[Problem, ...],
+    failing: Mapping[str, datetime | None],
+    warnings: Sequence[str],
+) -> CollectReport:
+    """One report of all sources, by name; ``posts.folder`` among them if there is one. ``problems``: all of them;
+    ``failing``: since when some fail; ``warnings``: what is to be said of them besides."""
     first = reports.get(MAIN, CollectReport())
     if len(reports) == (MAIN in reports):
         return first
@@ -288,11 +302,17 @@ def joined(reports: Mapping[str, CollectReport], problems: tuple[Problem, ...]) 
     lists = {name: sum((getattr(each, name) for each in every), ()) for name in _LISTS}
     others = {
         name: SourceReport(
-            found=each.found, arrived=each.arrived, edited=each.edited, doubled=each.doubled, fault=each.fault
+            found=each.found,
+            arrived=each.arrived,
+            edited=each.edited,
+            doubled=each.doubled,
+            fault=each.fault,
+            failing_since=failing.get(name),
         )
         for name, each in reports.items()
-        if name != MAIN and (each.memory is not None or each.found or each.fault or each.failures)
+        if name != MAIN and each.is_due
     }
+    lists["warnings"] += tuple(warnings)
     return replace(first, problems=problems, sources=others, **sums, **lists)
 
 

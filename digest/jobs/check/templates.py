@@ -16,7 +16,7 @@ from digest.edition.contents import Correction, Earlier, Edition, Limits, Publis
 from digest.errors import TemplateError
 from digest.jobs.check.findings import Finding, ok, problem, skipped, warning
 from digest.jobs.monitoring.page import Seen, context_of
-from digest.jobs.monitoring.status import Daily, Overview, Plots
+from digest.jobs.monitoring.status import Daily, Overview, Plots, SourceRow
 from digest.models import Author, Code, DeliveryCounts, DeliveryState, EditionRow, EditionState, KnownPost
 from digest.ports import FeedRow, Templates
 from digest.render import pages
@@ -332,6 +332,13 @@ def web_contexts(publisher: Publisher) -> Mapping[str, Sequence[Mapping[str, obj
     }
 
 
+def _sources() -> Iterator[SourceRow]:
+    """So many that those that go well are folded up."""
+    yield SourceRow(name="broken", kind="feed", checked_at=_NOW, failing_since=_NOW, fault="why", next_at=_NOW)
+    yield SourceRow(name="wire", kind="feed", checked_at=_NOW, ok_at=_NOW, posts=7, moved_to="https://e.com/feed.xml")
+    yield from (SourceRow(name=f"blog-{number}", kind="folder") for number in range(20))
+
+
 def status_contexts(publisher: Publisher) -> dict[str, list[dict[str, object]]]:
     """What the operator's page is given, likewise."""
     frame: dict[str, object] = {"site_title": publisher.site_title, "site_url": publisher.site_url}
@@ -358,8 +365,9 @@ def status_contexts(publisher: Publisher) -> dict[str, list[dict[str, object]]]:
         alarms=(begun,),
         past_alarms=(over,),
         categories=tuple(Freshness(category=name, published=_NOW, arrived=_NOW, recent=7) for name in (None, "sample")),
-        silent=frozenset({"sample"}),
+        silent=frozenset({"sample", "source:wire"}),
         subscribers={("daily", "active"): 3},
+        sources=tuple(_sources()),
     )
     daily = Daily(days=(_DAY,), values=(3,))
     drawn = Plots(posts=daily, seconds=daily, bounces=daily)

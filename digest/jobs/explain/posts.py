@@ -17,7 +17,7 @@ from digest.edition.contents import Reason, Shown
 from digest.edition.selection import read_selection
 from digest.inquiry import Candidates, EditionNote, FoundFile, Membership
 from digest.jobs.editions.make import DigestPlan, Outcome, Periods, upcoming
-from digest.models import Absence, Away, EditionState, KnownPost, Problem, Severity
+from digest.models import MAIN, Absence, Away, EditionState, KnownPost, Problem, Severity, ref_of, source_of
 from digest.period import next_slot
 
 
@@ -91,12 +91,22 @@ def explain_post(store: PostInquiries, plans: Iterable[DigestPlan], post: KnownP
     others = [each for each in found if each.edition.digest not in known]
     if view.digest is None:
         facts += [_place(store, each, post, view) for each in others]
-    about = {"path": post.path, "title": post.title, "url": post.url, "id": post.id}
+    about = {"path": post.path, "title": post.title, "url": post.url, "id": post.id, **_whence(post)}
     return Explanation(subject=post.title, facts=tuple(facts), about=about)
 
 
-def explain_file(found: FoundFile, view: View) -> Explanation:
-    """Why a file gave no post."""
+def _whence(post: KnownPost) -> dict[str, str]:
+    """Of a post of another source than ``posts.folder``: its name, and the original's address."""
+    name = source_of(post.path)
+    return {} if name == MAIN else {"source": name, "original": post.original_url or post.url}
+
+
+def explain_file(found: FoundFile, view: View, twin: KnownPost | None = None) -> Explanation:
+    """Why a file gave no post. ``twin``: the post that it has become part of, if that is known."""
+    if found.taken:
+        named = "" if twin is None else f": {twin.path}"
+        says = f"another source brings the same post, which is that one's now{named}"
+        return Explanation(subject=found.path, facts=(Fact(code="doubled", says=says),), about={"path": found.path})
     notes = [each for each in found.problems if each.severity is Severity.NOTE]
     what = "left out on purpose" if notes and len(notes) == len(found.problems) else "skipped"
     says = f"{what}: no post came of it" if found.problems else "no post came of it"
@@ -108,7 +118,8 @@ def explain_file(found: FoundFile, view: View) -> Explanation:
 
 def explain_new_file(path: str) -> Explanation:
     """A file that no run has seen yet."""
-    says = "it is in the posts folder, and no run has looked at it yet; digest run does"
+    where = "the posts folder" if source_of(path) == MAIN else f"the folder of the source {source_of(path)}"
+    says = f"it is in {where}, and no run has looked at it yet; digest run does"
     return Explanation(subject=path, facts=(Fact(code="not-collected", says=says),), about={"path": path})
 
 
@@ -118,11 +129,9 @@ def _told(problems: Iterable[Problem]) -> tuple[str, ...]:
 
 def _history(store: PostInquiries, post: KnownPost, view: View) -> Iterator[Fact]:
     """Collected, edited, withdrawn, and what is wrong with the file."""
-    yield Fact(
-        code="collected",
-        says=f"collected {view.time(post.collected_at)} from {post.path}; its date is {view.time(post.published)}",
-        at=post.collected_at,
-    )
+    when, date = view.time(post.collected_at), view.time(post.published)
+    says = f"collected {when} from {_place_of(post)}; its date is {date}"
+    yield Fact(code="collected", says=says, at=post.collected_at)
     file = store.file_at(post.path)
     problems = () if file is None else file.problems
     stale = [each for each in problems if each.severity is Severity.STALE]
@@ -139,6 +148,11 @@ def _history(store: PostInquiries, post: KnownPost, view: View) -> Iterator[Fact
         yield _away(absence, file, view)
     if post.unlisted:
         yield Fact(code="unlisted", says="unlisted: it has a page, and enters no feed and no digest")
+
+
+def _place_of(post: KnownPost) -> str:
+    name = source_of(post.path)
+    return post.path if name == MAIN else f"the source {name} ({ref_of(post.path)})"
 
 
 def _withdrawn(post: KnownPost, gone_at: datetime, file: FoundFile | None, view: View) -> Fact:

@@ -10,11 +10,14 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
+from digest.alarms.sources import source_name
 from digest.alarms.watching import EditionMail, KeptAlarm, RunRow, counted
-from digest.jobs.monitoring.status import Daily, Overview, Plots
+from digest.jobs.monitoring.status import Daily, Overview, Plots, SourceRow
 from digest.render.plots import bar_plot, describe
 from digest.text import local_time
 
+_SOURCES = 20
+"""If there are more, those that go well are folded up."""
 _Times = Callable[[datetime | None], str]
 """Without their date where it is today's."""
 
@@ -53,6 +56,7 @@ def context_of(seen: Seen) -> dict[str, object]:
             }
             for each in overview.categories
         ],
+        **_sources(overview, local),
         "readers": [
             {"digest": digest or "no digest", "state": state, "number": str(number)}
             for (digest, state), number in sorted((overview.subscribers or {}).items())
@@ -81,6 +85,31 @@ def _run(run: RunRow, local: _Times) -> dict[str, Any]:
         "arrived": str(run.arrived),
         "written": str(run.written),
         "failures": list(run.failures),
+    }
+
+
+def _sources(overview: Overview, local: _Times) -> dict[str, Any]:
+    """Those to look at, and those that are folded up."""
+    rows = [_source(each, local, is_silent=source_name(each.name) in overview.silent) for each in overview.sources]
+    if len(rows) <= _SOURCES:
+        return {"sources": rows, "more_sources": []}
+    folded = [row for row in rows if not row["bad"] and not row["moved_to"]]
+    return {"sources": [row for row in rows if row not in folded], "more_sources": folded}
+
+
+def _source(source: SourceRow, local: _Times, *, is_silent: bool) -> dict[str, Any]:
+    failing = source.failing_since
+    return {
+        "name": source.name,
+        "kind": source.kind,
+        "looked_at": local(source.checked_at),
+        "went_well": local(source.ok_at),
+        "posts": f"{source.posts:,}",
+        "next": "" if source.next_at is None else local(source.next_at),
+        "fault": "" if failing is None else f"fails since {local(failing)}: {source.fault}",
+        "moved_to": source.moved_to,
+        "silent": is_silent,
+        "bad": failing is not None or is_silent,
     }
 
 

@@ -59,6 +59,26 @@ class StatusStore(WatchStore, Protocol):
     def subscribers_by_state(self) -> dict[tuple[str, str], int]: ...
 
 
+class SourceRow(Struct, frozen=True, kw_only=True):
+    """How it stands with a source beside ``posts.folder``."""
+
+    name: str
+    kind: str
+    checked_at: datetime | None = None
+    """When it was looked at last."""
+    ok_at: datetime | None = None
+    """When that last went well."""
+    posts: int = 0
+    """How many have come from it so far."""
+    fault: str = ""
+    """Why it cannot be looked at."""
+    failing_since: datetime | None = None
+    next_at: datetime | None = None
+    """When a feed may be asked again; None: by the next run."""
+    moved_to: str = ""
+    """Where a feed has moved for good."""
+
+
 class Overview(Struct, frozen=True, kw_only=True):
     """What there is to know."""
 
@@ -81,6 +101,8 @@ class Overview(Struct, frozen=True, kw_only=True):
     silent: frozenset[str] = frozenset()
     """Those of the categories that are silent against their habits."""
     subscribers: dict[tuple[str, str], int] | None = None
+    sources: tuple[SourceRow, ...] = ()
+    """Those that fail first, the longest before the others; then as in the configuration."""
 
 
 class Daily(Struct, frozen=True, kw_only=True):
@@ -107,9 +129,10 @@ def overview(
     names: Sequence[str] = (),
     disks: Sequence[Disk] = (),
     ahead: timedelta = timedelta(),
+    sources: Iterable[SourceRow] = (),
 ) -> Overview:
-    """How it is going. ``names`` are the categories of the configuration; ``ahead`` as in ``watch``. Raises
-    StoreError."""
+    """How it is going. ``names`` are the categories of the configuration, ``sources`` what is known of its sources;
+    ``ahead`` as in ``watch``. Raises StoreError."""
     alarms, silent = _wrong_now(store, rules, now, whats_wrong(store, rules, now, disks=disks, ahead=ahead))
     return Overview(
         now=now,
@@ -124,7 +147,13 @@ def overview(
         categories=tuple(store.freshness(names, now - _RECENT, CATEGORIES)),
         silent=silent,
         subscribers=store.subscribers_by_state(),
+        sources=tuple(sorted(sources, key=_trouble)),
     )
+
+
+def _trouble(source: SourceRow) -> tuple[bool, float]:
+    since = source.failing_since
+    return since is None, 0 if since is None else since.timestamp()
 
 
 def nothing_yet(rules: WatchRules, now: datetime) -> Overview:

@@ -32,6 +32,7 @@ from digest.alarms.watching import (
     CLOCK,
     GONE,
     RUN,
+    SOURCE,
     Alarm,
     Change,
     Ending,
@@ -50,7 +51,7 @@ from digest.alarms.watching import (
     slot_to_judge,
 )
 from digest.errors import DigestError
-from digest.models import AwaitedPage, Backlog, EditionState, Expired, Outage, SavedEdition
+from digest.models import AwaitedPage, Backlog, EditionState, Expired, Outage, SavedEdition, SourceState
 from digest.outbox import REPEATS
 
 SILENCE_EVERY = timedelta(minutes=10)
@@ -68,6 +69,10 @@ class WatchStore(Protocol):
     """What is needed of the store."""
 
     def volumes(self, since: datetime) -> dict[str, dict[int, int]]: ...
+
+    def source_volumes(self, since: datetime) -> dict[str, dict[int, int]]: ...
+
+    def source_states(self) -> dict[str, SourceState]: ...
 
     def doubts_over(self, repeats: int) -> int: ...
 
@@ -129,6 +134,9 @@ class WatchRules(Struct, frozen=True, kw_only=True):
     """Messages a second at the most (``mail.rate``)."""
     silence: bool = True
     silence_except: tuple[str, ...] = ()
+    """Categories, and sources as ``source:NAME``."""
+    sources: tuple[str, ...] = ()
+    """Names of those beside ``posts.folder``."""
     holidays: tuple[tuple[date, date], ...] = ()
     late_after: timedelta = timedelta(minutes=30)
     min_free: int = 0
@@ -219,8 +227,28 @@ def whats_wrong(
     some = (clock_alarm(ahead), *_mail_troubles(store, rules, now), gone_alarm(store.held_posts()), *tight, *pages)
     alarms = [*paused_alarms(store.paused_editions()), *(alarm for alarm in some if alarm is not None)]
     alarms += _late(store, rules, now)
-    judged = {"paused", CLOCK, DOUBT, RELAY, BACKLOG, EXPIRED, GONE, "slot", "page", *({"disk"} if disks else ())}
-    return Observation(alarms=tuple(alarms), judged=frozenset(judged), endings=_ENDINGS)
+    failing, endings = _failing(store, rules, now) if rules.sources else ([], {SOURCE: ""})
+    judged = {"paused", CLOCK, DOUBT, RELAY, BACKLOG, EXPIRED, GONE, SOURCE, "slot", "page"}
+    return Observation(
+        alarms=(*alarms, *failing),
+        judged=frozenset(judged | ({"disk"} if disks else set())),
+        endings={**_ENDINGS, **endings},
+    )
+
+
+def _failing(store: WatchStore, rules: WatchRules, now: datetime) -> tuple[list[Alarm], dict[str, str]]:
+    """Alarms about sources, and what is said of those that are over."""
+    from digest.alarms.sources import source_alarms, source_endings  # late: most sites have none
+
+    states = source_states(store, rules)
+    failing = source_alarms(states, rules.zone, now)
+    return failing, source_endings(states, failing)
+
+
+def source_states(store: WatchStore, rules: WatchRules) -> list[SourceState]:
+    """What is known of the sources of the configuration beside ``posts.folder``. Raises StoreError."""
+    kept = store.source_states() if rules.sources else {}
+    return [kept.get(name, SourceState(name=name)) for name in rules.sources]
 
 
 _ENDINGS = {
@@ -277,8 +305,16 @@ def silence_alarm(silence: Silence, zone: ZoneInfo, now: datetime) -> Alarm:
 def silent_categories(
     store: WatchStore, rules: WatchRules, now: datetime
 ) -> tuple[list[Silence], dict[str, dict[int, int]]]:
-    """Those that are silent now, and the volumes that tell. Raises StoreError."""
+    """Those that are silent now, sources as ``source:NAME`` among them, and the volumes that tell. Raises
+    StoreError."""
     volumes = store.volumes(now - HISTORY)
+    if rules.sources:
+        from digest.alarms.sources import source_name
+
+        brought = store.source_volumes(now - HISTORY)
+        # One that fails is silent for a reason that has an alarm of its own.
+        well = (state.name for state in source_states(store, rules) if state.failing_since is None)
+        volumes |= {source_name(name): brought[name] for name in well if name in brought}
     heard = {name: counts for name, counts in volumes.items() if name not in rules.silence_except}
     return find_silences(heard, rules.zone, now, holidays=rules.holidays), volumes
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from digest.alarms.watching import Alarm, EditionMail, Ending, Freshness, KeptAlarm, RunRow, RunTotals
-from digest.models import DeliveryCounts, DeliveryState, EditionKind, EditionState
+from digest.models import MAIN, DeliveryCounts, DeliveryState, EditionKind, EditionState
 from digest.store.database.basics import QUARTER, optional_moment, to_moment, to_seconds
 from digest.store.database.part import Part
 from digest.store.monitoring.status_queries import ALARM, kept_alarm
@@ -22,6 +22,9 @@ _RUNS = "SELECT key, started_at, ended_at, ok, arrived, written, {} FROM run ORD
 _TOTALS = "SELECT ok, count(*), sum(ended_at - started_at), sum(arrived), sum(written) FROM run GROUP BY ok"
 _NEWEST_RUN = "key <> (SELECT max(key) FROM run)"
 _LISTED = "unlisted = false AND retired = false"
+_SOURCE_VOLUMES = f"""
+    SELECT source, first_seen / {QUARTER} AS quarter, count(*) FROM post
+    WHERE {_LISTED} AND first_seen >= ? AND source <> '{MAIN}' GROUP BY source, quarter"""
 _FRESH = """
     SELECT name, max(published), max(first_seen), sum(CASE WHEN first_seen >= ? THEN 1 ELSE 0 END) AS recent
     FROM post_category {} GROUP BY name"""
@@ -85,6 +88,14 @@ class Watch(Part):
         """How many posts came in, by quarter of an hour."""
         chosen = f"SELECT first_seen / {QUARTER} AS quarter, count(*) FROM post WHERE {_LISTED} AND first_seen >= ?"
         return dict(self._rows(f"{chosen} GROUP BY quarter", to_seconds(since)))
+
+    def source_volumes(self, since: datetime) -> dict[str, dict[int, int]]:
+        """How many posts of each source beside ``posts.folder`` came in, by quarter of an hour."""
+        found: dict[str, dict[int, int]] = {}
+        with self._database.asking() as connection:
+            for source, quarter, posts in connection.run(_SOURCE_VOLUMES, to_seconds(since)):
+                found.setdefault(source, {})[quarter] = posts
+        return found
 
     def freshness(self, names: Sequence[str], since: datetime, limit: int) -> list[Freshness]:
         """All posts, then these categories, then the busiest since then, ``limit`` at most."""

@@ -20,6 +20,7 @@ LIMIT = 20
 
 _NAMED = "(path = ? OR substr(path, length(path) - ?) = ?)"
 """A path is this one, or ends in it."""
+_CALLED = "(id = ? OR url = ?)"
 _LIKE = "lower({}) LIKE lower(?) ESCAPE '/'"
 _NOTE = "e.key, e.digest, e.kind, e.period, e.state, e.reason, e.frozen_at, e.subject, e.page_published"
 _DELIVERY = (
@@ -56,9 +57,13 @@ class Inquiries(Part):
         path = words.removeprefix("./").lstrip("/")
         named = (path, len(path), f"/{path}")
         with self._database.asking() as connection:
-            for fits, values in ((_NAMED, named), ("(id = ? OR url = ?)", (words, words))):
+            if words.startswith(("http://", "https://")):  # paths of feeds' entries may end in it
+                found = _posts(connection, _CALLED, words, words)
+                if found:
+                    return _candidates(_without_doubles(found), [])
+            for fits, values in ((_NAMED, named), (_CALLED, (words, words))):
                 found = _posts(connection, fits, *values)
-                files = _files(connection, f"{_NAMED} AND taken = false", *named)
+                files = _files(connection, f"({_NAMED} AND taken = false OR path = ?)", *named, path)
                 if found or files:
                     taken = {each.path for each in found if each.gone_at is None}
                     return _candidates(_without_doubles(found), [each for each in files if each.path not in taken])
