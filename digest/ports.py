@@ -197,6 +197,10 @@ class Archives(Struct, frozen=True, kw_only=True):
 class FeedStore(Protocol):
     """What feeds are made from."""
 
+    def keep_first(self, name: str, value: str) -> str:
+        """The value that was first given under this name."""
+        ...
+
     def look(self) -> str:
         """Fingerprint of templates and settings that the published files were made with."""
         ...

@@ -84,7 +84,7 @@ def publish_feeds(
     StoreError, TemplateError, and OutputError if the folders cannot even be listed; what cannot be written is among
     the report's failures.
     """
-    publisher = _Publisher(store, output, templates, language, options, body_html, is_due)
+    publisher = _Publisher(store, output, templates, language, options, body_html, is_due, now)
     publisher.list_digests(digests, has_editions)
     publisher.renew_if_looks_changed(look)
     store.retire_withdrawn(now - WITHDRAWN_STAYS)
@@ -108,8 +108,10 @@ class _Publisher:
         options: FeedOptions,
         body_html: BodyHtml | None,
         is_due: Callable[[FeedRow], bool],
+        now: datetime,
     ) -> None:
         self.is_due = is_due
+        self.now = now
         self.store = store
         self.output = output
         self.templates = templates
@@ -358,7 +360,10 @@ class _Publisher:
     def _site_updated(self) -> datetime:
         """What a feed without posts shows: the newest change anywhere, for want of one of its own."""
         newest = self.store.newest(ALL, "", 1)
-        return local(max((post.updated for post in newest), default=_LONG_AGO), self.options.zone)
+        if newest:
+            return local(max(post.updated for post in newest), self.options.zone)
+        made = self.store.keep_first("empty archive", self.now.isoformat())
+        return local(datetime.fromisoformat(made), self.options.zone)
 
     def _is_live(self, post: KnownPost) -> bool:
         """Not older than what an earlier publisher's feed had: its readers would see such a post as new."""

@@ -41,6 +41,10 @@ class FakeFeedStore:
         self.dirty_archives: set[int] = set()
         self.asked: list[tuple[str, str]] = []
         """Feeds whose posts were asked for."""
+        self.firsts: dict[str, str] = {}
+
+    def keep_first(self, name: str, value: str) -> str:
+        return self.firsts.setdefault(name, value)
 
     def put(self, *posts: KnownPost) -> None:
         for post in posts:

@@ -173,7 +173,7 @@ def test_accepted_they_are_withdrawn(site: Site) -> None:
 
 
 def test_broken_files_in_numbers_withdraw_nothing(site: Site) -> None:
-    """A script that damages all front matter: everything stays as it was, and is named; mended, nothing has happened."""
+    """A script that damages all front matter: everything stays, and is named; mended, nothing has happened."""
     paths = filled(site)
     texts = {path: path.read_text(encoding="utf-8") for path in paths}
     before = (site.folder / "public/feed.xml").read_bytes()
