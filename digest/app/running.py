@@ -181,12 +181,26 @@ def set_right(app: App) -> list[str]:
 
 def _collected(app: App, *, waits: bool, accept_gone: bool) -> CollectReport:
     """Bring the store up to date with all sources; a warning if there is nothing in them."""
+    is_first = app.store.is_importing()
     report = collect_posts(app, waits=waits, accept_gone=accept_gone)
+    if is_first and not app.store.is_importing():
+        report = replace(report, warnings=(*report.warnings, *_adopted_in_vain(app)))
     if report.taken or report.unsettled or not app.store.is_importing():
         return report
     if app.store.recall(NO_POSTS) is None:
         app.store.remember(NO_POSTS, app.when.now.isoformat())
     return replace(report, warnings=(*report.warnings, _no_posts(report, app.settings.posts)))
+
+
+def _adopted_in_vain(app: App) -> list[str]:
+    """What there is to say of ids of an earlier feed that no post took, once all posts are known."""
+    links = app.store.adopted_links()
+    if not links:
+        return []
+    from digest.jobs.archive.adopt import in_words, unmatched
+
+    line = in_words(unmatched(links, app.store.addresses()), len(links))
+    return [f"adopt-ids: {line}"] if line else []
 
 
 def _no_posts(report: CollectReport, posts: PostSettings) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from digest.cli import config_option
+from digest.text import printable
 
 
 @click.command("adopt-ids")
@@ -21,10 +22,12 @@ def command(feed: Path, config: Path, category: str | None, moved_from: str | No
     """
     from digest.app.adopt import adopt_feed
 
-    report = adopt_feed(config, feed, category, moved_from)
+    report, left = adopt_feed(config, feed, category, moved_from)
     click.echo(f"{report.adopted} ids adopted" + (f", feed id {report.feed_id}" if report.feed_id else ""))
     if report.unusable:
         click.echo(f"{report.unusable} entries have no link or no id", err=True)
+    if left:
+        click.echo(printable(left), err=True)
     if report.since is not None:
         click.echo(f"posts before {report.since.isoformat()} will not enter the feeds: readers never saw them there")
     return 0

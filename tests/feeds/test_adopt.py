@@ -9,7 +9,7 @@ import feedparser
 import pytest
 
 from digest.errors import SourceError
-from digest.jobs.archive.adopt import EarlierFeed, adopt, read_feed
+from digest.jobs.archive.adopt import EarlierFeed, adopt, in_words, read_feed, unmatched
 
 LINK = "https://news.example.com/markets/2026/03/02/1.html"
 OLDEST = datetime(2026, 3, 1, 16, 0, tzinfo=UTC)
@@ -182,3 +182,56 @@ def test_dates_out_of_range_and_broken_links_are_no_obstacle(date: str, link: st
     assert found.ids["https://news.example.com/b.html"] == "1"
     atom = f"<entry><id>a</id><link href='{link}'/><updated>9999-12-31T23:59:59-12:00</updated></entry>"
     assert read_feed(f"<feed xmlns='http://www.w3.org/2005/Atom'>{atom}</feed>".encode(), "old.xml").oldest is None
+
+
+# ------------------------------------------------------- as readers read them
+
+
+ITEM = "<item><title>a</title><link>{link}</link><guid isPermaLink='false'>old</guid>{more}</item>"
+BURNER = "xmlns:f='http://rssnamespace.org/feedburner/ext/1.0'"
+
+
+@pytest.mark.parametrize(
+    ("text", "links"),
+    [
+        ("\n  <?xml version='1.0'?><rss version='2.0'><channel>{}</channel></rss>", ["https://a.example/1"]),
+        (
+            "\ufeff<rss version='2.0'><channel><title>x&nbsp;y &hellip;</title>{}</channel></rss>",
+            ["https://a.example/1"],
+        ),
+        (f"<rss version='2.0' {BURNER}><channel>{{}}</channel></rss>", ["https://a.example/1"]),
+    ],
+    ids=["white space first", "HTML entities", "FeedBurner"],
+)
+def test_what_feeds_hold_in_the_world(text: str, links: list[str]) -> None:
+    link, more = "https://a.example/1", ""
+    if "f=" in text:
+        link, more = "http://feedproxy.example/~r/x/3", "<f:origLink>https://a.example/1</f:origLink>"
+    found = read_feed(text.format(ITEM.format(link=link, more=more)).encode(), "feed")
+    assert list(found.ids) == links
+
+
+def test_what_was_added_to_a_link_is_left_out() -> None:
+    text = "<rss version='2.0'><channel>{}</channel></rss>"
+    link = "https://a.example/1?p=2&amp;utm_source=rss&amp;utm_medium=x#top"
+    assert list(read_feed(text.format(ITEM.format(link=link, more="")).encode(), "f").ids) == [
+        "https://a.example/1?p=2"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("link", "says"),
+    [
+        ("https://a.example/2026/11/24/x/", "the slash at its end"),
+        ("https://www.a.example/2026/11/24/x", "the host"),
+        ("http://a.example/2026/11/24/x", "the scheme"),
+        ("https://a.example/2026/11/23/x", "the day"),
+        ("https://a.example/other", ""),
+    ],
+)
+def test_why_an_id_fits_no_post(link: str, says: str) -> None:
+    url = "https://a.example/2026/11/24/x"
+    [left] = unmatched([link, url], [url])
+    assert (left.link, left.differs) == (link, says)
+    assert link in in_words([left], 2)
+    assert in_words([], 2) == ""

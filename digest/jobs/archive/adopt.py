@@ -7,11 +7,13 @@ the adopted id instead of a new one. Reading is pure and safe: no entities, no n
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from datetime import UTC, datetime
+import re
+from collections.abc import Collection, Iterator, Sequence
+from datetime import UTC, date, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from html.entities import html5
 from typing import Any, Protocol
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from lxml import etree
 from msgspec import Struct, field
@@ -24,6 +26,8 @@ from digest.text import clean_line
 _ATOM = "{http://www.w3.org/2005/Atom}"
 _RSS1 = "{http://purl.org/rss/1.0/}"
 _RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
+_ORIGINAL = "{http://rssnamespace.org/feedburner/ext/1.0}origLink"
+"""FeedBurner's, whose own links lead to itself."""
 _DC = "{http://purl.org/dc/elements/1.1/}"
 _REMEDY = "save the feed itself, not its page"
 _XML_BASE = "{http://www.w3.org/XML/1998/namespace}base"
@@ -48,6 +52,8 @@ class AdoptReport(Struct, frozen=True, kw_only=True):
     adopted: int
     unusable: int
     feed_id: str | None
+    links: tuple[str, ...] = ()
+    """Of the entries whose ids were adopted."""
     since: datetime | None
     """Posts older than this do not enter feeds: readers of the earlier feed would see them as new."""
 
@@ -85,13 +91,16 @@ def adopt(
     known = store.live_since()
     if earlier.oldest is not None and (known is None or earlier.oldest < known):
         store.set_live_since(earlier.oldest)
-    return AdoptReport(adopted=len(links), unusable=earlier.unusable, feed_id=earlier.id, since=store.live_since())
+    return AdoptReport(
+        adopted=len(links), links=tuple(links), unusable=earlier.unusable, feed_id=earlier.id, since=store.live_since()
+    )
 
 
 def read_feed(data: bytes, subject: str) -> EarlierFeed:
     """Ids, links and dates of a feed in any format. Raises SourceError if it is none."""
     if data.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
         return _collect(None, _json_entries(data, subject))
+    data = _HTML_ENTITY.sub(_character, data.lstrip(b"\xef\xbb\xbf \t\r\n"))
     parser = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=False, remove_comments=True)
     try:
         root = etree.fromstring(data, parser)
@@ -106,6 +115,17 @@ def read_feed(data: bytes, subject: str) -> EarlierFeed:
     raise SourceError(subject, f"is no feed: its root is {root.tag!r}", _REMEDY)
 
 
+_HTML_ENTITY = re.compile(rb"&([A-Za-z][A-Za-z0-9]{1,31});")
+_OF_XML = frozenset({b"amp", b"lt", b"gt", b"quot", b"apos"})
+
+
+def _character(found: re.Match[bytes]) -> bytes:
+    """A named character of HTML, which feeds hold and XML does not know; readers take them for what they are."""
+    name = found[1]
+    text = None if name in _OF_XML else html5.get(f"{name.decode()};")
+    return found[0] if text is None else "".join(f"&#{ord(sign)};" for sign in text).encode()
+
+
 _Entry = tuple[str | None, str | None, datetime | None]
 """Id, link, date."""
 
@@ -114,11 +134,11 @@ def _collect(feed_id: str | None, entries: Iterator[_Entry]) -> EarlierFeed:
     ids: dict[str, str] = {}
     dates: list[datetime] = []
     unusable = 0
-    for entry_id, link, date in entries:
-        if date is not None:
-            dates.append(date)
+    for entry_id, link, moment in entries:
+        if moment is not None:
+            dates.append(moment)
         if entry_id and link:
-            ids.setdefault(uri(link), clean_line(entry_id))
+            ids.setdefault(_untracked(uri(link)), clean_line(entry_id))
         else:
             unusable += 1
     return EarlierFeed(id=feed_id, ids=ids, oldest=min(dates, default=None), unusable=unusable)
@@ -131,8 +151,9 @@ def _atom_entries(root: Any) -> Iterator[_Entry]:
             for link in entry.iterfind(f"{_ATOM}link")
             if link.get("rel", "alternate") == "alternate"
         ]
-        date = _text(entry, f"{_ATOM}published") or _text(entry, f"{_ATOM}updated")
-        yield _text(entry, f"{_ATOM}id"), links[0] if links else None, _iso(date)
+        when = _text(entry, f"{_ATOM}published") or _text(entry, f"{_ATOM}updated")
+        link = _text(entry, _ORIGINAL) or (links[0] if links else None)
+        yield _text(entry, f"{_ATOM}id"), link, _iso(when)
 
 
 def _rss_entries(items: Iterator[Any], namespace: str) -> Iterator[_Entry]:
@@ -140,10 +161,11 @@ def _rss_entries(items: Iterator[Any], namespace: str) -> Iterator[_Entry]:
         link, guid = _text(item, f"{namespace}link"), _text(item, "guid") or item.get(f"{_RDF}about")
         element = item.find("guid")
         permanent = element is not None and element.get("isPermaLink", "true").strip().lower() == "true"
+        link = _text(item, _ORIGINAL) or link
         if link is None and permanent:
             link = guid
-        date = _rfc822(_text(item, "pubDate")) or _iso(_text(item, f"{_DC}date"))
-        yield guid or link, None if link is None else _joined(_base(item), link), date
+        when = _rfc822(_text(item, "pubDate")) or _iso(_text(item, f"{_DC}date"))
+        yield guid or link, None if link is None else _joined(_base(item), link), when
 
 
 def _json_entries(data: bytes, subject: str) -> Iterator[_Entry]:
@@ -162,12 +184,22 @@ def _json_entries(data: bytes, subject: str) -> Iterator[_Entry]:
         entry_id, link = item.get("id"), item.get("url")
         if isinstance(entry_id, int | float):  # the format lets ids be numbers and readers take them for text
             entry_id = json.dumps(entry_id)
-        date = item.get("date_published")
+        when = item.get("date_published")
         yield (
             entry_id if isinstance(entry_id, str) else None,
             link if isinstance(link, str) else None,
-            _iso(date) if isinstance(date, str) else None,
+            _iso(when) if isinstance(when, str) else None,
         )
+
+
+def _untracked(link: str) -> str:
+    """Without what was added to count readers, and without a fragment: no post's address has either."""
+    try:
+        parts = urlsplit(link)
+    except ValueError:  # brackets that are no IPv6 address
+        return link
+    query = "&".join(each for each in parts.query.split("&") if not each.lower().startswith("utm_"))
+    return urlunsplit(parts._replace(query=query, fragment=""))
 
 
 def _base(element: Any) -> str:
@@ -207,6 +239,85 @@ def _rfc822(text: str | None) -> datetime | None:
 
 def _utc(moment: datetime) -> datetime:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+# ----------------------------------------------------------- what fits none
+
+
+class Unmatched(Struct, frozen=True, kw_only=True):
+    """An adopted id whose link is no post's address."""
+
+    link: str
+    near: str = ""
+    """The address of a post that it may be."""
+    differs: str = ""
+    """In what."""
+
+    def __str__(self) -> str:
+        return f"{self.link} (a post has {self.near}: {self.differs} differs)" if self.near else self.link
+
+
+def unmatched(links: Collection[str], urls: Collection[str]) -> list[Unmatched]:
+    """The links that are no address of a post, by link; of each, which post it may be, if one is near."""
+    by_place: dict[str, str] = {}
+    for url in urls:
+        by_place.setdefault(_place(url), url)
+    left = [_closest(link, by_place) for link in sorted(set(links) - set(urls))]
+    return sorted(left, key=lambda each: each.near == "")
+
+
+def _closest(link: str, by_place: dict[str, str]) -> Unmatched:
+    place = _place(link)
+    for other, differs in ((place, "host, scheme or slash"), *((each, "the day") for each in _neighbours(place))):
+        if other in by_place:
+            near = by_place[other]
+            return Unmatched(link=link, near=near, differs=_difference(link, near) or differs)
+    return Unmatched(link=link)
+
+
+def _difference(link: str, near: str) -> str:
+    ours, theirs = urlsplit(near), urlsplit(link)
+    if ours.path.rstrip("/") != theirs.path.rstrip("/"):
+        return ""
+    if ours.netloc != theirs.netloc:
+        return "the host"
+    return "the scheme" if ours.scheme != theirs.scheme else "the slash at its end"
+
+
+def _place(url: str) -> str:
+    """Without what sites change when they move."""
+    try:
+        path = urlsplit(url).path
+    except ValueError:
+        path = url
+    return path.rstrip("/").removesuffix("/index.html").removesuffix(".html").casefold()
+
+
+def in_words(left: Sequence[Unmatched], number: int) -> str:
+    """One line of what ``unmatched`` found, of so many adopted ids; empty if all fit."""
+    if not left:
+        return ""
+    named = "; ".join(str(each) for each in left[:_NAMED])
+    more = f" and {len(left) - _NAMED} more" if len(left) > _NAMED else ""
+    return f"{len(left)} of {number} adopted ids fit no post, which will look new to readers: {named}{more}"
+
+
+_NAMED = 3
+_DAY = re.compile(r"/(\d{4})/(\d{1,2})/(\d{1,2})(?=/|$)")
+
+
+def _neighbours(place: str) -> Iterator[str]:
+    """The same on the day before and the day after: what another zone makes of a date."""
+    found = _DAY.search(place)
+    if found is None:
+        return
+    try:
+        day = date(*map(int, found.groups()))
+        others = [day + timedelta(days=step) for step in (-1, 1)]
+    except (ValueError, OverflowError):
+        return
+    for other in others:
+        yield f"{place[: found.start()]}/{other:%Y/%m/%d}{place[found.end() :]}"
 
 
 def _rebase(link: str, moved: tuple[str, str] | None) -> str:

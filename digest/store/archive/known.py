@@ -135,6 +135,16 @@ class Known(Part):
             question = f"SELECT url, id FROM adopted_id WHERE url {connection.is_one_of}"
             return dict(connection.rows(question, connection.listed(urls)))
 
+    def adopted_links(self) -> list[str]:
+        """Of the entries whose ids were adopted."""
+        with self._database.asking() as connection:
+            return connection.column("SELECT url FROM adopted_id WHERE url LIKE 'http%' ORDER BY url")
+
+    def addresses(self) -> set[str]:
+        """Of all posts that are not gone."""
+        with self._database.asking() as connection:
+            return set(connection.column("SELECT url FROM post WHERE gone_at IS NULL"))
+
     def adopt_ids(self, ids: Mapping[str, str]) -> None:
         with self._database.changing() as connection:
             connection.upsert_many("adopted_id", "url", ("url", "id"), sorted(ids.items()))
