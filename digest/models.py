@@ -631,3 +631,32 @@ class Reply(Struct, frozen=True, kw_only=True):
     code: int | None = None
     enhanced: str = ""
     text: str = ""
+
+
+class Receipt(Reply, frozen=True, kw_only=True):
+    """What a channel's receiver said when it took something."""
+
+    id: str = ""
+    """By which the receiver knows it; empty if it does not say one."""
+
+
+class Target(Struct, frozen=True, kw_only=True):
+    """Who gets what is sent."""
+
+    address: str
+    """A mail address; of a channel that is no mail its name."""
+    name: str
+    """Unique to the delivery, the same at each attempt, and fit for a file's name."""
+
+
+class Outgoing(Struct, frozen=True, kw_only=True):
+    """The message of one delivery and the sender on its envelope: what mail channels send. Made from the frozen
+    edition alone, so that every attempt has the same bytes."""
+
+    pieces: tuple[bytes, ...]
+    """What all messages of an edition have in common is best the same objects in all of them."""
+    envelope_from: str
+
+    @property
+    def message(self) -> bytes:
+        return b"".join(self.pieces)

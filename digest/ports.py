@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar
 
 from msgspec import Struct
 
@@ -32,11 +32,13 @@ from digest.models import (
     Listing,
     Outage,
     Problem,
+    Receipt,
     Recipient,
     RenderedMail,
     Reply,
     SavedEdition,
     SourceState,
+    Target,
     Version,
 )
 
@@ -362,7 +364,7 @@ class CommitBatch(Struct, frozen=True, kw_only=True):
     """The row whose dot is to leave, leased until now,"""
     until: datetime
     """and the end of its lease while the answer is awaited."""
-    taken: tuple[Delivery, Reply] | None = None
+    taken: tuple[Delivery, Receipt] | None = None
     """The message before it, which the server has accepted, if that is not on disk yet."""
     claim: int = 0
     """How many rows to claim besides, and for how long."""
@@ -425,7 +427,7 @@ class Ledger(Protocol):
         commit, on disk when this returns."""
         ...
 
-    def sent(self, delivery: Delivery, now: datetime, reply: Reply) -> bool: ...
+    def sent(self, delivery: Delivery, now: datetime, receipt: Receipt) -> bool: ...
 
     def in_doubt(self, delivery: Delivery, now: datetime, reason: str) -> bool: ...
 
@@ -584,36 +586,49 @@ class Output(Protocol):
         ...
 
 
-# -------------------------------------------------------------------- mail
+# ---------------------------------------------------------------- channels
 
 
-class Transport(Protocol):
-    """A way to hand over one message."""
+def _nothing() -> None:
+    """There is nothing to do meanwhile."""
+
+
+class Commit(Struct, frozen=True):
+    """What a channel asks for right before its receiver can act on what was sent: from then on a failure leaves the
+    delivery in doubt. A channel that waits for others may say so, for there may be time for something else."""
+
+    ask: Callable[[], bool]
+    after: Callable[[], None] = _nothing
+    """To be called once all is out and before the answer is read; never raises."""
+    unanswered: Callable[[], None] = _nothing
+    """To be called, perhaps several times, when the receiver is slow before that; never raises."""
+
+    def __call__(self) -> bool:
+        """False: what was begun must be abandoned, since another worker has the delivery now."""
+        return self.ask()
+
+
+WITHOUT_LEDGER = Commit(lambda: True)
+"""For what is sent past the ledger."""
+
+Sendable = TypeVar("Sendable", contravariant=True)
+"""What a channel sends: mail channels send ``models.Outgoing``."""
+
+
+class Channel(Protocol[Sendable]):
+    """A way for editions to leave. May be used by several threads."""
 
     atomic: bool
     """Doing it twice changes nothing, so no delivery is ever in doubt."""
 
-    def send(
-        self,
-        *,
-        envelope_from: str,
-        recipient: str,
-        name: str,
-        message: Sequence[bytes],
-        before_dot: Callable[[], bool],
-        after_dot: Callable[[], None] = ...,
-        unanswered: Callable[[], None] = ...,
-    ) -> Reply:
-        """Hand over one message, which is given in pieces; best those that many messages share are the same objects.
-        ``name`` is unique to the delivery and file-safe. ``before_dot`` is called when everything but the end is out;
-        if it returns False the message is abandoned. While others are waited for, there may be time for something
-        else, which must not raise: ``after_dot``, once the end is out and before the answer to it is read, and
-        ``unanswered``, perhaps several times, when the server is slow before that. Raises
-        TemporaryFailure or PermanentFailure (certainly not sent), or Doubtful (nobody can know)."""
+    def send(self, edition: Sendable, target: Target, before_commit: Commit) -> Receipt:
+        """Hand over an edition to one receiver. ``before_commit`` is asked when everything but the end is out (a
+        channel that is ``atomic`` need not ask again for what is in place already). Raises TemporaryFailure or
+        PermanentFailure (certainly not sent), or Doubtful (nobody can know)."""
         ...
 
     def close(self) -> None:
-        """Let go of connections. The transport can be used again afterwards."""
+        """Let go of connections. The channel can be used again afterwards."""
         ...
 
 

@@ -18,7 +18,7 @@ from msgspec import Struct
 from msgspec.structs import fields, replace
 
 from digest.app.admission import Admission
-from digest.app.assembly import App, opened, smtp_transport
+from digest.app.assembly import App, opened, smtp_channel
 from digest.app.check_sources import source_checks
 from digest.app.collecting import collect_posts
 from digest.app.moment import moment
@@ -350,7 +350,7 @@ class _Checkup:
         mail = self._settings.mail
         limits = TimeLimits(**{field.name: self._wanted.seconds for field in fields(TimeLimits)})
         return judge_smtp(
-            smtp_transport(mail, limits).knock, f"{mail.host}:{mail.port}", security=mail.security, user=mail.user or ""
+            smtp_channel(mail, limits).knock, f"{mail.host}:{mail.port}", security=mail.security, user=mail.user or ""
         )
 
     def _sender(self) -> Sender:

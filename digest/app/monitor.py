@@ -19,7 +19,8 @@ from digest.alarms.watching import KeptAlarm, Planned, store_alarm, subject_of
 from digest.app.moment import present
 from digest.errors import DigestError, OutputError, StoreError
 from digest.jobs.monitoring.watch import Disk, RunEnd, WatchRules, tell, watch
-from digest.models import SourceState
+from digest.models import Outgoing, SourceState, Target
+from digest.ports import WITHOUT_LEDGER
 
 if TYPE_CHECKING:
     from digest.config import Settings
@@ -233,7 +234,7 @@ class Monitor:
     def _mail(self, alarms: Sequence[KeptAlarm], now: datetime) -> None:
         """Hand over one mail. Raises DigestError. The same alarms give the same Message-ID, so that a mail that was
         sent twice is one for many mailboxes."""
-        from digest.app.assembly import signer_of, transport_of
+        from digest.app.assembly import mail_channel, signer_of
         from digest.languages import CatalogueLanguage
         from digest.render.alarm import alarm_message
         from digest.templates import FolderTemplates
@@ -257,17 +258,16 @@ class Monitor:
             templates=FolderTemplates(language, self.settings.templates),
             language=language,
         )
-        signer, transport = signer_of(self.settings), transport_of(self.settings)
+        signer, channel = signer_of(self.settings), mail_channel(self.settings)
+        signed = message if signer is None else signer.sign(message)
         try:
-            transport.send(
-                envelope_from=sender.address,
-                recipient=address.address,
-                name=f"alarm-{name}",
-                message=(message if signer is None else signer.sign(message),),
-                before_dot=lambda: True,
+            channel.send(
+                Outgoing(pieces=(signed,), envelope_from=sender.address),
+                Target(address=address.address, name=f"alarm-{name}"),
+                WITHOUT_LEDGER,
             )
         finally:
-            transport.close()
+            channel.close()
 
 
 class Said:

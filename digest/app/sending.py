@@ -15,17 +15,17 @@ from zoneinfo import ZoneInfo
 from msgspec.structs import replace
 
 from digest.app.admission import Admission
-from digest.app.assembly import App, transport_of
+from digest.app.assembly import App, mail_channel
 from digest.app.moment import agreed, moment
 from digest.config import load
 from digest.errors import AlreadyRunning, ConfigError, StoreError
 from digest.jobs.progress import Progress, silent
-from digest.models import Delivery, DeliveryState, EditionKind, EditionState
-from digest.ports import Transport
+from digest.models import Delivery, DeliveryState, EditionKind, EditionState, Outgoing
+from digest.ports import Channel
 
 if TYPE_CHECKING:
     from digest.edition.contents import Recipe
-    from digest.jobs.delivery.deliver import Compose, DeliveryReport, Outgoing
+    from digest.jobs.delivery.deliver import Compose, DeliveryReport
     from digest.models import RenderedMail, SavedEdition
     from digest.render.context import RenderContext
     from digest.render.message import EditionMessage, Letterhead
@@ -137,7 +137,7 @@ def send_mail(
         time.sleep(behind)
     report = deliver(
         app.store,
-        _transport(app),
+        _channel(app),
         composer(app),
         clock=clock,
         left=lambda row: app.subscriber_service.left(row, clock()),
@@ -181,7 +181,6 @@ def message_for(app: App, delivery: Delivery, edition: SavedEdition, *, signs: b
 
 def composer(app: App, *, signs: bool = True) -> Compose:
     """Makes the message of a delivery; what an edition's recipients share who chose the same is made once."""
-    from digest.jobs.delivery.deliver import Outgoing
     from digest.render.mail import edition_url
 
     publisher = app.render_context().publisher
@@ -264,12 +263,12 @@ def _letterhead(app: App, digest: str) -> Letterhead:
     )
 
 
-def _transport(app: App) -> Transport:
+def _channel(app: App) -> Channel[Outgoing]:
     if app.dry_run:
-        from digest.mail.dry_run import DryRunTransport
+        from digest.mail.dry_run import DryRunChannel
 
-        return DryRunTransport()
-    return transport_of(app.settings)
+        return DryRunChannel()
+    return mail_channel(app.settings)
 
 
 def dkim_records(app: App) -> dict[str, str]:

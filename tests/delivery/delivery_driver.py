@@ -26,7 +26,7 @@ sys.path.append(str(Path(__file__).parent))
 from delivery_world import PATIENT, START, compose, frozen, recipients
 
 from digest.jobs.delivery.deliver import DeliverOptions, deliver
-from digest.mail.smtp import Session, SmtpTransport
+from digest.mail.smtp import Session, SmtpChannel
 from digest.store import open_store
 
 POINTS = (
@@ -168,7 +168,7 @@ def main(
         arm_session(killer)
         report = deliver(
             store,
-            SmtpTransport(host="127.0.0.1", port=port, security="none", connections=connections, limits=PATIENT),
+            SmtpChannel(host="127.0.0.1", port=port, security="none", connections=connections, limits=PATIENT),
             compose,
             clock=(lambda: datetime.now(UTC)) if ahead is None else (lambda: START + timedelta(seconds=ahead)),
             options=DeliverOptions(

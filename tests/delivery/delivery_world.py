@@ -13,9 +13,9 @@ import msgspec
 from scripted_smtp import ScriptedServer
 
 from digest.errors import PermanentFailure
-from digest.jobs.delivery.deliver import DeliverOptions, DeliveryReport, Outgoing, deliver
-from digest.mail.smtp import SmtpTransport, TimeLimits
-from digest.models import Delivery, DeliveryState, FrozenEdition, Recipient, SavedEdition
+from digest.jobs.delivery.deliver import DeliverOptions, DeliveryReport, deliver
+from digest.mail.smtp import SmtpChannel, TimeLimits
+from digest.models import Delivery, DeliveryState, FrozenEdition, Outgoing, Recipient, SavedEdition
 from digest.store import open_store
 
 START = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
@@ -150,7 +150,7 @@ class World:
             options=DeliverOptions(**options),
         )
 
-    def smtp(self, server: ScriptedServer, **options: Any) -> SmtpTransport:
+    def smtp(self, server: ScriptedServer, **options: Any) -> SmtpChannel:
         return smtp_to(server.port, **options)
 
     def rows(self) -> list[Row]:
@@ -181,8 +181,8 @@ class World:
         raise AssertionError(f"never drained: {self.states()}")
 
 
-def smtp_to(port: int, **options: Any) -> SmtpTransport:
-    return SmtpTransport(**{"host": "127.0.0.1", "port": port, "security": "none", "limits": PATIENT, **options})
+def smtp_to(port: int, **options: Any) -> SmtpChannel:
+    return SmtpChannel(**{"host": "127.0.0.1", "port": port, "security": "none", "limits": PATIENT, **options})
 
 
 def fault_line(name: str, faults: int, rows: Sequence[Row], server: ScriptedServer) -> str:

@@ -218,13 +218,13 @@ def test_at_most_so_many_mails_an_hour(quick: World) -> None:
 
 def test_a_mail_that_cannot_be_sent_is_tried_again(quick: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """And says why; the alarm is not lost."""
-    from digest.mail.folder import FolderTransport
+    from digest.mail.folder import FolderChannel
 
-    def refuse(self: FolderTransport, **values: object) -> None:
+    def refuse(self: FolderChannel, *values: object) -> None:
         raise TemporaryFailure("smtp.example.com", "cannot be reached")
 
     with monkeypatch.context() as patch:
-        patch.setattr(FolderTransport, "send", refuse)
+        patch.setattr(FolderChannel, "send", refuse)
         assert look(quick, RunEnd(failures=("x",))) == ["alarm mail: smtp.example.com: cannot be reached"]
     assert alarm_mails(quick) == []
     assert look(quick) == []

@@ -26,7 +26,17 @@ from msgspec import Struct
 
 from digest.errors import StoreError, TemporaryFailure, TransportError
 from digest.jobs.progress import Progress, silent
-from digest.models import Delivery, DeliveryState, EditionKind, EditionState, Reply, SavedEdition
+from digest.models import (
+    Delivery,
+    DeliveryState,
+    EditionKind,
+    EditionState,
+    Outgoing,
+    Receipt,
+    Reply,
+    SavedEdition,
+    Target,
+)
 from digest.outbox import (
     ANSWERS,
     CONNECTING,
@@ -42,7 +52,7 @@ from digest.outbox import (
     rest_seconds,
     verdict,
 )
-from digest.ports import CommitBatch, Ledger, Transport
+from digest.ports import Channel, Commit, CommitBatch, Ledger
 
 ROWS_A_CLAIM = 2
 """Few, since all that a killed worker was transmitting becomes in doubt."""
@@ -55,19 +65,6 @@ _NAMED = 3
 _EDITIONS_KEPT = 8
 
 
-class Outgoing(Struct, frozen=True, kw_only=True):
-    """The message of one delivery and the sender on its envelope. Made from the frozen edition alone, so that every
-    attempt has the same bytes."""
-
-    pieces: tuple[bytes, ...]
-    """What all messages of an edition have in common is best the same objects in all of them."""
-    envelope_from: str
-
-    @property
-    def message(self) -> bytes:
-        return b"".join(self.pieces)
-
-
 Compose = Callable[[Delivery, SavedEdition], Outgoing]
 """May be called by several threads. Raises PermanentFailure if this recipient can never be written to."""
 
@@ -77,7 +74,7 @@ must. Asked right before each attempt."""
 
 
 class DeliverOptions(Struct, frozen=True, kw_only=True):
-    """How to go about it. Times of the connection itself belong to the transport."""
+    """How to go about it. Times of the connection itself belong to the channel."""
 
     connections: int = 1
     """Messages under way at the same time."""
@@ -160,7 +157,7 @@ class DeliveryReport(Struct, frozen=True, kw_only=True):
 
 def deliver(
     ledger: Ledger,
-    transport: Transport,
+    channel: Channel[Outgoing],
     compose: Compose,
     *,
     clock: Callable[[], datetime],
@@ -189,7 +186,7 @@ def deliver(
     """
     run = _DeliveryRun(
         ledger=ledger,
-        transport=transport,
+        channel=channel,
         compose=compose,
         clock=clock,
         left=left,
@@ -206,7 +203,7 @@ def deliver(
     try:
         run.run()
     finally:
-        transport.close()
+        channel.close()
     return run.report()
 
 
@@ -231,7 +228,7 @@ class _ConnectionState:
     """Claimed and not begun."""
     made: _Made | None = None
     """The message of the first of them; of none of them if that went back to the queue."""
-    taken: tuple[Delivery, Reply] | None = None
+    taken: tuple[Delivery, Receipt] | None = None
     """What the server accepted last, if that is not on disk yet."""
 
 
@@ -240,7 +237,7 @@ class _DeliveryRun:
     """One call of ``deliver``: what its threads share."""
 
     ledger: Ledger
-    transport: Transport
+    channel: Channel[Outgoing]
     compose: Compose
     clock: Callable[[], datetime]
     left: Left
@@ -334,7 +331,7 @@ class _DeliveryRun:
     def _upkeep(self) -> None:
         """What a crash or the clock left to do. Raises StoreError."""
         now = self.clock()
-        freed, doubted = self.ledger.recover(now, atomic=self.transport.atomic)
+        freed, doubted = self.ledger.recover(now, atomic=self.channel.atomic)
         self._counts["recovered"] += freed + doubted
         self._counts["doubted"] += doubted
         self._is_out = self.ledger.outage() is not None
@@ -403,7 +400,7 @@ class _DeliveryRun:
             elif self.once:
                 return
             else:
-                self.transport.close()
+                self.channel.close()
                 self._wait(self.options.idle, self.hurry)
 
     @contextmanager
@@ -481,12 +478,12 @@ class _DeliveryRun:
                 outgoing = error
         return _Made(row=row, edition=edition, at=at, left=left, outgoing=outgoing)
 
-    def _send(self, lane: _ConnectionState, row: Delivery, outgoing: Outgoing) -> Reply | TransportError | None:
+    def _send(self, lane: _ConnectionState, row: Delivery, outgoing: Outgoing) -> Receipt | TransportError | None:
         """Hand it over. None if the lease was lost: the row is somebody else's now."""
         turned: bool | None = None
         trouble: StoreError | None = None
 
-        def before_dot() -> bool:
+        def before_commit() -> bool:
             nonlocal turned, trouble
             try:
                 turned = self._turn(lane, row)
@@ -496,17 +493,17 @@ class _DeliveryRun:
             return turned
 
         try:
-            outcome: Reply | TransportError = self.transport.send(
-                envelope_from=outgoing.envelope_from,
-                recipient=row.address,
-                name=file_name(row.message_id),
-                message=outgoing.pieces,
-                before_dot=before_dot,
-                after_dot=lambda: self._make_ahead(lane),
-                unanswered=lambda: self._write_taken_now(lane),
+            outcome: Receipt | TransportError = self.channel.send(
+                outgoing,
+                Target(address=row.address, name=file_name(row.message_id)),
+                Commit(
+                    before_commit,
+                    after=lambda: self._make_ahead(lane),
+                    unanswered=lambda: self._write_taken_now(lane),
+                ),
             )
             if turned is None:  # it was there already: a worker died right after it had put it in place
-                before_dot()
+                before_commit()
         except TransportError as error:
             outcome = error
         if trouble is not None:
@@ -537,13 +534,13 @@ class _DeliveryRun:
             with suppress(Exception):
                 lane.made = self._make(lane.rows[0])
 
-    def _conclude(self, lane: _ConnectionState, made: _Made, outcome: Reply | TransportError) -> None:
+    def _conclude(self, lane: _ConnectionState, made: _Made, outcome: Receipt | TransportError) -> None:
         """Write down what became of a row, now or with the next one, then what that means for all others."""
         row, now = made.row, self.clock()
         decision = decide(outcome, key=row.key, attempts=row.attempts, now=now, plan=self.options.plan)
         self._in_hand.pop(row.key, None)
         self._write_taken(lane)
-        if isinstance(outcome, Reply):
+        if isinstance(outcome, Receipt):
             lane.taken = (row, outcome)
             if lane.made is None or self._ends():
                 self._write_taken(lane)
@@ -567,8 +564,8 @@ class _DeliveryRun:
     def _write_taken(self, lane: _ConnectionState) -> None:
         """Nothing comes next for a while. Raises StoreError as ``_persist`` does."""
         if lane.taken is not None:
-            (row, reply), lane.taken = lane.taken, None
-            self._persist(lambda: self.ledger.sent(row, self.clock(), reply))
+            (row, receipt), lane.taken = lane.taken, None
+            self._persist(lambda: self.ledger.sent(row, self.clock(), receipt))
 
     def _write_taken_now(self, lane: _ConnectionState) -> None:
         """The server is slow, so there is time; if it does not work out, there will be another."""
@@ -663,7 +660,7 @@ class _DeliveryRun:
         return self._over or self.stop()
 
     def _rested(self, lane: _ConnectionState) -> bool:
-        """Wait until the transport may be used again. False if the run ends."""
+        """Wait until the channel may be used again. False if the run ends."""
         while not self._ends():
             left = self._rests_until - self.ticks()
             if left <= 0:

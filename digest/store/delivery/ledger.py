@@ -17,14 +17,13 @@ machines ask ``clock``, which gives the PostgreSQL server's. No transaction is o
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
 from digest.errors import StoreError
-from digest.models import Delivery, DeliveryState, Doubt, EditionState, RenderedMail, Reply, SavedEdition
+from digest.models import Delivery, DeliveryState, Doubt, EditionState, Receipt, RenderedMail, Reply, SavedEdition
 from digest.outbox import LAST_CALL, REPEATS
 from digest.ports import CommitBatch, CommitResult
 from digest.store.database.basics import among, as_value, optional_moment, to_seconds
@@ -33,11 +32,6 @@ from digest.store.database.group_commit import Order, Result
 from digest.store.database.part import Part
 from digest.store.monitoring.status_queries import edition_at
 from digest.text import clean_line
-
-# What servers say when they take a message: Postfix, Exim, Sendmail, Amazon and Google, in this order.
-_QUEUE_ID = re.compile(
-    r"queued as (\S+)|\bid=(\S+)|^(\S+) Message accepted|^Ok (\S{20,})$|(\S+) - gsmtp$", re.IGNORECASE
-)
 
 _OPEN = among((DeliveryState.QUEUED, DeliveryState.LEASED, DeliveryState.TRANSMITTING))
 _UNDER_WAY = among((EditionState.FROZEN, EditionState.SENDING))
@@ -153,8 +147,8 @@ class Deliveries(Part):
         leased, *claimed = self._database.together.write(*taken, begun, *claim)[len(taken) :]
         return CommitResult(leased=leased.count == 1, claimed=_claimed(claimed[0]) if claim else [])
 
-    def sent(self, delivery: Delivery, now: datetime, reply: Reply) -> bool:
-        return self._advance(_sent(delivery, reply, now))
+    def sent(self, delivery: Delivery, now: datetime, receipt: Receipt) -> bool:
+        return self._advance(_sent(delivery, receipt, now))
 
     def in_doubt(self, delivery: Delivery, now: datetime, reason: str) -> bool:
         held = _HELD.format(among((DeliveryState.TRANSMITTING, DeliveryState.IN_DOUBT)))
@@ -230,12 +224,6 @@ class Deliveries(Part):
         return self._database.together.write(order)[0].count == 1
 
 
-def queue_id(answer: str) -> str:
-    """The id under which a server keeps a message that it took; empty if it does not say one we know."""
-    found = _QUEUE_ID.search(answer.strip())
-    return next((group for group in found.groups() if group), "") if found else ""
-
-
 # ------------------------------------------------------------- statements
 
 
@@ -301,10 +289,10 @@ def _leasing(delivery: Delivery, until: datetime, state: DeliveryState) -> Order
     return _advancing((DeliveryState.LEASED,), state, tuple(given)), given | _claim_of(delivery)
 
 
-def _sent(delivery: Delivery, reply: Reply, now: datetime) -> Order:
+def _sent(delivery: Delivery, receipt: Receipt, now: datetime) -> Order:
     # Sent already, under this very claim: the commit of an earlier try was kept, only its answer was lost.
     states = (DeliveryState.TRANSMITTING, DeliveryState.IN_DOUBT, DeliveryState.SENT)
-    return _ended(delivery, states, DeliveryState.SENT, reply, now, queue_id=queue_id(reply.text))
+    return _ended(delivery, states, DeliveryState.SENT, receipt, now, queue_id=clean_line(receipt.id))
 
 
 def _ended(
