@@ -527,6 +527,10 @@ class DeliveryState(StrEnum):
     EXPIRED = "expired"
 
 
+MAIL = "mail"
+"""The channel that is there without being configured among ``channels``."""
+
+
 class Delivery(Struct, frozen=True, kw_only=True):
     """One message for one recipient, claimed by one worker."""
 
@@ -546,10 +550,12 @@ class Delivery(Struct, frozen=True, kw_only=True):
     """When it is too late for it; None: with the edition."""
     selection: str = ""
     """Which of the edition's posts it has, as ``edition.selection`` spells it; empty for all."""
+    channel: str = MAIL
+    """By which way it leaves."""
 
 
 class Outage(Struct, frozen=True, kw_only=True):
-    """A mail server that takes nothing."""
+    """A receiver that takes nothing: of mail a server."""
 
     since: datetime
     """When the first message could not be handed over."""
@@ -569,7 +575,8 @@ class Backlog(Struct, frozen=True, kw_only=True):
     mails: int
     """How many are due now."""
     total: int
-    """Deliveries of the edition in all."""
+    """Deliveries of the edition by this channel in all."""
+    channel: str = MAIL
 
 
 class Expired(Struct, frozen=True, kw_only=True):
@@ -594,6 +601,7 @@ class Doubt(Struct, frozen=True, kw_only=True):
     """What happened after the message was out."""
     expires_at: datetime
     """From then on it is not sent again."""
+    channel: str = MAIL
 
 
 class DeliveryCounts(Struct, frozen=True, kw_only=True):
@@ -623,6 +631,7 @@ class Recipient(Struct, frozen=True, kw_only=True):
     """When it is too late for it; None: with the edition."""
     selection: str = ""
     """As ``Delivery`` has it."""
+    channel: str = MAIL
 
 
 class Reply(Struct, frozen=True, kw_only=True):

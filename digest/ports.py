@@ -15,6 +15,7 @@ from typing import Literal, Protocol, TypeVar
 from msgspec import Struct
 
 from digest.models import (
+    MAIL,
     MAIN,
     Absence,
     AwaitedPage,
@@ -389,13 +390,13 @@ class Ledger(Protocol):
         server's where they are not. A worker takes every ``now`` it hands in from here."""
         ...
 
-    def recover(self, now: datetime, *, atomic: bool) -> tuple[int, int]:
+    def recover(self, now: datetime, *, atomic: bool, channel: str = MAIL) -> tuple[int, int]:
         """Rows of dead workers: leased ones back to queued, transmitting ones to in doubt (to queued when the
-        transport is ``atomic``, that is, doing it twice changes nothing). Returns both counts."""
+        channel is ``atomic``, that is, doing it twice changes nothing). Returns both counts."""
         ...
 
-    def release_doubtful(self) -> int:
-        """``mail.in_doubt: resend``: in doubt becomes queued, and its edition goes on; but only once for each row, so
+    def release_doubtful(self, channel: str = MAIL) -> int:
+        """``in_doubt: resend``: in doubt becomes queued, and its edition goes on; but only once for each row, so
         that a server which never answers does not get copy after copy. Returns how many."""
         ...
 
@@ -412,10 +413,10 @@ class Ledger(Protocol):
         """Queued rows of editions whose time is over become expired. Returns how many."""
         ...
 
-    def claim(self, now: datetime, limit: int, lease: timedelta) -> list[Delivery]:
-        """Take at most ``limit`` rows that are due, of editions that may be sent now and are not over; nobody else
-        gets them until the lease ends. Counts an attempt, and starts the edition. What an edition's page and feed are
-        not in place for is not due before ``outbox.last_call``."""
+    def claim(self, now: datetime, limit: int, lease: timedelta, channel: str = MAIL) -> list[Delivery]:
+        """Take at most ``limit`` rows of a channel that are due, of editions that may be sent now and are not over;
+        nobody else gets them until the lease ends. Counts an attempt, and starts the edition. What an edition's page
+        and feed are not in place for is not due before ``outbox.last_call``."""
         ...
 
     def renew(self, delivery: Delivery, until: datetime) -> bool:
@@ -463,20 +464,25 @@ class Ledger(Protocol):
         """When the earliest queued row may be tried; those that wait for a page left out."""
         ...
 
-    def is_due(self, now: datetime) -> bool:
-        """Whether ``claim`` would find something."""
+    def is_due(self, now: datetime, channels: Iterable[str] = (MAIL,)) -> bool:
+        """Whether ``claim`` would find something by one of these channels."""
         ...
 
-    def outage(self) -> Outage | None:
-        """That the mail server takes nothing, as far as anybody who sends has found."""
+    def retire_channels(self, known: Collection[str], now: datetime) -> int:
+        """What waits for a channel that is none of these, nor mail, is skipped: it was taken out of the configuration.
+        Returns how many."""
         ...
 
-    def note_outage(self, now: datetime, reason: str, *, is_try: bool) -> None:
-        """Nothing could be handed over. ``is_try``: the server could not even be asked."""
+    def outages(self) -> dict[str, Outage]:
+        """Channels that take nothing, as far as anybody who sends has found."""
         ...
 
-    def end_outage(self) -> None:
-        """It takes mail again."""
+    def note_outage(self, now: datetime, reason: str, *, is_try: bool, channel: str = MAIL) -> None:
+        """Nothing could be handed over. ``is_try``: the receiver could not even be asked."""
+        ...
+
+    def end_outage(self, channel: str = MAIL) -> None:
+        """It takes something again."""
         ...
 
     def awaited_pages(self) -> list[AwaitedPage]:
@@ -489,15 +495,15 @@ class Ledger(Protocol):
         ...
 
     def pause_edition(self, key: int, reason: str, now: datetime) -> bool:
-        """From now on nothing of a frozen or sending edition is claimed; rows in hand are finished, queued ones still
+        """From now on no mail of a frozen or sending edition is claimed; rows in hand are finished, queued ones still
         expire. What its refusals led to is undone: they say nothing about subscribers. False if it was in another state
         (paused already, say)."""
         ...
 
     def resume_edition(self, key: int, now: datetime) -> int:
-        """Undo ``pause_edition``: every queued row is due now. So are rows that failed by a refusal of ourselves
-        and not of the subscriber (enhanced code 5.7.x or 5.3.4). Returns how many are queued; 0 if it
-        was not paused."""
+        """Undo ``pause_edition``: all of its mail in the queue is due now. So are rows that failed by a refusal of
+        ourselves and not of the subscriber (enhanced code 5.7.x or 5.3.4). Returns how many are queued; 0 if it was
+        not paused."""
         ...
 
     def cancel_edition(self, digest: str, period: str, now: datetime) -> int | None:

@@ -25,7 +25,7 @@ from digest.ports import Channel
 
 if TYPE_CHECKING:
     from digest.edition.contents import Recipe
-    from digest.jobs.delivery.deliver import Compose, DeliveryReport
+    from digest.jobs.delivery.deliver import DeliveryReport, Route
     from digest.models import RenderedMail, SavedEdition
     from digest.render.context import RenderContext
     from digest.render.message import EditionMessage, Letterhead
@@ -127,25 +127,17 @@ def send_mail(
 ) -> DeliveryReport:
     """Send what is due now and leave later retries to the next run; or work on until ``stop`` says so, looking
     again at once when ``hurry`` does. ``again`` as in ``jobs.delivery.deliver``."""
-    from digest.jobs.delivery.deliver import DeliverOptions, deliver
+    from digest.jobs.delivery.deliver import deliver
 
-    mail = app.settings.mail
-    by_smtp = mail.transport == "smtp" and not app.dry_run
     clock = app.clock()
     behind = (app.when.now - clock()).total_seconds()
     if once and 0 < behind <= _CLOCKS_DIFFER:  # what this run froze is not due yet by the database's clock
         time.sleep(behind)
     report = deliver(
         app.store,
-        _channel(app),
-        composer(app),
+        [_mail_route(app)],
         clock=clock,
         left=lambda row: app.subscriber_service.left(row, clock()),
-        options=DeliverOptions(
-            connections=mail.connections if by_smtp else 1,
-            rate=mail.rate if by_smtp else None,
-            resend=mail.in_doubt == "resend",
-        ),
         once=once,
         stop=stop,
         progress=app.progress,
@@ -179,7 +171,7 @@ def message_for(app: App, delivery: Delivery, edition: SavedEdition, *, signs: b
     return composer(app, signs=signs)(delivery, edition).message
 
 
-def composer(app: App, *, signs: bool = True) -> Compose:
+def composer(app: App, *, signs: bool = True) -> Callable[[Delivery, SavedEdition], Outgoing]:
     """Makes the message of a delivery; what an edition's recipients share who chose the same is made once."""
     from digest.render.mail import edition_url
 
@@ -261,6 +253,19 @@ def _letterhead(app: App, digest: str) -> Letterhead:
         site_host=str(settings.mail.list_domain or settings.site.url.host),
         reply_to=Mailbox(name=reply_to.name, address=reply_to.address) if reply_to else None,
     )
+
+
+def _mail_route(app: App) -> Route:
+    from digest.jobs.delivery.deliver import DeliverOptions, Route
+
+    mail = app.settings.mail
+    by_smtp = mail.transport == "smtp" and not app.dry_run
+    options = DeliverOptions(
+        connections=mail.connections if by_smtp else 1,
+        rate=mail.rate if by_smtp else None,
+        resend=mail.in_doubt == "resend",
+    )
+    return Route(channel=_channel(app), compose=composer(app), options=options)
 
 
 def _channel(app: App) -> Channel[Outgoing]:

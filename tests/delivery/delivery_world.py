@@ -13,7 +13,7 @@ import msgspec
 from scripted_smtp import ScriptedServer
 
 from digest.errors import PermanentFailure
-from digest.jobs.delivery.deliver import DeliverOptions, DeliveryReport, deliver
+from digest.jobs.delivery.deliver import DeliverOptions, DeliveryReport, Route, deliver
 from digest.mail.smtp import SmtpChannel, TimeLimits
 from digest.models import Delivery, DeliveryState, FrozenEdition, Outgoing, Recipient, SavedEdition
 from digest.store import open_store
@@ -132,12 +132,12 @@ class World:
         tell: Callable[[str], None] = lambda alarm: None,
         progress: Callable[[str, int, int], None] = lambda work, done, total: None,
         again: Callable[[], bool] = lambda: False,
+        others: Sequence[Route] = (),
         **options: Any,
     ) -> DeliveryReport:
         return deliver(
             ledger or self.store,
-            transport,
-            compose,
+            [Route(channel=transport, compose=compose, options=DeliverOptions(**options)), *others],
             clock=self.clock.now,
             ticks=self.clock.ticks,
             sleep=self.clock.sleep,
@@ -147,7 +147,6 @@ class World:
             tell=tell,
             progress=progress,
             again=again,
-            options=DeliverOptions(**options),
         )
 
     def smtp(self, server: ScriptedServer, **options: Any) -> SmtpChannel:

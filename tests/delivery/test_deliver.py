@@ -413,17 +413,17 @@ def test_an_edition_that_goes_on_is_sent_by_the_same_worker(sqlite_world: World)
 def test_a_server_that_is_out_of_reach_is_kept_in_mind(world: World) -> None:
     """By whoever tries, until somebody's mail is taken. Connections that fail together tried once."""
     world.freeze(6)
-    assert world.store.outage() is None
+    assert world.store.outages() == {}
     away = TemporaryFailure("mx:25", "cannot be reached: connection refused", step="connect")
     for tries in (1, 2):
         world.deliver(FakeTransport(then=away), connections=3)
-        outage = world.store.outage()
+        outage = world.store.outages()["mail"]
         assert (outage.tries, outage.since) == (tries, START)
         world.clock.sleep(300)
     assert outage.reason == "mx:25: cannot be reached: connection refused"
     assert [row.attempts for row in world.rows()] == [0] * 6
     assert world.deliver(FakeTransport()).sent == 6
-    assert world.store.outage() is None
+    assert world.store.outages() == {}
 
 
 def test_mail_that_could_not_be_tried_keeps_its_place(sqlite_world: World) -> None:

@@ -25,7 +25,7 @@ from digest.alarms.mail import (
     backlog_alarm,
     doubt_alarm,
     expired_alarm,
-    relay_alarm,
+    relay_alarms,
 )
 from digest.alarms.silence import HISTORY, Silence, find_silences, recovery, wording
 from digest.alarms.watching import (
@@ -76,7 +76,7 @@ class WatchStore(Protocol):
 
     def doubts_over(self, repeats: int) -> int: ...
 
-    def outage(self) -> Outage | None: ...
+    def outages(self) -> dict[str, Outage]: ...
 
     def backlog(self, now: datetime, before: datetime) -> list[Backlog]: ...
 
@@ -263,7 +263,7 @@ _ENDINGS = {
 
 def _mail_troubles(store: WatchStore, rules: WatchRules, now: datetime) -> Iterable[Alarm | None]:
     yield doubt_alarm(store.doubts_over(0 if rules.hold else REPEATS), hold=rules.hold)
-    yield relay_alarm(store.outage(), rules.zone, now)
+    yield from relay_alarms(store.outages(), rules.zone, now)
     yield backlog_alarm(store.backlog(now, now - BACKLOG_AFTER), rules.rate, rules.zone, now)
     yield expired_alarm(store.expired(now - EXPIRED_FOR))
 
