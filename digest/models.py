@@ -669,3 +669,33 @@ class Outgoing(Struct, frozen=True, kw_only=True):
     @property
     def message(self) -> bytes:
         return b"".join(self.pieces)
+
+
+class ChannelItem(Struct, frozen=True, kw_only=True):
+    """A post of an edition, as channels get it."""
+
+    title: str
+    url: str
+    summary: str
+    section: str
+    """As people read it; may be empty."""
+
+
+class ChannelEdition(Struct, frozen=True, kw_only=True):
+    """An edition for channels that are no mail. Made from what was frozen alone, so that every attempt is the same."""
+
+    digest: str
+    """Name of the digest."""
+    title: str
+    """As people read it."""
+    period: str
+    language: str
+    """BCP 47."""
+    subject: str
+    url: str
+    """Of its page."""
+    items: tuple[ChannelItem, ...]
+    """What the mail shows, in its order."""
+    text: str
+    """The mail as plain text, without what is for one recipient alone."""
+    html: str

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
-from typing import Literal, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 from msgspec import Struct
 
@@ -20,6 +20,7 @@ from digest.models import (
     Absence,
     AwaitedPage,
     Changes,
+    ChannelEdition,
     Delivery,
     DeliveryCounts,
     Doubt,
@@ -618,7 +619,7 @@ WITHOUT_LEDGER = Commit(lambda: True)
 """For what is sent past the ledger."""
 
 Sendable = TypeVar("Sendable", contravariant=True)
-"""What a channel sends: mail channels send ``models.Outgoing``."""
+"""What a channel sends: mail channels ``models.Outgoing``, others ``models.ChannelEdition``."""
 
 
 class Channel(Protocol[Sendable]):
@@ -635,6 +636,18 @@ class Channel(Protocol[Sendable]):
 
     def close(self) -> None:
         """Let go of connections. The channel can be used again afterwards."""
+        ...
+
+
+class ChannelKind(Protocol):
+    """What opens channels of a kind, best the channel's class itself."""
+
+    Settings: type[Struct]
+    """The keys of its own that the configuration may have, each with a ``msgspec.Meta`` that describes it."""
+
+    def __call__(self, settings: Any, url: str) -> Channel[ChannelEdition]:
+        """A channel with these keys that sends to this address, which is empty if none is configured. Connects to
+        nobody yet. Raises ValueError, which continues a sentence about the channel: what is wrong; what to do."""
         ...
 
 

@@ -8,6 +8,7 @@ from typing import TypeVar, cast
 
 import msgspec
 
+from digest.config.channels import ConfiguredChannel
 from digest.config.checks import check_settings
 from digest.config.document import Document, Fault, Unreadable, read_document, without_empty
 from digest.config.kinds import with_plugins, without_plugins
@@ -196,6 +197,10 @@ def _resolved(value: _S, folder: Path) -> _S:
             changed[name] = folder / item
         elif isinstance(item, dict) and any(isinstance(each, Path) for each in item.values()):
             changed[name] = {key: folder / each for key, each in item.items()}
+        elif isinstance(item, tuple) and any(isinstance(each, ConfiguredChannel) for each in item):
+            changed[name] = tuple(
+                ConfiguredChannel(_resolved(each.common, folder), _resolved(each.own, folder)) for each in item
+            )
         elif isinstance(item, StoreUrl | Destination):
             changed[name] = item.below(folder)
         elif isinstance(item, msgspec.Struct):

@@ -10,12 +10,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 from scripted_smtp import ScriptedServer
 
 from digest.errors import PermanentFailure
 from digest.jobs.delivery.deliver import DeliverOptions, DeliveryReport, Route, deliver
 from digest.mail.smtp import SmtpChannel, TimeLimits
-from digest.models import Delivery, DeliveryState, FrozenEdition, Outgoing, Recipient, SavedEdition
+from digest.models import ChannelEdition, Delivery, DeliveryState, FrozenEdition, Outgoing, Recipient, SavedEdition
 from digest.store import open_store
 
 START = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
@@ -81,6 +82,26 @@ def recipients(period: str, addresses: Sequence[str]) -> list[Recipient]:
     ]
 
 
+def channel_edition(row: Delivery, edition: SavedEdition) -> ChannelEdition:
+    """As the real one, without items."""
+    return ChannelEdition(
+        digest=edition.digest,
+        title="Daily",
+        period=edition.period,
+        language="en",
+        subject=edition.subject,
+        url="https://news.test/",
+        items=(),
+        text=edition.text,
+        html=edition.html,
+    )
+
+
+def to_channel(name: str, period: str = "2026-11-24") -> Recipient:
+    [recipient] = recipients(period, [name])
+    return replace(recipient, channel=name)
+
+
 def frozen(
     period: str, *, text: str = "words", now: datetime = START, life: timedelta = timedelta(hours=18)
 ) -> FrozenEdition:
@@ -111,11 +132,19 @@ class World:
     def __exit__(self, *_: object) -> None:
         self.store.close()
 
-    def freeze(self, addresses: Sequence[str] | int, period: str = "2026-11-24", **edition: Any) -> SavedEdition:
-        """An edition for these addresses, or for so many; its page is in place."""
+    def freeze(
+        self,
+        addresses: Sequence[str] | int,
+        period: str = "2026-11-24",
+        *,
+        channels: Sequence[str] = (),
+        **edition: Any,
+    ) -> SavedEdition:
+        """An edition for these addresses, or for so many, and for channels; its page is in place."""
         if isinstance(addresses, int):
             addresses = [f"reader{number}@example.com" for number in range(addresses)]
-        saved = self.store.freeze(frozen(period, now=self.clock.now(), **edition), recipients(period, addresses))
+        everybody = [*recipients(period, addresses), *(to_channel(name, period) for name in channels)]
+        saved = self.store.freeze(frozen(period, now=self.clock.now(), **edition), everybody)
         assert saved is not None
         self.store.mark_page_published(saved.key)
         return self.store.edition_by_key(saved.key)
@@ -123,7 +152,7 @@ class World:
     def deliver(
         self,
         transport: Any,
-        *,
+        *others: Route,
         ledger: Any = None,
         compose: Callable[[Delivery, SavedEdition], Outgoing] = compose,
         once: bool = True,
@@ -132,7 +161,6 @@ class World:
         tell: Callable[[str], None] = lambda alarm: None,
         progress: Callable[[str, int, int], None] = lambda work, done, total: None,
         again: Callable[[], bool] = lambda: False,
-        others: Sequence[Route] = (),
         **options: Any,
     ) -> DeliveryReport:
         return deliver(
