@@ -246,6 +246,10 @@ class App:
             addresses=tuple(mailbox.address for mailbox in self.settings.mail.to),
             domain=self.settings.mail.list_domain or self.settings.sender.domain,
             new_token=lambda: secrets.token_hex(16),
+            channels={
+                name: tuple(each.common.name for each in self.settings.channels if each.common.digest == name)
+                for name in self.settings.digests
+            },
             subscribers=lambda plan: self.subscriber_service.audience(plan, self.when.now),
         )
 

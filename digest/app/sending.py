@@ -16,18 +16,18 @@ from msgspec.structs import replace
 
 from digest.app.admission import Admission
 from digest.app.assembly import App, mail_channel
+from digest.app.channels import channel_routes
+from digest.app.looks import frozen_look
 from digest.app.moment import agreed, moment
 from digest.config import load
 from digest.errors import AlreadyRunning, ConfigError, StoreError
 from digest.jobs.progress import Progress, silent
-from digest.models import Delivery, DeliveryState, EditionKind, EditionState, Outgoing
+from digest.models import MAIL, Delivery, DeliveryState, EditionKind, EditionState, Outgoing
 from digest.ports import Channel
 
 if TYPE_CHECKING:
-    from digest.edition.contents import Recipe
     from digest.jobs.delivery.deliver import DeliveryReport, Route
     from digest.models import RenderedMail, SavedEdition
-    from digest.render.context import RenderContext
     from digest.render.message import EditionMessage, Letterhead
     from digest.store import SqlStore
 
@@ -84,6 +84,7 @@ def deliver_what_waits(app: App) -> DeliveryReport:
 def _deliver_alone(app: App) -> DeliveryReport:
     """One run sends at a time: two would double the rate. What comes in while the right is given back is sent as well,
     since whoever brought it was refused the right until then."""
+    channels = (MAIL, *(each.common.name for each in app.settings.channels))
     with ExitStack() as right:
 
         def take() -> None:
@@ -91,7 +92,7 @@ def _deliver_alone(app: App) -> DeliveryReport:
 
         def again() -> bool:
             right.close()
-            if not app.store.is_due(app.clock()()):
+            if not app.store.is_due(app.clock()(), channels):
                 return False
             try:
                 take()
@@ -135,9 +136,9 @@ def send_mail(
         time.sleep(behind)
     report = deliver(
         app.store,
-        [_mail_route(app)],
+        [_mail_route(app), *channel_routes(app)],
         clock=clock,
-        left=lambda row: app.subscriber_service.left(row, clock()),
+        left=lambda row: app.subscriber_service.left(row, clock()) if row.channel == MAIL else "",
         once=once,
         stop=stop,
         progress=app.progress,
@@ -221,22 +222,8 @@ def _mail_for(app: App, edition: SavedEdition, selection: str) -> RenderedMail:
         return kept
     from digest.jobs.editions.make import mail_for
 
-    made = mail_for(edition, selection, *_look_of(app.store.frozen_look(edition.look)))
+    made = mail_for(edition, selection, *frozen_look(app, edition))
     return app.store.keep_mail(edition.key, selection, made)
-
-
-@lru_cache(maxsize=4)
-def _look_of(frozen: str) -> tuple[Recipe, RenderContext]:
-    """What mails are made with, as it was when their edition was frozen."""
-    from digest.edition.look import look_from_json
-    from digest.languages import CatalogueLanguage
-    from digest.render.context import RenderContext
-    from digest.templates import FrozenTemplates
-
-    kept = look_from_json(frozen)
-    language = CatalogueLanguage(kept.language, kept.catalogue)
-    templates = FrozenTemplates(language, kept.templates)
-    return kept.recipe, RenderContext(publisher=kept.publisher, templates=templates, language=language)
 
 
 def _letterhead(app: App, digest: str) -> Letterhead:
