@@ -18,7 +18,7 @@ FLOORS = (
     {"posts", "changes", "withdrawal", "filenames", "period", "edition", "outbox", "generators", "mailauth"},
     {"clocks", "subscribers", "alarms"},
     {"render"},
-    {"disk", "doors"},
+    {"disk"},
     {"plugins", "workers", "sources", "store", "templates", "languages", "publish", "mail", "channels", "probes"},
     {"jobs"},
     {"config"},

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from msgspec import Struct
+from msgspec import Struct, convert
+from msgspec.structs import replace
 
-from digest.doors import channel_kind, read_secret
-from digest.errors import ConfigError, TemporaryFailure
+from digest import plugins
+from digest.config.channels import channel_kind
+from digest.disk import read_secret
+from digest.errors import ConfigError, DigestError, Doubtful, PluginError, TemporaryFailure, TransportError
 from digest.models import ChannelEdition, Receipt, Target
 from digest.ports import Channel, Commit
 
@@ -20,14 +23,21 @@ if TYPE_CHECKING:
 
 
 def open_channel(configured: ConfiguredChannel) -> Channel[ChannelEdition]:
-    """Connects to nobody yet. Raises ConfigError: its secrets cannot be read, or its kind can do nothing with them."""
+    """Connects to nobody yet. Raises ConfigError: its secrets cannot be read, or its kind can do nothing with them;
+    and PluginError: its kind is a plug-in's, and that is broken."""
     common = configured.common
+    if configured.fault:
+        raise PluginError(f"channels: {common.name}", configured.fault)
     try:
         address = common.url or read_secret(common.url_env, common.url_file) or ""
-        return channel_kind(common.kind)(configured.own, address)
+        return _Guarded(channel_kind(common.kind)(configured.own, address), common.name)
+    except DigestError:
+        raise
     except ValueError as error:
         cause, _, remedy = str(error).partition("; ")
         raise ConfigError(f"channels: {common.name}", cause, remedy) from error
+    except Exception as error:
+        raise plugins.broken(plugins.CHANNELS, common.kind, f"cannot be opened: {type(error).__name__}") from error
 
 
 def channel_routes(app: App) -> list[Route]:
@@ -55,14 +65,43 @@ def _opened(app: App, configured: ConfiguredChannel) -> Channel[Any]:
         return DryRunChannel()
     try:
         return open_channel(configured)
-    except ConfigError as error:
+    except DigestError as error:
         return _Closed(error)
+
+
+class _Guarded:
+    """A channel of anybody's: whatever breaks in it is its own failure. What an error says is not told, since it may
+    name the address, which is a secret."""
+
+    def __init__(self, inner: Channel[ChannelEdition], name: str) -> None:
+        self.atomic = inner.atomic
+        self.close = inner.close
+        self._inner = inner
+        self._name = name
+
+    def send(self, edition: ChannelEdition, target: Target, before_commit: Commit) -> Receipt:
+        is_out = False
+
+        def ask() -> bool:
+            nonlocal is_out
+            is_out = before_commit()
+            return is_out
+
+        try:
+            receipt = self._inner.send(edition, target, replace(before_commit, ask=ask))
+            return convert(receipt, Receipt, from_attributes=True)
+        except TransportError:
+            raise
+        except Exception as error:
+            kind = Doubtful if is_out and not self.atomic else TemporaryFailure
+            what = f"its code broke: {type(error).__name__}"
+            raise kind(f"channels: {self._name}", what, step="answer" if is_out else "body") from error
 
 
 class _Closed(Struct, frozen=True):
     """Stands for a channel that cannot be opened."""
 
-    error: ConfigError
+    error: DigestError
     atomic = False
 
     def send(self, edition: ChannelEdition, target: Target, before_commit: Commit) -> Receipt:

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta, Struct
 
-from digest.doors import read_secret
+from digest.disk import read_secret
 from digest.errors import Doubtful, PermanentFailure, TemporaryFailure, TransportError
 from digest.models import ChannelEdition, Receipt, Target
 from digest.ports import Commit
@@ -140,9 +140,9 @@ class Webhook:
         connection.send(body[:-1])
 
     def _judged(self, answer: HTTPResponse) -> Receipt:
-        said = clean_line(f"HTTP {answer.status} {answer.reason}")[:_WORDS].strip()
         if 200 <= answer.status < 300:
-            return Receipt(text=said)
+            return Receipt(code=answer.status, text=clean_line(answer.reason)[:_WORDS])
+        said = clean_line(f"HTTP {answer.status} {answer.reason}")[:_WORDS].strip()
         if answer.status in _LATER or answer.status >= 500:
             wait = _wait(answer.headers.get("Retry-After", ""))
             raise TemporaryFailure(self._host, f"takes nothing: {said}", step="answer", text=said, retry_after=wait)

@@ -5,15 +5,21 @@ Kinds are looked up when there is a channel to read, so that foreign ones may br
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 import msgspec
 from msgspec import Meta, Struct
 
+from digest import plugins
 from digest.config.values import PARSERS, decode
-from digest.doors import channel_kind
+from digest.errors import PluginError
+from digest.ports import ChannelKind
+
+CHANNEL_KINDS = {"webhook": "digest.channels.webhook:Webhook"}
+"""Ours, each as ``module:attribute``, loaded when there is one. Others are entry points of their packages."""
 
 _VARIABLE = "^[A-Za-z_][A-Za-z0-9_]*$"
 
@@ -70,10 +76,12 @@ COMMON = frozenset(ChannelSettings.__struct_fields__)
 class ConfiguredChannel:
     """One entry. No class of msgspec's, which would want to know all keys beforehand."""
 
-    def __init__(self, common: ChannelSettings, own: Struct) -> None:
+    def __init__(self, common: ChannelSettings, own: Struct | None, fault: str = "") -> None:
         self.common = common
         self.own = own
         """What its kind calls ``Settings``."""
+        self.fault = fault
+        """Why it cannot be used: its kind comes with a package that is broken."""
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, ConfiguredChannel) and (self.common, self.own) == (other.common, other.own)
@@ -86,12 +94,18 @@ class ConfiguredChannel:
         """Raises ValueError; ``explain`` says what is wrong, key by key."""
         if not isinstance(value, dict):
             raise ValueError("is not a group of keys")
-        kind = channel_kind(str(value.get("kind", "")))
         common, own = split(value)
         try:
-            return cls(_converted(common, ChannelSettings), _converted(own, kind.Settings))
+            settings: ChannelSettings = msgspec.convert(common, ChannelSettings, dec_hook=decode)
+            return cls(settings, msgspec.convert(own, settings_of(settings.kind), dec_hook=decode))
+        except PluginError as error:
+            return cls(settings, None, str(error))
         except msgspec.ValidationError as error:
             raise ValueError(str(error)) from error
+
+    def with_paths(self, resolved: Callable[[Any], Any]) -> ConfiguredChannel:
+        own = None if self.own is None else resolved(self.own)
+        return ConfiguredChannel(resolved(self.common), own, self.fault)
 
 
 def split(value: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -100,8 +114,26 @@ def split(value: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     return common, {key: item for key, item in value.items() if key not in COMMON}
 
 
-def _converted(value: dict[str, Any], kind: type) -> Any:
-    return msgspec.convert(value, kind, dec_hook=decode)
+class _NoKeys(Struct, frozen=True, forbid_unknown_fields=True):
+    """Of kinds that have none of their own."""
+
+
+def settings_of(kind: str) -> type[Struct]:
+    """The class of the keys of a kind. Raises as ``channel_kind``."""
+    return getattr(channel_kind(kind), "Settings", _NoKeys)
+
+
+def channel_kind(kind: str) -> ChannelKind:
+    """What opens channels of this kind. Raises ValueError if there is none, which continues a sentence about it, and
+    PluginError if it cannot be loaded."""
+    if kind in CHANNEL_KINDS:
+        module, _, attribute = CHANNEL_KINDS[kind].partition(":")
+        return cast("ChannelKind", getattr(import_module(module), attribute))
+    found = plugins.load(plugins.CHANNELS, kind)
+    if found is None:
+        known = ", ".join(sorted({*CHANNEL_KINDS, *plugins.names(plugins.CHANNELS)}))
+        raise ValueError(f"is no kind of channel here; there are {known} (others come with a package)")
+    return cast("ChannelKind", found)
 
 
 PARSERS[ConfiguredChannel] = ConfiguredChannel.parse

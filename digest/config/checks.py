@@ -253,7 +253,7 @@ def check_privacy(settings: Settings) -> Found:
     }
     for position, channel in enumerate(settings.channels):
         for part in (channel.common, channel.own):
-            files = {name: getattr(part, name) for name in part.__struct_fields__}
+            files = {} if part is None else {name: getattr(part, name) for name in part.__struct_fields__}
             private |= {("channels", position, name): at for name, at in files.items() if isinstance(at, FilePath)}
     for selector, key in settings.mail.dkim.keys.items() if settings.mail.dkim else ():
         private["mail", "dkim", "keys", selector] = key

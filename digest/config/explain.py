@@ -14,12 +14,12 @@ from typing import Any, cast
 import msgspec
 from msgspec import inspect
 
-from digest.config.channels import ChannelSettings, ConfiguredChannel, split
+from digest.config.channels import CHANNEL_KINDS, ChannelSettings, ConfiguredChannel, settings_of, split
 from digest.config.checks import check_settings
 from digest.config.document import Document, Fault, Path, quoted
 from digest.config.settings import Settings
 from digest.config.values import PARSERS, Mailbox, Mailboxes, NotText, decode, hide_password
-from digest.doors import CHANNELS, channel_kind
+from digest.errors import PluginError
 
 Examples = Sequence[Any]
 Found = Iterator[tuple[Path, str]]
@@ -127,11 +127,11 @@ class Explainer:
             yield path, f"{self._shown(path, value)} {self._misfit(_CHANNEL, value, path, ())}"
             return
         try:
-            own = inspect.type_info(channel_kind(str(value.get("kind", ""))).Settings)
-        except ValueError as error:  # whose keys the others are is not known
+            own = inspect.type_info(settings_of(str(value.get("kind", ""))))
+        except (ValueError, PluginError) as error:  # whose keys the others are is not known
             common, _ = split(value)
             yield from self._keys(_CHANNEL.fields, common, path)
-            if isinstance(value.get("kind"), str):
+            if isinstance(value.get("kind"), str) and isinstance(error, ValueError):
                 yield (*path, "kind"), f"{self._shown((*path, 'kind'), value['kind'])} {error}"
         else:
             yield from self._keys([*_CHANNEL.fields, *cast("inspect.StructType", own).fields], value, path)
@@ -328,7 +328,7 @@ def _places(kind: inspect.Type, prefix: str) -> Iterator[str]:
         case inspect.VarTupleType(item_type=item):
             yield from _places(item, prefix)
         case inspect.CustomType(cls=cls) if cls is ConfiguredChannel:
-            for part in (ChannelSettings, *(channel_kind(kind).Settings for kind in CHANNELS)):
+            for part in (ChannelSettings, *map(settings_of, CHANNEL_KINDS)):
                 yield from _places(inspect.type_info(part), prefix)
         case inspect.DictType(value_type=value):
             yield from _places(value, f"{prefix}NAME.")

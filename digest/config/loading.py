@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TypeVar, cast
 
@@ -198,9 +199,7 @@ def _resolved(value: _S, folder: Path) -> _S:
         elif isinstance(item, dict) and any(isinstance(each, Path) for each in item.values()):
             changed[name] = {key: folder / each for key, each in item.items()}
         elif isinstance(item, tuple) and any(isinstance(each, ConfiguredChannel) for each in item):
-            changed[name] = tuple(
-                ConfiguredChannel(_resolved(each.common, folder), _resolved(each.own, folder)) for each in item
-            )
+            changed[name] = tuple(each.with_paths(partial(_resolved, folder=folder)) for each in item)
         elif isinstance(item, StoreUrl | Destination):
             changed[name] = item.below(folder)
         elif isinstance(item, msgspec.Struct):

@@ -12,10 +12,9 @@ from typing import Any
 import msgspec
 
 from digest.config import settings as settings_module
-from digest.config.channels import ChannelSettings, ConfiguredChannel
+from digest.config.channels import CHANNEL_KINDS, ChannelSettings, ConfiguredChannel, settings_of
 from digest.config.settings import Settings
 from digest.config.values import FORMATS, Mailbox, Mailboxes, MailSize, Pause, Size
-from digest.doors import CHANNELS, channel_kind
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -59,8 +58,7 @@ def _schema_of(kind: type) -> Schema:
 def _channel(hook: Any) -> Schema:
     """What an entry of ``channels`` may have; those of foreign kinds have other keys besides."""
     channel: Schema = msgspec.json.schema(ChannelSettings, schema_hook=hook)["$defs"][ChannelSettings.__name__]
-    for kind in CHANNELS:
-        own = channel_kind(kind).Settings
+    for own in map(settings_of, CHANNEL_KINDS):
         channel["properties"] |= msgspec.json.schema(own, schema_hook=hook)["$defs"][own.__name__]["properties"]
     return {**channel, "additionalProperties": True}
 
