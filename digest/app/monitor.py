@@ -19,7 +19,7 @@ from digest.alarms.watching import KeptAlarm, Planned, store_alarm, subject_of
 from digest.app.moment import present
 from digest.errors import DigestError, OutputError, StoreError
 from digest.jobs.monitoring.watch import Disk, RunEnd, WatchRules, tell, watch
-from digest.models import Outgoing, SourceState, Target
+from digest.models import MAIL, Outgoing, SourceState, Target
 from digest.ports import WITHOUT_LEDGER
 
 if TYPE_CHECKING:
@@ -185,10 +185,12 @@ class Monitor:
     def rules(self) -> WatchRules:
         """What the operator wants to be told."""
         settings, wanted = self.settings, self.settings.watch
+        others = ((each.common.name, each.common.in_doubt) for each in settings.channels)
+        in_doubt = [(MAIL, settings.mail.in_doubt), *others]
         return WatchRules(
             zone=settings.site.timezone,
             plans=self.planned(),
-            hold=settings.mail.in_doubt == "hold",
+            holds=tuple(name for name, rule in in_doubt if rule == "hold"),
             rate=settings.mail.rate if settings.mail.transport == "smtp" else None,
             silence=wanted.silence,
             silence_except=tuple(wanted.silence_except),

@@ -45,7 +45,7 @@ HOT: dict[str, Ask] = {
     "awaited pages": lambda store, now: store.awaited_pages(),
     "backlog": lambda store, now: store.backlog(now, now - REACH),
     "expired": lambda store, now: store.expired(now - REACH),
-    "doubts": lambda store, now: store.doubts_over(0),
+    "doubts": lambda store, now: store.doubts_over(1, ["mail"]),
     "answers": lambda store, now: store.answers(400, 50),
     "sent": lambda store, now: store.sent(ROW, now, Receipt(code=250)),
     "still wanted": lambda store, now: store.why_not(ROW, "h9", now),

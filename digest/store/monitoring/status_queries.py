@@ -187,10 +187,15 @@ class StatusQueries(Part):
         """Editions with mail that could not be sent in time, and became that since then."""
         return [as_value(Expired, row) for row in self._rows(_EXPIRED, to_seconds(since))]
 
-    def doubts_over(self, repeats: int) -> int:
-        """How many deliveries are in doubt and were so more than ``repeats`` times."""
-        question = f"SELECT count(*) FROM delivery WHERE state = '{DeliveryState.IN_DOUBT}' AND doubts > ?"
-        return int(self._value(question, repeats))
+    def doubts_over(self, repeats: int, holds: Sequence[str]) -> int:
+        """How many deliveries are in doubt and were so more than ``repeats`` times, or at all by one of the channels in
+        ``holds``."""
+        with self._database.asking() as connection:
+            question = (
+                f"SELECT count(*) FROM delivery WHERE state = '{DeliveryState.IN_DOUBT}' "
+                f"AND (doubts > ? OR channel {connection.is_one_of})"
+            )
+            return int(connection.value(question, repeats, connection.listed(holds)))
 
     def counts(self, edition_key: int | None = None) -> DeliveryCounts:
         question = "SELECT state, count(*) FROM delivery"
