@@ -92,10 +92,9 @@ def test_a_refusal_is_for_now_or_for_good(status: str, kind: type[TransportError
     assert (error.step, error.code, error.text) == ("answer", None, f"HTTP {status}")
 
 
-@pytest.mark.parametrize(
-    "told", ["120", format_datetime(datetime.now(UTC) + timedelta(seconds=3_600)), "soon", "9" * 30]
-)
+@pytest.mark.parametrize("told", ["120", "a date", "soon", "9" * 30])
 def test_a_receiver_says_how_long_to_wait(told: str) -> None:
+    told = told if told != "a date" else format_datetime(datetime.now(UTC) + timedelta(hours=1))
     with webhook(answer("429 Slow", f"Retry-After: {told}")) as server:
         wait = failing(server.url).retry_after
     if told == "120":
