@@ -76,3 +76,22 @@ def sweep(folder: Path) -> None:
                 Path(entry.path).unlink()
             finally:
                 os.close(descriptor)
+
+
+def read_secret(variable: str | None, file: Path | None) -> str | None:
+    """What an environment variable holds, else the first line of a file; None if neither is named. Raises ValueError,
+    which continues a sentence about whose secret it is, and does not have it."""
+    if variable is not None and os.environ.get(variable, "").strip():
+        return os.environ[variable].strip()
+    if file is None:
+        if variable is not None:
+            raise ValueError(f"the environment variable {variable} is not set; set it")
+        return None
+    try:
+        text = file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = (error.strerror or "").lower() if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise ValueError(f"{file} cannot be read: {reason}; put the secret into it") from error
+    if not text or "\n" in text:
+        raise ValueError(f"{file} does not hold one line; put the secret into it")
+    return text

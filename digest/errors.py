@@ -11,7 +11,7 @@
     ├── TemplateError       a template is missing, broken, or asks for a name it is not given
     ├── OutputError         a file or page cannot be written
     ├── ProbeError          something outside gives no answer, or none that can be understood (digest check)
-    └── TransportError      mail cannot be handed over; says at which step and for how long
+    └── TransportError      an edition cannot be handed over; says at which step and for how long
         ├── TemporaryFailure   certainly not sent, trying again may help
         ├── PermanentFailure   certainly not sent, trying again will not help
         └── Doubtful           nobody can know whether it was sent
@@ -23,7 +23,7 @@ sees those of a driver or a socket. Secrets never enter a message.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from digest.text import printable
 
@@ -108,11 +108,12 @@ class ProbeError(DigestError):
 
 
 class TransportError(DigestError):
-    """Mail could not be handed over.
+    """Mail, or an edition by another channel, could not be handed over.
 
     ``step`` is where it broke: ``connect``, ``greeting``, ``ehlo``, ``tls``, ``login``, ``mail``, ``rcpt``,
     ``data``, ``body``, ``dot``, or ``write`` for a folder. ``code``, ``enhanced`` and ``text`` are the server's
-    words (RFC 5321, RFC 3463) if it said any; without a code we refused by ourselves.
+    words (RFC 5321, RFC 3463) if it said any; without a code we refused by ourselves. Channels that are no mail say
+    ``connect``, ``body`` or ``answer``, and no code. ``retry_after`` is for how long the server wants to be left alone.
     """
 
     def __init__(
@@ -125,8 +126,10 @@ class TransportError(DigestError):
         code: int | None = None,
         enhanced: str = "",
         text: str = "",
+        retry_after: timedelta | None = None,
     ) -> None:
         super().__init__(subject, cause, remedy)
+        self.retry_after = retry_after
         self.step = step
         self.code = code
         self.enhanced = enhanced

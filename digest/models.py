@@ -527,6 +527,10 @@ class DeliveryState(StrEnum):
     EXPIRED = "expired"
 
 
+MAIL = "mail"
+"""The channel that is there without being configured among ``channels``."""
+
+
 class Delivery(Struct, frozen=True, kw_only=True):
     """One message for one recipient, claimed by one worker."""
 
@@ -546,10 +550,12 @@ class Delivery(Struct, frozen=True, kw_only=True):
     """When it is too late for it; None: with the edition."""
     selection: str = ""
     """Which of the edition's posts it has, as ``edition.selection`` spells it; empty for all."""
+    channel: str = MAIL
+    """By which way it leaves."""
 
 
 class Outage(Struct, frozen=True, kw_only=True):
-    """A mail server that takes nothing."""
+    """A receiver that takes nothing: of mail a server."""
 
     since: datetime
     """When the first message could not be handed over."""
@@ -569,7 +575,8 @@ class Backlog(Struct, frozen=True, kw_only=True):
     mails: int
     """How many are due now."""
     total: int
-    """Deliveries of the edition in all."""
+    """Deliveries of the edition by this channel in all."""
+    channel: str = MAIL
 
 
 class Expired(Struct, frozen=True, kw_only=True):
@@ -594,6 +601,7 @@ class Doubt(Struct, frozen=True, kw_only=True):
     """What happened after the message was out."""
     expires_at: datetime
     """From then on it is not sent again."""
+    channel: str = MAIL
 
 
 class DeliveryCounts(Struct, frozen=True, kw_only=True):
@@ -623,6 +631,7 @@ class Recipient(Struct, frozen=True, kw_only=True):
     """When it is too late for it; None: with the edition."""
     selection: str = ""
     """As ``Delivery`` has it."""
+    channel: str = MAIL
 
 
 class Reply(Struct, frozen=True, kw_only=True):
@@ -631,3 +640,62 @@ class Reply(Struct, frozen=True, kw_only=True):
     code: int | None = None
     enhanced: str = ""
     text: str = ""
+
+
+class Receipt(Reply, frozen=True, kw_only=True):
+    """What a channel's receiver said when it took something."""
+
+    id: str = ""
+    """By which the receiver knows it; empty if it does not say one."""
+
+
+class Target(Struct, frozen=True, kw_only=True):
+    """Who gets what is sent."""
+
+    address: str
+    """A mail address; of a channel that is no mail its name."""
+    name: str
+    """Unique to the delivery, the same at each attempt, and fit for a file's name."""
+
+
+class Outgoing(Struct, frozen=True, kw_only=True):
+    """The message of one delivery and the sender on its envelope: what mail channels send. Made from the frozen
+    edition alone, so that every attempt has the same bytes."""
+
+    pieces: tuple[bytes, ...]
+    """What all messages of an edition have in common is best the same objects in all of them."""
+    envelope_from: str
+
+    @property
+    def message(self) -> bytes:
+        return b"".join(self.pieces)
+
+
+class ChannelItem(Struct, frozen=True, kw_only=True):
+    """A post of an edition, as channels get it."""
+
+    title: str
+    url: str
+    summary: str
+    section: str
+    """As people read it; may be empty."""
+
+
+class ChannelEdition(Struct, frozen=True, kw_only=True):
+    """An edition for channels that are no mail. Made from what was frozen alone, so that every attempt is the same."""
+
+    digest: str
+    """Name of the digest."""
+    title: str
+    """As people read it."""
+    period: str
+    language: str
+    """BCP 47."""
+    subject: str
+    url: str
+    """Of its page."""
+    items: tuple[ChannelItem, ...]
+    """What the mail shows, in its order."""
+    text: str
+    """The mail as plain text, without what is for one recipient alone."""
+    html: str

@@ -185,7 +185,7 @@ def decide(outcome: Reply | TransportError, *, key: int, attempts: int, now: dat
         return RowDecision(fate=Fate.FAILED, blame=about)
     return RowDecision(
         fate=Fate.RETRY,
-        not_before=now + plan.delay(key, attempts),
+        not_before=now + max(plan.delay(key, attempts), outcome.retry_after or timedelta()),
         rests=outcome.code in (None, 421),  # a broken connection, or the server is closing it
         slows=slows,
         blame=about,

@@ -10,15 +10,17 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
 from msgspec import Struct
 
 from digest.models import (
+    MAIL,
     MAIN,
     Absence,
     AwaitedPage,
     Changes,
+    ChannelEdition,
     Delivery,
     DeliveryCounts,
     Doubt,
@@ -32,11 +34,13 @@ from digest.models import (
     Listing,
     Outage,
     Problem,
+    Receipt,
     Recipient,
     RenderedMail,
     Reply,
     SavedEdition,
     SourceState,
+    Target,
     Version,
 )
 
@@ -366,7 +370,7 @@ class CommitBatch(Struct, frozen=True, kw_only=True):
     """The row whose dot is to leave, leased until now,"""
     until: datetime
     """and the end of its lease while the answer is awaited."""
-    taken: tuple[Delivery, Reply] | None = None
+    taken: tuple[Delivery, Receipt] | None = None
     """The message before it, which the server has accepted, if that is not on disk yet."""
     claim: int = 0
     """How many rows to claim besides, and for how long."""
@@ -391,13 +395,13 @@ class Ledger(Protocol):
         server's where they are not. A worker takes every ``now`` it hands in from here."""
         ...
 
-    def recover(self, now: datetime, *, atomic: bool) -> tuple[int, int]:
+    def recover(self, now: datetime, *, atomic: bool, channel: str = MAIL) -> tuple[int, int]:
         """Rows of dead workers: leased ones back to queued, transmitting ones to in doubt (to queued when the
-        transport is ``atomic``, that is, doing it twice changes nothing). Returns both counts."""
+        channel is ``atomic``, that is, doing it twice changes nothing). Returns both counts."""
         ...
 
-    def release_doubtful(self) -> int:
-        """``mail.in_doubt: resend``: in doubt becomes queued, and its edition goes on; but only once for each row, so
+    def release_doubtful(self, channel: str = MAIL) -> int:
+        """``in_doubt: resend``: in doubt becomes queued, and its edition goes on; but only once for each row, so
         that a server which never answers does not get copy after copy. Returns how many."""
         ...
 
@@ -414,10 +418,10 @@ class Ledger(Protocol):
         """Queued rows of editions whose time is over become expired. Returns how many."""
         ...
 
-    def claim(self, now: datetime, limit: int, lease: timedelta) -> list[Delivery]:
-        """Take at most ``limit`` rows that are due, of editions that may be sent now and are not over; nobody else
-        gets them until the lease ends. Counts an attempt, and starts the edition. What an edition's page and feed are
-        not in place for is not due before ``outbox.last_call``."""
+    def claim(self, now: datetime, limit: int, lease: timedelta, channel: str = MAIL) -> list[Delivery]:
+        """Take at most ``limit`` rows of a channel that are due, of editions that may be sent now and are not over;
+        nobody else gets them until the lease ends. Counts an attempt, and starts the edition. What an edition's page
+        and feed are not in place for is not due before ``outbox.last_call``."""
         ...
 
     def renew(self, delivery: Delivery, until: datetime) -> bool:
@@ -429,7 +433,7 @@ class Ledger(Protocol):
         commit, on disk when this returns."""
         ...
 
-    def sent(self, delivery: Delivery, now: datetime, reply: Reply) -> bool: ...
+    def sent(self, delivery: Delivery, now: datetime, receipt: Receipt) -> bool: ...
 
     def in_doubt(self, delivery: Delivery, now: datetime, reason: str) -> bool: ...
 
@@ -465,20 +469,25 @@ class Ledger(Protocol):
         """When the earliest queued row may be tried; those that wait for a page left out."""
         ...
 
-    def is_due(self, now: datetime) -> bool:
-        """Whether ``claim`` would find something."""
+    def is_due(self, now: datetime, channels: Iterable[str] = (MAIL,)) -> bool:
+        """Whether ``claim`` would find something by one of these channels."""
         ...
 
-    def outage(self) -> Outage | None:
-        """That the mail server takes nothing, as far as anybody who sends has found."""
+    def retire_channels(self, known: Collection[str], now: datetime) -> int:
+        """What waits for a channel that is none of these, nor mail, is skipped: it was taken out of the configuration.
+        Returns how many."""
         ...
 
-    def note_outage(self, now: datetime, reason: str, *, is_try: bool) -> None:
-        """Nothing could be handed over. ``is_try``: the server could not even be asked."""
+    def outages(self) -> dict[str, Outage]:
+        """Channels that take nothing, as far as anybody who sends has found."""
         ...
 
-    def end_outage(self) -> None:
-        """It takes mail again."""
+    def note_outage(self, now: datetime, reason: str, *, is_try: bool, channel: str = MAIL) -> None:
+        """Nothing could be handed over. ``is_try``: the receiver could not even be asked."""
+        ...
+
+    def end_outage(self, channel: str = MAIL) -> None:
+        """It takes something again."""
         ...
 
     def awaited_pages(self) -> list[AwaitedPage]:
@@ -491,15 +500,15 @@ class Ledger(Protocol):
         ...
 
     def pause_edition(self, key: int, reason: str, now: datetime) -> bool:
-        """From now on nothing of a frozen or sending edition is claimed; rows in hand are finished, queued ones still
+        """From now on no mail of a frozen or sending edition is claimed; rows in hand are finished, queued ones still
         expire. What its refusals led to is undone: they say nothing about subscribers. False if it was in another state
         (paused already, say)."""
         ...
 
     def resume_edition(self, key: int, now: datetime) -> int:
-        """Undo ``pause_edition``: every queued row is due now. So are rows that failed by a refusal of ourselves
-        and not of the subscriber (enhanced code 5.7.x or 5.3.4). Returns how many are queued; 0 if it
-        was not paused."""
+        """Undo ``pause_edition``: all of its mail in the queue is due now. So are rows that failed by a refusal of
+        ourselves and not of the subscriber (enhanced code 5.7.x or 5.3.4). Returns how many are queued; 0 if it was
+        not paused."""
         ...
 
     def cancel_edition(self, digest: str, period: str, now: datetime) -> int | None:
@@ -588,36 +597,61 @@ class Output(Protocol):
         ...
 
 
-# -------------------------------------------------------------------- mail
+# ---------------------------------------------------------------- channels
 
 
-class Transport(Protocol):
-    """A way to hand over one message."""
+def _nothing() -> None:
+    """There is nothing to do meanwhile."""
+
+
+class Commit(Struct, frozen=True):
+    """What a channel asks for right before its receiver can act on what was sent: from then on a failure leaves the
+    delivery in doubt. A channel that waits for others may say so, for there may be time for something else."""
+
+    ask: Callable[[], bool]
+    after: Callable[[], None] = _nothing
+    """To be called once all is out and before the answer is read; never raises."""
+    unanswered: Callable[[], None] = _nothing
+    """To be called, perhaps several times, when the receiver is slow before that; never raises."""
+
+    def __call__(self) -> bool:
+        """False: what was begun must be abandoned, since another worker has the delivery now."""
+        return self.ask()
+
+
+WITHOUT_LEDGER = Commit(lambda: True)
+"""For what is sent past the ledger."""
+
+Sendable = TypeVar("Sendable", contravariant=True)
+"""What a channel sends: mail channels ``models.Outgoing``, others ``models.ChannelEdition``."""
+
+
+class Channel(Protocol[Sendable]):
+    """A way for editions to leave. May be used by several threads."""
 
     atomic: bool
     """Doing it twice changes nothing, so no delivery is ever in doubt."""
 
-    def send(
-        self,
-        *,
-        envelope_from: str,
-        recipient: str,
-        name: str,
-        message: Sequence[bytes],
-        before_dot: Callable[[], bool],
-        after_dot: Callable[[], None] = ...,
-        unanswered: Callable[[], None] = ...,
-    ) -> Reply:
-        """Hand over one message, which is given in pieces; best those that many messages share are the same objects.
-        ``name`` is unique to the delivery and file-safe. ``before_dot`` is called when everything but the end is out;
-        if it returns False the message is abandoned. While others are waited for, there may be time for something
-        else, which must not raise: ``after_dot``, once the end is out and before the answer to it is read, and
-        ``unanswered``, perhaps several times, when the server is slow before that. Raises
-        TemporaryFailure or PermanentFailure (certainly not sent), or Doubtful (nobody can know)."""
+    def send(self, edition: Sendable, target: Target, before_commit: Commit) -> Receipt:
+        """Hand over an edition to one receiver. ``before_commit`` is asked when everything but the end is out (a
+        channel that is ``atomic`` need not ask again for what is in place already). Raises TemporaryFailure or
+        PermanentFailure (certainly not sent), or Doubtful (nobody can know)."""
         ...
 
     def close(self) -> None:
-        """Let go of connections. The transport can be used again afterwards."""
+        """Let go of connections. The channel can be used again afterwards."""
+        ...
+
+
+class ChannelKind(Protocol):
+    """What opens channels of a kind, best the channel's class itself."""
+
+    Settings: type[Struct]
+    """The keys of its own that the configuration may have, each with a ``msgspec.Meta`` that describes it."""
+
+    def __call__(self, settings: Any, url: str) -> Channel[ChannelEdition]:
+        """A channel with these keys that sends to this address, which is empty if none is configured. Connects to
+        nobody yet. Raises ValueError, which continues a sentence about the channel: what is wrong; what to do."""
         ...
 
 

@@ -19,7 +19,7 @@ FLOORS = (
     {"clocks", "subscribers", "alarms"},
     {"render"},
     {"disk"},
-    {"plugins", "workers", "sources", "store", "templates", "languages", "publish", "mail", "probes"},
+    {"plugins", "workers", "sources", "store", "templates", "languages", "publish", "mail", "channels", "probes"},
     {"jobs"},
     {"config"},
     {"app"},

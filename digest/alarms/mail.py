@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from digest.alarms.watching import Alarm
-from digest.models import Backlog, Expired, Outage
+from digest.models import MAIL, Backlog, Expired, Outage
 from digest.text import local_time
 
 RELAY = "relay"
@@ -26,15 +26,22 @@ EXPIRED_FOR = timedelta(days=1)
 _NAMED = 3
 
 
-def relay_alarm(outage: Outage | None, zone: ZoneInfo, now: datetime) -> Alarm | None:
-    if outage is None or (outage.tries < OUT_TRIES and now - outage.since < OUT_FOR):
-        return None
-    return Alarm.of(RELAY, f"no mail could be handed over since {local_time(outage.since, zone, now)}: {outage.reason}")
+def relay_alarms(outages: Mapping[str, Outage], zone: ZoneInfo, now: datetime) -> Iterator[Alarm]:
+    """One for each channel that takes nothing."""
+    for channel, outage in outages.items():
+        if outage.tries >= OUT_TRIES or now - outage.since >= OUT_FOR:
+            name, what = (RELAY, "no mail") if channel == MAIL else (f"{RELAY}:{channel}", f"{channel}: nothing")
+            since = local_time(outage.since, zone, now)
+            yield Alarm.of(name, f"{what} could be handed over since {since}: {outage.reason}")
 
 
 def backlog_alarm(waiting: Sequence[Backlog], rate: float | None, zone: ZoneInfo, now: datetime) -> Alarm | None:
-    """``rate``: messages a second at the most."""
-    late = [each for each in waiting if now - each.since > BACKLOG_AFTER + _needed(each.total, rate)]
+    """``rate``: mails a second at the most."""
+    late = [
+        each
+        for each in waiting
+        if now - each.since > BACKLOG_AFTER + _needed(each.total, rate if each.channel == MAIL else None)
+    ]
     if not late:
         return None
     mails, since = sum(each.mails for each in late), min(each.since for each in late)
@@ -70,6 +77,10 @@ def _needed(mails: int, rate: float | None) -> timedelta:
 
 
 def _named(editions: Sequence[Backlog | Expired]) -> str:
-    names = [f"{each.digest} {each.period}" for each in editions]
+    names = [f"{each.digest} {each.period}{_by(each)}" for each in editions]
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return ", ".join(names[:_NAMED]) + more
+
+
+def _by(edition: Backlog | Expired) -> str:
+    return f" ({edition.channel})" if isinstance(edition, Backlog) and edition.channel != MAIL else ""

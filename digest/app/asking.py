@@ -137,6 +137,17 @@ def look_into_subscriber(app: App, address: str, digest: str | None, date: str |
     return explain_subscriber(app.store, app.plans(), about, _view(app, digest, date))
 
 
+def look_into_channel(app: App, name: str, digest: str | None, date: str | None) -> Explanation:
+    """What became of each edition by a channel. Raises ConfigError for a digest or a channel that there is not."""
+    from digest.jobs.explain.subscribers import explain_channel
+
+    gets = {each.common.name: each.common.digest for each in app.settings.channels}
+    known = sorted({*gets, *app.store.counts_elsewhere()})
+    if name not in known:
+        raise ConfigError("--channel", f"there is no channel {name!r}", f"there are {', '.join(known) or 'none'}")
+    return explain_channel(app.store, app.plans(), name, gets.get(name), _view(app, digest, date))
+
+
 def _view(app: App, digest: str | None, date: str | None) -> View:
     from digest.jobs.explain.posts import View
 

@@ -19,7 +19,8 @@ from digest.app.moment import When, agreed, clock_of, moment
 from digest.app.places import output_of, source_of
 from digest.config import Settings, load
 from digest.jobs.progress import Progress, silent
-from digest.ports import Output, Transport
+from digest.models import Outgoing
+from digest.ports import Channel, Output
 
 if TYPE_CHECKING:
     from digest.app.subscriber_service import SubscriberService
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from digest.jobs.feeds import FeedOptions
     from digest.languages import CatalogueLanguage
     from digest.mail.dkim import Signer
-    from digest.mail.smtp import SmtpTransport, TimeLimits
+    from digest.mail.smtp import SmtpChannel, TimeLimits
     from digest.models import Origin
     from digest.posts import Rules
     from digest.render.context import RenderContext
@@ -245,6 +246,10 @@ class App:
             addresses=tuple(mailbox.address for mailbox in self.settings.mail.to),
             domain=self.settings.mail.list_domain or self.settings.sender.domain,
             new_token=lambda: secrets.token_hex(16),
+            channels={
+                name: tuple(each.common.name for each in self.settings.channels if each.common.digest == name)
+                for name in self.settings.digests
+            },
             subscribers=lambda plan: self.subscriber_service.audience(plan, self.when.now),
         )
 
@@ -303,23 +308,23 @@ def with_subscriber_service(config: Path) -> Iterator[tuple[SubscriberService, d
         yield App(settings, store, when, dry_run=False, progress=silent).subscriber_service, when.now
 
 
-def transport_of(settings: Settings) -> Transport:
-    """The way out that the configuration names. Raises ConfigError if its password cannot be read."""
+def mail_channel(settings: Settings) -> Channel[Outgoing]:
+    """The way out that ``mail.transport`` names. Raises ConfigError if its password cannot be read."""
     mail = settings.mail
     if mail.transport == "folder":
-        from digest.mail.folder import FolderTransport
+        from digest.mail.folder import FolderChannel
 
-        return FolderTransport(mail.folder)
-    return smtp_transport(mail)
+        return FolderChannel(mail.folder)
+    return smtp_channel(mail)
 
 
-def smtp_transport(mail: MailSettings, limits: TimeLimits | None = None) -> SmtpTransport:
+def smtp_channel(mail: MailSettings, limits: TimeLimits | None = None) -> SmtpChannel:
     """The way to the mail server of the configuration. Raises ConfigError."""
     from digest.config import password
-    from digest.mail.smtp import SmtpTransport
+    from digest.mail.smtp import SmtpChannel
 
     assert mail.host is not None, "checked when the configuration was read"
-    return SmtpTransport(
+    return SmtpChannel(
         host=str(mail.host),
         port=mail.port,
         security=mail.security,

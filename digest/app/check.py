@@ -18,7 +18,8 @@ from msgspec import Struct
 from msgspec.structs import fields, replace
 
 from digest.app.admission import Admission
-from digest.app.assembly import App, opened, smtp_transport
+from digest.app.assembly import App, opened, smtp_channel
+from digest.app.channels import open_channel
 from digest.app.check_sources import source_checks
 from digest.app.collecting import collect_posts
 from digest.app.moment import moment
@@ -29,7 +30,7 @@ from digest.app.showing import next_edition
 from digest.config import Settings, load
 from digest.config.loading import TOKEN_VARIABLE
 from digest.config.settings import FeedSourceSettings, FolderSourceSettings
-from digest.errors import ConfigError, ProbeError, StoreError
+from digest.errors import ConfigError, DigestError, ProbeError, StoreError
 from digest.jobs.check.findings import (
     Check,
     CheckReport,
@@ -48,6 +49,7 @@ from digest.probes.machine import is_readable, look_at, open_to_others
 from digest.probes.names import Dns
 
 if TYPE_CHECKING:
+    from digest.config.channels import ConfiguredChannel
     from digest.jobs.check.local import Secret
     from digest.jobs.check.network import Sender, SigningKey
 
@@ -95,6 +97,7 @@ class _Checkup:
             Check(group="mail", name=f"digest {name}", ask=partial(self._budget, name))
             for name in self._settings.digests
         ]
+        channels = self._settings.channels
         return [
             Check(group="configuration", name=self._config.name, ask=self._configuration),
             Check(group="store", name="store", ask=self._store),
@@ -106,6 +109,7 @@ class _Checkup:
             *digests,
             Check(group="mail", name="List-Unsubscribe", ask=self._needs_store("List-Unsubscribe", self._headers)),
             Check(group="mail", name="DKIM keys", ask=self._signatures),
+            *(Check(group="channels", name=each.common.name, ask=partial(_channel, each)) for each in channels),
             Check(group="machine", name="folders", ask=self._rooms),
             Check(group="machine", name="secrets", ask=self._secrets),
             *self._remote(),
@@ -237,7 +241,7 @@ class _Checkup:
 
         settings, mail = self._settings, self._settings.mail
         needed = mail.transport == "smtp" and mail.user is not None and not os.environ.get(mail.password_env)
-        files = [
+        files: list[tuple[str, Path | None, bool, str, bool]] = [
             ("mail.password_file", mail.password_file, needed, "send mail in your name", True),
             (
                 "subscriptions.secret_file",
@@ -262,6 +266,11 @@ class _Checkup:
                 if isinstance(each, FeedSourceSettings)
             ),
         ]
+        for channel in settings.channels:
+            for part in (channel.common, channel.own):
+                named = () if part is None else part.__struct_fields__
+                held = [(name, getattr(part, name)) for name in named if isinstance(getattr(part, name), Path)]
+                files += [(f"{channel.common.name}.{name}", at, False, "send in your name", True) for name, at in held]
         for key, path, must_exist, why, is_grave in files:
             if path is not None:
                 yield Secret(
@@ -350,7 +359,7 @@ class _Checkup:
         mail = self._settings.mail
         limits = TimeLimits(**{field.name: self._wanted.seconds for field in fields(TimeLimits)})
         return judge_smtp(
-            smtp_transport(mail, limits).knock, f"{mail.host}:{mail.port}", security=mail.security, user=mail.user or ""
+            smtp_channel(mail, limits).knock, f"{mail.host}:{mail.port}", security=mail.security, user=mail.user or ""
         )
 
     def _sender(self) -> Sender:
@@ -417,6 +426,16 @@ def _signing_keys(settings: Settings) -> tuple[tuple[SigningKey, ...], ConfigErr
     except ConfigError as error:
         return (), error
     return tuple(SigningKey(place=place, record=record) for place, record in records.items()), None
+
+
+def _channel(configured: ConfiguredChannel) -> Finding:
+    """Whether it could be opened; nothing is sent."""
+    name = configured.common.name
+    try:
+        open_channel(configured)
+    except DigestError as error:
+        return from_error(name, error)
+    return ok(name, f"{configured.common.kind}, editions of {configured.common.digest}; nothing was sent")
 
 
 def _told(name: str, findings: Iterator[Finding]) -> Iterator[Finding]:

@@ -19,7 +19,8 @@ from digest.alarms.watching import KeptAlarm, Planned, store_alarm, subject_of
 from digest.app.moment import present
 from digest.errors import DigestError, OutputError, StoreError
 from digest.jobs.monitoring.watch import Disk, RunEnd, WatchRules, tell, watch
-from digest.models import SourceState
+from digest.models import MAIL, Outgoing, SourceState, Target
+from digest.ports import WITHOUT_LEDGER
 
 if TYPE_CHECKING:
     from digest.config import Settings
@@ -184,10 +185,12 @@ class Monitor:
     def rules(self) -> WatchRules:
         """What the operator wants to be told."""
         settings, wanted = self.settings, self.settings.watch
+        others = ((each.common.name, each.common.in_doubt) for each in settings.channels)
+        in_doubt = [(MAIL, settings.mail.in_doubt), *others]
         return WatchRules(
             zone=settings.site.timezone,
             plans=self.planned(),
-            hold=settings.mail.in_doubt == "hold",
+            holds=tuple(name for name, rule in in_doubt if rule == "hold"),
             rate=settings.mail.rate if settings.mail.transport == "smtp" else None,
             silence=wanted.silence,
             silence_except=tuple(wanted.silence_except),
@@ -233,7 +236,7 @@ class Monitor:
     def _mail(self, alarms: Sequence[KeptAlarm], now: datetime) -> None:
         """Hand over one mail. Raises DigestError. The same alarms give the same Message-ID, so that a mail that was
         sent twice is one for many mailboxes."""
-        from digest.app.assembly import signer_of, transport_of
+        from digest.app.assembly import mail_channel, signer_of
         from digest.languages import CatalogueLanguage
         from digest.render.alarm import alarm_message
         from digest.templates import FolderTemplates
@@ -257,17 +260,16 @@ class Monitor:
             templates=FolderTemplates(language, self.settings.templates),
             language=language,
         )
-        signer, transport = signer_of(self.settings), transport_of(self.settings)
+        signer, channel = signer_of(self.settings), mail_channel(self.settings)
+        signed = message if signer is None else signer.sign(message)
         try:
-            transport.send(
-                envelope_from=sender.address,
-                recipient=address.address,
-                name=f"alarm-{name}",
-                message=(message if signer is None else signer.sign(message),),
-                before_dot=lambda: True,
+            channel.send(
+                Outgoing(pieces=(signed,), envelope_from=sender.address),
+                Target(address=address.address, name=f"alarm-{name}"),
+                WITHOUT_LEDGER,
             )
         finally:
-            transport.close()
+            channel.close()
 
 
 class Said:

@@ -113,6 +113,7 @@ def freeze_due_editions(app: App) -> EditionsReport:
     if app.store.is_importing():  # no edition before the archive is known: the first one is of its newest day
         return EditionsReport()
     app.subscriber_service.prepare(app.when.now, partial(_last_run, app))
+    app.store.retire_channels([each.common.name for each in app.settings.channels], app.when.now)
     plans = app.plans()
     decided = {plan.name for plan in plans if app.store.began(plan.name) is None}
     report = make_editions(
@@ -144,7 +145,7 @@ def idle(settings: Settings, store: SqlStore) -> Iterator[Idle]:
             Purpose(
                 digest=name,
                 categories=digest.categories,
-                is_mailed=bool(settings.mail.to),
+                is_mailed=bool(settings.mail.to) or any(each.common.digest == name for each in settings.channels),
                 has_subscribers=settings.subscriptions.enabled,
             )
             for name, digest in settings.digests.items()

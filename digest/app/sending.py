@@ -15,19 +15,19 @@ from zoneinfo import ZoneInfo
 from msgspec.structs import replace
 
 from digest.app.admission import Admission
-from digest.app.assembly import App, transport_of
+from digest.app.assembly import App, mail_channel
+from digest.app.channels import channel_routes
+from digest.app.looks import frozen_look
 from digest.app.moment import agreed, moment
 from digest.config import load
 from digest.errors import AlreadyRunning, ConfigError, StoreError
 from digest.jobs.progress import Progress, silent
-from digest.models import Delivery, DeliveryState, EditionKind, EditionState
-from digest.ports import Transport
+from digest.models import MAIL, Delivery, DeliveryState, EditionKind, EditionState, Outgoing
+from digest.ports import Channel
 
 if TYPE_CHECKING:
-    from digest.edition.contents import Recipe
-    from digest.jobs.delivery.deliver import Compose, DeliveryReport, Outgoing
+    from digest.jobs.delivery.deliver import DeliveryReport, Route
     from digest.models import RenderedMail, SavedEdition
-    from digest.render.context import RenderContext
     from digest.render.message import EditionMessage, Letterhead
     from digest.store import SqlStore
 
@@ -84,6 +84,7 @@ def deliver_what_waits(app: App) -> DeliveryReport:
 def _deliver_alone(app: App) -> DeliveryReport:
     """One run sends at a time: two would double the rate. What comes in while the right is given back is sent as well,
     since whoever brought it was refused the right until then."""
+    channels = (MAIL, *(each.common.name for each in app.settings.channels))
     with ExitStack() as right:
 
         def take() -> None:
@@ -91,7 +92,7 @@ def _deliver_alone(app: App) -> DeliveryReport:
 
         def again() -> bool:
             right.close()
-            if not app.store.is_due(app.clock()()):
+            if not app.store.is_due(app.clock()(), channels):
                 return False
             try:
                 take()
@@ -127,25 +128,17 @@ def send_mail(
 ) -> DeliveryReport:
     """Send what is due now and leave later retries to the next run; or work on until ``stop`` says so, looking
     again at once when ``hurry`` does. ``again`` as in ``jobs.delivery.deliver``."""
-    from digest.jobs.delivery.deliver import DeliverOptions, deliver
+    from digest.jobs.delivery.deliver import deliver
 
-    mail = app.settings.mail
-    by_smtp = mail.transport == "smtp" and not app.dry_run
     clock = app.clock()
     behind = (app.when.now - clock()).total_seconds()
     if once and 0 < behind <= _CLOCKS_DIFFER:  # what this run froze is not due yet by the database's clock
         time.sleep(behind)
     report = deliver(
         app.store,
-        _transport(app),
-        composer(app),
+        [_mail_route(app), *channel_routes(app)],
         clock=clock,
-        left=lambda row: app.subscriber_service.left(row, clock()),
-        options=DeliverOptions(
-            connections=mail.connections if by_smtp else 1,
-            rate=mail.rate if by_smtp else None,
-            resend=mail.in_doubt == "resend",
-        ),
+        left=lambda row: app.subscriber_service.left(row, clock()) if row.channel == MAIL else "",
         once=once,
         stop=stop,
         progress=app.progress,
@@ -179,9 +172,8 @@ def message_for(app: App, delivery: Delivery, edition: SavedEdition, *, signs: b
     return composer(app, signs=signs)(delivery, edition).message
 
 
-def composer(app: App, *, signs: bool = True) -> Compose:
+def composer(app: App, *, signs: bool = True) -> Callable[[Delivery, SavedEdition], Outgoing]:
     """Makes the message of a delivery; what an edition's recipients share who chose the same is made once."""
-    from digest.jobs.delivery.deliver import Outgoing
     from digest.render.mail import edition_url
 
     publisher = app.render_context().publisher
@@ -230,22 +222,8 @@ def _mail_for(app: App, edition: SavedEdition, selection: str) -> RenderedMail:
         return kept
     from digest.jobs.editions.make import mail_for
 
-    made = mail_for(edition, selection, *_look_of(app.store.frozen_look(edition.look)))
+    made = mail_for(edition, selection, *frozen_look(app, edition))
     return app.store.keep_mail(edition.key, selection, made)
-
-
-@lru_cache(maxsize=4)
-def _look_of(frozen: str) -> tuple[Recipe, RenderContext]:
-    """What mails are made with, as it was when their edition was frozen."""
-    from digest.edition.look import look_from_json
-    from digest.languages import CatalogueLanguage
-    from digest.render.context import RenderContext
-    from digest.templates import FrozenTemplates
-
-    kept = look_from_json(frozen)
-    language = CatalogueLanguage(kept.language, kept.catalogue)
-    templates = FrozenTemplates(language, kept.templates)
-    return kept.recipe, RenderContext(publisher=kept.publisher, templates=templates, language=language)
 
 
 def _letterhead(app: App, digest: str) -> Letterhead:
@@ -264,12 +242,25 @@ def _letterhead(app: App, digest: str) -> Letterhead:
     )
 
 
-def _transport(app: App) -> Transport:
-    if app.dry_run:
-        from digest.mail.dry_run import DryRunTransport
+def _mail_route(app: App) -> Route:
+    from digest.jobs.delivery.deliver import DeliverOptions, Route
 
-        return DryRunTransport()
-    return transport_of(app.settings)
+    mail = app.settings.mail
+    by_smtp = mail.transport == "smtp" and not app.dry_run
+    options = DeliverOptions(
+        connections=mail.connections if by_smtp else 1,
+        rate=mail.rate if by_smtp else None,
+        resend=mail.in_doubt == "resend",
+    )
+    return Route(channel=_channel(app), compose=composer(app), options=options)
+
+
+def _channel(app: App) -> Channel[Outgoing]:
+    if app.dry_run:
+        from digest.mail.dry_run import DryRunChannel
+
+        return DryRunChannel()
+    return mail_channel(app.settings)
 
 
 def dkim_records(app: App) -> dict[str, str]:

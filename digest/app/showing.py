@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct
 from msgspec.structs import replace
 
-from digest.app.assembly import opened, transport_of
+from digest.app.assembly import mail_channel, opened
 from digest.app.collecting import collect_posts
 from digest.app.moment import moment
 from digest.app.publishing import plan_named
@@ -64,7 +64,7 @@ def preview(
             zone=settings.site.timezone,
             folder=settings.mail.folder.parent / "preview",
             files=files_of_preview(found, preview_mail(app, found)),
-            send=None if to is None else partial(test_message(app, found, to).send, transport_of(app.settings)),
+            send=None if to is None else partial(test_message(app, found, to).send, mail_channel(app.settings)),
         )
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from digest.models import Delivery, EditionKind, FrozenEdition, Recipient, SavedEdition
+from digest.models import Delivery, EditionKind, FrozenEdition, Outgoing, Recipient, SavedEdition
 from digest.period import Kind, weekly
 from digest.subscribers.subscription import (
     FORGOTTEN,
@@ -33,7 +33,6 @@ from digest.subscribers.subscription import (
 if TYPE_CHECKING:
     from digest.config import Settings
     from digest.jobs.delivery.bounces import BounceReport
-    from digest.jobs.delivery.deliver import Outgoing
     from digest.jobs.editions.make import DigestPlan
     from digest.jobs.subscribers.erasing import Erasing
     from digest.jobs.subscribers.moving import Moving
@@ -226,7 +225,6 @@ class SubscriberService:
 
     def notice(self, row: Delivery, edition: SavedEdition) -> Outgoing:
         """The message of a notice."""
-        from digest.jobs.delivery.deliver import Outgoing
 
         about = json.loads(edition.document)
         message = self._notice_message(edition)

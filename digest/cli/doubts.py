@@ -16,13 +16,14 @@ if TYPE_CHECKING:
 
 @click.group("doubts", cls=CommandGroup)
 def command() -> None:
-    """See and settle deliveries that may or may not have arrived; the mail server's log knows their Message-ID.
+    """See and settle deliveries that may or may not have arrived; the mail server's log knows their Message-ID, a
+    channel's receiver the Idempotency-Key, which is the same.
 
     For example: digest doubts list
     """
 
 
-_ADDRESS = click.option("--address", metavar="ADDRESS", help="Only the mail to this address.")
+_ADDRESS = click.option("--address", metavar="ADDRESS", help="Only what went to this address or channel.")
 
 
 @command.command("list")
@@ -48,6 +49,7 @@ def list_(as_json: bool, config: Path) -> int:
                 "digest": each.digest,
                 "category": some,
                 "period": each.period,
+                "channel": each.channel,
                 "address": each.address,
                 "message_id": each.message_id,
                 "attempts": each.attempts,

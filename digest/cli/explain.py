@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 @click.argument("post", required=False)
 @config_option
 @click.option("--subscriber", metavar="ADDRESS", help="Explain what this address got and did not get.")
+@click.option("--channel", metavar="NAME", help="Explain what this channel got and did not get.")
 @click.option("--date", metavar="DAY", help="Only editions of this day (2026-11-24), or of this week (2026-W48).")
 @click.option("--digest", metavar="NAME", help="Only this digest.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
@@ -31,30 +32,33 @@ def command(
     post: str | None,
     config: Path,
     subscriber: str | None,
+    channel: str | None,
     date: str | None,
     digest: str | None,
     as_json: bool,
 ) -> int:
     """Say in plain words what became of a POST, by its path, id, address or a part of its title; or of the mails to a
-    subscriber.
+    subscriber, or of what went by a channel.
 
     For example: digest explain 2026-11-24-title.md; digest explain --subscriber ann@example.com --date 2026-11-24
     """
-    from digest.app.asking import look_into_post, look_into_subscriber
+    from digest.app.asking import look_into_channel, look_into_post, look_into_subscriber
     from digest.app.assembly import opened_beside
     from digest.inquiry import Candidates
 
-    if (post is None) == (subscriber is None):
-        raise click.UsageError("name a post, or --subscriber ADDRESS", context)
-    if date is not None and subscriber is None:
-        raise click.UsageError("--date goes with --subscriber", context)
+    if sum(each is not None for each in (post, subscriber, channel)) != 1:
+        raise click.UsageError("name a post, or --subscriber ADDRESS, or --channel NAME", context)
+    if date is not None and post is not None:
+        raise click.UsageError("--date goes with --subscriber or --channel", context)
     with opened_beside(config) as app:
         zone = app.settings.site.timezone
-        found = (
-            look_into_post(app, post or "", digest)
-            if subscriber is None
-            else look_into_subscriber(app, subscriber, digest, _checked(date))
-        )
+        found: Explanation | Candidates
+        if subscriber is not None:
+            found = look_into_subscriber(app, subscriber, digest, _checked(date))
+        elif channel is not None:
+            found = look_into_channel(app, channel, digest, _checked(date))
+        else:
+            found = look_into_post(app, post or "", digest)
     if isinstance(found, Candidates):
         return _candidates(found, zone, post or "", as_json=as_json)
     if as_json:

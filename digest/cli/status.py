@@ -49,6 +49,8 @@ def command(config: Path, as_json: bool) -> int:
 
 def _lines(status: Status) -> Iterator[str]:
     """For people; times are in the site's zone."""
+    from digest.alarms.watching import counted
+
     seen = status.overview
     local = partial(local_time, zone=seen.zone, now=seen.now)
     yield f"{status.title} at {local_time(seen.now, seen.zone)} ({seen.zone.key})"
@@ -62,6 +64,7 @@ def _lines(status: Status) -> Iterator[str]:
         yield from _section("editions", [_edition(each) for each in seen.editions[:_EDITIONS]], "none yet")
         waits = "" if seen.next_due is None else f"; the next one is tried {local(seen.next_due)}"
         yield from _section("mail, all editions", [f"{_counted(status)}{waits}"])
+        yield from _section("by channel", [f"{name}: {counted(each)}" for name, each in seen.channels.items()])
         posts = [
             f"{local(each.arrived)}  {each.label}: {each.recent} in seven days"
             + ("; silent" if each.category in seen.silent else "")
@@ -169,6 +172,10 @@ def _plain(status: Status) -> dict[str, object]:
             for each in seen.editions
         ],
         "deliveries": {state.value: number for state, number in seen.counts.by_state.items()},
+        "channels": {
+            name: {state.value: number for state, number in counts.by_state.items()}
+            for name, counts in seen.channels.items()
+        },
         "next_delivery": seen.next_due.isoformat() if seen.next_due else None,
         "next": [_values(each, "digest", "period", "at") for each in seen.next],
         "categories": [

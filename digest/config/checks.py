@@ -21,7 +21,7 @@ from digest.config.settings import (
 )
 from digest.config.values import PERMALINK_STYLES
 from digest.languages import is_known
-from digest.models import MAIN
+from digest.models import MAIL, MAIN
 
 _SAFE_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 PERMALINK_PARTS = {
@@ -65,6 +65,7 @@ def check_settings(settings: Settings, document: Document) -> list[Fault]:
         *check_feeds(settings.feeds),
         *check_digests(settings.digests, names),
         *check_mail(settings.mail),
+        *check_channels(settings),
         *check_subscriptions(settings),
         *check_dkim(settings),
         *check_s3(settings.s3),
@@ -190,6 +191,20 @@ def check_mail(mail: MailSettings) -> Found:
         yield from _check_unsecured(mail)
 
 
+def check_channels(settings: Settings) -> Found:
+    first = {MAIL: "mail itself"}
+    for position, channel in enumerate(each.common for each in settings.channels):
+        here = ("channels", position)
+        if channel.name in first:
+            yield (*here, "name"), f"{quoted(channel.name)} is the name of {first[channel.name]}; choose another"
+        first.setdefault(channel.name, f"entry {position + 1}")
+        if channel.digest not in settings.digests:
+            known = ", ".join(settings.digests)
+            yield (*here, "digest"), f"there is no digest {quoted(channel.digest)}; known are {known}"
+        if channel.url is not None and (channel.url_env or channel.url_file):
+            yield (*here, "url"), "stands here and elsewhere (url_env, url_file); keep one of them"
+
+
 def _check_unsecured(mail: MailSettings) -> Found:
     if mail.host is not None and not mail.host.is_loopback:
         text = f"none is for a server on this machine, and mail.host is {mail.host}; write implicit or starttls"
@@ -236,6 +251,10 @@ def check_privacy(settings: Settings) -> Found:
         ("subscriptions", "secret_file"): settings.subscriptions.secret_file,
         ("watch", "token_file"): settings.watch.token_file,
     }
+    for position, channel in enumerate(settings.channels):
+        for part in (channel.common, channel.own):
+            files = {} if part is None else {name: getattr(part, name) for name in part.__struct_fields__}
+            private |= {("channels", position, name): at for name, at in files.items() if isinstance(at, FilePath)}
     for selector, key in settings.mail.dkim.keys.items() if settings.mail.dkim else ():
         private["mail", "dkim", "keys", selector] = key
     for path, place in private.items():

@@ -14,10 +14,12 @@ from typing import Any, cast
 import msgspec
 from msgspec import inspect
 
+from digest.config.channels import CHANNEL_KINDS, ChannelSettings, ConfiguredChannel, settings_of, split
 from digest.config.checks import check_settings
 from digest.config.document import Document, Fault, Path, quoted
 from digest.config.settings import Settings
 from digest.config.values import PARSERS, Mailbox, Mailboxes, NotText, decode, hide_password
+from digest.errors import PluginError
 
 Examples = Sequence[Any]
 Found = Iterator[tuple[Path, str]]
@@ -87,6 +89,8 @@ class Explainer:
                 return
             case _ if value is None:
                 yield path, "has no value; give one, or leave it out"
+            case inspect.CustomType(cls=cls) if cls is ConfiguredChannel:
+                yield from self._channel(value, path)
             case inspect.CustomType(cls=cls):
                 yield from self._parsed(cls, value, path, examples)
             case inspect.LiteralType(values=choices):
@@ -117,6 +121,21 @@ class Explainer:
 
     # ------------------------------------------------------------ mappings
 
+    def _channel(self, value: object, path: Path) -> Found:
+        """The keys that every channel has, and those of its kind."""
+        if not isinstance(value, dict):
+            yield path, f"{self._shown(path, value)} {self._misfit(_CHANNEL, value, path, ())}"
+            return
+        try:
+            own = inspect.type_info(settings_of(str(value.get("kind", ""))))
+        except (ValueError, PluginError) as error:  # whose keys the others are is not known
+            common, _ = split(value)
+            yield from self._keys(_CHANNEL.fields, common, path)
+            if isinstance(value.get("kind"), str) and isinstance(error, ValueError):
+                yield (*path, "kind"), f"{self._shown((*path, 'kind'), value['kind'])} {error}"
+        else:
+            yield from self._keys([*_CHANNEL.fields, *cast("inspect.StructType", own).fields], value, path)
+
     def _keys(self, fields: Sequence[inspect.Field], value: dict[str, object], path: Path) -> Found:
         known = {field.encode_name: field for field in fields}
         for key, field in known.items():
@@ -140,6 +159,8 @@ class Explainer:
                 "credentials do not stand in this file; put them into the environment: AWS_ACCESS_KEY_ID and "
                 "AWS_SECRET_ACCESS_KEY"
             )
+        if path[:1] == ("channels",) and _is_secret(key, known):
+            return "a secret does not stand in this file; name the environment variable that holds it: secret_env"
         close = get_close_matches(key.lower().replace("-", "_"), known, 1)
         if close:
             return f"unknown key; did you mean {close[0]}?"
@@ -245,7 +266,7 @@ class Explainer:
             return "a list"
         if path == ("store",) and not str(value).startswith("sqlite:"):
             return "what stands here"
-        if path[-1:] and str(path[-1]).startswith("ping_"):  # whoever knows it can ping too
+        if str(path[-1]).startswith("ping_") or (path[0], path[-1]) == ("channels", "url"):  # to know it is to use it
             return "what stands here"
         text = quoted(hide_password(self._document.written.get(path, str(value))))
         return text if isinstance(value, str) else text[1:-1]
@@ -254,6 +275,7 @@ class Explainer:
 # ------------------------------------------------------------------- kinds
 
 _SETTINGS = inspect.type_info(Settings)
+_CHANNEL = cast("inspect.StructType", inspect.type_info(ChannelSettings))
 _ODD = "is not of the right form"
 _TYPES: dict[type[inspect.Type], tuple[type, ...]] = {
     inspect.StrType: (str,),
@@ -305,6 +327,9 @@ def _places(kind: inspect.Type, prefix: str) -> Iterator[str]:
                 yield from _places(each, f"{prefix.rstrip('.')}({tag})." if tag else prefix)
         case inspect.VarTupleType(item_type=item):
             yield from _places(item, prefix)
+        case inspect.CustomType(cls=cls) if cls is ConfiguredChannel:
+            for part in (ChannelSettings, *map(settings_of, CHANNEL_KINDS)):
+                yield from _places(inspect.type_info(part), prefix)
         case inspect.DictType(value_type=value):
             yield from _places(value, f"{prefix}NAME.")
         case inspect.StructType(fields=fields):

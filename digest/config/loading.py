@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TypeVar, cast
 
 import msgspec
 
+from digest.config.channels import ConfiguredChannel
 from digest.config.checks import check_settings
 from digest.config.document import Document, Fault, Unreadable, read_document, without_empty
 from digest.config.kinds import with_plugins, without_plugins
@@ -196,6 +198,8 @@ def _resolved(value: _S, folder: Path) -> _S:
             changed[name] = folder / item
         elif isinstance(item, dict) and any(isinstance(each, Path) for each in item.values()):
             changed[name] = {key: folder / each for key, each in item.items()}
+        elif isinstance(item, tuple) and any(isinstance(each, ConfiguredChannel) for each in item):
+            changed[name] = tuple(each.with_paths(partial(_resolved, folder=folder)) for each in item)
         elif isinstance(item, StoreUrl | Destination):
             changed[name] = item.below(folder)
         elif isinstance(item, msgspec.Struct):

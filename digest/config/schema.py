@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from digest.config import settings as settings_module
+from digest.config.channels import CHANNEL_KINDS, ChannelSettings, ConfiguredChannel, settings_of
 from digest.config.settings import Settings
 from digest.config.values import FORMATS, Mailbox, Mailboxes, MailSize, Pause, Size
 
@@ -34,7 +35,7 @@ _NOT_ONLY_TEXT: dict[type, Schema] = {
 
 def editor_schema() -> Schema:
     """For editors: complete in itself."""
-    schema = _build(lambda kind: {"format": FORMATS[kind], **_NOT_ONLY_TEXT.get(kind, {"type": "string"})})
+    schema = _build(_schema_of)
     for definition in schema["$defs"].values():
         _add_defaults(definition)
     top = schema["$defs"].pop(Settings.__name__)
@@ -48,8 +49,23 @@ def _of_plugins(ours: list[str]) -> Schema:
     return {"type": "object", "required": ["kind", "name"], "properties": {"kind": {"not": {"enum": ours}}}}
 
 
+def _schema_of(kind: type) -> Schema:
+    if kind is ConfiguredChannel:
+        return {"$ref": f"#/$defs/{ChannelSettings.__name__}"}
+    return {"format": FORMATS[kind], **_NOT_ONLY_TEXT.get(kind, {"type": "string"})}
+
+
+def _channel(hook: Any) -> Schema:
+    """What an entry of ``channels`` may have; those of foreign kinds have other keys besides."""
+    channel: Schema = msgspec.json.schema(ChannelSettings, schema_hook=hook)["$defs"][ChannelSettings.__name__]
+    for own in map(settings_of, CHANNEL_KINDS):
+        channel["properties"] |= msgspec.json.schema(own, schema_hook=hook)["$defs"][own.__name__]["properties"]
+    return {**channel, "additionalProperties": True}
+
+
 def _build(hook: Any) -> Schema:
     schema = msgspec.json.schema(Settings, schema_hook=hook)
+    schema["$defs"][ChannelSettings.__name__] = _channel(hook)
     return {**schema, "$defs": {name: _without_null(part) for name, part in schema["$defs"].items()}}
 
 

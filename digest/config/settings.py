@@ -19,6 +19,7 @@ import msgspec
 from msgspec import Meta, Struct
 from msgspec.structs import force_setattr
 
+from digest.config.channels import ConfiguredChannel
 from digest.config.values import (
     PARSERS,
     Dates,
@@ -889,6 +890,13 @@ class Settings(
         ),
     ] = {}
     mail: MailSettings = msgspec.field(default_factory=MailSettings)
+    channels: Annotated[
+        tuple[ConfiguredChannel, ...],
+        Meta(
+            description="Where editions go besides mail.",
+            examples=[[{"kind": "webhook", "name": "team-chat", "digest": "daily", "url_env": "TEAM_CHAT_URL"}]],
+        ),
+    ] = ()
     subscriptions: SubscriptionSettings = msgspec.field(default_factory=SubscriptionSettings)
     store: Annotated[
         StoreUrl,

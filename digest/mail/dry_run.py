@@ -1,30 +1,19 @@
-"""The transport of a dry run: takes every message and sends none."""
+"""The channel of a dry run: takes everything and sends nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from digest.models import Receipt, Target
+from digest.ports import Commit
 
-from digest.models import Reply
 
-
-class DryRunTransport:
-    """Satisfies ``ports.Transport``."""
+class DryRunChannel:
+    """Satisfies ``ports.Channel``, whatever is sent."""
 
     atomic = True
 
-    def send(
-        self,
-        *,
-        envelope_from: str,
-        recipient: str,
-        name: str,
-        message: Sequence[bytes],
-        before_dot: Callable[[], bool],
-        after_dot: Callable[[], None] = lambda: None,
-        unanswered: Callable[[], None] = lambda: None,
-    ) -> Reply:
-        before_dot()
-        return Reply(text="not sent: this is a dry run")
+    def send(self, edition: object, target: Target, before_commit: Commit) -> Receipt:
+        before_commit()
+        return Receipt(text="not sent: this is a dry run")
 
     def close(self) -> None:
         """There is nothing to let go of."""

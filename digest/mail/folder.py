@@ -1,4 +1,4 @@
-"""The transport ``folder``: each message is a file that mail programs open.
+"""The channel ``folder`` of mail: each message is a file that mail programs open.
 
 Doing it twice changes nothing: the file's name belongs to the delivery, and equal bytes are not written again. A
 message is whole or not there: temporary file, fsync, rename, fsync of the folder. Messages name people and hold links
@@ -14,13 +14,14 @@ import os
 import re
 import stat
 import tempfile
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from digest.disk import PREFIX, SUFFIX, sweep, sync_path
 from digest.errors import PermanentFailure, TemporaryFailure
-from digest.models import Reply
+from digest.models import Outgoing, Receipt, Target
+from digest.ports import Commit
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+=-]{0,199}")
 
@@ -38,8 +39,8 @@ _REMEDIES = {
 }
 
 
-class FolderTransport:
-    """Writes ``NAME.eml`` files. Satisfies ``ports.Transport``; may be used by several threads."""
+class FolderChannel:
+    """Writes ``NAME.eml`` files. Satisfies ``ports.Channel``; may be used by several threads."""
 
     atomic = True
 
@@ -47,38 +48,28 @@ class FolderTransport:
         self._folder = folder
         self._ready = False
 
-    def send(
-        self,
-        *,
-        envelope_from: str,
-        recipient: str,
-        name: str,
-        message: Sequence[bytes],
-        before_dot: Callable[[], bool],
-        after_dot: Callable[[], None] = lambda: None,
-        unanswered: Callable[[], None] = lambda: None,
-    ) -> Reply:
+    def send(self, edition: Outgoing, target: Target, before_commit: Commit) -> Receipt:
         """Put the message in place, bytes as given. The envelope is of no use here, and nobody is waited for.
         Raises TemporaryFailure with step ``connect`` if the folder itself is at fault, ``write`` if the one file
         is."""
-        if _NAME.fullmatch(name) is None:
-            raise PermanentFailure(str(self._folder), f"not a name for a file: {name[:60]!r}", step="write")
-        target, data = self._folder / f"{name}.eml", b"".join(message)
+        if _NAME.fullmatch(target.name) is None:
+            raise PermanentFailure(str(self._folder), f"not a name for a file: {target.name[:60]!r}", step="write")
+        file, data = self._folder / f"{target.name}.eml", edition.message
         with self._explained():
             self._prepare()
-            if _holds(target, data):
-                return Reply(text=target.name)
+            if _holds(file, data):
+                return Receipt(text=file.name)
             with self._written(data) as temporary:
-                if not before_dot():
-                    raise TemporaryFailure(str(target), "given up: another worker has this delivery", step="write")
+                if not before_commit():
+                    raise TemporaryFailure(str(file), "given up: another worker has this delivery", step="write")
                 try:
-                    os.replace(temporary, target)  # noqa: PTH105 - a name, not a Path
+                    os.replace(temporary, file)  # noqa: PTH105 - a name, not a Path
                 except IsADirectoryError as error:
                     raise TemporaryFailure(
-                        str(target), "is a directory", _REMEDIES[errno.EISDIR], step="write"
+                        str(file), "is a directory", _REMEDIES[errno.EISDIR], step="write"
                     ) from error
             sync_path(self._folder)
-        return Reply(text=target.name)
+        return Receipt(text=file.name)
 
     def close(self) -> None:
         """Look at the folder again before the next message."""

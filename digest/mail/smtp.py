@@ -1,8 +1,8 @@
-"""The transport ``smtp``: hands each message to one server, step by step (RFC 5321).
+"""The channel ``smtp`` of mail: hands each message to one server, step by step (RFC 5321).
 
 Connect, greeting, EHLO, TLS, login, MAIL, RCPT, DATA, body, dot: the error says at which of them it ended, and so
 whether the message can have been accepted. Until the dot is sent it certainly was not; after that only the server's
-answer tells, and without one nobody can know (``Doubtful``). The dot leaves only when ``before_dot`` says so.
+answer tells, and without one nobody can know (``Doubtful``). The dot leaves only when ``before_commit`` says so.
 
 A server that says so (PIPELINING, RFC 2920) gets MAIL, RCPT and DATA in one packet; each answer still belongs to its
 step. Where RCPT is refused and DATA is not, the connection ends, for the server waits for a message then.
@@ -31,8 +31,9 @@ from msgspec import Struct
 
 from digest.errors import ConfigError, Doubtful, PermanentFailure, TemporaryFailure, TransportError
 from digest.mail.wire import SOON, Answer, ConnectionLost, Wire, connect
-from digest.models import Reply
+from digest.models import Outgoing, Receipt, Reply, Target
 from digest.outbox import is_permanent, split_reply
+from digest.ports import Commit
 from digest.render.message import ascii_address, is_address
 from digest.text import hiding
 
@@ -46,6 +47,10 @@ _QUOTED = 4096
 _SHARED = 4096
 """Octets from which on a piece of a message is remembered: many messages have it."""
 
+# What servers say when they take a message: Postfix, Exim, Sendmail, Amazon and Google, in this order.
+_QUEUE_ID = re.compile(
+    r"queued as (\S+)|\bid=(\S+)|^(\S+) Message accepted|^Ok (\S{20,})$|(\S+) - gsmtp$", re.IGNORECASE
+)
 _REFUSES = {
     "greeting": "refuses the connection",
     "ehlo": "refuses to talk",
@@ -127,8 +132,8 @@ def _nothing() -> None:
     """Nobody has anything to do meanwhile."""
 
 
-class SmtpTransport:
-    """Satisfies ``ports.Transport``; may be used by several threads, at most ``connections`` at a time."""
+class SmtpChannel:
+    """Satisfies ``ports.Channel``; may be used by several threads, at most ``connections`` at a time."""
 
     atomic = False
 
@@ -164,31 +169,22 @@ class SmtpTransport:
         self._lock = threading.Lock()
         self._idle: list[Session] = []
 
-    def send(
-        self,
-        *,
-        envelope_from: str,
-        recipient: str,
-        name: str,
-        message: Sequence[bytes],
-        before_dot: Callable[[], bool],
-        after_dot: Callable[[], None] = _nothing,
-        unanswered: Callable[[], None] = _nothing,
-    ) -> Reply:
-        """Hand over one message. See ``ports.Transport``; ``name`` is of no use here."""
-        letter = address_letter(envelope_from, recipient, message)
+    def send(self, edition: Outgoing, target: Target, before_commit: Commit) -> Receipt:
+        """Hand over one message, best in pieces of which those that many messages share are the same objects. See
+        ``ports.Channel``; the target's name is of no use here."""
+        letter = address_letter(edition.envelope_from, target.address, edition.pieces)
         with self._free:
-            session = self._begun(letter, unanswered)
+            session = self._begun(letter, before_commit.unanswered)
             try:
                 session.rcpt(letter)
                 session.data()
                 session.body(letter)
-                reply = session.dot(before_dot, after_dot)
+                receipt = session.dot(before_commit)
             except BaseException as error:
                 self._after_failure(session, error)
                 raise
             self._keep(session)
-        return reply
+        return receipt
 
     def knock(self) -> tuple[Mapping[str, str], str]:
         """Connect, encrypt, log in, and leave without sending anything. Returns what the server offers (keywords of
@@ -394,9 +390,9 @@ class Session:
     def _write_body(self, pieces: Sequence[bytes]) -> None:
         self._wire.write(pieces, self._limits.block, self._unanswered)
 
-    def dot(self, before_dot: Callable[[], bool], after_dot: Callable[[], None]) -> Reply:
-        """The end, if ``before_dot`` agrees, and the server's answer to it, which may take a while."""
-        if not before_dot():
+    def dot(self, before_commit: Commit) -> Receipt:
+        """The end, if ``before_commit`` agrees, and the server's answer to it, which may take a while."""
+        if not before_commit():
             raise TemporaryFailure(str(self._server), "given up: another worker has this delivery", step="body")
         try:
             word = self._wire.unasked()
@@ -406,7 +402,7 @@ class Session:
             self._expect("body", word, good=None)
         self.messages += 1
         try:
-            answer = self._end(after_dot)
+            answer = self._end(before_commit.after)
         except ConnectionLost as lost:
             raise Doubtful(
                 str(self._server),
@@ -415,7 +411,8 @@ class Session:
                 step="dot",
             ) from lost
         self._expect("dot", answer)
-        return self._reply(answer)
+        reply = self._reply(answer)
+        return Receipt(code=reply.code, enhanced=reply.enhanced, text=reply.text, id=queue_id(reply.text))
 
     def _end(self, after_dot: Callable[[], None]) -> Answer:
         self._wire.write([b".\r\n"], self._limits.block)
@@ -473,7 +470,7 @@ class Session:
             raise _lost(self._server, "tls", lost) from lost
 
     def _login(self, user: str, password: str) -> None:
-        """AUTH PLAIN or LOGIN (RFC 4954); encryption is on, see ``SmtpTransport``."""
+        """AUTH PLAIN or LOGIN (RFC 4954); encryption is on, see ``SmtpChannel``."""
         offered = self._features.get("AUTH", "").upper().split()
         if "PLAIN" in offered:
             lines = [f"AUTH PLAIN {_plain(user, password)}"]
@@ -579,6 +576,12 @@ def _is_lines(message: bytes) -> bool:
 
 def _rcpt(letter: Letter) -> str:
     return f"RCPT TO:<{letter.recipient}>"
+
+
+def queue_id(answer: str) -> str:
+    """The id under which a server keeps a message that it took; empty if it does not say one we know."""
+    found = _QUEUE_ID.search(answer.strip())
+    return next((group for group in found.groups() if group), "") if found else ""
 
 
 def parse_features(text: str) -> dict[str, str]:

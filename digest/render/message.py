@@ -233,6 +233,13 @@ def _foot_for(foot: str, *, subscribed: bool) -> str:
     return _FOOT_PART.sub(lambda part: part[2] if part[1] == wanted else "", foot)
 
 
+def for_everybody(body: str, *, is_html: bool) -> str:
+    """A mail as ``render.mail`` made it, without what it says to one recipient alone."""
+    mark = f"<!--{FOOT}-->" if is_html else f"{FOOT}\n"
+    head, found, foot = body.rpartition(mark)
+    return head + _FOOT_PART.sub("", foot) if found else body
+
+
 def _leaving(unsubscribe: str) -> bytes:
     """How mail programs let a subscriber leave: with one click if the page is reached by https (RFC 8058), else by a
     link (RFC 2369)."""

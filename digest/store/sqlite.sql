@@ -248,6 +248,7 @@ CREATE TABLE delivery (
 );
 CREATE INDEX delivery_doubt ON delivery (state, edition_key, "key") WHERE state = 'in_doubt';
 CREATE INDEX delivery_due ON delivery (state, not_before, "key") WHERE state = 'queued';
+CREATE INDEX delivery_elsewhere ON delivery (state, channel, not_before, "key") WHERE channel <> 'mail';
 CREATE INDEX delivery_ended ON delivery (state, ended_at);
 CREATE INDEX delivery_leased ON delivery (state, lease_until) WHERE state = 'leased';
 CREATE INDEX delivery_state ON delivery (edition_key, state);

@@ -164,6 +164,16 @@ class _Figures(Collector):
             ("state",),
             {(state.value,): counts[state] for state in DeliveryState},
         )
+        yield _many(
+            "digest_channel_deliveries",
+            "Those of them that leave by a channel that is no mail, by channel and state.",
+            ("channel", "state"),
+            {
+                (channel, state.value): counts[state]
+                for channel, counts in self._store.counts_elsewhere().items()
+                for state in DeliveryState
+            },
+        )
         errors: Counter[tuple[str]] = Counter({(each,): 0 for each in ("dead", "hard", "soft", "ours", "none")})
         for (code, enhanced), number in self._store.refusals_since(now - _DAY).items():
             kind = "none" if code is None and not enhanced else blame(code, enhanced).value

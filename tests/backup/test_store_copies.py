@@ -157,9 +157,9 @@ def saved(url: str, tmp_path: Path, **later: datetime) -> None:
 
 
 def reply():
-    from digest.models import Reply
+    from digest.models import Receipt
 
-    return Reply(code=250, enhanced="2.0.0", text="queued as 1")
+    return Receipt(code=250, enhanced="2.0.0", text="queued as 1")
 
 
 def states(store: SqlStore) -> dict[str, int]:

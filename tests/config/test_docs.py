@@ -38,7 +38,12 @@ def part(place: str) -> dict[str, Any]:
 
 def below(node: dict[str, Any]) -> dict[str, Any]:
     """What a reference refers to; of several forms, the one that has keys."""
-    for form in [node, *node.get("anyOf", []), *(form.get("items", {}) for form in node.get("anyOf", []))]:
+    for form in [
+        node,
+        node.get("items", {}),
+        *node.get("anyOf", []),
+        *(form.get("items", {}) for form in node.get("anyOf", [])),
+    ]:
         for inner in [form, *form.get("anyOf", [])]:
             if "$ref" in inner:
                 resolved: dict[str, Any] = SCHEMA["$defs"][inner["$ref"].rpartition("/")[2]]

@@ -25,8 +25,8 @@ sys.path.append(str(Path(__file__).parent))
 
 from delivery_world import PATIENT, START, compose, frozen, recipients
 
-from digest.jobs.delivery.deliver import DeliverOptions, deliver
-from digest.mail.smtp import Session, SmtpTransport
+from digest.jobs.delivery.deliver import DeliverOptions, Route, deliver
+from digest.mail.smtp import Session, SmtpChannel
 from digest.store import open_store
 
 POINTS = (
@@ -166,19 +166,19 @@ def main(
         if audience:
             freeze(store, killer, [f"reader{number}@example.com" for number in range(audience)])
         arm_session(killer)
+        channel = SmtpChannel(host="127.0.0.1", port=port, security="none", connections=connections, limits=PATIENT)
+        options = DeliverOptions(
+            connections=connections,
+            resend=resend,
+            lease=timedelta(seconds=lease),
+            dot_lease=timedelta(seconds=dot_lease),
+            upkeep=0.5,
+            idle=0.2,
+        )
         report = deliver(
             store,
-            SmtpTransport(host="127.0.0.1", port=port, security="none", connections=connections, limits=PATIENT),
-            compose,
+            [Route(channel=channel, compose=compose, options=options)],
             clock=(lambda: datetime.now(UTC)) if ahead is None else (lambda: START + timedelta(seconds=ahead)),
-            options=DeliverOptions(
-                connections=connections,
-                resend=resend,
-                lease=timedelta(seconds=lease),
-                dot_lease=timedelta(seconds=dot_lease),
-                upkeep=0.5,
-                idle=0.2,
-            ),
             once=once,
             stop=stopping.is_set,
         )

@@ -10,12 +10,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 from scripted_smtp import ScriptedServer
 
 from digest.errors import PermanentFailure
-from digest.jobs.delivery.deliver import DeliverOptions, DeliveryReport, Outgoing, deliver
-from digest.mail.smtp import SmtpTransport, TimeLimits
-from digest.models import Delivery, DeliveryState, FrozenEdition, Recipient, SavedEdition
+from digest.jobs.delivery.deliver import DeliverOptions, DeliveryReport, Route, deliver
+from digest.mail.smtp import SmtpChannel, TimeLimits
+from digest.models import ChannelEdition, Delivery, DeliveryState, FrozenEdition, Outgoing, Recipient, SavedEdition
 from digest.store import open_store
 
 START = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
@@ -81,6 +82,26 @@ def recipients(period: str, addresses: Sequence[str]) -> list[Recipient]:
     ]
 
 
+def channel_edition(row: Delivery, edition: SavedEdition) -> ChannelEdition:
+    """As the real one, without items."""
+    return ChannelEdition(
+        digest=edition.digest,
+        title="Daily",
+        period=edition.period,
+        language="en",
+        subject=edition.subject,
+        url="https://news.test/",
+        items=(),
+        text=edition.text,
+        html=edition.html,
+    )
+
+
+def to_channel(name: str, period: str = "2026-11-24") -> Recipient:
+    [recipient] = recipients(period, [name])
+    return replace(recipient, channel=name)
+
+
 def frozen(
     period: str, *, text: str = "words", now: datetime = START, life: timedelta = timedelta(hours=18)
 ) -> FrozenEdition:
@@ -111,11 +132,19 @@ class World:
     def __exit__(self, *_: object) -> None:
         self.store.close()
 
-    def freeze(self, addresses: Sequence[str] | int, period: str = "2026-11-24", **edition: Any) -> SavedEdition:
-        """An edition for these addresses, or for so many; its page is in place."""
+    def freeze(
+        self,
+        addresses: Sequence[str] | int,
+        period: str = "2026-11-24",
+        *,
+        channels: Sequence[str] = (),
+        **edition: Any,
+    ) -> SavedEdition:
+        """An edition for these addresses, or for so many, and for channels; its page is in place."""
         if isinstance(addresses, int):
             addresses = [f"reader{number}@example.com" for number in range(addresses)]
-        saved = self.store.freeze(frozen(period, now=self.clock.now(), **edition), recipients(period, addresses))
+        everybody = [*recipients(period, addresses), *(to_channel(name, period) for name in channels)]
+        saved = self.store.freeze(frozen(period, now=self.clock.now(), **edition), everybody)
         assert saved is not None
         self.store.mark_page_published(saved.key)
         return self.store.edition_by_key(saved.key)
@@ -123,7 +152,7 @@ class World:
     def deliver(
         self,
         transport: Any,
-        *,
+        *others: Route,
         ledger: Any = None,
         compose: Callable[[Delivery, SavedEdition], Outgoing] = compose,
         once: bool = True,
@@ -136,8 +165,7 @@ class World:
     ) -> DeliveryReport:
         return deliver(
             ledger or self.store,
-            transport,
-            compose,
+            [Route(channel=transport, compose=compose, options=DeliverOptions(**options)), *others],
             clock=self.clock.now,
             ticks=self.clock.ticks,
             sleep=self.clock.sleep,
@@ -147,10 +175,9 @@ class World:
             tell=tell,
             progress=progress,
             again=again,
-            options=DeliverOptions(**options),
         )
 
-    def smtp(self, server: ScriptedServer, **options: Any) -> SmtpTransport:
+    def smtp(self, server: ScriptedServer, **options: Any) -> SmtpChannel:
         return smtp_to(server.port, **options)
 
     def rows(self) -> list[Row]:
@@ -181,8 +208,8 @@ class World:
         raise AssertionError(f"never drained: {self.states()}")
 
 
-def smtp_to(port: int, **options: Any) -> SmtpTransport:
-    return SmtpTransport(**{"host": "127.0.0.1", "port": port, "security": "none", "limits": PATIENT, **options})
+def smtp_to(port: int, **options: Any) -> SmtpChannel:
+    return SmtpChannel(**{"host": "127.0.0.1", "port": port, "security": "none", "limits": PATIENT, **options})
 
 
 def fault_line(name: str, faults: int, rows: Sequence[Row], server: ScriptedServer) -> str:

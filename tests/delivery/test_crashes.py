@@ -422,7 +422,7 @@ def test_a_database_connection_that_is_cut_only_takes_time(postgres_url: str) ->
     """The server ends our connections between the server's yes and the final commit."""
     import psycopg
 
-    from digest.jobs.delivery.deliver import deliver
+    from digest.jobs.delivery.deliver import Route, deliver
 
     with World(postgres_url) as world:
         world.freeze(3)
@@ -439,7 +439,7 @@ def test_a_database_connection_that_is_cut_only_takes_time(postgres_url: str) ->
         from delivery_world import compose
 
         with serving(cut) as server:
-            report = deliver(world.store, world.smtp(server), compose, clock=world.clock.now)
+            report = deliver(world.store, [Route(channel=world.smtp(server), compose=compose)], clock=world.clock.now)
             assert report.sent == 3
             check_invariants(world.rows(), server, audience=3, hold=True, doubts_allowed=0)
 

@@ -16,30 +16,30 @@ from scripted_smtp import Act, Close, Dawdle, Hang, Reset, Say, ScriptedServer, 
 
 from digest.edition.selection import Selection
 from digest.errors import Doubtful, PermanentFailure, StoreError, TemporaryFailure
-from digest.jobs.delivery.deliver import DeliverOptions, DeliveryReport, Outgoing
-from digest.mail.folder import FolderTransport
-from digest.models import DeliveryState, Reply, SavedEdition
-from digest.ports import CommitBatch
+from digest.jobs.delivery.deliver import DeliverOptions, DeliveryReport
+from digest.mail.folder import FolderChannel
+from digest.models import DeliveryState, Outgoing, Receipt, SavedEdition, Target
+from digest.ports import Commit, CommitBatch
 
 
 class FakeTransport:
     """Answers as it is told, without a network; keeps what it was given."""
 
     def __init__(
-        self, *outcomes: Reply | Exception, then: Reply | Exception | None = None, atomic: bool = False
+        self, *outcomes: Receipt | Exception, then: Receipt | Exception | None = None, atomic: bool = False
     ) -> None:
         self.atomic = atomic
         self._outcomes = list(outcomes)
-        self._then = then or Reply(code=250, enhanced="2.0.0", text="Ok: queued as 1")
+        self._then = then or Receipt(code=250, enhanced="2.0.0", text="Ok: queued as 1")
         self.sent: list[tuple[str, bytes]] = []
         self.closed = 0
 
-    def send(self, *, envelope_from, recipient, name, message, before_dot, **_hooks) -> Reply:
+    def send(self, edition: Outgoing, target: Target, before_commit: Commit) -> Receipt:
         outcome = self._outcomes.pop(0) if self._outcomes else self._then
         early = isinstance(outcome, Exception) and getattr(outcome, "step", "dot") != "dot"
-        if not early and not before_dot():
+        if not early and not before_commit():
             raise TemporaryFailure("fake", "given up", step="body")
-        self.sent.append((recipient, b"".join(message)))
+        self.sent.append((target.address, edition.message))
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
@@ -86,7 +86,7 @@ def test_each_message_has_one_recipient_and_its_token_on_the_envelope(sqlite_wor
 
 def test_a_folder_gets_one_file_each_and_is_never_in_doubt(world: World, tmp_path: Path) -> None:
     world.freeze(4)
-    report = world.deliver(FolderTransport(tmp_path / "outbox"))
+    report = world.deliver(FolderChannel(tmp_path / "outbox"))
     assert report.sent == 4
     files = sorted((tmp_path / "outbox").iterdir())
     assert [file.name for file in files] == sorted(f"{row.message_id[1:-1]}.eml" for row in world.rows())
@@ -362,8 +362,8 @@ def test_over_a_fifth_refused_among_the_last_fifty_pauses(world: World) -> None:
     """However many went well before, and whatever the refusals say; counted over runs and workers, by the ledger."""
     world.freeze(90)
     no, neither = refused("rcpt", 550, "5.1.1"), refused("rcpt", 550, "5.1.2")
-    pattern: list[Reply | Exception] = [Reply(code=250), no, Reply(code=250), neither] * 20
-    first = world.deliver(FakeTransport(*[Reply(code=250)] * 50, *pattern), stop=after_messages(60, world))
+    pattern: list[Receipt | Exception] = [Receipt(code=250), no, Receipt(code=250), neither] * 20
+    first = world.deliver(FakeTransport(*[Receipt(code=250)] * 50, *pattern), stop=after_messages(60, world))
     assert (first.failed, first.paused) == (5, ())
     second = world.deliver(FakeTransport(*pattern))
     assert second.failed == 6
@@ -398,10 +398,10 @@ def test_an_edition_that_goes_on_is_sent_by_the_same_worker(sqlite_world: World)
         world.store.resume_edition(edition.key, world.clock.now())
         return True
 
-    answers: list[Reply | Exception] = [
+    answers: list[Receipt | Exception] = [
         *[refused("dot", 550, "5.1.1")] * 5,
         refused("dot", 550, "5.1.1"),
-        Reply(code=250),
+        Receipt(code=250),
     ]
     report = world.deliver(FakeTransport(*answers), again=lambda: again() or again())
     assert (report.sent, report.failed, report.waiting) == (2, 6, 0)
@@ -413,17 +413,17 @@ def test_an_edition_that_goes_on_is_sent_by_the_same_worker(sqlite_world: World)
 def test_a_server_that_is_out_of_reach_is_kept_in_mind(world: World) -> None:
     """By whoever tries, until somebody's mail is taken. Connections that fail together tried once."""
     world.freeze(6)
-    assert world.store.outage() is None
+    assert world.store.outages() == {}
     away = TemporaryFailure("mx:25", "cannot be reached: connection refused", step="connect")
     for tries in (1, 2):
         world.deliver(FakeTransport(then=away), connections=3)
-        outage = world.store.outage()
+        outage = world.store.outages()["mail"]
         assert (outage.tries, outage.since) == (tries, START)
         world.clock.sleep(300)
     assert outage.reason == "mx:25: cannot be reached: connection refused"
     assert [row.attempts for row in world.rows()] == [0] * 6
     assert world.deliver(FakeTransport()).sent == 6
-    assert world.store.outage() is None
+    assert world.store.outages() == {}
 
 
 def test_mail_that_could_not_be_tried_keeps_its_place(sqlite_world: World) -> None:
@@ -444,10 +444,10 @@ def test_another_edition_goes_on(sqlite_world: World) -> None:
     sqlite_world.freeze(8, "2026-11-24")
 
     class Picky(FakeTransport):
-        def send(self, **letter):
-            if b"News of 2026-11-23" in b"".join(letter["message"]):
+        def send(self, edition, target, before_commit):
+            if b"News of 2026-11-23" in edition.message:
                 raise refused("rcpt", 550, "5.7.1")
-            return super().send(**letter)
+            return super().send(edition, target, before_commit)
 
     report = sqlite_world.deliver(Picky())
     assert report.paused == ("daily 2026-11-23",)
@@ -544,15 +544,15 @@ def test_a_lost_lease_sends_no_dot(world: World) -> None:
             self.atomic = False
             self._inner, self._other, self._first = smtp_to(port), smtp_to(port), True
 
-        def send(self, *, before_dot, **letter) -> Reply:
+        def send(self, edition, target, before_commit) -> Receipt:
             def woken() -> bool:
                 if self._first:
                     self._first = False
                     world.clock.sleep(121)
                     assert world.deliver(self._other).sent == 1
-                return before_dot()
+                return before_commit()
 
-            return self._inner.send(before_dot=woken, **letter)
+            return self._inner.send(edition, target, replace(before_commit, ask=woken))
 
         def close(self) -> None:
             self._inner.close()
@@ -569,12 +569,12 @@ def test_a_slow_message_keeps_its_lease(sqlite_world: World) -> None:
     sqlite_world.freeze(1)
 
     class Dawdling(FakeTransport):
-        def send(self, **letter):
+        def send(self, edition, target, before_commit):
             sqlite_world.clock.sleep(60)  # the watch looks once a second, real time
             wait_until(lambda: renewed)
             sqlite_world.clock.sleep(100)
             assert sqlite_world.store.recover(sqlite_world.clock.now(), atomic=False) == (0, 0)
-            return super().send(**letter)
+            return super().send(edition, target, before_commit)
 
     renewed: list[object] = []
 
@@ -625,7 +625,7 @@ def test_a_dead_workers_rows_of_a_folder_are_simply_done_again(world: World, tmp
     [row] = world.store.claim(world.clock.now(), 1, timedelta(seconds=120))
     world.store.turn(CommitBatch(now=world.clock.now(), begun=row, until=world.clock.now() + timedelta(minutes=11)))
     world.clock.sleep(700)
-    report = world.deliver(FolderTransport(tmp_path / "outbox"), resend=False)
+    report = world.deliver(FolderChannel(tmp_path / "outbox"), resend=False)
     assert (report.sent, report.recovered, report.doubtful) == (1, 1, 0)
 
 
@@ -786,10 +786,10 @@ def test_a_file_that_is_there_already_is_sent(sqlite_world: World, tmp_path: Pat
     """A worker died after it had put it in place."""
     sqlite_world.freeze(1)
     with pytest.raises(StoreError):
-        sqlite_world.deliver(FolderTransport(tmp_path), ledger=Failing(sqlite_world, "sent", 1_000))
+        sqlite_world.deliver(FolderChannel(tmp_path), ledger=Failing(sqlite_world, "sent", 1_000))
     assert sqlite_world.states() == {"transmitting": 1}
     sqlite_world.clock.sleep(700)
-    assert sqlite_world.deliver(FolderTransport(tmp_path)).sent == 1
+    assert sqlite_world.deliver(FolderChannel(tmp_path)).sent == 1
     assert sqlite_world.states() == {"sent": 1}
 
 

@@ -11,7 +11,7 @@ import lxml.html
 import pytest
 from msgspec.structs import replace
 
-from digest.app.sending import _look_of
+from digest.app.looks import frozen_look_of
 from digest.edition.contents import CategoryTitle, Earlier, Limits, build_edition, edition_from_json
 from digest.edition.selection import Selection
 from digest.errors import OutputError, PermanentFailure, StoreError, TemplateError
@@ -398,7 +398,7 @@ def mail_of(desk: Any, period: str, *categories: str) -> str:
 def made_for(desk: Any, period: str, *categories: str) -> RenderedMail:
     """With what was frozen."""
     saved = desk.store.edition("daily", period)
-    return mail_for(saved, str(Selection.of(categories)), *_look_of(desk.store.frozen_look(saved.look)))
+    return mail_for(saved, str(Selection.of(categories)), *frozen_look_of(desk.store.frozen_look(saved.look)))
 
 
 def test_readers_of_some_categories_get_the_corrections_of_their_posts(begun: Any) -> None:

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
 import tomllib
+from http.client import HTTPConnection
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
 
 from digest import plugins
 from digest.cli import COMMANDS
+from digest.config.channels import CHANNEL_KINDS
 from digest.config.settings import SOURCE_KINDS
+from digest.errors import Doubtful, TemporaryFailure
+from digest.models import ChannelEdition, Target
+from digest.ports import WITHOUT_LEDGER
 from tests.run.site_folder import CONFIG, Result, Site
+from tests.webhook_server import WELL, webhook
 
 ROOT = Path(__file__).parent.parent.parent
 NOTES = "2026-11-23 08:30 | 早间笔记 | 今天关注三件事。\n2026-11-24 00:30 | 第二条 | 还有一件。\n"
@@ -116,7 +124,59 @@ def test_a_command_of_another_package(site: Site, installed: Path) -> None:
     assert "'cuont' is no command" in result.err
 
 
+def test_a_channel_of_another_package(site: Site, installed: Path) -> None:
+    """Its keys are checked as ours are, paths count from the configuration's folder."""
+    site.configure(f"{CONFIG}channels:\n  - {{kind: diary, name: mine, digest: daily, folder: diary}}\n")
+    result = run(site, installed, "run", "--as-of", "2026-11-24 09:00")
+    assert (result.code, result.err) == (0, "")
+    lines = (site.folder / "diary" / "2026-11-24.txt").read_text(encoding="utf-8").splitlines()
+    assert lines[1] == "https://news.example.com/editions/daily/2026-11-24/"
+    assert len(lines) == 3
+    assert "written as 2026-11-24.txt" in run(site, installed, "explain", "--channel", "mine").out
+    site.configure(f"{CONFIG}channels:\n  - {{kind: diary, name: mine, digest: daily, foldr: diary}}\n")
+    result = run(site, installed, "run")
+    assert result.code == 2
+    assert "channels[1].foldr: unknown key; did you mean folder?" in result.err
+    assert "channels[1].folder: missing; write for example: folder: diary" in result.err
+
+
+def test_the_channel_in_the_docs_works(tmp_path: Path) -> None:
+    """It says of each end of a request what that is worth."""
+    text = (ROOT / "docs" / "extend.md").read_text(encoding="utf-8")
+    code = text.partition("## Write a channel")[2].partition("```python\n")[2].partition("```")[0]
+    space: dict[str, Any] = {}
+    exec(f"{CHANNEL_IMPORTS}{code}", space)
+    chat = space["Chat"](space["Chat"].Settings(room="news"), "https://chat.example.com/secret")
+    edition = ChannelEdition(
+        digest="daily", title="", period="", language="", subject="News", url="", items=(), text="", html=""
+    )
+    for act, kind in ((WELL, None), ("HTTP/1.1 503 No\r\n\r\n", TemporaryFailure), ("close", Doubtful)):
+        with webhook(act) as server:
+            chat._host = f"127.0.0.1:{server.port}"
+            space["HTTPSConnection"] = HTTPConnection
+            if kind is None:
+                assert chat.send(edition, Target(address="chat", name="1@news"), WITHOUT_LEDGER).code == 200
+            else:
+                with pytest.raises(kind):
+                    chat.send(edition, Target(address="chat", name="1@news"), WITHOUT_LEDGER)
+
+
+CHANNEL_IMPORTS = """\
+import json
+from collections.abc import Callable
+from contextlib import closing
+from http.client import HTTPException, HTTPSConnection
+
+import msgspec
+
+from digest.errors import Doubtful, PermanentFailure, TemporaryFailure
+from digest.models import ChannelEdition, Receipt, Target
+"""
+
+
 # ------------------------------------------------------------------- broken
+
+MADE = "    atomic = False\n    def __init__(self, *given): pass\n    def close(self): pass\n"
 
 
 def broken_package(folder: Path, group: str, name: str, code: str) -> Path:
@@ -168,6 +228,27 @@ def test_a_source_that_does_not_load_fails_each_run(site: Site, tmp_path: Path) 
     assert "ok       source odd: it can be loaded" in run(site, path, "check", "--offline").out
 
 
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [
+        ("import no_such_library\n", "cannot be loaded: ModuleNotFoundError"),
+        ("class Thing:\n    pass\n", "cannot be opened: TypeError"),
+        ("class Thing:\n    def __init__(self, *given): pass\n", "cannot be opened: AttributeError"),
+        (f"class Thing:\n{MADE}    def send(self, *what):\n        raise KeyError('secret')\n", "code broke: KeyError"),
+        (f"class Thing:\n{MADE}    def send(self, *what):\n        return 1\n", "code broke: ValidationError"),
+    ],
+    ids=["import", "opening", "shape", "sending", "answer"],
+)
+def test_a_broken_channel_is_named_and_stops_no_mail(site: Site, tmp_path: Path, code: str, says: str) -> None:
+    path = broken_package(tmp_path / "there", "digest.channels", "things", code)
+    site.configure(f"{CONFIG}channels:\n  - {{kind: things, name: odd, digest: daily}}\n")
+    result = run(site, path, "run", "--as-of", "2026-11-24 09:00")
+    assert says in result.err
+    assert "secret" not in result.err
+    assert len(site.mails()) == 1
+    assert json.loads(run(site, path, "status", "--json").out)["channels"] == {"odd": {"queued": 1}}
+
+
 def test_a_broken_command_is_named(site: Site, tmp_path: Path) -> None:
     path = broken_package(tmp_path / "there", "digest.commands", "things", "raise RuntimeError('half')\n")
     result = run(site, path, "things")
@@ -186,6 +267,7 @@ def test_ours_come_through_the_same_doors() -> None:
     with (ROOT / "pyproject.toml").open("rb") as file:
         groups = tomllib.load(file)["project"]["entry-points"]
     assert sorted(groups[plugins.SOURCES]) == sorted(SOURCE_KINDS)
+    assert groups[plugins.CHANNELS] == CHANNEL_KINDS
     assert list(groups[plugins.COMMANDS]) == list(COMMANDS)
     for group in groups.values():
         for place in group.values():

@@ -30,7 +30,9 @@ from digest.app.showing import mail_of
 from digest.errors import ConfigError
 from digest.jobs.editions.back_issues import find_issue
 from digest.mail.dkim import OVERSIGNED, SIGNED, Signer, relaxed_body, relaxed_field
-from digest.mail.smtp import SmtpTransport
+from digest.mail.smtp import SmtpChannel
+from digest.models import Outgoing, Target
+from digest.ports import WITHOUT_LEDGER
 from digest.subscribers.subscription import ASKABLE
 from tests.subscribers.reader_world import CONFIG, World, opened, token
 
@@ -296,13 +298,11 @@ def test_it_holds_on_the_wire(signing: World) -> None:
     assert signer is not None
     signed = signer.sign(MESSAGE)
     with smtp_serving() as server:
-        transport = SmtpTransport(host="127.0.0.1", port=server.port, security="none")
+        transport = SmtpChannel(host="127.0.0.1", port=server.port, security="none")
         transport.send(
-            envelope_from="b@news.example.com",
-            recipient="ann@example.org",
-            name="n",
-            message=(signed,),
-            before_dot=lambda: True,
+            Outgoing(pieces=(signed,), envelope_from="b@news.example.com"),
+            Target(address="ann@example.org", name="n"),
+            WITHOUT_LEDGER,
         )
         transport.close()
         [arrived] = server.accepted

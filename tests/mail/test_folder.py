@@ -14,20 +14,17 @@ from typing import Any
 import pytest
 
 from digest.errors import PermanentFailure, TemporaryFailure, TransportError
-from digest.mail.dry_run import DryRunTransport
-from digest.mail.folder import FolderTransport
+from digest.mail.dry_run import DryRunChannel
+from digest.mail.folder import FolderChannel
+from digest.models import Outgoing, Target
+from digest.ports import Commit
 
 MESSAGE = b"Message-ID: <1@news.test>\r\nSubject: x\r\n\r\n.one\r\ntwo\r\n"
 
 
 def send(transport, *, name: str = "1@news.test", message: bytes = MESSAGE, before_dot=lambda: True):
-    return transport.send(
-        envelope_from="b@bounces.test",
-        recipient="ann@example.com",
-        name=name,
-        message=(message,),
-        before_dot=before_dot,
-    )
+    letter = Outgoing(pieces=(message,), envelope_from="b@bounces.test")
+    return transport.send(letter, Target(address="ann@example.com", name=name), Commit(before_dot))
 
 
 def failing(transport, **letter: Any) -> TransportError:
@@ -43,7 +40,7 @@ def listing(folder: Path) -> list[str]:
 def test_a_message_is_a_file_that_mail_programs_read(tmp_path: Path) -> None:
     """Bytes as given, in a folder that is made."""
     folder = tmp_path / "var" / "outbox"
-    reply = send(FolderTransport(folder))
+    reply = send(FolderChannel(folder))
     file = folder / "1@news.test.eml"
     assert reply.text == file.name
     assert file.read_bytes() == MESSAGE
@@ -59,7 +56,7 @@ def test_a_message_is_for_its_owner_alone(tmp_path: Path) -> None:
         made, there = tmp_path / "var" / "outbox", tmp_path / "there"
         there.mkdir(0o775)
         for folder in (made, there):
-            send(FolderTransport(folder))
+            send(FolderChannel(folder))
     finally:
         os.umask(old)
     rights = [stat.S_IMODE((folder / "1@news.test.eml").stat().st_mode) for folder in (made, there)]
@@ -69,13 +66,13 @@ def test_a_message_is_for_its_owner_alone(tmp_path: Path) -> None:
 
 def test_doing_it_twice_changes_nothing(tmp_path: Path) -> None:
     """Not even the file's time: the second attempt of a delivery is no second mail."""
-    transport = FolderTransport(tmp_path)
+    transport = FolderChannel(tmp_path)
     assert transport.atomic
     send(transport)
     before = (tmp_path / "1@news.test.eml").stat()
     transport.close()
     send(transport)
-    send(FolderTransport(tmp_path))
+    send(FolderChannel(tmp_path))
     after = (tmp_path / "1@news.test.eml").stat()
     assert (before.st_mtime_ns, before.st_ino) == (after.st_mtime_ns, after.st_ino)
 
@@ -85,7 +82,7 @@ def test_a_file_with_other_bytes_is_replaced(tmp_path: Path) -> None:
     target = tmp_path / "1@news.test.eml"
     for make in (lambda: target.write_bytes(b"half"), lambda: target.symlink_to(tmp_path / "elsewhere")):
         make()
-        send(FolderTransport(tmp_path))
+        send(FolderChannel(tmp_path))
         assert target.read_bytes() == MESSAGE
         assert not target.is_symlink()
         target.unlink()
@@ -100,7 +97,7 @@ def test_nothing_is_put_in_place_if_the_row_is_lost(tmp_path: Path) -> None:
         seen.append((tmp_path / "1@news.test.eml").exists())
         return False
 
-    error = failing(FolderTransport(tmp_path), before_dot=lost)
+    error = failing(FolderChannel(tmp_path), before_dot=lost)
     assert isinstance(error, TemporaryFailure)
     assert seen == [False]
     assert listing(tmp_path) == []
@@ -111,13 +108,13 @@ def test_an_error_while_asking_leaves_nothing(tmp_path: Path) -> None:
         raise RuntimeError("the ledger is gone")
 
     with pytest.raises(RuntimeError):
-        send(FolderTransport(tmp_path), before_dot=broken)
+        send(FolderChannel(tmp_path), before_dot=broken)
     assert listing(tmp_path) == []
 
 
 @pytest.mark.parametrize("name", ["", "../x", "a/b", ".hidden", "a\0b", "x" * 201, "中"])
 def test_a_name_that_is_no_file_name_is_refused(name: str, tmp_path: Path) -> None:
-    error = failing(FolderTransport(tmp_path), name=name)
+    error = failing(FolderChannel(tmp_path), name=name)
     assert isinstance(error, PermanentFailure)
     assert error.step == "write"
     assert listing(tmp_path) == []
@@ -126,7 +123,7 @@ def test_a_name_that_is_no_file_name_is_refused(name: str, tmp_path: Path) -> No
 def test_a_file_in_the_way_of_the_folder(tmp_path: Path) -> None:
     (tmp_path / "outbox").write_text("")
     for folder in (tmp_path / "outbox", tmp_path / "outbox" / "deeper"):
-        error = failing(FolderTransport(folder))
+        error = failing(FolderChannel(folder))
         assert isinstance(error, TemporaryFailure)
         assert error.step == "connect"
         assert "a file is in the way of the folder" in str(error)
@@ -135,7 +132,7 @@ def test_a_file_in_the_way_of_the_folder(tmp_path: Path) -> None:
 def test_a_folder_in_the_way_of_the_file(tmp_path: Path) -> None:
     """One message's trouble, not the folder's."""
     (tmp_path / "1@news.test.eml").mkdir()
-    error = failing(FolderTransport(tmp_path))
+    error = failing(FolderChannel(tmp_path))
     assert isinstance(error, TemporaryFailure)
     assert error.step == "write"
     assert "a folder is in the way of the file" in str(error)
@@ -157,7 +154,7 @@ def test_trouble_with_the_disk_is_temporary_and_leaves_nothing(
     call: str, number: int, remedy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whichever call fails: the error names the folder and what to do, and the next attempt works."""
-    transport = FolderTransport(tmp_path)
+    transport = FolderChannel(tmp_path)
     send(transport, name="earlier")
 
     def fails(*_: object) -> None:
@@ -190,7 +187,7 @@ def test_a_disk_that_is_really_full(tmp_path: Path) -> None:
     ):
         pytest.xfail("this user may not mount a file system")
     try:
-        transport = FolderTransport(place)
+        transport = FolderChannel(place)
         error = failing(transport, message=MESSAGE + b"x" * 100_000)
         assert "no space left on device: free some space" in str(error).replace("; ", ": ")
         assert listing(place) == []
@@ -205,7 +202,7 @@ def test_what_a_killed_process_left_is_removed_and_what_a_living_one_writes_is_n
     (tmp_path / "note.tmp").write_bytes(b"not ours")
     with (tmp_path / ".digest-alive.tmp").open("wb") as alive:
         fcntl.flock(alive, fcntl.LOCK_EX)
-        send(FolderTransport(tmp_path))
+        send(FolderChannel(tmp_path))
         assert listing(tmp_path) == [".digest-alive.tmp", "1@news.test.eml", "note.tmp"]
 
 
@@ -222,13 +219,13 @@ def test_a_file_swept_away_before_it_was_locked_is_made_again(tmp_path: Path, mo
         lock(descriptor, operation)
 
     monkeypatch.setattr(fcntl, "flock", late)
-    assert send(FolderTransport(tmp_path / "outbox")).text
+    assert send(FolderChannel(tmp_path / "outbox")).text
     assert len(swept) == 3
     assert [path.suffix for path in (tmp_path / "outbox").iterdir()] == [".eml"]
 
 
 def test_threads_may_share_it(tmp_path: Path) -> None:
-    transport = FolderTransport(tmp_path / "outbox")
+    transport = FolderChannel(tmp_path / "outbox")
     threads = [
         threading.Thread(target=lambda n=n: [send(transport, name=f"{n}-{k}") for k in range(10)]) for n in range(4)
     ]
@@ -246,7 +243,7 @@ def test_a_dry_run_takes_everything_and_keeps_nothing(tmp_path: Path) -> None:
         asked.append(1)
         return True
 
-    transport = DryRunTransport()
+    transport = DryRunChannel()
     reply = send(transport, before_dot=before_dot)
     transport.close()
     assert transport.atomic

@@ -33,13 +33,17 @@ from scripted_smtp import (
 )
 
 from digest.errors import ConfigError, Doubtful, PermanentFailure, TemporaryFailure, TransportError
-from digest.mail.smtp import SmtpTransport, TimeLimits, address_letter, parse_features
+from digest.mail.smtp import SmtpChannel, TimeLimits, address_letter, parse_features, queue_id
+from digest.models import Outgoing, Target
+from digest.ports import Commit
 
 PATIENT = TimeLimits(**{field.name: 60.0 for field in msgspec.structs.fields(TimeLimits)})
 """For servers that answer, on machines that are slow."""
 QUICK = TimeLimits(**{field.name: 0.4 for field in msgspec.structs.fields(TimeLimits)})
 """For servers that do not."""
 MESSAGE = b"Message-ID: <1@news.test>\r\nSubject: x\r\n\r\n.one\r\n..two\r\nthree.\r\n"
+LETTER = Outgoing(pieces=(MESSAGE,), envelope_from="b@bounces.test")
+ANN = Target(address="ann@example.com", name="n")
 
 
 @pytest.fixture(autouse=True, params=[False, True], ids=["in-turn", "in-one-packet"])
@@ -49,20 +53,21 @@ def pipelining(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
     return bool(request.param)
 
 
-def transport(server: ScriptedServer, **options: object) -> SmtpTransport:
+def transport(server: ScriptedServer, **options: object) -> SmtpChannel:
     given = {"host": "127.0.0.1", "port": server.port, "security": "none", "limits": PATIENT, **options}
-    return SmtpTransport(**given)
+    return SmtpChannel(**given)
 
 
 def send(
-    smtp: SmtpTransport,
+    smtp: SmtpChannel,
     *,
     recipient: str = "ann@example.com",
     sender: str = "b+token@bounces.test",
     message: bytes = MESSAGE,
     before_dot=lambda: True,
 ):
-    return smtp.send(envelope_from=sender, recipient=recipient, name="n", message=(message,), before_dot=before_dot)
+    letter = Outgoing(pieces=(message,), envelope_from=sender)
+    return smtp.send(letter, Target(address=recipient, name="n"), Commit(before_dot))
 
 
 def after_its_word(server: ScriptedServer, reached: str) -> Callable[[], bool]:
@@ -87,7 +92,7 @@ def limits_for(act: Act) -> TimeLimits:
     return QUICK if isinstance(act, Hang) else PATIENT
 
 
-def failing(smtp: SmtpTransport, **letter: object) -> TransportError:
+def failing(smtp: SmtpChannel, **letter: object) -> TransportError:
     with pytest.raises(TransportError) as caught:
         send(smtp, **letter)  # type: ignore[arg-type]
     smtp.close()
@@ -264,7 +269,7 @@ def test_a_refusal_names_step_and_codes(reached: str, answer: str, kind: type[Tr
 def test_nobody_listens() -> None:
     with serving() as server:
         port = server.port
-    error = failing(SmtpTransport(host="127.0.0.1", port=port, security="none", limits=QUICK))
+    error = failing(SmtpChannel(host="127.0.0.1", port=port, security="none", limits=QUICK))
     assert isinstance(error, TemporaryFailure)
     assert (error.step, error.code) == ("connect", None)
     assert "check mail.host and mail.port" in str(error)
@@ -272,7 +277,7 @@ def test_nobody_listens() -> None:
 
 @pytest.mark.parametrize("host", ["no-such-host.invalid", "a" * 70 + ".test", "..test"])
 def test_a_host_that_is_not_there(host: str) -> None:
-    error = failing(SmtpTransport(host=host, port=465, limits=QUICK))
+    error = failing(SmtpChannel(host=host, port=465, limits=QUICK))
     assert isinstance(error, TemporaryFailure)
     assert error.step == "connect"
 
@@ -425,7 +430,7 @@ def test_features_are_read_in_any_case_and_old_style() -> None:
 # -------------------------------------------------------------- encryption
 
 
-def secure(server: ScriptedServer, security: str, ca: Path | None, **options: object) -> SmtpTransport:
+def secure(server: ScriptedServer, security: str, ca: Path | None, **options: object) -> SmtpChannel:
     return transport(server, host="localhost", security=security, ca_file=ca, **options)
 
 
@@ -621,13 +626,13 @@ def test_no_known_way_to_log_in(certificate: Path) -> None:
 )
 def test_settings_that_cannot_be_safe_are_refused_at_once(options: dict[str, object], key: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        SmtpTransport(port=465, **options)  # type: ignore[arg-type]
+        SmtpChannel(port=465, **options)  # type: ignore[arg-type]
     assert caught.value.subject == key
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.1.2.3", "::1", "[::1]"])
 def test_none_is_for_this_machine(host: str) -> None:
-    SmtpTransport(host=host, port=25, security="none")
+    SmtpChannel(host=host, port=25, security="none")
 
 
 # -------------------------------------------------------------------- pool
@@ -829,14 +834,8 @@ def test_there_is_time_after_the_dot() -> None:
 
     with serving(script) as server:
         smtp = transport(server)
-        smtp.send(
-            envelope_from="b@bounces.test",
-            recipient="ann@example.com",
-            name="n",
-            message=(MESSAGE,),
-            before_dot=lambda: not order.append("before"),  # type: ignore[func-returns-value]
-            after_dot=lambda: order.append("meanwhile"),
-        )
+        before = lambda: not order.append("before")  # type: ignore[func-returns-value]  # noqa: E731
+        smtp.send(LETTER, ANN, Commit(before, after=lambda: order.append("meanwhile")))
         order.append("answered")
         smtp.close()
     assert order[0] == "before"
@@ -855,14 +854,7 @@ def test_there_is_time_while_the_server_thinks(step: str) -> None:
 
     with serving(script) as server:
         smtp = transport(server)
-        smtp.send(
-            envelope_from="b@bounces.test",
-            recipient="ann@example.com",
-            name="n",
-            message=(MESSAGE,),
-            before_dot=lambda: True,
-            unanswered=waited.set,
-        )
+        smtp.send(LETTER, ANN, Commit(lambda: True, unanswered=waited.set))
         smtp.close()
     assert waited.is_set()
 
@@ -878,14 +870,7 @@ def test_there_is_time_while_the_body_leaves_slowly() -> None:
     with serving(script, extensions=()) as server:
         smtp = transport(server)
         large = b"Subject: x\r\n\r\n" + (b"x" * 998 + b"\r\n") * 20_000
-        smtp.send(
-            envelope_from="b@bounces.test",
-            recipient="ann@example.com",
-            name="n",
-            message=(large,),
-            before_dot=lambda: True,
-            unanswered=waited.set,
-        )
+        smtp.send(msgspec.structs.replace(LETTER, pieces=(large,)), ANN, Commit(lambda: True, unanswered=waited.set))
         smtp.close()
         [accepted] = server.accepted
     assert accepted.message == large
@@ -894,6 +879,22 @@ def test_there_is_time_while_the_body_leaves_slowly() -> None:
 LINES = st.lists(st.sampled_from([b"", b".", b"..", b"text", b".text", b"text."]), max_size=6).map(
     lambda lines: b"".join(line + b"\r\n" for line in lines)
 )
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ("Ok: queued as 4bXyZ1", "4bXyZ1"),
+        ("OK id=1tABcd-000Xyz-2f", "1tABcd-000Xyz-2f"),
+        ("4AO8h2f1012345 Message accepted for delivery", "4AO8h2f1012345"),
+        ("Ok 0100019357c1b2a3-0f1e2d3c-4b5a-000000", "0100019357c1b2a3-0f1e2d3c-4b5a-000000"),
+        ("OK  1732435200 d2e1a72fcca58-7251de57b86si1234567b3a.1 - gsmtp", "d2e1a72fcca58-7251de57b86si1234567b3a.1"),
+        ("Requested mail action okay, completed", ""),
+        ("", ""),
+    ],
+)
+def test_the_servers_queue_id_is_found(answer: str, expected: str) -> None:
+    assert queue_id(answer) == expected
 
 
 @given(st.lists(LINES, min_size=1, max_size=5))

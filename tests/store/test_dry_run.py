@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from digest.errors import StoreBusy
-from digest.models import DeliveryState, Reply
+from digest.models import DeliveryState, Receipt, Reply
 from digest.ports import CommitBatch
 from digest.store import open_dry_run, open_store
 
@@ -29,7 +29,7 @@ def everything(store, make, name: str = "new") -> None:
         saved = make.freeze(store, 2, digest=name)
         [row, _] = store.claim(make.now, 2, timedelta(minutes=2))
         assert store.turn(CommitBatch(now=make.now, begun=row, until=make.now)).leased
-        assert store.sent(row, make.now, Reply(code=250))
+        assert store.sent(row, make.now, Receipt(code=250))
         assert store.counts(saved.key)[DeliveryState.SENT] == 1
         store.ended(run, make.now, "{}")
 

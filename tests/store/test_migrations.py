@@ -84,6 +84,7 @@ _BACK_TO_OLDEST = (
     "ALTER TABLE subscription RENAME COLUMN selection TO label",
     *(f"DROP INDEX {name}" for name in ("delivery_doubt", "delivery_due", "delivery_leased", "delivery_transmitting")),
     "CREATE INDEX delivery_due ON delivery (state, not_before, key)",
+    "DROP INDEX delivery_elsewhere",
     "ALTER TABLE delivery DROP COLUMN channel",
     "ALTER TABLE delivery DROP COLUMN domain",
     "DROP INDEX edition_page",

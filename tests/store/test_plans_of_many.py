@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from digest.models import Delivery, Reply
+from digest.models import Delivery, Receipt
 from digest.store import SqlStore, open_store
 from digest.store.database.basics import to_seconds
 from digest.store.database.connection import Connection
@@ -45,9 +45,9 @@ HOT: dict[str, Ask] = {
     "awaited pages": lambda store, now: store.awaited_pages(),
     "backlog": lambda store, now: store.backlog(now, now - REACH),
     "expired": lambda store, now: store.expired(now - REACH),
-    "doubts": lambda store, now: store.doubts_over(0),
+    "doubts": lambda store, now: store.doubts_over(1, ["mail"]),
     "answers": lambda store, now: store.answers(400, 50),
-    "sent": lambda store, now: store.sent(ROW, now, Reply(code=250)),
+    "sent": lambda store, now: store.sent(ROW, now, Receipt(code=250)),
     "still wanted": lambda store, now: store.why_not(ROW, "h9", now),
     "is ahead": lambda store, now: store.is_ahead(now),
 }

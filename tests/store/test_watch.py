@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from digest.alarms.watching import Alarm, Ending, RunTotals
-from digest.models import DeliveryState, EditionKind, EditionState, Reply
+from digest.models import DeliveryState, EditionKind, EditionState, Receipt, Reply
 from digest.ports import CommitBatch
 
 HOUR = timedelta(hours=1)
@@ -89,7 +89,7 @@ def test_editions_are_listed_with_their_mail(store, make) -> None:
     store.skip("daily", "2026-11-25", make.now, reason="missed")
     (row, *_) = store.claim(make.now, 1, HOUR)
     assert store.turn(CommitBatch(now=make.now, begun=row, until=make.now + HOUR)).leased
-    assert store.sent(row, make.now, Reply(code=250))
+    assert store.sent(row, make.now, Receipt(code=250))
     skipped, sending = store.edition_mail(5)
     assert (skipped.name, skipped.state, skipped.reason) == ("daily 2026-11-25", EditionState.SKIPPED, "missed")
     assert (sending.name, sending.state, skipped.counts.total) == ("daily 2026-11-24", EditionState.SENDING, 0)

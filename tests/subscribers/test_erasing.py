@@ -25,8 +25,9 @@ from digest.cli.subscribers import command
 from digest.errors import StoreError, TemporaryFailure
 from digest.jobs.delivery.deliver import file_name
 from digest.jobs.subscribers.people import Proof
-from digest.mail.folder import FolderTransport, remove_mails
-from digest.models import Reply
+from digest.mail.folder import FolderChannel, remove_mails
+from digest.models import Outgoing, Receipt, Target
+from digest.ports import Commit
 from digest.store.database import connect
 from digest.subscribers.subscription import ActionRequest, Choice
 from tests.scheduler.serve_process import Served, serving, until, write_site
@@ -304,7 +305,7 @@ def test_what_is_about_to_be_sent_is_not(world: World, tmp_path: Path) -> None:
     reads_daily(world, ADDRESS)
     world.signup.request(token(world.manage_link(ADDRESS)), ActionRequest.EXPORT, world.now)
     (row,) = world.store.claim(world.now, 5, timedelta(minutes=2))
-    folder = FolderTransport(tmp_path / "out")
+    folder = FolderChannel(tmp_path / "out")
 
     def erased_meanwhile() -> bool:
         world.people.erase(ADDRESS, world.now)
@@ -312,10 +313,12 @@ def test_what_is_about_to_be_sent_is_not(world: World, tmp_path: Path) -> None:
 
     with pytest.raises(TemporaryFailure, match="given up"):
         folder.send(
-            envelope_from="", recipient=row.address, name="n", message=(b"To: x\r\n",), before_dot=erased_meanwhile
+            Outgoing(pieces=(b"To: x\r\n",), envelope_from=""),
+            Target(address=row.address, name="n"),
+            Commit(erased_meanwhile),
         )
     assert list((tmp_path / "out").iterdir()) == []
-    assert not world.store.sent(row, world.now, Reply(text=ADDRESS))
+    assert not world.store.sent(row, world.now, Receipt(text=ADDRESS))
     send_mail(world.app())
     assert world.new_mails() == []
     assert rows(world, "SELECT state, address, reply_text FROM delivery") == [("skipped", f"gone:{row.key}", "")]
@@ -348,7 +351,7 @@ def test_a_mail_that_is_just_put_in_place_is_waited_for(world: World) -> None:
 def _put(outbox: Path, message_id: str, world: World, row: object) -> None:
     outbox.mkdir(parents=True, exist_ok=True)
     (outbox / f"{file_name(message_id)}.eml").write_bytes(b"To: somebody\r\n\r\n")
-    world.store.sent(row, world.now, Reply(text="there"))  # type: ignore[arg-type]
+    world.store.sent(row, world.now, Receipt(text="there"))  # type: ignore[arg-type]
 
 
 def test_a_dead_workers_mail_to_somebody_erased_is_not_sent(world: World) -> None:

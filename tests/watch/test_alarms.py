@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from msgspec.structs import replace
 
-from digest.alarms.mail import backlog_alarm, doubt_alarm, expired_alarm, relay_alarm
+from digest.alarms.mail import backlog_alarm, doubt_alarm, expired_alarm, relay_alarms
 from digest.alarms.watching import (
     Alarm,
     KeptAlarm,
@@ -141,11 +141,20 @@ def test_a_server_that_takes_nothing(tries: int, minutes: int, alarms: bool) -> 
     login."""
     reason = "smtp.example.com:465: its certificate is not valid: expired; check mail.host"
     outage = Outage(since=NOON, tries=tries, reason=reason)
-    alarm = relay_alarm(outage, SHANGHAI, NOON + timedelta(minutes=minutes))
-    assert (alarm is not None) is alarms
-    if alarm is not None:
+    found = list(relay_alarms({"mail": outage}, SHANGHAI, NOON + timedelta(minutes=minutes)))
+    assert bool(found) is alarms
+    for alarm in found:
         assert alarm.text == f"no mail could be handed over since 12:00: {reason}"
-    assert relay_alarm(None, SHANGHAI, NOON) is None
+    assert list(relay_alarms({}, SHANGHAI, NOON)) == []
+
+
+def test_each_channel_that_takes_nothing_is_told_by_its_name() -> None:
+    out = Outage(since=NOON, tries=2, reason="chat.example.com: cannot be reached")
+    alarms = relay_alarms({"chat": out, "mail": out, "log": replace(out, tries=1)}, SHANGHAI, NOON)
+    assert [(each.name, each.text.partition(" could")[0]) for each in alarms] == [
+        ("relay:chat", "chat: nothing"),
+        ("relay", "no mail"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -218,13 +227,13 @@ def test_at_most_so_many_mails_an_hour(quick: World) -> None:
 
 def test_a_mail_that_cannot_be_sent_is_tried_again(quick: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """And says why; the alarm is not lost."""
-    from digest.mail.folder import FolderTransport
+    from digest.mail.folder import FolderChannel
 
-    def refuse(self: FolderTransport, **values: object) -> None:
+    def refuse(self: FolderChannel, *values: object) -> None:
         raise TemporaryFailure("smtp.example.com", "cannot be reached")
 
     with monkeypatch.context() as patch:
-        patch.setattr(FolderTransport, "send", refuse)
+        patch.setattr(FolderChannel, "send", refuse)
         assert look(quick, RunEnd(failures=("x",))) == ["alarm mail: smtp.example.com: cannot be reached"]
     assert alarm_mails(quick) == []
     assert look(quick) == []

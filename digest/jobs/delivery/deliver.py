@@ -21,12 +21,23 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from msgspec import Struct
 
 from digest.errors import StoreError, TemporaryFailure, TransportError
 from digest.jobs.progress import Progress, silent
-from digest.models import Delivery, DeliveryState, EditionKind, EditionState, Reply, SavedEdition
+from digest.models import (
+    MAIL,
+    Delivery,
+    DeliveryState,
+    EditionKind,
+    EditionState,
+    Receipt,
+    Reply,
+    SavedEdition,
+    Target,
+)
 from digest.outbox import (
     ANSWERS,
     CONNECTING,
@@ -42,7 +53,7 @@ from digest.outbox import (
     rest_seconds,
     verdict,
 )
-from digest.ports import CommitBatch, Ledger, Transport
+from digest.ports import Channel, Commit, CommitBatch, Ledger
 
 ROWS_A_CLAIM = 2
 """Few, since all that a killed worker was transmitting becomes in doubt."""
@@ -55,21 +66,9 @@ _NAMED = 3
 _EDITIONS_KEPT = 8
 
 
-class Outgoing(Struct, frozen=True, kw_only=True):
-    """The message of one delivery and the sender on its envelope. Made from the frozen edition alone, so that every
-    attempt has the same bytes."""
-
-    pieces: tuple[bytes, ...]
-    """What all messages of an edition have in common is best the same objects in all of them."""
-    envelope_from: str
-
-    @property
-    def message(self) -> bytes:
-        return b"".join(self.pieces)
-
-
-Compose = Callable[[Delivery, SavedEdition], Outgoing]
-"""May be called by several threads. Raises PermanentFailure if this recipient can never be written to."""
+Compose = Callable[[Delivery, SavedEdition], Any]
+"""Makes what the channel sends. May be called by several threads. Raises PermanentFailure if this recipient can never
+be written to."""
 
 Left = Callable[[Delivery], str]
 """Why this recipient must not get it any more (unsubscribed, suppressed since the edition was frozen); empty if it
@@ -77,14 +76,14 @@ must. Asked right before each attempt."""
 
 
 class DeliverOptions(Struct, frozen=True, kw_only=True):
-    """How to go about it. Times of the connection itself belong to the transport."""
+    """How to go about it. Times of the connection itself belong to the channel."""
 
     connections: int = 1
     """Messages under way at the same time."""
     rate: float | None = None
     """Messages a second at the most, over all connections; None for no limit."""
     resend: bool = True
-    """Send again what is in doubt (``mail.in_doubt: resend``)."""
+    """Send again what is in doubt (``in_doubt: resend``)."""
     plan: RetryPlan = RetryPlan()
     lease: timedelta = LEASE
     """Renewed as long as the message is under way."""
@@ -98,6 +97,16 @@ class DeliverOptions(Struct, frozen=True, kw_only=True):
     """Seconds a worker sleeps when nothing is due."""
     upkeep: float = 60.0
     """Seconds between two looks for rows of dead workers and for expired ones."""
+
+
+class Route(Struct, frozen=True, kw_only=True):
+    """One way out, with its own connections, pace, retries and outages."""
+
+    name: str = MAIL
+    """As the ledger knows it."""
+    channel: Channel[Any]
+    compose: Compose
+    options: DeliverOptions = DeliverOptions()
 
 
 class DeliveryReport(Struct, frozen=True, kw_only=True):
@@ -160,12 +169,10 @@ class DeliveryReport(Struct, frozen=True, kw_only=True):
 
 def deliver(
     ledger: Ledger,
-    transport: Transport,
-    compose: Compose,
+    routes: Sequence[Route],
     *,
     clock: Callable[[], datetime],
     left: Left = lambda delivery: "",
-    options: DeliverOptions | None = None,
     once: bool = True,
     stop: Callable[[], bool] = lambda: False,
     sleep: Callable[[float], None] = time.sleep,
@@ -175,39 +182,123 @@ def deliver(
     hurry: Callable[[], bool] = lambda: False,
     again: Callable[[], bool] = lambda: False,
 ) -> DeliveryReport:
-    """Send what is due.
+    """Send what is due by each of these ways, which know nothing of each other.
 
-    ``once``: until nothing is due now; later retries are left to the next call, and so is everything if the server
-    cannot be reached. Otherwise a worker's loop, until ``stop`` says so; then messages in hand are finished and no
-    other is begun.
+    ``once``: until nothing is due now; later retries are left to the next call, and so is everything of a way whose
+    server cannot be reached. Otherwise a worker's loop, until ``stop`` says so; then messages in hand are finished and
+    no other is begun.
 
     ``clock`` gives the time that leases are measured by (``Ledger.clock``), ``ticks`` seconds that never go back;
     ``sleep`` is not cut short by a stop; ``left`` is asked before each attempt; ``tell`` gets each alarm at once;
     ``hurry`` is asked while nothing is due, and says that there may be something now; ``again`` is asked with ``once``
     when nothing is left that is due, and says that there is something new. Raises StoreError if the ledger cannot be
-    used, and whatever ``compose`` raises besides TransportError.
+    used, and whatever a route's ``compose`` raises besides TransportError.
     """
-    run = _DeliveryRun(
-        ledger=ledger,
-        transport=transport,
-        compose=compose,
-        clock=clock,
-        left=left,
-        options=options or DeliverOptions(),
-        once=once,
-        stop=stop,
-        sleep=sleep,
-        ticks=ticks,
-        progress=progress,
-        tell=tell,
-        hurry=hurry,
-        again=again,
-    )
+    runs = [
+        _DeliveryRun(
+            ledger=ledger,
+            route=route,
+            clock=clock,
+            left=left,
+            once=once,
+            stop=stop,
+            sleep=sleep,
+            ticks=ticks,
+            progress=progress if route.name == MAIL else silent,
+            tell=tell,
+            hurry=hurry,
+        )
+        for route in routes
+    ]
     try:
-        run.run()
+        for run in runs:
+            run.begin()
+        _crew(runs)
+        doubtful = [run for run in runs if run.repeats_doubtful()]
+        if doubtful:
+            _crew(doubtful)
+        while once and not any(run.ends() for run in runs) and again():
+            _crew(runs)
+        runs[0].settle()
     finally:
-        transport.close()
-    return run.report()
+        for route in routes:
+            route.channel.close()
+    return _report(ledger, runs)
+
+
+def _crew(runs: Sequence[_DeliveryRun]) -> None:
+    """Let as many threads work as there are connections, and watch over them. Raises what ended one of them."""
+    threads = [thread for run in runs for thread in run.threads()]
+    for thread in threads:
+        thread.start()
+    try:
+        for thread in threads:
+            while thread.is_alive():
+                thread.join(1.0)
+                for run in runs:
+                    run.watch()
+                if any(run.error is not None for run in runs):
+                    _give_up(runs)
+    except BaseException:
+        _give_up(runs)
+        for thread in threads:
+            thread.join()
+        raise
+    broken = next((run.error for run in runs if run.error is not None), None)
+    if broken is not None:
+        raise broken
+
+
+def _give_up(runs: Sequence[_DeliveryRun]) -> None:
+    for run in runs:
+        run.is_over = True
+
+
+def _report(ledger: Ledger, runs: Sequence[_DeliveryRun]) -> DeliveryReport:
+    """What became of it, by whichever way."""
+    did: Counter[str] = sum((run.did for run in runs), Counter())
+    counts, paused, awaited = ledger.counts(), ledger.paused_editions(), ledger.awaited_pages()
+    failures = [*(alarm for run in runs for alarm in run.alarms), *_lines(runs, Fate.FAILED)]
+    if did["expired"]:
+        failures.append(f"mail: {did['expired']} could not be sent in time and expired")
+    told = {edition.key for edition, _ in paused} & {key for run in runs for key in run.stopped}
+    failures += [_paused(edition, reason) for edition, reason in paused if edition.key not in told]
+    without: Counter[str] = sum((run.without_page for run in runs), Counter())
+    failures += [f"{name}: {count} sent {_PAGELESS}" for name, count in without.items()]
+    doubts = list(_lines(runs, Fate.IN_DOUBT))
+    if did["doubted"]:
+        doubts.append(f"mail: {did['doubted']} in doubt: a worker ended before the answer came")
+    is_open = bool(doubts and counts[DeliveryState.IN_DOUBT])
+    return DeliveryReport(
+        sent=did[Fate.SENT],
+        retried=did[Fate.RETRY],
+        failed=did[Fate.FAILED],
+        in_doubt=did[Fate.IN_DOUBT],
+        expired=did["expired"],
+        skipped=did["skipped"],
+        recovered=did["recovered"],
+        repeated=did["repeated"],
+        waiting=counts[DeliveryState.QUEUED],
+        pageless=sum(each.mails for each in awaited),
+        doubtful=counts[DeliveryState.IN_DOUBT],
+        next_due=ledger.next_due(),
+        finished=tuple(name for run in runs for name in run.finished),
+        paused=tuple(_name(edition) for edition, _ in paused),
+        failures=tuple(failures + ([*doubts, _DECIDE] if is_open else [])),
+        warnings=(
+            *(() if is_open else doubts),
+            *_lines(runs, Fate.RETRY),
+            *(f"{each.digest} {each.period}: {each.mails} {_AWAITED}" for each in awaited),
+        ),
+    )
+
+
+def _lines(runs: Sequence[_DeliveryRun], fate: Fate) -> Iterator[str]:
+    """One line for each reason, with some of those it happened to."""
+    for run in runs:
+        for (each, reason), addresses in run.reasons.items():
+            if each is fate:
+                yield f"{_some(addresses)}: {_SAYS[fate]}: {reason}"
 
 
 class _Made(Struct, frozen=True, kw_only=True):
@@ -219,8 +310,8 @@ class _Made(Struct, frozen=True, kw_only=True):
     """When its subscriber was looked up, by ``ticks``."""
     left: str
     """Why they must not get it any more; empty if they must."""
-    outgoing: Outgoing | TransportError | None
-    """Or why there can be none; None if the subscriber left."""
+    outgoing: Any | TransportError | None
+    """What the channel sends, or why there can be nothing; None if they left."""
 
 
 @dataclass(kw_only=True, eq=False)
@@ -231,20 +322,18 @@ class _ConnectionState:
     """Claimed and not begun."""
     made: _Made | None = None
     """The message of the first of them; of none of them if that went back to the queue."""
-    taken: tuple[Delivery, Reply] | None = None
+    taken: tuple[Delivery, Receipt] | None = None
     """What the server accepted last, if that is not on disk yet."""
 
 
 @dataclass(kw_only=True, eq=False)
 class _DeliveryRun:
-    """One call of ``deliver``: what its threads share."""
+    """One way out in one call of ``deliver``: what its threads share."""
 
     ledger: Ledger
-    transport: Transport
-    compose: Compose
+    route: Route
     clock: Callable[[], datetime]
     left: Left
-    options: DeliverOptions
     once: bool
     stop: Callable[[], bool]
     sleep: Callable[[float], None]
@@ -252,125 +341,79 @@ class _DeliveryRun:
     progress: Progress
     tell: Callable[[str], None]
     hurry: Callable[[], bool]
-    again: Callable[[], bool]
+
+    did: Counter[str] = field(default_factory=Counter)
+    reasons: dict[tuple[Fate, str], list[str]] = field(default_factory=dict)
+    alarms: list[str] = field(default_factory=list)
+    finished: list[str] = field(default_factory=list)
+    stopped: set[int] = field(default_factory=set)
+    """Editions that were paused in this run."""
+    without_page: Counter[str] = field(default_factory=Counter)
+    """What left although its page is not in place, by edition."""
+    is_over: bool = False
+    """This run ends early: the server is out of reach, or a thread broke."""
+    error: BaseException | None = None
+    """What broke a thread."""
 
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    _counts: Counter[str] = field(default_factory=Counter)
-    _reasons: dict[tuple[Fate, str], list[str]] = field(default_factory=dict)
-    _alarms: list[str] = field(default_factory=list)
-    _finished: list[str] = field(default_factory=list)
-    _stopped: set[int] = field(default_factory=set)
-    """Editions that were paused in this run."""
     _is_out: bool = False
     """The ledger says that the server takes nothing."""
-    _without_page: Counter[str] = field(default_factory=Counter)
-    """What left although its page is not in place, by edition."""
     _in_hand: dict[int, Delivery] = field(default_factory=dict)
     _editions: OrderedDict[int, SavedEdition] = field(default_factory=OrderedDict)
     _pace: Pace | None = None
     _downs: int = 0
     """Failures of the connection in a row."""
     _rests_until: float = float("-inf")
-    _over: bool = False
-    """This run ends early: the server is out of reach, or a thread broke."""
-    _error: BaseException | None = None
     _total: int = 0
     _next_renewal: float = 0.0
     _next_upkeep: float = 0.0
 
+    @property
+    def options(self) -> DeliverOptions:
+        return self.route.options
+
     # ------------------------------------------------------------ the run
 
-    def run(self) -> None:
-        now = self.ticks()
+    def begin(self) -> None:
+        """Raises StoreError."""
         if self.options.rate is not None:
-            self._pace = Pace.starting(self.options.rate, now)
+            self._pace = Pace.starting(self.options.rate, self.ticks())
         self._upkeep()
         self._total = self.ledger.counts()[DeliveryState.QUEUED]
-        self._crew()
-        if self.once and self.options.resend and self._counts[Fate.IN_DOUBT] and not self._ends():
-            self._counts["repeated"] += self.ledger.release_doubtful()
-            self._crew()
-        while self.once and not self._ends() and self.again():
-            self._crew()
-        self._settle()
 
-    def report(self) -> DeliveryReport:
-        counts = self.ledger.counts()
-        paused = self.ledger.paused_editions()
-        failures = [*self._alarms, *self._lines(Fate.FAILED)]
-        if self._counts["expired"]:
-            failures.append(f"mail: {self._counts['expired']} could not be sent in time and expired")
-        told = {edition.key for edition, _ in paused} & self._stopped
-        failures += [_paused(edition, reason) for edition, reason in paused if edition.key not in told]
-        failures += [f"{name}: {count} sent {_PAGELESS}" for name, count in self._without_page.items()]
-        awaited = self.ledger.awaited_pages()
-        doubts = list(self._lines(Fate.IN_DOUBT))
-        if self._counts["doubted"]:
-            doubts.append(f"mail: {self._counts['doubted']} in doubt: a worker ended before the answer came")
-        is_open = bool(doubts and counts[DeliveryState.IN_DOUBT])
-        return DeliveryReport(
-            sent=self._counts[Fate.SENT],
-            retried=self._counts[Fate.RETRY],
-            failed=self._counts[Fate.FAILED],
-            in_doubt=self._counts[Fate.IN_DOUBT],
-            expired=self._counts["expired"],
-            skipped=self._counts["skipped"],
-            recovered=self._counts["recovered"],
-            repeated=self._counts["repeated"],
-            waiting=counts[DeliveryState.QUEUED],
-            pageless=sum(each.mails for each in awaited),
-            doubtful=counts[DeliveryState.IN_DOUBT],
-            next_due=self.ledger.next_due(),
-            finished=tuple(self._finished),
-            paused=tuple(_name(edition) for edition, _ in paused),
-            failures=tuple(failures + ([*doubts, _DECIDE] if is_open else [])),
-            warnings=(
-                *(() if is_open else doubts),
-                *self._lines(Fate.RETRY),
-                *(f"{each.digest} {each.period}: {each.mails} {_AWAITED}" for each in awaited),
-            ),
-        )
+    def repeats_doubtful(self) -> bool:
+        """Whether a single run has to send again what came in doubt in it, which is put in the queue."""
+        if not (self.once and self.options.resend and self.did[Fate.IN_DOUBT]) or self.ends():
+            return False
+        self.did["repeated"] += self.ledger.release_doubtful(self.route.name)
+        return True
 
     def _upkeep(self) -> None:
         """What a crash or the clock left to do. Raises StoreError."""
         now = self.clock()
-        freed, doubted = self.ledger.recover(now, atomic=self.transport.atomic)
-        self._counts["recovered"] += freed + doubted
-        self._counts["doubted"] += doubted
-        self._is_out = self.ledger.outage() is not None
+        freed, doubted = self.ledger.recover(now, atomic=self.route.channel.atomic, channel=self.route.name)
+        self.did["recovered"] += freed + doubted
+        self.did["doubted"] += doubted
+        self._is_out = self.route.name in self.ledger.outages()
         if self.options.resend:
-            self._counts["repeated"] += self.ledger.release_doubtful()
-        self._counts["expired"] += self.ledger.expire(now)
+            self.did["repeated"] += self.ledger.release_doubtful(self.route.name)
+        self.did["expired"] += self.ledger.expire(now)
         self._next_upkeep = self.ticks() + self.options.upkeep
 
-    def _settle(self) -> None:
+    def settle(self) -> None:
         for edition, state in self.ledger.settle(self.clock()):
             if edition.kind is not EditionKind.NOTICE:
-                self._finished.append(f"{_name(edition)}: {state.value}")
+                self.finished.append(f"{_name(edition)}: {state.value}")
 
-    def _crew(self) -> None:
-        """Let as many threads work as there are connections, and watch over them. Raises what ended one of them."""
-        threads = [
-            threading.Thread(target=self._work_guarded, name=f"deliver-{number}", daemon=True)
+    def threads(self) -> list[threading.Thread]:
+        """One for each connection, not at work yet."""
+        self._next_renewal = self.ticks() + self.options.lease.total_seconds() / 3
+        return [
+            threading.Thread(target=self._work_guarded, name=f"deliver-{self.route.name}-{number}", daemon=True)
             for number in range(1, self.options.connections + 1)
         ]
-        self._next_renewal = self.ticks() + self.options.lease.total_seconds() / 3
-        for thread in threads:
-            thread.start()
-        try:
-            for thread in threads:
-                while thread.is_alive():
-                    thread.join(1.0)
-                    self._watch()
-        except BaseException:
-            self._over = True
-            for thread in threads:
-                thread.join()
-            raise
-        if self._error is not None:
-            raise self._error
 
-    def _watch(self) -> None:
+    def watch(self) -> None:
         """Keep the leases of slow messages alive; look after the ledger once in a while."""
         if self.ticks() >= self._next_renewal:
             self._next_renewal = self.ticks() + self.options.lease.total_seconds() / 3
@@ -380,7 +423,7 @@ class _DeliveryRun:
                     self.ledger.renew(row, until)
         if not self.once and self.ticks() >= self._next_upkeep:
             self._upkeep()
-            self._settle()
+            self.settle()
 
     # ------------------------------------------------------------ one thread
 
@@ -390,20 +433,20 @@ class _DeliveryRun:
                 self._work(lane)
         except BaseException as error:
             with self._lock:
-                self._error = self._error or error
-                self._over = True
+                self.error = self.error or error
+                self.is_over = True
 
     def _work(self, lane: _ConnectionState) -> None:
         while self._rested(lane):
             if not lane.rows:
                 self._write_taken(lane)
-                self._take_on(lane, self.ledger.claim(self.clock(), ROWS_A_CLAIM, self.options.lease))
+                self._take_on(lane, self.ledger.claim(self.clock(), ROWS_A_CLAIM, self.options.lease, self.route.name))
             if lane.rows:
                 self._attend(lane)
             elif self.once:
                 return
             else:
-                self.transport.close()
+                self.route.channel.close()
                 self._wait(self.options.idle, self.hurry)
 
     @contextmanager
@@ -423,9 +466,9 @@ class _DeliveryRun:
         """Rows in hand have their leases renewed."""
         with self._lock:
             self._in_hand.update((row.key, row) for row in rows)
-            for key in {row.edition_key for row in rows} & self._stopped:
+            for key in {row.edition_key for row in rows} & self.stopped:
                 if self.ledger.edition_by_key(key).state is not EditionState.PAUSED:  # it was resumed since
-                    self._stopped.discard(key)
+                    self.stopped.discard(key)
         lane.rows.extend(rows)
 
     def _hand_back(self, row: Delivery) -> None:
@@ -436,7 +479,7 @@ class _DeliveryRun:
     def _attend(self, lane: _ConnectionState) -> None:
         """The next row of a lane: send it, or say what becomes of it without. Whatever ends this before that is known,
         the row goes back to the queue."""
-        if lane.rows[0].edition_key in self._stopped:
+        if lane.rows[0].edition_key in self.stopped:
             self._hand_back(lane.rows.popleft())
             return
         if not self._paced(lane):
@@ -453,11 +496,12 @@ class _DeliveryRun:
         if made.left:
             self._in_hand.pop(row.key, None)
             self.ledger.skipped(row, self.clock(), made.left)
-            self._counts["skipped"] += 1
+            self.did["skipped"] += 1
         elif self.clock() >= (row.expires_at or made.edition.expires_at):
             self._hand_back(row)  # it waited too long for its turn, and expires with the next upkeep
         else:
-            outcome = self._send(lane, row, made.outgoing) if isinstance(made.outgoing, Outgoing) else made.outgoing
+            is_made = not isinstance(made.outgoing, TransportError)
+            outcome = self._send(lane, row, made.outgoing) if is_made else made.outgoing
             if outcome is not None:
                 self._conclude(lane, made, outcome)
 
@@ -473,20 +517,20 @@ class _DeliveryRun:
     def _make(self, row: Delivery) -> _Made:
         """Look up the subscriber and write the message."""
         at, edition, left = self.ticks(), self._edition(row.edition_key), self.left(row)
-        outgoing: Outgoing | TransportError | None = None
+        outgoing: Any | TransportError | None = None
         if not left:
             try:
-                outgoing = self.compose(row, edition)
+                outgoing = self.route.compose(row, edition)
             except TransportError as error:
                 outgoing = error
         return _Made(row=row, edition=edition, at=at, left=left, outgoing=outgoing)
 
-    def _send(self, lane: _ConnectionState, row: Delivery, outgoing: Outgoing) -> Reply | TransportError | None:
+    def _send(self, lane: _ConnectionState, row: Delivery, outgoing: Any) -> Receipt | TransportError | None:
         """Hand it over. None if the lease was lost: the row is somebody else's now."""
         turned: bool | None = None
         trouble: StoreError | None = None
 
-        def before_dot() -> bool:
+        def before_commit() -> bool:
             nonlocal turned, trouble
             try:
                 turned = self._turn(lane, row)
@@ -496,17 +540,17 @@ class _DeliveryRun:
             return turned
 
         try:
-            outcome: Reply | TransportError = self.transport.send(
-                envelope_from=outgoing.envelope_from,
-                recipient=row.address,
-                name=file_name(row.message_id),
-                message=outgoing.pieces,
-                before_dot=before_dot,
-                after_dot=lambda: self._make_ahead(lane),
-                unanswered=lambda: self._write_taken_now(lane),
+            outcome: Receipt | TransportError = self.route.channel.send(
+                outgoing,
+                Target(address=row.address, name=file_name(row.message_id)),
+                Commit(
+                    before_commit,
+                    after=lambda: self._make_ahead(lane),
+                    unanswered=lambda: self._write_taken_now(lane),
+                ),
             )
             if turned is None:  # it was there already: a worker died right after it had put it in place
-                before_dot()
+                before_commit()
         except TransportError as error:
             outcome = error
         if trouble is not None:
@@ -522,7 +566,7 @@ class _DeliveryRun:
             begun=row,
             until=now + self.options.dot_lease,
             taken=lane.taken,
-            claim=0 if lane.rows or self._ends() else ROWS_A_CLAIM,
+            claim=0 if lane.rows or self.ends() else ROWS_A_CLAIM,
             lease=self.options.lease,
         )
         turned = self.ledger.turn(turn)
@@ -533,31 +577,31 @@ class _DeliveryRun:
 
     def _make_ahead(self, lane: _ConnectionState) -> None:
         """While an answer is awaited. If it does not work out, it is done again when it matters."""
-        if lane.rows and lane.rows[0].edition_key not in self._stopped and not self._ends():
+        if lane.rows and lane.rows[0].edition_key not in self.stopped and not self.ends():
             with suppress(Exception):
                 lane.made = self._make(lane.rows[0])
 
-    def _conclude(self, lane: _ConnectionState, made: _Made, outcome: Reply | TransportError) -> None:
+    def _conclude(self, lane: _ConnectionState, made: _Made, outcome: Receipt | TransportError) -> None:
         """Write down what became of a row, now or with the next one, then what that means for all others."""
         row, now = made.row, self.clock()
         decision = decide(outcome, key=row.key, attempts=row.attempts, now=now, plan=self.options.plan)
         self._in_hand.pop(row.key, None)
         self._write_taken(lane)
-        if isinstance(outcome, Reply):
+        if isinstance(outcome, Receipt):
             lane.taken = (row, outcome)
-            if lane.made is None or self._ends():
+            if lane.made is None or self.ends():
                 self._write_taken(lane)
         else:
             self._write_down(row, decision, outcome, now)
         error = outcome if isinstance(outcome, TransportError) else None
         with self._lock:
-            self._counts[decision.fate] += 1
-            done = self._counts[Fate.SENT] + self._counts[Fate.FAILED]
+            self.did[decision.fate] += 1
+            done = self.did[Fate.SENT] + self.did[Fate.FAILED]
             if error is not None:
                 reason = (decision.fate, masked(str(error), row.address))
-                self._reasons.setdefault(reason, []).append(masked(row.address))
+                self.reasons.setdefault(reason, []).append(masked(row.address))
             if not made.edition.page_published and decision.fate in (Fate.SENT, Fate.IN_DOUBT):
-                self._without_page[_name(made.edition)] += 1
+                self.without_page[_name(made.edition)] += 1
             self._note_server(decision, error, is_try=self._adjust(decision, error))
         trouble = masked(self._judged(made.edition, decision, error), row.address)
         if trouble:
@@ -567,8 +611,8 @@ class _DeliveryRun:
     def _write_taken(self, lane: _ConnectionState) -> None:
         """Nothing comes next for a while. Raises StoreError as ``_persist`` does."""
         if lane.taken is not None:
-            (row, reply), lane.taken = lane.taken, None
-            self._persist(lambda: self.ledger.sent(row, self.clock(), reply))
+            (row, receipt), lane.taken = lane.taken, None
+            self._persist(lambda: self.ledger.sent(row, self.clock(), receipt))
 
     def _write_taken_now(self, lane: _ConnectionState) -> None:
         """The server is slow, so there is time; if it does not work out, there will be another."""
@@ -615,9 +659,9 @@ class _DeliveryRun:
         self._downs += is_try
         rest = rest_seconds(self._downs)
         self._rests_until = self.ticks() + rest
-        if self.once and not self._over and (error.step in CONNECTING or rest > self.options.patience):
-            self._over = True
-            self._alarms.append(f"mail waits for the next run: {masked(str(error))}")
+        if self.once and not self.is_over and (error.step in CONNECTING or rest > self.options.patience):
+            self.is_over = True
+            self.alarms.append(f"{self.route.name} waits for the next run: {masked(str(error))}")
         elif not self.once and self._downs == 1 and error.step in CONNECTING:
             self.tell(masked(str(error)))
         return is_try
@@ -627,15 +671,15 @@ class _DeliveryRun:
         the program."""
         with suppress(StoreError):  # the next message says it again
             if error is not None and hinders(error):
-                self.ledger.note_outage(self.clock(), masked(str(error)), is_try=is_try)
+                self.ledger.note_outage(self.clock(), masked(str(error)), is_try=is_try, channel=self.route.name)
                 self._is_out = True
             elif self._is_out and decision.fate in (Fate.SENT, Fate.FAILED):
-                self.ledger.end_outage()
+                self.ledger.end_outage(self.route.name)
                 self._is_out = False
 
     def _judged(self, edition: SavedEdition, decision: RowDecision, error: TransportError | None) -> str:
-        """Why the edition has to stop now; empty if it has not."""
-        if edition.key in self._stopped:
+        """Why the edition has to stop now; empty if it has not. Only mail servers judge it, by its many recipients."""
+        if edition.key in self.stopped or self.route.name != MAIL:
             return ""
         if decision.pauses:
             return masked(str(error))
@@ -646,8 +690,8 @@ class _DeliveryRun:
             return
         alarm = _paused(edition, reason)
         with self._lock:
-            self._stopped.add(edition.key)
-            self._alarms.append(alarm)
+            self.stopped.add(edition.key)
+            self.alarms.append(alarm)
         self.tell(alarm)
 
     def _edition(self, key: int) -> SavedEdition:
@@ -659,12 +703,12 @@ class _DeliveryRun:
                 self._editions.popitem(last=False)
             return self._editions[key]
 
-    def _ends(self) -> bool:
-        return self._over or self.stop()
+    def ends(self) -> bool:
+        return self.is_over or self.stop()
 
     def _rested(self, lane: _ConnectionState) -> bool:
-        """Wait until the transport may be used again. False if the run ends."""
-        while not self._ends():
+        """Wait until the channel may be used again. False if the run ends."""
+        while not self.ends():
             left = self._rests_until - self.ticks()
             if left <= 0:
                 return True
@@ -681,19 +725,13 @@ class _DeliveryRun:
         if seconds > 0:
             self._write_taken(lane)
             self._wait(seconds)
-        return not self._ends()
+        return not self.ends()
 
     def _wait(self, seconds: float, hurry: Callable[[], bool] = lambda: False) -> None:
         """Sleep in slices, so that a stop is noticed, and that there is a reason to hurry."""
-        while seconds > 0 and not self._ends() and not hurry():
+        while seconds > 0 and not self.ends() and not hurry():
             self.sleep(min(seconds, _SLICE))
             seconds -= _SLICE
-
-    def _lines(self, fate: Fate) -> Iterator[str]:
-        """One line for each reason, with some of those it happened to."""
-        for (each, reason), addresses in self._reasons.items():
-            if each is fate:
-                yield f"{_some(addresses)}: {_SAYS[fate]}: {reason}"
 
 
 _SAYS = {

@@ -36,7 +36,7 @@ from digest.edition.past import Past, find_corrections, find_updates
 from digest.edition.selection import read_selection
 from digest.errors import DigestError, OutputError, PermanentFailure, StoreError, TemplateError
 from digest.jobs.sparing import REMEDY, tried, without_broken
-from digest.models import EditionKind, EditionRow, FrozenEdition, KnownPost, Recipient, RenderedMail, SavedEdition
+from digest.models import MAIL, EditionKind, EditionRow, FrozenEdition, KnownPost, Recipient, RenderedMail, SavedEdition
 from digest.period import (
     LATENESS,
     LOOKBACK,
@@ -135,6 +135,8 @@ class Audience(Struct, frozen=True, kw_only=True):
     """The sender's domain as an A-label: the right side of every Message-ID."""
     new_token: Callable[[], str]
     """A fresh unguessable name for a delivery's envelope sender."""
+    channels: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Names of the channels besides mail that get a digest."""
     subscribers: Callable[[DigestPlan], Iterable[EditionSubscriber]] = lambda plan: ()
     """The subscribers of a digest. May be more than memory holds."""
 
@@ -476,13 +478,14 @@ class _Counted:
 def _recipients(
     plan: DigestPlan, slot: Slot, audience: Audience, zone: ZoneInfo, now: datetime, entries: Sequence[Entry]
 ) -> Iterator[Recipient]:
-    """The operator's addresses, each once, then the subscribers, each at their own hour, without those who chose none
-    of the edition's posts."""
+    """The operator's addresses, each once, and the digest's channels, then the subscribers, each at their own hour,
+    without those who chose none of the edition's posts."""
     from digest.render.message import message_id  # late: it brings the e-mail package
 
     named = partial(message_id, digest=plan.name, category="", period=slot.period, domain=audience.domain)
-    for address in () if plan.sums_up else dict.fromkeys(audience.addresses):
-        yield Recipient(address=address, message_id=named(address=address), token=audience.new_token())
+    always = [(address, MAIL) for address in dict.fromkeys(audience.addresses) if not plan.sums_up]
+    for address, channel in [*always, *((name, name) for name in audience.channels.get(plan.name, ()))]:
+        yield Recipient(address=address, message_id=named(address=address), token=audience.new_token(), channel=channel)
     has_some = lru_cache(lambda text: any(read_selection(text).matches(each.categories) for each in entries))
     for subscriber in audience.subscribers(plan):
         if subscriber.selection and not plan.send_empty and not has_some(subscriber.selection):

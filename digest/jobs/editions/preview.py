@@ -1,7 +1,7 @@
 """The next edition, before anybody gets it: what it shows, what it leaves out and why, and a test of its mail.
 
 Works on a store of which nothing lasts, so that nothing is marked; the
-test message goes to one address through the transport itself, past the ledger.
+test message goes to one address through the channel itself, past the ledger.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from digest.jobs.editions.make import (
     waiting_posts,
     why_quiet,
 )
-from digest.models import EditionState, EditionText, FrozenEdition, KnownPost, Reply, SavedEdition
+from digest.models import EditionState, EditionText, FrozenEdition, KnownPost, Outgoing, Reply, SavedEdition, Target
 from digest.period import Slot, period_days
-from digest.ports import EditionStore, Transport
+from digest.ports import WITHOUT_LEDGER, Channel, EditionStore
 from digest.render.context import RenderContext
 from digest.render.editions import render_edition_page
 from digest.render.mail import Mail, sent_size
@@ -160,19 +160,17 @@ class TestMessage(Struct, frozen=True, kw_only=True):
     message: bytes
     envelope_from: str
 
-    def send(self, transport: Transport) -> SentTest:
+    def send(self, channel: Channel[Outgoing]) -> SentTest:
         """Hand it over. Raises TransportError."""
         name = re.sub(r"[^A-Za-z0-9._@+=-]", "-", self.message_id.strip("<>"))
         try:
-            reply = transport.send(
-                envelope_from=self.envelope_from,
-                recipient=self.address,
-                name=f"test-{name}",
-                message=(self.message,),
-                before_dot=lambda: True,
+            reply = channel.send(
+                Outgoing(pieces=(self.message,), envelope_from=self.envelope_from),
+                Target(address=self.address, name=f"test-{name}"),
+                WITHOUT_LEDGER,
             )
         finally:
-            transport.close()
+            channel.close()
         return SentTest(address=self.address, message_id=self.message_id, reply=reply)
 
 

@@ -56,6 +56,8 @@ class Address(Struct, frozen=True, kw_only=True):
     hashed: str
     is_listed: bool
     """It is in ``mail.to``: it always gets every digest."""
+    is_channel: bool = False
+    """It is the name of a channel."""
 
 
 def explain_subscriber(
@@ -71,9 +73,27 @@ def explain_subscriber(
     omissions = store.omissions(subscriber.key) if subscriber is not None else {}
     for plan in plans:
         if view.digest in (None, plan.name) and _concerns(plan, subscriber, address, mails):
-            mine = {each.edition.period: each for each in reversed(mails) if each.edition.digest == plan.name}
-            facts += _Editions(store, plan, address, subscriber, mine, omissions, view).facts()
+            facts += _Editions(store, plan, address, subscriber, _of(plan, mails), omissions, view).facts()
     return Explanation(subject=masked(address.typed), facts=tuple(facts), about={"address": address.typed})
+
+
+def explain_channel(
+    store: SubscriberInquiries, plans: Sequence[DigestPlan], name: str, digest: str | None, view: View
+) -> Explanation:
+    """What became of each edition by a channel. ``digest`` is the one that it gets; None if it is not configured."""
+    says = f"gets the editions of {digest}" if digest else "is not configured, and gets nothing any more"
+    facts = [Fact(code="channel", says=says, digest=digest or "")]
+    mails = store.mails_to(name, None)
+    address = Address(typed=name, canonical=name, hashed="", is_listed=False, is_channel=True)
+    for plan in plans:
+        if view.digest in (None, plan.name) and (plan.name == digest or _of(plan, mails)):
+            facts += _Editions(store, plan, address, None, _of(plan, mails), {}, view).facts()
+    return Explanation(subject=name, facts=tuple(facts), about={"channel": name})
+
+
+def _of(plan: DigestPlan, mails: Sequence[DeliveryNote]) -> dict[str, DeliveryNote]:
+    """Those of one digest by period."""
+    return {each.edition.period: each for each in reversed(mails) if each.edition.digest == plan.name}
 
 
 def _concerns(plan: DigestPlan, subscriber: Subscriber | None, address: Address, mails: Iterable[DeliveryNote]) -> bool:
@@ -209,7 +229,8 @@ class _Editions(Struct, frozen=True):
         if mail is not None:
             return _mail(mail, name, self._view)
         code, says = self._why_not(edition)
-        return Fact(code=code, says=f"{name}: no mail; {says}", digest=edition.digest, period=edition.period)
+        what = "not sent" if self._address.is_channel else "no mail"
+        return Fact(code=code, says=f"{name}: {what}; {says}", digest=edition.digest, period=edition.period)
 
     def _why_not(self, edition: EditionNote) -> tuple[str, str]:
         """In the order in which it was decided when the edition was made."""
@@ -217,6 +238,8 @@ class _Editions(Struct, frozen=True):
             return "not-made", not_made(edition)
         subscriber, mine = self._subscriber, self._mine()
         if subscriber is None or mine is None:
+            if self._address.is_channel:
+                return "not-listed", "it was no channel of this digest then, or the edition was backfilled"
             if self._address.is_listed:
                 return "not-listed", "it was not in mail.to then, or the edition was made up later and not mailed"
             return "no-subscription", "there is no subscription to it"

@@ -32,7 +32,7 @@ class Purpose(Struct, frozen=True, kw_only=True):
     categories: tuple[str, ...] | None
     """None: every category."""
     is_mailed: bool
-    """``mail.to`` names somebody."""
+    """``mail.to`` names somebody, or a channel gets it."""
     has_subscribers: bool
     """People can subscribe."""
 

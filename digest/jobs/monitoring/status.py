@@ -8,7 +8,7 @@ from operator import add
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from digest.alarms.watching import (
@@ -50,6 +50,8 @@ class StatusStore(WatchStore, Protocol):
 
     def counts(self, edition_key: int | None = None) -> DeliveryCounts: ...
 
+    def counts_elsewhere(self) -> dict[str, DeliveryCounts]: ...
+
     def next_due(self) -> datetime | None: ...
 
     def bounces(self, since: datetime) -> list[datetime]: ...
@@ -90,6 +92,8 @@ class Overview(Struct, frozen=True, kw_only=True):
     editions: tuple[EditionMail, ...] = ()
     counts: DeliveryCounts = DeliveryCounts()
     """Of all deliveries, those of notices too."""
+    channels: dict[str, DeliveryCounts] = field(default_factory=dict)
+    """Of deliveries by channels that are no mail; they are among ``counts`` too."""
     next_due: datetime | None = None
     """When the next delivery that waits may be tried."""
     alarms: tuple[KeptAlarm, ...] = ()
@@ -141,6 +145,7 @@ def overview(
         next=tuple(appointments(rules.plans, rules.zone, now, store.is_taken)),
         editions=tuple(store.edition_mail(EDITIONS)),
         counts=store.counts(),
+        channels=store.counts_elsewhere(),
         next_due=store.next_due(),
         alarms=alarms,
         past_alarms=tuple(store.recent_alarms(now - _RECENT)),

@@ -25,7 +25,7 @@ from digest.alarms.mail import (
     backlog_alarm,
     doubt_alarm,
     expired_alarm,
-    relay_alarm,
+    relay_alarms,
 )
 from digest.alarms.silence import HISTORY, Silence, find_silences, recovery, wording
 from digest.alarms.watching import (
@@ -74,9 +74,9 @@ class WatchStore(Protocol):
 
     def source_states(self) -> dict[str, SourceState]: ...
 
-    def doubts_over(self, repeats: int) -> int: ...
+    def doubts_over(self, repeats: int, holds: Sequence[str]) -> int: ...
 
-    def outage(self) -> Outage | None: ...
+    def outages(self) -> dict[str, Outage]: ...
 
     def backlog(self, now: datetime, before: datetime) -> list[Backlog]: ...
 
@@ -128,8 +128,8 @@ class WatchRules(Struct, frozen=True, kw_only=True):
 
     zone: ZoneInfo
     plans: tuple[Planned, ...] = ()
-    hold: bool = False
-    """What is in doubt waits for a decision."""
+    holds: tuple[str, ...] = ()
+    """Channels of which what is in doubt waits for a decision at once."""
     rate: float | None = None
     """Messages a second at the most (``mail.rate``)."""
     silence: bool = True
@@ -262,8 +262,8 @@ _ENDINGS = {
 
 
 def _mail_troubles(store: WatchStore, rules: WatchRules, now: datetime) -> Iterable[Alarm | None]:
-    yield doubt_alarm(store.doubts_over(0 if rules.hold else REPEATS), hold=rules.hold)
-    yield relay_alarm(store.outage(), rules.zone, now)
+    yield doubt_alarm(store.doubts_over(REPEATS, rules.holds), hold=bool(rules.holds))
+    yield from relay_alarms(store.outages(), rules.zone, now)
     yield backlog_alarm(store.backlog(now, now - BACKLOG_AFTER), rules.rate, rules.zone, now)
     yield expired_alarm(store.expired(now - EXPIRED_FOR))
 

@@ -17,42 +17,39 @@ machines ask ``clock``, which gives the PostgreSQL server's. No transaction is o
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
 from digest.errors import StoreError
-from digest.models import Delivery, DeliveryState, Doubt, EditionState, RenderedMail, Reply, SavedEdition
+from digest.models import MAIL, Delivery, DeliveryState, Doubt, EditionState, Receipt, RenderedMail, Reply, SavedEdition
 from digest.outbox import LAST_CALL, REPEATS
 from digest.ports import CommitBatch, CommitResult
 from digest.store.database.basics import among, as_value, optional_moment, to_seconds
 from digest.store.database.connection import Connection
 from digest.store.database.group_commit import Order, Result
 from digest.store.database.part import Part
-from digest.store.monitoring.status_queries import edition_at
+from digest.store.monitoring.status_queries import edition_at, end_outages, outages
 from digest.text import clean_line
-
-# What servers say when they take a message: Postfix, Exim, Sendmail, Amazon and Google, in this order.
-_QUEUE_ID = re.compile(
-    r"queued as (\S+)|\bid=(\S+)|^(\S+) Message accepted|^Ok (\S{20,})$|(\S+) - gsmtp$", re.IGNORECASE
-)
 
 _OPEN = among((DeliveryState.QUEUED, DeliveryState.LEASED, DeliveryState.TRANSMITTING))
 _UNDER_WAY = among((EditionState.FROZEN, EditionState.SENDING))
 _NOT_OVER = among((EditionState.FROZEN, EditionState.SENDING, EditionState.PAUSED))
 _NOT_CANCELLED = f"edition_key NOT IN (SELECT key FROM edition WHERE state = '{EditionState.CANCELLED}')"
-_DOUBTFUL = f"state = '{DeliveryState.IN_DOUBT}' AND doubts <= {REPEATS} AND {_NOT_CANCELLED}"
+_DOUBTFUL = f"state = '{DeliveryState.IN_DOUBT}' AND doubts <= {REPEATS} AND channel = :channel AND {_NOT_CANCELLED}"
 _SAID = "reply_code = :reply_code, reply_enhanced = :reply_enhanced, reply_text = :reply_text"
 _DOUBT = (
     f"state = '{DeliveryState.IN_DOUBT}', doubts = doubts + (CASE WHEN state = '{DeliveryState.IN_DOUBT}' THEN 0 "
     f"ELSE 1 END), {_SAID}"
 )
+_ELSEWHERE = f"{{}}channel <> '{MAIL}'"
+"""As it stands in the index of what leaves by other channels."""
 _HELD = "key = :its_key AND lease = :its_claim AND state IN ({})"
 """A row that is in one of these states, under a claim that is named by ``_claim_of``."""
 _CLAIMED = (
-    "key, edition_key, address, message_id, token, attempts, lease, subscriber_key, list_key, expires_at, selection"
+    "key, edition_key, address, message_id, token, attempts, lease, subscriber_key, list_key, expires_at, selection, "
+    "channel"
 )
 _LIFE = "(e.expires_at - e.frozen_at) / 2"
 _LAST_CALL = (
@@ -62,11 +59,14 @@ _LAST_CALL = (
 """As ``outbox.last_call``: on SQLite and PostgreSQL alike the lesser of two numbers is a case."""
 _DUE = f"""
     SELECT d.key FROM delivery d JOIN edition e ON e.key = d.edition_key
-    WHERE d.state = '{DeliveryState.QUEUED}' AND d.not_before <= :now AND e.state IN ({_UNDER_WAY})
+    WHERE d.state = '{DeliveryState.QUEUED}' AND d.channel = :channel AND {{}} AND d.not_before <= :now
         AND e.send_after <= :now AND coalesce(d.expires_at, e.expires_at) > :now
         AND (e.page_published = true OR {_LAST_CALL} <= :now)
     ORDER BY d.not_before, d.key LIMIT :limit"""
-"""Keys of the first ``limit`` rows to send at ``now``."""
+_DUE_MAIL = _DUE.format(f"e.state IN ({_UNDER_WAY})")
+"""Keys of the first ``limit`` mails to send at ``now``."""
+_DUE_ELSEWHERE = _DUE.format(f"{_ELSEWHERE.format('d.')} AND e.state IN ({_NOT_OVER})")
+"""The same of another channel, which has an index of its own. Editions are paused for what mail servers say."""
 _CLAIM = f"""
     UPDATE delivery
     SET state = '{DeliveryState.LEASED}', lease = lease + 1, lease_until = :until, attempts = attempts + 1
@@ -85,12 +85,22 @@ _EXPIRE = f"""
         OR expires_at IS NULL AND edition_key IN (SELECT key FROM edition WHERE expires_at <= :now))"""
 _DOUBTS = f"""
     SELECT d.key, e.digest, e.period, d.selection, d.address, d.message_id, d.attempts, d.reply_text,
-        coalesce(d.expires_at, e.expires_at)
+        coalesce(d.expires_at, e.expires_at), d.channel
     FROM delivery d JOIN edition e ON e.key = d.edition_key
     WHERE d.state = '{DeliveryState.IN_DOUBT}' ORDER BY d.edition_key, d.key"""
 _SKIP_CANCELLED = f"""
     UPDATE delivery SET state = '{DeliveryState.SKIPPED}', ended_at = :now, {_SAID}
     WHERE state IN ({{}}) AND NOT {_NOT_CANCELLED}"""
+_CHANNELS = f"SELECT DISTINCT channel FROM delivery WHERE {_ELSEWHERE.format('')} AND state IN ({_OPEN})"
+"""Those besides mail that there is something to send by."""
+_RETIRE = f"""
+    UPDATE delivery SET state = '{DeliveryState.SKIPPED}', ended_at = :now, {_SAID}
+    WHERE {{}} AND (state = '{DeliveryState.QUEUED}' OR state = '{DeliveryState.LEASED}' AND lease_until <= :now)"""
+_DOUBT_CUT_OFF = (
+    f"UPDATE delivery SET {_DOUBT} WHERE {{}} AND state = '{DeliveryState.TRANSMITTING}' AND lease_until <= :now"
+)
+_RETIRED = Reply(text="its channel is no longer configured")
+_CUT_OFF = Reply(text="the worker ended before an answer came")
 _WITHOUT_OPEN_ROWS = f"""
     SELECT key FROM edition WHERE state IN ({_NOT_OVER}) AND NOT EXISTS (
         SELECT 1 FROM delivery WHERE edition_key = edition.key AND state IN ({_OPEN})) ORDER BY key"""
@@ -107,19 +117,31 @@ class Deliveries(Part):
     """Satisfies ``ports.Ledger``, with ``Pauses`` and ``StatusQueries``. What is changed for each message shares its
     commits with other threads."""
 
-    def recover(self, now: datetime, *, atomic: bool) -> tuple[int, int]:
-        over = "UPDATE delivery SET {} WHERE state = '{}' AND lease_until <= :now"
-        queued = f"state = '{DeliveryState.QUEUED}'"
-        moment, said = to_seconds(now), _said(Reply(text="the worker ended before an answer came"))
+    def recover(self, now: datetime, *, atomic: bool, channel: str = MAIL) -> tuple[int, int]:
+        queued, given = f"state = '{DeliveryState.QUEUED}'", {"now": to_seconds(now), "channel": channel}
+        over = "UPDATE delivery SET {} WHERE state = '{}' AND lease_until <= :now AND channel = :channel"
         with self._database.changing() as connection:
-            leased = connection.change(over.format(queued, DeliveryState.LEASED), now=moment)
+            leased = connection.change(over.format(queued, DeliveryState.LEASED), **given)
             cut_off = over.format(queued if atomic else _DOUBT, DeliveryState.TRANSMITTING)
-            return leased, connection.change(cut_off, now=moment, **({} if atomic else said))
+            return leased, connection.change(cut_off, **given, **({} if atomic else _said(_CUT_OFF)))
 
-    def release_doubtful(self) -> int:
+    def release_doubtful(self, channel: str = MAIL) -> int:
         with self._database.changing() as connection:
-            _reopen(connection, _DOUBTFUL)
-            return connection.change(f"UPDATE delivery SET state = '{DeliveryState.QUEUED}' WHERE {_DOUBTFUL}")
+            _reopen(connection, _DOUBTFUL, channel=channel)
+            release = f"UPDATE delivery SET state = '{DeliveryState.QUEUED}' WHERE {_DOUBTFUL}"
+            return connection.change(release, channel=channel)
+
+    def retire_channels(self, known: Collection[str], now: datetime) -> int:
+        with self._database.asking() as connection:
+            unknown = {*connection.column(_CHANNELS), *outages(connection)} - {MAIL, *known}
+        if not unknown:
+            return 0
+        with self._database.changing() as connection:
+            gone = f"{_ELSEWHERE.format('')} AND channel {connection.is_one_of.replace('?', ':gone')}"
+            given = {"gone": connection.listed(sorted(unknown)), "now": to_seconds(now)}
+            end_outages(connection, unknown)
+            connection.run(_DOUBT_CUT_OFF.format(gone), **given, **_said(_CUT_OFF))
+            return connection.change(_RETIRE.format(gone), **given, **_said(_RETIRED))
 
     def doubts(self) -> list[Doubt]:
         return [as_value(Doubt, row) for row in self._rows(_DOUBTS)]
@@ -140,21 +162,21 @@ class Deliveries(Part):
     def expire(self, now: datetime) -> int:
         return self._change(_EXPIRE, now=to_seconds(now))
 
-    def claim(self, now: datetime, limit: int, lease: timedelta) -> list[Delivery]:
-        return _claimed(self._database.together.write(*self._claim(now, limit, lease))[0])
+    def claim(self, now: datetime, limit: int, lease: timedelta, channel: str = MAIL) -> list[Delivery]:
+        return _claimed(self._database.together.write(*self._claim(now, limit, lease, channel))[0])
 
     def renew(self, delivery: Delivery, until: datetime) -> bool:
         return self._advance(_leasing(delivery, until, DeliveryState.LEASED))
 
     def turn(self, turn: CommitBatch) -> CommitResult:
         taken = [_sent(*turn.taken, turn.now)] if turn.taken else []
-        claim = self._claim(turn.now, turn.claim, turn.lease) if turn.claim else []
+        claim = self._claim(turn.now, turn.claim, turn.lease, turn.begun.channel) if turn.claim else []
         begun = _leasing(turn.begun, turn.until, DeliveryState.TRANSMITTING)
         leased, *claimed = self._database.together.write(*taken, begun, *claim)[len(taken) :]
         return CommitResult(leased=leased.count == 1, claimed=_claimed(claimed[0]) if claim else [])
 
-    def sent(self, delivery: Delivery, now: datetime, reply: Reply) -> bool:
-        return self._advance(_sent(delivery, reply, now))
+    def sent(self, delivery: Delivery, now: datetime, receipt: Receipt) -> bool:
+        return self._advance(_sent(delivery, receipt, now))
 
     def in_doubt(self, delivery: Delivery, now: datetime, reason: str) -> bool:
         held = _HELD.format(among((DeliveryState.TRANSMITTING, DeliveryState.IN_DOUBT)))
@@ -186,8 +208,9 @@ class Deliveries(Part):
     def next_due(self) -> datetime | None:
         return optional_moment(self._value(_NEXT_DUE))
 
-    def is_due(self, now: datetime) -> bool:
-        return self._has(_DUE, now=to_seconds(now), limit=1)
+    def is_due(self, now: datetime, channels: Iterable[str] = (MAIL,)) -> bool:
+        moment = to_seconds(now)
+        return any(self._has(_due(each), now=moment, limit=1, channel=each) for each in channels)
 
     def cancel_edition(self, digest: str, period: str, now: datetime) -> int | None:
         cancel = (
@@ -221,19 +244,13 @@ class Deliveries(Part):
             closed = [_close(connection, key) for key in connection.column(_WITHOUT_OPEN_ROWS)]
         return [(saved, saved.state) for saved in closed]
 
-    def _claim(self, now: datetime, limit: int, lease: timedelta) -> list[Order]:
-        given = {"now": to_seconds(now), "limit": limit, "until": to_seconds(now + lease)}
-        return [(_claiming(self._database.is_postgres), given), (_START, {})]
+    def _claim(self, now: datetime, limit: int, lease: timedelta, channel: str) -> list[Order]:
+        given = {"now": to_seconds(now), "limit": limit, "until": to_seconds(now + lease), "channel": channel}
+        return [(_claiming(self._database.is_postgres, _due(channel)), given), (_START, {})]
 
     def _advance(self, order: Order) -> bool:
         """Change a claimed row if the claim still holds."""
         return self._database.together.write(order)[0].count == 1
-
-
-def queue_id(answer: str) -> str:
-    """The id under which a server keeps a message that it took; empty if it does not say one we know."""
-    found = _QUEUE_ID.search(answer.strip())
-    return next((group for group in found.groups() if group), "") if found else ""
 
 
 # ------------------------------------------------------------- statements
@@ -242,6 +259,10 @@ def queue_id(answer: str) -> str:
 def _claimed(result: Result) -> list[Delivery]:
     """Rows of ``_CLAIMED`` as the driver gives them, by key."""
     return [as_value(Delivery, (*row[:6], str(row[6]), *row[7:])) for row in sorted(result.rows)]
+
+
+def _due(channel: str) -> str:
+    return _DUE_MAIL if channel == MAIL else _DUE_ELSEWHERE
 
 
 def _mail(connection: Connection, key: int, selection: str) -> RenderedMail | None:
@@ -271,14 +292,14 @@ def _reopen(connection: Connection, rows: str, **values: Any) -> None:
 
 
 @cache
-def _claiming(is_postgres: bool) -> str:
+def _claiming(is_postgres: bool, due: str) -> str:
     """Lease the rows that are due to ``until``; with several workers on a server, none that another one is just
     claiming.
 
     They are queued and stay so until they are leased: in SQLite nobody else writes meanwhile, on a server they are
     locked. Their state is therefore not asked for again; it would lead the update through the index of all queued
     rows instead of to the few chosen ones."""
-    return _CLAIM.format(f"= ANY(ARRAY({_DUE} FOR UPDATE OF d SKIP LOCKED))" if is_postgres else f"IN ({_DUE})")
+    return _CLAIM.format(f"= ANY(ARRAY({due} FOR UPDATE OF d SKIP LOCKED))" if is_postgres else f"IN ({due})")
 
 
 @cache
@@ -301,10 +322,10 @@ def _leasing(delivery: Delivery, until: datetime, state: DeliveryState) -> Order
     return _advancing((DeliveryState.LEASED,), state, tuple(given)), given | _claim_of(delivery)
 
 
-def _sent(delivery: Delivery, reply: Reply, now: datetime) -> Order:
+def _sent(delivery: Delivery, receipt: Receipt, now: datetime) -> Order:
     # Sent already, under this very claim: the commit of an earlier try was kept, only its answer was lost.
     states = (DeliveryState.TRANSMITTING, DeliveryState.IN_DOUBT, DeliveryState.SENT)
-    return _ended(delivery, states, DeliveryState.SENT, reply, now, queue_id=queue_id(reply.text))
+    return _ended(delivery, states, DeliveryState.SENT, receipt, now, queue_id=clean_line(receipt.id))
 
 
 def _ended(

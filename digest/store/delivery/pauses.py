@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from digest.models import DeliveryState, EditionState, Reply
+from digest.models import MAIL, DeliveryState, EditionState, Reply
 from digest.store.database.basics import to_seconds
 from digest.store.database.connection import Connection
 from digest.store.database.part import Part
@@ -14,7 +14,7 @@ from digest.text import clean_line
 _COLUMNS = "key, ended_at, state, reply_code, reply_enhanced, reply_text"
 _LATEST = (
     f"SELECT {_COLUMNS} FROM delivery WHERE state = ? AND ended_at >= ? "
-    "AND +edition_key = ? ORDER BY ended_at DESC, key DESC LIMIT ?"
+    f"AND +edition_key = ? AND channel = '{MAIL}' ORDER BY ended_at DESC, key DESC LIMIT ?"
 )
 """By the index of what ended last: the plus keeps SQLite from going through the whole edition instead."""
 _PAUSE = "UPDATE edition SET state = ?, reason = ?, paused_at = ? WHERE key = ? AND state IN (?, ?)"
@@ -22,7 +22,8 @@ _BY_REFUSAL = (
     "SELECT r.hash FROM refusal r JOIN delivery d ON d.key = r.delivery_key WHERE d.edition_key = ? AND r.name LIKE ?"
 )
 _AGAIN = (
-    "UPDATE delivery SET state = ?, not_before = ?, ended_at = NULL WHERE edition_key = ? AND (state = ? OR "
+    f"UPDATE delivery SET state = ?, not_before = ?, ended_at = NULL WHERE edition_key = ? AND channel = '{MAIL}' "
+    "AND (state = ? OR "
     "(state = ? AND (reply_enhanced LIKE ? OR reply_enhanced = ?)))"
 )
 _OUR_FAULT = ("5.7.%", "5.3.4")

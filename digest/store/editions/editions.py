@@ -8,7 +8,16 @@ from itertools import islice
 from typing import Any
 
 from digest.hashing import hash_of
-from digest.models import DeliveryState, EditionRow, EditionState, FrozenEdition, KnownPost, Recipient, SavedEdition
+from digest.models import (
+    MAIL,
+    DeliveryState,
+    EditionRow,
+    EditionState,
+    FrozenEdition,
+    KnownPost,
+    Recipient,
+    SavedEdition,
+)
 from digest.outbox import REPEATS
 from digest.store.archive.known import SELECT_POSTS, known_post
 from digest.store.database.basics import SENT_UNTIL, as_value, optional_seconds, to_moment, to_seconds, to_seconds_up
@@ -208,6 +217,7 @@ _CHUNK = 1_000
 _QUEUED_COLUMNS = (
     *("edition_key", "address", "message_id", "token", "state", "attempts", "doubts", "not_before", "lease"),
     *("reply_enhanced", "reply_text", "queue_id", "subscriber_key", "list_key", "expires_at", "domain", "selection"),
+    "channel",
 )
 
 
@@ -218,5 +228,11 @@ def _queued_row(key: int, frozen: FrozenEdition, recipient: Recipient, *, held: 
     return (
         *(key, recipient.address, recipient.message_id, recipient.token, state.value, 0, doubts),
         *(to_seconds_up(not_before), 0, "", HELD if held else "", "", recipient.subscriber, recipient.list_key),
-        *(optional_seconds(recipient.expires_at), recipient.address.rpartition("@")[2].lower(), recipient.selection),
+        *(optional_seconds(recipient.expires_at), _domain(recipient), recipient.selection),
+        recipient.channel,
     )
+
+
+def _domain(recipient: Recipient) -> str:
+    """Where its mail goes to; other channels have none."""
+    return recipient.address.rpartition("@")[2].lower() if recipient.channel == MAIL else ""

@@ -7,16 +7,17 @@ Everything that is found is corrected in one transaction. Whether the present cl
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+
+from msgspec.structs import replace
 
 from digest.clocks import GivenUp, Reach, RunTimes
 from digest.models import DeliveryState, EditionState
 from digest.store.database.basics import SENT_UNTIL, to_moment, to_seconds
 from digest.store.database.connection import Connection
 from digest.store.database.part import Part, write_meta
-from digest.store.monitoring.status_queries import OUTAGE
+from digest.store.monitoring.status_queries import keep_outage, outages
 
 _TOLERATED = 60
 """Seconds: clocks of machines that work together differ a little."""
@@ -208,9 +209,9 @@ def _waits(connection: Connection, now: int, reach: Reach) -> None:
     sent_until = connection.value(_META, SENT_UNTIL)
     if sent_until is not None and int(sent_until) > now:
         write_meta(connection, SENT_UNTIL, str(now))
-    outage = json.loads(connection.value(_META, OUTAGE) or "{}")
-    if outage.get("since", now) > now:
-        write_meta(connection, OUTAGE, json.dumps(outage | {"since": now}, ensure_ascii=False))
+    for channel, outage in outages(connection).items():
+        if to_seconds(outage.since) > now:
+            keep_outage(connection, channel, replace(outage, since=to_moment(now)))
 
 
 def _seconds(span: timedelta) -> int:

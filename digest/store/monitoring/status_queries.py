@@ -6,12 +6,13 @@ Short questions, so that such a run ends soon.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from digest.alarms.watching import KeptAlarm
 from digest.models import (
+    MAIL,
     AwaitedPage,
     Backlog,
     DeliveryCounts,
@@ -56,21 +57,23 @@ _AWAITED = (
 )
 _DUE_SINCE = "CASE WHEN d.not_before < e.send_after THEN e.send_after ELSE d.not_before END"
 _BACKLOG = (
-    f"SELECT e.digest, e.period, min({_DUE_SINCE}), count(*) FROM edition e "
+    f"SELECT e.digest, e.period, min({_DUE_SINCE}), count(*), d.channel FROM edition e "
     f"JOIN delivery d ON d.edition_key = e.key WHERE d.state = '{DeliveryState.QUEUED}' "
     f"AND e.state IN ({among((EditionState.FROZEN, EditionState.SENDING))}) AND e.page_published = true "
-    f"AND {_DUE_SINCE} <= ? AND coalesce(d.expires_at, e.expires_at) > ? GROUP BY e.digest, e.period "
-    f"HAVING min({_DUE_SINCE}) <= ? ORDER BY 3"
+    f"AND {_DUE_SINCE} <= ? AND coalesce(d.expires_at, e.expires_at) > ? GROUP BY e.digest, e.period, "
+    f"d.channel HAVING min({_DUE_SINCE}) <= ? ORDER BY 3"
 )
 _ALL_MAIL = (
-    "SELECT count(*) FROM delivery d JOIN edition e ON e.key = d.edition_key WHERE e.digest = ? AND e.period = ?"
+    "SELECT count(*) FROM delivery d JOIN edition e ON e.key = d.edition_key WHERE e.digest = ? AND e.period = ? "
+    "AND d.channel = ?"
 )
 _EXPIRED = (
     "SELECT e.digest, e.period, count(*) FROM delivery d JOIN edition e ON e.key = d.edition_key "
     f"WHERE d.state = '{DeliveryState.EXPIRED}' AND d.ended_at >= ? GROUP BY e.digest, e.period ORDER BY 1, 2"
 )
-OUTAGE = "mail outage"
-"""Name of the value that says since when a server takes nothing."""
+_OUTAGE = " outage"
+"""Ends the name of the value that says since when a channel takes nothing."""
+_ELSEWHERE = f"SELECT channel, state, count(*) FROM delivery WHERE channel <> '{MAIL}' GROUP BY channel, state"
 _VOLUMES = (
     f"SELECT name, first_seen / {QUARTER} AS quarter, count(*) FROM post_category WHERE first_seen >= ? "
     "GROUP BY name, quarter"
@@ -155,45 +158,58 @@ class StatusQueries(Part):
     def awaited_pages(self) -> list[AwaitedPage]:
         return [as_value(AwaitedPage, row) for row in self._rows(_AWAITED)]
 
-    def outage(self) -> Outage | None:
+    def outages(self) -> dict[str, Outage]:
         with self._database.asking() as connection:
-            return _outage(connection)
+            return outages(connection)
 
-    def note_outage(self, now: datetime, reason: str, *, is_try: bool) -> None:
+    def note_outage(self, now: datetime, reason: str, *, is_try: bool, channel: str = MAIL) -> None:
         with self._database.changing() as connection:
-            known = _outage(connection)
+            known = outages(connection).get(channel)
             since = now if known is None else known.since
             tries = (0 if known is None else known.tries) + is_try
-            value = {"since": to_seconds(since), "tries": tries, "reason": clean_line(reason)}
-            write_meta(connection, OUTAGE, json.dumps(value, ensure_ascii=False))
+            keep_outage(connection, channel, Outage(since=since, tries=tries, reason=clean_line(reason)))
 
-    def end_outage(self) -> None:
-        self._change("DELETE FROM meta WHERE name = ?", OUTAGE)
+    def end_outage(self, channel: str = MAIL) -> None:
+        with self._database.changing() as connection:
+            end_outages(connection, [channel])
 
     def backlog(self, now: datetime, before: datetime) -> list[Backlog]:
         """Editions with mail in the queue that was due before ``before``, the oldest first. What waits for its page or
         belongs to a paused edition is not due."""
-        moment = to_seconds(now)
+        moments = to_seconds(now), to_seconds(now), to_seconds(before)
         with self._database.asking() as connection:
             return [
-                as_value(Backlog, (*row, connection.value(_ALL_MAIL, *row[:2])))
-                for row in connection.rows(_BACKLOG, moment, moment, to_seconds(before))
+                as_value(Backlog, (*row[:4], connection.value(_ALL_MAIL, *row[:2], row[4]), row[4]))
+                for row in connection.rows(_BACKLOG, *moments)
             ]
 
     def expired(self, since: datetime) -> list[Expired]:
         """Editions with mail that could not be sent in time, and became that since then."""
         return [as_value(Expired, row) for row in self._rows(_EXPIRED, to_seconds(since))]
 
-    def doubts_over(self, repeats: int) -> int:
-        """How many deliveries are in doubt and were so more than ``repeats`` times."""
-        question = f"SELECT count(*) FROM delivery WHERE state = '{DeliveryState.IN_DOUBT}' AND doubts > ?"
-        return int(self._value(question, repeats))
+    def doubts_over(self, repeats: int, holds: Sequence[str]) -> int:
+        """How many deliveries are in doubt and were so more than ``repeats`` times, or at all by one of the channels in
+        ``holds``."""
+        with self._database.asking() as connection:
+            question = (
+                f"SELECT count(*) FROM delivery WHERE state = '{DeliveryState.IN_DOUBT}' "
+                f"AND (doubts > ? OR channel {connection.is_one_of})"
+            )
+            return int(connection.value(question, repeats, connection.listed(holds)))
 
     def counts(self, edition_key: int | None = None) -> DeliveryCounts:
         question = "SELECT state, count(*) FROM delivery"
         of = () if edition_key is None else (edition_key,)
         rows = self._rows(f"{question}{' WHERE edition_key = ?' * len(of)} GROUP BY state", *of)
         return DeliveryCounts(by_state={DeliveryState(state): number for state, number in rows})
+
+    def counts_elsewhere(self) -> dict[str, DeliveryCounts]:
+        """What became of deliveries by channels that are not mail."""
+        found: dict[str, dict[DeliveryState, int]] = {}
+        with self._database.asking() as connection:
+            for channel, state, number in connection.rows(_ELSEWHERE):
+                found.setdefault(channel, {})[DeliveryState(state)] = number
+        return {channel: DeliveryCounts(by_state=found[channel]) for channel in sorted(found)}
 
     def paused_editions(self) -> list[tuple[SavedEdition, str]]:
         chosen = f"{SELECT_EDITIONS.replace(' FROM', ', reason FROM')} WHERE state = ? ORDER BY key"
@@ -253,12 +269,23 @@ class StatusQueries(Part):
         self._set_meta(f"looked at {what}", str(to_seconds(now)))
 
 
-def _outage(connection: Connection) -> Outage | None:
-    kept = connection.value("SELECT value FROM meta WHERE name = ?", OUTAGE)
-    if kept is None:
-        return None
-    value = json.loads(kept)
-    return Outage(since=to_moment(value["since"]), tries=value["tries"], reason=value["reason"])
+def outages(connection: Connection) -> dict[str, Outage]:
+    """By channel."""
+    found = {}
+    for name, kept in connection.rows(f"SELECT name, value FROM meta WHERE name LIKE '%{_OUTAGE}' ORDER BY name"):
+        value = json.loads(kept)
+        outage = Outage(since=to_moment(value["since"]), tries=value["tries"], reason=value["reason"])
+        found[name.removesuffix(_OUTAGE)] = outage
+    return found
+
+
+def keep_outage(connection: Connection, channel: str, outage: Outage) -> None:
+    value = {"since": to_seconds(outage.since), "tries": outage.tries, "reason": outage.reason}
+    write_meta(connection, channel + _OUTAGE, json.dumps(value, ensure_ascii=False))
+
+
+def end_outages(connection: Connection, channels: Iterable[str]) -> None:
+    connection.run_many("DELETE FROM meta WHERE name = ?", [(channel + _OUTAGE,) for channel in channels])
 
 
 def edition_at(connection: Connection, key: int) -> SavedEdition | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from digest.models import DeliveryState, EditionKind, EditionState
+from digest.models import MAIL, DeliveryState, EditionKind, EditionState
 from digest.store.database.basics import among, to_seconds
 from digest.store.database.connection import Connection
 from digest.store.database.part import Part, write_meta
@@ -29,7 +29,7 @@ _ENDED = (
     DeliveryState.IN_DOUBT,
 )
 _FORGET_ADDRESSES = (
-    f"UPDATE delivery SET {NOBODY} WHERE edition_key IN "
+    f"UPDATE delivery SET {NOBODY} WHERE channel = '{MAIL}' AND edition_key IN "
     f"(SELECT key FROM edition WHERE key > ? AND key <= ? AND frozen_at < ?) AND state IN ({among(_ENDED)})"
 )
 
