@@ -27,7 +27,8 @@ def adopt_feed(
     ``category``: it was the feed of that category. ``moved_from``: the site's address then. Returns besides what there
     is to say of ids that fit none of the posts in the folder. Raises ConfigError, SourceError (not a feed),
     StoreError."""
-    from digest.jobs.archive.adopt import adopt, in_words, unmatched
+    from digest.jobs.addresses import unmatched
+    from digest.jobs.archive.adopt import adopt, in_words
 
     settings = load(config, os.environ)
     try:

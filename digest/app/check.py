@@ -43,7 +43,7 @@ from digest.jobs.check.findings import (
     skipped,
 )
 from digest.jobs.progress import Progress, silent
-from digest.models import Delivery
+from digest.models import MAIN, Delivery
 from digest.ports import Fetch
 from digest.probes.machine import is_readable, look_at, open_to_others
 from digest.probes.names import Dns
@@ -63,6 +63,8 @@ class Wanted(Struct, frozen=True, kw_only=True):
     resolver: str | None = None
     """A name server (``ADDRESS`` or ``ADDRESS:PORT``) instead of this machine's."""
     time_server: str | None = None
+    against: str | None = None
+    """A built site's folder, its sitemap or its feed, with which addresses are compared."""
 
 
 def check_up(config: Path, wanted: Wanted, *, progress: Progress = silent) -> CheckReport:
@@ -103,6 +105,7 @@ class _Checkup:
             Check(group="store", name="store", ask=self._store),
             Check(group="store", name="site", ask=self._needs_store("site", self._site)),
             Check(group="posts", name="files", ask=self._needs_store("files", self._posts)),
+            *self._against(),
             *source_checks(self._settings, self._wanted.seconds),
             Check(group="templates", name="templates", ask=self._needs_store("templates", self._templates)),
             Check(group="feeds", name="read back", ask=self._needs_store("read back", self._feeds)),
@@ -176,6 +179,20 @@ class _Checkup:
         if not (folders or self._settings.posts.has_folder):
             return [skipped("files", "there is no folder of posts (sources)")]
         return judge_posts(collect_posts(app, entries=folders))
+
+    def _against(self) -> list[Check]:
+        place = self._wanted.against
+        if place is None:
+            return []
+
+        def ask(app: App) -> Iterable[Finding]:
+            from digest.jobs.check.local import judge_addresses
+            from digest.probes.built_site import addresses_at
+
+            site = addresses_at(place, str(self._settings.site.url), self._fetch)
+            return judge_addresses(app.store.addresses(MAIN), site, place)
+
+        return [Check(group="posts", name="addresses", ask=self._needs_store("addresses", ask))]
 
     def _templates(self, app: App) -> Iterable[Finding]:
         from digest.jobs.check.templates import judge_templates, make_trials

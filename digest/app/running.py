@@ -197,7 +197,8 @@ def _adopted_in_vain(app: App) -> list[str]:
     links = app.store.adopted_links()
     if not links:
         return []
-    from digest.jobs.archive.adopt import in_words, unmatched
+    from digest.jobs.addresses import unmatched
+    from digest.jobs.archive.adopt import in_words
 
     line = in_words(unmatched(links, app.store.addresses()), len(links))
     return [f"adopt-ids: {line}"] if line else []

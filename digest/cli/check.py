@@ -34,6 +34,11 @@ _COLOURS = {"ok": "green", "warning": "yellow", "problem": "red", "skipped": "bl
 )
 @click.option("--resolver", metavar="ADDRESS", help="Ask this name server, such as 9.9.9.9 or 127.0.0.1:5353.")
 @click.option("--time-server", metavar="HOST", help="Ask this time server instead of pool.ntp.org.")
+@click.option(
+    "--against",
+    metavar="PLACE",
+    help="Compare addresses of posts with the site: its built folder, its sitemap.xml or feed, or its address.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON, for programs.")
 @click.option("--verbose", is_flag=True, help="List every file, also those left out on purpose.")
 def command(
@@ -42,6 +47,7 @@ def command(
     timeout: float,
     resolver: str | None,
     time_server: str | None,
+    against: str | None,
     as_json: bool,
     verbose: bool,
 ) -> int:
@@ -55,7 +61,7 @@ def command(
     from digest.app.check import Wanted, check_up
     from digest.cli.progress import terminal_progress
 
-    wanted = Wanted(offline=offline, seconds=timeout, resolver=resolver, time_server=time_server)
+    wanted = Wanted(offline=offline, seconds=timeout, resolver=resolver, time_server=time_server, against=against)
     try:
         with terminal_progress(enabled=not as_json) as progress:
             report = check_up(config, wanted, progress=progress)

@@ -9,7 +9,8 @@ import feedparser
 import pytest
 
 from digest.errors import SourceError
-from digest.jobs.archive.adopt import EarlierFeed, adopt, in_words, read_feed, unmatched
+from digest.jobs.addresses import unmatched
+from digest.jobs.archive.adopt import EarlierFeed, adopt, in_words, read_feed
 
 LINK = "https://news.example.com/markets/2026/03/02/1.html"
 OLDEST = datetime(2026, 3, 1, 16, 0, tzinfo=UTC)

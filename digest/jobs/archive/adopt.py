@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterator, Sequence
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from html.entities import html5
 from typing import Any, Protocol
@@ -19,6 +19,7 @@ from lxml import etree
 from msgspec import Struct, field
 
 from digest.errors import SourceError
+from digest.jobs.addresses import Unmatched
 from digest.render.feeds.catalogue import ALL, files_of
 from digest.render.feeds.items import uri
 from digest.text import clean_line
@@ -29,6 +30,7 @@ _RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
 _ORIGINAL = "{http://rssnamespace.org/feedburner/ext/1.0}origLink"
 """FeedBurner's, whose own links lead to itself."""
 _DC = "{http://purl.org/dc/elements/1.1/}"
+_NAMED = 3
 _REMEDY = "save the feed itself, not its page"
 _XML_BASE = "{http://www.w3.org/XML/1998/namespace}base"
 
@@ -241,58 +243,6 @@ def _utc(moment: datetime) -> datetime:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
-# ----------------------------------------------------------- what fits none
-
-
-class Unmatched(Struct, frozen=True, kw_only=True):
-    """An adopted id whose link is no post's address."""
-
-    link: str
-    near: str = ""
-    """The address of a post that it may be."""
-    differs: str = ""
-    """In what."""
-
-    def __str__(self) -> str:
-        return f"{self.link} (a post has {self.near}: {self.differs} differs)" if self.near else self.link
-
-
-def unmatched(links: Collection[str], urls: Collection[str]) -> list[Unmatched]:
-    """The links that are no address of a post, by link; of each, which post it may be, if one is near."""
-    by_place: dict[str, str] = {}
-    for url in urls:
-        by_place.setdefault(_place(url), url)
-    left = [_closest(link, by_place) for link in sorted(set(links) - set(urls))]
-    return sorted(left, key=lambda each: each.near == "")
-
-
-def _closest(link: str, by_place: dict[str, str]) -> Unmatched:
-    place = _place(link)
-    for other, differs in ((place, "host, scheme or slash"), *((each, "the day") for each in _neighbours(place))):
-        if other in by_place:
-            near = by_place[other]
-            return Unmatched(link=link, near=near, differs=_difference(link, near) or differs)
-    return Unmatched(link=link)
-
-
-def _difference(link: str, near: str) -> str:
-    ours, theirs = urlsplit(near), urlsplit(link)
-    if ours.path.rstrip("/") != theirs.path.rstrip("/"):
-        return ""
-    if ours.netloc != theirs.netloc:
-        return "the host"
-    return "the scheme" if ours.scheme != theirs.scheme else "the slash at its end"
-
-
-def _place(url: str) -> str:
-    """Without what sites change when they move."""
-    try:
-        path = urlsplit(url).path
-    except ValueError:
-        path = url
-    return path.rstrip("/").removesuffix("/index.html").removesuffix(".html").casefold()
-
-
 def in_words(left: Sequence[Unmatched], number: int) -> str:
     """One line of what ``unmatched`` found, of so many adopted ids; empty if all fit."""
     if not left:
@@ -300,24 +250,6 @@ def in_words(left: Sequence[Unmatched], number: int) -> str:
     named = "; ".join(str(each) for each in left[:_NAMED])
     more = f" and {len(left) - _NAMED} more" if len(left) > _NAMED else ""
     return f"{len(left)} of {number} adopted ids fit no post, which will look new to readers: {named}{more}"
-
-
-_NAMED = 3
-_DAY = re.compile(r"/(\d{4})/(\d{1,2})/(\d{1,2})(?=/|$)")
-
-
-def _neighbours(place: str) -> Iterator[str]:
-    """The same on the day before and the day after: what another zone makes of a date."""
-    found = _DAY.search(place)
-    if found is None:
-        return
-    try:
-        day = date(*map(int, found.groups()))
-        others = [day + timedelta(days=step) for step in (-1, 1)]
-    except (ValueError, OverflowError):
-        return
-    for other in others:
-        yield f"{place[: found.start()]}/{other:%Y/%m/%d}{place[found.end() :]}"
 
 
 def _rebase(link: str, moved: tuple[str, str] | None) -> str:

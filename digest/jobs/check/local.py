@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from msgspec import Struct
 
+from digest.jobs.addresses import Unmatched, unmatched
 from digest.jobs.archive.collect import CollectReport
 from digest.jobs.check.findings import Finding, Verdict, ok, problem, skipped, warning
 from digest.models import Place, Problem, Severity
@@ -73,6 +74,32 @@ def judge_posts(report: CollectReport) -> Iterator[Finding]:
         yield ok(
             "left out", f"{_count(len(notes), 'file')} on purpose: drafts, not published, not due", map(str, notes)
         )
+
+
+def judge_addresses(posts: Collection[str], site: Collection[str], place: str) -> Iterator[Finding]:
+    """Whether every post's address is one of the site's, which ``place`` lists. Those that are not, by kind."""
+    if not site:
+        yield problem("addresses", f"{place} lists none", "name a built site's folder, its sitemap.xml or its feed")
+        return
+    left = unmatched(posts, site)
+    if not left:
+        yield ok("addresses", f"all {len(posts)} are in {place}")
+    kinds: dict[str, list[Unmatched]] = {}
+    for each in left:
+        kinds.setdefault(each.differs, []).append(each)
+    for differs, some in kinds.items():
+        says = f"{len(some)} of {len(posts)} are not in {place}" + (f": {differs} differs" if differs else "")
+        yield problem("addresses", says, _REMEDY_OF.get(differs, _NO_PAGE), map(str, some))
+
+
+_NO_PAGE = "correct posts.permalink, or build the site anew"
+_REMEDY_OF = {
+    "the slash at its end": "correct posts.permalink",
+    "the ending": "correct posts.permalink: a slash, .html, or neither",
+    "the host": "correct site.url",
+    "the scheme": "correct site.url",
+    "the day": "correct site.timezone: the generator counts days in another zone",
+}
 
 
 def judge_store(health: Health) -> Iterator[Finding]:

@@ -140,10 +140,11 @@ class Known(Part):
         with self._database.asking() as connection:
             return connection.column("SELECT url FROM adopted_id WHERE url LIKE 'http%' ORDER BY url")
 
-    def addresses(self) -> set[str]:
-        """Of all posts that are not gone."""
+    def addresses(self, source: str | None = None) -> set[str]:
+        """Of all posts (of a source) that are not gone."""
+        condition, values = ("true", ()) if source is None else paths_of(source, "path")
         with self._database.asking() as connection:
-            return set(connection.column("SELECT url FROM post WHERE gone_at IS NULL"))
+            return set(connection.column(f"SELECT url FROM post WHERE gone_at IS NULL AND {condition}", *values))
 
     def adopt_ids(self, ids: Mapping[str, str]) -> None:
         with self._database.changing() as connection:

@@ -1,0 +1,91 @@
+"""The addresses of a site as its generator made it: of a folder that it was built into, a sitemap, or a feed."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote, urljoin, urlsplit
+
+from digest.errors import ProbeError
+from digest.ports import Fetch
+
+_PAGES = (".html", ".htm")
+_SAFE = "/%:@!$&'()*+,;=~-._"
+_MOST = 50
+"""Sitemaps that an index may lead to."""
+_LIMIT = 64 * 1024 * 1024
+
+
+def addresses_at(place: str, site_url: str, fetch: Fetch) -> set[str]:
+    """Every address of the site that stands at a place: a folder that it was built into, the file of a sitemap
+    (https://www.sitemaps.org) or feed, or the address of one, or of the site itself, whose ``sitemap.xml`` is meant.
+    Raises ProbeError."""
+    if place.startswith(("http://", "https://")):
+        is_file = "." in urlsplit(place).path.rpartition("/")[2]
+        url = place if is_file else f"{place.rstrip('/')}/sitemap.xml"
+        return set(_listed(url, _ask(url, fetch), fetch))
+    path = Path(place)
+    if path.is_dir():
+        return {site_url.rstrip("/") + each for each in _pages(path)}
+    try:
+        return set(_listed(place, path.read_bytes(), None))
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise ProbeError(place, reason, "name a built site's folder, its sitemap.xml or its feed") from error
+
+
+def _pages(folder: Path) -> Iterator[str]:
+    """Paths as a web server has them: ``index.html`` is its folder, with a slash."""
+    for root, _, names in os.walk(folder):
+        below = Path(root).relative_to(folder).as_posix()
+        start = "/" if below == "." else f"/{quote(below, safe=_SAFE)}/"
+        for name in names:
+            if name.endswith(_PAGES):
+                yield start if name == "index.html" else start + quote(name, safe=_SAFE)
+
+
+def _ask(url: str, fetch: Fetch) -> bytes:
+    answer = fetch(url)
+    if answer.status != 200:
+        raise ProbeError(url, f"answered {answer.status}", "name the site's sitemap or feed")
+    return answer.body
+
+
+def _listed(subject: str, data: bytes, fetch: Fetch | None, depth: int = 0) -> Iterator[str]:
+    """What a sitemap or feed lists; an index of sitemaps is followed once."""
+    from lxml import etree  # late: only this question needs it
+
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=False)
+    try:
+        root = etree.fromstring(_unpacked(data), parser)
+    except (etree.XMLSyntaxError, zlib.error, EOFError, OSError) as error:
+        raise ProbeError(subject, "is no sitemap and no feed", "name one of them, or a built site's folder") from error
+    name = etree.QName(root).localname
+    locations = [(each.text or "").strip() for each in root.iter("{*}loc")]
+    if name == "sitemapindex" and fetch is not None and not depth:
+        for location in locations[:_MOST]:
+            yield from _listed(location, _ask(location, fetch), fetch, 1)
+    elif name == "urlset":
+        yield from (location for location in locations if location)
+    else:
+        yield from _entries(root)
+
+
+def _entries(root: object) -> Iterator[str]:
+    """Links of the entries of an Atom or RSS feed."""
+    from lxml import etree
+
+    assert isinstance(root, etree._Element), "what the parser gives"
+    for entry in root.iter("{*}entry", "{*}item"):
+        for link in entry.iterchildren("{*}link"):
+            if link.get("rel", "alternate") == "alternate":
+                yield urljoin(root.base or "", (link.get("href") or link.text or "").strip())
+
+
+def _unpacked(data: bytes) -> bytes:
+    if data[:2] != b"\x1f\x8b":
+        return data
+    return zlib.decompressobj(31).decompress(data, _LIMIT) if len(data) > 18 else gzip.decompress(data)
