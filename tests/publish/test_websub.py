@@ -62,8 +62,10 @@ def waits() -> list[float]:
 
 def test_each_changed_address_is_one_post(hub, waits) -> None:
     assert WebSub([hub.url], sleep=waits.append)(FEEDS) == []
+    """Some hubs want ``hub.url``, some ``hub.topic``."""
     assert hub.asked == [
-        ("application/x-www-form-urlencoded", {"hub.mode": ["publish"], "hub.url": [feed]}) for feed in FEEDS
+        ("application/x-www-form-urlencoded", {"hub.mode": ["publish"], "hub.url": [feed], "hub.topic": [feed]})
+        for feed in FEEDS
     ]
     assert waits == []
 
