@@ -209,32 +209,43 @@ class _Reader:
         in_drafts = "_drafts/" in self._path
         if rules.kind == "jekyll" and name.date is None and not in_drafts:
             raise Rejected("the file name does not begin with a date", "rename it, for example 2026-03-24-title.md")
-        given = self._front.values.get("date")
-        if given is not None:
-            return self._date("date")
-        if rules.kind != "jekyll":
-            for key in _OTHER_DATES:
-                value = self._front.values.get(key)
-                if isinstance(value, str) and value[:1].isdigit():
-                    return self._date(key)
-        if name.date is not None:
+        key = self._date_key()
+        if key is not None:
             try:
-                return midnight(*name.date, rules.timezone)
-            except ValueError as error:
-                raise Rejected(
-                    "the date in the file name does not exist", "rename it, for example 2026-03-24-title.md"
-                ) from error
-        raise Rejected("front matter has no date", "add e.g. date: 2026-03-24 08:30:00 +0800", line=1)
+                return self._date(key)
+            except BadDate as error:
+                line = self._front.lines.get(key)
+                if name.date is None or error.is_future:
+                    raise Rejected(f"{key}: {error.reason}", error.remedy, line=line) from error
+                self._remarks.warn(f"{key}: {error.reason}, the file name gives the day", error.remedy, line=line)
+        if name.date is None:
+            raise Rejected("front matter has no date", "add e.g. date: 2026-03-24 08:30:00 +0800", line=1)
+        return self._day_of(name.date)
+
+    def _date_key(self) -> str | None:
+        """What the post is dated by, if not by its name."""
+        values = self._front.values
+        if values.get("date") is not None:
+            return "date"
+        if self._rules.kind == "jekyll":
+            return None
+        given = ((key, values.get(key)) for key in _OTHER_DATES)
+        return next((key for key, value in given if isinstance(value, str) and value[:1].isdigit()), None)
+
+    def _day_of(self, date: tuple[int, int, int]) -> datetime:
+        try:
+            return midnight(*date, self._rules.timezone)
+        except ValueError as error:
+            raise Rejected(
+                "the date in the file name does not exist", "rename it, for example 2026-03-24-title.md"
+            ) from error
 
     def _date(self, key: str) -> datetime:
+        """Raises BadDate."""
         value = self._front.values[key]
-        line = self._front.lines.get(key)
         if not isinstance(value, str):
-            raise Rejected(f"{key} is not a date", "write for example 2026-03-24 08:30:00 +0800", line=line)
-        try:
-            return self._parse_date(key, value)
-        except BadDate as error:
-            raise Rejected(f"{key}: {error.reason}", error.remedy, line=line) from error
+            raise BadDate("this is no date", "write for example 2026-03-24 08:30:00 +0800")
+        return self._parse_date(key, value)
 
     def _optional_date(self, keys: tuple[str, ...]) -> datetime | None:
         for key in keys:
@@ -248,7 +259,13 @@ class _Reader:
 
     def _parse_date(self, key: str, value: str) -> datetime:
         plain_text = key not in self._front.quoted
-        return parse_date(value, plain=plain_text, kind=self._rules.kind, zone=self._rules.timezone)
+        return parse_date(
+            value,
+            plain=plain_text,
+            kind=self._rules.kind,
+            zone=self._rules.timezone,
+            warn=lambda reason, remedy: self._remarks.warn(reason, remedy, line=self._front.lines.get(key)),
+        )
 
     # -------------------------------------------------------- title and address
 

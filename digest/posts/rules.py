@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct
 from msgspec.structs import fields
 
-READING = "2"
+READING = "3"
 """Part of every fingerprint. Raise it when a change of this package makes known files read differently."""
 
 
