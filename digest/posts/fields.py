@@ -216,7 +216,7 @@ def image(front: FrontMatter, base: str, remarks: Remarks) -> str | None:
 
 def _image_text(value: Value) -> str:
     if isinstance(value, str):
-        return clean_line(value)
+        return "" if value.lower() in _YES or value.lower() in _NO else clean_line(value)
     if isinstance(value, list):
         return next((text for item in value if (text := _image_text(item))), "")
     if isinstance(value, dict):

@@ -1,17 +1,22 @@
 """YAML front matter, read from libyaml's events so that every scalar stays the text it was written as.
 
 ``007``, ``no``, ``1.10`` and ``2021-12-30 17:17:49 +0800`` arrive as text; only what YAML calls null becomes None.
-Anchors, aliases and deep nesting are refused: no post needs them, and they are how small files grow large.
+Anchors and aliases are followed within bounds, since they are how small files grow large.
 """
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import yaml
 
-from digest.posts.plainblock import NULLS, FrontMatter, Value
+from digest.posts.plainblock import NAMES, NULLS, FrontMatter, Value, number_name
 from digest.posts.problems import Rejected, Remarks
 
 MAX_DEPTH = 20
+MAX_ALIASES = 200
+MAX_EXPANDED = 64 * 1024
+"""Characters of all values, those that an alias stands for counted each time."""
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -36,6 +41,15 @@ def read_yaml(block: str, first_line: int, remarks: Remarks) -> FrontMatter:
         ) from error
 
 
+class _Anchored(NamedTuple):
+    """What an alias stands for."""
+
+    value: Value
+    size: int
+    height: int
+    """How many levels are in it."""
+
+
 class _Builder:
     """Walks the events of one document."""
 
@@ -43,6 +57,14 @@ class _Builder:
         self._events = iter(yaml.parse(block, Loader=_LOADER))
         self._first_line = first_line
         self._remarks = remarks
+        self._anchors: dict[str, _Anchored] = {}
+        self._aliases = 0
+        self._size = 0
+        """Of all values so far."""
+        self._naming = False
+        """Numbers of the value that is being read become names."""
+        self._deepest = 0
+        """Of the value that is being read."""
 
     def mapping(self) -> FrontMatter:
         event = self._next()
@@ -70,17 +92,27 @@ class _Builder:
 
     def _pairs(self, depth: int, lines: dict[str, int], quoted: set[str]) -> dict[str, Value]:
         values: dict[str, Value] = {}
+        merged: list[Value] = []
         while not isinstance(event := self._next(), yaml.MappingEndEvent):
+            is_merge = isinstance(event, yaml.ScalarEvent) and event.value == "<<" and not event.style
             key = self._key(event, depth)
             line = self._line(event)
             if key in values and depth == 1:
                 self._remarks.warn(f"'{key}' is given twice, the last one counts", "delete one of them", line=line)
             event = self._next()
-            values[key] = self._value(event, depth + 1)
+            self._naming = depth == 1 and key in NAMES
+            value = self._value(event, depth + 1)
+            if is_merge:
+                merged.extend(value if isinstance(value, list) else [value])
+                continue
+            values[key] = value
             lines[key] = line
             quoted.discard(key)
             if isinstance(event, yaml.ScalarEvent) and event.style:
                 quoted.add(key)
+        for mapping in merged:
+            for key, value in mapping.items() if isinstance(mapping, dict) else ():
+                values.setdefault(key, value)
         return values
 
     def _key(self, event: yaml.Event, depth: int) -> str:
@@ -94,22 +126,56 @@ class _Builder:
         return value or ""
 
     def _value(self, event: yaml.Event, depth: int) -> Value:
-        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-            raise Rejected(
-                "front matter uses an anchor or alias (& or *)",
-                "put a value that starts with & or * in quotes, write repeated values out",
-                line=self._line(event),
-            )
-        if depth > MAX_DEPTH:
-            raise Rejected("front matter is nested too deeply", "keep it flat", line=self._line(event))
+        if isinstance(event, yaml.AliasEvent):
+            return self._alias(event, depth)
+        self._check_bounds(event, depth)
+        anchor = getattr(event, "anchor", None)
+        if not anchor:
+            return self._new_value(event, depth)
+        size, deepest = self._size, self._deepest
+        self._deepest = depth
+        value = self._new_value(event, depth)
+        self._anchors[anchor] = _Anchored(value, self._size - size, self._deepest - depth)
+        self._deepest = max(deepest, self._deepest)
+        return value
+
+    def _new_value(self, event: yaml.Event, depth: int) -> Value:
         if isinstance(event, yaml.ScalarEvent):
-            return None if not event.style and event.value in NULLS else str(event.value)
+            self._size += len(event.value) + 1
+            if event.style:
+                return str(event.value)
+            if event.value in NULLS:
+                return None
+            return number_name(event.value) if self._naming else str(event.value)
+        self._size += 1
         if isinstance(event, yaml.SequenceStartEvent):
             items: list[Value] = []
             while not isinstance(event := self._next(), yaml.SequenceEndEvent):
                 items.append(self._value(event, depth + 1))
             return items
         return self._pairs(depth, {}, set())
+
+    def _alias(self, event: yaml.AliasEvent, depth: int) -> Value:
+        known = self._anchors.get(str(event.anchor))
+        if known is None:
+            raise Rejected(
+                f"front matter uses the alias *{event.anchor}, which stands for nothing",
+                "put a value that starts with * in quotes",
+                line=self._line(event),
+            )
+        self._aliases += 1
+        self._size += known.size
+        self._check_bounds(event, depth + known.height)
+        return known.value
+
+    def _check_bounds(self, event: yaml.Event, depth: int) -> None:
+        self._deepest = max(self._deepest, depth)
+        if depth > MAX_DEPTH:
+            raise Rejected("front matter is nested too deeply", "keep it flat", line=self._line(event))
+        if self._aliases > MAX_ALIASES or (self._aliases and self._size > MAX_EXPANDED):
+            raise Rejected(
+                "front matter grows too large by its aliases (*)", "write repeated values out", line=self._line(event)
+            )
 
     def _next(self) -> yaml.Event:
         return next(self._events)

@@ -26,6 +26,12 @@ from digest.models import Attachment, Author, Post, Refusal, Severity
         ("categories:", "_posts/2026-01-01-a.md", ()),
         ("categories: [a, [b, c], ~]", "_posts/2026-01-01-a.md", ("a", "b", "c")),
         ("categories: {a: b}", "_posts/2026-01-01-a.md", ()),
+        ("categories: 2021", "_posts/2026-01-01-a.md", ("2021",)),
+        ("categories: 2021 10", "_posts/2026-01-01-a.md", ("2021", "10")),
+        ('categories: "007"', "_posts/2026-01-01-a.md", ("007",)),
+        ("categories: [007, '007', 1.10, 0x1F, -5, 1_000, 08, 2021-01-01, 1e3]", "_posts/2026-01-01-a.md",
+         ("7", "007", "1.1", "31", "-5", "1000", "08", "2021-01-01", "1e3")),
+        ("category: 010", "_posts/2026-01-01-a.md", ("8",)),
         ("categories: 甲\u3000乙", "_posts/2026-01-01-a.md", ("甲 乙",)),
         ('categories: ["../../etc/passwd", "a/b", ".", "CON", "x\\u0000y"]', "_posts/2026-01-01-a.md",
          ("../../etc/passwd", "a/b", ".", "CON", "xy")),
@@ -120,6 +126,9 @@ def test_authors(post: Callable[..., Post], front: str, expected: tuple[Author, 
         ("layout: x", "<img src='data:x'><img src=/c.png>", "https://news.example/c.png"),
         ("layout: x", "![]({{ site.url }}/x.png) ![a](</y.png> 't')", "https://news.example/x.png"),
         ("image:", "Text", None),
+        ("image: false", "Text", None),
+        ("image: false\ncover: /b.png", "Text", "https://news.example/b.png"),
+        ("header:\n  teaser: no\n  image: /b.png", "Text", "https://news.example/b.png"),
     ],
 )
 def test_images(post: Callable[..., Post], front: str, body: str, expected: str | None) -> None:
@@ -247,8 +256,9 @@ def test_control_characters_are_dropped_with_a_word(post: Callable[..., Post]) -
 
 
 def test_an_empty_file_is_refused(refusal: Callable[..., Refusal]) -> None:
-    """It has no front matter."""
-    assert refusal(b"").problem.reason == "no front matter"
+    """Somebody is about to write it."""
+    assert refusal(b"").problem.reason == "the file is empty"
+    assert refusal(b" \n\n").problem.reason == "the file is empty"
 
 
 def test_fingerprint_follows_the_rules_but_not_the_clock(rules: Callable[..., object]) -> None:
