@@ -22,6 +22,9 @@ _SPACES = re.compile(r"\s+")
 _SMALL = str.maketrans(ascii_uppercase, ascii_lowercase)
 """Keeps every character in its place, which ``str.lower`` does not."""
 _PIECE = 8
+_UNSPACED = "\u0e00-\u0eff\u3000-\u9fff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff"
+_LAST_WORD = re.compile(rf"[^\s{_UNSPACED}]+\Z")
+"""In scripts that have blanks between words."""
 _SENTENCE_END = re.compile(r"[。！？…!?；;]+[”’」』）)\"']*|\.(?=\s|$)[”’\"')]*")
 
 
@@ -80,8 +83,8 @@ def local_time(moment: datetime, zone: tzinfo, now: datetime | None = None) -> s
 def cut(text: str, limit: int, *, ellipsis: str = "…") -> str:
     """At most ``limit`` characters as a reader counts them (grapheme clusters, UAX 29), never inside one.
 
-    Ends after a whole sentence if one ends in the second half of what fits, else after a whole cluster with
-    ``ellipsis``.
+    Ends after a whole sentence if one ends in the second half of what fits, else after a whole word, or cluster where
+    words are not set apart, with ``ellipsis``.
     """
     if len(text) <= limit:
         return text
@@ -94,4 +97,13 @@ def cut(text: str, limit: int, *, ellipsis: str = "…") -> str:
     ends = [match.end() for match in _SENTENCE_END.finditer(head)]
     if ends and ends[-1] * 2 >= len(head):
         return head[: ends[-1]].rstrip()
-    return "".join(clusters[: max(limit - len(ellipsis), 0)]).rstrip() + ellipsis
+    room = max(limit - len(ellipsis), 0)
+    return _whole_words("".join(clusters[:room]), clusters[room][0]).rstrip() + ellipsis
+
+
+def _whole_words(head: str, following: str) -> str:
+    """Without the word that is cut in two, unless that is most of the text."""
+    word = _LAST_WORD.search(head) if head[-1:].isalnum() and following.isalnum() else None
+    if word is None or not _LAST_WORD.match(following) or word.start() * 2 < len(head):
+        return head
+    return head[: word.start()].rstrip(" ,;:-–—")

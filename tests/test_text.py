@@ -77,7 +77,7 @@ def test_clean_line_is_one_line() -> None:
         ("一二三四五六七八九十", 7, "一二三四五六…"),
         ("他说：“好。”然后走了很远很远", 8, "他说：“好。”"),
         ("One two. Three four five", 14, "One two."),
-        ("3.5% of everything that is", 10, "3.5% of e…"),
+        ("3.5% of everything that is", 10, "3.5% of…"),
         ("👨‍👩‍👧‍👦👨‍👩‍👧‍👦👨‍👩‍👧‍👦", 2, "👨‍👩‍👧‍👦…"),
         ("e\u0301e\u0301e\u0301", 2, "e\u0301…"),
         ("🇨🇳🇨🇳🇨🇳", 2, "🇨🇳…"),

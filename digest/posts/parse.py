@@ -27,9 +27,10 @@ from digest.posts.permalinks import (
     titleize,
 )
 from digest.posts.plainblock import FrontMatter
+from digest.posts.preliminaries import is_address, is_title
 from digest.posts.problems import Rejected, Remarks
 from digest.posts.rules import Rules
-from digest.posts.summary import find_opening, first_paragraph, plain
+from digest.posts.summary import find_opening, first_paragraph, plain, whole_text
 from digest.posts.titles import plain_title
 from digest.text import clean_line
 
@@ -41,6 +42,11 @@ _OTHER_DATES = (
 )  # fmt: skip
 _EXPIRES = ("expiryDate", "expirydate", "unpublishdate")
 _PUBLISH = ("publishDate", "publishdate", "pubdate")
+_SUMMARIES = {
+    "jekyll": ("description", "excerpt", "summary", "subtitle"),
+    "hugo": ("description", "excerpt", "summary", "subtitle"),
+    "hexo": ("description", "excerpt", "intro", "summary", "subtitle"),
+}
 _LONGEST_NAME = 500
 """Characters of a category or tag; with the bytes of an id the most that a database can look up."""
 _LONGEST_ID = 2_000
@@ -129,7 +135,7 @@ class _Reader:
         if len(feed_id) > _LONGEST_ID // 4 and len(feed_id.encode()) - feed_id.count("%") > _LONGEST_ID:
             raise self._too_long(forced=bool(forced))
         trimmed = bodies.trim(body, site_url=rules.site_url)
-        summary, lead, text = self._summary(trimmed.text)
+        summary, lead, text = self._summary(trimmed.text, title)
         return Post(
             path=self._path,
             title=title,
@@ -340,21 +346,30 @@ class _Reader:
 
     # ------------------------------------------------------------ summary, image
 
-    def _summary(self, body: str) -> tuple[str, str, str]:
+    def _summary(self, body: str, title: str) -> tuple[str, str, str]:
         """The summary, the markup that it stands in if that opens the body, and the body that follows."""
         is_html, lead = self._name.is_html, ""
         opening = find_opening(body, is_html=is_html)
         if opening is not None:
             lead, body = body[: opening.end], body[opening.end :]
-            if opening.text:
+            if opening.text and not is_title(opening.text, title) and not is_address(opening.text):
                 return opening.text, lead, body.strip("\n")
-        for key in ("description", "excerpt", "summary", "subtitle"):
+        rest = body.strip("\n")
+        for key in _SUMMARIES[self._rules.kind]:
             given = self._front.values.get(key)
             if isinstance(given, str) and given:
                 text = clean_line(plain(given))
-                if text:
-                    return text, lead, body.strip("\n")
-        return first_paragraph(body, is_html=is_html), lead, body.strip("\n")
+                if text and not is_title(text, title):
+                    return text, lead, rest
+        text = self._excerpt(body) or first_paragraph(body, is_html=is_html, title=title)
+        return "" if is_title(text, title) else text, lead, rest
+
+    def _excerpt(self, body: str) -> str:
+        """What stands before the post's own ``excerpt_separator``, as Jekyll has it."""
+        mark = self._front.values.get("excerpt_separator")
+        if self._rules.kind != "jekyll" or not isinstance(mark, str) or not mark or mark not in body:
+            return ""
+        return whole_text(body.partition(mark)[0], is_html=self._name.is_html)
 
     def _image(self, url: str) -> str | None:
         base = url if self._rules.kind == "hugo" else self._rules.site_url.rstrip("/") + "/"
