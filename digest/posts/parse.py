@@ -104,7 +104,7 @@ class _Reader:
 
     def read(self, data: bytes) -> Post:
         rules, remarks, name = self._rules, self._remarks, self._name
-        front, body, _ = split(decode(data, remarks), rules.kind, remarks)
+        front, body, _ = split(decode(data, remarks, rules.lang), rules.kind, remarks)
         self._front = front = _lower(front) if rules.kind == "hugo" else front
         self._check_wanted()
         published = self._published()
@@ -116,6 +116,8 @@ class _Reader:
             self._check_future(published, published)
         title = self._title()
         categories = fields.categories(front, rules.kind, self._path)
+        if any(name.endswith((",", "，")) for name in categories):
+            self._warn_of_comma(categories)
         slug = self._slug()
         day = published.astimezone(rules.timezone)
         place = Place(
@@ -336,6 +338,14 @@ class _Reader:
         what = "feed_id" if forced else "the address"
         line = self._front.lines.get("feed_id") if forced else None
         return Rejected(f"{what} is longer than {_LONGEST_ID:,} bytes", "give the post a shorter one", line=line)
+
+    def _warn_of_comma(self, categories: tuple[str, ...]) -> None:
+        name = next(name for name in categories if name.endswith((",", "，")))
+        self._remarks.warn(
+            f"the category '{clean_line(name)[:40]}' ends with a comma",
+            "write a list: categories: [one, two]",
+            line=self._front.lines.get("categories", self._front.lines.get("category")),
+        )
 
     def _short(self, what: str, names: tuple[str, ...]) -> tuple[str, ...]:
         """Names that can be one."""

@@ -6,17 +6,24 @@ Anchors and aliases are followed within bounds, since they are how small files g
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 import yaml
 
 from digest.posts.plainblock import NAMES, NULLS, FrontMatter, Value, number_name
 from digest.posts.problems import Rejected, Remarks
+from digest.posts.yamlfaults import fault_of, wrong_colon
 
 MAX_DEPTH = 20
 MAX_ALIASES = 200
 MAX_EXPANDED = 64 * 1024
 """Characters of all values, those that an alias stands for counted each time."""
+
+_WORDS = frozenset({"title", "subtitle", "description", "summary", "excerpt", *NAMES, "tags", "tag"})
+"""Keys whose text people read."""
+_CUT = re.compile(r"\s+#[^\s#]")
+"""A comment that looks like a part of the text; most have a blank behind the sign."""
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -29,11 +36,8 @@ def read_yaml(block: str, first_line: int, remarks: Remarks) -> FrontMatter:
         mark = error.problem_mark or error.context_mark
         row = mark.line if mark is not None else 0
         problem = " ".join(str(error.problem or error.context or "cannot be read").split())
-        raise Rejected(
-            f"front matter is not valid YAML: {problem}",
-            _remedy(block, row, problem),
-            line=first_line + _blame(block, row),
-        ) from error
+        fault = fault_of(block, row, problem)
+        raise Rejected(fault.reason, fault.remedy, line=first_line + fault.row) from error
     except (yaml.YAMLError, ValueError, RecursionError, UnicodeError) as error:
         reason = " ".join(str(error).split())[:120] or type(error).__name__
         raise Rejected(
@@ -55,6 +59,7 @@ class _Builder:
 
     def __init__(self, block: str, first_line: int, remarks: Remarks) -> None:
         self._events = iter(yaml.parse(block, Loader=_LOADER))
+        self._rows = block.split("\n")
         self._first_line = first_line
         self._remarks = remarks
         self._anchors: dict[str, _Anchored] = {}
@@ -75,12 +80,18 @@ class _Builder:
         if isinstance(event, yaml.ScalarEvent) and not event.style and event.value in NULLS:
             return FrontMatter(values={})
         if not isinstance(event, yaml.MappingStartEvent):
-            raise Rejected("front matter has no keys", 'write lines such as title: "…"', line=self._line(event))
+            raise self._without_keys(event)
         lines: dict[str, int] = {}
         quoted: set[str] = set()
         values = self._pairs(1, lines, quoted)
         self._rest()
         return FrontMatter(values=values, lines=lines, quoted=frozenset(quoted))
+
+    def _without_keys(self, event: yaml.Event) -> Rejected:
+        colon = wrong_colon(self._rows)
+        if colon is not None:
+            return Rejected(colon.reason, colon.remedy, line=self._first_line + colon.row)
+        return Rejected("front matter has no keys", 'write lines such as title: "…"', line=self._line(event))
 
     def _rest(self) -> None:
         """What follows the document: nothing, as the front matter ends there."""
@@ -108,12 +119,26 @@ class _Builder:
             values[key] = value
             lines[key] = line
             quoted.discard(key)
-            if isinstance(event, yaml.ScalarEvent) and event.style:
-                quoted.add(key)
+            if isinstance(event, yaml.ScalarEvent):
+                if event.style:
+                    quoted.add(key)
+                elif depth == 1 and key in _WORDS:
+                    self._warn_of_comment(key, event)
         for mapping in merged:
             for key, value in mapping.items() if isinstance(mapping, dict) else ():
                 values.setdefault(key, value)
         return values
+
+    def _warn_of_comment(self, key: str, event: yaml.ScalarEvent) -> None:
+        """``C# news #1`` ends where it hardly was meant to."""
+        end = event.end_mark
+        rest = self._rows[end.line][end.column :] if end is not None and end.line < len(self._rows) else ""
+        if _CUT.match(rest):
+            self._remarks.warn(
+                f"the {key} ends before '{rest.strip()[:40]}', which YAML takes for a comment",
+                f'put it in quotes: {key}: "…"',
+                line=self._line(event),
+            )
 
     def _key(self, event: yaml.Event, depth: int) -> str:
         value = self._value(event, depth + 1)
@@ -183,39 +208,3 @@ class _Builder:
     def _line(self, event: yaml.Event) -> int:
         mark = event.start_mark
         return self._first_line + (0 if mark is None else int(mark.line))
-
-
-def _source_line(block: str, row: int) -> str:
-    rows = block.split("\n")
-    return rows[row] if row < len(rows) else ""
-
-
-def _blame(block: str, row: int) -> int:
-    """The row to point at: libyaml often notices one line too late, when the guilty line has ended."""
-    rows = block.split("\n")
-    row = min(row, len(rows) - 1)
-    while row > 0 and not rows[row].strip():
-        row -= 1
-    return row
-
-
-def _remedy(block: str, row: int, problem: str) -> str:
-    """What to do about the line that libyaml stopped at."""
-    line = _source_line(block, _blame(block, row))
-    key, colon, value = line.partition(":")
-    key, value = key.strip(), value.strip()
-    if "escape" in problem:
-        return "write a backslash as \\\\, or use single quotes"
-    if "\t" in line[: len(line) - len(line.lstrip())]:
-        return "indent with spaces instead of tabs"
-    if not colon or not value:
-        return "compare the line with key: value; indent list items and continued text"
-    example = f'write {key}: "…"'
-    if value[0] in "[{@*&%`!|>" or ": " in value or value.startswith("- ") or value.endswith(":"):
-        return f"put the value in quotes: {example}"
-    if value[0] in "\"'":
-        quote = value[0]
-        return f"close the quote {quote}, and write a {quote} inside as " + ('\\"' if quote == '"' else "''")
-    if "\t" in line:
-        return "use spaces instead of tabs"
-    return f"put the value in quotes: {example}"

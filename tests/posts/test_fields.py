@@ -224,9 +224,38 @@ TEXT = "---\ntitle: 利率下调\n---\n> 央行今日公布，利率下调二十
 @pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
 def test_encodings_and_line_ends(post: Callable[..., Post], encoding: str, line_end: str) -> None:
     """UTF-8 with and without mark, UTF-16 with mark, GB18030; LF, CRLF, CR."""
-    found = post(TEXT.replace("\n", line_end).encode(encoding))
+    found = post(TEXT.replace("\n", line_end).encode(encoding), lang="zh-CN")
     assert (found.title, found.summary) == ("利率下调", "央行今日公布，利率下调二十五个基点。")
     assert found.warnings == ()
+
+
+JAPANESE = "---\ntitle: 日本語の題名\n---\n> 思ったより良い記事です\n"
+LONG = "---\ntitle: 大橋重開\n---\n> 大橋重開，" + "車輛通行順暢，" * 9 + "\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding", "lang", "outcome"),
+    [
+        (TEXT, "gb18030", "en", "refused"),
+        (TEXT, "gb18030", "zh-TW", "taken"),
+        (JAPANESE, "shift_jis", "ja", "refused"),
+        (JAPANESE, "shift_jis", "en", "refused"),
+        (JAPANESE, "shift_jis", "zh-CN", "warned"),
+        (JAPANESE, "euc_jp", "zh-CN", "refused"),
+        (LONG, "gbk", "zh-CN", "warned"),
+    ],
+)
+def test_a_weak_guess_at_an_encoding_is_said(
+    read: Callable[..., Post | Refusal], text: str, encoding: str, lang: str, outcome: str
+) -> None:
+    """And none is made where nobody writes Chinese."""
+    found = read(text.encode(encoding), lang=lang)
+    if isinstance(found, Refusal):
+        assert (outcome, found.problem.line, found.problem.remedy) == ("refused", 2, "save the file as UTF-8")
+    else:
+        assert [(item.line, "GB18030" in item.reason) for item in found.warnings] == (
+            [] if outcome == "taken" else [(2, True)]
+        )
 
 
 @pytest.mark.parametrize(

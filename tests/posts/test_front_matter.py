@@ -97,6 +97,18 @@ def test_a_line_that_only_begins_like_a_mark_is_none() -> None:
         ),
         ('---\ntitle: "a "b" c"\n---\n', 2, "not valid YAML", "quote"),
         ("---\ntitle: 'it's'\n---\n", 2, "not valid YAML", "close the quote"),
+        ('---\ntitle: "abc\ndate: 2026-01-01\n---\n', 2, "not valid YAML", 'close the quote "'),
+        ("---\ntitle: 'abc\ndate: 2026-01-01\n---\n", 2, "not valid YAML", "close the quote '"),
+        ('---\ntitle: "abc\ndate: 2026-01-01\ntags: "x"\n---\n', 2, "not valid YAML", 'close the quote "'),
+        ('---\nimage: x\ntitle: "abc\nlayout: y\n---\n', 3, "not valid YAML", 'close the quote "'),
+        ("---\ntitle: a\ntags: [a, b\ndate: 2026-01-01\n---\n", 3, "not valid YAML", "close the [ with a ]"),
+        ("---\ntitle: a\n\t\ndate: 2026-01-01\n---\n", 3, "tab character", "delete the tab"),
+        ("---\ntags:\n  - a\n\t\n  - b\n---\n", 4, "tab character", "delete the tab"),
+        ("---\ntitle：a\ndate: 2026-01-01\n---\n", 2, "full-width colon", "write title: with a blank"),
+        ("---\ndate: 2026-01-01\ntitle ：a\n---\n", 3, "full-width colon", "write title: with a blank"),
+        ("---\ntitle：a\n---\n", 2, "full-width colon", "write title: with a blank"),
+        ("---\ntitle:a\ndate: 2026-01-01\n---\n", 2, "a blank is missing after the colon of 'title'", "write title:"),
+        ("---\ndate: 2026-01-01\ntitle:a\ntags: x\n---\n", 3, "a blank is missing", "write title:"),
         ("---\na: b\n\tc: d\n---\n", 3, "not valid YAML", "spaces instead of tabs"),
         ("---\na: b\nno colon here\n---\n", 3, "not valid YAML", "key: value"),
         ("---\n- a\n- b\n---\n", 2, "no keys", "title"),
@@ -147,6 +159,30 @@ def test_the_last_of_two_equal_keys_counts(post: Callable[..., Post]) -> None:
     found = post("---\ntitle: first\ntitle: second\n---\nText")
     assert found.title == "second"
     assert [(item.line, item.reason) for item in found.warnings] == [(3, "'title' is given twice, the last one counts")]
+
+
+@pytest.mark.parametrize(
+    ("front", "line", "reason"),
+    [
+        ("title: C# news #1", 2, "the title ends before '#1'"),
+        ("title: a\ntags: #one #two", 3, "the tags ends before '#one #two'"),
+        ("title: a\ncategories: macro, tech", 3, "the category 'macro,' ends with a comma"),
+        ("title: a\ncategory: macro，", 3, "the category 'macro，' ends with a comma"),
+    ],
+)
+def test_what_was_hardly_meant_is_said(post: Callable[..., Post], front: str, line: int, reason: str) -> None:
+    """The post is taken as it is written."""
+    (warning,) = post(f"---\n{front}\n---\nText").warnings
+    assert (warning.line, reason in warning.reason) == (line, True), warning
+    assert warning.remedy
+
+
+@pytest.mark.parametrize(
+    "front", ["title: a # a remark", "layout: post #1", 'title: "C# #1"', "title: C#1", "title: a\nx: #b"]
+)
+def test_remarks_are_no_surprise(post: Callable[..., Post], front: str) -> None:
+    """With a blank behind the sign, or in a key that nobody reads."""
+    assert not [item for item in post(f"---\n{front}\n---\nText").warnings if "comment" in item.reason]
 
 
 TOML = """+++
