@@ -94,6 +94,12 @@ def _moment(way: _Way) -> datetime:
     return _other(way) if found is None else _iso(found, way)
 
 
+def own_zone(text: str) -> tzinfo_type | None:
+    """The offset that a date names itself; None if it names none."""
+    found = _ISO.match(text.strip())
+    return None if found is None or not found[10] else _offset(found[10].strip())
+
+
 def midnight(year: int, month: int, day: int, zone: ZoneInfo) -> datetime:
     """The first moment of a day in the zone, in UTC. Raises ValueError."""
     if year not in YEARS:

@@ -171,12 +171,13 @@ def _json_lines(text: str, begin: int, first_line: int, close: re.Pattern[str]) 
 
 def _from_data(loaded: dict[str, object], line: int) -> FrontMatter:
     """Values of TOML and JSON as text, as if written in YAML: text was quoted, the rest was not."""
-    values = {str(key): _as_value(value, 1) for key, value in loaded.items()}
+    values = {str(key): as_value(value, 1) for key, value in loaded.items()}
     quoted = frozenset(str(key) for key, value in loaded.items() if isinstance(value, str))
     return FrontMatter(values=values, lines=dict.fromkeys(values, line), quoted=quoted)
 
 
-def _as_value(value: object, depth: int) -> Value:
+def as_value(value: object, depth: int) -> Value:
+    """What TOML or JSON hold, as if it had been read from YAML."""
     if depth > 20 or value is None:
         return None
     if isinstance(value, str):
@@ -184,9 +185,9 @@ def _as_value(value: object, depth: int) -> Value:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, list):
-        return [_as_value(item, depth + 1) for item in value]
+        return [as_value(item, depth + 1) for item in value]
     if isinstance(value, dict):
-        return {str(key): _as_value(item, depth + 1) for key, item in value.items()}
+        return {str(key): as_value(item, depth + 1) for key, item in value.items()}
     if isinstance(value, datetime | date | time):
         return value.isoformat()
     return str(value)

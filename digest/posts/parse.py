@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, tzinfo
 from functools import lru_cache
 from typing import NamedTuple
+
+from msgspec.structs import replace
 
 from digest.models import Post, Problem, Refusal, Severity
 from digest.posts import body as bodies
 from digest.posts import fields
-from digest.posts.dates import BadDate, midnight, parse_date
+from digest.posts.dates import BadDate, midnight, own_zone, parse_date
 from digest.posts.decode import decode
 from digest.posts.frontmatter import split
+from digest.posts.hugosite import BY_NAME
 from digest.posts.identity import mint
 from digest.posts.permalinks import (
     Place,
@@ -22,7 +25,9 @@ from digest.posts.permalinks import (
     given_path,
     hexo_path,
     hexo_relative,
+    hugo_given_path,
     hugo_path,
+    hugo_sections,
     jekyll_path,
     titleize,
 )
@@ -100,12 +105,16 @@ class _Reader:
         self._rules = rules
         self._remarks = remarks
         self._front = _NO_FRONT
+        self._dated_by: str | None = None
+        """The key that the post's date was taken from."""
         self._name = file_name(path, rules.kind, rules.lang)
 
     def read(self, data: bytes) -> Post:
         rules, remarks, name = self._rules, self._remarks, self._name
         front, body, _ = split(decode(data, remarks, rules.lang), rules.kind, remarks)
-        self._front = front = _lower(front) if rules.kind == "hugo" else front
+        if rules.kind == "hugo":
+            front = self._of_hugo(_lower(front))
+        self._front = front
         self._check_wanted()
         published = self._published()
         more = not front.values.keys() <= fields.COMMON
@@ -119,7 +128,7 @@ class _Reader:
         if any(name.endswith((",", "，")) for name in categories):
             self._warn_of_comma(categories)
         slug = self._slug()
-        day = published.astimezone(rules.timezone)
+        day = published.astimezone(self._zone_of_day())
         place = Place(
             day=day,
             path=self._path,
@@ -129,6 +138,7 @@ class _Reader:
             categories=categories,
             output_ext=name.output_ext,
             front=front.values,
+            sections=rules.hugo.sections(hugo_sections(self._path)) if rules.hugo else None,
         )
         url_path = self._url_path(place)
         url = rules.site_url.rstrip("/") + url_path
@@ -142,7 +152,7 @@ class _Reader:
             path=self._path,
             title=title,
             published=published,
-            modified=self._optional_date(_MODIFIED) if more else None,
+            modified=self._optional_date(rules.hugo.dates.get("lastmod", _MODIFIED)) if more else None,
             url=url,
             feed_id=feed_id,
             feed_id_forced=bool(forced),
@@ -160,10 +170,57 @@ class _Reader:
             codes=bodies.codes(text),
             attachments=fields.attachments(front, rules.site_url.rstrip("/") + "/", remarks) if more else (),
             text_hash=bodies.text_hash(title, summary, text),
-            unlisted=more and (self._yes("unlisted") or self._yes("hidden")),
+            unlisted=more and (self._yes("unlisted") or self._yes("hidden") or self._is_in_no_list()),
             expires=expires,
             warnings=remarks.all(),
         )
+
+    # ------------------------------------------------------------------- Hugo
+
+    def _of_hugo(self, front: FrontMatter) -> FrontMatter:
+        """With what the site hands down. Raises Rejected for what Hugo makes no page of."""
+        site, path = self._rules.hugo, self._path
+        if not site:
+            return front
+        bundle = site.bundle_of(path)
+        if bundle is not None:
+            raise self._note(f"belongs to the page {bundle}, and is none of its own", None)
+        if site.is_closed(path) and not self._rules.drafts:
+            raise self._note("the list page (_index.md) above it is a draft", None)
+        front = site.inherited(path, front, self._rules.lang)
+        if self._date_key(front) == BY_NAME and not front.values.get("slug"):  # Hugo then takes both from the name
+            slug = self._name.base[10:].strip(" -_")
+            front = replace(front, values={**front.values, "slug": slug}) if slug else front
+        return front
+
+    def _builds(self, key: str) -> str:
+        """What ``build`` (or ``_build``) says of rendering or listing, in lower case."""
+        for name in ("build", "_build"):
+            build = self._front.values.get(name)
+            if isinstance(build, dict):
+                found = next((value for each, value in build.items() if each.lower() == key), None)
+                if isinstance(found, str):
+                    return found.lower()
+        return ""
+
+    def _check_built(self) -> None:
+        is_bundle = self._path.rpartition("/")[2].split(".")[0] == "index"
+        if is_bundle and self._yes("headless"):
+            raise self._note("headless: true", "headless")
+        rendered = self._builds("render")
+        if rendered in ("never", "false", "link"):
+            raise self._note(f"build: render: {rendered}", "build" if "build" in self._front.lines else "_build")
+
+    def _is_in_no_list(self) -> bool:
+        return self._rules.kind == "hugo" and self._builds("list") in ("never", "false", "local")
+
+    def _zone_of_day(self) -> tzinfo:
+        """Hugo dates a page by the clock of its own date."""
+        zone = self._rules.timezone
+        if self._rules.kind != "hugo" or self._dated_by is None:
+            return zone
+        value = self._front.values.get(self._dated_by)
+        return (own_zone(value) if isinstance(value, str) else None) or zone
 
     # ------------------------------------------------------- to be read at all?
 
@@ -179,6 +236,8 @@ class _Reader:
                 raise self._note("draft: true", "draft")
             if f"/{self._path}".rpartition("/")[0].find("/_drafts") >= 0:
                 raise self._note("in a folder of drafts", None)
+        if rules.kind == "hugo":
+            self._check_built()
 
     def _note(
         self, reason: str, key: str | None, recheck_at: datetime | None = None, *, expired: bool = False
@@ -198,9 +257,9 @@ class _Reader:
         rules = self._rules
         appears = published
         if rules.kind == "hugo":
-            appears = max(published, self._optional_date(_PUBLISH) or published)
+            appears = max(published, self._optional_date(rules.hugo.dates.get("publishdate", _PUBLISH)) or published)
         self._check_future(published, appears)
-        expires = self._optional_date(_EXPIRES) if rules.kind == "hugo" else None
+        expires = self._optional_date(rules.hugo.dates.get("expirydate", _EXPIRES)) if rules.kind == "hugo" else None
         if expires is not None and expires <= rules.now:
             raise self._note(f"expired: {expires:%Y-%m-%d %H:%M} UTC", "expirydate", expired=True)
         return expires
@@ -217,22 +276,29 @@ class _Reader:
         in_drafts = "_drafts/" in self._path
         if rules.kind == "jekyll" and name.date is None and not in_drafts:
             raise Rejected("the file name does not begin with a date", "rename it, for example 2026-03-24-title.md")
-        key = self._date_key()
-        if key is not None:
+        self._dated_by = None
+        key = self._date_key(self._front)
+        if key is not None and key != BY_NAME:
+            self._dated_by = key
             try:
                 return self._date(key)
             except BadDate as error:
                 line = self._front.lines.get(key)
                 if name.date is None or error.is_future:
                     raise Rejected(f"{key}: {error.reason}", error.remedy, line=line) from error
+                self._dated_by = None
                 self._remarks.warn(f"{key}: {error.reason}, the file name gives the day", error.remedy, line=line)
         if name.date is None:
             raise Rejected("front matter has no date", "add e.g. date: 2026-03-24 08:30:00 +0800", line=1)
         return self._day_of(name.date)
 
-    def _date_key(self) -> str | None:
-        """What the post is dated by, if not by its name."""
-        values = self._front.values
+    def _date_key(self, front: FrontMatter) -> str | None:
+        """What the post is dated by; None: by its name, if by anything."""
+        values = front.values
+        keys = self._rules.hugo.dates.get("date")
+        if keys is not None:
+            wanted = (key for key in keys if (key == BY_NAME and self._name.date) or values.get(key) is not None)
+            return next(wanted, None)
         if values.get("date") is not None:
             return "date"
         if self._rules.kind == "jekyll":
@@ -307,11 +373,14 @@ class _Reader:
         given = clean_line(fields.text_of(values.get(key)))
         if given:
             return self._given_path(key, given, place)
+        template = rules.permalink
+        if rules.hugo:
+            template = rules.hugo.template(template, place.sections[0] if place.sections else "")
         try:
-            return _PATHS[rules.kind](rules.permalink, place)
+            return _PATHS[rules.kind](template, place)
         except UnknownKey as error:
             raise Rejected(
-                f"the permalink template {rules.permalink} asks for {error}, which this post does not have",
+                f"the permalink template {template} asks for {error}, which this post does not have",
                 "correct posts.permalink",
             ) from error
 
@@ -332,7 +401,7 @@ class _Reader:
                     line=self._front.lines.get(key),
                 )
                 return finish_jekyll(given)
-        return given_path(given)
+        return hugo_given_path(given) if rules.kind == "hugo" else given_path(given)
 
     def _too_long(self, *, forced: bool) -> Rejected:
         what = "feed_id" if forced else "the address"
