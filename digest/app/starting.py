@@ -502,10 +502,8 @@ def _posts(settings: Settings, now: datetime, progress: Progress) -> tuple[list[
         future=posts.future,
         unpublished=posts.unpublished,
         drafts=posts.drafts,
-        lang=str(settings.site.language),
-        hugo=hugo_site(posts.folder, str(settings.site.language), hugo_configuration(posts.folder))
-        if source.kind == "hugo"
-        else NO_SITE,
+        lang=lang,
+        hugo=hugo,
         now=now,
     )
     paths = list(source.scan().files)
