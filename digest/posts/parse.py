@@ -35,6 +35,7 @@ from digest.posts.plainblock import FrontMatter
 from digest.posts.preliminaries import is_address, is_title
 from digest.posts.problems import Rejected, Remarks
 from digest.posts.rules import Rules
+from digest.posts.sitelinks import SiteLinks
 from digest.posts.summary import find_opening, first_paragraph, plain, whole_text
 from digest.posts.titles import plain_title
 from digest.text import clean_line
@@ -148,6 +149,7 @@ class _Reader:
             raise self._too_long(forced=bool(forced))
         trimmed = bodies.trim(body, site_url=rules.site_url)
         summary, lead, text = self._summary(trimmed.text, title)
+        links = SiteLinks(site_url=rules.site_url, kind=rules.kind, path=self._path)
         return Post(
             path=self._path,
             title=title,
@@ -165,7 +167,7 @@ class _Reader:
             original_url=trimmed.original_url,
             source_name=bodies.source_name(summary, text),
             authors=fields.authors(front, rules.site_url) if more else (),
-            image=(self._image(url) if more else None) or bodies.first_image(text, url),
+            image=(self._image(url) if more else None) or bodies.first_image(text, url, links),
             lang=fields.lang(front, remarks) if more else None,
             codes=bodies.codes(text),
             attachments=fields.attachments(front, rules.site_url.rstrip("/") + "/", remarks) if more else (),

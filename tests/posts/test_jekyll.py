@@ -178,7 +178,7 @@ def test_posts_are_read_as_jekyll_reads_them(tmp_path: Path, zone: str, permalin
             absolute(str(item["url"])),
             datetime.fromisoformat(str(item["date"])),
             item["title"],
-            list(dict.fromkeys(" ".join(str(name).split()) for name in item["categories"] or [])),  # type: ignore[attr-defined]
+            list(dict.fromkeys(" ".join(str(name).split()) for name in item["categories"] or [] if name)),  # type: ignore[attr-defined]
             sorted({str(tag) for tag in item["tags"] or []}),  # type: ignore[attr-defined]
         )
         assert seen == expected, post.path
