@@ -16,6 +16,8 @@ from string import ascii_lowercase, ascii_uppercase
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
 # Embeddings, overrides and isolates: what one title opens turns round what stands after it, and hides what it says.
 _DIRECTION = re.compile("[\u202a-\u202e\u2066-\u2069]")
+_RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefe\U00010800-\U00010fff\U0001e800-\U0001efff]")
+_LEFT_TO_RIGHT = re.compile("[A-Za-z\u00c0-\u058f\u0900-\u1fff\u2c00-\ud7ff]")
 _ACTS = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 _LINE_END = re.compile("\r\n?|[\x85\u2028\u2029]")
 _SPACES = re.compile(r"\s+")
@@ -41,6 +43,23 @@ def clean_line(text: str) -> str:
     if text.isprintable() and "  " not in text:  # then its only white space is single blanks
         return text.strip(" ")
     return _SPACES.sub(" ", _DIRECTION.sub("", clean(text))).strip()
+
+
+def undirected(text: str) -> str:
+    """A text of several lines in which nothing turns the direction of what follows."""
+    return text if text.isprintable() else _DIRECTION.sub("", text)
+
+
+def turns(text: str, direction: str) -> bool:
+    """Whether a text has letters that run against the direction (``ltr`` or ``rtl``) of what it stands in."""
+    if direction == "rtl":
+        return _LEFT_TO_RIGHT.search(text) is not None
+    return not text.isascii() and _RIGHT_TO_LEFT.search(text) is not None
+
+
+def isolated(text: str, direction: str) -> str:
+    """A text that stands in one of that direction and leaves its order as it is (UAX 9, isolates)."""
+    return f"\N{FIRST STRONG ISOLATE}{text}\N{POP DIRECTIONAL ISOLATE}" if turns(text, direction) else text
 
 
 def printable(text: str) -> str:

@@ -38,7 +38,7 @@ from digest.posts.rules import Rules
 from digest.posts.sitelinks import SiteLinks
 from digest.posts.summary import find_opening, first_paragraph, plain, whole_text
 from digest.posts.titles import plain_title
-from digest.text import clean_line
+from digest.text import clean_line, undirected
 
 _DATED = re.compile(r"(\d{2,4})-(\d{1,2})-(\d{1,2})-(.*)\Z", re.DOTALL)
 _LOOSELY_DATED = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})(?:[-_ ]+(.*))?\Z", re.DOTALL)
@@ -149,6 +149,7 @@ class _Reader:
             raise self._too_long(forced=bool(forced))
         trimmed = bodies.trim(body, site_url=rules.site_url)
         summary, lead, text = self._summary(trimmed.text, title)
+        summary = undirected(summary)
         links = SiteLinks(site_url=rules.site_url, kind=rules.kind, path=self._path)
         return Post(
             path=self._path,
