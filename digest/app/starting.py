@@ -241,8 +241,12 @@ def hugo_configuration(folder: Path) -> Mapping[str, object] | None:
             own = _own_configuration(root)
         except ConfigError:
             return None
-        if own is not None:
-            return own.data if own.generator == "hugo" else None
+        if own is None or own.generator != "hugo":
+            continue
+        keys = {str(key).lower(): value for key, value in own.data.items()}
+        is_named = own.shown.startswith(("hugo.", "config/")) or "baseurl" in keys
+        content = str(keys.get("contentdir") or "content").strip("./")
+        return own.data if is_named and (root == real or real.name == content) else None
     return None
 
 
