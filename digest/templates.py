@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from digest.errors import TemplateError
+from digest.text import isolated, turns
 
 if TYPE_CHECKING:
     import jinja2
+    from jinja2.nodes import EvalContext
 
     from digest.ports import Language
 
@@ -82,6 +84,7 @@ class FrozenTemplates:
         environment.globals.update(
             {"_": language.text, "plural": language.plural, "language": language.tag, "direction": language.direction}
         )
+        environment.filters["isolated"] = _isolating(language.direction)
         environment.filters.update(
             {"day": language.day, "long_day": language.long_day, "time": language.time, "number": language.number}
         )
@@ -119,6 +122,20 @@ class FrozenTemplates:
 
     def _all(self) -> list[str]:
         return list(self._sources)
+
+
+def _isolating(direction: str) -> Callable[[EvalContext, str], str]:
+    """A filter for what others wrote in a script of the other direction: it would turn round what stands beside it."""
+    from jinja2 import pass_eval_context
+    from markupsafe import Markup
+
+    @pass_eval_context
+    def isolate(context: EvalContext, text: str) -> str:
+        if context.autoescape and turns(text, direction):
+            return Markup('<bdi dir="auto">{}</bdi>').format(text)
+        return text if context.autoescape else isolated(text, direction)
+
+    return isolate
 
 
 class FolderTemplates(FrozenTemplates):

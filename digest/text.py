@@ -16,12 +16,17 @@ from string import ascii_lowercase, ascii_uppercase
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
 # Embeddings, overrides and isolates: what one title opens turns round what stands after it, and hides what it says.
 _DIRECTION = re.compile("[\u202a-\u202e\u2066-\u2069]")
+_RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefe\U00010800-\U00010fff\U0001e800-\U0001efff]")
+_LEFT_TO_RIGHT = re.compile("[A-Za-z\u00c0-\u058f\u0900-\u1fff\u2c00-\ud7ff]")
 _ACTS = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 _LINE_END = re.compile("\r\n?|[\x85\u2028\u2029]")
 _SPACES = re.compile(r"\s+")
 _SMALL = str.maketrans(ascii_uppercase, ascii_lowercase)
 """Keeps every character in its place, which ``str.lower`` does not."""
 _PIECE = 8
+_UNSPACED = "\u0e00-\u0eff\u3000-\u9fff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff"
+_LAST_WORD = re.compile(rf"[^\s{_UNSPACED}]+\Z")
+"""In scripts that have blanks between words."""
 _SENTENCE_END = re.compile(r"[。！？…!?；;]+[”’」』）)\"']*|\.(?=\s|$)[”’\"')]*")
 
 
@@ -38,6 +43,23 @@ def clean_line(text: str) -> str:
     if text.isprintable() and "  " not in text:  # then its only white space is single blanks
         return text.strip(" ")
     return _SPACES.sub(" ", _DIRECTION.sub("", clean(text))).strip()
+
+
+def undirected(text: str) -> str:
+    """A text of several lines in which nothing turns the direction of what follows."""
+    return text if text.isprintable() else _DIRECTION.sub("", text)
+
+
+def turns(text: str, direction: str) -> bool:
+    """Whether a text has letters that run against the direction (``ltr`` or ``rtl``) of what it stands in."""
+    if direction == "rtl":
+        return _LEFT_TO_RIGHT.search(text) is not None
+    return not text.isascii() and _RIGHT_TO_LEFT.search(text) is not None
+
+
+def isolated(text: str, direction: str) -> str:
+    """A text that stands in one of that direction and leaves its order as it is (UAX 9, isolates)."""
+    return f"\N{FIRST STRONG ISOLATE}{text}\N{POP DIRECTIONAL ISOLATE}" if turns(text, direction) else text
 
 
 def printable(text: str) -> str:
@@ -80,8 +102,8 @@ def local_time(moment: datetime, zone: tzinfo, now: datetime | None = None) -> s
 def cut(text: str, limit: int, *, ellipsis: str = "…") -> str:
     """At most ``limit`` characters as a reader counts them (grapheme clusters, UAX 29), never inside one.
 
-    Ends after a whole sentence if one ends in the second half of what fits, else after a whole cluster with
-    ``ellipsis``.
+    Ends after a whole sentence if one ends in the second half of what fits, else after a whole word, or cluster where
+    words are not set apart, with ``ellipsis``.
     """
     if len(text) <= limit:
         return text
@@ -94,4 +116,13 @@ def cut(text: str, limit: int, *, ellipsis: str = "…") -> str:
     ends = [match.end() for match in _SENTENCE_END.finditer(head)]
     if ends and ends[-1] * 2 >= len(head):
         return head[: ends[-1]].rstrip()
-    return "".join(clusters[: max(limit - len(ellipsis), 0)]).rstrip() + ellipsis
+    room = max(limit - len(ellipsis), 0)
+    return _whole_words("".join(clusters[:room]), clusters[room][0]).rstrip() + ellipsis
+
+
+def _whole_words(head: str, following: str) -> str:
+    """Without the word that is cut in two, unless that is most of the text."""
+    word = _LAST_WORD.search(head) if head[-1:].isalnum() and following.isalnum() else None
+    if word is None or not _LAST_WORD.match(following) or word.start() * 2 < len(head):
+        return head
+    return head[: word.start()].rstrip(" ,;:-–—")

@@ -102,3 +102,18 @@ def test_a_template_that_cannot_be_read_is_told(tmp_path: Path) -> None:
         templates(tmp_path).render("a.html", {})
     with pytest.raises(TemplateError, match=r"/a\.html: it cannot be read: "):
         templates(tmp_path).fingerprint()
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("a.html", "plain <b>", "plain &lt;b&gt;"),
+        ("a.html", "שלום <b>", '<bdi dir="auto">שלום &lt;b&gt;</bdi>'),
+        ("a.txt", "שלום <b>", "\u2068שלום <b>\u2069"),
+        ("a.txt", "plain <b>", "plain <b>"),
+    ],
+)
+def test_text_of_the_other_direction_is_isolated(name: str, text: str, expected: str) -> None:
+    """By an element in HTML, by characters in plain text."""
+    found = FrozenTemplates(CatalogueLanguage("en"), {name: "{{ text | isolated }}"})
+    assert found.render(name, {"text": text}) == expected

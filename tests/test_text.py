@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
 
-from digest.text import clean, clean_line, cut, hiding, printable
+from digest.text import clean, clean_line, cut, hiding, isolated, printable, undirected
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_clean_line_is_one_line() -> None:
         ("一二三四五六七八九十", 7, "一二三四五六…"),
         ("他说：“好。”然后走了很远很远", 8, "他说：“好。”"),
         ("One two. Three four five", 14, "One two."),
-        ("3.5% of everything that is", 10, "3.5% of e…"),
+        ("3.5% of everything that is", 10, "3.5% of…"),
         ("👨‍👩‍👧‍👦👨‍👩‍👧‍👦👨‍👩‍👧‍👦", 2, "👨‍👩‍👧‍👦…"),
         ("e\u0301e\u0301e\u0301", 2, "e\u0301…"),
         ("🇨🇳🇨🇳🇨🇳", 2, "🇨🇳…"),
@@ -109,3 +109,26 @@ def test_what_is_printed_acts_on_no_terminal(text: str) -> None:
     """Only line ends do; a text without anything odd is as it was."""
     assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", printable(text))
     assert printable(printable(text)) == printable(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "direction", "is_isolated"),
+    [
+        ("plain (10)", "ltr", False),
+        ("中文（10）", "ltr", False),
+        ("مرحبا (10)", "ltr", True),
+        ("news: שלום!", "ltr", True),
+        ("مرحبا (10)", "rtl", False),
+        ("plain (10)", "rtl", True),
+        ("10%", "rtl", False),
+    ],
+)
+def test_what_runs_against_its_surroundings_is_isolated(text: str, direction: str, is_isolated: bool) -> None:
+    """So that it does not turn round what stands beside it."""
+    assert isolated(text, direction) == (f"\u2068{text}\u2069" if is_isolated else text)
+
+
+def test_nothing_in_a_text_turns_what_follows() -> None:
+    """Lines stay."""
+    assert undirected("a \u202eb\n\u2067c") == "a b\nc"
+    assert undirected("短 text") == "短 text"

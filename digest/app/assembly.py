@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from digest.mail.smtp import SmtpChannel, TimeLimits
     from digest.models import Origin
     from digest.posts import Rules
+    from digest.posts.hugosite import HugoSite
     from digest.render.context import RenderContext
     from digest.sources.folder import FolderSource
     from digest.store import Admit, SqlStore
@@ -74,10 +75,19 @@ class App:
     def rules(self) -> Rules:
         """By which files of ``posts.folder`` become posts."""
         base = self.store.keep_first("id base", str(self.settings.site.url))
-        return self.rules_for(self.settings.posts, str(self.settings.site.url), self.source.kind, base)
+        posts, url = self.settings.posts, str(self.settings.site.url)
+        return self.rules_for(posts, url, self.source.kind, base, posts.folder)
 
-    def rules_for(self, posts: PostSettings | FolderSourceSettings, site_url: str, kind: str, id_base: str) -> Rules:
+    def rules_for(
+        self,
+        posts: PostSettings | FolderSourceSettings,
+        site_url: str,
+        kind: str,
+        id_base: str,
+        folder: Path | None = None,
+    ) -> Rules:
         """By which files of a folder become posts that a site of this address shows."""
+        from digest.posts.hugosite import NO_SITE
         from digest.posts.rules import Rules
 
         settings = self.settings
@@ -94,8 +104,15 @@ class App:
             id_authority=settings.feeds.id_authority or "",
             id_nfkc=settings.feeds.id_nfkc,
             lang=str(settings.site.language),
+            hugo=NO_SITE if folder is None or kind != "hugo" else self._hugo_site(folder),
             now=self.when.now,
         )
+
+    def _hugo_site(self, folder: Path) -> HugoSite:
+        from digest.app.hugosite import hugo_site
+        from digest.app.starting import hugo_configuration
+
+        return hugo_site(folder, str(self.settings.site.language), hugo_configuration(folder))
 
     # --------------------------------------------------------------- pages
 

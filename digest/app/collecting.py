@@ -118,7 +118,8 @@ def other_sources(
         posts = app.settings.posts if folder is None else folder
         site = str((folder.url if folder is not None else None) or app.settings.site.url)
         base = app.store.keep_first(f"id base {entry.name}" if site != app.settings.site.url else "id base", site)
-        rules = app.rules_for(posts, site, getattr(source, "kind", "") if folder is not None else "hugo", base)
+        kind = getattr(source, "kind", "") if folder is not None else "hugo"
+        rules = app.rules_for(posts, site, kind, base, None if folder is None else folder.folder)
         if isinstance(entry, FeedSourceSettings):
             rules = replace(
                 rules,

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from digest.jobs.editions.make import DigestPlan, EditionsReport
     from digest.jobs.feeds import FeedReport, Ping
     from digest.jobs.monitoring.idle import Idle
+    from digest.posts.sitelinks import SiteLinks
     from digest.render.edition_feed import FeedFrame
     from digest.render.feeds.digests import DigestFeed
     from digest.sources.folder import FolderSource
@@ -73,7 +74,23 @@ def _body_html(app: App, lasting: Mapping[str, LastingSource], post: KnownPost) 
     if not isinstance(parsed, Post):
         return None
     is_young = mtime_ns / 1e9 > (app.when.wall - place.settle).timestamp()
-    return None if is_young and parsed.text_hash != post.text_hash else to_html(parsed)
+    return None if is_young and parsed.text_hash != post.text_hash else to_html(parsed, _links(place, post.path))
+
+
+def _links(place: LastingSource, path: str) -> SiteLinks:
+    """What links of a post to others are resolved with: their files are read."""
+    from digest.posts import parse_post
+    from digest.posts.sitelinks import SiteLinks
+
+    def url_of(other: str) -> str | None:
+        try:
+            data = place.source.read(other)
+        except SourceError:
+            return None
+        found = parse_post(other, data, place.rules) if isinstance(data, bytes) else None
+        return found.url if isinstance(found, Post) else None
+
+    return SiteLinks(site_url=place.rules.site_url, kind=place.rules.kind, path=path, url_of=url_of)
 
 
 def _read_version(app: App, source: FolderSource | NamedSource, post: KnownPost) -> tuple[bytes, Version]:

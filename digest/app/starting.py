@@ -214,6 +214,8 @@ def _looks_like_hugo(path: Path) -> bool:
 
 
 def _own_configuration(root: Path) -> _Own | None:
+    """What the site's generator is configured with; None without a configuration. Raises ConfigError if it cannot be
+    read."""
     files = _configuration_files(root)
     if not files:
         return None
@@ -229,6 +231,23 @@ def _own_configuration(root: Path) -> _Own | None:
             names.append(path.relative_to(root).as_posix())
     shown = names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
     return _Own(generator="hugo", shown=shown, data=data)
+
+
+def hugo_configuration(folder: Path) -> Mapping[str, object] | None:
+    """Of the Hugo site that the folder is, or is the pages' folder of; None if it cannot be had."""
+    real = folder.resolve()
+    for root in (real, real.parent):
+        try:
+            own = _own_configuration(root)
+        except ConfigError:
+            return None
+        if own is None or own.generator != "hugo":
+            continue
+        keys = {str(key).lower(): value for key, value in own.data.items()}
+        is_named = own.shown.startswith(("hugo.", "config/")) or "baseurl" in keys
+        content = str(keys.get("contentdir") or "content").strip("./")
+        return own.data if is_named and (root == real or real.name == content) else None
+    return None
 
 
 def _hugo_part(path: Path) -> Mapping[str, Any]:
@@ -471,10 +490,14 @@ def _habit(settings: Settings) -> Habit | None:
 
 def _posts(settings: Settings, now: datetime, progress: Progress) -> tuple[list[Post], int]:
     """The posts as these settings read them, and how many files give none."""
+    from digest.app.hugosite import hugo_site
     from digest.app.reading import FileReader
+    from digest.posts.hugosite import NO_SITE
 
     posts = settings.posts
     source = _source(settings)
+    lang = str(settings.site.language)
+    hugo = hugo_site(posts.folder, lang, hugo_configuration(posts.folder)) if source.kind == "hugo" else NO_SITE
     rules = Rules(
         site_url=str(settings.site.url),
         timezone=settings.site.timezone,
@@ -483,7 +506,8 @@ def _posts(settings: Settings, now: datetime, progress: Progress) -> tuple[list[
         future=posts.future,
         unpublished=posts.unpublished,
         drafts=posts.drafts,
-        lang=str(settings.site.language),
+        lang=lang,
+        hugo=hugo,
         now=now,
     )
     paths = list(source.scan().files)

@@ -86,7 +86,7 @@ def _address(
 
 
 def _permalink(found: Findings, data: Mapping[str, object], name: str, sections: Mapping[str, int]) -> None:
-    """digest has one template; Hugo one for each section: that of the section with the most posts counts."""
+    """That of the section with the most posts; a run reads those of the others in the site itself."""
     links = mapping(data.get("permalinks"))
     pages = {**links, **mapping(links.get("page"))}
     templates = {section: link for section, link in pages.items() if isinstance(link, str)}
@@ -100,14 +100,6 @@ def _permalink(found: Findings, data: Mapping[str, object], name: str, sections:
         found.take("permalink", _ended(wanted, ugly=ugly), f"{name}: permalinks.{main}")
     elif ugly:
         found.take("permalink", _ended(_DEFAULT, ugly=True), f"{name}: uglyURLs")
-    others = sorted(
-        section for section, count in present.items() if section != main and templates.get(section) != wanted and count
-    )
-    if others:
-        found.remark(
-            f"posts in {', '.join(others)} have addresses made in another way than those in {main}; digest has one way "
-            "for all, so give each group a configuration of its own, or leave one out with posts.exclude"
-        )
 
 
 def _ended(template: str, *, ugly: bool) -> str:

@@ -47,6 +47,8 @@ _GROUP = 32
 """Feeds that are put in place together."""
 _ARCHIVE_GROUP = 8
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+_EVER = datetime(2, 1, 1, tzinfo=UTC)
+"""Before any post (``posts.dates.YEARS``)."""
 
 T = TypeVar("T")
 
@@ -118,7 +120,7 @@ class _Publisher:
         self.options = options
         self.body_html = body_html if options.full_text else None
         self.catalogue = Catalogue(options, language)
-        self.since = store.live_since() or _LONG_AGO
+        self.since = store.live_since() or _EVER
         self.archive_size = min(ARCHIVE_SIZE, options.limits.max_items)
         self.last_archive = 0
         self.digests: list[DigestFeed] = []

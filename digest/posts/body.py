@@ -16,6 +16,7 @@ from digest.hashing import hash_of
 from digest.models import HASH_MARK, Code, Post, shared_code
 from digest.posts.links import absolute, host_of
 from digest.posts.markup import html_to_text, is_monstrous, render_markdown, strip_liquid
+from digest.posts.sitelinks import SiteLinks, resolve
 from digest.text import clean, clean_line
 
 _LIMIT = 2_000_000
@@ -170,24 +171,27 @@ def source_name(summary: str, body: str) -> str | None:
     return None
 
 
-def first_image(body: str, base: str) -> str | None:
+def first_image(body: str, base: str, links: SiteLinks | None = None) -> str | None:
     """Address of the first picture in the body."""
     may_have = "<img" in body or ("!" in body and "![" in body) or ("I" in body and "<IMG" in body)
-    if not may_have:  # one character is found ten times as fast as two
+    if (
+        not may_have and "{{<" not in body and "{% asset_img" not in body
+    ):  # a character is found ten times as fast as two
         return None
-    for found in _IMAGE.finditer(_eager(strip_liquid(body)) if "data-" in body else strip_liquid(body)):
+    body = strip_liquid(resolve(body, links))
+    for found in _IMAGE.finditer(_eager(body) if "data-" in body else body):
         url = absolute(html.unescape(next(group for group in found.groups() if group)), base)
         if url is not None:
             return url
     return None
 
 
-def to_html(post: Post) -> str:
+def to_html(post: Post, links: SiteLinks | None = None) -> str:
     """The whole text as HTML that is safe to show anywhere, with absolute addresses: what opens it, then the body.
-    Never raises."""
+    ``links``: what links of its generator are resolved with; without them they are dropped. Never raises."""
     source = (f"{post.lead.rstrip()}\n\n{post.body}" if post.lead.strip() else post.body)[:_LIMIT]
     try:
-        source = strip_liquid(source)
+        source = strip_liquid(resolve(source, links))
         markup = source if post.is_html else render_markdown(source)
         markup = _eager(markup) if "data-" in markup else markup
     except (RecursionError, ValueError, IndexError):

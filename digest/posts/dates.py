@@ -2,20 +2,23 @@
 
 What a date without a zone means depends on the generator: Jekyll's YAML reader takes a bare ``2021-12-31 00:30:00``
 for UTC, but hands quoted or shorter forms to a parser that takes the site's zone; Hugo and Hexo always take the
-site's zone. Names of zones are refused, since ``CST`` is Chicago to Ruby and Shanghai to its writer.
+site's zone. A name of a zone is read as the generator reads it: ``CST`` is Chicago to Ruby, whatever its writer meant,
+and a name that it does not know is the site's zone. What is hardly meant so is said.
 """
 
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta, timezone
+from collections.abc import Callable
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from datetime import tzinfo as tzinfo_type
 from functools import lru_cache
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 _ISO = re.compile(
     r"(\d{4})([-/.])(\d{1,2})[-/.](\d{1,2})"
-    r"(?:([Tt]|[ \t]+)(\d{1,2}):(\d\d)(?::(\d\d)(?:[.,]\d*)?)?[ \t]*(am|pm|AM|PM)?[ \t]*(.*))?\Z",
+    r"(?:([Tt]|[ \t]+)(\d{1,2}):(\d{1,2})(?::(\d{1,2})(?:[.,]\d*)?|::\d*)?[ \t]*(am|pm|AM|PM)?[ \t]*(.*))?\Z",
     re.DOTALL,
 )
 _USUAL = re.compile(r"\d{4}-\d\d-\d\d (?:[01]\d|2[0-3]):\d\d:\d\d [-+][01]\d[0-5]\d\Z", re.ASCII)
@@ -24,9 +27,20 @@ _COMPACT = re.compile(r"(\d{4})(\d\d)(\d\d)\Z")
 _MONTH_FIRST = re.compile(r"([A-Za-z]{3,9})\.? (\d{1,2})(?:st|nd|rd|th)?,? (\d{4})\Z")
 _DAY_MONTH = re.compile(r"(\d{1,2})(?:st|nd|rd|th)? ([A-Za-z]{3,9})\.?,? (\d{4})\Z")
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-_OFFSET = re.compile(r"(?:UTC|GMT)?([-+])(\d{1,2}):?(\d\d)?\Z")
-_NAMED = re.compile(r"\(?[A-Za-z]{1,5}\)?\Z")
+_BY_CLOCK = re.compile(
+    r"(?:[A-Za-z]{3,9},? )?([A-Za-z]{3,9}) (\d{1,2}),? (?:(\d{4}),? )?(\d{1,2}):(\d\d)(?::(\d\d))?"
+    r"(?: ([A-Za-z+-][\w:+-]*))?(?: (\d{4}))?(?: (.+))?\Z"
+)
+"""What ``date``, ``git log`` and browsers print: Fri Sep 3 11:21:31 CEST 2021."""
+_NAME = r"\([^()]{1,40}\)|\[[A-Za-z_/+-]{1,40}\]|[A-Za-z]{1,5}|[A-Za-z_]+(?:/[A-Za-z_]+)+"
+_OFFSET = re.compile(rf"(?:UTC|GMT)?([-+])(\d{{1,2}}):?(\d\d)?(?:\s*(?:{_NAME}))?(?:\s+m=\S+)?\Z")
+_NAMED = re.compile(rf"(?:{_NAME})\Z")
 _ZULU = frozenset({"Z", "z", "UTC", "GMT", "UT"})
+_AMERICAN = {"EST": -5, "EDT": -4, "CST": -6, "CDT": -5, "MST": -7, "MDT": -6, "PST": -8, "PDT": -7}
+"""The names that Ruby and browsers know."""
+
+Warn = Callable[[str, str], None]
+"""Takes what is doubtful and what to do about it."""
 
 
 YEARS = range(2, 9999)
@@ -37,17 +51,33 @@ none before or after it; they are written by programs that know no date, such as
 class BadDate(ValueError):
     """A text that is no date; says why, and what would be right."""
 
-    def __init__(self, reason: str, remedy: str) -> None:
+    def __init__(self, reason: str, remedy: str, *, is_future: bool = False) -> None:
         super().__init__(reason)
         self.reason = reason
         self.remedy = remedy
+        self.is_future = is_future
+        """Beyond all time: the generator holds such a post back."""
 
 
-def parse_date(text: str, *, plain: bool, kind: str, zone: ZoneInfo) -> datetime:
-    """The moment, in UTC and whole seconds. ``plain``: written without quotes. Raises BadDate."""
+class _Way(NamedTuple):
+    """How a text is to be read."""
+
+    text: str
+    kind: str
+    zone: ZoneInfo
+    bare_is_utc: bool
+    warn: Warn | None
+
+
+def parse_date(text: str, *, plain: bool, kind: str, zone: ZoneInfo, warn: Warn | None = None) -> datetime:
+    """The moment, in UTC and whole seconds. ``plain``: written without quotes; ``warn`` is told of a zone that may not
+    be the one that was meant. Raises BadDate."""
     text = text.strip()
     try:
-        moment = _moment(text, bare_is_utc=plain and kind == "jekyll", zone=zone)
+        if _USUAL.match(text):  # as most posts are dated, and read in half the time
+            moment = datetime.fromisoformat(text[:19] + text[20:]).astimezone(UTC)
+        else:
+            moment = _moment(_Way(text, kind, zone, plain and kind == "jekyll", warn))
     except BadDate:
         raise
     except OverflowError as error:  # valid by itself, and out of range in another zone
@@ -59,11 +89,15 @@ def parse_date(text: str, *, plain: bool, kind: str, zone: ZoneInfo) -> datetime
     return moment
 
 
-def _moment(text: str, *, bare_is_utc: bool, zone: ZoneInfo) -> datetime:
-    if _USUAL.match(text):  # as most posts are dated, and read in half the time
-        return datetime.fromisoformat(text[:19] + text[20:]).astimezone(UTC)
-    found = _ISO.match(text)
-    return _other(text, zone) if found is None else _iso(found, text, bare_is_utc=bare_is_utc, zone=zone)
+def _moment(way: _Way) -> datetime:
+    found = _ISO.match(way.text)
+    return _other(way) if found is None else _iso(found, way)
+
+
+def own_zone(text: str) -> tzinfo_type | None:
+    """The offset that a date names itself; None if it names none."""
+    found = _ISO.match(text.strip())
+    return None if found is None or not found[10] else _offset(found[10].strip())
 
 
 def midnight(year: int, month: int, day: int, zone: ZoneInfo) -> datetime:
@@ -73,38 +107,51 @@ def midnight(year: int, month: int, day: int, zone: ZoneInfo) -> datetime:
     return datetime(year, month, day, tzinfo=zone).astimezone(UTC)
 
 
-def _iso(found: re.Match[str], text: str, *, bare_is_utc: bool, zone: ZoneInfo) -> datetime:
+def _iso(found: re.Match[str], way: _Way) -> datetime:
     year, separator, month, day, gap, hour, minute, second, half, tail = found.groups()
+    day_meant = _day(int(year), int(month), int(day), rolls=way.kind == "jekyll")
     if gap is None:
-        return midnight(int(year), int(month), int(day), zone)
-    hours = int(hour)
+        return midnight(day_meant.year, day_meant.month, day_meant.day, way.zone)
+    hours, minutes, seconds = int(hour), int(minute), int(second or 0)
     if half:
         if not 1 <= hours <= 12:
-            raise _bad(text)
+            raise _bad(way.text)
         hours = hours % 12 + (12 if half.lower() == "pm" else 0)
-    tzinfo: tzinfo_type | None = _zone(tail, text)
+    next_day = (hours, minutes, seconds) == (24, 0, 0)
+    naive = datetime.combine(day_meant, time(0 if next_day else hours, minutes, seconds))
+    tzinfo = _zone(tail, naive, way)
     if tzinfo is None:
-        tzinfo = UTC if bare_is_utc and second and separator == "-" and not half else zone
-    next_day = hours == 24 and int(minute) == 0 and int(second or 0) == 0
-    hours = 0 if next_day else hours
-    moment = datetime(int(year), int(month), int(day), hours, int(minute), int(second or 0), tzinfo=tzinfo)
+        tzinfo = (
+            UTC if way.bare_is_utc and separator == "-" and len(minute + (second or "")) == 4 and not half else way.zone
+        )
+    moment = naive.replace(tzinfo=tzinfo)
     return (moment + timedelta(days=1) if next_day else moment).astimezone(UTC)
 
 
-def _zone(tail: str, text: str) -> timezone | None:
-    """The offset that a date ends with; None if it ends without."""
+def _day(year: int, month: int, day: int, *, rolls: bool) -> date:
+    """Ruby takes 30 February for 2 March. Raises ValueError."""
+    if rolls and 28 < day <= 31:
+        return date(year, month, 1) + timedelta(days=day - 1)
+    return date(year, month, day)
+
+
+def _zone(tail: str, naive: datetime, way: _Way) -> tzinfo_type | None:
+    """The zone that a date ends with; None if it ends without."""
     tail = tail.strip()
     if not tail:
         return None
     offset = _offset(tail)
     if offset is not None:
         return offset
-    if _NAMED.match(tail):
-        raise BadDate(
-            f"the zone name '{tail}' means different zones to different people",
-            f"write the offset, for example {text[: len(text) - len(tail)].strip()} +0800",
-        )
-    raise _bad(text)
+    if not _NAMED.match(tail):
+        raise _bad(way.text)
+    name = tail.strip("()[]")
+    here = name in (way.zone.key, naive.replace(tzinfo=way.zone).tzname())
+    hours = _AMERICAN.get(name.upper()) if way.kind != "hugo" else None
+    if way.warn is not None and not here and (hours is None or name.upper() == "CST"):
+        means = "the site's zone" if hours is None else "US Central time"
+        way.warn(f"the zone name '{name}' is read as {means}, as the generator does", "write the offset, such as +0800")
+    return way.zone if hours is None else timezone(timedelta(hours=hours))
 
 
 @lru_cache(maxsize=64)
@@ -119,8 +166,9 @@ def _offset(tail: str) -> timezone | None:
     return timezone(-delta if found[1] == "-" else delta)
 
 
-def _other(text: str, zone: ZoneInfo) -> datetime:
+def _other(way: _Way) -> datetime:
     """``11-9-2017`` is 11 September, as Ruby reads it; ``20171109``; English months; mail headers."""
+    text, zone = way.text, way.zone
     if (found := _DAY_FIRST.match(text)) is not None:
         return midnight(int(found[3]), int(found[2]), int(found[1]), zone)
     if (found := _COMPACT.match(text)) is not None:
@@ -130,6 +178,11 @@ def _other(text: str, zone: ZoneInfo) -> datetime:
         return midnight(int(found[3]), _month(found[1], text), int(found[2]), zone)
     if (found := _DAY_MONTH.match(words)) is not None:
         return midnight(int(found[3]), _month(found[2], text), int(found[1]), zone)
+    if (found := _BY_CLOCK.match(words)) is not None:
+        month, day, early, hour, minute, second, before, late, after = found.groups()
+        written = date(int(early or late or 0), _month(month, text), int(day))
+        naive = datetime.combine(written, time(int(hour), int(minute), int(second or 0)))
+        return naive.replace(tzinfo=_zone(f"{before or ''} {after or ''}", naive, way) or zone).astimezone(UTC)
     if not text[:1].isalnum() or ":" not in text:
         raise _bad(text)
     from email.utils import parsedate_tz  # late: hardly any post is dated like mail
@@ -138,8 +191,9 @@ def _other(text: str, zone: ZoneInfo) -> datetime:
     if parts is None:
         raise _bad(text)
     end = text.split()[-1]
-    tzinfo: tzinfo_type = zone if end[-1].isdigit() and ":" in end else _zone(end, text) or zone
-    return datetime(*parts[:6], tzinfo=tzinfo).astimezone(UTC)
+    naive = datetime(*parts[:6], tzinfo=zone)
+    tzinfo: tzinfo_type = zone if end[-1].isdigit() and ":" in end else _zone(end, naive, way) or zone
+    return naive.replace(tzinfo=tzinfo).astimezone(UTC)
 
 
 def _month(name: str, text: str) -> int:
@@ -152,6 +206,7 @@ def _far(text: str) -> BadDate:
     return BadDate(
         f"'{text[:60]}' lies outside of the years {YEARS[0]} to {YEARS[-1]}",
         "write when it was published, for example 2026-03-24 08:30:00 +0800",
+        is_future=f"{YEARS.stop}" in text,
     )
 
 

@@ -1,4 +1,5 @@
-"""From bytes to clean text: UTF-8, UTF-16 with a byte order mark, or GB18030 when nothing else fits."""
+"""From bytes to clean text: UTF-8, UTF-16 with a byte order mark, or, on a Chinese site, GB18030 when nothing else
+fits."""
 
 from __future__ import annotations
 
@@ -14,15 +15,17 @@ _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\ud
 _C1 = re.compile("[\x80-\x9f]")
 # Compiled when they are needed, since that takes a millisecond.
 _CHINESE = "[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]"
+_CHINESE_LANGS = frozenset({"zh", "yue", "cmn", "nan", "wuu", "hak"})
+_COMMON = frozenset("的一是不了在有人我他这中大来上个国和也子时道说要就出会")
 _RARE = "[\u0080-\u009f\ue000-\uf8ff\U000e0000-\U0010ffff\ufffd]"
 
 
-def decode(data: bytes, remarks: Remarks) -> str:
+def decode(data: bytes, remarks: Remarks, lang: str) -> str:
     """The file's text, cleaned: line ends are ``\\n``, characters that XML forbids are gone (with a warning).
 
     Raises Rejected when the bytes are no text in any accepted encoding.
     """
-    text = _decode(data)
+    text = _decode(data, remarks, lang)
     if not _may_need_cleaning(data, text):
         return text
     found = _FORBIDDEN.search(text)
@@ -36,7 +39,7 @@ def decode(data: bytes, remarks: Remarks) -> str:
     return clean(text)
 
 
-def _decode(data: bytes) -> str:
+def _decode(data: bytes, remarks: Remarks, lang: str) -> str:
     if data[:3] == codecs.BOM_UTF8:
         data = data[3:]
     elif data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
@@ -44,9 +47,15 @@ def _decode(data: bytes) -> str:
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
-        text = _gb18030(data)
+        text = _gb18030(data) if lang.partition("-")[0].lower() in _CHINESE_LANGS else None
         if text is None:
             raise _invalid(data, error, "UTF-8") from error
+        if not _is_likely(data, text):
+            remarks.warn(
+                "not UTF-8; read as GB18030, which it may not be",
+                "look at the post, and save the file as UTF-8",
+                line=data.count(b"\n", 0, error.start) + 1,
+            )
         return text
 
 
@@ -72,6 +81,16 @@ def _gb18030(data: bytes) -> str | None:
     if re.search(_RARE, text) or len(re.findall(_CHINESE, text)) * 10 < outside * 8:
         return None
     return text
+
+
+def _is_likely(data: bytes, text: str) -> bool:
+    """Whether it is surely Chinese: other encodings of the East give characters that hardly anybody writes, Japanese
+    syllables, or a text without any of the most common words."""
+    chinese = re.findall("[\u4e00-\u9fff]", text)
+    usual = len(re.findall(rb"[\xb0-\xf7][\xa1-\xfe]", data))
+    syllables = len(re.findall("[\u3041-\u30fa]", text))
+    common = len(chinese) < 50 or any(char in _COMMON for char in chinese)
+    return usual * 10 >= len(chinese) * 9 and syllables * 20 <= len(chinese) and common
 
 
 def _may_need_cleaning(data: bytes, text: str) -> bool:

@@ -100,9 +100,9 @@ def categories(front: FrontMatter, kind: str, path: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=16_384)
 def labels(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Names of categories or tags as a reader sees them: one clean line each, without duplicates. The same few come
-    again and again."""
-    return tuple(dict.fromkeys([clean_line(name) for name in names]))
+    """Names of categories or tags as a reader sees them: one clean line each, without duplicates and what is no name.
+    The same few come again and again."""
+    return tuple(dict.fromkeys([line for name in names if (line := clean_line(name))]))
 
 
 def tags(front: FrontMatter, kind: str) -> tuple[str, ...]:
@@ -216,7 +216,7 @@ def image(front: FrontMatter, base: str, remarks: Remarks) -> str | None:
 
 def _image_text(value: Value) -> str:
     if isinstance(value, str):
-        return clean_line(value)
+        return "" if value.lower() in _YES or value.lower() in _NO else clean_line(value)
     if isinstance(value, list):
         return next((text for item in value if (text := _image_text(item))), "")
     if isinstance(value, dict):

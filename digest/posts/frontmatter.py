@@ -33,16 +33,26 @@ def split(text: str, kind: str, remarks: Remarks) -> tuple[FrontMatter, str, int
 def _jekyll(text: str, remarks: Remarks) -> tuple[FrontMatter, str, int]:
     opened = _OPEN.match(text)
     if opened is None:
-        if _OPEN.match(text.lstrip()):
-            raise Rejected(
-                "blank lines before the front matter",
-                "the line --- must be the first one of the file; delete what stands before it",
-                line=1,
-            )
-        raise Rejected(
-            "no front matter", "begin the file with a line ---, then title and date, then a line ---", line=1
-        )
+        return _jekyll_bare(text, remarks)
     return _yaml(text, opened.end(), 2, _CLOSE, remarks)
+
+
+def _jekyll_bare(text: str, remarks: Remarks) -> tuple[FrontMatter, str, int]:
+    """Without front matter at the very start everything is text to Jekyll; the name gives title and date."""
+    start = text.lstrip()
+    if remarks.all():  # controls in it
+        raise Rejected("no front matter, and hardly a text", "delete the file, or save it as UTF-8 text", line=1)
+    if not start:
+        raise Rejected("the file is empty", "begin it with a line ---, then title and date, then a line ---", line=1)
+    opened = _OPEN.match(start)
+    closed = _CLOSE.search(start, opened.end()) if opened is not None else None
+    if closed is None:
+        return FrontMatter(values={}), text, 1
+    remarks.warn(
+        "blank lines before the front matter, which Jekyll reads none of then", "delete what stands before ---", line=1
+    )
+    before = text[: len(text) - len(start) + closed.end()]
+    return FrontMatter(values={}), start[closed.end() :], before.count("\n") + 1
 
 
 def _hugo(text: str, remarks: Remarks) -> tuple[FrontMatter, str, int]:
@@ -161,12 +171,13 @@ def _json_lines(text: str, begin: int, first_line: int, close: re.Pattern[str]) 
 
 def _from_data(loaded: dict[str, object], line: int) -> FrontMatter:
     """Values of TOML and JSON as text, as if written in YAML: text was quoted, the rest was not."""
-    values = {str(key): _as_value(value, 1) for key, value in loaded.items()}
+    values = {str(key): as_value(value, 1) for key, value in loaded.items()}
     quoted = frozenset(str(key) for key, value in loaded.items() if isinstance(value, str))
     return FrontMatter(values=values, lines=dict.fromkeys(values, line), quoted=quoted)
 
 
-def _as_value(value: object, depth: int) -> Value:
+def as_value(value: object, depth: int) -> Value:
+    """What TOML or JSON hold, as if it had been read from YAML."""
     if depth > 20 or value is None:
         return None
     if isinstance(value, str):
@@ -174,9 +185,9 @@ def _as_value(value: object, depth: int) -> Value:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, list):
-        return [_as_value(item, depth + 1) for item in value]
+        return [as_value(item, depth + 1) for item in value]
     if isinstance(value, dict):
-        return {str(key): _as_value(item, depth + 1) for key, item in value.items()}
+        return {str(key): as_value(item, depth + 1) for key, item in value.items()}
     if isinstance(value, datetime | date | time):
         return value.isoformat()
     return str(value)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -144,26 +144,40 @@ def is_monstrous(markup: str) -> bool:
 
 
 def strip_liquid(text: str, *, keep_lines: bool = False) -> str:
-    """The text without Liquid (or Nunjucks, or Hugo shortcode) tags. Code in fences keeps all but ``raw`` tags;
-    ``highlight`` blocks become fences. ``keep_lines``: as many lines as before."""
+    """The text without Liquid (or Nunjucks, or Hugo shortcode) tags. Code in fences keeps all but ``raw`` tags, and so
+    does what stands between these; ``highlight`` blocks become fences. ``keep_lines``: as many lines as before."""
     if "{" not in text or ("{%" not in text and "{{" not in text and "{:" not in text):
         return text
     if keep_lines:
-        return _LIQUID.sub(lambda found: "\n" * found[0].count("\n"), text)
+        return _without_tags(text, lambda found: "\n" * found[0].count("\n"))[0]
     text = _LIQUID_COMMENT.sub("", text)
     text = _HIGHLIGHT.sub(_as_fence, text)
     out: list[str] = []
-    position = 0
+    position, in_raw = 0, False
     for fence in _FENCE.finditer(text):
-        out.append(_strip_outside(text[position : fence.start()]))
-        out.append(_RAW.sub("", fence[0]))
+        outside, in_raw = _without_tags(text[position : fence.start()], "", in_raw=in_raw)
+        out += (_ATTRIBUTES.sub("", outside), _RAW.sub("", fence[0]))
         position = fence.end()
-    out.append(_strip_outside(text[position:]))
+    outside, _ = _without_tags(text[position:], "", in_raw=in_raw)
+    out.append(_ATTRIBUTES.sub("", outside))
     return "".join(out)
 
 
-def _strip_outside(text: str) -> str:
-    return _ATTRIBUTES.sub("", _LIQUID.sub("", text))
+def _without_tags(
+    text: str, instead: str | Callable[[re.Match[str]], str], *, in_raw: bool = False
+) -> tuple[str, bool]:
+    """Without tags, but with what stands between ``raw`` and ``endraw``; and whether it ends between them."""
+    if "raw" not in text and not in_raw:
+        return _LIQUID.sub(instead, text), False
+    out: list[str] = []
+    position = 0
+    for tag in _RAW.finditer(text):
+        if in_raw == ("endraw" in tag[0]):
+            out.append(text[position : tag.start()] if in_raw else _LIQUID.sub(instead, text[position : tag.start()]))
+            position, in_raw = tag.end(), not in_raw
+    rest = text[position:]
+    out.append(rest if in_raw else _LIQUID.sub(instead, rest))
+    return "".join(out), in_raw
 
 
 def _as_fence(found: re.Match[str]) -> str:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, tzinfo
 from functools import lru_cache
 from typing import NamedTuple
+
+from msgspec.structs import replace
 
 from digest.models import Post, Problem, Refusal, Severity
 from digest.posts import body as bodies
 from digest.posts import fields
-from digest.posts.dates import BadDate, midnight, parse_date
+from digest.posts.dates import BadDate, midnight, own_zone, parse_date
 from digest.posts.decode import decode
 from digest.posts.frontmatter import split
+from digest.posts.hugosite import BY_NAME
 from digest.posts.identity import mint
 from digest.posts.permalinks import (
     Place,
@@ -22,16 +25,20 @@ from digest.posts.permalinks import (
     given_path,
     hexo_path,
     hexo_relative,
+    hugo_given_path,
     hugo_path,
+    hugo_sections,
     jekyll_path,
     titleize,
 )
 from digest.posts.plainblock import FrontMatter
+from digest.posts.preliminaries import is_address, is_title
 from digest.posts.problems import Rejected, Remarks
 from digest.posts.rules import Rules
-from digest.posts.summary import find_opening, first_paragraph, plain
+from digest.posts.sitelinks import SiteLinks
+from digest.posts.summary import find_opening, first_paragraph, plain, whole_text
 from digest.posts.titles import plain_title
-from digest.text import clean_line
+from digest.text import clean_line, undirected
 
 _DATED = re.compile(r"(\d{2,4})-(\d{1,2})-(\d{1,2})-(.*)\Z", re.DOTALL)
 _LOOSELY_DATED = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})(?:[-_ ]+(.*))?\Z", re.DOTALL)
@@ -41,6 +48,11 @@ _OTHER_DATES = (
 )  # fmt: skip
 _EXPIRES = ("expiryDate", "expirydate", "unpublishdate")
 _PUBLISH = ("publishDate", "publishdate", "pubdate")
+_SUMMARIES = {
+    "jekyll": ("description", "excerpt", "summary", "subtitle"),
+    "hugo": ("description", "excerpt", "summary", "subtitle"),
+    "hexo": ("description", "excerpt", "intro", "summary", "subtitle"),
+}
 _LONGEST_NAME = 500
 """Characters of a category or tag; with the bytes of an id the most that a database can look up."""
 _LONGEST_ID = 2_000
@@ -94,12 +106,16 @@ class _Reader:
         self._rules = rules
         self._remarks = remarks
         self._front = _NO_FRONT
+        self._dated_by: str | None = None
+        """The key that the post's date was taken from."""
         self._name = file_name(path, rules.kind, rules.lang)
 
     def read(self, data: bytes) -> Post:
         rules, remarks, name = self._rules, self._remarks, self._name
-        front, body, _ = split(decode(data, remarks), rules.kind, remarks)
-        self._front = front = _lower(front) if rules.kind == "hugo" else front
+        front, body, _ = split(decode(data, remarks, rules.lang), rules.kind, remarks)
+        if rules.kind == "hugo":
+            front = self._of_hugo(_lower(front))
+        self._front = front
         self._check_wanted()
         published = self._published()
         more = not front.values.keys() <= fields.COMMON
@@ -110,8 +126,10 @@ class _Reader:
             self._check_future(published, published)
         title = self._title()
         categories = fields.categories(front, rules.kind, self._path)
+        if any(name.endswith((",", "，")) for name in categories):
+            self._warn_of_comma(categories)
         slug = self._slug()
-        day = published.astimezone(rules.timezone)
+        day = published.astimezone(self._zone_of_day())
         place = Place(
             day=day,
             path=self._path,
@@ -121,6 +139,7 @@ class _Reader:
             categories=categories,
             output_ext=name.output_ext,
             front=front.values,
+            sections=rules.hugo.sections(hugo_sections(self._path)) if rules.hugo else None,
         )
         url_path = self._url_path(place)
         url = rules.site_url.rstrip("/") + url_path
@@ -129,12 +148,14 @@ class _Reader:
         if len(feed_id) > _LONGEST_ID // 4 and len(feed_id.encode()) - feed_id.count("%") > _LONGEST_ID:
             raise self._too_long(forced=bool(forced))
         trimmed = bodies.trim(body, site_url=rules.site_url)
-        summary, lead, text = self._summary(trimmed.text)
+        summary, lead, text = self._summary(trimmed.text, title)
+        summary = undirected(summary)
+        links = SiteLinks(site_url=rules.site_url, kind=rules.kind, path=self._path)
         return Post(
             path=self._path,
             title=title,
             published=published,
-            modified=self._optional_date(_MODIFIED) if more else None,
+            modified=self._optional_date(rules.hugo.dates.get("lastmod", _MODIFIED)) if more else None,
             url=url,
             feed_id=feed_id,
             feed_id_forced=bool(forced),
@@ -147,15 +168,62 @@ class _Reader:
             original_url=trimmed.original_url,
             source_name=bodies.source_name(summary, text),
             authors=fields.authors(front, rules.site_url) if more else (),
-            image=(self._image(url) if more else None) or bodies.first_image(text, url),
+            image=(self._image(url) if more else None) or bodies.first_image(text, url, links),
             lang=fields.lang(front, remarks) if more else None,
             codes=bodies.codes(text),
             attachments=fields.attachments(front, rules.site_url.rstrip("/") + "/", remarks) if more else (),
             text_hash=bodies.text_hash(title, summary, text),
-            unlisted=more and (self._yes("unlisted") or self._yes("hidden")),
+            unlisted=more and (self._yes("unlisted") or self._yes("hidden") or self._is_in_no_list()),
             expires=expires,
             warnings=remarks.all(),
         )
+
+    # ------------------------------------------------------------------- Hugo
+
+    def _of_hugo(self, front: FrontMatter) -> FrontMatter:
+        """With what the site hands down. Raises Rejected for what Hugo makes no page of."""
+        site, path = self._rules.hugo, self._path
+        if not site:
+            return front
+        bundle = site.bundle_of(path)
+        if bundle is not None:
+            raise self._note(f"belongs to the page {bundle}, and is none of its own", None)
+        if site.is_closed(path) and not self._rules.drafts:
+            raise self._note("the list page (_index.md) above it is a draft", None)
+        front = site.inherited(path, front, self._rules.lang)
+        if self._date_key(front) == BY_NAME and not front.values.get("slug"):  # Hugo then takes both from the name
+            slug = self._name.base[10:].strip(" -_")
+            front = replace(front, values={**front.values, "slug": slug}) if slug else front
+        return front
+
+    def _builds(self, key: str) -> str:
+        """What ``build`` (or ``_build``) says of rendering or listing, in lower case."""
+        for name in ("build", "_build"):
+            build = self._front.values.get(name)
+            if isinstance(build, dict):
+                found = next((value for each, value in build.items() if each.lower() == key), None)
+                if isinstance(found, str):
+                    return found.lower()
+        return ""
+
+    def _check_built(self) -> None:
+        is_bundle = self._path.rpartition("/")[2].split(".")[0] == "index"
+        if is_bundle and self._yes("headless"):
+            raise self._note("headless: true", "headless")
+        rendered = self._builds("render")
+        if rendered in ("never", "false", "link"):
+            raise self._note(f"build: render: {rendered}", "build" if "build" in self._front.lines else "_build")
+
+    def _is_in_no_list(self) -> bool:
+        return self._rules.kind == "hugo" and self._builds("list") in ("never", "false", "local")
+
+    def _zone_of_day(self) -> tzinfo:
+        """Hugo dates a page by the clock of its own date."""
+        zone = self._rules.timezone
+        if self._rules.kind != "hugo" or self._dated_by is None:
+            return zone
+        value = self._front.values.get(self._dated_by)
+        return (own_zone(value) if isinstance(value, str) else None) or zone
 
     # ------------------------------------------------------- to be read at all?
 
@@ -171,6 +239,8 @@ class _Reader:
                 raise self._note("draft: true", "draft")
             if f"/{self._path}".rpartition("/")[0].find("/_drafts") >= 0:
                 raise self._note("in a folder of drafts", None)
+        if rules.kind == "hugo":
+            self._check_built()
 
     def _note(
         self, reason: str, key: str | None, recheck_at: datetime | None = None, *, expired: bool = False
@@ -190,9 +260,9 @@ class _Reader:
         rules = self._rules
         appears = published
         if rules.kind == "hugo":
-            appears = max(published, self._optional_date(_PUBLISH) or published)
+            appears = max(published, self._optional_date(rules.hugo.dates.get("publishdate", _PUBLISH)) or published)
         self._check_future(published, appears)
-        expires = self._optional_date(_EXPIRES) if rules.kind == "hugo" else None
+        expires = self._optional_date(rules.hugo.dates.get("expirydate", _EXPIRES)) if rules.kind == "hugo" else None
         if expires is not None and expires <= rules.now:
             raise self._note(f"expired: {expires:%Y-%m-%d %H:%M} UTC", "expirydate", expired=True)
         return expires
@@ -209,32 +279,50 @@ class _Reader:
         in_drafts = "_drafts/" in self._path
         if rules.kind == "jekyll" and name.date is None and not in_drafts:
             raise Rejected("the file name does not begin with a date", "rename it, for example 2026-03-24-title.md")
-        given = self._front.values.get("date")
-        if given is not None:
-            return self._date("date")
-        if rules.kind != "jekyll":
-            for key in _OTHER_DATES:
-                value = self._front.values.get(key)
-                if isinstance(value, str) and value[:1].isdigit():
-                    return self._date(key)
-        if name.date is not None:
+        self._dated_by = None
+        key = self._date_key(self._front)
+        if key is not None and key != BY_NAME:
+            self._dated_by = key
             try:
-                return midnight(*name.date, rules.timezone)
-            except ValueError as error:
-                raise Rejected(
-                    "the date in the file name does not exist", "rename it, for example 2026-03-24-title.md"
-                ) from error
-        raise Rejected("front matter has no date", "add e.g. date: 2026-03-24 08:30:00 +0800", line=1)
+                return self._date(key)
+            except BadDate as error:
+                line = self._front.lines.get(key)
+                if name.date is None or error.is_future:
+                    raise Rejected(f"{key}: {error.reason}", error.remedy, line=line) from error
+                self._dated_by = None
+                self._remarks.warn(f"{key}: {error.reason}, the file name gives the day", error.remedy, line=line)
+        if name.date is None:
+            raise Rejected("front matter has no date", "add e.g. date: 2026-03-24 08:30:00 +0800", line=1)
+        return self._day_of(name.date)
+
+    def _date_key(self, front: FrontMatter) -> str | None:
+        """What the post is dated by; None: by its name, if by anything."""
+        values = front.values
+        keys = self._rules.hugo.dates.get("date")
+        if keys is not None:
+            wanted = (key for key in keys if (key == BY_NAME and self._name.date) or values.get(key) is not None)
+            return next(wanted, None)
+        if values.get("date") is not None:
+            return "date"
+        if self._rules.kind == "jekyll":
+            return None
+        given = ((key, values.get(key)) for key in _OTHER_DATES)
+        return next((key for key, value in given if isinstance(value, str) and value[:1].isdigit()), None)
+
+    def _day_of(self, date: tuple[int, int, int]) -> datetime:
+        try:
+            return midnight(*date, self._rules.timezone)
+        except ValueError as error:
+            raise Rejected(
+                "the date in the file name does not exist", "rename it, for example 2026-03-24-title.md"
+            ) from error
 
     def _date(self, key: str) -> datetime:
+        """Raises BadDate."""
         value = self._front.values[key]
-        line = self._front.lines.get(key)
         if not isinstance(value, str):
-            raise Rejected(f"{key} is not a date", "write for example 2026-03-24 08:30:00 +0800", line=line)
-        try:
-            return self._parse_date(key, value)
-        except BadDate as error:
-            raise Rejected(f"{key}: {error.reason}", error.remedy, line=line) from error
+            raise BadDate("this is no date", "write for example 2026-03-24 08:30:00 +0800")
+        return self._parse_date(key, value)
 
     def _optional_date(self, keys: tuple[str, ...]) -> datetime | None:
         for key in keys:
@@ -248,7 +336,13 @@ class _Reader:
 
     def _parse_date(self, key: str, value: str) -> datetime:
         plain_text = key not in self._front.quoted
-        return parse_date(value, plain=plain_text, kind=self._rules.kind, zone=self._rules.timezone)
+        return parse_date(
+            value,
+            plain=plain_text,
+            kind=self._rules.kind,
+            zone=self._rules.timezone,
+            warn=lambda reason, remedy: self._remarks.warn(reason, remedy, line=self._front.lines.get(key)),
+        )
 
     # -------------------------------------------------------- title and address
 
@@ -282,11 +376,14 @@ class _Reader:
         given = clean_line(fields.text_of(values.get(key)))
         if given:
             return self._given_path(key, given, place)
+        template = rules.permalink
+        if rules.hugo:
+            template = rules.hugo.template(template, place.sections[0] if place.sections else "")
         try:
-            return _PATHS[rules.kind](rules.permalink, place)
+            return _PATHS[rules.kind](template, place)
         except UnknownKey as error:
             raise Rejected(
-                f"the permalink template {rules.permalink} asks for {error}, which this post does not have",
+                f"the permalink template {template} asks for {error}, which this post does not have",
                 "correct posts.permalink",
             ) from error
 
@@ -307,12 +404,20 @@ class _Reader:
                     line=self._front.lines.get(key),
                 )
                 return finish_jekyll(given)
-        return given_path(given)
+        return hugo_given_path(given) if rules.kind == "hugo" else given_path(given)
 
     def _too_long(self, *, forced: bool) -> Rejected:
         what = "feed_id" if forced else "the address"
         line = self._front.lines.get("feed_id") if forced else None
         return Rejected(f"{what} is longer than {_LONGEST_ID:,} bytes", "give the post a shorter one", line=line)
+
+    def _warn_of_comma(self, categories: tuple[str, ...]) -> None:
+        name = next(name for name in categories if name.endswith((",", "，")))
+        self._remarks.warn(
+            f"the category '{clean_line(name)[:40]}' ends with a comma",
+            "write a list: categories: [one, two]",
+            line=self._front.lines.get("categories", self._front.lines.get("category")),
+        )
 
     def _short(self, what: str, names: tuple[str, ...]) -> tuple[str, ...]:
         """Names that can be one."""
@@ -323,21 +428,30 @@ class _Reader:
 
     # ------------------------------------------------------------ summary, image
 
-    def _summary(self, body: str) -> tuple[str, str, str]:
+    def _summary(self, body: str, title: str) -> tuple[str, str, str]:
         """The summary, the markup that it stands in if that opens the body, and the body that follows."""
         is_html, lead = self._name.is_html, ""
         opening = find_opening(body, is_html=is_html)
         if opening is not None:
             lead, body = body[: opening.end], body[opening.end :]
-            if opening.text:
+            if opening.text and not is_title(opening.text, title) and not is_address(opening.text):
                 return opening.text, lead, body.strip("\n")
-        for key in ("description", "excerpt", "summary", "subtitle"):
+        rest = body.strip("\n")
+        for key in _SUMMARIES[self._rules.kind]:
             given = self._front.values.get(key)
             if isinstance(given, str) and given:
                 text = clean_line(plain(given))
-                if text:
-                    return text, lead, body.strip("\n")
-        return first_paragraph(body, is_html=is_html), lead, body.strip("\n")
+                if text and not is_title(text, title):
+                    return text, lead, rest
+        text = self._excerpt(body) or first_paragraph(body, is_html=is_html, title=title)
+        return "" if is_title(text, title) else text, lead, rest
+
+    def _excerpt(self, body: str) -> str:
+        """What stands before the post's own ``excerpt_separator``, as Jekyll has it."""
+        mark = self._front.values.get("excerpt_separator")
+        if self._rules.kind != "jekyll" or not isinstance(mark, str) or not mark or mark not in body:
+            return ""
+        return whole_text(body.partition(mark)[0], is_html=self._name.is_html)
 
     def _image(self, url: str) -> str | None:
         base = url if self._rules.kind == "hugo" else self._rules.site_url.rstrip("/") + "/"

@@ -60,6 +60,8 @@ class Place(Struct, frozen=True, kw_only=True, gc=False):
     output_ext: str = ".html"
     front: Mapping[str, object]
     """Front matter, for Hexo's templates."""
+    sections: tuple[str, ...] | None = None
+    """What of its folders is a section to Hugo; None: all of them."""
 
 
 class UnknownKey(ValueError):
@@ -93,10 +95,23 @@ def hugo_path(template: str, place: Place) -> str:
     """The address's path by Hugo's default or a template. Raises UnknownKey."""
     if ":" not in template and "/" not in template:
         template = HUGO_DEFAULT
-    filled = _HUGO_KEY.sub(lambda found: _hugo_value(found[1], found[2], place), template)
+    sections = hugo_sections(place.path)
+    if place.sections is not None and not template.startswith(HUGO_DEFAULT.rstrip("/")):
+        sections = list(place.sections)  # by default the folders count
+    filled = _HUGO_KEY.sub(lambda found: _hugo_value(found[1], found[2], place, sections), _finished(template))
     while "//" in filled:
         filled = filled.replace("//", "/")
     return _encode_keeping_query("/" + filled.lstrip("/"))
+
+
+def hugo_given_path(text: str) -> str:
+    """An address that the front matter gives."""
+    return given_path(_finished(text.strip()))
+
+
+def _finished(path: str) -> str:
+    """Hugo makes a folder of what has no ending."""
+    return path if "." in path.rpartition("/")[2] or path.endswith("/") or "?" in path else f"{path}/"
 
 
 def hexo_path(template: str, place: Place) -> str:
@@ -235,8 +250,7 @@ def _jekyll_value(key: str, place: Place) -> str:
     raise UnknownKey(f":{key}")
 
 
-def _hugo_value(key: str, part: str | None, place: Place) -> str:
-    sections = hugo_sections(place.path)
+def _hugo_value(key: str, part: str | None, place: Place, sections: list[str]) -> str:
     if key in ("sections", "sectionslugs"):
         return _escape("/".join(hugo_slug(name) for name in _cut(sections, part)))
     name = hugo_slug(place.name)

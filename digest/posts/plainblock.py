@@ -17,6 +17,24 @@ NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 """Plain scalars that YAML calls null."""
 
 
+NAMES = ("categories", "category")
+"""Keys whose numbers become names."""
+
+_INTEGER = re.compile(r"[-+]?(?:0x[0-9a-fA-F_]+|0[0-7_]*|[1-9][0-9_]*)\Z")
+_DECIMAL = re.compile(r"[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+)\Z")
+
+
+def number_name(scalar: str) -> str:
+    """A plain scalar as a generator writes it that has read a number in it: ``007`` is 7, ``1.10`` is 1.1."""
+    if len(scalar) > 15 or scalar[:1] not in "0123456789+-.":
+        return scalar
+    if _INTEGER.match(scalar):
+        digits = scalar.replace("_", "").lstrip("+-")
+        base = 16 if digits[:2] == "0x" else 8 if digits[0] == "0" else 10
+        return str(int(digits, base) * (-1 if scalar[0] == "-" else 1))
+    return str(float(scalar)) if _DECIMAL.match(scalar) else scalar
+
+
 class FrontMatter(Struct, frozen=True, kw_only=True):
     """The keys of a post's front matter."""
 
@@ -61,7 +79,7 @@ def read_plain(block: str, first_line: int) -> FrontMatter | None:
         key, value, in_quotes = read
         if key in values:
             return None
-        values[key] = value
+        values[key] = number_name(value) if value and key in NAMES and not in_quotes else value
         lines[key] = line
         if in_quotes:
             quoted.append(key)

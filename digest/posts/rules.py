@@ -10,7 +10,9 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct
 from msgspec.structs import fields
 
-READING = "2"
+from digest.posts.hugosite import NO_SITE, HugoSite
+
+READING = "3"
 """Part of every fingerprint. Raise it when a change of this package makes known files read differently."""
 
 
@@ -50,6 +52,8 @@ class Rules(Struct, frozen=True, kw_only=True):
     """Whether items have a body."""
     own_categories: bool = True
     """Items have the categories too that their source gives them."""
+    hugo: HugoSite = NO_SITE
+    """What a Hugo site says of its pages elsewhere."""
     now: datetime
     """The moment that future dates and expiry are compared with."""
 

@@ -38,7 +38,7 @@ from digest.period import period_days
 from digest.ports import Language
 from digest.render.balance import balance_line, first_of
 from digest.render.context import RenderContext
-from digest.text import clean_line, cut
+from digest.text import clean_line, cut, isolated
 
 FOOT = "%%FOOT%%"
 """Values of a recipient are filled in after the last one of these only, so that no post can ask for them."""
@@ -484,8 +484,11 @@ def _preheader(edition: Edition, publisher: Publisher, language: Language) -> st
     for word in words:
         if len(line) >= least:
             break
-        line = f"{line} · {word}" if line else word
-    return cut(line or subject_of(edition, publisher, language), most)
+        alone = isolated(cut(word, most), language.direction)
+        line = f"{line} · {alone}" if line else alone
+    line = cut(line or subject_of(edition, publisher, language), most)
+    opened = line.count("\N{FIRST STRONG ISOLATE}") - line.count("\N{POP DIRECTIONAL ISOLATE}")
+    return line + "\N{POP DIRECTIONAL ISOLATE}" * opened
 
 
 def _noon(day: date, publisher: Publisher) -> datetime:

@@ -48,6 +48,8 @@ def detect(root: Path) -> str:
 def _generator_of(root: Path) -> str:
     if (root / "source" / "_posts").is_dir() or (root.name == "_posts" and root.parent.name == "source"):
         return "hexo"
+    if root.name == "source" and (root / "_posts").is_dir():
+        return "hexo"
     if root.name in ("_posts", "_drafts"):
         return "jekyll"
     if any((root / name).is_file() for name in _HUGO_FILES) or (root / "config" / "_default").is_dir():
@@ -197,10 +199,10 @@ class FolderSource:
     def _starts(self) -> Iterator[tuple[str, bool]]:
         """Folders to begin with, relative to the root, and whether the files directly in them are posts."""
         if self.kind == "hexo" and self.root.name != "_posts":
-            for name in ("_posts", "_drafts"):
-                if (name == "_posts" or self._drafts) and (self.root / "source" / name).is_dir():
-                    yield f"source/{name}", True
-            if not (self.root / "source").is_dir():
+            above = "source/" if (self.root / "source").is_dir() else ""
+            found = [name for name in ("_posts", "_drafts") if (self.root / above / name).is_dir()]
+            yield from ((f"{above}{name}", True) for name in found if name == "_posts" or self._drafts)
+            if not found and not above:
                 yield "", True
         elif self.kind == "hugo" and (self.root / "content").is_dir():
             yield "content", True

@@ -449,6 +449,21 @@ def test_a_date_that_has_no_time_in_the_sites_zone_is_told_in_utc(site, post, fa
     assert f"<published>{far.isoformat()}</published>" in site.files()["feed.xml"].decode()
 
 
+@pytest.mark.parametrize(
+    ("old", "zone", "expected"),
+    [
+        (datetime(1965, 5, 4, 10, tzinfo=UTC), "America/New_York", "1965-05-04T06:00:00-04:00"),
+        (datetime(1850, 1, 1, 12, tzinfo=UTC), "America/New_York", "1850-01-01T12:00:00+00:00"),
+        (datetime(2, 1, 2, tzinfo=UTC), "Asia/Shanghai", "0002-01-02T00:00:00+00:00"),
+    ],
+)
+def test_old_posts_enter(site, post, old: datetime, zone: str, expected: str) -> None:
+    """Also from before computers count, and from before zones."""
+    site.store.put(post(1, published=old, updated=old))
+    assert site.publish(zone=ZoneInfo(zone)).failures == ()
+    assert f"<published>{expected}</published>" in site.files()["feed.xml"].decode()
+
+
 def test_a_post_of_which_no_item_can_be_made_is_there_all_the_same(site, post, monkeypatch) -> None:
     """By its id, address and title, in every format; a failure names it."""
 

@@ -305,7 +305,7 @@ def test_right_to_left_languages_start_on_the_right(make_edition: MakeEdition, p
     root = tree(mail)
     assert root.get("dir") == "rtl"
     assert {cell.get("align") for cell in root.xpath("//td[@dir]")} == {"right"}
-    assert {cell.get("dir") for cell in root.xpath("//*[@dir]")} == {"rtl"}
+    assert {cell.get("dir") for cell in root.xpath("//*[@dir][not(self::bdi)]")} == {"rtl"}
 
 
 def test_print_hides_the_button(render: Render, make_edition: MakeEdition) -> None:

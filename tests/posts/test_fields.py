@@ -21,11 +21,17 @@ from digest.models import Attachment, Author, Post, Refusal, Severity
         ("title: a", "_posts/below/2026-01-01-a.md", ()),
         ("title: a", "2026-01-01-a.md", ()),
         ("title: a", "fr/_drafts/2026-01-01-a.md", ("fr",)),
-        ('category: ""', "_posts/2026-01-01-a.md", ("",)),
-        ('categories: [""]', "_posts/2026-01-01-a.md", ("",)),
+        ('category: ""', "_posts/2026-01-01-a.md", ()),
+        ('categories: ["", " ", a]', "_posts/2026-01-01-a.md", ("a",)),
         ("categories:", "_posts/2026-01-01-a.md", ()),
         ("categories: [a, [b, c], ~]", "_posts/2026-01-01-a.md", ("a", "b", "c")),
         ("categories: {a: b}", "_posts/2026-01-01-a.md", ()),
+        ("categories: 2021", "_posts/2026-01-01-a.md", ("2021",)),
+        ("categories: 2021 10", "_posts/2026-01-01-a.md", ("2021", "10")),
+        ('categories: "007"', "_posts/2026-01-01-a.md", ("007",)),
+        ("categories: [007, '007', 1.10, 0x1F, -5, 1_000, 08, 2021-01-01, 1e3]", "_posts/2026-01-01-a.md",
+         ("7", "007", "1.1", "31", "-5", "1000", "08", "2021-01-01", "1e3")),
+        ("category: 010", "_posts/2026-01-01-a.md", ("8",)),
         ("categories: 甲\u3000乙", "_posts/2026-01-01-a.md", ("甲 乙",)),
         ('categories: ["../../etc/passwd", "a/b", ".", "CON", "x\\u0000y"]', "_posts/2026-01-01-a.md",
          ("../../etc/passwd", "a/b", ".", "CON", "xy")),
@@ -120,6 +126,9 @@ def test_authors(post: Callable[..., Post], front: str, expected: tuple[Author, 
         ("layout: x", "<img src='data:x'><img src=/c.png>", "https://news.example/c.png"),
         ("layout: x", "![]({{ site.url }}/x.png) ![a](</y.png> 't')", "https://news.example/x.png"),
         ("image:", "Text", None),
+        ("image: false", "Text", None),
+        ("image: false\ncover: /b.png", "Text", "https://news.example/b.png"),
+        ("header:\n  teaser: no\n  image: /b.png", "Text", "https://news.example/b.png"),
     ],
 )
 def test_images(post: Callable[..., Post], front: str, body: str, expected: str | None) -> None:
@@ -215,9 +224,38 @@ TEXT = "---\ntitle: 利率下调\n---\n> 央行今日公布，利率下调二十
 @pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
 def test_encodings_and_line_ends(post: Callable[..., Post], encoding: str, line_end: str) -> None:
     """UTF-8 with and without mark, UTF-16 with mark, GB18030; LF, CRLF, CR."""
-    found = post(TEXT.replace("\n", line_end).encode(encoding))
+    found = post(TEXT.replace("\n", line_end).encode(encoding), lang="zh-CN")
     assert (found.title, found.summary) == ("利率下调", "央行今日公布，利率下调二十五个基点。")
     assert found.warnings == ()
+
+
+JAPANESE = "---\ntitle: 日本語の題名\n---\n> 思ったより良い記事です\n"
+LONG = "---\ntitle: 大橋重開\n---\n> 大橋重開，" + "車輛通行順暢，" * 9 + "\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding", "lang", "outcome"),
+    [
+        (TEXT, "gb18030", "en", "refused"),
+        (TEXT, "gb18030", "zh-TW", "taken"),
+        (JAPANESE, "shift_jis", "ja", "refused"),
+        (JAPANESE, "shift_jis", "en", "refused"),
+        (JAPANESE, "shift_jis", "zh-CN", "warned"),
+        (JAPANESE, "euc_jp", "zh-CN", "refused"),
+        (LONG, "gbk", "zh-CN", "warned"),
+    ],
+)
+def test_a_weak_guess_at_an_encoding_is_said(
+    read: Callable[..., Post | Refusal], text: str, encoding: str, lang: str, outcome: str
+) -> None:
+    """And none is made where nobody writes Chinese."""
+    found = read(text.encode(encoding), lang=lang)
+    if isinstance(found, Refusal):
+        assert (outcome, found.problem.line, found.problem.remedy) == ("refused", 2, "save the file as UTF-8")
+    else:
+        assert [(item.line, "GB18030" in item.reason) for item in found.warnings] == (
+            [] if outcome == "taken" else [(2, True)]
+        )
 
 
 @pytest.mark.parametrize(
@@ -247,8 +285,9 @@ def test_control_characters_are_dropped_with_a_word(post: Callable[..., Post]) -
 
 
 def test_an_empty_file_is_refused(refusal: Callable[..., Refusal]) -> None:
-    """It has no front matter."""
-    assert refusal(b"").problem.reason == "no front matter"
+    """Somebody is about to write it."""
+    assert refusal(b"").problem.reason == "the file is empty"
+    assert refusal(b" \n\n").problem.reason == "the file is empty"
 
 
 def test_fingerprint_follows_the_rules_but_not_the_clock(rules: Callable[..., object]) -> None:

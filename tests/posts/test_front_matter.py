@@ -43,6 +43,13 @@ def values(text: str, kind: str = "jekyll") -> dict[str, object]:
         ("date: 2021-12-30 17:17:49 +0800  \n", {"date": "2021-12-30 17:17:49 +0800"}),
         ("", {}),
         ("a: one\n  two\n", {"a": "one two"}),
+        ("a: &x [b, 1]\nc: *x\n", {"a": ["b", "1"], "c": ["b", "1"]}),
+        ("title: &t x\nsubtitle: *t\n", {"title": "x", "subtitle": "x"}),
+        ("a: &a {x: 1, y: 2}\nb:\n  <<: *a\n  y: 3\n", {"a": {"x": "1", "y": "2"}, "b": {"y": "3", "x": "1"}}),
+        (
+            "a: &a {x: 1}\nb: &b {x: 2, z: 3}\nc:\n  <<: [*a, *b]\n",
+            {"a": {"x": "1"}, "b": {"x": "2", "z": "3"}, "c": {"x": "1", "z": "3"}},
+        ),
         ("1: x\ntrue: y\n", {"1": "x", "true": "y"}),
     ],
 )
@@ -71,8 +78,6 @@ def test_a_line_that_only_begins_like_a_mark_is_none() -> None:
 @pytest.mark.parametrize(
     ("text", "line", "reason", "remedy"),
     [
-        ("Text only\n", 1, "no front matter", "begin the file with"),
-        ("\n\n---\ntitle: a\n---\n", 1, "blank lines before", "first one of the file"),
         ("---\ntitle: a\n", 1, "never closed", "add a line ---"),
         ("---\na: b\ntitle: 甲: 乙\n---\n", 3, "not valid YAML", 'in quotes: write title: "…"'),
         ("---\ntitle: [快讯] 标题\nb: c\n---\n", 2, "not valid YAML", "in quotes"),
@@ -80,11 +85,30 @@ def test_a_line_that_only_begins_like_a_mark_is_none() -> None:
         ("---\ntitle: `x`\n---\n", 2, "not valid YAML", "in quotes"),
         ("---\ntitle: %x\n---\n", 2, "not valid YAML", "in quotes"),
         ("---\ntitle: *星\n---\n", 2, "not valid YAML", "quotes"),
-        ("---\ntitle: *x\n---\n", 2, "anchor or alias", "quotes"),
-        ("---\ntitle: &a x\n---\n", 2, "anchor or alias", "quotes"),
-        ("---\nbase: &a {x: 1}\nb:\n  <<: *a\n---\n", 2, "anchor or alias", "quotes"),
+        ("---\ntitle: *x\n---\n", 2, "alias *x, which stands for nothing", "quotes"),
+        ("---\na: &a [*a]\n---\n", 2, "alias *a, which stands for nothing", "quotes"),
+        ("---\na: &a x\nb: [" + "*a, " * 300 + "]\n---\n", 3, "grows too large", "write"),
+        ("---\na: &a [" + "x, " * 2000 + "]\nb: &b [" + "*a, " * 30 + "]\n---\n", 3, "grows too large", "write"),
+        (
+            "---\na: &a " + "[" * 12 + "]" * 12 + "\nb: " + "[" * 12 + "*a" + "]" * 12 + "\n---\n",
+            3,
+            "too deeply",
+            "flat",
+        ),
         ('---\ntitle: "a "b" c"\n---\n', 2, "not valid YAML", "quote"),
         ("---\ntitle: 'it's'\n---\n", 2, "not valid YAML", "close the quote"),
+        ('---\ntitle: "abc\ndate: 2026-01-01\n---\n', 2, "not valid YAML", 'close the quote "'),
+        ("---\ntitle: 'abc\ndate: 2026-01-01\n---\n", 2, "not valid YAML", "close the quote '"),
+        ('---\ntitle: "abc\ndate: 2026-01-01\ntags: "x"\n---\n', 2, "not valid YAML", 'close the quote "'),
+        ('---\nimage: x\ntitle: "abc\nlayout: y\n---\n', 3, "not valid YAML", 'close the quote "'),
+        ("---\ntitle: a\ntags: [a, b\ndate: 2026-01-01\n---\n", 3, "not valid YAML", "close the [ with a ]"),
+        ("---\ntitle: a\n\t\ndate: 2026-01-01\n---\n", 3, "tab character", "delete the tab"),
+        ("---\ntags:\n  - a\n\t\n  - b\n---\n", 4, "tab character", "delete the tab"),
+        ("---\ntitle：a\ndate: 2026-01-01\n---\n", 2, "full-width colon", "write title: with a blank"),
+        ("---\ndate: 2026-01-01\ntitle ：a\n---\n", 3, "full-width colon", "write title: with a blank"),
+        ("---\ntitle：a\n---\n", 2, "full-width colon", "write title: with a blank"),
+        ("---\ntitle:a\ndate: 2026-01-01\n---\n", 2, "a blank is missing after the colon of 'title'", "write title:"),
+        ("---\ndate: 2026-01-01\ntitle:a\ntags: x\n---\n", 3, "a blank is missing", "write title:"),
         ("---\na: b\n\tc: d\n---\n", 3, "not valid YAML", "spaces instead of tabs"),
         ("---\na: b\nno colon here\n---\n", 3, "not valid YAML", "key: value"),
         ("---\n- a\n- b\n---\n", 2, "no keys", "title"),
@@ -105,11 +129,60 @@ def test_broken_blocks_are_refused_with_line_and_remedy(
     assert remedy in problem.remedy
 
 
+def test_nested_aliases_stay_small(refusal: Callable[..., Refusal]) -> None:
+    """Nine to the power of nine values in two hundred characters."""
+    lines = [
+        "a: &a [x]",
+        *(
+            f"{one}: &{one} [{', '.join([f'*{before}'] * 9)}]"
+            for before, one in zip("abcdefgh", "bcdefghi", strict=True)
+        ),
+    ]
+    assert "grows too large" in refusal("---\n" + "\n".join(lines) + "\n---\n").problem.reason
+
+
+def test_jekyll_publishes_what_has_no_front_matter(post: Callable[..., Post]) -> None:
+    """Title and date come from the name; with blank lines before it, front matter is not read at all."""
+    found = post("Rates fell.\n\nMore.\n", "_posts/2026-03-24-rates-fall.md")
+    assert (found.title, found.summary, found.url) == (
+        "Rates Fall",
+        "Rates fell.",
+        "https://news.example/2026/03/24/rates-fall.html",
+    )
+    found = post("\n\n---\ntitle: a\ncategories: x\n---\nText\n", "_posts/2026-03-24-rates-fall.md")
+    assert (found.title, found.categories, found.summary) == ("Rates Fall", (), "Text")
+    assert "blank lines" in found.warnings[0].reason
+
+
 def test_the_last_of_two_equal_keys_counts(post: Callable[..., Post]) -> None:
     """It is taken, and said."""
     found = post("---\ntitle: first\ntitle: second\n---\nText")
     assert found.title == "second"
     assert [(item.line, item.reason) for item in found.warnings] == [(3, "'title' is given twice, the last one counts")]
+
+
+@pytest.mark.parametrize(
+    ("front", "line", "reason"),
+    [
+        ("title: C# news #1", 2, "the title ends before '#1'"),
+        ("title: a\ntags: #one #two", 3, "the tags ends before '#one #two'"),
+        ("title: a\ncategories: macro, tech", 3, "the category 'macro,' ends with a comma"),
+        ("title: a\ncategory: macro，", 3, "the category 'macro，' ends with a comma"),
+    ],
+)
+def test_what_was_hardly_meant_is_said(post: Callable[..., Post], front: str, line: int, reason: str) -> None:
+    """The post is taken as it is written."""
+    (warning,) = post(f"---\n{front}\n---\nText").warnings
+    assert (warning.line, reason in warning.reason) == (line, True), warning
+    assert warning.remedy
+
+
+@pytest.mark.parametrize(
+    "front", ["title: a # a remark", "layout: post #1", 'title: "C# #1"', "title: C#1", "title: a\nx: #b"]
+)
+def test_remarks_are_no_surprise(post: Callable[..., Post], front: str) -> None:
+    """With a blank behind the sign, or in a key that nobody reads."""
+    assert not [item for item in post(f"---\n{front}\n---\nText").warnings if "comment" in item.reason]
 
 
 TOML = """+++

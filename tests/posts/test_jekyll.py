@@ -53,6 +53,16 @@ POSTS = {
     "_posts/2021-12-31-compact.md": "title: Compact\ndate: 20211230\n",
     "_posts/2021-12-31-words.md": "title: Words\ndate: December 30, 2021\n",
     "_posts/2021-12-31-midnight.md": "title: Midnight\ndate: 2021-12-30 24:00:00 +0800\n",
+    "_posts/2021-12-31-go.md": "title: Go\ndate: 2006-01-02 15:04:05 +0800 CST\n",
+    "_posts/2021-12-31-single-digits.md": "title: Digits\ndate: 2021-12-31 8:5:3\n",
+    "_posts/2021-12-31-two-colons.md": "title: Colons\ndate: 2021-12-31 00:10::00\n",
+    "_posts/2021-12-31-java.md": "title: Java\ndate: 2021-12-31T08:00:00+08:00[Asia/Shanghai]\n",
+    "_posts/2021-12-31-est.md": "title: EST\ndate: 2021-12-31 08:00:00 EST\n",
+    "_posts/2021-12-31-cst.md": "title: CST\ndate: 2021-12-31 08:00:00 CST\n",
+    "_posts/2021-12-31-ist.md": "title: IST\ndate: 2021-12-31 08:00:00 IST\n",
+    "_posts/2021-12-31-unix.md": "title: Unix\ndate: Fri Sep 3 11:21:31 CEST 2021\n",
+    "_posts/2021-12-31-long-february.md": "title: February\ndate: 2021-02-30 10:00\n",
+    "_posts/1965-05-04-before-1970.md": "title: Old\n",
     "_posts/2021-1-5-short-date.md": "title: Short\n",
     "_posts/21-01-06-two-digits.md": "title: Two digits\n",
     "_posts/2021-02-01-no-title-here.md": "layout: none\n",
@@ -77,6 +87,9 @@ POSTS = {
     "_posts/2021-03-06-cat-wide.md": "title: C\ncategories: 甲\u3000乙 丙\n",
     "_posts/2021-03-07-cat-empty.md": 'title: C\ncategory: ""\n',
     "_posts/2021-03-08-cat-none.md": "title: C\ncategories:\ntags:\n",
+    "_posts/2021-03-09-cat-number.md": "title: C\ncategory: 010\n",
+    "_posts/2021-03-09-cat-numbers.md": "title: C\ncategories: [007, '007', 1.10, 0x1F, -5, 1_000, 08, 1e3]\ntags: x\n",
+    "_posts/2021-03-09-cat-alias.md": "title: C\ncategories: &c [One, two]\ntags: *c\n",
     "_posts/2021-03-09-cat-signs.md": "title: C\ncategories: C++ x,y a@b\n",
     "news/_posts/2021-04-01-folder.md": "title: F\ncategories: more\n",
     "news/World/_posts/2021-04-02-folders.md": "title: F\ncategory: news\n",
@@ -86,6 +99,13 @@ POSTS = {
     "_posts/2021-05-03-permalink-keys.md": "categories: A b\npermalink: /:categories/:year/:title:output_ext\n",
     "_posts/2021-05-04-permalink-escaped.md": "title: P\npermalink: /%E4%B8%AD/x%20y/\n",
     "_posts/2021-06-01-dots-close.md": None,
+    "_posts/2021-06-02-no-front-matter.md": None,
+    "news/_posts/2021-06-03-blank-lines-before.md": None,
+}
+WHOLE = {
+    "_posts/2021-06-01-dots-close.md": "---\ntitle: Dots close\n...\nText.\n",
+    "_posts/2021-06-02-no-front-matter.md": "Text.\n",
+    "news/_posts/2021-06-03-blank-lines-before.md": "\n\n---\ntitle: x\ncategories: y\n---\nText.\n",
 }
 TEMPLATES = [
     *STYLES,
@@ -111,7 +131,7 @@ def write_site(root: Path, zone: str, permalink: str) -> None:
     for path, front in POSTS.items():
         file = root / path
         file.parent.mkdir(parents=True, exist_ok=True)
-        text = "---\ntitle: Dots close\n...\nText.\n" if front is None else f"---\n{front}---\nText.\n"
+        text = WHOLE[path] if front is None else f"---\n{front}---\nText.\n"
         file.write_text(text, encoding="utf-8")
 
 
@@ -158,8 +178,8 @@ def test_posts_are_read_as_jekyll_reads_them(tmp_path: Path, zone: str, permalin
             absolute(str(item["url"])),
             datetime.fromisoformat(str(item["date"])),
             item["title"],
-            [" ".join(str(name).split()) for name in item["categories"]],  # type: ignore[attr-defined]
-            sorted({str(tag) for tag in item["tags"]}),  # type: ignore[attr-defined]
+            list(dict.fromkeys(" ".join(str(name).split()) for name in item["categories"] or [] if name)),  # type: ignore[attr-defined]
+            sorted({str(tag) for tag in item["tags"] or []}),  # type: ignore[attr-defined]
         )
         assert seen == expected, post.path
         assert post.feed_id in entries, (post.path, item["id"])

@@ -284,3 +284,25 @@ def test_no_markup_raises(body: str) -> None:
     assert isinstance(found, Post)
     assert "\n\n" not in found.summary
     to_html(found)
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("One.\n\nTwo.\n<!--more-->\nThree.", "One. Two."),
+        ("One. <!--more--> Two.", "One."),
+        ("> Quote.\n\nOne.\n<!--more-->\nTwo.", "Quote."),
+        ("<!--more-->\nOne.", "One."),
+        ("One.\n\nTwo.", "One."),
+    ],
+)
+def test_a_post_may_say_where_its_excerpt_ends(post: Callable[..., Post], body: str, expected: str) -> None:
+    """Jekyll's ``excerpt_separator``; the quotation that opens the post comes first."""
+    assert post(f'---\ntitle: a\nexcerpt_separator: "<!--more-->"\n---\n{body}').summary == expected
+
+
+def test_an_intro_is_hexo_s_summary(post: Callable[..., Post]) -> None:
+    """For no other generator."""
+    text = "---\ndate: 2026-03-01\ntitle: a\nintro: Of bridges\n---\nText."
+    assert post(text, "source/_posts/a.md", kind="hexo").summary == "Of bridges"
+    assert post(text, "content/a.md", kind="hugo").summary == "Text."

@@ -302,3 +302,12 @@ def test_names_that_several_posts_have_need_the_same_bytes(tmp_path: Path) -> No
         "de/_posts/2026-01-01-a.md": "old/de/2026-01-01-a.md",
         "en/_posts/2026-01-01-a.md": "old/2026-01-01-a.md",
     }
+
+
+@pytest.mark.parametrize("kind", ["auto", "hexo"])
+def test_hexo_s_folder_source_is_a_folder_of_posts(tmp_path: Path, kind: str) -> None:
+    """As the documentation says; pages beside the posts are none."""
+    root = make(tmp_path, "source/_posts/a.md", "source/_posts/deep/b.md", "source/about.md", "source/_drafts/c.md")
+    source = FolderSource(root / "source", kind)
+    assert source.kind == "hexo"
+    assert paths(source.scan()) == ["_drafts/c.md", "_posts/a.md", "_posts/deep/b.md"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import datetime, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from msgspec import Struct
@@ -92,11 +92,13 @@ def bare_item(post: KnownPost) -> Item:
 
 
 def local(moment: datetime, zone: tzinfo) -> datetime:
-    """In the site's zone, whole seconds; in UTC what has no time there (stores may hold dates that are refused now)."""
+    """In the site's zone, whole seconds. In UTC what has no time there (stores may hold dates that are refused now), or
+    had one that no format can write: before zones there was the sun's, to the second."""
     try:
-        return moment.astimezone(zone).replace(microsecond=0)
+        there = moment.astimezone(zone).replace(microsecond=0)
     except OverflowError:
         return moment.replace(microsecond=0)
+    return moment.replace(microsecond=0) if (there.utcoffset() or timedelta()).seconds % 60 else there
 
 
 def uri(address: str) -> str:
