@@ -6,10 +6,7 @@ was given; everybody else is asked by mail first. Nothing here lifts a suppressi
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
-import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
@@ -24,6 +21,7 @@ from digest.errors import DigestError
 from digest.jobs.progress import Progress, silent
 from digest.jobs.subscribers.erasing import Erasing
 from digest.outbox import masked
+from digest.subscribers.columns import COLUMNS, bare_address
 from digest.subscribers.subscription import (
     Choice,
     Consent,
@@ -42,6 +40,7 @@ from digest.subscribers.subscription import (
     parse_address,
     pause_end,
 )
+from digest.subscribers.table import Table, line
 from digest.subscribers.tokens import Keyring
 from digest.text import clean_line
 
@@ -92,6 +91,8 @@ class ImportReport(Struct, kw_only=True):
     counts: dict[Added, int] = field(default_factory=dict)
     bad: list[BadRow] = field(default_factory=list)
     encoding: str = ""
+    unused: dict[str, int] = field(default_factory=dict)
+    """Columns that nobody looked at, with the number of rows that say something there."""
 
 
 class Row(Struct, frozen=True, kw_only=True):
@@ -234,15 +235,16 @@ class People:
         """Add everybody in a file, some hundreds in one transaction: a crash leaves whole ones, and doing it twice
         changes nothing more. With ``dry_run`` nothing is changed at all. Raises DigestError if the file is no such
         table."""
-        encoding = encoding_of(data)
-        report = ImportReport(encoding=encoding)
+        table = Table(data)
+        report = ImportReport(encoding=table.encoding)
         lines = data.count(b"\n")
-        rows = self._rows(_table(data, encoding), default, report)
+        rows = self._rows(table.rows(), default, report)
         while batch := list(islice(rows, BATCH)):
             for wave in _waves(batch):
                 for verdict in self._add(wave, now, proof, origin=Origin.IMPORT, dry_run=dry_run):
                     report.counts[verdict] = report.counts.get(verdict, 0) + 1
             progress("importing subscribers", min(report.rows, lines), lines)
+        report.unused = table.unused(USED)
         return report
 
     def _rows(
@@ -266,7 +268,7 @@ class People:
 
     def _row(self, cells: Mapping[str, str], default: Sequence[Choice]) -> Row:
         try:
-            address = parse_address(cells.get("address", ""))
+            address = parse_address(bare_address(cells.get("address", "")))
         except InvalidAddress as error:
             raise ValueError(f"the address cannot be used: {error}") from error
         categories = [name.strip() for name in cells.get("categories", "").split("|") if name.strip()]
@@ -276,13 +278,13 @@ class People:
 
     def export_csv(self) -> Iterator[str]:
         """Every subscription as a line of CSV, with the proof of consent; the heading first."""
-        yield _line(COLUMNS)
+        yield line(COLUMNS)
         for subscriber in self._store.subscribers():
             consents = self._store.consents(subscriber.key)
             for each in subscriber.subscriptions:
                 proofs = [one for one in consents if each.digest in {choice.digest for choice in one.choices}]
                 proof = next((one for one in reversed(proofs) if one.confirmed_at), None)
-                yield _line(
+                yield line(
                     (
                         subscriber.address,
                         each.digest,
@@ -303,62 +305,11 @@ class People:
                 )
 
 
-COLUMNS = (
-    *("address", "digest", "state", "categories", "frequency", "hour", "zone", "paused_until", "since", "suppressed"),
-    *("consent", "asked_at", "confirmed_at", "consent_text", "consent_ip"),
-)
 BATCH = 500
 """Rows of an import in one transaction."""
+USED = frozenset(("address", "digest", "categories", "frequency", "hour", "zone", "paused_until"))
+"""Columns that an import looks at."""
 _NAMED = 10
-_NAMES = {"email": "address", "e-mail": "address", "mail": "address", "邮箱": "address", "电子邮件": "address"}
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-
-
-def neutralised(cell: str) -> str:
-    """A cell that no spreadsheet takes for a formula (OWASP: CSV injection)."""
-    return f"'{cell}" if cell.startswith(_FORMULA) else cell
-
-
-def encoding_of(data: bytes) -> str:
-    """Of a CSV file: UTF-8 with or without a mark, else GB18030. Raises DigestError."""
-    for encoding in ("utf-8", "gb18030"):
-        try:
-            for _ in _reader(data, encoding):
-                pass
-        except UnicodeDecodeError:
-            continue
-        return encoding
-    raise DigestError("import", "the file is neither UTF-8 nor GB18030 text", "save it as UTF-8")
-
-
-def _reader(data: bytes, encoding: str) -> io.TextIOWrapper:
-    """The file line by line, without a mark at its beginning: it is never in memory as text."""
-    return io.TextIOWrapper(io.BytesIO(data), encoding="utf-8-sig" if encoding == "utf-8" else encoding, newline="")
-
-
-def _table(data: bytes, encoding: str) -> Iterator[tuple[int, dict[str, str]]]:
-    """Rows by name of column, with their numbers. Without a heading the first column is the address."""
-    delimiter = max(",;\t", key=_reader(data, encoding).readline(4096).count)
-    reader = csv.reader(_reader(data, encoding), delimiter=delimiter)
-    heading: list[str] | None = None
-    try:
-        for cells in reader:
-            values = [re.sub(r"^'(?=[=+\-@\t\r])", "", cell).strip() for cell in cells]
-            if not any(values):
-                continue
-            if heading is None:
-                names = [_NAMES.get(value.lower(), value.lower()) for value in values]
-                if "address" in names:
-                    heading = names
-                    continue
-                if "@" not in values[0]:
-                    raise DigestError(
-                        "import", "the first row names no column 'address'", "add a heading, or put addresses first"
-                    )
-                heading = ["address"]
-            yield reader.line_num, dict(zip(heading, values, strict=False))
-    except csv.Error as error:
-        raise DigestError(f"import, row {reader.line_num}", f"not CSV: {error}") from error
 
 
 def _some(categories: Collection[str]) -> str:
@@ -437,9 +388,3 @@ def _parsed(address: str) -> MailAddress:
         return parse_address(address)
     except InvalidAddress as error:
         raise DigestError("address", f"{clean_line(masked(address))} cannot be used: {error}") from error
-
-
-def _line(cells: Iterable[str]) -> str:
-    out = io.StringIO(newline="")
-    csv.writer(out, lineterminator="\r\n").writerow([neutralised(cell) for cell in cells])
-    return out.getvalue()
