@@ -259,6 +259,19 @@ class Entrant(Struct, frozen=True, kw_only=True):
     """The moment of ``given.preferences.paused_until``."""
 
 
+class Kept(Struct, frozen=True, kw_only=True):
+    """Somebody of another list who must not become active."""
+
+    to: MailAddress
+    hashed: str
+    """Keyed hash of their canonical address."""
+    choices: tuple[Choice, ...]
+    """What they left."""
+    since: datetime
+    reason: SuppressionReason | None = None
+    """Why they are suppressed; None if they only left."""
+
+
 class Request(Struct, frozen=True, kw_only=True):
     """A fresh link that was asked for."""
 

@@ -94,6 +94,7 @@ class Table:
 
     def rows(self) -> Iterator[tuple[int, dict[str, str]]]:
         """By number as an editor counts lines."""
+        self.unnamed.clear()
         cells = self._cells()
         if self._headed:
             next(cells, None)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
+from contextlib import suppress
 from datetime import date, datetime
 from enum import StrEnum
 from itertools import islice
@@ -22,12 +23,14 @@ from digest.jobs.progress import Progress, silent
 from digest.jobs.subscribers.erasing import Erasing
 from digest.outbox import masked
 from digest.subscribers.columns import COLUMNS, bare_address
+from digest.subscribers.fates import COLUMNS_OF_FATE, REASONS, Fate, Told, told
 from digest.subscribers.subscription import (
     Choice,
     Consent,
     Entrant,
     Frequency,
     InvalidAddress,
+    Kept,
     ListState,
     MailAddress,
     Offer,
@@ -51,6 +54,7 @@ class PeopleStore(Protocol):
     def known(self, people: Sequence[tuple[str, str]]) -> tuple[dict[str, Subscriber], set[str]]: ...
     def ask_all(self, asked: Sequence[Consent]) -> None: ...
     def admit(self, entrants: Sequence[Entrant], now: datetime) -> None: ...
+    def keep(self, people: Sequence[Kept], now: datetime) -> None: ...
     def subscriber_by(self, canonical: str) -> Subscriber | None: ...
     def subscribers(self) -> Iterator[Subscriber]: ...
     def consents(self, key: int) -> list[Consent]: ...
@@ -74,6 +78,12 @@ class Added(StrEnum):
     ASKED = "asked to confirm"
     KNOWN = "known already"
     SUPPRESSED = "suppressed"
+    LEFT = "kept as left"
+    BOUNCED = "suppressed, their mail came back"
+    COMPLAINED = "suppressed, they complained"
+    BLOCKED = "suppressed, they were blocked"
+    UNCONFIRMED = "left out, never confirmed"
+    CONTRADICTED = "left out, another row says that they left"
 
 
 class BadRow(Struct, frozen=True, kw_only=True):
@@ -94,6 +104,9 @@ class ImportReport(Struct, kw_only=True):
     unused: dict[str, int] = field(default_factory=dict)
     """Columns that nobody looked at, with the number of rows that say something there."""
 
+    def count(self, verdict: Added) -> None:
+        self.counts[verdict] = self.counts.get(verdict, 0) + 1
+
 
 class Row(Struct, frozen=True, kw_only=True):
     """A row that can be used."""
@@ -101,6 +114,14 @@ class Row(Struct, frozen=True, kw_only=True):
     address: MailAddress
     choices: tuple[Choice, ...]
     preferences: Preferences
+    told: Told = Told()
+    """What the file says about them."""
+
+    @property
+    def names(self) -> set[bytes]:
+        """Stand for the subscriptions that it is about; or for whoever is suppressed, whatever they read."""
+        digests = [""] if self.told.fate in REASONS else [choice.digest for choice in self.choices]
+        return {_short(self.address.canonical, digest) for digest in digests}
 
 
 class People:
@@ -149,23 +170,53 @@ class People:
         """What becomes of each; no two of the same address. Those who are taken in, are all at once."""
         hashes = {row.address.canonical: self._keys.hashed(row.address.canonical) for row in rows}
         subscribers, suppressed = self._store.known(list(hashes.items()))
-        verdicts: list[Added] = []
-        taken: list[Consent] = []
-        for row in rows:
-            if hashes[row.address.canonical] in suppressed:
-                verdict = Added.SUPPRESSED
-            elif _covers(subscribers.get(row.address.canonical), row.choices, ask=proof is None):
-                verdict = Added.KNOWN
-            else:
-                verdict = Added.ASKED if proof is None else Added.ACTIVE
-                taken.append(_agreed(row, now, proof, origin))
-            verdicts.append(verdict)
+        verdicts = [
+            self._verdict(
+                row,
+                subscribers.get(row.address.canonical),
+                suppressed=hashes[row.address.canonical] in suppressed,
+                ask=proof is None,
+            )
+            for row in rows
+        ]
+        decided = list(zip(rows, verdicts, strict=True))
+        taken = [_agreed(row, now, proof, origin) for row, verdict in decided if verdict in (Added.ACTIVE, Added.ASKED)]
+        kept = [_kept(row, hashes[row.address.canonical], now) for row, verdict in decided if verdict in _KEPT.values()]
         if taken and not dry_run:
             if proof is None:
                 self._store.ask_all(taken)
             else:
                 self._store.admit([self._entrant(each, hashes[each.canonical]) for each in taken], now)
+        if kept and not dry_run:
+            self._store.keep(kept, now)
         return verdicts
+
+    def _verdict(self, row: Row, subscriber: Subscriber | None, *, suppressed: bool, ask: bool) -> Added:
+        """What becomes of a row, given what is known of its address."""
+        fate = row.told.fate
+        if fate in REASONS:
+            return Added.KNOWN if suppressed else _KEPT[fate]
+        if fate is Fate.LEFT:
+            return Added.KNOWN if self._left_or_back(subscriber, row.choices) else Added.LEFT
+        if suppressed:
+            return Added.SUPPRESSED
+        if fate is Fate.UNCONFIRMED:
+            return Added.UNCONFIRMED
+        if _covers(subscriber, row.choices, ask=ask):
+            return Added.KNOWN
+        return Added.ASKED if ask else Added.ACTIVE
+
+    def _left_or_back(self, subscriber: Subscriber | None, choices: Sequence[Choice]) -> bool:
+        """Whether somebody who left elsewhere left here too; or reads here by their own act, which a file does not
+        undo."""
+        if subscriber is None:
+            return False
+        states = {each.state if each else None for each in map(subscriber.to, (one.digest for one in choices))}
+        if states == {ListState.UNSUBSCRIBED}:
+            return True
+        return ListState.ACTIVE in states and any(
+            each.origin is Origin.FORM and each.confirmed_at for each in self._store.consents(subscriber.key)
+        )
 
     def _entrant(self, given: Consent, hashed: str) -> Entrant:
         paused = given.preferences.paused_until is not None
@@ -238,35 +289,49 @@ class People:
         table = Table(data)
         report = ImportReport(encoding=table.encoding)
         lines = data.count(b"\n")
-        rows = self._rows(table.rows(), default, report)
+        barred = self._barred(table, default, now)
+        rows = self._rows(table, default, report, now, barred)
         while batch := list(islice(rows, BATCH)):
             for wave in _waves(batch):
                 for verdict in self._add(wave, now, proof, origin=Origin.IMPORT, dry_run=dry_run):
-                    report.counts[verdict] = report.counts.get(verdict, 0) + 1
+                    report.count(verdict)
             progress("importing subscribers", min(report.rows, lines), lines)
         report.unused = table.unused(USED)
         return report
 
+    def _barred(self, table: Table, default: Sequence[Choice], now: datetime) -> set[bytes]:
+        """Who left or is suppressed by any row of a file, wherever it stands (``Row.names``)."""
+        if COLUMNS_OF_FATE.isdisjoint(table.columns):
+            return set()
+        found: set[bytes] = set()
+        for _, cells in table.rows():
+            with suppress(DigestError, ValueError):
+                row = self._row(cells, default, now)
+                if row.told.fate >= Fate.LEFT:
+                    found |= row.names
+        return found
+
     def _rows(
-        self, table: Iterable[tuple[int, dict[str, str]]], default: Sequence[Choice], report: ImportReport
+        self, table: Table, default: Sequence[Choice], report: ImportReport, now: datetime, barred: Set[bytes]
     ) -> Iterator[Row]:
         """Those that can be used and were not there before; the others go into the report."""
         seen: set[bytes] = set()
-        for number, cells in table:
+        for number, cells in table.rows():
             report.rows += 1
             try:
-                row = self._row(cells, default)
+                row = self._row(cells, default, now)
             except (DigestError, ValueError) as error:
                 report.bad.append(BadRow(number=number, reason=str(error)))
                 continue
-            names = {_short(row.address.canonical, choice.digest) for choice in row.choices}
-            if names <= seen:
-                report.counts[Added.KNOWN] = report.counts.get(Added.KNOWN, 0) + 1
-                continue
-            seen |= names
-            yield row
+            if row.told.fate < Fate.LEFT and barred & (row.names | {_short(row.address.canonical, "")}):
+                report.count(Added.CONTRADICTED)
+            elif row.names <= seen:
+                report.count(Added.KNOWN)
+            else:
+                seen |= row.names
+                yield row
 
-    def _row(self, cells: Mapping[str, str], default: Sequence[Choice]) -> Row:
+    def _row(self, cells: Mapping[str, str], default: Sequence[Choice], now: datetime) -> Row:
         try:
             address = parse_address(bare_address(cells.get("address", "")))
         except InvalidAddress as error:
@@ -274,7 +339,7 @@ class People:
         categories = [name.strip() for name in cells.get("categories", "").split("|") if name.strip()]
         digest = cells.get("digest", "") or (default[0].digest if categories else "")
         choices = (self.choice(digest, categories),) if digest else tuple(default)
-        return Row(address=address, choices=choices, preferences=_preferences(cells))
+        return Row(address=address, choices=choices, preferences=_preferences(cells), told=told(cells, now))
 
     def export_csv(self) -> Iterator[str]:
         """Every subscription as a line of CSV, with the proof of consent; the heading first."""
@@ -307,8 +372,14 @@ class People:
 
 BATCH = 500
 """Rows of an import in one transaction."""
-USED = frozenset(("address", "digest", "categories", "frequency", "hour", "zone", "paused_until"))
+USED = COLUMNS_OF_FATE.union(("address", "digest", "categories", "frequency", "hour", "zone", "paused_until"))
 """Columns that an import looks at."""
+_KEPT = {
+    Fate.LEFT: Added.LEFT,
+    Fate.BOUNCED: Added.BOUNCED,
+    Fate.COMPLAINED: Added.COMPLAINED,
+    Fate.BLOCKED: Added.BLOCKED,
+}
 _NAMED = 10
 
 
@@ -361,6 +432,16 @@ def _agreed(row: Row, now: datetime, proof: Proof | None, origin: Origin) -> Con
         choices=row.choices,
         preferences=row.preferences,
         confirmed_at=proof.given_at if proof else None,
+    )
+
+
+def _kept(row: Row, hashed: str, now: datetime) -> Kept:
+    return Kept(
+        to=row.address,
+        hashed=hashed,
+        choices=row.choices,
+        since=row.told.since or now,
+        reason=REASONS.get(row.told.fate),
     )
 
 

@@ -8,8 +8,20 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from digest.store.database.part import Part
-from digest.store.subscribers.enrolment import enter, join, keep_consents, keys_of, read_people, reading, welcome, wish
-from digest.subscribers.subscription import Consent, Entrant, ListState, Subscriber
+from digest.store.subscribers.enrolment import (
+    end,
+    enter,
+    join,
+    keep_consents,
+    keys_of,
+    read_people,
+    reading,
+    settle,
+    suppress,
+    welcome,
+    wish,
+)
+from digest.subscribers.subscription import Consent, Entrant, Kept, ListState, Subscriber
 
 
 class Intake(Part):
@@ -49,3 +61,13 @@ class Intake(Part):
             paused = [row for row in theirs if row[0] in settled and row[2].pause_ends is not None]
             wish(connection, [(key, given.preferences, each.pause_ends) for key, given, each in paused])
             join(connection, [(key, given.choices) for key, given, _ in theirs], ListState.ACTIVE, now)
+
+    def keep(self, people: Sequence[Kept], now: datetime) -> None:
+        """Note who left other lists, each address once, so that nothing makes them active again but their own act; and
+        suppress whoever must not be written to. All or none."""
+        with self._database.changing() as connection:
+            keys = enter(connection, [(each.to, each.hashed) for each in people], now)
+            left = [(keys[each.to.canonical], choice, each) for each in people for choice in each.choices]
+            settle(connection, [(key, choice, ListState.UNSUBSCRIBED, each.since) for key, choice, each in left])
+            end(connection, [(key, choice, each.since) for key, choice, each in left if each.reason is None])
+            suppress(connection, [(each.hashed, each.reason, "import", each.since) for each in people if each.reason])
