@@ -12,6 +12,7 @@ import unicodedata
 COLUMNS = (
     *("address", "digest", "state", "categories", "frequency", "hour", "zone", "paused_until", "since", "suppressed"),
     *("consent", "asked_at", "confirmed_at", "consent_text", "consent_ip"),
+    *("created_at", "suppressed_at", "suppressed_note", "key", "hash", "proof"),
 )
 """Of an export."""
 _ADDRESSES = (

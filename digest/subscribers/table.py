@@ -17,6 +17,7 @@ from digest.subscribers.columns import FALLBACK, column_of
 from digest.text import cut
 
 _MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_OURS = frozenset(("address", "digest", "state", "since", "suppressed", "confirmed_at"))
 _SHOWN = 60
 _FORMULA = r"'*[=+\-@\t\r]"
 
@@ -45,6 +46,8 @@ class Table:
         """In how many rows there was something in a column, by its heading as it is written."""
         self._delimiter, self._skipped = self._separator()
         self._titles, self.columns, self._headed = self._heading()
+        self.is_ours = _OURS.issubset(self.columns)
+        """An export of ours wrote it, of an earlier version perhaps: its cells are as they were."""
 
     def _reader(self) -> io.TextIOWrapper:
         """The file line by line, without a mark at its beginning: it is never in memory as text."""
@@ -68,15 +71,15 @@ class Table:
         try:
             for cells in reader:
                 number, before = before + 1, reader.line_num
-                values = [re.sub(rf"^'(?={_FORMULA})", "", cell).strip() for cell in cells]
-                if number > self._skipped and any(values):
+                values = [re.sub(rf"^'(?={_FORMULA})", "", cell) for cell in cells]
+                if number > self._skipped and any(value.strip() for value in values):
                     yield number, values
         except csv.Error as error:
             raise DigestError(f"import, row {before + 1}", f"not CSV: {error}") from error
 
     def _heading(self) -> tuple[list[str], list[str], bool]:
         """Titles and our names of the columns, and whether the first row says them."""
-        _, first = next(self._cells(), (0, ["address"]))
+        first = [title.strip() for title in next(self._cells(), (0, ["address"]))[1]]
         names = [column_of(title) for title in first]
         if "address" not in names and FALLBACK in names:
             names[names.index(FALLBACK)] = "address"
@@ -99,6 +102,8 @@ class Table:
         if self._headed:
             next(cells, None)
         for number, values in cells:
+            if not self.is_ours:
+                values = [value.strip() for value in values]
             yield number, {name: value for name, value in zip(self.columns, values, strict=False) if name}
             self.unnamed.update(title for title, value in zip(self._titles, values, strict=False) if value)
 

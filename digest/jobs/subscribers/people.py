@@ -7,6 +7,7 @@ was given; everybody else is asked by mail first. Nothing here lifts a suppressi
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import suppress
@@ -17,14 +18,17 @@ from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from digest.errors import DigestError
 from digest.jobs.progress import Progress, silent
+from digest.jobs.subscribers.carrying import carried, row_of_hash, rows_of, suppression_of
 from digest.jobs.subscribers.erasing import Erasing
 from digest.outbox import masked
 from digest.subscribers.columns import COLUMNS, bare_address
 from digest.subscribers.fates import COLUMNS_OF_FATE, REASONS, Fate, Told, told
 from digest.subscribers.subscription import (
+    Carried,
     Choice,
     Consent,
     Entrant,
@@ -37,6 +41,7 @@ from digest.subscribers.subscription import (
     Origin,
     Preferences,
     Subscriber,
+    Suppression,
     SuppressionReason,
     canonical,
     is_zone,
@@ -55,6 +60,10 @@ class PeopleStore(Protocol):
     def ask_all(self, asked: Sequence[Consent]) -> None: ...
     def admit(self, entrants: Sequence[Entrant], now: datetime) -> None: ...
     def keep(self, people: Sequence[Kept], now: datetime) -> None: ...
+    def carry(self, lines: Sequence[Carried], now: datetime) -> None: ...
+    def suppress_all(self, suppressions: Sequence[Suppression]) -> None: ...
+    def unknown_suppressions(self) -> Iterator[Suppression]: ...
+    def suppressed(self, hashed: str) -> tuple[SuppressionReason, datetime, str] | None: ...
     def subscriber_by(self, canonical: str) -> Subscriber | None: ...
     def subscribers(self) -> Iterator[Subscriber]: ...
     def consents(self, key: int) -> list[Consent]: ...
@@ -79,6 +88,11 @@ class Added(StrEnum):
     KNOWN = "known already"
     SUPPRESSED = "suppressed"
     LEFT = "kept as left"
+    PENDING = "kept as unconfirmed"
+    KEPT = "kept as suppressed"
+    PROOF = "kept as a further proof of consent"
+    HASH = "kept as suppressed, by hash alone"
+    STRANGE_HASH = "left out, a hash of another secret"
     BOUNCED = "suppressed, their mail came back"
     COMPLAINED = "suppressed, they complained"
     BLOCKED = "suppressed, they were blocked"
@@ -116,10 +130,15 @@ class Row(Struct, frozen=True, kw_only=True):
     preferences: Preferences
     told: Told = Told()
     """What the file says about them."""
+    carried: Carried | None = None
+    """The same, if the file is our own export."""
 
     @property
     def names(self) -> set[bytes]:
-        """Stand for the subscriptions that it is about; or for whoever is suppressed, whatever they read."""
+        """Stand for the subscriptions that it is about; or for whoever is suppressed, whatever they read; or for the
+        proof alone."""
+        if self.carried is not None and self.carried.choice is None:
+            return {_short(self.address.canonical, f"\0{self.carried.proof}")}
         digests = [""] if self.told.fate in REASONS else [choice.digest for choice in self.choices]
         return {_short(self.address.canonical, digest) for digest in digests}
 
@@ -190,6 +209,35 @@ class People:
         if kept and not dry_run:
             self._store.keep(kept, now)
         return verdicts
+
+    def _carry(self, rows: Sequence[Row], now: datetime, *, dry_run: bool) -> list[Added]:
+        """As ``_add``, for rows of our own export."""
+        lines = [row.carried for row in rows if row.carried is not None]
+        subscribers, suppressed = self._store.known([(each.to.canonical, each.hashed) for each in lines])
+        missing = [
+            self._missing(each, subscribers.get(each.to.canonical), suppressed=each.hashed in suppressed)
+            for each in lines
+        ]
+        if not dry_run:
+            self._store.carry([each for each in missing if each is not None], now)
+        return [Added.KNOWN if rest is None else _carried_as(each) for each, rest in zip(lines, missing, strict=True)]
+
+    def _missing(self, each: Carried, subscriber: Subscriber | None, *, suppressed: bool) -> Carried | None:
+        """What of a line is not known here; None if all of it is."""
+        pause_ends = pause_end(each.preferences, self._zone)
+        if subscriber is None:
+            return replace(each, pause_ends=pause_ends)
+        had = subscriber.to(each.choice.digest) if each.choice else None
+        if had is not None and each.choice is not None:
+            goes_on = had.state is ListState.PENDING and each.state is not ListState.PENDING
+            ends = had.state is ListState.ACTIVE and each.state is ListState.UNSUBSCRIBED
+            if not goes_on and not (ends and not self._left_or_back(subscriber, (each.choice,))):
+                each = replace(each, choice=None)
+        if each.proof and each.proof in [replace(one, key=0) for one in self._store.consents(subscriber.key)]:
+            each = replace(each, proof=None)
+        if suppressed:
+            each = replace(each, suppression=None)
+        return each if each.choice or each.proof or each.suppression else None
 
     def _verdict(self, row: Row, subscriber: Subscriber | None, *, suppressed: bool, ask: bool) -> Added:
         """What becomes of a row, given what is known of its address."""
@@ -289,19 +337,58 @@ class People:
         table = Table(data)
         report = ImportReport(encoding=table.encoding)
         lines = data.count(b"\n")
+        if table.is_ours:
+            self._take_hashes(table, report, now, dry_run=dry_run)
         barred = self._barred(table, default, now)
         rows = self._rows(table, default, report, now, barred)
         while batch := list(islice(rows, BATCH)):
             for wave in _waves(batch):
-                for verdict in self._add(wave, now, proof, origin=Origin.IMPORT, dry_run=dry_run):
+                others = [row for row in wave if row.carried is None]
+                for verdict in (
+                    *self._add(others, now, proof, origin=Origin.IMPORT, dry_run=dry_run),
+                    *self._carry([row for row in wave if row.carried is not None], now, dry_run=dry_run),
+                ):
                     report.count(verdict)
             progress("importing subscribers", min(report.rows, lines), lines)
-        report.unused = table.unused(USED)
+        report.bad.sort(key=lambda bad: bad.number)
+        report.unused = table.unused(USED.union(COLUMNS) if table.is_ours else USED)
         return report
+
+    def _take_hashes(self, table: Table, report: ImportReport, now: datetime, *, dry_run: bool) -> None:
+        """Suppressions of our own export whose addresses are forgotten."""
+        lone = ((number, cells) for number, cells in table.rows() if _is_hash(cells))
+        while batch := list(islice(lone, BATCH)):
+            found = []
+            for number, cells in batch:
+                report.rows += 1
+                try:
+                    found.append(self._suppression(cells, now))
+                except ValueError as error:
+                    report.bad.append(BadRow(number=number, reason=str(error)))
+                    if cells.get("key") != self._keys.address_key:
+                        report.count(Added.STRANGE_HASH)
+            _, known = self._store.known([(each.hashed, each.hashed) for each in found])
+            for each in found:
+                report.count(Added.KNOWN if each.hashed in known else Added.HASH)
+            if not dry_run:
+                self._store.suppress_all(found)
+
+    def _suppression(self, cells: Mapping[str, str], now: datetime) -> Suppression:
+        """Of a hash alone. Raises ValueError for one that no address of ours can have."""
+        if cells.get("key") != self._keys.address_key:
+            raise ValueError(
+                f"only the hash of an address, made with another secret ({cells.get('key') or 'no key'}; ours is "
+                f"{self._keys.address_key}): import with the secret of the machine that wrote the file "
+                "(subscriptions.secret_file), or suppress the address by hand"
+            )
+        found = suppression_of(cells, cells["hash"], now)
+        if found is None or not re.fullmatch("[0-9a-f]{32}", found.hashed):
+            raise ValueError("a hash is 32 hexadecimal digits, with a reason under suppressed; leave it as exported")
+        return found
 
     def _barred(self, table: Table, default: Sequence[Choice], now: datetime) -> set[bytes]:
         """Who left or is suppressed by any row of a file, wherever it stands (``Row.names``)."""
-        if COLUMNS_OF_FATE.isdisjoint(table.columns):
+        if table.is_ours or COLUMNS_OF_FATE.isdisjoint(table.columns):
             return set()
         found: set[bytes] = set()
         for _, cells in table.rows():
@@ -316,10 +403,13 @@ class People:
     ) -> Iterator[Row]:
         """Those that can be used and were not there before; the others go into the report."""
         seen: set[bytes] = set()
+        ours = table.is_ours
         for number, cells in table.rows():
+            if ours and _is_hash(cells):
+                continue
             report.rows += 1
             try:
-                row = self._row(cells, default, now)
+                row = self._row(cells, default, now, ours=ours)
             except (DigestError, ValueError) as error:
                 report.bad.append(BadRow(number=number, reason=str(error)))
                 continue
@@ -331,43 +421,36 @@ class People:
                 seen |= row.names
                 yield row
 
-    def _row(self, cells: Mapping[str, str], default: Sequence[Choice], now: datetime) -> Row:
+    def _row(self, cells: Mapping[str, str], default: Sequence[Choice], now: datetime, *, ours: bool = False) -> Row:
         try:
             address = parse_address(bare_address(cells.get("address", "")))
         except InvalidAddress as error:
             raise ValueError(f"the address cannot be used: {error}") from error
+        preferences = _preferences(cells)
+        each = carried(cells, address, self._keys.hashed(address.canonical), preferences, now) if ours else None
         categories = [name.strip() for name in cells.get("categories", "").split("|") if name.strip()]
         digest = cells.get("digest", "") or (default[0].digest if categories else "")
+        if each is not None and each.state is not ListState.ACTIVE:
+            return Row(
+                address=address, choices=(each.choice,) if each.choice else (), preferences=preferences, carried=each
+            )
         choices = (self.choice(digest, categories),) if digest else tuple(default)
-        return Row(address=address, choices=choices, preferences=_preferences(cells), told=told(cells, now))
+        says = Told() if ours else told(cells, now)
+        return Row(address=address, choices=choices, preferences=preferences, told=says, carried=each)
 
     def export_csv(self) -> Iterator[str]:
-        """Every subscription as a line of CSV, with the proof of consent; the heading first."""
+        """Everybody as lines of CSV, with the proofs of consent, the heading first; whoever is suppressed and not known
+        by address, at the end."""
+        key = self._keys.address_key
         yield line(COLUMNS)
         for subscriber in self._store.subscribers():
-            consents = self._store.consents(subscriber.key)
-            for each in subscriber.subscriptions:
-                proofs = [one for one in consents if each.digest in {choice.digest for choice in one.choices}]
-                proof = next((one for one in reversed(proofs) if one.confirmed_at), None)
-                yield line(
-                    (
-                        subscriber.address,
-                        each.digest,
-                        each.state.value,
-                        "|".join(each.categories),
-                        subscriber.preferences.frequency.value,
-                        "" if subscriber.preferences.hour is None else str(subscriber.preferences.hour),
-                        subscriber.preferences.zone,
-                        subscriber.preferences.paused_until.isoformat() if subscriber.preferences.paused_until else "",
-                        each.since.isoformat(),
-                        subscriber.suppressed.value if subscriber.suppressed else "",
-                        proof.origin.value if proof else "",
-                        proof.asked_at.isoformat() if proof else "",
-                        proof.confirmed_at.isoformat() if proof and proof.confirmed_at else "",
-                        proof.text if proof else "",
-                        proof.ip if proof else "",
-                    )
-                )
+            hashed = self._keys.hashed(canonical(subscriber.address))
+            found = self._store.suppressed(hashed)
+            suppression = Suppression(hashed=hashed, reason=found[0], since=found[1], note=found[2]) if found else None
+            for cells in rows_of(subscriber, self._store.consents(subscriber.key), suppression, key, hashed):
+                yield line(cells)
+        for each in self._store.unknown_suppressions():
+            yield line(row_of_hash(each, key))
 
 
 BATCH = 500
@@ -433,6 +516,23 @@ def _agreed(row: Row, now: datetime, proof: Proof | None, origin: Origin) -> Con
         preferences=row.preferences,
         confirmed_at=proof.given_at if proof else None,
     )
+
+
+def _is_hash(cells: Mapping[str, str]) -> bool:
+    """Whether nothing but a hash is known of somebody."""
+    return not cells.get("address") and bool(cells.get("hash"))
+
+
+def _carried_as(each: Carried) -> Added:
+    if each.suppression is not None:
+        return Added.KEPT
+    if each.choice is None:
+        return Added.PROOF
+    return {
+        ListState.ACTIVE: Added.ACTIVE,
+        ListState.PENDING: Added.PENDING,
+        ListState.UNSUBSCRIBED: Added.LEFT,
+    }[each.state]
 
 
 def _kept(row: Row, hashed: str, now: datetime) -> Kept:

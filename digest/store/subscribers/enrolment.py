@@ -24,6 +24,7 @@ from digest.subscribers.subscription import (
     Preferences,
     Subscriber,
     Subscription,
+    Suppression,
     SuppressionReason,
 )
 
@@ -103,13 +104,18 @@ def keys_of(connection: Connection, canonicals: Iterable[str]) -> dict[str, int]
     return dict(connection.rows(question, connection.listed(canonicals)))
 
 
-def enter(connection: Connection, people: Sequence[tuple[Consent | MailAddress, str]], now: datetime) -> dict[str, int]:
+def enter(
+    connection: Connection,
+    people: Sequence[tuple[Consent | MailAddress, str]],
+    now: datetime,
+    since: Mapping[str, datetime] | None = None,
+) -> dict[str, int]:
     """Keys by canonical address, of people with their keyed hashes. Some may be new, and may be made by another process
-    at this very moment."""
+    at this very moment. ``since`` is when they came, by canonical address, if not now."""
     keys = keys_of(connection, [given.canonical for given, _ in people])
     wishes = wish_columns(Preferences()).values()
     new = [
-        (given.address, given.canonical, hashed, to_seconds(now), *wishes)
+        (given.address, given.canonical, hashed, to_seconds((since or {}).get(given.canonical, now)), *wishes)
         for given, hashed in people
         if given.canonical not in keys
     ]
@@ -150,9 +156,9 @@ def end(connection: Connection, theirs: Sequence[tuple[int, Choice, datetime]]) 
     connection.run_many(ended, [(to_seconds(since), key, choice.digest) for key, choice, since in theirs])
 
 
-def suppress(connection: Connection, theirs: Sequence[tuple[str, SuppressionReason, str, datetime]]) -> None:
-    """Never write to these hashes again; each with the reason, a note, and the moment. The first reason stays."""
-    rows = [(hashed, reason.value, note, to_seconds(since)) for hashed, reason, note, since in theirs]
+def suppress(connection: Connection, theirs: Iterable[Suppression]) -> None:
+    """Never write to these again. The first reason stays."""
+    rows = [(each.hashed, each.reason.value, each.note, to_seconds(each.since)) for each in theirs]
     connection.insert_many("suppression", ("hash", "reason", "note", "since"), rows, or_ignore=True)
 
 
