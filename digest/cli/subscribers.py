@@ -188,6 +188,9 @@ def import_(
     click.echo(f"{report.rows} rows ({report.encoding})" + ("" if apply_ else ", nothing was changed yet"))
     for added, count in report.counts.items():
         click.echo(f"  {count:6} {verb}{added.value}")
+    if report.unused:
+        told = (f"{name} ({count} {'row' if count == 1 else 'rows'})" for name, count in report.unused.items())
+        click.echo(f"columns that are not used: {', '.join(told)}")
     for bad in report.bad:
         click.echo(click.style(f"  row {bad.number}: ", fg="red") + bad.reason, err=True)
     if not apply_:

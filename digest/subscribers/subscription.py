@@ -259,6 +259,44 @@ class Entrant(Struct, frozen=True, kw_only=True):
     """The moment of ``given.preferences.paused_until``."""
 
 
+class Suppression(Struct, frozen=True, kw_only=True):
+    """An address that is never written to."""
+
+    hashed: str
+    reason: SuppressionReason
+    since: datetime
+    note: str = ""
+
+
+class Carried(Struct, frozen=True, kw_only=True):
+    """A line of our own list as it was exported: somebody, one of their subscriptions, one proof of consent."""
+
+    to: MailAddress
+    hashed: str
+    created_at: datetime
+    preferences: Preferences
+    pause_ends: datetime | None = None
+    choice: Choice | None
+    state: ListState
+    """Of ``choice``."""
+    since: datetime
+    proof: Consent | None
+    suppression: Suppression | None
+
+
+class Kept(Struct, frozen=True, kw_only=True):
+    """Somebody of another list who must not become active."""
+
+    to: MailAddress
+    hashed: str
+    """Keyed hash of their canonical address."""
+    choices: tuple[Choice, ...]
+    """What they left."""
+    since: datetime
+    reason: SuppressionReason | None = None
+    """Why they are suppressed; None if they only left."""
+
+
 class Request(Struct, frozen=True, kw_only=True):
     """A fresh link that was asked for."""
 

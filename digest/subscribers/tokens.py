@@ -69,6 +69,8 @@ class Keyring:
         self._tokens = {number: _derived(secret, "token") for number, secret in secrets.items()}
         self._addresses = _derived(secrets[min(secrets)], "address")
         self._newest = max(secrets)
+        self.address_key = f"{min(secrets)}:{self.hashed('')[:8]}"
+        """Number and a mark of the key that hashes addresses: two lists of hashes go together if it is the same."""
 
     def sign(self, token: Token) -> str:
         """As text for a URL. Raises OverflowError for ids beyond 5 and 3 octets."""

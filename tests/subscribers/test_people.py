@@ -9,8 +9,10 @@ from datetime import UTC, date, datetime
 import pytest
 
 from digest.errors import DigestError
-from digest.jobs.subscribers.people import COLUMNS, Added, ImportReport, Proof, neutralised
+from digest.jobs.subscribers.people import Added, ImportReport, Proof
+from digest.subscribers.columns import COLUMNS
 from digest.subscribers.subscription import Choice, Frequency, ListState, Origin, SuppressionReason
+from digest.subscribers.table import neutralised
 from tests.subscribers.reader_world import World
 
 PROOF = Proof(source="paper form", given_at=datetime(2026, 3, 24, tzinfo=UTC))
@@ -100,10 +102,23 @@ def test_everybody_can_be_narrowed(world: World) -> None:
         (b"ann@example.org\n", "utf-8"),
         (b'"ann@example.org","Lee, Ann"\n', "utf-8"),
         (b"\n\naddress\n\n ann@example.org \n", "utf-8"),
+        ("Email\tName\r\nann@example.org\tAnn\r\n".encode("utf-16"), "utf-16"),
+        (b"\xfe\xff" + "email;name\nann@example.org;Ann".encode("utf-16-be"), "utf-16"),
+        (b"Email Address,First Name,Last Name\nann@example.org,Ann,Lee\n", "utf-8"),
+        (b"email_address,notes\nann@example.org,x\n", "utf-8"),
+        (b"Subscriber,Sent,Opens\nann@example.org,3,1\n", "utf-8"),
+        (b"Subscriber,Email\n17,ann@example.org\n", "utf-8"),
+        (b'email\n"Ann Lee" <ann@example.org>\n', "utf-8"),
+        (b'email\n"Ann ""A."" Lee <ann@example.org>"\n', "utf-8"),
+        (b"email\nmailto:ann@example.org\n", "utf-8"),
+        ("email\n\u200eann@example.org\u00a0\n".encode(), "utf-8"),
+        (b"sep=;\r\nemail;name\r\nann@example.org;Ann, the first\r\n", "utf-8"),
+        (b"Ann,ann@example.org\n", "utf-8"),
     ],
 )
 def test_files_in_many_shapes(quick: World, data: bytes, encoding: str) -> None:
-    """UTF-8 with or without BOM, GB18030 detected; comma, semicolon, tab; with or without a heading."""
+    """UTF-8 with or without BOM, UTF-16 with one, GB18030 detected; comma, semicolon, tab; with or without a heading,
+    in the spelling of many programs; an address with a name."""
     report = load(quick, data)
     assert (report.counts, report.encoding, report.bad) == ({Added.ACTIVE: 1}, encoding, [])
     assert addresses(quick) == ["ann@example.org"]
@@ -222,6 +237,20 @@ def test_without_proof_rows_are_asked_to_confirm(world: World) -> None:
 def test_what_is_no_table_is_refused(quick: World, data: bytes, cause: str) -> None:
     with pytest.raises(DigestError, match=cause):
         load(quick, data)
+
+
+def test_columns_that_say_nothing_to_us_are_named(quick: World) -> None:
+    """With the number of rows that have something there: nothing is passed over in silence."""
+    text = "email,name,note,address\na@example.org,Ann,,1 Elm Street\nb@example.org,Bob,x,\n"
+    report = load(quick, text)
+    assert report.unused == {"name": 2, "note": 1, "address": 1}
+    assert load(quick, "a@example.org,Ann\n").unused == {"column 2": 1}
+
+
+def test_a_row_of_several_lines_has_the_number_of_its_first(quick: World) -> None:
+    """Where an editor jumps to."""
+    (bad,) = load(quick, 'email,note\na@example.org,"one\ntwo"\nbad,"three\nfour"\n').bad
+    assert bad.number == 4
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])

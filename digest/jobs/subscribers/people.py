@@ -6,12 +6,11 @@ was given; everybody else is asked by mail first. Nothing here lifts a suppressi
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
+from contextlib import suppress
 from datetime import date, datetime
 from enum import StrEnum
 from itertools import islice
@@ -19,29 +18,37 @@ from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from digest.errors import DigestError
 from digest.jobs.progress import Progress, silent
+from digest.jobs.subscribers.carrying import carried, row_of_hash, rows_of, suppression_of
 from digest.jobs.subscribers.erasing import Erasing
 from digest.outbox import masked
+from digest.subscribers.columns import COLUMNS, bare_address
+from digest.subscribers.fates import COLUMNS_OF_FATE, REASONS, Fate, Told, told
 from digest.subscribers.subscription import (
+    Carried,
     Choice,
     Consent,
     Entrant,
     Frequency,
     InvalidAddress,
+    Kept,
     ListState,
     MailAddress,
     Offer,
     Origin,
     Preferences,
     Subscriber,
+    Suppression,
     SuppressionReason,
     canonical,
     is_zone,
     parse_address,
     pause_end,
 )
+from digest.subscribers.table import Table, line
 from digest.subscribers.tokens import Keyring
 from digest.text import clean_line
 
@@ -52,6 +59,11 @@ class PeopleStore(Protocol):
     def known(self, people: Sequence[tuple[str, str]]) -> tuple[dict[str, Subscriber], set[str]]: ...
     def ask_all(self, asked: Sequence[Consent]) -> None: ...
     def admit(self, entrants: Sequence[Entrant], now: datetime) -> None: ...
+    def keep(self, people: Sequence[Kept], now: datetime) -> None: ...
+    def carry(self, lines: Sequence[Carried], now: datetime) -> None: ...
+    def suppress_all(self, suppressions: Sequence[Suppression]) -> None: ...
+    def unknown_suppressions(self) -> Iterator[Suppression]: ...
+    def suppressed(self, hashed: str) -> tuple[SuppressionReason, datetime, str] | None: ...
     def subscriber_by(self, canonical: str) -> Subscriber | None: ...
     def subscribers(self) -> Iterator[Subscriber]: ...
     def consents(self, key: int) -> list[Consent]: ...
@@ -75,6 +87,17 @@ class Added(StrEnum):
     ASKED = "asked to confirm"
     KNOWN = "known already"
     SUPPRESSED = "suppressed"
+    LEFT = "kept as left"
+    PENDING = "kept as unconfirmed"
+    KEPT = "kept as suppressed"
+    PROOF = "kept as a further proof of consent"
+    HASH = "kept as suppressed, by hash alone"
+    STRANGE_HASH = "left out, a hash of another secret"
+    BOUNCED = "suppressed, their mail came back"
+    COMPLAINED = "suppressed, they complained"
+    BLOCKED = "suppressed, they were blocked"
+    UNCONFIRMED = "left out, never confirmed"
+    CONTRADICTED = "left out, another row says that they left"
 
 
 class BadRow(Struct, frozen=True, kw_only=True):
@@ -92,6 +115,11 @@ class ImportReport(Struct, kw_only=True):
     counts: dict[Added, int] = field(default_factory=dict)
     bad: list[BadRow] = field(default_factory=list)
     encoding: str = ""
+    unused: dict[str, int] = field(default_factory=dict)
+    """Columns that nobody looked at, with the number of rows that say something there."""
+
+    def count(self, verdict: Added) -> None:
+        self.counts[verdict] = self.counts.get(verdict, 0) + 1
 
 
 class Row(Struct, frozen=True, kw_only=True):
@@ -100,6 +128,19 @@ class Row(Struct, frozen=True, kw_only=True):
     address: MailAddress
     choices: tuple[Choice, ...]
     preferences: Preferences
+    told: Told = Told()
+    """What the file says about them."""
+    carried: Carried | None = None
+    """The same, if the file is our own export."""
+
+    @property
+    def names(self) -> set[bytes]:
+        """Stand for the subscriptions that it is about; or for whoever is suppressed, whatever they read; or for the
+        proof alone."""
+        if self.carried is not None and self.carried.choice is None:
+            return {_short(self.address.canonical, f"\0{self.carried.proof}")}
+        digests = [""] if self.told.fate in REASONS else [choice.digest for choice in self.choices]
+        return {_short(self.address.canonical, digest) for digest in digests}
 
 
 class People:
@@ -148,23 +189,82 @@ class People:
         """What becomes of each; no two of the same address. Those who are taken in, are all at once."""
         hashes = {row.address.canonical: self._keys.hashed(row.address.canonical) for row in rows}
         subscribers, suppressed = self._store.known(list(hashes.items()))
-        verdicts: list[Added] = []
-        taken: list[Consent] = []
-        for row in rows:
-            if hashes[row.address.canonical] in suppressed:
-                verdict = Added.SUPPRESSED
-            elif _covers(subscribers.get(row.address.canonical), row.choices, ask=proof is None):
-                verdict = Added.KNOWN
-            else:
-                verdict = Added.ASKED if proof is None else Added.ACTIVE
-                taken.append(_agreed(row, now, proof, origin))
-            verdicts.append(verdict)
+        verdicts = [
+            self._verdict(
+                row,
+                subscribers.get(row.address.canonical),
+                suppressed=hashes[row.address.canonical] in suppressed,
+                ask=proof is None,
+            )
+            for row in rows
+        ]
+        decided = list(zip(rows, verdicts, strict=True))
+        taken = [_agreed(row, now, proof, origin) for row, verdict in decided if verdict in (Added.ACTIVE, Added.ASKED)]
+        kept = [_kept(row, hashes[row.address.canonical], now) for row, verdict in decided if verdict in _KEPT.values()]
         if taken and not dry_run:
             if proof is None:
                 self._store.ask_all(taken)
             else:
                 self._store.admit([self._entrant(each, hashes[each.canonical]) for each in taken], now)
+        if kept and not dry_run:
+            self._store.keep(kept, now)
         return verdicts
+
+    def _carry(self, rows: Sequence[Row], now: datetime, *, dry_run: bool) -> list[Added]:
+        """As ``_add``, for rows of our own export."""
+        lines = [row.carried for row in rows if row.carried is not None]
+        subscribers, suppressed = self._store.known([(each.to.canonical, each.hashed) for each in lines])
+        missing = [
+            self._missing(each, subscribers.get(each.to.canonical), suppressed=each.hashed in suppressed)
+            for each in lines
+        ]
+        if not dry_run:
+            self._store.carry([each for each in missing if each is not None], now)
+        return [Added.KNOWN if rest is None else _carried_as(each) for each, rest in zip(lines, missing, strict=True)]
+
+    def _missing(self, each: Carried, subscriber: Subscriber | None, *, suppressed: bool) -> Carried | None:
+        """What of a line is not known here; None if all of it is."""
+        pause_ends = pause_end(each.preferences, self._zone)
+        if subscriber is None:
+            return replace(each, pause_ends=pause_ends)
+        had = subscriber.to(each.choice.digest) if each.choice else None
+        if had is not None and each.choice is not None:
+            goes_on = had.state is ListState.PENDING and each.state is not ListState.PENDING
+            ends = had.state is ListState.ACTIVE and each.state is ListState.UNSUBSCRIBED
+            if not goes_on and not (ends and not self._left_or_back(subscriber, (each.choice,))):
+                each = replace(each, choice=None)
+        if each.proof and each.proof in [replace(one, key=0) for one in self._store.consents(subscriber.key)]:
+            each = replace(each, proof=None)
+        if suppressed:
+            each = replace(each, suppression=None)
+        return each if each.choice or each.proof or each.suppression else None
+
+    def _verdict(self, row: Row, subscriber: Subscriber | None, *, suppressed: bool, ask: bool) -> Added:
+        """What becomes of a row, given what is known of its address."""
+        fate = row.told.fate
+        if fate in REASONS:
+            return Added.KNOWN if suppressed else _KEPT[fate]
+        if fate is Fate.LEFT:
+            return Added.KNOWN if self._left_or_back(subscriber, row.choices) else Added.LEFT
+        if suppressed:
+            return Added.SUPPRESSED
+        if fate is Fate.UNCONFIRMED:
+            return Added.UNCONFIRMED
+        if _covers(subscriber, row.choices, ask=ask):
+            return Added.KNOWN
+        return Added.ASKED if ask else Added.ACTIVE
+
+    def _left_or_back(self, subscriber: Subscriber | None, choices: Sequence[Choice]) -> bool:
+        """Whether somebody who left elsewhere left here too; or reads here by their own act, which a file does not
+        undo."""
+        if subscriber is None:
+            return False
+        states = {each.state if each else None for each in map(subscriber.to, (one.digest for one in choices))}
+        if states == {ListState.UNSUBSCRIBED}:
+            return True
+        return ListState.ACTIVE in states and any(
+            each.origin is Origin.FORM and each.confirmed_at for each in self._store.consents(subscriber.key)
+        )
 
     def _entrant(self, given: Consent, hashed: str) -> Entrant:
         paused = given.preferences.paused_until is not None
@@ -234,131 +334,136 @@ class People:
         """Add everybody in a file, some hundreds in one transaction: a crash leaves whole ones, and doing it twice
         changes nothing more. With ``dry_run`` nothing is changed at all. Raises DigestError if the file is no such
         table."""
-        encoding = encoding_of(data)
-        report = ImportReport(encoding=encoding)
+        table = Table(data)
+        report = ImportReport(encoding=table.encoding)
         lines = data.count(b"\n")
-        rows = self._rows(_table(data, encoding), default, report)
+        if table.is_ours:
+            self._take_hashes(table, report, now, dry_run=dry_run)
+        barred = self._barred(table, default, now)
+        rows = self._rows(table, default, report, now, barred)
         while batch := list(islice(rows, BATCH)):
             for wave in _waves(batch):
-                for verdict in self._add(wave, now, proof, origin=Origin.IMPORT, dry_run=dry_run):
-                    report.counts[verdict] = report.counts.get(verdict, 0) + 1
+                others = [row for row in wave if row.carried is None]
+                for verdict in (
+                    *self._add(others, now, proof, origin=Origin.IMPORT, dry_run=dry_run),
+                    *self._carry([row for row in wave if row.carried is not None], now, dry_run=dry_run),
+                ):
+                    report.count(verdict)
             progress("importing subscribers", min(report.rows, lines), lines)
+        report.bad.sort(key=lambda bad: bad.number)
+        report.unused = table.unused(USED.union(COLUMNS) if table.is_ours else USED)
         return report
 
+    def _take_hashes(self, table: Table, report: ImportReport, now: datetime, *, dry_run: bool) -> None:
+        """Suppressions of our own export whose addresses are forgotten."""
+        lone = ((number, cells) for number, cells in table.rows() if _is_hash(cells))
+        while batch := list(islice(lone, BATCH)):
+            found = []
+            for number, cells in batch:
+                report.rows += 1
+                try:
+                    found.append(self._suppression(cells, now))
+                except ValueError as error:
+                    report.bad.append(BadRow(number=number, reason=str(error)))
+                    if cells.get("key") != self._keys.address_key:
+                        report.count(Added.STRANGE_HASH)
+            _, known = self._store.known([(each.hashed, each.hashed) for each in found])
+            for each in found:
+                report.count(Added.KNOWN if each.hashed in known else Added.HASH)
+            if not dry_run:
+                self._store.suppress_all(found)
+
+    def _suppression(self, cells: Mapping[str, str], now: datetime) -> Suppression:
+        """Of a hash alone. Raises ValueError for one that no address of ours can have."""
+        if cells.get("key") != self._keys.address_key:
+            raise ValueError(
+                f"only the hash of an address, made with another secret ({cells.get('key') or 'no key'}; ours is "
+                f"{self._keys.address_key}): import with the secret of the machine that wrote the file "
+                "(subscriptions.secret_file), or suppress the address by hand"
+            )
+        found = suppression_of(cells, cells["hash"], now)
+        if found is None or not re.fullmatch("[0-9a-f]{32}", found.hashed):
+            raise ValueError("a hash is 32 hexadecimal digits, with a reason under suppressed; leave it as exported")
+        return found
+
+    def _barred(self, table: Table, default: Sequence[Choice], now: datetime) -> set[bytes]:
+        """Who left or is suppressed by any row of a file, wherever it stands (``Row.names``)."""
+        if table.is_ours or COLUMNS_OF_FATE.isdisjoint(table.columns):
+            return set()
+        found: set[bytes] = set()
+        for _, cells in table.rows():
+            with suppress(DigestError, ValueError):
+                row = self._row(cells, default, now)
+                if row.told.fate >= Fate.LEFT:
+                    found |= row.names
+        return found
+
     def _rows(
-        self, table: Iterable[tuple[int, dict[str, str]]], default: Sequence[Choice], report: ImportReport
+        self, table: Table, default: Sequence[Choice], report: ImportReport, now: datetime, barred: Set[bytes]
     ) -> Iterator[Row]:
         """Those that can be used and were not there before; the others go into the report."""
         seen: set[bytes] = set()
-        for number, cells in table:
+        ours = table.is_ours
+        for number, cells in table.rows():
+            if ours and _is_hash(cells):
+                continue
             report.rows += 1
             try:
-                row = self._row(cells, default)
+                row = self._row(cells, default, now, ours=ours)
             except (DigestError, ValueError) as error:
                 report.bad.append(BadRow(number=number, reason=str(error)))
                 continue
-            names = {_short(row.address.canonical, choice.digest) for choice in row.choices}
-            if names <= seen:
-                report.counts[Added.KNOWN] = report.counts.get(Added.KNOWN, 0) + 1
-                continue
-            seen |= names
-            yield row
+            if row.told.fate < Fate.LEFT and barred & (row.names | {_short(row.address.canonical, "")}):
+                report.count(Added.CONTRADICTED)
+            elif row.names <= seen:
+                report.count(Added.KNOWN)
+            else:
+                seen |= row.names
+                yield row
 
-    def _row(self, cells: Mapping[str, str], default: Sequence[Choice]) -> Row:
+    def _row(self, cells: Mapping[str, str], default: Sequence[Choice], now: datetime, *, ours: bool = False) -> Row:
         try:
-            address = parse_address(cells.get("address", ""))
+            address = parse_address(bare_address(cells.get("address", "")))
         except InvalidAddress as error:
             raise ValueError(f"the address cannot be used: {error}") from error
+        preferences = _preferences(cells)
+        each = carried(cells, address, self._keys.hashed(address.canonical), preferences, now) if ours else None
         categories = [name.strip() for name in cells.get("categories", "").split("|") if name.strip()]
         digest = cells.get("digest", "") or (default[0].digest if categories else "")
+        if each is not None and each.state is not ListState.ACTIVE:
+            return Row(
+                address=address, choices=(each.choice,) if each.choice else (), preferences=preferences, carried=each
+            )
         choices = (self.choice(digest, categories),) if digest else tuple(default)
-        return Row(address=address, choices=choices, preferences=_preferences(cells))
+        says = Told() if ours else told(cells, now)
+        return Row(address=address, choices=choices, preferences=preferences, told=says, carried=each)
 
     def export_csv(self) -> Iterator[str]:
-        """Every subscription as a line of CSV, with the proof of consent; the heading first."""
-        yield _line(COLUMNS)
+        """Everybody as lines of CSV, with the proofs of consent, the heading first; whoever is suppressed and not known
+        by address, at the end."""
+        key = self._keys.address_key
+        yield line(COLUMNS)
         for subscriber in self._store.subscribers():
-            consents = self._store.consents(subscriber.key)
-            for each in subscriber.subscriptions:
-                proofs = [one for one in consents if each.digest in {choice.digest for choice in one.choices}]
-                proof = next((one for one in reversed(proofs) if one.confirmed_at), None)
-                yield _line(
-                    (
-                        subscriber.address,
-                        each.digest,
-                        each.state.value,
-                        "|".join(each.categories),
-                        subscriber.preferences.frequency.value,
-                        "" if subscriber.preferences.hour is None else str(subscriber.preferences.hour),
-                        subscriber.preferences.zone,
-                        subscriber.preferences.paused_until.isoformat() if subscriber.preferences.paused_until else "",
-                        each.since.isoformat(),
-                        subscriber.suppressed.value if subscriber.suppressed else "",
-                        proof.origin.value if proof else "",
-                        proof.asked_at.isoformat() if proof else "",
-                        proof.confirmed_at.isoformat() if proof and proof.confirmed_at else "",
-                        proof.text if proof else "",
-                        proof.ip if proof else "",
-                    )
-                )
+            hashed = self._keys.hashed(canonical(subscriber.address))
+            found = self._store.suppressed(hashed)
+            suppression = Suppression(hashed=hashed, reason=found[0], since=found[1], note=found[2]) if found else None
+            for cells in rows_of(subscriber, self._store.consents(subscriber.key), suppression, key, hashed):
+                yield line(cells)
+        for each in self._store.unknown_suppressions():
+            yield line(row_of_hash(each, key))
 
 
-COLUMNS = (
-    *("address", "digest", "state", "categories", "frequency", "hour", "zone", "paused_until", "since", "suppressed"),
-    *("consent", "asked_at", "confirmed_at", "consent_text", "consent_ip"),
-)
 BATCH = 500
 """Rows of an import in one transaction."""
+USED = COLUMNS_OF_FATE.union(("address", "digest", "categories", "frequency", "hour", "zone", "paused_until"))
+"""Columns that an import looks at."""
+_KEPT = {
+    Fate.LEFT: Added.LEFT,
+    Fate.BOUNCED: Added.BOUNCED,
+    Fate.COMPLAINED: Added.COMPLAINED,
+    Fate.BLOCKED: Added.BLOCKED,
+}
 _NAMED = 10
-_NAMES = {"email": "address", "e-mail": "address", "mail": "address", "邮箱": "address", "电子邮件": "address"}
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-
-
-def neutralised(cell: str) -> str:
-    """A cell that no spreadsheet takes for a formula (OWASP: CSV injection)."""
-    return f"'{cell}" if cell.startswith(_FORMULA) else cell
-
-
-def encoding_of(data: bytes) -> str:
-    """Of a CSV file: UTF-8 with or without a mark, else GB18030. Raises DigestError."""
-    for encoding in ("utf-8", "gb18030"):
-        try:
-            for _ in _reader(data, encoding):
-                pass
-        except UnicodeDecodeError:
-            continue
-        return encoding
-    raise DigestError("import", "the file is neither UTF-8 nor GB18030 text", "save it as UTF-8")
-
-
-def _reader(data: bytes, encoding: str) -> io.TextIOWrapper:
-    """The file line by line, without a mark at its beginning: it is never in memory as text."""
-    return io.TextIOWrapper(io.BytesIO(data), encoding="utf-8-sig" if encoding == "utf-8" else encoding, newline="")
-
-
-def _table(data: bytes, encoding: str) -> Iterator[tuple[int, dict[str, str]]]:
-    """Rows by name of column, with their numbers. Without a heading the first column is the address."""
-    delimiter = max(",;\t", key=_reader(data, encoding).readline(4096).count)
-    reader = csv.reader(_reader(data, encoding), delimiter=delimiter)
-    heading: list[str] | None = None
-    try:
-        for cells in reader:
-            values = [re.sub(r"^'(?=[=+\-@\t\r])", "", cell).strip() for cell in cells]
-            if not any(values):
-                continue
-            if heading is None:
-                names = [_NAMES.get(value.lower(), value.lower()) for value in values]
-                if "address" in names:
-                    heading = names
-                    continue
-                if "@" not in values[0]:
-                    raise DigestError(
-                        "import", "the first row names no column 'address'", "add a heading, or put addresses first"
-                    )
-                heading = ["address"]
-            yield reader.line_num, dict(zip(heading, values, strict=False))
-    except csv.Error as error:
-        raise DigestError(f"import, row {reader.line_num}", f"not CSV: {error}") from error
 
 
 def _some(categories: Collection[str]) -> str:
@@ -413,6 +518,33 @@ def _agreed(row: Row, now: datetime, proof: Proof | None, origin: Origin) -> Con
     )
 
 
+def _is_hash(cells: Mapping[str, str]) -> bool:
+    """Whether nothing but a hash is known of somebody."""
+    return not cells.get("address") and bool(cells.get("hash"))
+
+
+def _carried_as(each: Carried) -> Added:
+    if each.suppression is not None:
+        return Added.KEPT
+    if each.choice is None:
+        return Added.PROOF
+    return {
+        ListState.ACTIVE: Added.ACTIVE,
+        ListState.PENDING: Added.PENDING,
+        ListState.UNSUBSCRIBED: Added.LEFT,
+    }[each.state]
+
+
+def _kept(row: Row, hashed: str, now: datetime) -> Kept:
+    return Kept(
+        to=row.address,
+        hashed=hashed,
+        choices=row.choices,
+        since=row.told.since or now,
+        reason=REASONS.get(row.told.fate),
+    )
+
+
 def _waves(rows: Sequence[Row]) -> list[list[Row]]:
     """The first row of each address, then the second ones, and so on: what becomes of a row may depend on the one
     before it with the same address, never on any other."""
@@ -437,9 +569,3 @@ def _parsed(address: str) -> MailAddress:
         return parse_address(address)
     except InvalidAddress as error:
         raise DigestError("address", f"{clean_line(masked(address))} cannot be used: {error}") from error
-
-
-def _line(cells: Iterable[str]) -> str:
-    out = io.StringIO(newline="")
-    csv.writer(out, lineterminator="\r\n").writerow([neutralised(cell) for cell in cells])
-    return out.getvalue()

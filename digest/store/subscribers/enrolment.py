@@ -19,10 +19,12 @@ from digest.subscribers.subscription import (
     Choice,
     Consent,
     ListState,
+    MailAddress,
     Origin,
     Preferences,
     Subscriber,
     Subscription,
+    Suppression,
     SuppressionReason,
 )
 
@@ -102,13 +104,18 @@ def keys_of(connection: Connection, canonicals: Iterable[str]) -> dict[str, int]
     return dict(connection.rows(question, connection.listed(canonicals)))
 
 
-def enter(connection: Connection, people: Sequence[tuple[Consent, str]], now: datetime) -> dict[str, int]:
+def enter(
+    connection: Connection,
+    people: Sequence[tuple[Consent | MailAddress, str]],
+    now: datetime,
+    since: Mapping[str, datetime] | None = None,
+) -> dict[str, int]:
     """Keys by canonical address, of people with their keyed hashes. Some may be new, and may be made by another process
-    at this very moment."""
+    at this very moment. ``since`` is when they came, by canonical address, if not now."""
     keys = keys_of(connection, [given.canonical for given, _ in people])
     wishes = wish_columns(Preferences()).values()
     new = [
-        (given.address, given.canonical, hashed, to_seconds(now), *wishes)
+        (given.address, given.canonical, hashed, to_seconds((since or {}).get(given.canonical, now)), *wishes)
         for given, hashed in people
         if given.canonical not in keys
     ]
@@ -126,14 +133,33 @@ def join(
     connection: Connection, theirs: Sequence[tuple[int, Sequence[Choice]]], state: ListState, now: datetime
 ) -> None:
     """Bring subscriptions into a state. Those that are active stay as they are."""
-    digests = dict.fromkeys(choice.digest for _, choices in theirs for choice in choices)
+    settle(connection, [(key, choice, state, now) for key, choices in theirs for choice in choices])
+
+
+def settle(connection: Connection, theirs: Sequence[tuple[int, Choice, ListState, datetime]]) -> None:
+    """As ``join``, each with a state and the moment since which it is so."""
+    digests = dict.fromkeys(choice.digest for _, choice, *_ in theirs)
     lists = {digest: _key_of_list(connection, digest) for digest in digests}
     rows = [
-        (key, lists[choice.digest], state.value, *choice_columns(choice), to_seconds(now))
-        for key, choices in theirs
-        for choice in choices
+        (key, lists[choice.digest], state.value, *choice_columns(choice), to_seconds(since))
+        for key, choice, state, since in theirs
     ]
     connection.run_many(_JOIN, rows)
+
+
+def end(connection: Connection, theirs: Sequence[tuple[int, Choice, datetime]]) -> None:
+    """End subscriptions that are active, as of some moment."""
+    ended = (
+        f"UPDATE subscription SET state = '{ListState.UNSUBSCRIBED}', since = ? WHERE subscriber_key = ? "
+        f"AND list_key = (SELECT key FROM reader_list WHERE digest = ?) AND state = '{ListState.ACTIVE}'"
+    )
+    connection.run_many(ended, [(to_seconds(since), key, choice.digest) for key, choice, since in theirs])
+
+
+def suppress(connection: Connection, theirs: Iterable[Suppression]) -> None:
+    """Never write to these again. The first reason stays."""
+    rows = [(each.hashed, each.reason.value, each.note, to_seconds(each.since)) for each in theirs]
+    connection.insert_many("suppression", ("hash", "reason", "note", "since"), rows, or_ignore=True)
 
 
 def _key_of_list(connection: Connection, digest: str) -> int:

@@ -2,14 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from msgspec.structs import replace
 
+from digest.store.database.basics import to_moment
 from digest.store.database.part import Part
-from digest.store.subscribers.enrolment import enter, join, keep_consents, keys_of, read_people, reading, welcome, wish
-from digest.subscribers.subscription import Consent, Entrant, ListState, Subscriber
+from digest.store.subscribers.enrolment import (
+    PAGE,
+    end,
+    enter,
+    join,
+    keep_consents,
+    keys_of,
+    read_people,
+    reading,
+    settle,
+    suppress,
+    welcome,
+    wish,
+)
+from digest.subscribers.subscription import (
+    Carried,
+    Consent,
+    Entrant,
+    Kept,
+    ListState,
+    Subscriber,
+    Suppression,
+    SuppressionReason,
+)
 
 
 class Intake(Part):
@@ -49,3 +72,53 @@ class Intake(Part):
             paused = [row for row in theirs if row[0] in settled and row[2].pause_ends is not None]
             wish(connection, [(key, given.preferences, each.pause_ends) for key, given, each in paused])
             join(connection, [(key, given.choices) for key, given, _ in theirs], ListState.ACTIVE, now)
+
+    def keep(self, people: Sequence[Kept], now: datetime) -> None:
+        """Note who left other lists, each address once, so that nothing makes them active again but their own act; and
+        suppress whoever must not be written to. All or none."""
+        with self._database.changing() as connection:
+            keys = enter(connection, [(each.to, each.hashed) for each in people], now)
+            left = [(keys[each.to.canonical], choice, each) for each in people for choice in each.choices]
+            settle(connection, [(key, choice, ListState.UNSUBSCRIBED, each.since) for key, choice, each in left])
+            end(connection, [(key, choice, each.since) for key, choice, each in left if each.reason is None])
+            suppress(
+                connection,
+                [
+                    Suppression(hashed=each.hashed, reason=each.reason, since=each.since, note="import")
+                    for each in people
+                    if each.reason
+                ],
+            )
+
+    def carry(self, lines: Sequence[Carried], now: datetime) -> None:
+        """Bring in lines of our own list, each address once: newcomers as they were, of others what is missing. All or
+        none."""
+        with self._database.changing() as connection:
+            before = keys_of(connection, [each.to.canonical for each in lines])
+            new = [each for each in lines if each.to.canonical not in before]
+            since = {each.to.canonical: each.created_at for each in new}
+            keys = before | enter(connection, [(each.to, each.hashed) for each in new], now, since)
+            wish(connection, [(keys[each.to.canonical], each.preferences, each.pause_ends) for each in new])
+            chosen = [(keys[each.to.canonical], each.choice, each) for each in lines if each.choice]
+            settle(connection, [(key, choice, each.state, each.since) for key, choice, each in chosen])
+            left = [row for row in chosen if row[2].state is ListState.UNSUBSCRIBED]
+            end(connection, [(key, choice, each.since) for key, choice, each in left])
+            proofs = [(keys[each.to.canonical], each.proof) for each in lines if each.proof]
+            keep_consents(connection, proofs, handled=True)
+            suppress(connection, [each.suppression for each in lines if each.suppression])
+
+    def suppress_all(self, suppressions: Sequence[Suppression]) -> None:
+        """All or none; the first reason of each stays."""
+        with self._database.changing() as connection:
+            suppress(connection, suppressions)
+
+    def unknown_suppressions(self) -> Iterator[Suppression]:
+        """Those of addresses that nobody here has, in order, some at a time."""
+        question = (
+            "SELECT hash, reason, since, note FROM suppression x WHERE hash > ? "
+            f"AND NOT EXISTS (SELECT 1 FROM subscriber s WHERE s.hash = x.hash) ORDER BY hash LIMIT {PAGE}"
+        )
+        last = ""
+        while found := self._rows(question, last):
+            for last, reason, since, note in found:
+                yield Suppression(hashed=last, reason=SuppressionReason(reason), since=to_moment(since), note=note)
