@@ -399,8 +399,8 @@ def test_an_edition_that_goes_on_is_sent_by_the_same_worker(sqlite_world: World)
         return True
 
     answers: list[Receipt | Exception] = [
-        *[refused("dot", 550, "5.1.1")] * 5,
-        refused("dot", 550, "5.1.1"),
+        *[refused("rcpt", 550, "5.1.1")] * 5,
+        refused("rcpt", 550, "5.1.1"),
         Receipt(code=250),
     ]
     report = world.deliver(FakeTransport(*answers), again=lambda: again() or again())
