@@ -34,6 +34,7 @@ _WORDS_LIMIT = 2_000
 """Characters of a server's words that are judged,"""
 _TEXT_LIMIT = 300
 """and that are kept."""
+_BARE_LIMIT = 20_000
 _LINES_OF_WORDS = 6
 _TOKEN = re.compile(r"\+([A-Za-z0-9_-]{16,64})@")
 _LINK = re.compile(r"/([A-Za-z0-9_-]{35})(?=[>\s?]|$)")
@@ -70,7 +71,7 @@ _COPY = re.compile(
 _AT_DATA = re.compile(r"in reply to (?:end of )?data|after (?:end of |sending )?data|end-of-data", re.IGNORECASE)
 _KNOWN_TEXTS = (
     ("DragonFly", re.compile(r"^This is the DragonFly Mail Agent", re.M)),
-    ("OpenSMTPD", re.compile(r"^\s*Hi! This is the MAILER-DAEMON", re.I | re.M)),
+    ("OpenSMTPD", re.compile(r"^\s*Hi!\s+This is the MAILER-DAEMON", re.I | re.M)),
     ("Sendmail", re.compile(r"^ *-{2,} ?Transcript of (?:the )?session follows", re.I | re.M)),
     ("Exim", re.compile(r"^This message was created automatically by mail delivery software", re.I | re.M)),
     ("Postfix", re.compile(r"^(?:This is the mail system at host|This is the Postfix program at host)", re.I | re.M)),
@@ -82,6 +83,11 @@ _QSBMF = re.compile(r"^\s*hi\. this is the ", re.IGNORECASE)
 _PARAGRAPH = re.compile(r"^<[^\n>]*>:[ \t]*$|^<[^\n>]*>:", re.MULTILINE)
 _EXCHANGE = re.compile(r"did not reach the following recipient|could not be delivered to the following", re.IGNORECASE)
 _RECIPIENT = re.compile(r"^[ \t]*<?[^\s<>@]+@[^\s<>@]+>?:?[ \t]*(?:on .*)?$", re.MULTILINE)
+_FAILED = re.compile(
+    r"could not be delivered|undeliverable|delivery (?:has )?failed|returned mail|failure reasons|delivery problems",
+    re.IGNORECASE,
+)
+_WITH_ADDRESS = re.compile(r"^.*@.*$", re.MULTILINE)
 _AUTOMATIC_SUBJECT = re.compile(
     r"^(?:re: ?)?(?:auto(?:matic)?[ -]?(?:reply|response|antwort)|out of (?:the )?office|away from|vacation|on leave|"
     r"abwesen|automatische antwort|réponse automatique|respuesta automática|自动回复|自動回覆|自動返信|不在)",
@@ -127,12 +133,12 @@ def parse_report(data: bytes) -> Report | None:
     try:
         mail = _parsed(_readable(data))
         parts = list(_parts(mail))
-        return _report(mail, parts, _name(mail, data))
+        return _report(mail, parts, _human(parts) or _bare(data), _name(mail, data))
     except (MessageError, ValueError, LookupError, RecursionError, TypeError, AttributeError):
         return None
 
 
-def _report(mail: Message, parts: Sequence[Message], name: str) -> Report | None:
+def _report(mail: Message, parts: Sequence[Message], human: str, name: str) -> Report | None:
     told = next((part for part in parts if part.get_content_type() == _FEEDBACK_TYPE), None)
     if told is not None:
         return _complaint(mail, parts, _blocks(_text(told)), name)
@@ -141,12 +147,11 @@ def _report(mail: Message, parts: Sequence[Message], name: str) -> Report | None
     if any(part.get_content_type() == "message/disposition-notification" for part in parts):
         return None  # RFC 8098: a reader's program tells what became of a mail that has arrived
     told = next((part for part in parts if part.get_content_type() == _REPORT_TYPE), None)
-    human = _human(parts)
-    if told is not None:
-        return _bounce(mail, parts, _blocks(_text(told)), human, name, form="RFC 3464")
-    fields = _blocks(human)
-    if any("action" in block and ("status" in block or "diagnostic-code" in block) for block in fields):
-        return _bounce(mail, parts, fields, human, name, form="RFC 3464 in a text")
+    if told is not None and (report := _bounce(mail, parts, _blocks(_text(told)), human, name, form="RFC 3464")):
+        return report
+    for fields in map(_blocks, _texts(parts)):
+        if any("action" in block and ("status" in block or "diagnostic-code" in block) for block in fields):
+            return _bounce(mail, parts, fields, human, name, form="RFC 3464 in a text")
     return _told_in_words(mail, parts, human, name)
 
 
@@ -197,8 +202,22 @@ def _human(parts: Sequence[Message]) -> str:
             return _COPY.split(text, maxsplit=1)[0]
         if part.get_content_type() == "text/html" and (text := _text(part)).strip():
             return re.sub(r"<(?:[^<>@]{1,500})>", "\n", text)
-    whole = parts[0].get_payload() if parts else ""
-    return _COPY.split(whole, maxsplit=1)[0] if isinstance(whole, str) else ""
+    return ""
+
+
+def _bare(data: bytes) -> str:
+    """What stands behind the header of a mail whose parts cannot be told apart."""
+    text = data[:_BARE_LIMIT].decode("utf-8", "replace").replace("\r\n", "\n").partition("\n\n")[2]
+    return _COPY.split(text, maxsplit=1)[0]
+
+
+def _texts(parts: Sequence[Message]) -> Iterator[str]:
+    """All texts but those of our message."""
+    for part in parts:
+        if part.get_content_type() in ("message/rfc822", "text/rfc822-headers"):
+            return
+        if part.get_content_type() == "text/plain":
+            yield _COPY.split(_text(part), maxsplit=1)[0]
 
 
 # ---------------------------------------------------------------- complaints
@@ -264,7 +283,10 @@ def _judged(diagnostic: str, human: str, status: str) -> Judgement:
         return again
     comment = status.partition("(")[2]
     told = judge(comment, status=code) if comment else found
-    return told if told.verdict is not Verdict.UNKNOWN else found
+    if told.verdict is not Verdict.UNKNOWN or diagnostic:
+        return told if told.verdict is not Verdict.UNKNOWN else found
+    about = _WITH_ADDRESS.search(human)
+    return judge(human[about.start() :][:_WORDS_LIMIT], status=code) if about else found
 
 
 def _quotes(human: str) -> Iterator[str]:
@@ -350,7 +372,8 @@ def _told_in_words(mail: Message, parts: Sequence[Message], human: str, name: st
     form, words = _form(mail, human)
     if not form and _is_answer(mail):
         return None
-    if not form and not has_code(words) and phrase_in(words) is None:
+    form = form or _known_elsewhere(mail)
+    if not form and not has_code(words) and not _FAILED.search(words) and phrase_in(words) is None:
         return None
     found = judge(words)
     is_delayed = _is_warning(mail, human)
@@ -386,6 +409,13 @@ def _form(mail: Message, human: str) -> tuple[str, str]:
     if _PARAGRAPH.search(human) and _is_from_daemon(mail):
         return "paragraphs", _after(_PARAGRAPH, human)
     return "", (quoted or human)[:_WORDS_LIMIT]
+
+
+def _known_elsewhere(mail: Message) -> str:
+    """Whether the library of Mailman's authors knows the form. Whom it names is not believed: our token says that."""
+    from flufl.bounce import scan_message  # late: few mails come so far
+
+    return "flufl.bounce" if scan_message(mail) else ""
 
 
 def _after(start: re.Pattern[str], text: str) -> str:

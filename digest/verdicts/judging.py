@@ -8,6 +8,7 @@ nothing (RFC 3463 section 3.1), and neither does a number that only looks like a
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import cache
 
 from msgspec import Struct
@@ -83,7 +84,7 @@ def has_code(words: str) -> bool:
 def phrase_in(words: str) -> Phrase | None:
     """The first row of the table whose words are there."""
     text = _plain(words)
-    return next((phrase for phrase, pattern in _patterns() if pattern.search(text)), None)
+    return next((phrase for phrase, first, found in _patterns() if first in text and found(text)), None)
 
 
 def _last_code(line: str) -> str:
@@ -135,8 +136,9 @@ def _plain(words: str) -> str:
 
 
 @cache
-def _patterns() -> tuple[tuple[Phrase, re.Pattern[str]], ...]:
-    return tuple((phrase, _pattern(phrase.words)) for phrase in PHRASES)
+def _patterns() -> tuple[tuple[Phrase, str, Callable[[str], object]], ...]:
+    """Each row, what has to be there anyway (looked for at a twentieth of the cost), and the whole search."""
+    return tuple((phrase, phrase.words.partition("*")[0], _pattern(phrase.words).search) for phrase in PHRASES)
 
 
 def _pattern(words: str) -> re.Pattern[str]:

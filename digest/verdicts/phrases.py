@@ -81,6 +81,13 @@ _SHARP = (
         """,
     ),
     *_rows(
+        Verdict.RELAY,
+        _EXIM,
+        """
+        no such file or directory
+        """,
+    ),
+    *_rows(
         Verdict.CONTENT,
         _GMAIL,
         """
@@ -887,7 +894,7 @@ _DEADS = (
         Verdict.DEAD,
         _QQ,
         """
-        mailbox not found | mailbox does not exist | user not exist | recipient is not exist | 该用户不存在
+        mailbox not found | user not exist | recipient is not exist | 该用户不存在
         该用户未开通 | 邮箱不存在 | 用户不存在 | 收件人不存在 | 地址不存在 | no such mailbox | bad address syntax
         """,
     ),
@@ -895,7 +902,7 @@ _DEADS = (
         Verdict.DEAD,
         _NETEASE,
         """
-        user not found | no such user | user suspended | rc:ld | rc:ne | mb:nou
+        user not found | user suspended | rc:ld | rc:ne | mb:nou
         """,
     ),
     *_rows(
@@ -917,7 +924,7 @@ _DEADS = (
         Verdict.DEAD,
         _SINA,
         """
-        user unknown | mail user does not exist | sorry, no such
+        mail user does not exist | sorry, no such
         """,
     ),
     *_rows(
@@ -989,7 +996,7 @@ _DEADS = (
         Verdict.DEAD,
         _POSTFIX,
         """
-        unknown user | undeliverable address | unknown in virtual | unknown in local | unknown in relay
+        undeliverable address | unknown in virtual | unknown in local | unknown in relay
         domain not found | host or domain name not found | does not accept mail (nullmx) | nullmx | null mx
         malformed address | host not found | recipient address rejected: domain not found
         mail for * unknown
@@ -1053,6 +1060,7 @@ _DEADS = (
         Verdict.DEAD,
         _USUAL,
         """
+        no valid recipients | illegal host/domain | user unknown | unknown user | no such user | mailbox does not exist
         unknown account | unknown mailbox | unknown email | unknown e-mail | unknown to this
         unknown destination | unknown in | is unknown | no such | no user | no account | no mailbox
         no recipient | does not exist | doesn't exist | don't exist | not exist | dosn't exist

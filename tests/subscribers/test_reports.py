@@ -150,8 +150,19 @@ MAILRU = (
         (f"{DAEMON}\n{WORKMAIL.format('550 5.1.1 User unknown')}", "RFC 3464 in a text", Verdict.DEAD),
         (f"{DAEMON}\nYour mail was refused:\n\n550 5.1.1 User unknown\n", "", Verdict.UNKNOWN),
         (f"{DAEMON}\nThere is no such user.\n", "", Verdict.UNKNOWN),
+        (f"{DAEMON}\nYour message could not be delivered.\n", "", Verdict.UNKNOWN),
+        (
+            f"{DAEMON}\nUser's mailbox is full: <ann@example.org>\nUnable to deliver mail.\n",
+            "flufl.bounce",
+            Verdict.FULL,
+        ),
+        (
+            dsn("Reporting-MTA: dns; mx.example.net", human="550 5.1.1 User unknown"),
+            "report without fields",
+            Verdict.DEAD,
+        ),
     ],
-    ids=range(11),
+    ids=range(14),
 )
 def test_reports_without_fields(text: str, form: str, verdict: Verdict) -> None:
     """Known forms are judged, without our own message that follows; any other counts as unknown."""
@@ -172,7 +183,8 @@ def test_reports_without_fields(text: str, form: str, verdict: Verdict) -> None:
         f"{DAEMON}\nAll is well.\n",
         (
             f"{DAEMON}Content-Type: multipart/report; report-type=disposition-notification; boundary=B\n\n--B\n"
-            "Content-Type: text/plain\n\nNot read: user unknown\n\n--B\nContent-Type: message/disposition-notification\n\n"
+            "Content-Type: text/plain\n\nNot read: user unknown\n\n"
+            "--B\nContent-Type: message/disposition-notification\n\n"
             "Disposition: automatic-action/MDN-sent-automatically; deleted\n\n--B--\n"
         ),
     ],
