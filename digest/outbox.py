@@ -39,6 +39,8 @@ CONNECTING = frozenset({"connect", "greeting", "ehlo", "tls", "login"})
 """Steps before any message: a failure there says nothing about a message or its subscriber."""
 MESSAGE = frozenset({"data", "body", "dot"})
 """Steps at which the message is refused, and not its recipient."""
+OURS = (Verdict.POLICY, Verdict.CONTENT, Verdict.RELAY)
+"""What says something about us, and may be mended by us."""
 WAITING = frozenset({Verdict.RATE, Verdict.FULL})
 """What passes: a refusal for good that says so is tried again as long as the edition lasts."""
 
@@ -73,11 +75,17 @@ def masked(text: str, address: str = "") -> str:
     return re.sub(rf"(?<![\w.+-]){re.escape(local)}(?![\w+-])", lambda _: f"{local[0]}***", text, flags=re.IGNORECASE)
 
 
+_OF_US = {Verdict.DEAD: Verdict.POLICY, Verdict.UNKNOWN: Verdict.POLICY, Verdict.FULL: Verdict.RELAY}
+"""What it means before a recipient was named: the sender, or the way there, is refused."""
+
+
 def refusal(code: int | None, enhanced: str, text: str, *, step: str = "rcpt") -> Verdict:
-    """What a server's answer in the dialogue says. What is refused for now kills nobody, and what is refused as a
-    message (after DATA) says nothing about the reader."""
+    """What a server's answer in the dialogue says. What is refused for now kills nobody, and what is refused
+    before a recipient was named, or as a message (after DATA), says nothing about the reader."""
     found = judge(text, code=code, enhanced=enhanced)
     verdict = found.verdict
+    if step not in MESSAGE and step != "rcpt":
+        return _OF_US.get(verdict, verdict)
     if step in MESSAGE and code == 552 and found.rule.startswith("reply code"):
         return Verdict.CONTENT  # RFC 5321 4.5.3.1.9: the message is what is too large
     if verdict not in (Verdict.DEAD, Verdict.UNKNOWN, Verdict.EXPIRED):

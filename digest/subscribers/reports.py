@@ -250,7 +250,7 @@ def _complaint(mail: Message, parts: Sequence[Message], fields: list[dict[str, s
 def _bounce(
     mail: Message, parts: Sequence[Message], blocks: list[dict[str, str]], human: str, name: str, *, form: str
 ) -> Report | None:
-    recipients = [block for block in blocks if "action" in block or "status" in block]
+    recipients = [block for block in blocks if {"action", "status", "diagnostic-code"} & block.keys()]
     if not recipients:
         return None
     worst = max(recipients, key=_gravity)

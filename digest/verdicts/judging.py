@@ -16,7 +16,7 @@ from msgspec import Struct
 from digest.models import Verdict
 from digest.text import clean_line
 from digest.verdicts.codes import NEUTRAL, REPLIES, meaning
-from digest.verdicts.phrases import PHRASES, Phrase
+from digest.verdicts.phrases import CERTAIN, PHRASES, Phrase
 
 _CODE = re.compile(
     r"(?:^|(?<=[#(;:])|(?<=[#(;:] )|(?<![\d.])[245]\d\d[ -]+['\x22#]?(?:[a-z_]+ )?|(?<=\.\.\. ))"
@@ -98,6 +98,8 @@ def _says_something(enhanced: str) -> bool:
 def _by_code(enhanced: str, line: str) -> Judgement | None:
     """A code that has one meaning, or one that words make precise."""
     verdict, is_open = meaning(enhanced)
+    if verdict is Verdict.DEAD and (sure := next((each for each in CERTAIN if each in _plain(line)), "")):
+        return Judgement(verdict=verdict, rule=f"{enhanced}, and the words \u201c{sure}\u201d", status=enhanced)
     if is_open and (phrase := phrase_in(line)) is not None:
         return Judgement(verdict=phrase.verdict, rule=f"{enhanced}, and {_quoted(phrase)}", status=enhanced)
     if verdict is None:

@@ -1177,5 +1177,12 @@ _LAST = (
 )
 """What is so common that everything else counts more."""
 
+CERTAIN = (
+    *("user unknown", "unknown user", "no such user", "user not found", "user does not exist", "mailbox not found"),
+    *("mailbox does not exist", "no mailbox here by that name", "recipient not found", "unknown recipient"),
+    *("invalid recipient", "recipient unknown", "unknown in local", "unknown in virtual"),
+)
+"""Words that leave no doubt when the code says the same, whatever else is there: a server's name may say "spam"."""
+
 PHRASES: tuple[Phrase, ...] = (*_SHARP, *_RATES, *_POLICIES, *_CONTENTS, *_RELAYS, *_FULLS, *_DEADS, *_EXPIREDS, *_LAST)
 """All rows, in the order in which they are looked for."""

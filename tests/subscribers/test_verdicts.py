@@ -16,6 +16,7 @@ TEXTS = {
         550 5.1.1 <a@example.org>: Recipient address rejected: User unknown in local recipient table
         550-5.1.1 The email account that you tried to reach does not exist. Please try 550 5.1.1 double-checking it
         550 5.1.1 unknown
+        550 5.1.1 <a@example.org>: User unknown (mx1.spamfilter.example)
         550 5.1.10 RESOLVER.ADR.RecipientNotFound; Recipient a@example.org not found by SMTP address lookup
         550 5.4.1 Recipient address rejected: Access denied. [XX01.eur.prod.protection.outlook.com]
         550 5.1.351 Remote server returned unknown recipient or mailbox unavailable

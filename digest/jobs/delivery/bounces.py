@@ -14,14 +14,11 @@ from typing import Protocol
 from msgspec import Struct, field
 
 from digest.models import Verdict
-from digest.outbox import masked
+from digest.outbox import OURS, masked
 from digest.subscribers.bounces import HELD_FOR, VALID_FOR, Batch, Mark, Outcome, follows
 from digest.subscribers.reports import Kind, Report, parse_report
 from digest.subscribers.subscription import Addressee, RefusedDelivery, SuppressionReason, canonical
 from digest.subscribers.tokens import Keyring, Purpose
-
-_OURS = (Verdict.POLICY, Verdict.CONTENT, Verdict.RELAY)
-"""What is told to the operator, since only they can mend it."""
 
 
 class RefusalStore(Protocol):
@@ -190,7 +187,7 @@ def _record(
     if not store.record_refusal(to, hashed, **kept, now=now):
         return False
     result.verdicts[about.value] = result.verdicts.get(about.value, 0) + 1
-    if about in _OURS:
+    if about in OURS:
         result.ours += 1
         result.warnings.append(
             f"{masked(to.address)}: refused because of us, not of the subscriber ({about.value}): {refusal.words}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from digest.models import Verdict
-from digest.store.database.basics import to_moment, to_seconds
+from digest.store.database.basics import as_value, to_seconds
 from digest.store.database.connection import Connection
 from digest.store.database.part import Part
 from digest.subscribers.bounces import (
@@ -54,20 +54,12 @@ class Batches(Part):
     def batches(self, *, only_open: bool = False) -> list[Batch]:
         """The newest first, with how many they suppressed and how many they hold back."""
         condition = f" WHERE b.state = '{BatchState.OPEN}'" if only_open else ""
-        return [
-            Batch(
-                key=key,
-                verdict=Verdict(verdict),
-                domain=domain,
-                opened_at=to_moment(opened_at),
-                state=BatchState(state),
-                suppressed=suppressed,
-                waiting=waiting,
-            )
-            for key, verdict, domain, opened_at, state, suppressed, waiting in self._rows(
-                f"{_BATCHES}{condition} ORDER BY b.key DESC"
-            )
-        ]
+        return [as_value(Batch, row) for row in self._rows(f"{_BATCHES}{condition} ORDER BY b.key DESC")]
+
+    def batch_of(self, hashed: str) -> Batch | None:
+        """The batch that an address is in, if there is one."""
+        row = self._row(f"{_BATCHES} WHERE b.key = (SELECT batch_key FROM finding WHERE hash = ?)", hashed)
+        return None if row is None else as_value(Batch, row)
 
     def accept_batch(self, key: int, now: datetime) -> int | None:
         """What waits in a batch is suppressed. Returns how many; None if there is no such batch that waits."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from digest.models import MAIL, DeliveryState, EditionState, Reply, Verdict
+from digest.models import MAIL, DeliveryState, EditionState, Reply
+from digest.outbox import OURS
 from digest.store.database.basics import among, to_seconds
 from digest.store.database.connection import Connection
 from digest.store.database.part import Part
@@ -21,11 +22,9 @@ _PAUSE = "UPDATE edition SET state = ?, reason = ?, paused_at = ? WHERE key = ? 
 _BY_REFUSAL = (
     "SELECT r.hash FROM refusal r JOIN delivery d ON d.key = r.delivery_key WHERE d.edition_key = ? AND r.name LIKE ?"
 )
-_OURS = (Verdict.POLICY, Verdict.CONTENT, Verdict.RELAY)
-"""What another attempt may escape when we have mended something."""
 _AGAIN = (
     f"UPDATE delivery SET state = ?, not_before = ?, ended_at = NULL WHERE edition_key = ? AND channel = '{MAIL}' "
-    f"AND (state = ? OR (state = ? AND (reply_verdict IN ({among(_OURS)}) OR reply_verdict = '' AND "
+    f"AND (state = ? OR (state = ? AND (reply_verdict IN ({among(OURS)}) OR reply_verdict = '' AND "
     "(reply_enhanced LIKE ? OR reply_enhanced = ?))))"
 )
 _OUR_FAULT = ("5.7.%", "5.3.4")

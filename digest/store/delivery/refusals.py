@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from digest.models import DeliveryState, Verdict
-from digest.outbox import MESSAGE, refusal
+from digest.outbox import refusal
 from digest.store.database.basics import among, to_moment, to_seconds
 from digest.store.database.connection import Connection
 from digest.store.database.part import Part
@@ -39,7 +39,7 @@ _TRIED = """
 _REFUSED = f"""
     SELECT {_ADDRESSEE}, d.reply_code, d.reply_enhanced, d.reply_text, d.reply_verdict {_JOINED}
     WHERE {{}} AND e.paused_at IS NULL AND d.subscriber_key IS NOT NULL AND d.reply_code IS NOT NULL
-        AND d.reply_step NOT IN ({among(MESSAGE)}) AND {_KNOWN_ADDRESS}
+        AND d.reply_step IN ('', 'rcpt') AND {_KNOWN_ADDRESS}
         AND NOT EXISTS (SELECT 1 FROM refusal r WHERE r.name = '{DIALOGUE}' || d.key || CAST(? AS TEXT))
     ORDER BY d.key"""
 _FOR_GOOD = f"d.state = '{DeliveryState.FAILED}' AND d.ended_at > ?"
