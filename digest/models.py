@@ -634,12 +634,39 @@ class Recipient(Struct, frozen=True, kw_only=True):
     channel: str = MAIL
 
 
+class Verdict(StrEnum):
+    """What a refusal says, and about whom."""
+
+    DEAD = "dead"
+    """There is no such address: never write to it again."""
+    FULL = "full"
+    """The mailbox has no room."""
+    RATE = "rate"
+    """Too much at once: more slowly, and later."""
+    POLICY = "policy"
+    """The sender is not wanted: reputation, block lists, authentication. Says nothing about the reader."""
+    CONTENT = "content"
+    """The message is not wanted: what is in it, or its size."""
+    RELAY = "relay"
+    """Something between us and the mailbox is set up wrongly or broken."""
+    EXPIRED = "expired"
+    """It was tried for long, and nobody answered."""
+    DELAYED = "delayed"
+    """Not now, for no reason that is told."""
+    UNKNOWN = "unknown"
+    """Refused for good, for no reason that is told: suspicious when it happens on several days."""
+
+
 class Reply(Struct, frozen=True, kw_only=True):
     """A server's last word: ``code`` 250, ``enhanced`` 2.0.0, ``text`` the rest (with the queue id)."""
 
     code: int | None = None
     enhanced: str = ""
     text: str = ""
+    step: str = ""
+    """Of a refusal, what it answered, as ``errors.TransportError`` names it; empty where that is not known."""
+    verdict: Verdict | None = None
+    """Of a refusal, what it says."""
 
 
 class Receipt(Reply, frozen=True, kw_only=True):

@@ -16,8 +16,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from digest.errors import Doubtful, PermanentFailure, TransportError
-from digest.models import Reply
+from digest.models import Reply, Verdict
 from digest.text import clean_line
+from digest.verdicts.judging import judge
 
 LEASE = timedelta(seconds=120)
 """How long a worker has a row at the least, renewed while it is at it,"""
@@ -36,8 +37,13 @@ def last_call(frozen_at: datetime, expires_at: datetime) -> datetime:
 
 CONNECTING = frozenset({"connect", "greeting", "ehlo", "tls", "login"})
 """Steps before any message: a failure there says nothing about a message or its subscriber."""
+MESSAGE = frozenset({"data", "body", "dot"})
+"""Steps at which the message is refused, and not its recipient."""
+OURS = (Verdict.POLICY, Verdict.CONTENT, Verdict.RELAY)
+"""What says something about us, and may be mended by us."""
+WAITING = frozenset({Verdict.RATE, Verdict.FULL})
+"""What passes: a refusal for good that says so is tried again as long as the edition lasts."""
 
-_DEAD = frozenset({"5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1"})
 _ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?:\s|$)")
 _ADDRESS = re.compile(r"([^\s<>@,;:\"()\[\]])[^\s<>@,;:\"()\[\]]*@([^\s<>@,;:\"()]+)")
 _TOKEN = re.compile(r"(?<![A-Za-z0-9_-])A[A-Za-z0-9_-]{34}(?![A-Za-z0-9_-])")
@@ -45,19 +51,6 @@ _TOKEN = re.compile(r"(?<![A-Za-z0-9_-])A[A-Za-z0-9_-]{34}(?![A-Za-z0-9_-])")
 _SHORTEST_NAME = 3
 _TEXT_LIMIT = 300
 """Characters of a server's words that are kept."""
-
-
-class Blame(StrEnum):
-    """What a refusal says, and about whom."""
-
-    DEAD = "dead"
-    """There is no such address: never write to it again."""
-    OURS = "ours"
-    """Policy, reputation, size: our fault. Says nothing about the address."""
-    HARD = "hard"
-    """Refused for good, for another reason: suspicious when it happens on several days."""
-    SOFT = "soft"
-    """Not now: mailbox full, greylisted, server busy."""
 
 
 def split_reply(code: int, text: str) -> Reply:
@@ -82,28 +75,29 @@ def masked(text: str, address: str = "") -> str:
     return re.sub(rf"(?<![\w.+-]){re.escape(local)}(?![\w+-])", lambda _: f"{local[0]}***", text, flags=re.IGNORECASE)
 
 
-def is_permanent(step: str, code: int, enhanced: str) -> bool:
-    """Whether an answer of 400 and more is final. 552 to RCPT means a full mailbox (RFC 5321 4.5.3.1.10), unless it
-    says that the message is too large."""
-    if step == "rcpt" and code == 552 and enhanced != "5.3.4":
-        return False
-    return code >= 500
+_OF_US = {Verdict.DEAD: Verdict.POLICY, Verdict.UNKNOWN: Verdict.POLICY, Verdict.FULL: Verdict.RELAY}
+"""What it means before a recipient was named: the sender, or the way there, is refused."""
 
 
-def blame(code: int | None, enhanced: str) -> Blame:
-    """The same table serves answers in the dialogue and reports that come back by mail."""
-    if enhanced in _DEAD:
-        return Blame.DEAD
-    if enhanced == "5.3.4" or enhanced.startswith("5.7."):
-        return Blame.OURS
-    if enhanced == "5.2.2" or enhanced.startswith("4.") or (code is not None and code < 500) or code == 552:
-        return Blame.SOFT
-    return Blame.HARD
+def refusal(code: int | None, enhanced: str, text: str, *, step: str = "rcpt") -> Verdict:
+    """What a server's answer in the dialogue says. What is refused for now kills nobody, and what is refused
+    before a recipient was named, or as a message (after DATA), says nothing about the reader."""
+    found = judge(text, code=code, enhanced=enhanced)
+    verdict = found.verdict
+    if step not in MESSAGE and step != "rcpt":
+        return _OF_US.get(verdict, verdict)
+    if step in MESSAGE and code == 552 and found.rule.startswith("reply code"):
+        return Verdict.CONTENT  # RFC 5321 4.5.3.1.9: the message is what is too large
+    if verdict not in (Verdict.DEAD, Verdict.UNKNOWN, Verdict.EXPIRED):
+        return verdict
+    if code is not None and code < 500:
+        return Verdict.DELAYED
+    return Verdict.CONTENT if step in MESSAGE else verdict
 
 
-def is_throttling(error: TransportError) -> bool:
-    """The server asks for less: 421, 450, or a temporary policy answer (4.7.x)."""
-    return error.code in (421, 450) or error.enhanced.startswith("4.7.")
+def is_throttling(error: TransportError, verdict: Verdict | None) -> bool:
+    """The server asks for less: in words, by 421 or 450, or by a temporary policy answer (4.7.x)."""
+    return verdict is Verdict.RATE or error.code in (421, 450) or error.enhanced.startswith("4.7.")
 
 
 # ---------------------------------------------------------------- decisions
@@ -163,7 +157,7 @@ class RowDecision(Struct, frozen=True, kw_only=True):
     """The connection or the server is at fault: the whole transport backs off."""
     slows: bool = False
     """Send more slowly from now on."""
-    blame: Blame | None = None
+    verdict: Verdict | None = None
     """What the server's words say, if it refused."""
 
 
@@ -173,22 +167,25 @@ def decide(outcome: Reply | TransportError, *, key: int, attempts: int, now: dat
         return RowDecision(fate=Fate.SENT)
     if isinstance(outcome, Doubtful):
         return RowDecision(fate=Fate.IN_DOUBT, rests=True)
-    about = None if outcome.code is None else blame(outcome.code, outcome.enhanced)
-    slows = is_throttling(outcome)
+    about = None
+    if outcome.code is not None:
+        about = refusal(outcome.code, outcome.enhanced, outcome.text, step=outcome.step)
+    slows = is_throttling(outcome, about)
     if outcome.step in CONNECTING:
-        return RowDecision(fate=Fate.RETRY, counted=False, rests=True, slows=slows, blame=about)
+        return RowDecision(fate=Fate.RETRY, counted=False, rests=True, slows=slows, verdict=about)
     if outcome.code == 421 and outcome.step != "dot":
-        return RowDecision(fate=Fate.RETRY, not_before=now, counted=False, rests=True, slows=slows, blame=about)
+        return RowDecision(fate=Fate.RETRY, not_before=now, counted=False, rests=True, slows=slows, verdict=about)
     if isinstance(outcome, PermanentFailure):
         if outcome.step == "mail" and outcome.code is not None:
-            return RowDecision(fate=Fate.RETRY, not_before=now, counted=False, pauses=True, blame=Blame.OURS)
-        return RowDecision(fate=Fate.FAILED, blame=about)
+            return RowDecision(fate=Fate.RETRY, not_before=now, counted=False, pauses=True, verdict=about)
+        if about not in WAITING:
+            return RowDecision(fate=Fate.FAILED, verdict=about)
     return RowDecision(
         fate=Fate.RETRY,
         not_before=now + max(plan.delay(key, attempts), outcome.retry_after or timedelta()),
         rests=outcome.code in (None, 421),  # a broken connection, or the server is closing it
         slows=slows,
-        blame=about,
+        verdict=about,
     )
 
 

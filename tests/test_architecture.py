@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parent.parent / "digest"
 FLOORS = (
     {"text", "hashing"},
     {"errors", "models"},
-    {"ports", "inquiry", "filetable"},
+    {"ports", "inquiry", "filetable", "verdicts"},
     {"posts", "changes", "withdrawal", "filenames", "period", "edition", "outbox", "generators", "mailauth"},
     {"clocks", "subscribers", "alarms"},
     {"render"},

@@ -14,6 +14,7 @@ RELAY = "relay"
 BACKLOG = "backlog"
 EXPIRED = "expired"
 DOUBT = "doubt"
+BOUNCES = "bounces"
 """Names of alarms."""
 
 OUT_TRIES = 2
@@ -69,6 +70,17 @@ def doubt_alarm(doubts: int, *, hold: bool) -> Alarm | None:
     was = "held" if hold else "were sent twice without an answer" if doubts > 1 else "was sent twice without an answer"
     return Alarm.of(
         DOUBT, f"{doubts} {waits} in doubt and {was}; nothing is sent again until you decide: digest doubts list"
+    )
+
+
+def bounces_alarm(batches: Sequence[str]) -> Alarm | None:
+    """``batches``: addresses that refusals would end, too many at once to be believed, in words."""
+    if not batches:
+        return None
+    return Alarm.of(
+        BOUNCES,
+        f"too many addresses die of the same at once, so nobody else is suppressed for it: {'; '.join(batches)}; see "
+        "what servers say: digest bounces batches, then digest bounces accept BATCH, or undo BATCH",
     )
 
 

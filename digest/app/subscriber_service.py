@@ -145,6 +145,7 @@ class SubscriberService:
         believed = now if before is None else min(now, before + _BELIEVED)
         self.store.tidy(now, believed=believed, keep_addresses=self.settings.subscriptions.keep_addresses)
         self.store.look_after_probes(now)
+        self.store.forget_findings(now)
 
     def weekly_plans(self, plans: Sequence[DigestPlan]) -> list[DigestPlan]:
         """A digest that sums up, for each one of several a week that somebody wants to read once a week. It stays when
@@ -199,6 +200,13 @@ class SubscriberService:
         from digest.jobs.delivery.bounces import ingest
 
         return ingest(self.store, self.keys, mails, now)
+
+    def explain_bounces(self, mails: Iterable[bytes], now: datetime) -> Iterator[tuple[str, ...]]:
+        """For each mail what ``ingest`` would take it for, and why, in lines. Changes nothing."""
+        from digest.jobs.delivery.bounces import explain_bounce
+
+        for data in mails:
+            yield explain_bounce(self.store, self.keys, data, now)
 
     def _is_at_work(self) -> bool:
         return self.settings.subscriptions.enabled and self.store.knows_somebody()

@@ -21,7 +21,9 @@ SIZE_LIMIT = 1_000_000
 PASSWORD_VARIABLE = "DIGEST_IMAP_PASSWORD"  # noqa: S105 - the name of a variable
 
 _TIMEOUT = 60.0
-_SEPARATOR = re.compile(rb"(?:^|(?<=\n))From [^\n]*\d{4}[^\n]*\n")
+_SEPARATOR = re.compile(rb"(?:\A|(?<=\n\n)|(?<=\n\r\n))From \S+[ \t][^\n]*\d\d:\d\d[^\n]*\d{4}[^\n]*\n")
+"""RFC 4155: an empty line, an address, a time."""
+_FIRST = re.compile(rb"\AFrom [^\n]*\n")
 
 
 def read_mails(place: str, env: Mapping[str, str]) -> Iterator[bytes]:
@@ -29,7 +31,7 @@ def read_mails(place: str, env: Mapping[str, str]) -> Iterator[bytes]:
     unread ones). One larger than 1 MB comes out cut, as nothing that could be a report. Raises DigestError."""
     try:
         if place == "-":
-            yield from _split(sys.stdin.buffer.read(50 * SIZE_LIMIT))
+            yield _cut(_FIRST.sub(b"", sys.stdin.buffer.read(2 * SIZE_LIMIT)))
         elif place.startswith("maildir:"):
             yield from _maildir(Path(place.removeprefix("maildir:")))
         elif place.startswith(("imap://", "imaps://")):
@@ -47,7 +49,7 @@ def _split(data: bytes) -> Iterator[bytes]:
         return
     for part in _SEPARATOR.split(data):
         if part.strip():
-            yield _cut(part)
+            yield _cut(_FIRST.sub(b"", part))
 
 
 def _maildir(folder: Path) -> Iterator[bytes]:

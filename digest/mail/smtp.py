@@ -32,7 +32,7 @@ from msgspec import Struct
 from digest.errors import ConfigError, Doubtful, PermanentFailure, TemporaryFailure, TransportError
 from digest.mail.wire import SOON, Answer, ConnectionLost, Wire, connect
 from digest.models import Outgoing, Receipt, Reply, Target
-from digest.outbox import is_permanent, split_reply
+from digest.outbox import split_reply
 from digest.ports import Commit
 from digest.render.message import ascii_address, is_address
 from digest.text import hiding
@@ -498,7 +498,7 @@ class Session:
         if answer.code < 400:
             raise _lost(self._server, step, ConnectionLost(f"the server answers {answer.code}, out of turn"))
         reply = self._reply(answer)
-        kind = PermanentFailure if is_permanent(step, answer.code, reply.enhanced) else TemporaryFailure
+        kind = PermanentFailure if answer.code >= 500 else TemporaryFailure
         said = " ".join(str(part) for part in (reply.code, reply.enhanced, reply.text) if part)
         raise kind(
             str(self._server),

@@ -242,6 +242,8 @@ CREATE TABLE delivery (
     channel TEXT COLLATE "C" NOT NULL DEFAULT 'mail',
     domain TEXT COLLATE "C" NOT NULL DEFAULT '',
     selection TEXT COLLATE "C" NOT NULL DEFAULT '',
+    reply_step TEXT COLLATE "C" NOT NULL DEFAULT '',
+    reply_verdict TEXT COLLATE "C" NOT NULL DEFAULT '',
     PRIMARY KEY (key),
     CONSTRAINT delivery_recipient UNIQUE (edition_key, address),
     FOREIGN KEY (edition_key) REFERENCES edition (key)
@@ -382,6 +384,31 @@ CREATE TABLE refusal (
     UNIQUE (name)
 );
 CREATE INDEX refusal_hash ON refusal (hash, at);
+
+-- Too many addresses at once that refusals would have suppressed: they wait for a word. domain is empty if they are of
+-- several.
+CREATE TABLE batch (
+    key BIGSERIAL NOT NULL,
+    verdict TEXT COLLATE "C" NOT NULL,
+    domain TEXT COLLATE "C" NOT NULL,
+    opened_at BIGINT NOT NULL,
+    state TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (key)
+);
+
+-- Whom refusals suppressed lately (done), or would have in a batch. note has the server's words.
+CREATE TABLE finding (
+    hash TEXT COLLATE "C" NOT NULL,
+    at BIGINT NOT NULL,
+    verdict TEXT COLLATE "C" NOT NULL,
+    domain TEXT COLLATE "C" NOT NULL,
+    note TEXT NOT NULL,
+    done BOOLEAN NOT NULL,
+    batch_key BIGINT,
+    PRIMARY KEY (hash)
+);
+CREATE INDEX finding_at ON finding (verdict, at);
+CREATE INDEX finding_batch ON finding (batch_key);
 
 -- Whom an edition left out although they asked for it, and why: a pause may be over tomorrow.
 CREATE TABLE omission (

@@ -9,6 +9,7 @@ from digest.store.archive.absences import Absences
 from digest.store.archive.feeds import Feeds
 from digest.store.archive.known import Known
 from digest.store.archive.posts import Posts
+from digest.store.delivery.batches import Batches
 from digest.store.delivery.ledger import Deliveries
 from digest.store.delivery.pauses import Pauses
 from digest.store.delivery.refusals import Refusals
@@ -42,6 +43,7 @@ class SqlStore(
     Intake,
     Tidying,
     Refusals,
+    Batches,
     Watch,
     Inquiries,
 ):

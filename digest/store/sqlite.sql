@@ -242,6 +242,8 @@ CREATE TABLE delivery (
     channel TEXT NOT NULL DEFAULT 'mail',
     domain TEXT NOT NULL DEFAULT '',
     selection TEXT NOT NULL DEFAULT '',
+    reply_step TEXT NOT NULL DEFAULT '',
+    reply_verdict TEXT NOT NULL DEFAULT '',
     PRIMARY KEY ("key"),
     CONSTRAINT delivery_recipient UNIQUE (edition_key, address),
     FOREIGN KEY (edition_key) REFERENCES edition ("key")
@@ -377,6 +379,31 @@ CREATE TABLE refusal (
     UNIQUE (name)
 );
 CREATE INDEX refusal_hash ON refusal (hash, at);
+
+-- Too many addresses at once that refusals would have suppressed: they wait for a word. domain is empty if they are of
+-- several.
+CREATE TABLE batch (
+    "key" INTEGER NOT NULL,
+    verdict TEXT NOT NULL,
+    domain TEXT NOT NULL,
+    opened_at BIGINT NOT NULL,
+    state TEXT NOT NULL,
+    PRIMARY KEY ("key")
+);
+
+-- Whom refusals suppressed lately (done), or would have in a batch. note has the server's words.
+CREATE TABLE finding (
+    hash TEXT NOT NULL,
+    at BIGINT NOT NULL,
+    verdict TEXT NOT NULL,
+    domain TEXT NOT NULL,
+    note TEXT NOT NULL,
+    done BOOLEAN NOT NULL,
+    batch_key INTEGER,
+    PRIMARY KEY (hash)
+) WITHOUT ROWID;
+CREATE INDEX finding_at ON finding (verdict, at);
+CREATE INDEX finding_batch ON finding (batch_key);
 
 -- Whom an edition left out although they asked for it, and why: a pause may be over tomorrow.
 CREATE TABLE omission (

@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from msgspec import Struct, field
 
+from digest.models import Verdict
 from digest.period import daily, slots_between
 
 CONFIRM_WITHIN = timedelta(days=7)
@@ -340,6 +341,7 @@ class RefusedDelivery(Struct, frozen=True, kw_only=True):
     code: int | None
     enhanced: str
     text: str
+    verdict: Verdict
     at: datetime
 
 

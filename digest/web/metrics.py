@@ -24,8 +24,7 @@ import digest
 from digest.alarms.watching import Planned, RunTotals, by_kind, slot_to_judge
 from digest.jobs.monitoring.status import CATEGORIES, StatusStore
 from digest.jobs.monitoring.watch import Disk, WatchRules, source_states
-from digest.models import DeliveryState
-from digest.outbox import blame
+from digest.models import DeliveryState, Verdict
 from digest.ports import FeedRow
 
 _DAY = timedelta(days=1)
@@ -37,7 +36,7 @@ class FigureStore(StatusStore, Protocol):
 
     def run_totals(self) -> RunTotals: ...
 
-    def refusals_since(self, since: datetime) -> dict[tuple[int | None, str], int]: ...
+    def refusals_since(self, since: datetime) -> dict[str, int]: ...
 
     def count_posts(self) -> int: ...
 
@@ -174,13 +173,12 @@ class _Figures(Collector):
                 for state in DeliveryState
             },
         )
-        errors: Counter[tuple[str]] = Counter({(each,): 0 for each in ("dead", "hard", "soft", "ours", "none")})
-        for (code, enhanced), number in self._store.refusals_since(now - _DAY).items():
-            kind = "none" if code is None and not enhanced else blame(code, enhanced).value
-            errors[(kind,)] += number
+        errors: Counter[tuple[str]] = Counter({(each,): 0 for each in (*Verdict, "none")})
+        for verdict, number in self._store.refusals_since(now - _DAY).items():
+            errors[(verdict or "none",)] += number
         yield _many(
             "digest_send_errors_recent",
-            "Deliveries that failed within a day or wait for a retry, by whose fault it is (none: nobody answered).",
+            "Deliveries that failed within a day or wait for a retry, by what the server said (none: nobody answered).",
             ("class",),
             errors,
         )

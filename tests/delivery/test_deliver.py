@@ -371,6 +371,19 @@ def test_over_a_fifth_refused_among_the_last_fifty_pauses(world: World) -> None:
     assert second.paused == ("daily 2026-11-24",)
 
 
+@pytest.mark.parametrize("step", ["rcpt", "dot"])
+@pytest.mark.parametrize("said", [("", "Ip frequency limited"), ("5.2.2", "mailbox full")])
+def test_what_passes_is_tried_again_although_it_is_said_for_good(
+    world: World, step: str, said: tuple[str, str]
+) -> None:
+    """Limits of a provider, full mailboxes: nothing fails, nothing is paused, and later it is taken."""
+    world.freeze(12)
+    report = world.deliver(FakeTransport(then=refused(step, 550, *said)))
+    assert (report.failed, report.retried, report.waiting, report.paused) == (0, 12, 12, ())
+    world.clock.sleep(3600)
+    assert world.deliver(FakeTransport()).sent == 12
+
+
 def test_readers_of_an_edition_are_judged_together(world: World) -> None:
     """Each may have chosen other categories."""
     readers = recipients("2026-11-24", [f"reader{number}@example.com" for number in range(12)])
@@ -399,8 +412,8 @@ def test_an_edition_that_goes_on_is_sent_by_the_same_worker(sqlite_world: World)
         return True
 
     answers: list[Receipt | Exception] = [
-        *[refused("dot", 550, "5.1.1")] * 5,
-        refused("dot", 550, "5.1.1"),
+        *[refused("rcpt", 550, "5.1.1")] * 5,
+        refused("rcpt", 550, "5.1.1"),
         Receipt(code=250),
     ]
     report = world.deliver(FakeTransport(*answers), again=lambda: again() or again())

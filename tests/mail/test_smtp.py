@@ -237,7 +237,7 @@ def test_an_answer_to_the_dot_that_is_none_leaves_doubt(answer: str) -> None:
         ("rcpt", "450 4.2.1 later", TemporaryFailure, "rcpt"),
         ("rcpt", "451 4.7.1 greylisted", TemporaryFailure, "rcpt"),
         ("rcpt", "452 4.2.2 full", TemporaryFailure, "rcpt"),
-        ("rcpt", "552 5.2.2 full", TemporaryFailure, "rcpt"),
+        ("rcpt", "552 5.2.2 full", PermanentFailure, "rcpt"),
         ("rcpt", "552 5.3.4 too large", PermanentFailure, "rcpt"),
         ("rcpt", "550 5.1.1 nobody", PermanentFailure, "rcpt"),
         ("rcpt", "554 5.7.1 policy", PermanentFailure, "rcpt"),
@@ -256,7 +256,7 @@ def test_an_answer_to_the_dot_that_is_none_leaves_doubt(answer: str) -> None:
     ],
 )
 def test_a_refusal_names_step_and_codes(reached: str, answer: str, kind: type[TransportError], step: str) -> None:
-    """4xx is temporary, 5xx is permanent, 552 to RCPT means a full mailbox."""
+    """4xx is temporary, 5xx is permanent; what they mean is ``outbox``'s business."""
 
     with serving(always(reached, Say(answer, close=reached == "body"))) as server:
         error = failing(transport(server), before_dot=after_its_word(server, reached))

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from digest.app.collecting import collect_posts
 from digest.app.publishing import freeze_due_editions, publish_frozen_editions
 from digest.jobs.delivery.bounces import BounceReport
-from digest.models import DeliveryState, Reply
-from digest.outbox import Blame
+from digest.models import DeliveryState, Reply, Verdict
 from digest.ports import CommitBatch
-from digest.subscribers.bounces import SIZE_LIMIT, Kind, Mark, Verdict, judge, parse_report
+from digest.subscribers.bounces import Mark, Outcome, follows
+from digest.subscribers.reports import SIZE_LIMIT, Kind, parse_report
 from digest.subscribers.subscription import ActionRequest, Choice, SuppressionReason
 from tests.subscribers.reader_world import World, token
 from tests.subscribers.test_editions import MORNING, PROOF, morning, to
@@ -29,10 +29,13 @@ def dsn(
     status: str = "5.1.1",
     action: str = "failed",
     name: str = "report-1",
-    diagnostic: str = "smtp; 550 5.1.1 <ann@example.org>: no such user",
+    diagnostic: str | None = None,
     more: str = "",
 ) -> bytes:
-    """A report in the shape of Postfix's."""
+    """A report in the shape of Postfix's; what the server said has the same code as ``Status`` if it is not given."""
+    if diagnostic is None:
+        said = "no such user" if status == "5.1.1" else "refused"
+        diagnostic = f"smtp; {status[:1] or '5'}50 {status.partition(' ')[0]} <ann@example.org>: {said}"
     return (
         f"Return-Path: <>\nFrom: MAILER-DAEMON@mx.example.net\nTo: b+{bounce_token}@bounces.example.com\n"
         f"Subject: Undelivered Mail Returned to Sender\nMessage-ID: <{name}@mx.example.net>\nMIME-Version: 1.0\n"
@@ -77,6 +80,11 @@ def learn(world: World) -> BounceReport:
         (dsn(status="2.0.0", action="delivered"), Kind.ARRIVED, "2.0.0"),
         (dsn(status="2.0.0", action="relayed"), Kind.ARRIVED, "2.0.0"),
         (dsn(status="5.2.2 (mailbox full)"), Kind.BOUNCE, "5.2.2"),
+        (dsn(status="5.1.1", diagnostic="smtp; 550 5.7.1 blocked using a list"), Kind.BOUNCE, "5.7.1"),
+        (dsn(status="2.1.5", action="deliverable"), Kind.ARRIVED, "2.1.5"),
+        (dsn().replace(b"message/delivery-status", b"message/global-delivery-status"), Kind.BOUNCE, "5.1.1"),
+        (dsn().replace(b"Status: ", b"Status : ").replace(b"Action: ", b"Action : "), Kind.BOUNCE, "5.1.1"),
+        (dsn(diagnostic="smtp;\n550 5.1.1 no such user"), Kind.BOUNCE, "5.1.1"),
         (dsn(status="", diagnostic="smtp; 550 5.7.1 no"), Kind.BOUNCE, "5.7.1"),
         (dsn(status="", diagnostic="smtp; 550 no"), Kind.BOUNCE, "5.0.0"),
         (dsn(status="", action="delayed", diagnostic="x"), Kind.BOUNCE, "4.0.0"),
@@ -88,6 +96,8 @@ def learn(world: World) -> BounceReport:
             "5.1.1",
         ),
         (dsn().replace(b"\n", b"\r\n"), Kind.BOUNCE, "5.1.1"),
+        (dsn().replace(b"Action: failed\nStatus: 5.1.1\n", b""), Kind.BOUNCE, "5.1.1"),
+        (dsn().replace(b"message/delivery-status", b"text/plain"), Kind.BOUNCE, "5.1.1"),
         (arf(TOKEN), Kind.COMPLAINT, ""),
     ],
 )
@@ -107,13 +117,11 @@ def test_reports_are_read(data: bytes, kind: Kind, status: str) -> None:
         b"\xff\xfe\x00",
         b"From: a@example.org\nTo: b@example.org\nSubject: Out of office\n\nI am away.\n",
         arf(TOKEN, kind="not-spam"),
-        dsn().replace(b"Action: failed\nStatus: 5.1.1\n", b""),
-        dsn().replace(b"message/delivery-status", b"text/plain"),
         b"Content-Type: multipart/report; boundary=BB\n\n"
         + b"--BB\nContent-Type: multipart/mixed; boundary=BB\n\n" * 500,
         b"x" * (SIZE_LIMIT + 1),
     ],
-    ids=range(8),
+    ids=range(6),
 )
 def test_all_other_mail_is_no_report(data: bytes) -> None:
     """Answers, notes of absence, rubbish, nested rubbish, over 1 MB."""
@@ -145,34 +153,37 @@ def test_the_token_is_found_in_other_places() -> None:
     assert told.tokens == (TOKEN,)
 
 
-def days(*blames: Blame, step: float = 1) -> list[Mark]:
-    return [Mark(blame=about, at=NOW + timedelta(days=step * number)) for number, about in enumerate(blames)]
+def days(*verdicts: Verdict, step: float = 1) -> list[Mark]:
+    return [Mark(verdict=about, at=NOW + timedelta(days=step * number)) for number, about in enumerate(verdicts)]
 
 
-D, H, S, U = Blame.DEAD, Blame.HARD, Blame.SOFT, Blame.OURS
+D, U, S, P = Verdict.DEAD, Verdict.UNKNOWN, Verdict.FULL, Verdict.POLICY
+L, R, C, E = Verdict.DELAYED, Verdict.RATE, Verdict.CONTENT, Verdict.EXPIRED
 
 
 @pytest.mark.parametrize(
-    ("marks", "on_probe", "verdict"),
+    ("marks", "on_probe", "outcome"),
     [
-        ([], False, Verdict.NOTHING),
-        (days(D), False, Verdict.SUPPRESS),
-        (days(U, U, U, U, U, U), False, Verdict.NOTHING),
-        (days(H, H), False, Verdict.NOTHING),
-        (days(H, H, H), False, Verdict.SUPPRESS),
-        (days(H, H, H, step=0.1), False, Verdict.NOTHING),
-        (days(S, S, S, S), False, Verdict.NOTHING),
-        (days(S, S, S, S, S), False, Verdict.HOLD),
-        (days(S, S, S, S, S, step=0.1), False, Verdict.NOTHING),
-        (days(S, S, S, S, S, step=4), False, Verdict.NOTHING),
-        (days(S), True, Verdict.SUPPRESS),
-        (days(S, U), True, Verdict.NOTHING),
+        ([], False, Outcome.NOTHING),
+        (days(D), False, Outcome.SUPPRESS),
+        (days(P, P, P, P, P, P), False, Outcome.NOTHING),
+        (days(R, C, E, R, C, E, Verdict.RELAY), False, Outcome.NOTHING),
+        (days(U, U), False, Outcome.NOTHING),
+        (days(U, U, U), False, Outcome.SUPPRESS),
+        (days(U, U, U, step=7), False, Outcome.NOTHING),
+        (days(U, U, U, step=0.1), False, Outcome.NOTHING),
+        (days(S, L, S, L), False, Outcome.NOTHING),
+        (days(S, L, S, S, L), False, Outcome.HOLD),
+        (days(S, S, S, S, S, step=0.1), False, Outcome.NOTHING),
+        (days(S, S, S, S, S, step=4), False, Outcome.NOTHING),
+        (days(S), True, Outcome.SUPPRESS),
+        (days(S, P), True, Outcome.NOTHING),
     ],
 )
-def test_the_table(marks: list[Mark], on_probe: bool, verdict: Verdict) -> None:
-    """Dead at once; hard on three different days; soft on five within 14 holds; our own fault never counts."""
+def test_the_table(marks: list[Mark], on_probe: bool, outcome: Outcome) -> None:
+    """Dead at once; unknown on three different days within 14; full and delayed on five hold; all else never counts."""
     now = marks[-1].at if marks else NOW
-    assert judge(marks, now=now, on_probe=on_probe) is verdict
+    assert follows(marks, now=now, on_probe=on_probe) is outcome
 
 
 # --------------------------------------------------------------- what follows
@@ -382,3 +393,122 @@ def test_erasing_forgets_bounces_and_keeps_suppression(world: World) -> None:
 
 def test_morning_is_wednesday() -> None:
     assert MORNING.isoweekday() == 3
+
+
+# --------------------------------------------------------- too many at once
+
+
+def crowd(world: World, size: int, domain: str = "{}.example") -> list[str]:
+    """So many readers, who have got a digest."""
+    world.begin()
+    for number in range(size):
+        address = f"r{number}@{domain.format(number)}"
+        world.people.add(address, (Choice(digest="daily"),), world.now, proof=PROOF)
+    return to(morning(world, "macro"))
+
+
+def test_no_more_than_a_few_die_of_one_cause_in_a_day(world: World) -> None:
+    """Five of a small list; all others wait in a batch, which can be accepted or undone."""
+    readers = crowd(world, 9)
+    mails = [dsn(sent_token(world, each), name=each) for each in readers]
+    report = ingest(world, *mails[:8])
+    assert (report.suppressed, report.waiting) == (5, 3)
+    assert "3 waiting in a batch" in report.line()
+    [batch] = world.store.batches()
+    assert (batch.suppressed, batch.waiting, batch.verdict) == (5, 3, Verdict.DEAD)
+    assert any(f"digest bounces accept {batch.key}" in line for line in report.warnings)
+    assert world.store.batch_of(world.subscriber_service.keys.hashed(readers[7])) == batch
+    assert world.store.batch_of(world.subscriber_service.keys.hashed(readers[8])) is None
+    world.later(days=2)
+    assert ingest(world, mails[8]).waiting == 1, "as long as nobody said anything"
+    assert world.store.accept_batch(batch.key, world.now) == 4
+    assert world.store.accept_batch(batch.key, world.now) is None
+    assert all(world.people.find(each).suppressed for each in readers)
+    assert world.store.undo_batch(batch.key) == 9
+    assert world.store.undo_batch(batch.key) is None
+    assert not any(world.people.find(each).suppressed for each in readers)
+
+
+def test_what_a_batch_did_is_given_back(world: World) -> None:
+    """With the refusals that led there; later ones count as ever."""
+    readers = crowd(world, 7)
+    ingest(world, *(dsn(sent_token(world, each), name=each) for each in readers))
+    [batch] = world.store.batches()
+    assert world.store.undo_batch(batch.key) == 5
+    assert world.store.batches(only_open=True) == []
+    assert world.store.marks(world.subscriber_service.keys.hashed(readers[0])) == []
+    report = ingest(world, dsn(sent_token(world, readers[0]), name="again"))
+    assert (report.suppressed, report.waiting) == (1, 0)
+
+
+def test_few_a_day_are_no_batch(world: World) -> None:
+    """What died before yesterday counts no more; complaints never do."""
+    readers = crowd(world, 12)
+    assert ingest(world, *(dsn(sent_token(world, each)) for each in readers[:5])).suppressed == 5
+    assert ingest(world, *(arf(sent_token(world, each), name=each) for each in readers[10:])).suppressed == 2
+    world.later(days=1, hours=1)
+    assert ingest(world, *(dsn(sent_token(world, each)) for each in readers[5:10])).suppressed == 5
+    assert world.store.batches() == []
+
+
+def test_two_reports_without_a_name_about_two_deliveries_are_two(world: World) -> None:
+    """``Message-ID: <>`` is nobody's identity, and neither is one that a mailer writes twice."""
+    readers = crowd(world, 4)
+    for name in (b"<>", b"<same@mx.example.net>"):
+        mails = [
+            dsn(sent_token(world, each), status="5.0.0").replace(b"<report-1@mx.example.net>", name) for each in readers
+        ]
+        report = ingest(world, *mails, mails[0])
+        assert (report.bounces, report.known) == (4, 1)
+
+
+def test_a_refused_message_never_counts_against_its_reader(world: World) -> None:
+    """Nor does what is refused after DATA as "no such user"."""
+    ready(world)
+    world.later(days=1)
+    world.news("more")
+    app = world.app()
+    collect_posts(app)
+    publish_frozen_editions(app, freeze_due_editions(app))
+    (row,) = world.store.claim(world.now, 5, timedelta(minutes=2))
+    said = Reply(code=550, enhanced="5.1.1", text="no such user", step="dot", verdict=Verdict.CONTENT)
+    assert world.store.failed(row, world.now, said)
+    assert learn(world).read == 0
+
+
+def test_limits_of_a_provider_suppress_nobody(world: World) -> None:
+    """A week of them, by reports and in whatever words."""
+    ready(world)
+    for day in range(7):
+        said = ("550 Ip frequency limited", "554 HL:IDB 163", "554 DT:SPM 163")[day % 3]
+        report = ingest(world, dsn(sent_token(world), status="5.0.0", diagnostic=f"smtp; {said}", name=f"r{day}"))
+        assert report.bounces == 1
+        assert next_day(world) == ["ann@example.org"]
+
+
+def test_who_was_refused_because_of_us_is_asked_last(world: World) -> None:
+    """Else the same few would pause each edition before anybody else has got it."""
+    crowd(world, 3)
+    world.later(days=1)
+    world.news("more")
+    app = world.app()
+    collect_posts(app)
+    publish_frozen_editions(app, freeze_due_editions(app))
+    first, *_ = world.store.claim(world.now, 5, timedelta(minutes=2))
+    said = Reply(code=554, text="DT:SPM 163", step="dot", verdict=Verdict.CONTENT)
+    assert world.store.failed(first, world.now, said)
+    world.later(days=1)
+    world.news("again")
+    collect_posts(app := world.app())
+    publish_frozen_editions(app, freeze_due_editions(app))
+    rows = [
+        row.address
+        for row in world.store.claim(world.now, 9, timedelta(minutes=2))
+        if row.edition_key > first.edition_key
+    ]
+    assert rows, "the day's edition"
+    with world.store._database.asking() as connection:
+        order = connection.rows(
+            "SELECT address FROM delivery WHERE edition_key > ? ORDER BY not_before, key", first.edition_key
+        )
+    assert [address for (address,) in order][-1] == first.address

@@ -129,6 +129,30 @@ def test_our_own_fault_is_a_warning(run: Commands, tmp_path: Path) -> None:
     assert "warning: a***@example.org: refused because of us" in said
 
 
+def test_a_mail_is_explained(run: Commands, tmp_path: Path) -> None:
+    """Verdict, words and rule; nothing is counted."""
+    said = run.said("bounces", "explain", "-", data=dsn(status="5.0.0", diagnostic="smtp; 550 Ip frequency limited"))
+    for words in (
+        "verdict  rate",
+        "words    5.0.0 550 Ip frequency limited",
+        "Tencent",
+        "form     RFC 3464",
+        "nobody's",
+    ):
+        assert words in said
+    assert "it would be ignored" in run.said("bounces", "explain", "-", data=b"From: a@example.org\n\nhello\n")
+    assert run("bounces", "explain", f"maildir:{tmp_path}").exception is not None
+
+
+def test_batches_are_listed_accepted_and_undone(run: Commands) -> None:
+    """By the number that the list says."""
+    assert run.said("bounces", "batches") == "there are none\n"
+    for word in ("accept", "undo"):
+        result = run("bounces", word, "7")
+        assert result.return_value == 1
+        assert "no batch 7" in result.output
+
+
 @pytest.mark.parametrize("name", ["subscribers", "bounces", "serve"])
 def test_help_has_an_example(run: Commands, name: str) -> None:
     result = CliRunner().invoke(cli, [name, "--help"])

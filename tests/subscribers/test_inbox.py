@@ -209,3 +209,16 @@ def test_a_password_in_an_address_is_in_no_message(imap: tuple[Server, dict[str,
     with pytest.raises(DigestError, match="is not ASCII") as caught:
         list(read_mails(place, env | {"DIGEST_IMAP_PASSWORD": "schlüssel"}))
     assert "schl" not in str(caught.value)
+
+
+def test_a_line_that_begins_with_from_splits_no_mail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pipe brings one mail (Postfix's pipe(8) with the flag F writes a line before it); in a mailbox file mails are
+    parted by an empty line, an address and a time (RFC 4155)."""
+    line, mail = (
+        b"From MAILER-DAEMON Tue Nov 24 04:00:00 2026\n",
+        b"From: a@example.org\n\nFrom us in 2026\nand so on\n",
+    )
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(line + mail + b"\n" + line)))
+    assert list(read_mails("-", {})) == [mail + b"\n" + line]
+    (tmp_path / "box").write_bytes(line + mail + b"\n" + line + mail)
+    assert [each.strip() for each in read_mails(str(tmp_path / "box"), {})] == [mail.strip(), mail.strip()]

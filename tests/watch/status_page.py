@@ -125,7 +125,7 @@ def furnish(world: World) -> None:
             "refusal",
             ("name", "hash", "at", "blame", "status", "text"),
             [
-                (f"n{n}", "h", to_seconds(now - timedelta(days=day)), "hard", "", "")
+                (f"n{n}", "h", to_seconds(now - timedelta(days=day)), "unknown", "", "")
                 for n, day in enumerate((3, 3, 3, 9, 12))
             ],
         )

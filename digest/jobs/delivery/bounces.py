@@ -6,14 +6,17 @@ last 30 days (or, for complaints, a genuine unsubscribe link), and only once. No
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from msgspec import Struct, field
 
-from digest.outbox import Blame, blame, masked
-from digest.subscribers.bounces import HELD_FOR, VALID_FOR, Kind, Mark, Report, Verdict, judge, parse_report
+from digest.models import Verdict
+from digest.outbox import OURS, masked
+from digest.subscribers.bounces import HELD_FOR, VALID_FOR, Batch, Mark, Outcome, follows
+from digest.subscribers.reports import Kind, Report, parse_report
 from digest.subscribers.subscription import Addressee, RefusedDelivery, SuppressionReason, canonical
 from digest.subscribers.tokens import Keyring, Purpose
 
@@ -24,11 +27,13 @@ class RefusalStore(Protocol):
     def addressee(self, token: str, since: datetime) -> Addressee | None: ...
     def latest_to(self, subscriber_key: int, since: datetime) -> Addressee | None: ...
     def record_refusal(
-        self, to: Addressee, hashed: str, *, name: str, blame: str, status: str, text: str, now: datetime
+        self, to: Addressee, hashed: str, *, name: str, verdict: str, status: str, text: str, now: datetime
     ) -> bool: ...
     def arrived(self, to: Addressee, now: datetime) -> bool: ...
     def marks(self, hashed: str) -> list[Mark]: ...
     def hold(self, hashed: str, until: datetime) -> None: ...
+    def condemn(self, hashed: str, verdict: Verdict, domain: str, note: str, now: datetime) -> int | None: ...
+    def batches(self, *, only_open: bool = False) -> list[Batch]: ...
     def suppress(self, hashed: str, reason: SuppressionReason, note: str, now: datetime) -> bool: ...
     def refused(self, now: datetime, within: timedelta) -> Iterator[RefusedDelivery]: ...
 
@@ -39,6 +44,8 @@ class BounceReport(Struct, kw_only=True):
     read: int = 0
     ignored: int = 0
     """No report, or without a token of ours, or too late."""
+    unclear: int = 0
+    """Bounces with a token of ours, but in no form that is known."""
     known: int = 0
     """Counted before."""
     bounces: int = 0
@@ -47,7 +54,11 @@ class BounceReport(Struct, kw_only=True):
     suppressed: int = 0
     held: int = 0
     ours: int = 0
-    """RefusedDelivery because of our policy, reputation or size: no subscriber's fault."""
+    """Refused because of policy, content or a relay: no subscriber's fault."""
+    waiting: int = 0
+    """Not suppressed, since too many were at once: they wait in a batch for the operator's word."""
+    verdicts: dict[str, int] = field(default_factory=dict)
+    """How many refusals said what."""
     warnings: list[str] = field(default_factory=list)
 
     def line(self) -> str:
@@ -57,6 +68,8 @@ class BounceReport(Struct, kw_only=True):
             (self.complaints, "complained"),
             (self.suppressed, "suppressed"),
             (self.held, "held"),
+            (self.waiting, "waiting in a batch"),
+            (self.unclear, "in no known form"),
             (self.arrived, "arrived after all"),
             (self.known, "known already"),
             (self.ignored, "ignored"),
@@ -79,7 +92,7 @@ def ingest(store: RefusalStore, keys: Keyring, mails: Iterable[bytes], now: date
             result.arrived += store.arrived(to, now)
         else:
             _count(store, keys, report, to, now, result)
-    return result
+    return _with_batches(store, result)
 
 
 def learn_from_refusals(store: RefusalStore, keys: Keyring, now: datetime) -> BounceReport:
@@ -88,19 +101,49 @@ def learn_from_refusals(store: RefusalStore, keys: Keyring, now: datetime) -> Bo
     for refused in store.refused(now, VALID_FOR):
         result.read += 1
         result.bounces += 1
-        about = blame(refused.code, refused.enhanced)
-        _record(
-            store,
-            keys,
-            refused.to,
-            about=about,
-            name=refused.name,
-            status=refused.enhanced or str(refused.code),
-            text=refused.text,
-            now=now,
-            result=result,
-        )
+        status = refused.enhanced or str(refused.code)
+        _record(store, keys, refused.to, _Refusal(refused.name, refused.verdict, status, refused.text), now, result)
+    return _with_batches(store, result)
+
+
+def explain_bounce(store: RefusalStore, keys: Keyring, data: bytes, now: datetime) -> tuple[str, ...]:
+    """What ``ingest`` would take a mail for, in lines: verdict, words, rule, form, and whose it is. Changes nothing."""
+    report = parse_report(data)
+    if report is None:
+        return ("no report: an answer, or a mail without a code or phrase of a refusal; it would be ignored",)
+    to = _addressee(store, keys, report, now)
+    whose = "nobody's: it has no token of a delivery of the last 30 days, and would be ignored"
+    said = report.kind.value if report.kind is not Kind.BOUNCE else report.verdict.value
+    lines = [
+        f"verdict  {said}",
+        f"words    {' '.join(filter(None, (report.status, report.text))) or 'none'}",
+        f"rule     {report.rule or 'it says so itself'}",
+        f"form     {report.form or 'none that is known'}",
+        f"whose    {whose if to is None else masked(to.address)}",
+    ]
+    return tuple(lines)
+
+
+def _with_batches(store: RefusalStore, result: BounceReport) -> BounceReport:
+    if result.waiting:
+        result.warnings += [f"{batch.line()}; {_ASK.format(batch.key)}" for batch in store.batches(only_open=True)]
     return result
+
+
+_ASK = "too many at once, so see what it says (digest bounces batches), then: digest bounces accept {0}, or undo {0}"
+
+
+class _Refusal(Struct, frozen=True):
+    """One refusal, however it came."""
+
+    name: str
+    verdict: Verdict
+    status: str
+    text: str
+
+    @property
+    def words(self) -> str:
+        return f"{self.status} {self.text}".strip()
 
 
 def _addressee(store: RefusalStore, keys: Keyring, report: Report, now: datetime) -> Addressee | None:
@@ -120,56 +163,53 @@ def _count(
     if report.kind is Kind.COMPLAINT:
         hashed = _hashed(keys, to)
         new = store.record_refusal(
-            to, hashed, name=report.name, blame="complaint", status="", text=report.text, now=now
+            to, hashed, name=report.name, verdict="complaint", status="", text=report.text, now=now
         )
         result.complaints += new
         result.known += not new
         result.suppressed += store.suppress(hashed, SuppressionReason.COMPLAINT, "the subscriber complained", now)
         return
-    if _record(
-        store,
-        keys,
-        to,
-        about=report.blame,
-        name=report.name,
-        status=report.status,
-        text=report.text,
-        now=now,
-        result=result,
-    ):
+    # A Message-ID need not be unique: the delivery is part of a report's identity.
+    name = hashlib.sha256(f"{report.name} {to.delivery}".encode()).hexdigest()[:32]
+    if _record(store, keys, to, _Refusal(name, report.verdict, report.status, report.text), now, result):
         result.bounces += 1
+        result.unclear += not report.form
     else:
         result.known += 1
 
 
 def _record(
-    store: RefusalStore,
-    keys: Keyring,
-    to: Addressee,
-    *,
-    about: Blame,
-    name: str,
-    status: str,
-    text: str,
-    now: datetime,
-    result: BounceReport,
+    store: RefusalStore, keys: Keyring, to: Addressee, refusal: _Refusal, now: datetime, result: BounceReport
 ) -> bool:
     """Keep a refusal, and act on all there are. False if it is known already."""
-    hashed = _hashed(keys, to)
-    if not store.record_refusal(to, hashed, name=name, blame=about.value, status=status, text=text, now=now):
+    hashed, about = _hashed(keys, to), refusal.verdict
+    kept = {"name": refusal.name, "verdict": about.value, "status": refusal.status, "text": refusal.text}
+    if not store.record_refusal(to, hashed, **kept, now=now):
         return False
-    if about is Blame.OURS:
+    result.verdicts[about.value] = result.verdicts.get(about.value, 0) + 1
+    if about in OURS:
         result.ours += 1
         result.warnings.append(
-            f"{masked(to.address)}: refused because of us, not of the subscriber: {status} {text}".strip()
+            f"{masked(to.address)}: refused because of us, not of the subscriber ({about.value}): {refusal.words}"
         )
-    verdict = judge(store.marks(hashed), now=now, on_probe=to.probe)
-    if verdict is Verdict.SUPPRESS:
-        result.suppressed += store.suppress(hashed, SuppressionReason.BOUNCE, f"{status} {text}".strip(), now)
-    elif verdict is Verdict.HOLD:
+    outcome = follows(store.marks(hashed), now=now, on_probe=to.probe)
+    if outcome is Outcome.SUPPRESS:
+        _suppress(store, hashed, to, refusal, now, result)
+    elif outcome is Outcome.HOLD:
         store.hold(hashed, now + HELD_FOR)
         result.held += 1
     return True
+
+
+def _suppress(
+    store: RefusalStore, hashed: str, to: Addressee, refusal: _Refusal, now: datetime, result: BounceReport
+) -> None:
+    domain = to.address.rpartition("@")[2].lower()
+    done = store.condemn(hashed, refusal.verdict, domain, refusal.words, now)
+    if done is None:
+        result.waiting += 1
+    else:
+        result.suppressed += done
 
 
 def _hashed(keys: Keyring, to: Addressee) -> str:

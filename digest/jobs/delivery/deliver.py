@@ -635,7 +635,13 @@ class _DeliveryRun:
 
     def _write_down(self, row: Delivery, decision: RowDecision, error: TransportError, now: datetime) -> None:
         """What became of a row that the server did not take. Raises StoreError as ``_persist`` does."""
-        reply = Reply(code=error.code, enhanced=error.enhanced, text=error.text or masked(error.cause))
+        reply = Reply(
+            code=error.code,
+            enhanced=error.enhanced,
+            text=error.text or masked(error.cause),
+            step=error.step,
+            verdict=decision.verdict,
+        )
         if decision.fate is Fate.IN_DOUBT:
             self._persist(lambda: self.ledger.in_doubt(row, now, reply.text))
         elif decision.fate is Fate.FAILED:

@@ -19,6 +19,7 @@ from digest.jobs.explain.posts import Explanation, Fact, View, is_past, not_made
 from digest.models import DeliveryState, EditionKind, EditionState, KnownPost
 from digest.outbox import masked
 from digest.period import Kind, period_days
+from digest.subscribers.bounces import Batch
 from digest.subscribers.subscription import (
     CONFIRM_WITHIN,
     Consent,
@@ -41,6 +42,7 @@ class SubscriberInquiries(Periods, Protocol):
     def subscriber_by(self, canonical: str) -> Subscriber | None: ...
     def consents(self, key: int) -> list[Consent]: ...
     def suppressed(self, hashed: str) -> tuple[SuppressionReason, datetime, str] | None: ...
+    def batch_of(self, hashed: str) -> Batch | None: ...
     def unconfirmed(self, canonical: str) -> datetime | None: ...
     def mails_to(self, address: str, subscriber_key: int | None) -> list[DeliveryNote]: ...
     def omissions(self, subscriber_key: int) -> dict[int, Omission]: ...
@@ -120,6 +122,9 @@ def _standing(
         reason, since, note = suppressed
         says = f"suppressed since {view.time(since)} ({reason.value}{f': {note}' if note else ''}): nothing is sent"
         yield Fact(code="suppressed", says=says, at=since, stored=reason.value)
+    batch = store.batch_of(address.hashed)
+    if batch is not None:
+        yield Fact(code="batch", says=f"one of too many at once: {batch.line()}", at=batch.opened_at)
     if subscriber is None:
         if not address.is_listed:
             yield _stranger(store, address, view)

@@ -18,11 +18,13 @@ from msgspec import Struct
 from digest.alarms.mail import (
     BACKLOG,
     BACKLOG_AFTER,
+    BOUNCES,
     DOUBT,
     EXPIRED,
     EXPIRED_FOR,
     RELAY,
     backlog_alarm,
+    bounces_alarm,
     doubt_alarm,
     expired_alarm,
     relay_alarms,
@@ -53,6 +55,7 @@ from digest.alarms.watching import (
 from digest.errors import DigestError
 from digest.models import AwaitedPage, Backlog, EditionState, Expired, Outage, SavedEdition, SourceState
 from digest.outbox import REPEATS
+from digest.subscribers.bounces import Batch
 
 SILENCE_EVERY = timedelta(minutes=10)
 """Habits are looked at no more often: it takes five thousandths of a second for each thousand posts."""
@@ -79,6 +82,8 @@ class WatchStore(Protocol):
     def outages(self) -> dict[str, Outage]: ...
 
     def backlog(self, now: datetime, before: datetime) -> list[Backlog]: ...
+
+    def batches(self, *, only_open: bool = False) -> list[Batch]: ...
 
     def expired(self, since: datetime) -> list[Expired]: ...
 
@@ -228,7 +233,7 @@ def whats_wrong(
     alarms = [*paused_alarms(store.paused_editions()), *(alarm for alarm in some if alarm is not None)]
     alarms += _late(store, rules, now)
     failing, endings = _failing(store, rules, now) if rules.sources else ([], {SOURCE: ""})
-    judged = {"paused", CLOCK, DOUBT, RELAY, BACKLOG, EXPIRED, GONE, SOURCE, "slot", "page"}
+    judged = {"paused", CLOCK, BOUNCES, DOUBT, RELAY, BACKLOG, EXPIRED, GONE, SOURCE, "slot", "page"}
     return Observation(
         alarms=(*alarms, *failing),
         judged=frozenset(judged | ({"disk"} if disks else set())),
@@ -252,6 +257,7 @@ def source_states(store: WatchStore, rules: WatchRules) -> list[SourceState]:
 
 
 _ENDINGS = {
+    BOUNCES: "no addresses wait in a batch any more",
     CLOCK: "the database's clock and this machine's agree again",
     GONE: "no posts are missing any more, or their going was accepted",
     RELAY: "mail can be handed over again",
@@ -266,6 +272,7 @@ def _mail_troubles(store: WatchStore, rules: WatchRules, now: datetime) -> Itera
     yield from relay_alarms(store.outages(), rules.zone, now)
     yield backlog_alarm(store.backlog(now, now - BACKLOG_AFTER), rules.rate, rules.zone, now)
     yield expired_alarm(store.expired(now - EXPIRED_FOR))
+    yield bounces_alarm([batch.line() for batch in store.batches(only_open=True)])
 
 
 def _late(store: WatchStore, rules: WatchRules, now: datetime) -> Iterable[Alarm]:

@@ -38,7 +38,10 @@ _UNDER_WAY = among((EditionState.FROZEN, EditionState.SENDING))
 _NOT_OVER = among((EditionState.FROZEN, EditionState.SENDING, EditionState.PAUSED))
 _NOT_CANCELLED = f"edition_key NOT IN (SELECT key FROM edition WHERE state = '{EditionState.CANCELLED}')"
 _DOUBTFUL = f"state = '{DeliveryState.IN_DOUBT}' AND doubts <= {REPEATS} AND channel = :channel AND {_NOT_CANCELLED}"
-_SAID = "reply_code = :reply_code, reply_enhanced = :reply_enhanced, reply_text = :reply_text"
+_SAID = (
+    "reply_code = :reply_code, reply_enhanced = :reply_enhanced, reply_text = :reply_text, reply_step = :reply_step, "
+    "reply_verdict = :reply_verdict"
+)
 _DOUBT = (
     f"state = '{DeliveryState.IN_DOUBT}', doubts = doubts + (CASE WHEN state = '{DeliveryState.IN_DOUBT}' THEN 0 "
     f"ELSE 1 END), {_SAID}"
@@ -275,6 +278,8 @@ def _said(reply: Reply) -> dict[str, Any]:
         "reply_code": reply.code,
         "reply_enhanced": clean_line(reply.enhanced),
         "reply_text": clean_line(reply.text),
+        "reply_step": reply.step,
+        "reply_verdict": reply.verdict or "",
     }
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 
 from digest.models import MAIL, DeliveryState, EditionState, Reply
-from digest.store.database.basics import to_seconds
+from digest.outbox import OURS
+from digest.store.database.basics import among, to_seconds
 from digest.store.database.connection import Connection
 from digest.store.database.part import Part
 from digest.subscribers.subscription import DIALOGUE, SuppressionReason
@@ -23,11 +24,11 @@ _BY_REFUSAL = (
 )
 _AGAIN = (
     f"UPDATE delivery SET state = ?, not_before = ?, ended_at = NULL WHERE edition_key = ? AND channel = '{MAIL}' "
-    "AND (state = ? OR "
-    "(state = ? AND (reply_enhanced LIKE ? OR reply_enhanced = ?)))"
+    f"AND (state = ? OR (state = ? AND (reply_verdict IN ({among(OURS)}) OR reply_verdict = '' AND "
+    "(reply_enhanced LIKE ? OR reply_enhanced = ?))))"
 )
 _OUR_FAULT = ("5.7.%", "5.3.4")
-"""Enhanced codes (RFC 3463) of refusals that another attempt may escape when we have mended something."""
+"""The same of refusals that were kept without a verdict, by their enhanced codes (RFC 3463)."""
 
 
 class Pauses(Part):
@@ -73,5 +74,6 @@ def _unlearn(connection: Connection, key: int) -> None:
     theirs = (key, f"{DIALOGUE}%")
     lift = f"DELETE FROM suppression WHERE reason = ? AND hash IN ({_BY_REFUSAL})"
     connection.run(lift, SuppressionReason.BOUNCE.value, *theirs)
+    connection.run(f"DELETE FROM finding WHERE hash IN ({_BY_REFUSAL})", *theirs)
     deliveries = "SELECT key FROM delivery WHERE edition_key = ?"
     connection.run(f"DELETE FROM refusal WHERE delivery_key IN ({deliveries}) AND name LIKE ?", *theirs)

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from digest.models import DeliveryState
-from digest.outbox import Blame
+from digest.models import DeliveryState, Verdict
+from digest.outbox import refusal
 from digest.store.database.basics import among, to_moment, to_seconds
 from digest.store.database.connection import Connection
 from digest.store.database.part import Part
@@ -30,22 +30,22 @@ _RECORD = """
 _ARRIVED = f"""
     UPDATE delivery SET state = '{DeliveryState.SENT}', ended_at = ?, reply_text = 'a report about it came back'
     WHERE key = ? AND state = '{DeliveryState.IN_DOUBT}'"""
-_MARKS = f"SELECT blame, at FROM refusal WHERE hash = ? AND blame IN ({among(Blame)}) ORDER BY at, key"
+_MARKS = f"SELECT blame, at FROM refusal WHERE hash = ? AND blame IN ({among(Verdict)}) ORDER BY at, key"
 _TRIED = """
     UPDATE subscriber SET probe_at = (
         SELECT max(e.frozen_at) FROM edition e JOIN delivery d ON d.edition_key = e.key
         WHERE d.subscriber_key = subscriber.key AND d.list_key IS NOT NULL AND e.frozen_at >= subscriber.held_until)
     WHERE held_until <= ? AND probe_at IS NULL"""
 _REFUSED = f"""
-    SELECT {_ADDRESSEE}, d.reply_code, d.reply_enhanced, d.reply_text {_JOINED}
+    SELECT {_ADDRESSEE}, d.reply_code, d.reply_enhanced, d.reply_text, d.reply_verdict {_JOINED}
     WHERE {{}} AND e.paused_at IS NULL AND d.subscriber_key IS NOT NULL AND d.reply_code IS NOT NULL
-        AND {_KNOWN_ADDRESS}
+        AND d.reply_step IN ('', 'rcpt') AND {_KNOWN_ADDRESS}
         AND NOT EXISTS (SELECT 1 FROM refusal r WHERE r.name = '{DIALOGUE}' || d.key || CAST(? AS TEXT))
     ORDER BY d.key"""
 _FOR_GOOD = f"d.state = '{DeliveryState.FAILED}' AND d.ended_at > ?"
 _FOR_NOW = (
-    f"d.state IN ({among((DeliveryState.QUEUED, DeliveryState.EXPIRED))}) AND d.reply_enhanced LIKE '4.2.%' "
-    "AND e.frozen_at > ?"
+    f"d.state IN ({among((DeliveryState.QUEUED, DeliveryState.EXPIRED))}) AND e.frozen_at > ? "
+    f"AND (d.reply_verdict = '{Verdict.FULL}' OR d.reply_verdict = '' AND d.reply_enhanced LIKE '4.2.%')"
 )
 
 
@@ -63,6 +63,7 @@ class Refusals(Part):
         """Lift it, and forget the bounces that led to it. False if there was none."""
         with self._database.changing() as connection:
             connection.run("DELETE FROM refusal WHERE hash = ?", hashed)
+            connection.run("DELETE FROM finding WHERE hash = ?", hashed)
             return connection.change("DELETE FROM suppression WHERE hash = ?", hashed) == 1
 
     def suppressed(self, hashed: str) -> tuple[SuppressionReason, datetime, str] | None:
@@ -86,13 +87,13 @@ class Refusals(Part):
         return None if row is None else _addressee(*row)
 
     def record_refusal(
-        self, to: Addressee, hashed: str, *, name: str, blame: str, status: str, text: str, now: datetime
+        self, to: Addressee, hashed: str, *, name: str, verdict: str, status: str, text: str, now: datetime
     ) -> bool:
         """Keep a bounce or complaint. False if the same report is known. A delivery in doubt did arrive, it turns
         out."""
         moment = to_seconds(now)
         with self._database.changing() as connection:
-            if connection.row(_RECORD, name, hashed, to.delivery, moment, blame, status, text) is None:
+            if connection.row(_RECORD, name, hashed, to.delivery, moment, verdict, status, text) is None:
                 return False
             connection.run(_ARRIVED, moment, to.delivery)
         return True
@@ -103,7 +104,7 @@ class Refusals(Part):
 
     def marks(self, hashed: str) -> list[Mark]:
         """Refusals of an address, oldest first."""
-        return [Mark(blame=Blame(blame), at=to_moment(at)) for blame, at in self._rows(_MARKS, hashed)]
+        return [Mark(verdict=Verdict(verdict), at=to_moment(at)) for verdict, at in self._rows(_MARKS, hashed)]
 
     def hold(self, hashed: str, until: datetime) -> None:
         """No mail to this subscriber until then; one is tried afterwards."""
@@ -121,8 +122,8 @@ class Refusals(Part):
 
     def refused(self, now: datetime, within: timedelta) -> Iterator[RefusedDelivery]:
         """Deliveries to subscribers that a server refused in the dialogue and that were not looked at yet: for good,
-        or for now because of the mailbox itself (4.2.x), once a day. Those of an edition that was ever paused say
-        nothing about subscribers."""
+        or for now because the mailbox is full, once a day. Those of a message, and those of an edition that was ever
+        paused, say nothing about subscribers."""
         today = f" {now.date().isoformat()}"
         for condition, since, ending in (
             (_FOR_GOOD, now - within, ""),
@@ -130,10 +131,13 @@ class Refusals(Part):
         ):
             with self._database.asking() as connection:
                 rows = _refusals(connection, condition, since, ending)
-            for *who, code, enhanced, text in rows:
+            for *who, code, enhanced, text, told in rows:
                 to = _addressee(*who)
                 name = f"{DIALOGUE}{to.delivery}{ending}"
-                yield RefusedDelivery(to=to, name=name, code=code, enhanced=enhanced, text=text, at=now)
+                verdict = Verdict(told) if told else refusal(code, enhanced, text)
+                yield RefusedDelivery(
+                    to=to, name=name, code=code, enhanced=enhanced, text=text, verdict=verdict, at=now
+                )
 
 
 def _refusals(connection: Connection, condition: str, since: datetime, ending: str) -> list[tuple[Any, ...]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
@@ -18,9 +18,17 @@ from digest.models import (
     Recipient,
     SavedEdition,
 )
-from digest.outbox import REPEATS
+from digest.outbox import OURS, REPEATS
 from digest.store.archive.known import SELECT_POSTS, known_post
-from digest.store.database.basics import SENT_UNTIL, as_value, optional_seconds, to_moment, to_seconds, to_seconds_up
+from digest.store.database.basics import (
+    SENT_UNTIL,
+    among,
+    as_value,
+    optional_seconds,
+    to_moment,
+    to_seconds,
+    to_seconds_up,
+)
 from digest.store.database.connection import Connection
 from digest.store.database.part import Part
 from digest.store.monitoring.inquiry import note_omissions
@@ -95,6 +103,7 @@ class Editions(Part):
             if key is None:
                 return None
             note_omissions(connection, key, edition.sums_up or edition.digest, edition.frozen_at)
+            _begin_with_others(connection, key, edition)
             if self._database.is_postgres:
                 # Claims start at once; without counts the planner would sort the whole queue for each of them.
                 connection.run("ANALYZE edition, delivery")
@@ -213,6 +222,23 @@ def _queue(
         connection.insert_many("delivery", _QUEUED_COLUMNS, queued, or_ignore=True)
 
 
+def _begin_with_others(connection: Connection, key: int, frozen: FrozenEdition) -> None:
+    """Who was refused lately because of us comes last: a server that does not want us must not be the first to be asked
+    every day, and pause each edition before anybody else has got it."""
+    lately = to_seconds(frozen.frozen_at - _LATELY)
+    if connection.row(f"{_REFUSED_LATELY} LIMIT 1", lately) is None:
+        return
+    connection.run(
+        "UPDATE delivery SET not_before = not_before - 1 WHERE edition_key = ? AND not_before = ? "
+        f"AND (subscriber_key IS NULL OR subscriber_key NOT IN ({_REFUSED_LATELY}))",
+        *(key, to_seconds_up(frozen.send_after), lately),
+    )
+
+
+_LATELY = timedelta(days=3)
+_REFUSED_LATELY = f"""
+    SELECT subscriber_key FROM delivery WHERE edition_key IN (SELECT key FROM edition WHERE frozen_at > ?)
+    AND reply_verdict IN ({among(OURS)}) AND subscriber_key IS NOT NULL"""
 _CHUNK = 1_000
 _QUEUED_COLUMNS = (
     *("edition_key", "address", "message_id", "token", "state", "attempts", "doubts", "not_before", "lease"),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from digest.alarms.watching import Alarm, EditionMail, Ending, Freshness, KeptAlarm, RunRow, RunTotals
 from digest.models import MAIN, DeliveryCounts, DeliveryState, EditionKind, EditionState
+from digest.outbox import refusal
 from digest.store.database.basics import QUARTER, optional_moment, to_moment, to_seconds
 from digest.store.database.part import Part
 from digest.store.monitoring.status_queries import ALARM, kept_alarm
@@ -32,9 +34,9 @@ _EDITIONS = """
     SELECT key, digest, period, state, reason, frozen_at, send_after FROM edition WHERE kind <> ?
     ORDER BY key DESC LIMIT ?"""
 _REFUSALS = f"""
-    SELECT reply_code, reply_enhanced, count(*) FROM delivery
+    SELECT reply_verdict, reply_code, reply_enhanced, count(*) FROM delivery
     WHERE state = '{DeliveryState.FAILED}' AND ended_at >= ? OR state = '{DeliveryState.QUEUED}' AND reply_text <> ''
-    GROUP BY reply_code, reply_enhanced"""
+    GROUP BY reply_verdict, reply_code, reply_enhanced"""
 _READERS = """
     SELECT l.digest, s.state, count(*) FROM subscription s JOIN reader_list l ON l.key = s.list_key
     GROUP BY l.digest, s.state"""
@@ -134,10 +136,14 @@ class Watch(Part):
             for key, digest, period, state, reason, frozen_at, send_after in rows
         ]
 
-    def refusals_since(self, since: datetime) -> dict[tuple[int | None, str], int]:
-        """Replies by code and enhanced code: of deliveries that failed since then, and of those that wait for another
-        attempt; no code at all: nobody answered."""
-        return {(code, enhanced): number for code, enhanced, number in self._rows(_REFUSALS, to_seconds(since))}
+    def refusals_since(self, since: datetime) -> dict[str, int]:
+        """What refusals say: of deliveries that failed since then, and of those that wait for another attempt; empty:
+        nobody answered. What was kept without a verdict is judged by its codes."""
+        counts: Counter[str] = Counter()
+        for verdict, code, enhanced, number in self._rows(_REFUSALS, to_seconds(since)):
+            is_silent = code is None and not enhanced
+            counts[verdict or ("" if is_silent else refusal(code, enhanced, "").value)] += number
+        return dict(counts)
 
     def bounces(self, since: datetime) -> list[datetime]:
         """When each bounce or complaint was learnt of."""

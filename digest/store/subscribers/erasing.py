@@ -112,6 +112,7 @@ def _forget_rows(connection: Connection, key: int, addresses: Iterable[str]) -> 
     connection.run(f"DELETE FROM errand WHERE address {connection.is_one_of}", connection.listed(addresses))
     connection.run("DELETE FROM consent WHERE subscriber_key = ? OR canonical = ?", key, canonical)
     connection.run("DELETE FROM refusal WHERE hash = ?", hashed)
+    connection.run("DELETE FROM finding WHERE hash = ?", hashed)
     connection.run("DELETE FROM attempt WHERE who = ?", hashed)
     connection.run("DELETE FROM subscriber WHERE key = ?", key)
 

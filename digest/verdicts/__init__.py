@@ -1,0 +1,1 @@
+"""What a mail server's refusal says, and about whom: one judge for replies in the dialogue and for reports by mail."""
