@@ -507,8 +507,8 @@ class Ledger(Protocol):
 
     def resume_edition(self, key: int, now: datetime) -> int:
         """Undo ``pause_edition``: all of its mail in the queue is due now. So are rows that failed by a refusal of
-        ourselves and not of the subscriber (enhanced code 5.7.x or 5.3.4). Returns how many are queued; 0 if it was
-        not paused."""
+        ourselves and not of the subscriber (verdict policy, content or relay). Of an edition that is being sent or is
+        done, and not over, these alone are. Returns how many are queued."""
         ...
 
     def cancel_edition(self, digest: str, period: str, now: datetime) -> int | None:

@@ -151,11 +151,17 @@ def send_mail(
 
 
 def resume_edition(app: App, digest: str, period: str) -> int:
-    """Let a paused edition be sent. Returns how many deliveries wait now. Raises StoreError if it is not paused."""
+    """Let a paused edition be sent, and send again what failed because of us, of one that is done too. Returns how many
+    deliveries wait now. Raises StoreError if there is nothing to send."""
     saved = app.store.edition(digest, period)
-    if saved is None or saved.state is not EditionState.PAUSED:
-        raise StoreError(f"{digest} {period}", "there is no paused edition of that name", "see digest run's report")
-    return app.store.resume_edition(saved.key, app.when.now)
+    again = 0 if saved is None else app.store.resume_edition(saved.key, app.when.now)
+    if saved is None or (again == 0 and saved.state is not EditionState.PAUSED):
+        raise StoreError(
+            f"{digest} {period}",
+            "there is no paused edition of that name, and none whose mail failed because of us and may still be sent",
+            "see digest run's report",
+        )
+    return again
 
 
 def cancel_edition(app: App, digest: str, period: str) -> int:

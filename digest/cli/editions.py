@@ -150,6 +150,25 @@ def cancel(config: Path, digest: str, period: str, own: Path | None) -> int:
     return 0
 
 
+@command.command("resume")
+@click.argument("digest")
+@click.argument("period")
+@_own_config
+@click.pass_obj
+def resume(config: Path, digest: str, period: str, own: Path | None) -> int:
+    """Let a paused edition be sent, with what failed because of us; also of an edition that is done, until it is over.
+
+    For example: digest editions resume daily 2026-11-24
+    """
+    from digest.app.assembly import opened_beside
+    from digest.app.sending import resume_edition
+
+    with opened_beside(own or config) as app:
+        waiting = resume_edition(app, digest, period)
+    click.echo(f"{digest} {period}: resumed, {_count(waiting, 'mail')} waiting for the next run")
+    return 0
+
+
 @command.command("backfill")
 @_own_config
 @click.option("--digest", help="Which one; needed if there are several.")

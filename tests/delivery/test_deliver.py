@@ -18,7 +18,7 @@ from digest.edition.selection import Selection
 from digest.errors import Doubtful, PermanentFailure, StoreError, TemporaryFailure
 from digest.jobs.delivery.deliver import DeliverOptions, DeliveryReport
 from digest.mail.folder import FolderChannel
-from digest.models import DeliveryState, Outgoing, Receipt, SavedEdition, Target
+from digest.models import DeliveryState, EditionState, Outgoing, Receipt, SavedEdition, Target
 from digest.ports import Commit, CommitBatch
 
 
@@ -382,6 +382,19 @@ def test_what_passes_is_tried_again_although_it_is_said_for_good(
     assert (report.failed, report.retried, report.waiting, report.paused) == (0, 12, 12, ())
     world.clock.sleep(3600)
     assert world.deliver(FakeTransport()).sent == 12
+
+
+def test_what_failed_because_of_us_is_sent_again_by_word(world: World) -> None:
+    """Of an edition that is done, too, until it is over; those whose address is dead stay out."""
+    edition = world.freeze(5)
+    refusals = (refused("rcpt", 550, "5.7.1"), refused("rcpt", 550, "5.1.1"), refused("dot", 554, "", "DT:SPM"))
+    assert world.deliver(FakeTransport(*refusals)).failed == 3
+    assert world.store.edition_by_key(edition.key).state is EditionState.FINISHED
+    assert world.store.resume_edition(edition.key, world.clock.now()) == 2
+    report = world.deliver(FakeTransport())
+    assert (report.sent, report.waiting) == (2, 0)
+    assert world.store.resume_edition(edition.key, world.clock.now()) == 0
+    assert world.store.edition_by_key(edition.key).state is EditionState.FINISHED
 
 
 def test_readers_of_an_edition_are_judged_together(world: World) -> None:

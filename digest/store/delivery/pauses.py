@@ -22,11 +22,20 @@ _PAUSE = "UPDATE edition SET state = ?, reason = ?, paused_at = ? WHERE key = ? 
 _BY_REFUSAL = (
     "SELECT r.hash FROM refusal r JOIN delivery d ON d.key = r.delivery_key WHERE d.edition_key = ? AND r.name LIKE ?"
 )
-_AGAIN = (
-    f"UPDATE delivery SET state = ?, not_before = ?, ended_at = NULL WHERE edition_key = ? AND channel = '{MAIL}' "
-    f"AND (state = ? OR (state = ? AND (reply_verdict IN ({among(OURS)}) OR reply_verdict = '' AND "
-    "(reply_enhanced LIKE ? OR reply_enhanced = ?))))"
+_GO_ON = "UPDATE edition SET state = ?, reason = '', resumed_at = ? WHERE key = ? AND state = ?"
+_NOT_OVER = (
+    f"SELECT 1 FROM edition WHERE key = ? AND state IN ('{EditionState.SENDING}', '{EditionState.FINISHED}') "
+    "AND expires_at > ?"
 )
+_REFUSED_FOR_US = (
+    f"(state = ? AND (reply_verdict IN ({among(OURS)}) OR reply_verdict = '' AND "
+    "(reply_enhanced LIKE ? OR reply_enhanced = ?)))"
+)
+_QUEUE = (
+    f"UPDATE delivery SET state = ?, not_before = ?, ended_at = NULL WHERE edition_key = ? AND channel = '{MAIL}' AND "
+)
+_AGAIN = f"{_QUEUE} (state = ? OR {_REFUSED_FOR_US})"
+_FAILED_AGAIN = f"{_QUEUE} {_REFUSED_FOR_US}"
 _OUR_FAULT = ("5.7.%", "5.3.4")
 """The same of refusals that were kept without a verdict, by their enhanced codes (RFC 3463)."""
 
@@ -58,15 +67,17 @@ class Pauses(Part):
 
     def resume_edition(self, key: int, now: datetime) -> int:
         with self._database.changing() as connection:
-            resumed = connection.run(
-                "UPDATE edition SET state = ?, reason = '', resumed_at = ? WHERE key = ? AND state = ?",
-                *(EditionState.SENDING.value, to_seconds(now), key, EditionState.PAUSED.value),
-            )
-            if resumed.rowcount == 0:
+            goes_on = (EditionState.SENDING.value, to_seconds(now), key)
+            is_paused = connection.change(_GO_ON, *goes_on, EditionState.PAUSED.value) == 1
+            if not is_paused and connection.row(_NOT_OVER, key, to_seconds(now)) is None:
                 return 0
-            queued, failed = DeliveryState.QUEUED.value, DeliveryState.FAILED.value
-            again = connection.run(_AGAIN, queued, to_seconds(now), key, queued, failed, *_OUR_FAULT)
-            return int(again.rowcount)
+            failed, waiting = DeliveryState.FAILED.value, DeliveryState.QUEUED.value
+            chosen = (waiting, failed) if is_paused else (failed,)
+            statement = _AGAIN if is_paused else _FAILED_AGAIN
+            again = connection.change(statement, waiting, to_seconds(now), key, *chosen, *_OUR_FAULT)
+            if again and not is_paused:
+                connection.run(_GO_ON, *goes_on, EditionState.FINISHED.value)
+            return again
 
 
 def _unlearn(connection: Connection, key: int) -> None:
