@@ -73,11 +73,11 @@ def test_edited_withdrawn_and_back(quick: World) -> None:
     quick.run()
     assert facts(quick, "沪指收跌")["edited"].says == "edited, last 2026-11-24 12:10"
     quick.later(minutes=5)
-    path.write_text(text.replace("---\nlayout", "--\nlayout"))
+    path.write_text(text.replace("---\nlayout", "---\ntitle: [a\nlayout"))
     quick.run()
     told = facts(quick, "second.md")
     assert "withdrawn" not in told, "a broken file says nothing"
-    assert "second.md:1: " in told["stale"].reasons[0]
+    assert "second.md:2: " in told["stale"].reasons[0]
     quick.later(minutes=5)
     path.write_text(text.replace("---\nlayout", "---\npublished: false\nlayout"))
     quick.run()
