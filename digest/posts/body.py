@@ -174,9 +174,8 @@ def source_name(summary: str, body: str) -> str | None:
 def first_image(body: str, base: str, links: SiteLinks | None = None) -> str | None:
     """Address of the first picture in the body."""
     may_have = "<img" in body or ("!" in body and "![" in body) or ("I" in body and "<IMG" in body)
-    if (
-        not may_have and "{{<" not in body and "{% asset_img" not in body
-    ):  # a character is found ten times as fast as two
+    may_have = may_have or ("{" in body and ("{{<" in body or "{% asset_img" in body))
+    if not may_have:  # one character is found ten times as fast as two
         return None
     body = strip_liquid(resolve(body, links))
     for found in _IMAGE.finditer(_eager(body) if "data-" in body else body):

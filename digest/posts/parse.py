@@ -113,7 +113,8 @@ class _Reader:
     def read(self, data: bytes) -> Post:
         rules, remarks, name = self._rules, self._remarks, self._name
         front, body, _ = split(decode(data, remarks, rules.lang), rules.kind, remarks)
-        if rules.kind == "hugo":
+        is_hugo = rules.kind == "hugo"
+        if is_hugo:
             front = self._of_hugo(_lower(front))
         self._front = front
         self._check_wanted()
@@ -126,10 +127,11 @@ class _Reader:
             self._check_future(published, published)
         title = self._title()
         categories = fields.categories(front, rules.kind, self._path)
-        if any(name.endswith((",", "，")) for name in categories):
-            self._warn_of_comma(categories)
+        comma = _with_comma(categories)
+        if comma is not None:
+            self._warn_of_comma(comma)
         slug = self._slug()
-        day = published.astimezone(self._zone_of_day())
+        day = published.astimezone(self._zone_of_day() if is_hugo else rules.timezone)
         place = Place(
             day=day,
             path=self._path,
@@ -139,7 +141,7 @@ class _Reader:
             categories=categories,
             output_ext=name.output_ext,
             front=front.values,
-            sections=rules.hugo.sections(hugo_sections(self._path)) if rules.hugo else None,
+            sections=rules.hugo.sections(hugo_sections(self._path)) if is_hugo and rules.hugo else None,
         )
         url_path = self._url_path(place)
         url = rules.site_url.rstrip("/") + url_path
@@ -150,7 +152,6 @@ class _Reader:
         trimmed = bodies.trim(body, site_url=rules.site_url)
         summary, lead, text = self._summary(trimmed.text, title)
         summary = undirected(summary)
-        links = SiteLinks(site_url=rules.site_url, kind=rules.kind, path=self._path)
         return Post(
             path=self._path,
             title=title,
@@ -168,7 +169,8 @@ class _Reader:
             original_url=trimmed.original_url,
             source_name=bodies.source_name(summary, text),
             authors=fields.authors(front, rules.site_url) if more else (),
-            image=(self._image(url) if more else None) or bodies.first_image(text, url, links),
+            image=(self._image(url) if more else None)
+            or bodies.first_image(text, url, self._links() if "{" in text else None),
             lang=fields.lang(front, remarks) if more else None,
             codes=bodies.codes(text),
             attachments=fields.attachments(front, rules.site_url.rstrip("/") + "/", remarks) if more else (),
@@ -219,11 +221,8 @@ class _Reader:
 
     def _zone_of_day(self) -> tzinfo:
         """Hugo dates a page by the clock of its own date."""
-        zone = self._rules.timezone
-        if self._rules.kind != "hugo" or self._dated_by is None:
-            return zone
-        value = self._front.values.get(self._dated_by)
-        return (own_zone(value) if isinstance(value, str) else None) or zone
+        value = None if self._dated_by is None else self._front.values.get(self._dated_by)
+        return (own_zone(value) if isinstance(value, str) else None) or self._rules.timezone
 
     # ------------------------------------------------------- to be read at all?
 
@@ -298,14 +297,14 @@ class _Reader:
     def _date_key(self, front: FrontMatter) -> str | None:
         """What the post is dated by; None: by its name, if by anything."""
         values = front.values
+        if self._rules.kind == "jekyll":
+            return None if values.get("date") is None else "date"
         keys = self._rules.hugo.dates.get("date")
         if keys is not None:
             wanted = (key for key in keys if (key == BY_NAME and self._name.date) or values.get(key) is not None)
             return next(wanted, None)
         if values.get("date") is not None:
             return "date"
-        if self._rules.kind == "jekyll":
-            return None
         given = ((key, values.get(key)) for key in _OTHER_DATES)
         return next((key for key, value in given if isinstance(value, str) and value[:1].isdigit()), None)
 
@@ -377,7 +376,7 @@ class _Reader:
         if given:
             return self._given_path(key, given, place)
         template = rules.permalink
-        if rules.hugo:
+        if rules.kind == "hugo" and rules.hugo:
             template = rules.hugo.template(template, place.sections[0] if place.sections else "")
         try:
             return _PATHS[rules.kind](template, place)
@@ -411,8 +410,7 @@ class _Reader:
         line = self._front.lines.get("feed_id") if forced else None
         return Rejected(f"{what} is longer than {_LONGEST_ID:,} bytes", "give the post a shorter one", line=line)
 
-    def _warn_of_comma(self, categories: tuple[str, ...]) -> None:
-        name = next(name for name in categories if name.endswith((",", "，")))
+    def _warn_of_comma(self, name: str) -> None:
         self._remarks.warn(
             f"the category '{clean_line(name)[:40]}' ends with a comma",
             "write a list: categories: [one, two]",
@@ -453,12 +451,21 @@ class _Reader:
             return ""
         return whole_text(body.partition(mark)[0], is_html=self._name.is_html)
 
+    def _links(self) -> SiteLinks:
+        return SiteLinks(site_url=self._rules.site_url, kind=self._rules.kind, path=self._path)
+
     def _image(self, url: str) -> str | None:
         base = url if self._rules.kind == "hugo" else self._rules.site_url.rstrip("/") + "/"
         return fields.image(self._front, base, self._remarks)
 
     def _yes(self, key: str) -> bool:
         return fields.says_yes(self._front, key, quoted_too=self._rules.kind == "hugo")
+
+
+@lru_cache(maxsize=4096)
+def _with_comma(names: tuple[str, ...]) -> str | None:
+    """The first that ends with one. The same few names come again and again."""
+    return next((name for name in names if name.endswith((",", "，"))), None)
 
 
 def file_name(path: str, kind: str, lang: str) -> _Name:

@@ -79,7 +79,7 @@ def read_plain(block: str, first_line: int) -> FrontMatter | None:
         key, value, in_quotes = read
         if key in values:
             return None
-        values[key] = number_name(value) if value and key in NAMES and not in_quotes else value
+        values[key] = value
         lines[key] = line
         if in_quotes:
             quoted.append(key)
@@ -94,7 +94,9 @@ def _plain_line(row: str) -> tuple[str, str | None, bool] | None:
     key, double, single, plain = found.groups()
     if plain is not None:
         plain = plain.rstrip(" ")
-        return key, None if plain in NULLS else plain, False
+        if plain in NULLS:
+            return key, None, False
+        return key, number_name(plain) if key in NAMES else plain, False
     if double is not None:
         return key, re.sub(r"\\(.)", r"\1", double) if "\\" in double else double, True
     return key, None if single is None else single.replace("''", "'"), single is not None

@@ -63,7 +63,7 @@ _FORMS = {
     "1a2b3c4 Mend a typo": (
         r"\W{0,3}(?:commit )?(?=[0-9a-f]{0,39}[a-f])(?=[0-9a-f]{0,39}\d)[0-9a-f]{7,40}\b.{0,150}\Z"
     ),
-    "#news #macro": r"(?:#[^\s#]{1,40}[\s,]*){1,12}\Z",
+    "#news #macro": r"(?:#[^\s#,]{1,40}[\s,]*){1,12}\Z",
     "Read more": (
         r"\W{0,2}(?:share|tweet|back to|previous|next|subscribe|read this (?:post )?in|continue reading|click here|read more)"
         r"\b.{0,40}\Z"

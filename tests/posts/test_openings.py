@@ -9,6 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from digest.models import Post
+from digest.posts.preliminaries import is_preliminary
 
 NEXT = "The bridge opens again on Monday."
 """A paragraph that says something."""
@@ -135,3 +136,27 @@ def test_what_says_something_is_kept(post: Callable[..., Post], body: str, expec
 def test_there_are_enough_openings() -> None:
     """As many as there are ways to begin."""
     assert len(set(PASSED_OVER)) + len(KEPT) >= 200
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "#,,,,,,",
+        "#a",
+        "by Van ",
+        "By A, ",
+        "Date: | ",
+        "date: a · ",
+        "hi, ",
+        "hello there again ",
+        "a1",
+        "doc: ",
+        "May 1, ",
+        "《",
+        "Photo by ",
+    ],
+)
+def test_no_opening_takes_long(piece: str) -> None:
+    """A form that nearly fits, again and again."""
+    for tail in ("", "!", " x", "\u3000?"):
+        is_preliminary((piece * 200)[: 200 - len(tail)] + tail, "")
