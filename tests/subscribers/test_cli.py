@@ -87,6 +87,15 @@ def test_import_is_tried_out_first(run: Commands, tmp_path: Path) -> None:
     assert "a@example.org,daily,active" in exported
 
 
+def test_categories_of_an_import_are_mapped(run: Commands, tmp_path: Path) -> None:
+    path = tmp_path / "readers.csv"
+    path.write_text("address,categories\na@example.org,Economy\n")
+    words = ("subscribers", "import", str(path), "--consent", "x", "--consent-date", "2026-03-24", "--apply")
+    assert "--map-category is OLD=NEW" in str(run(*words, "--map-category", "Economy").exception)
+    run.said(*words, "--map-category", "Economy=macro")
+    assert "daily: active (macro)" in run.said("subscribers", "list")
+
+
 @pytest.mark.parametrize(
     "words", [("--consent", "x"), ("--consent-date", "2026-03-24"), ("--consent", "x", "--consent-date", "yesterday")]
 )

@@ -53,6 +53,10 @@ from digest.subscribers.tokens import Keyring
 from digest.text import clean_line
 
 
+class UnknownCategory(DigestError):
+    """No such category is offered."""
+
+
 class PeopleStore(Protocol):
     """What is kept about subscribers, for the operator."""
 
@@ -166,7 +170,7 @@ class People:
         known = {name for name, _ in offer.categories}
         for name in wanted:
             if name not in known:
-                raise DigestError(name, f"{digest} offers no such category", f"it offers: {_some(known)}")
+                raise UnknownCategory(name, f"{digest} offers no such category", f"it offers: {_some(known)}")
         return offer.choice(wanted) if wanted else Choice(digest=digest)
 
     def add(
@@ -329,12 +333,18 @@ class People:
         default: Sequence[Choice],
         proof: Proof | None,
         dry_run: bool,
+        categories: Mapping[str, str] | None = None,
         progress: Progress = silent,
     ) -> ImportReport:
         """Add everybody in a file, some hundreds in one transaction: a crash leaves whole ones, and doing it twice
-        changes nothing more. With ``dry_run`` nothing is changed at all. Raises DigestError if the file is no such
-        table."""
-        table = Table(data)
+        changes nothing more. With ``dry_run`` nothing is changed at all. ``categories`` is what they are called here,
+        by what the file calls them; empty for those that are not offered. Raises DigestError if the file is no such
+        table, or a category is none."""
+        known = {name for offer in self._offers.values() for name, _ in offer.categories}
+        for name in (categories or {}).values():
+            if name and name not in known:
+                raise DigestError(name, "no digest offers such a category", f"they offer: {_some(known)}")
+        table = Table(data, categories)
         report = ImportReport(encoding=table.encoding)
         lines = data.count(b"\n")
         if table.is_ours:
@@ -434,7 +444,10 @@ class People:
             return Row(
                 address=address, choices=(each.choice,) if each.choice else (), preferences=preferences, carried=each
             )
-        choices = (self.choice(digest, categories),) if digest else tuple(default)
+        try:
+            choices = (self.choice(digest, categories),) if digest else tuple(default)
+        except UnknownCategory as error:
+            raise ValueError(f"{error}; --map-category {error.subject}=NAME takes it for another") from error
         says = Told() if ours else told(cells, now)
         return Row(address=address, choices=choices, preferences=preferences, told=says, carried=each)
 
