@@ -165,6 +165,9 @@ def erase(address: str, yes: bool, config: Path) -> int:
     multiple=True,
     help="Take the category, tag or list OLD of the file for our NEW (or for none, OLD=); may be given several times.",
 )
+@click.option(
+    "--confirm", is_flag=True, help="Ask people without proof of consent by mail, 500 a day; else they are left out."
+)
 @click.option("--apply", "apply_", is_flag=True, help="Do it; without this it is only tried out.")
 @config_option
 def import_(
@@ -173,12 +176,14 @@ def import_(
     consent: str | None,
     consent_date: str | None,
     categories: tuple[str, ...],
+    confirm: bool,
     apply_: bool,
     config: Path,
 ) -> int:
     """Add everybody in FILE (CSV; a column 'address', perhaps digest, categories, frequency, hour, zone).
 
-    Without --consent they are asked to confirm by mail. It is a dry run unless --apply is given.
+    Whoever has no proof of consent, in the file or by --consent, is left out, or asked by mail with --confirm.
+    It is a dry run unless --apply is given.
     For example: digest subscribers import readers.csv --consent "paper form" --consent-date 2026-03-24 --apply
     """
     from digest.cli.progress import terminal_progress
@@ -194,6 +199,7 @@ def import_(
                 default=(choice,),
                 proof=proof,
                 categories=renamed,
+                confirm=confirm,
                 dry_run=not apply_,
                 progress=progress,
             )
@@ -297,6 +303,8 @@ def _tell(report: ImportReport, *, applied: bool) -> None:
         click.echo(f"columns that are not used: {', '.join(told)}")
     for bad in report.bad:
         click.echo(click.style(f"  row {bad.number}: ", fg="red") + bad.reason, err=True)
+    if any(added.name == "UNPROVEN" for added in report.counts):
+        click.echo("--consent and --consent-date say where their consent comes from; --confirm asks them by mail")
     if not applied:
         click.echo("add --apply to do it")
 

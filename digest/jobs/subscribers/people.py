@@ -61,7 +61,7 @@ class PeopleStore(Protocol):
     """What is kept about subscribers, for the operator."""
 
     def known(self, people: Sequence[tuple[str, str]]) -> tuple[dict[str, Subscriber], set[str]]: ...
-    def ask_all(self, asked: Sequence[Consent]) -> None: ...
+    def ask_all(self, asked: Sequence[tuple[Consent, str]], now: datetime) -> None: ...
     def admit(self, entrants: Sequence[Entrant], now: datetime) -> None: ...
     def keep(self, people: Sequence[Kept], now: datetime) -> None: ...
     def carry(self, lines: Sequence[Carried], now: datetime) -> None: ...
@@ -100,6 +100,7 @@ class Added(StrEnum):
     BOUNCED = "suppressed, their mail came back"
     COMPLAINED = "suppressed, they complained"
     BLOCKED = "suppressed, they were blocked"
+    UNPROVEN = "left out, without proof of consent"
     UNCONFIRMED = "left out, never confirmed"
     CONTRADICTED = "left out, another row says that they left"
 
@@ -188,7 +189,14 @@ class People:
         return verdict
 
     def _add(
-        self, rows: Sequence[Row], now: datetime, proof: Proof | None, *, origin: Origin, dry_run: bool = False
+        self,
+        rows: Sequence[Row],
+        now: datetime,
+        proof: Proof | None,
+        *,
+        origin: Origin,
+        dry_run: bool = False,
+        confirm: bool = True,
     ) -> list[Added]:
         """What becomes of each; no two of the same address. Those who are taken in, are all at once."""
         hashes = {row.address.canonical: self._keys.hashed(row.address.canonical) for row in rows}
@@ -202,12 +210,14 @@ class People:
             )
             for row in rows
         ]
+        if not confirm:
+            verdicts = [Added.UNPROVEN if verdict is Added.ASKED else verdict for verdict in verdicts]
         decided = list(zip(rows, verdicts, strict=True))
         taken = [_agreed(row, now, proof, origin) for row, verdict in decided if verdict in (Added.ACTIVE, Added.ASKED)]
         kept = [_kept(row, hashes[row.address.canonical], now) for row, verdict in decided if verdict in _KEPT.values()]
         if taken and not dry_run:
             if proof is None:
-                self._store.ask_all(taken)
+                self._store.ask_all([(each, hashes[each.canonical]) for each in taken], now)
             else:
                 self._store.admit([self._entrant(each, hashes[each.canonical]) for each in taken], now)
         if kept and not dry_run:
@@ -334,11 +344,13 @@ class People:
         proof: Proof | None,
         dry_run: bool,
         categories: Mapping[str, str] | None = None,
+        confirm: bool = True,
         progress: Progress = silent,
     ) -> ImportReport:
         """Add everybody in a file, some hundreds in one transaction: a crash leaves whole ones, and doing it twice
         changes nothing more. With ``dry_run`` nothing is changed at all. ``categories`` is what they are called here,
-        by what the file calls them; empty for those that are not offered. Raises DigestError if the file is no such
+        by what the file calls them; empty for those that are not offered. Without proof of consent people are asked by
+        mail, or left out if they are not to ``confirm``. Raises DigestError if the file is no such
         table, or a category is none."""
         known = {name for offer in self._offers.values() for name, _ in offer.categories}
         for name in (categories or {}).values():
@@ -355,7 +367,7 @@ class People:
             for wave in _waves(batch):
                 others = [row for row in wave if row.carried is None]
                 for verdict in (
-                    *self._add(others, now, proof, origin=Origin.IMPORT, dry_run=dry_run),
+                    *self._add(others, now, proof, origin=Origin.IMPORT, dry_run=dry_run, confirm=confirm),
                     *self._carry([row for row in wave if row.carried is not None], now, dry_run=dry_run),
                 ):
                     report.count(verdict)
