@@ -199,6 +199,8 @@ def test_a_status_nobody_knows_is_no_yes(quick: World) -> None:
         ({"blacklisted": "1", "bounced": "1"}, Fate.BLOCKED),
         ({"suppressed": "bounce"}, Fate.BOUNCED),
         ({"status": "Hard-Bounced"}, Fate.BOUNCED),
+        ({"globaler status": "Abgemeldet"}, Fate.LEFT),
+        ({"order status": "shipped"}, Fate.READS),
         ({"status": "active", "deleted at": "2024-01-01"}, Fate.LEFT),
     ],
 )

@@ -26,7 +26,7 @@ from digest.jobs.subscribers.carrying import carried, row_of_hash, rows_of, supp
 from digest.jobs.subscribers.erasing import Erasing
 from digest.outbox import masked
 from digest.subscribers.columns import COLUMNS, bare_address
-from digest.subscribers.fates import COLUMNS_OF_FATE, REASONS, Fate, Told, told
+from digest.subscribers.fates import REASONS, Fate, Told, decides, told
 from digest.subscribers.subscription import (
     Carried,
     Choice,
@@ -373,7 +373,7 @@ class People:
                     report.count(verdict)
             progress("importing subscribers", min(report.rows, lines), lines)
         report.bad.sort(key=lambda bad: bad.number)
-        report.unused = table.unused(USED.union(COLUMNS) if table.is_ours else USED)
+        report.unused = table.unused(USED.union(COLUMNS if table.is_ours else filter(decides, table.columns)))
         return report
 
     def _take_hashes(self, table: Table, report: ImportReport, now: datetime, *, dry_run: bool) -> None:
@@ -410,7 +410,7 @@ class People:
 
     def _barred(self, table: Table, default: Sequence[Choice], now: datetime) -> set[bytes]:
         """Who left or is suppressed by any row of a file, wherever it stands (``Row.names``)."""
-        if table.is_ours or COLUMNS_OF_FATE.isdisjoint(table.columns):
+        if table.is_ours or not any(map(decides, table.columns)):
             return set()
         found: set[bytes] = set()
         for _, cells in table.rows():
@@ -480,7 +480,7 @@ class People:
 
 BATCH = 500
 """Rows of an import in one transaction."""
-USED = COLUMNS_OF_FATE.union(("address", "digest", "categories", "frequency", "hour", "zone", "paused_until"))
+USED = frozenset(("address", "digest", "categories", "frequency", "hour", "zone", "paused_until"))
 """Columns that an import looks at."""
 _KEPT = {
     Fate.LEFT: Added.LEFT,
