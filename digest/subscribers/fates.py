@@ -124,6 +124,7 @@ _HAPPENED = _by_name(
     }
 )
 """Columns of what happened, yes or no, or when."""
+_OLDEST, _NEWEST = 1970, 3000
 _NOT = frozenset(("", "false", "no", "n", "f", "0", "off", "none", "null", "nil", "never", "-", "n/a", "nan"))
 _KNOWN = _STATUS | _PERHAPS | _YES.keys() | _HAPPENED.keys()
 
@@ -162,7 +163,14 @@ def _fate(name: str, word: str, cell: str) -> Fate:
 def _moment(cell: str, now: datetime) -> datetime | None:
     """When something happened, if the cell says so; never after ``now``."""
     try:
-        moment = datetime.fromisoformat(cell)
+        return min(moment_of(cell), now)
     except ValueError:
         return None
-    return min(moment if moment.tzinfo else moment.replace(tzinfo=UTC), now)
+
+
+def moment_of(text: str) -> datetime:
+    """In ISO 8601, in UTC where it does not say. Raises ValueError, also for what no mail can be as old or new as."""
+    moment = datetime.fromisoformat(text)
+    if not _OLDEST < moment.year < _NEWEST:
+        raise ValueError("that is no year of any mail")
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

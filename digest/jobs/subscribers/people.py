@@ -404,6 +404,7 @@ class People:
                 "(subscriptions.secret_file), or suppress the address by hand"
             )
         found = suppression_of(cells, cells["hash"], now)
+        _refuse_nul(cells)
         if found is None or not re.fullmatch("[0-9a-f]{32}", found.hashed):
             raise ValueError("a hash is 32 hexadecimal digits, with a reason under suppressed; leave it as exported")
         return found
@@ -448,6 +449,8 @@ class People:
             address = parse_address(bare_address(cells.get("address", "")))
         except InvalidAddress as error:
             raise ValueError(f"the address cannot be used: {error}") from error
+        if ours:
+            _refuse_nul(cells)
         preferences = _preferences(cells)
         each = carried(cells, address, self._keys.hashed(address.canonical), preferences, now) if ours else None
         categories = [name.strip() for name in cells.get("categories", "").split("|") if name.strip()]
@@ -488,6 +491,7 @@ _KEPT = {
     Fate.COMPLAINED: Added.COMPLAINED,
     Fate.BLOCKED: Added.BLOCKED,
 }
+_LAST_YEAR = 2999
 _NAMED = 10
 
 
@@ -497,6 +501,13 @@ def _some(categories: Collection[str]) -> str:
         return "none; name them under categories in the configuration"
     more = f" and {len(categories) - _NAMED} more" if len(categories) > _NAMED else ""
     return ", ".join(sorted(categories)[:_NAMED]) + more
+
+
+def _refuse_nul(cells: Mapping[str, str]) -> None:
+    """No database takes a NUL. Raises ValueError."""
+    for name, cell in cells.items():
+        if "\0" in cell or (name == "proof" and "\\u0000" in cell):
+            raise ValueError(f"{name} holds a NUL, which is no text; remove it")
 
 
 def _preferences(cells: Mapping[str, str]) -> Preferences:
@@ -512,6 +523,8 @@ def _preferences(cells: Mapping[str, str]) -> Preferences:
         paused_until = date.fromisoformat(pause) if pause else None
     except ValueError as error:
         raise ValueError(f"paused_until is a date such as 2026-11-24, not {pause!r}") from error
+    if paused_until is not None and paused_until.year > _LAST_YEAR:
+        raise ValueError(f"paused_until is no later than {_LAST_YEAR}, not {pause!r}")
     return Preferences(
         frequency=Frequency(frequency or "daily"),
         hour=int(hour) if hour else None,
