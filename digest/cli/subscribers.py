@@ -15,7 +15,7 @@ from digest.cli import CommandGroup, config_option
 
 if TYPE_CHECKING:
     from digest.app.subscriber_service import SubscriberService
-    from digest.jobs.subscribers.people import People, Proof
+    from digest.jobs.subscribers.people import ImportReport, People, Proof
     from digest.subscribers.subscription import Choice, Subscriber
 
 
@@ -158,6 +158,16 @@ def erase(address: str, yes: bool, config: Path) -> int:
 @_DIGEST
 @_SOURCE
 @_DATE
+@click.option(
+    "--map-category",
+    "categories",
+    metavar="OLD=NEW",
+    multiple=True,
+    help="Take the category, tag or list OLD of the file for our NEW (or for none, OLD=); may be given several times.",
+)
+@click.option(
+    "--confirm", is_flag=True, help="Ask people without proof of consent by mail, 500 a day; else they are left out."
+)
 @click.option("--apply", "apply_", is_flag=True, help="Do it; without this it is only tried out.")
 @config_option
 def import_(
@@ -165,36 +175,37 @@ def import_(
     digest: str | None,
     consent: str | None,
     consent_date: str | None,
+    categories: tuple[str, ...],
+    confirm: bool,
     apply_: bool,
     config: Path,
 ) -> int:
     """Add everybody in FILE (CSV; a column 'address', perhaps digest, categories, frequency, hour, zone).
 
-    Without --consent they are asked to confirm by mail. It is a dry run unless --apply is given.
+    Whoever has no proof of consent, in the file or by --consent, is left out, or asked by mail with --confirm.
+    It is a dry run unless --apply is given.
     For example: digest subscribers import readers.csv --consent "paper form" --consent-date 2026-03-24 --apply
     """
     from digest.cli.progress import terminal_progress
 
+    renamed = _renamed(categories)
     with _people(config) as (people, subscriber_service, now):
         proof = _proof(consent, consent_date, now)
         choice: Choice = people.choice(digest or _first(subscriber_service))
         with terminal_progress(enabled=True) as progress:
             report = people.import_csv(
-                file.read(), now, default=(choice,), proof=proof, dry_run=not apply_, progress=progress
+                file.read(),
+                now,
+                default=(choice,),
+                proof=proof,
+                categories=renamed,
+                confirm=confirm,
+                dry_run=not apply_,
+                progress=progress,
             )
         if apply_:
             subscriber_service.signup.handle(now)
-    verb = "" if apply_ else "would be "
-    click.echo(f"{report.rows} rows ({report.encoding})" + ("" if apply_ else ", nothing was changed yet"))
-    for added, count in report.counts.items():
-        click.echo(f"  {count:6} {verb}{added.value}")
-    if report.unused:
-        told = (f"{name} ({count} {'row' if count == 1 else 'rows'})" for name, count in report.unused.items())
-        click.echo(f"columns that are not used: {', '.join(told)}")
-    for bad in report.bad:
-        click.echo(click.style(f"  row {bad.number}: ", fg="red") + bad.reason, err=True)
-    if not apply_:
-        click.echo("add --apply to do it")
+    _tell(report, applied=apply_)
     return 1 if report.bad else 0
 
 
@@ -268,6 +279,34 @@ def _proof(consent: str | None, consent_date: str | None, now: datetime) -> Proo
     if given > (now + _AHEAD).date():
         raise click.UsageError(f"--consent-date: {consent_date} is in the future; nobody has consented yet")
     return Proof(source=consent, given_at=datetime.combine(given, time(0), UTC))
+
+
+def _renamed(categories: tuple[str, ...]) -> dict[str, str]:
+    """What categories are called here. Raises UsageError."""
+    found = {}
+    for each in categories:
+        old, equals, new = (part.strip() for part in each.rpartition("="))
+        if not old or not equals:
+            raise click.UsageError(f"--map-category is OLD=NEW, not {each!r}")
+        found[old] = new
+    return found
+
+
+def _tell(report: ImportReport, *, applied: bool) -> None:
+    """What became of an import."""
+    verb = "" if applied else "would be "
+    click.echo(f"{report.rows} rows ({report.encoding})" + ("" if applied else ", nothing was changed yet"))
+    for added, count in report.counts.items():
+        click.echo(f"  {count:6} {verb}{added.value}")
+    if report.unused:
+        told = (f"{name} ({count} {'row' if count == 1 else 'rows'})" for name, count in report.unused.items())
+        click.echo(f"columns that are not used: {', '.join(told)}")
+    for bad in report.bad:
+        click.echo(click.style(f"  row {bad.number}: ", fg="red") + bad.reason, err=True)
+    if any(added.name == "UNPROVEN" for added in report.counts):
+        click.echo("--consent and --consent-date say where their consent comes from; --confirm asks them by mail")
+    if not applied:
+        click.echo("add --apply to do it")
 
 
 def _values(subscriber: Subscriber) -> dict[str, object]:

@@ -33,6 +33,8 @@ _ADDRESSES = (
 _SPELLINGS = {name.replace("_", " "): name for name in COLUMNS} | dict.fromkeys(_ADDRESSES, "address")
 FALLBACK = "subscriber"
 """The column of addresses where no other one is: MailerLite's."""
+TAGS = frozenset(("tags", "tag", "labels", "list", "lists", "segments", "groups", "group", "interests", "category"))
+"""Columns where other programs keep what may be categories."""
 _NAMED = re.compile(r"[^<>]*<([^<>]*)>")
 
 

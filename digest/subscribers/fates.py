@@ -124,15 +124,21 @@ _HAPPENED = _by_name(
     }
 )
 """Columns of what happened, yes or no, or when."""
+_OLDEST, _NEWEST = 1970, 3000
 _NOT = frozenset(("", "false", "no", "n", "f", "0", "off", "none", "null", "nil", "never", "-", "n/a", "nan"))
-COLUMNS_OF_FATE = _STATUS | _PERHAPS | _YES.keys() | _HAPPENED.keys()
+_KNOWN = _STATUS | _PERHAPS | _YES.keys() | _HAPPENED.keys()
+
+
+def decides(name: str) -> bool:
+    """Whether a column may say what became of somebody: one that is known, or a status of whatever kind."""
+    return name in _KNOWN or "status" in name
 
 
 def told(cells: Mapping[str, str], now: datetime) -> Told:
     """What a row says. Raises ValueError for a status that is not known: nobody is written to by guess."""
     worst = Told()
     for name, cell in cells.items():
-        if name in COLUMNS_OF_FATE:
+        if decides(name):
             fate = _fate(name, " ".join(cell.casefold().replace("_", " ").replace("-", " ").split()), cell)
             if fate > worst.fate or (fate is worst.fate and worst.since is None):
                 worst = Told(fate=fate, since=_moment(cell, now))
@@ -140,7 +146,7 @@ def told(cells: Mapping[str, str], now: datetime) -> Told:
 
 
 def _fate(name: str, word: str, cell: str) -> Fate:
-    if name in _STATUS or name in _PERHAPS:
+    if name not in _HAPPENED and name not in _YES:
         if word and word not in _WORDS and name in _STATUS:
             raise ValueError(
                 f"{name} {cell!r} is not known, so nobody can tell whether they want mail; write subscribed, "
@@ -157,7 +163,14 @@ def _fate(name: str, word: str, cell: str) -> Fate:
 def _moment(cell: str, now: datetime) -> datetime | None:
     """When something happened, if the cell says so; never after ``now``."""
     try:
-        moment = datetime.fromisoformat(cell)
+        return min(moment_of(cell), now)
     except ValueError:
         return None
-    return min(moment if moment.tzinfo else moment.replace(tzinfo=UTC), now)
+
+
+def moment_of(text: str) -> datetime:
+    """In ISO 8601, in UTC where it does not say. Raises ValueError, also for what no mail can be as old or new as."""
+    moment = datetime.fromisoformat(text)
+    if not _OLDEST < moment.year < _NEWEST:
+        raise ValueError("that is no year of any mail")
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -10,10 +10,10 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from digest.errors import DigestError
-from digest.subscribers.columns import FALLBACK, column_of
+from digest.subscribers.columns import FALLBACK, TAGS, column_of
 from digest.text import cut
 
 _MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -37,8 +37,9 @@ def line(cells: tuple[str, ...]) -> str:
 class Table:
     """Rows by name of column. Without a heading the column of the first address is the only one with a name."""
 
-    def __init__(self, data: bytes) -> None:
-        """Raises DigestError if it is no text, or has no addresses."""
+    def __init__(self, data: bytes, renamed: Mapping[str, str] | None = None) -> None:
+        """``renamed`` is what categories are called here, by what the file calls them. Raises DigestError if it is no
+        text, or has no addresses."""
         self._data = data
         self.encoding = _encoding_of(data)
         """As people know it."""
@@ -48,6 +49,8 @@ class Table:
         self._titles, self.columns, self._headed = self._heading()
         self.is_ours = _OURS.issubset(self.columns)
         """An export of ours wrote it, of an earlier version perhaps: its cells are as they were."""
+        self._renamed = {old.casefold(): new for old, new in (renamed or {}).items()}
+        self._tags = TAGS.intersection(self.columns) if renamed and "categories" not in self.columns else frozenset()
 
     def _reader(self) -> io.TextIOWrapper:
         """The file line by line, without a mark at its beginning: it is never in memory as text."""
@@ -104,15 +107,25 @@ class Table:
         for number, values in cells:
             if not self.is_ours:
                 values = [value.strip() for value in values]
-            yield number, {name: value for name, value in zip(self.columns, values, strict=False) if name}
+            found = {name: value for name, value in zip(self.columns, values, strict=False) if name}
+            yield number, self._with_categories(found) if self._renamed else found
             self.unnamed.update(title for title, value in zip(self._titles, values, strict=False) if value)
+
+    def _with_categories(self, cells: dict[str, str]) -> dict[str, str]:
+        """A row with categories as they are called here. What is a tag and no category says nothing."""
+        names = [name for name in cells.get("categories", "").split("|") if name]
+        found = [self._renamed.get(name.strip().casefold(), name) for name in names]
+        for tag in self._tags:
+            marks = (mark.strip(" \"'[]").casefold() for mark in re.split("[|,;]", cells.get(tag, "")))
+            found += [self._renamed[mark] for mark in marks if mark in self._renamed]
+        return cells | {"categories": "|".join(dict.fromkeys(name for name in found if name))}
 
     def unused(self, used: frozenset[str]) -> dict[str, int]:
         """The columns that nobody looks at, with the number of rows that say something there."""
         return {
             title: self.unnamed[title]
             for title, name in zip(self._titles, self.columns, strict=True)
-            if name not in used and title
+            if name not in used | self._tags and title
         }
 
 

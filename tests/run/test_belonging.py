@@ -289,7 +289,8 @@ def test_what_others_left_is_no_sign(tmp_path: Path) -> None:
     (tmp_path / "public").mkdir()
     (tmp_path / "public/feed.xml").write_text("<feed/>", encoding="utf-8")
     (tmp_path / "readers.csv").write_text("address\nme@example.com\n", encoding="utf-8")
-    assert site.command("subscribers", "import", str(tmp_path / "readers.csv"), "--apply").code == 0
+    words = ("import", str(tmp_path / "readers.csv"), "--confirm", "--apply")
+    assert site.command("subscribers", *words).code == 0
     first = site.run(prefix=("env", "DIGEST_SECRET=0123456789abcdef0123456789abcdef0123456789a"))
     assert first.code == 0, first.err
     assert "edition" in first.out

@@ -184,6 +184,9 @@ def test_an_export_undoes_nothing_here(world: World) -> None:
     [
         ("state", "gone", "state is pending, active, unsubscribed, not 'gone'"),
         ("since", "yesterday", "since is a time such as"),
+        ("since", "0001-01-01T00:00:00+14:00", "since is a time such as"),
+        ("paused_until", "9999-12-31", "no later than 2999"),
+        ("consent_text", "a\0b", "holds a NUL"),
         ("suppressed", "why", "suppressed is bounce, complaint, manual"),
         ("proof", "{", "proof cannot be read"),
         ("digest", "", "belong together"),

@@ -76,7 +76,9 @@ def test_import_is_tried_out_first(run: Commands, tmp_path: Path) -> None:
     tried = run("subscribers", "import", str(path))
     assert tried.return_value == 1
     assert "nothing was changed yet" in tried.output
-    assert "1 would be asked to confirm" in tried.output
+    assert "1 would be left out, without proof of consent" in tried.output
+    assert "--confirm asks them by mail" in tried.output
+    assert "1 would be asked to confirm" in run("subscribers", "import", str(path), "--confirm").output
     assert "row 3: the address cannot be used" in tried.output
     assert run.said("subscribers", "list") == ""
     done = run("subscribers", "import", str(path), "--consent", "x", "--consent-date", "2026-03-24", "--apply")
@@ -85,6 +87,15 @@ def test_import_is_tried_out_first(run: Commands, tmp_path: Path) -> None:
     exported = run.said("subscribers", "export")
     assert exported.startswith("address,digest,state")
     assert "a@example.org,daily,active" in exported
+
+
+def test_categories_of_an_import_are_mapped(run: Commands, tmp_path: Path) -> None:
+    path = tmp_path / "readers.csv"
+    path.write_text("address,categories\na@example.org,Economy\n")
+    words = ("subscribers", "import", str(path), "--consent", "x", "--consent-date", "2026-03-24", "--apply")
+    assert "--map-category is OLD=NEW" in str(run(*words, "--map-category", "Economy").exception)
+    run.said(*words, "--map-category", "Economy=macro")
+    assert "daily: active (macro)" in run.said("subscribers", "list")
 
 
 @pytest.mark.parametrize(

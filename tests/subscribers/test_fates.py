@@ -9,11 +9,12 @@ from datetime import UTC, datetime
 
 import pytest
 
+from digest.errors import DigestError
 from digest.jobs.subscribers.people import Added
 from digest.subscribers.fates import Fate, told
 from digest.subscribers.subscription import ListState, SuppressionReason
 from tests.subscribers.reader_world import World
-from tests.subscribers.test_people import load
+from tests.subscribers.test_people import DAILY, PROOF, load
 
 READS, OUT, GONE = "reads", "left out", "left"
 
@@ -146,6 +147,35 @@ def test_nobody_is_asked_who_left(world: World) -> None:
     assert world.sent() == []
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "email,categories\na@example.org,Markets|gone\n",
+        'Email Address,TAGS\na@example.org,"""VIP"",""markets"""\n',
+        'email,labels\na@example.org,"vip,Markets"\n',
+        "Email,List,List status\na@example.org,Markets,Subscribed\n",
+    ],
+)
+def test_categories_are_mapped(quick: World, text: str) -> None:
+    """Their name for it, whatever case; other tags say nothing. Those of the file's own column must be known."""
+    mapping = {"Markets": "stocks", "gone": ""}
+    report = quick.people.import_csv(
+        text.encode(), quick.now, default=DAILY, proof=PROOF, dry_run=False, categories=mapping
+    )
+    assert (report.bad, report.unused) == ([], {})
+    assert quick.people.find("a@example.org").active[0].categories == ("stocks",)
+
+
+def test_a_category_nobody_offers_is_told(quick: World) -> None:
+    """With the way to map it."""
+    (bad,) = load(quick, "email,categories\na@example.org,sport\n").bad
+    assert "--map-category sport=NAME" in bad.reason
+    with pytest.raises(DigestError, match="no digest offers such a category"):
+        quick.people.import_csv(
+            b"a@example.org\n", quick.now, default=DAILY, proof=PROOF, dry_run=True, categories={"x": "sport"}
+        )
+
+
 def test_a_status_nobody_knows_is_no_yes(quick: World) -> None:
     """It is told, with what to write; a state of the USA is not one."""
     report = load(quick, "email,status,state\na@example.org,zombie,Ohio\nb@example.org,,Utah\n")
@@ -169,6 +199,8 @@ def test_a_status_nobody_knows_is_no_yes(quick: World) -> None:
         ({"blacklisted": "1", "bounced": "1"}, Fate.BLOCKED),
         ({"suppressed": "bounce"}, Fate.BOUNCED),
         ({"status": "Hard-Bounced"}, Fate.BOUNCED),
+        ({"globaler status": "Abgemeldet"}, Fate.LEFT),
+        ({"order status": "shipped"}, Fate.READS),
         ({"status": "active", "deleted at": "2024-01-01"}, Fate.LEFT),
     ],
 )

@@ -385,6 +385,40 @@ def test_unconfirmed_sign_ups_are_forgotten(world: World) -> None:
     assert not world.store.tidy(world.now, keep_addresses=timedelta(days=90))
 
 
+def test_a_list_is_asked_some_a_day(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their time to confirm begins with the mail; until then they stay, however long it takes, and can be erased."""
+    monkeypatch.setattr("digest.jobs.subscribers.signup.LIST_MAILS", 2)
+    text = "".join(f"{name}@example.org\n" for name in "abcdef")
+
+    def load() -> dict[Added, int]:
+        default = (Choice(digest="daily"),)
+        return world.people.import_csv(text.encode(), world.now, default=default, proof=None, dry_run=False).counts
+
+    assert load() == {Added.ASKED: 6}
+    assert load() == {Added.KNOWN: 6}
+    assert [str(mail["To"]) for mail in world.sent()] == ["a@example.org", "b@example.org"]
+    assert world.sent() == []
+    world.ask("z@example.org")
+    assert [str(mail["To"]) for mail in world.sent()] == ["z@example.org"]
+    world.people.erase("e@example.org", world.now)
+    world.people.remove("f@example.org", world.now)
+    world.later(days=20)
+    world.subscriber_service.prepare(world.now)
+    assert world.store.subscriber_by("a@example.org") is None
+    first, second = world.sent()
+    assert (first["To"], second["To"]) == ("c@example.org", "d@example.org")
+    world.later(days=6)
+    assert world.signup.confirm(token(link(first)), world.now) is not None
+    assert world.people.find("c@example.org").active
+    assert world.sent() == []
+    world.later(days=7)
+    world.subscriber_service.prepare(world.now)
+    assert world.store.subscriber_by("d@example.org") is not None
+    world.later(days=2)
+    world.subscriber_service.prepare(world.now)
+    assert world.store.subscriber_by("d@example.org") is None
+
+
 def test_links_of_the_mail_name_no_address(quick: World) -> None:
     """No address in any URL."""
     quick.join()

@@ -8,15 +8,16 @@ line with a hash, which says something to the same secret only.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import zip_longest
 from typing import TypeVar
 
-from msgspec import DecodeError, ValidationError
+from msgspec import DecodeError
 from msgspec.json import decode, encode
 from msgspec.structs import replace
 
 from digest.subscribers.columns import COLUMNS
+from digest.subscribers.fates import moment_of
 from digest.subscribers.subscription import (
     Carried,
     Choice,
@@ -132,8 +133,11 @@ def _given(
     """The proof of a line. Earlier versions wrote it in columns only."""
     if cells.get("proof"):
         try:
-            return replace(decode(cells["proof"], type=Consent), key=0, canonical=to.canonical)
-        except (DecodeError, ValidationError) as error:
+            given = decode(cells["proof"], type=Consent)
+            for moment in (given.asked_at, given.confirmed_at or now):
+                moment_of(moment.isoformat())
+            return replace(given, key=0, canonical=to.canonical)
+        except (DecodeError, ValueError) as error:
             raise ValueError(f"proof cannot be read ({error}); leave it as it was exported") from error
     if "proof" in cells or choice is None or not cells.get("confirmed_at"):
         return None
@@ -162,7 +166,6 @@ def _moment(name: str, cells: Mapping[str, str], now: datetime) -> datetime:
     """Now, if the line does not say."""
     text = cells.get(name, "")
     try:
-        moment = datetime.fromisoformat(text) if text else now
+        return moment_of(text) if text else now
     except ValueError as error:
         raise ValueError(f"{name} is a time such as 2026-11-24T08:00:00+00:00, not {text!r}") from error
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

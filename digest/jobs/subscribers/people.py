@@ -26,7 +26,7 @@ from digest.jobs.subscribers.carrying import carried, row_of_hash, rows_of, supp
 from digest.jobs.subscribers.erasing import Erasing
 from digest.outbox import masked
 from digest.subscribers.columns import COLUMNS, bare_address
-from digest.subscribers.fates import COLUMNS_OF_FATE, REASONS, Fate, Told, told
+from digest.subscribers.fates import REASONS, Fate, Told, decides, told
 from digest.subscribers.subscription import (
     Carried,
     Choice,
@@ -53,11 +53,15 @@ from digest.subscribers.tokens import Keyring
 from digest.text import clean_line
 
 
+class UnknownCategory(DigestError):
+    """No such category is offered."""
+
+
 class PeopleStore(Protocol):
     """What is kept about subscribers, for the operator."""
 
     def known(self, people: Sequence[tuple[str, str]]) -> tuple[dict[str, Subscriber], set[str]]: ...
-    def ask_all(self, asked: Sequence[Consent]) -> None: ...
+    def ask_all(self, asked: Sequence[tuple[Consent, str]], now: datetime) -> None: ...
     def admit(self, entrants: Sequence[Entrant], now: datetime) -> None: ...
     def keep(self, people: Sequence[Kept], now: datetime) -> None: ...
     def carry(self, lines: Sequence[Carried], now: datetime) -> None: ...
@@ -96,6 +100,7 @@ class Added(StrEnum):
     BOUNCED = "suppressed, their mail came back"
     COMPLAINED = "suppressed, they complained"
     BLOCKED = "suppressed, they were blocked"
+    UNPROVEN = "left out, without proof of consent"
     UNCONFIRMED = "left out, never confirmed"
     CONTRADICTED = "left out, another row says that they left"
 
@@ -166,7 +171,7 @@ class People:
         known = {name for name, _ in offer.categories}
         for name in wanted:
             if name not in known:
-                raise DigestError(name, f"{digest} offers no such category", f"it offers: {_some(known)}")
+                raise UnknownCategory(name, f"{digest} offers no such category", f"it offers: {_some(known)}")
         return offer.choice(wanted) if wanted else Choice(digest=digest)
 
     def add(
@@ -184,7 +189,14 @@ class People:
         return verdict
 
     def _add(
-        self, rows: Sequence[Row], now: datetime, proof: Proof | None, *, origin: Origin, dry_run: bool = False
+        self,
+        rows: Sequence[Row],
+        now: datetime,
+        proof: Proof | None,
+        *,
+        origin: Origin,
+        dry_run: bool = False,
+        confirm: bool = True,
     ) -> list[Added]:
         """What becomes of each; no two of the same address. Those who are taken in, are all at once."""
         hashes = {row.address.canonical: self._keys.hashed(row.address.canonical) for row in rows}
@@ -198,12 +210,14 @@ class People:
             )
             for row in rows
         ]
+        if not confirm:
+            verdicts = [Added.UNPROVEN if verdict is Added.ASKED else verdict for verdict in verdicts]
         decided = list(zip(rows, verdicts, strict=True))
         taken = [_agreed(row, now, proof, origin) for row, verdict in decided if verdict in (Added.ACTIVE, Added.ASKED)]
         kept = [_kept(row, hashes[row.address.canonical], now) for row, verdict in decided if verdict in _KEPT.values()]
         if taken and not dry_run:
             if proof is None:
-                self._store.ask_all(taken)
+                self._store.ask_all([(each, hashes[each.canonical]) for each in taken], now)
             else:
                 self._store.admit([self._entrant(each, hashes[each.canonical]) for each in taken], now)
         if kept and not dry_run:
@@ -329,12 +343,20 @@ class People:
         default: Sequence[Choice],
         proof: Proof | None,
         dry_run: bool,
+        categories: Mapping[str, str] | None = None,
+        confirm: bool = True,
         progress: Progress = silent,
     ) -> ImportReport:
         """Add everybody in a file, some hundreds in one transaction: a crash leaves whole ones, and doing it twice
-        changes nothing more. With ``dry_run`` nothing is changed at all. Raises DigestError if the file is no such
-        table."""
-        table = Table(data)
+        changes nothing more. With ``dry_run`` nothing is changed at all. ``categories`` is what they are called here,
+        by what the file calls them; empty for those that are not offered. Without proof of consent people are asked by
+        mail, or left out if they are not to ``confirm``. Raises DigestError if the file is no such
+        table, or a category is none."""
+        known = {name for offer in self._offers.values() for name, _ in offer.categories}
+        for name in (categories or {}).values():
+            if name and name not in known:
+                raise DigestError(name, "no digest offers such a category", f"they offer: {_some(known)}")
+        table = Table(data, categories)
         report = ImportReport(encoding=table.encoding)
         lines = data.count(b"\n")
         if table.is_ours:
@@ -345,13 +367,13 @@ class People:
             for wave in _waves(batch):
                 others = [row for row in wave if row.carried is None]
                 for verdict in (
-                    *self._add(others, now, proof, origin=Origin.IMPORT, dry_run=dry_run),
+                    *self._add(others, now, proof, origin=Origin.IMPORT, dry_run=dry_run, confirm=confirm),
                     *self._carry([row for row in wave if row.carried is not None], now, dry_run=dry_run),
                 ):
                     report.count(verdict)
             progress("importing subscribers", min(report.rows, lines), lines)
         report.bad.sort(key=lambda bad: bad.number)
-        report.unused = table.unused(USED.union(COLUMNS) if table.is_ours else USED)
+        report.unused = table.unused(USED.union(COLUMNS if table.is_ours else filter(decides, table.columns)))
         return report
 
     def _take_hashes(self, table: Table, report: ImportReport, now: datetime, *, dry_run: bool) -> None:
@@ -382,13 +404,14 @@ class People:
                 "(subscriptions.secret_file), or suppress the address by hand"
             )
         found = suppression_of(cells, cells["hash"], now)
+        _refuse_nul(cells)
         if found is None or not re.fullmatch("[0-9a-f]{32}", found.hashed):
             raise ValueError("a hash is 32 hexadecimal digits, with a reason under suppressed; leave it as exported")
         return found
 
     def _barred(self, table: Table, default: Sequence[Choice], now: datetime) -> set[bytes]:
         """Who left or is suppressed by any row of a file, wherever it stands (``Row.names``)."""
-        if table.is_ours or COLUMNS_OF_FATE.isdisjoint(table.columns):
+        if table.is_ours or not any(map(decides, table.columns)):
             return set()
         found: set[bytes] = set()
         for _, cells in table.rows():
@@ -426,6 +449,8 @@ class People:
             address = parse_address(bare_address(cells.get("address", "")))
         except InvalidAddress as error:
             raise ValueError(f"the address cannot be used: {error}") from error
+        if ours:
+            _refuse_nul(cells)
         preferences = _preferences(cells)
         each = carried(cells, address, self._keys.hashed(address.canonical), preferences, now) if ours else None
         categories = [name.strip() for name in cells.get("categories", "").split("|") if name.strip()]
@@ -434,7 +459,10 @@ class People:
             return Row(
                 address=address, choices=(each.choice,) if each.choice else (), preferences=preferences, carried=each
             )
-        choices = (self.choice(digest, categories),) if digest else tuple(default)
+        try:
+            choices = (self.choice(digest, categories),) if digest else tuple(default)
+        except UnknownCategory as error:
+            raise ValueError(f"{error}; --map-category {error.subject}=NAME takes it for another") from error
         says = Told() if ours else told(cells, now)
         return Row(address=address, choices=choices, preferences=preferences, told=says, carried=each)
 
@@ -455,7 +483,7 @@ class People:
 
 BATCH = 500
 """Rows of an import in one transaction."""
-USED = COLUMNS_OF_FATE.union(("address", "digest", "categories", "frequency", "hour", "zone", "paused_until"))
+USED = frozenset(("address", "digest", "categories", "frequency", "hour", "zone", "paused_until"))
 """Columns that an import looks at."""
 _KEPT = {
     Fate.LEFT: Added.LEFT,
@@ -463,6 +491,7 @@ _KEPT = {
     Fate.COMPLAINED: Added.COMPLAINED,
     Fate.BLOCKED: Added.BLOCKED,
 }
+_LAST_YEAR = 2999
 _NAMED = 10
 
 
@@ -472,6 +501,13 @@ def _some(categories: Collection[str]) -> str:
         return "none; name them under categories in the configuration"
     more = f" and {len(categories) - _NAMED} more" if len(categories) > _NAMED else ""
     return ", ".join(sorted(categories)[:_NAMED]) + more
+
+
+def _refuse_nul(cells: Mapping[str, str]) -> None:
+    """No database takes a NUL. Raises ValueError."""
+    for name, cell in cells.items():
+        if "\0" in cell or (name == "proof" and "\\u0000" in cell):
+            raise ValueError(f"{name} holds a NUL, which is no text; remove it")
 
 
 def _preferences(cells: Mapping[str, str]) -> Preferences:
@@ -487,6 +523,8 @@ def _preferences(cells: Mapping[str, str]) -> Preferences:
         paused_until = date.fromisoformat(pause) if pause else None
     except ValueError as error:
         raise ValueError(f"paused_until is a date such as 2026-11-24, not {pause!r}") from error
+    if paused_until is not None and paused_until.year > _LAST_YEAR:
+        raise ValueError(f"paused_until is no later than {_LAST_YEAR}, not {pause!r}")
     return Preferences(
         frequency=Frequency(frequency or "daily"),
         hour=int(hour) if hour else None,

@@ -29,6 +29,7 @@ from digest.subscribers.subscription import (
     Consent,
     InvalidAddress,
     Limit,
+    ListState,
     Notice,
     Offer,
     Origin,
@@ -42,6 +43,8 @@ from digest.subscribers.subscription import (
 )
 from digest.subscribers.tokens import Keyring, Purpose, Token
 
+LIST_MAILS = 500
+"""How many people of imports are asked to confirm within 24 hours: a list may be old, and bounces cost reputation."""
 _HOUR = timedelta(hours=1)
 
 
@@ -49,7 +52,8 @@ class SubscriberStore(MovingStore, Protocol):
     """What is kept about subscribers; every method is one transaction."""
 
     def ask(self, asked: Consent, limits: Sequence[Limit], now: datetime) -> Limit | None: ...
-    def unhandled(self, limit: int = 100) -> list[Consent]: ...
+    def unhandled(self, limit: int = 100, *, imported: bool = False) -> list[Consent]: ...
+    def list_mails(self, since: datetime) -> int: ...
     def enrol(
         self,
         asked: Consent,
@@ -183,19 +187,26 @@ class SignupService(Struct, eq=False):
         return Asked.NOTED if self._store.ask(asked, limits, now) is None else Asked.TOO_MANY
 
     def handle(self, now: datetime) -> int:
-        """Look at every sign-up that waits: queue a mail about it, or not. Returns how many there were."""
+        """Look at every sign-up that waits: queue a mail about it, or not. Of those that an import brought, only as
+        many as may be asked in a day. Returns how many there were."""
         count = 0
         while waiting := self._store.unhandled():
             for asked in waiting:
                 self._handle(asked, now)
             count += len(waiting)
+        room = LIST_MAILS - self._store.list_mails(now - timedelta(days=1))
+        while room > 0 and (waiting := self._store.unhandled(min(room, 100), imported=True)):
+            for asked in waiting:
+                self._handle(asked, now)
+            count += len(waiting)
+            room -= len(waiting)
         return count
 
     def _handle(self, asked: Consent, now: datetime) -> None:
         hashed, mailbox = self._keys.hashed(asked.canonical), self._keys.mailbox(asked.canonical)
         standing = self._store.standing(asked.canonical, hashed, mailbox, now)
         verdict = answer(asked, standing, mails_a_day=self.policy.mails_per_address)
-        if verdict is Answer.NOTHING:
+        if verdict is Answer.NOTHING or not _still_wanted(asked, standing.subscriber):
             self._store.dismiss(asked.key)
         elif verdict is Answer.WAIT:
             self._store.enrol(asked, hashed, now)
@@ -379,3 +390,10 @@ class Links(Struct, eq=False):
 
     def _of(self, token: Token) -> str:
         return f"{self._base}/{self._keys.sign(token)}"
+
+
+def _still_wanted(asked: Consent, subscriber: Subscriber | None) -> bool:
+    """Whether somebody whom the operator brought still waits: they may have come or left by themselves since."""
+    if subscriber is None or asked.origin is Origin.FORM:
+        return True
+    return any(each.state is ListState.PENDING for each in subscriber.subscriptions)

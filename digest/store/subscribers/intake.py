@@ -51,10 +51,13 @@ class Intake(Part):
         subscribers = {each.key: each for each in found}
         return {canonical: subscribers[key] for canonical, key in keys.items() if key in subscribers}, suppressed
 
-    def ask_all(self, asked: Sequence[Consent]) -> None:
-        """Keep sign-ups for later, all or none."""
+    def ask_all(self, asked: Sequence[tuple[Consent, str]], now: datetime) -> None:
+        """Note people, each address once and with its keyed hash, as waiting for confirmation; a mail about it comes
+        later. All or none."""
         with self._database.changing() as connection:
-            keep_consents(connection, [(None, each) for each in asked], handled=False)
+            keys = enter(connection, asked, now)
+            keep_consents(connection, [(keys[each.canonical], each) for each, _ in asked], handled=False)
+            join(connection, [(keys[each.canonical], each.choices) for each, _ in asked], ListState.PENDING, now)
 
     def admit(self, entrants: Sequence[Entrant], now: datetime) -> None:
         """Take in subscribers, each address once, whose consent the operator vouches for: active at once, and said so

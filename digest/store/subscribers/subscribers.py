@@ -39,6 +39,7 @@ from digest.subscribers.subscription import (
     Limit,
     ListState,
     Notice,
+    Origin,
     Preferences,
     Request,
     Standing,
@@ -64,10 +65,16 @@ class Subscribers(Part):
             keep_consents(connection, [(None, asked)], handled=False)
         return None
 
-    def unhandled(self, limit: int = 100) -> list[Consent]:
-        """Sign-ups that nothing was done about yet, oldest first."""
-        question = f"SELECT {CONSENT} FROM consent WHERE handled = false ORDER BY key LIMIT ?"
+    def unhandled(self, limit: int = 100, *, imported: bool = False) -> list[Consent]:
+        """Sign-ups that nothing was done about yet, oldest first: by an import, or in all other ways."""
+        which = f"handled = false AND origin {'=' if imported else '<>'} '{Origin.IMPORT}'"
+        question = f"SELECT {CONSENT} FROM consent WHERE {which} ORDER BY key LIMIT ?"
         return [read_consent(row) for row in self._rows(question, limit)]
+
+    def list_mails(self, since: datetime) -> int:
+        """How many people of imports were asked to confirm."""
+        with self._database.asking() as connection:
+            return _count(connection, Origin.IMPORT, "", since)
 
     def standing(self, canonical: str, hashed: str, mailbox: str, now: datetime) -> Standing:
         """What is known about an address, and how much its mailbox was sent."""
@@ -95,6 +102,8 @@ class Subscribers(Part):
             key = enter(connection, [(asked, hashed)], now)[asked.canonical]
             connection.run("UPDATE consent SET subscriber_key = ? WHERE key = ?", key, asked.key)
             join(connection, [(key, asked.choices)], ListState.PENDING, now)
+            if asked.origin is Origin.IMPORT and notice is not None:
+                _begin(connection, asked.key, key, now)
             if notice is not None:
                 _queue_notice(connection, *notice, subscriber_key=key, mailbox=mailbox, now=now)
         return True
@@ -323,6 +332,14 @@ def _queue_notice(
 
 def _only(found: Sequence[Subscriber]) -> Subscriber | None:
     return found[0] if found else None
+
+
+def _begin(connection: Connection, consent: int, key: int, now: datetime) -> None:
+    """Somebody of an import is asked only now: their time to confirm begins."""
+    connection.run("UPDATE consent SET asked_at = ? WHERE key = ?", to_seconds(now), consent)
+    waits = f"UPDATE subscription SET since = ? WHERE subscriber_key = ? AND state = '{ListState.PENDING}'"
+    connection.run(waits, to_seconds(now), key)
+    _note(connection, [(Origin.IMPORT, "")], now)
 
 
 def _use_errand(connection: Connection, key: int, now: datetime) -> bool:

@@ -11,6 +11,12 @@ from digest.store.database.part import Part, write_meta
 from digest.store.subscribers.erasing import NOBODY
 from digest.subscribers.subscription import FORGET_UNCONFIRMED, ListState
 
+_DROP_UNCONFIRMED = "DELETE FROM consent WHERE confirmed_at IS NULL AND handled = true AND asked_at < ?"
+_DROP_PENDING = (
+    f"DELETE FROM subscription WHERE state = '{ListState.PENDING}' AND since < ? AND NOT EXISTS "
+    "(SELECT 1 FROM consent c WHERE c.subscriber_key = subscription.subscriber_key AND c.handled = false)"
+)
+"""Whoever was asked long ago; who waits for the mail of an import stays."""
 _DROP_NOBODIES = (
     "DELETE FROM subscriber WHERE created_at < ? "
     "AND NOT EXISTS (SELECT 1 FROM subscription p WHERE p.subscriber_key = subscriber.key) "
@@ -55,8 +61,8 @@ class Tidying(Part):
         unconfirmed, noticed = to_seconds(now - FORGET_UNCONFIRMED), to_seconds(now - keep_notices)
         with self._database.changing() as connection:
             write_meta(connection, "tidied", today)
-            connection.run("DELETE FROM consent WHERE confirmed_at IS NULL AND asked_at < ?", unconfirmed)
-            connection.run(f"DELETE FROM subscription WHERE state = '{ListState.PENDING}' AND since < ?", unconfirmed)
+            connection.run(_DROP_UNCONFIRMED, unconfirmed)
+            connection.run(_DROP_PENDING, unconfirmed)
             connection.run(_DROP_NOBODIES, unconfirmed)
             connection.run("DELETE FROM attempt WHERE at < ?", to_seconds(now - timedelta(days=2)))
             connection.run("DELETE FROM errand WHERE asked_at < ?", noticed)
