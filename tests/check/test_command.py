@@ -85,13 +85,13 @@ def test_every_problem_at_once(site: Site) -> None:
     """Posts with file and line, templates with theirs, a folder that cannot be; exit code 1."""
     site.some_posts()
     site.configure(CONFIG + "templates: looks\noutput: config.yaml/public\n")
-    (site.posts / "2026-11-24-broken.md").write_text("---\ntitle: x\ndate: never\n---\n")
+    (site.posts / "2026-11-24-broken.md").write_text("---\ntitle: [x\ndate: 2026-11-24\n---\n")
     (site.folder / "looks" / "mail").mkdir(parents=True)
     (site.folder / "looks" / "mail" / "rest.html").write_text("\n{% if %}")
     done = check(site, "--offline")
     assert done.code == 1
     assert "problem  unusable: 1 file cannot be used" in done.out
-    assert "_posts/2026-11-24-broken.md:3: " in done.out
+    assert "_posts/2026-11-24-broken.md:2: " in done.out
     assert "looks/mail/rest.html:2: " in done.out
     assert "problem  folder output: " in done.out
 
