@@ -178,7 +178,7 @@ def test_broken_files_in_numbers_withdraw_nothing(site: Site) -> None:
     texts = {path: path.read_text(encoding="utf-8") for path in paths}
     before = (site.folder / "public/feed.xml").read_bytes()
     for path, text in texts.items():
-        path.write_text(text.replace("---\n", "--\n", 1), encoding="utf-8")
+        path.write_text(text.replace("---\n", "---\ntitle: [\n", 1), encoding="utf-8")
     collected = site.run_json("--accept-gone", as_of="2026-11-24 10:00").report["collected"]
     assert (collected["gone"], collected["held"], collected["taken"]) == (0, [], 40)
     assert {problem["severity"] for problem in collected["problems"]} == {"stale"}
