@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from digest.app.check import Wanted, check_up
 from tests.run.site_folder import Site
 
 PAGES = {
@@ -38,11 +39,10 @@ def built(site: Site, pages: tuple[str, ...]) -> Path:
 
 
 def said(site: Site, place: str, code: int) -> str:
-    result = site.command("check", "--offline", "--against", place)
-    assert result.code == code, result.out
-    lines = result.out.splitlines()
-    start = next(number for number, line in enumerate(lines) if " addresses: " in line)
-    return "\n".join(lines[start : start + 3])
+    report = check_up(site.folder / "config.yaml", Wanted(offline=True, against=place))
+    assert report.ok is (code == 0), report.findings
+    found = [each for each in report.findings if each.name == "addresses"]
+    return "\n".join(f"{each.says}; {each.remedy}" for each in found)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 import pytest
 from msgspec.structs import replace
 
+from digest.app.running import run_once
 from digest.models import KnownPost
 from digest.store import open_store
 from tests.run.site_folder import AS_OF, CONFIG, Site, body_of, post_text
@@ -113,12 +114,14 @@ def ask_again(site: Site) -> None:
         store.keep_source_states([replace(state, memory="") for state in store.source_states().values()])
 
 
-def collected(site: Site, *words: str, code: int = 0, as_of: str = AS_OF) -> dict[str, Any]:
+def collected(site: Site, code: int = 0, as_of: str = AS_OF) -> dict[str, Any]:
+    """The report of a run, within this process."""
     if (site.folder / "var/digest.db").exists():
         ask_again(site)
-    result = site.run_json(*words, as_of=as_of)
-    assert result.code == code, result
-    return result.report
+    report, _ = run_once(site.folder / "config.yaml", as_of=as_of)
+    assert report.ok is (code == 0), report.failures
+    found: dict[str, Any] = json.loads(report.to_json())
+    return found
 
 
 def test_posts_of_a_feed_are_published_with_where_they_come_from(site: Site, wire: Wire) -> None:
