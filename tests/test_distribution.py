@@ -63,18 +63,22 @@ def test_it_is_free_software() -> None:
     assert "END OF TERMS AND CONDITIONS" in text
 
 
+STRANGER = PROJECT["name"].removesuffix("-publisher")
+"""Somebody else's package."""
+
+
 @pytest.mark.parametrize(
     ("line", "wrong"),
     [
-        ('pip install "digest[s3]"', True),
-        ("pip install digest", True),
+        (f'pip install "{STRANGER}[s3]"', True),
+        (f"pip install {STRANGER}", True),
         ("pipx install --quiet 'digest==1.0'", True),
         ("uvx digest run", True),
         ("DIGEST: digest @ git+https://example.com/digest", True),
         ("uv tool install digest", True),
         ('pip install "digest-publisher[s3]"', False),
         ("uvx --from digest-publisher run", False),
-        ("pip install --no-deps . && digest run", False),
+        ("pip install --no-deps . && cat digest.txt", False),
         ("/opt/digest/bin/pip install --requirement requirements.lock", False),
     ],
 )

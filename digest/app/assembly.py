@@ -24,8 +24,8 @@ from digest.ports import Channel, Output
 
 if TYPE_CHECKING:
     from digest.app.subscriber_service import SubscriberService
-    from digest.config import MailSettings, PostSettings
-    from digest.config.settings import FolderSourceSettings
+    from digest.config import MailSettings
+    from digest.config.settings import FolderSettings
     from digest.jobs.editions.make import Audience, DigestPlan
     from digest.jobs.feeds import FeedOptions
     from digest.languages import CatalogueLanguage
@@ -80,7 +80,7 @@ class App:
 
     def rules_for(
         self,
-        posts: PostSettings | FolderSourceSettings,
+        posts: FolderSettings,
         site_url: str,
         kind: str,
         id_base: str,

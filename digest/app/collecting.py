@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -16,8 +15,9 @@ from msgspec.structs import replace
 
 from digest import __version__, plugins
 from digest.app.places import further_folder
-from digest.config import PostSettings, Settings
-from digest.config.settings import AnySource, FeedSourceSettings, FolderSourceSettings, PluginSource
+from digest.config import Settings
+from digest.config.settings import AnySource, FeedSourceSettings, FolderSettings, FolderSourceSettings, PluginSource
+from digest.disk import read_secret
 from digest.errors import ConfigError, DigestError, PluginError, SourceError
 from digest.jobs.archive.collect_all import BoundSource, collect_all
 from digest.models import MAIN, Listing, SourceState
@@ -242,21 +242,12 @@ def secret_address(entry: FeedSourceSettings, place: str) -> str:
     """The address that an entry gives, names a variable for, or a file. Raises ConfigError."""
     if entry.url is not None:
         return str(entry.url)
-    if entry.url_env is not None:
-        text, where = os.environ.get(entry.url_env, ""), f"{place}.url_env"
-        if not text:
-            raise ConfigError(where, f"the environment has no variable {entry.url_env}", "set it to the address")
-    else:
-        assert entry.url_file is not None, "checked when the configuration was read"
-        where = f"{place}.url_file"
-        try:
-            text = entry.url_file.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = (getattr(error, "strerror", "") or "is not UTF-8 text").lower()
-            raise ConfigError(
-                where, f"{entry.url_file}: {reason}", "put the address into it, and nothing else"
-            ) from error
-    address = text.strip()
+    where = f"{place}.url_env" if entry.url_env is not None else f"{place}.url_file"
+    try:
+        address = read_secret(entry.url_env, entry.url_file) or ""
+    except ValueError as error:
+        cause, _, remedy = str(error).partition("; ")
+        raise ConfigError(where, cause, remedy) from error
     if not address.startswith(("http://", "https://")) or not address.isprintable() or " " in address:
         raise ConfigError(where, "what it holds is no address of the web", "write for example https://host/feed.xml")
     return address
@@ -285,7 +276,7 @@ def _settling(app: App, rest: timedelta, waits: bool) -> Settling:
     return Settling(wall=app.when.wall, rest=rest, sleep=time.sleep if waits else None)
 
 
-def _leaving(app: App, posts: PostSettings | FolderSourceSettings) -> LeavingRules:
+def _leaving(app: App, posts: FolderSettings) -> LeavingRules:
     """What is thought of posts whose file is missing."""
     return LeavingRules(max_gone=posts.max_gone, retention=posts.retention, zone=app.settings.site.timezone)
 

@@ -129,20 +129,9 @@ class SiteSettings(
         return AuthorSettings(name=written) if isinstance(written, str) else written
 
 
-class PostSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where the posts are and which of them count."""
+class FolderSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which posts of a folder count, and when they have left it."""
 
-    folder: Annotated[
-        Path,
-        Meta(
-            description="Folder of the posts: a site's root or its _posts, content or source folder.",
-            examples=["../site", "examples/archive"],
-        ),
-    ] = _default(Path, ".")
-    kind: Annotated[
-        Literal["auto", "jekyll", "hugo", "hexo"],
-        Meta(description="Which site generator the posts are written for; auto looks at the folder."),
-    ] = "auto"
     permalink: Annotated[
         Permalink,
         Meta(
@@ -156,7 +145,7 @@ class PostSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     exclude: Annotated[
         tuple[Name, ...],
         Meta(
-            description="Files to leave out: patterns for the path below the posts folder.",
+            description="Files to leave out: patterns for the path below the folder of the posts.",
             examples=[["README.md", "private/*"]],
         ),
     ] = ()
@@ -182,11 +171,35 @@ class PostSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     archived: Annotated[
         tuple[Path, ...],
         Meta(
-            description="Folders that posts are moved to when they are old, counted from posts.folder; that is no "
+            description="Folders that posts are moved to when they are old, counted from that of the posts; that is no "
             "withdrawal.",
             examples=[["old_post"], ["../old_post"]],
         ),
     ] = ()
+    settle: Annotated[
+        Pause,
+        Meta(
+            description="A file that changed is read when it has rested for so long, so that nobody gets half a post; "
+            "0 reads it at once.",
+            examples=["2 s", "1 min", 0],
+        ),
+    ] = _default(Pause, "2 s")
+
+
+class PostSettings(FolderSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the posts are and which of them count."""
+
+    folder: Annotated[
+        Path,
+        Meta(
+            description="Folder of the posts: a site's root or its _posts, content or source folder.",
+            examples=["../site", "examples/archive"],
+        ),
+    ] = _default(Path, ".")
+    kind: Annotated[
+        Literal["auto", "jekyll", "hugo", "hexo"],
+        Meta(description="Which site generator the posts are written for; auto looks at the folder."),
+    ] = "auto"
     schedule: Annotated[
         Rhythm,
         Meta(
@@ -203,15 +216,6 @@ class PostSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         """Whether there is a folder of posts at all."""
         return self.folder != NO_FOLDER
 
-    settle: Annotated[
-        Pause,
-        Meta(
-            description="A file that changed is read when it has rested for so long, so that nobody gets half a post; "
-            "0 reads it at once.",
-            examples=["2 s", "1 min", 0],
-        ),
-    ] = _default(Pause, "2 s")
-
 
 SourceName = Annotated[
     str,
@@ -225,7 +229,7 @@ SourceName = Annotated[
 
 
 class FolderSourceSettings(
-    Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="folder"
+    FolderSettings, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="folder"
 ):
     """A further folder of posts; posts.folder is the first one."""
 
@@ -244,30 +248,6 @@ class FolderSourceSettings(
             examples=["https://blog.example.com"],
         ),
     ] = None
-    permalink: Annotated[
-        Permalink, Meta(description="As posts.permalink.", examples=["date", "pretty", "/:year/:title/"])
-    ] = _default(Permalink, "date")
-    future: Annotated[bool, Meta(description="Take posts whose date is still to come.")] = False
-    unpublished: Annotated[bool, Meta(description="Take posts marked published: false.")] = False
-    drafts: Annotated[bool, Meta(description="Take drafts.")] = False
-    exclude: Annotated[
-        tuple[Name, ...],
-        Meta(description="Files to leave out: patterns for the path below the folder.", examples=[["private/*"]]),
-    ] = ()
-    max_bytes: Annotated[
-        Size, Meta(description="Larger files are skipped, and reported.", examples=["2 MB", 500000])
-    ] = _default(Size, "2 MB")
-    max_gone: Annotated[int, Meta(description="As posts.max_gone, for this folder.", ge=0, le=1_000_000)] = 20
-    retention: Annotated[
-        Duration | None, Meta(description="As posts.retention, for this folder.", examples=["3 days", "2 weeks"])
-    ] = None
-    archived: Annotated[
-        tuple[Path, ...],
-        Meta(description="As posts.archived, counted from this folder.", examples=[["old_post"]]),
-    ] = ()
-    settle: Annotated[Pause, Meta(description="As posts.settle, for this folder.", examples=["2 s", "1 min", 0])] = (
-        _default(Pause, "2 s")
-    )
 
 
 class FeedSourceSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="feed"):

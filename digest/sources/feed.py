@@ -292,7 +292,7 @@ def chosen(entries: Sequence[Item], limit: int) -> dict[str, Item]:
     for item in sorted(entries, key=_age):
         if len(found) == limit:
             break
-        found.setdefault(ref_of(item), item)
+        found.setdefault(entry_ref(item), item)
     return found
 
 
@@ -302,7 +302,7 @@ def _age(item: Item) -> float:
     return 0.0 if date is None else -date.timestamp()
 
 
-def ref_of(item: Item) -> str:
+def entry_ref(item: Item) -> str:
     """What an entry is called: its id, else its address, else a hash of title and date, else of everything."""
     name = item.id.strip() or item.url.strip()
     if name and name.isprintable() and len(name) <= LONGEST_REF:

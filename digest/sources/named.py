@@ -7,14 +7,14 @@ the forms it has that ``docs/extend.md`` allows.
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping
-from pathlib import Path
 from typing import Any, Protocol
 
 from msgspec.structs import replace
 
 from digest.errors import SourceError
 from digest.filetable import FileTable, stamp_of
-from digest.models import UNREAD, FileStat, Item, Listing, Version, path_in, ref_of
+from digest.models import UNREAD, FileStat, Item, Listing, Problem, Version, path_in, ref_of
+from digest.text import clean_line, cut
 
 
 class Simple(Protocol):
@@ -36,20 +36,25 @@ class NamedSource:
     def __init__(self, name: str, source: Simple) -> None:
         self.name = name
         self.source: Any = source
+        self._has_files = hasattr(source, "read_version")
 
     def scan(self) -> Listing:
         """Raises SourceError."""
         found = self.source.scan()
         listing = found if isinstance(found, Listing) else Listing(files=_stamped(found))
-        files = FileTable()
+        files, unfit = FileTable(), []
         for ref, stat in listing.files.items():
-            files.add(path_in(self.name, ref), *stat)
+            if self._has_files or _is_fit(ref):
+                files.add(path_in(self.name, ref), *stat)
+            else:
+                path = path_in(self.name, cut(clean_line(str(ref)), 60))
+                unfit.append(Problem(path=path, reason=_UNFIT, remedy=_FIT))
         files.sort()
         return replace(
             listing,
             files=files,
             unreadable=tuple(path_in(self.name, folder) for folder in listing.unreadable),
-            problems=tuple(replace(each, path=path_in(self.name, each.path)) for each in listing.problems),
+            problems=(*unfit, *(replace(each, path=path_in(self.name, each.path)) for each in listing.problems)),
         )
 
     def read(self, path: str) -> bytes | Item:
@@ -60,7 +65,7 @@ class NamedSource:
         """Raises SourceError, which names the path."""
         ref = ref_of(path)
         try:
-            if hasattr(self.source, "read_version"):
+            if self._has_files:
                 found: tuple[bytes, Version] = self.source.read_version(ref)
                 return found
             return self.source.read(ref), UNREAD
@@ -79,12 +84,16 @@ class NamedSource:
         data: bytes = self.source.read_at(place)
         return data
 
-    # -------------------------------------------- what a folder has to watch
 
-    @property
-    def root(self) -> Path:
-        root: Path = self.source.root
-        return root
+_LONGEST = 1_700
+"""Bytes; as much of a path as a database can look up."""
+_UNFIT = "its ref cannot be kept"
+_FIT = f"give it one without control characters, of {_LONGEST} bytes at most"
+
+
+def _is_fit(ref: object) -> bool:
+    """Whether a ref can be stored and shown. A plug-in may say anything."""
+    return isinstance(ref, str) and ref != "" and ref.isprintable() and len(ref.encode("utf-8", "replace")) <= _LONGEST
 
 
 class _Refs(Container[str]):

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from digest.errors import SourceError
 from digest.filetable import stamp_of
 from digest.models import Attachment, Item, Listing
-from digest.sources.feed import FeedSource, ref_of
+from digest.sources.feed import FeedSource, entry_ref
 from digest.sources.remote.documents import Document, Unreadable
 from digest.sources.remote.limits import Limits
 from digest.sources.remote.reading import read_document
@@ -397,7 +397,7 @@ def test_summaries_only(looked: Callable[..., tuple[FeedSource, Listing]]) -> No
 )
 def test_refs(item: Item, expected: str | None) -> None:
     """An id, an address, or else a hash: always printable, never long."""
-    found = ref_of(item)
+    found = entry_ref(item)
     assert found == (expected or found)
     assert found.isprintable()
     assert 0 < len(found) <= 300
