@@ -278,10 +278,7 @@ def build_edition(
     title_of = {category.name: category.title for category in recipe.titles}
     chosen = {post.key: post for post in posts if _section_of(post, categories) is not None}
     newest = _newest_first(chosen.values())
-    by_section: dict[str, list[tuple[list[Item], Score]]] = {}
-    for story in _stories(newest) if recipe.group else [[post] for post in newest]:
-        told = (story, score(story, recipe.weights, newest[0].published))
-        by_section.setdefault(_section_of(story[0], categories) or "", []).append(told)
+    by_section = _by_section(newest, recipe)
     order = list(title_of) if categories is None else list(categories)
     sections = tuple(
         Section(
@@ -306,6 +303,15 @@ def build_edition(
         highlights=_highlights(newest),
         corrections=tuple(corrections),
     )
+
+
+def _by_section(newest: Sequence[Item], recipe: Recipe) -> dict[str, list[tuple[list[Item], Score]]]:
+    """Stories with their points, by the category that they stand in."""
+    found: dict[str, list[tuple[list[Item], Score]]] = {}
+    for story in _stories(newest) if recipe.group else [[post] for post in newest]:
+        told = (story, score(story, recipe.weights, newest[0].published))
+        found.setdefault(_section_of(story[0], recipe.categories) or "", []).append(told)
+    return found
 
 
 def narrowed(edition: Edition, selection: Selection, recipe: Recipe) -> Edition:

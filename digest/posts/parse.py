@@ -132,23 +132,9 @@ class _Reader:
             self._warn_of_comma(comma)
         slug = self._slug()
         day = published.astimezone(self._zone_of_day() if is_hugo else rules.timezone)
-        place = Place(
-            day=day,
-            path=self._path,
-            name=name.base,
-            slug=slug,
-            title=title,
-            categories=categories,
-            output_ext=name.output_ext,
-            front=front.values,
-            sections=rules.hugo.sections(hugo_sections(self._path)) if is_hugo and rules.hugo else None,
-        )
-        url_path = self._url_path(place)
+        url_path = self._url_path(self._place(day, slug, title, categories))
         url = rules.site_url.rstrip("/") + url_path
-        forced = clean_line(fields.text_of(front.values.get("feed_id")))
-        feed_id = forced or mint(rules, path=url_path.partition("?")[0], slug=slug, year=day.year)
-        if len(feed_id) > _LONGEST_ID // 4 and len(feed_id.encode()) - feed_id.count("%") > _LONGEST_ID:
-            raise self._too_long(forced=bool(forced))
+        feed_id, is_forced = self._feed_id(url_path, slug, day.year)
         trimmed = bodies.trim(body, site_url=rules.site_url)
         summary, lead, text = self._summary(trimmed.text, title)
         summary = undirected(summary)
@@ -159,7 +145,7 @@ class _Reader:
             modified=self._optional_date(rules.hugo.dates.get("lastmod", _MODIFIED)) if more else None,
             url=url,
             feed_id=feed_id,
-            feed_id_forced=bool(forced),
+            feed_id_forced=is_forced,
             categories=self._short("category", fields.labels(categories)),
             tags=self._short("tag", fields.tags(front, rules.kind)),
             summary=summary,
@@ -179,6 +165,29 @@ class _Reader:
             expires=expires,
             warnings=remarks.all(),
         )
+
+    def _place(self, day: datetime, slug: str, title: str, categories: tuple[str, ...]) -> Place:
+        """What addresses are made of."""
+        rules, name = self._rules, self._name
+        return Place(
+            day=day,
+            path=self._path,
+            name=name.base,
+            slug=slug,
+            title=title,
+            categories=categories,
+            output_ext=name.output_ext,
+            front=self._front.values,
+            sections=rules.hugo.sections(hugo_sections(self._path)) if rules.kind == "hugo" and rules.hugo else None,
+        )
+
+    def _feed_id(self, url_path: str, slug: str, year: int) -> tuple[str, bool]:
+        """The id, and whether the front matter gave it."""
+        forced = clean_line(fields.text_of(self._front.values.get("feed_id")))
+        feed_id = forced or mint(self._rules, path=url_path.partition("?")[0], slug=slug, year=year)
+        if len(feed_id) > _LONGEST_ID // 4 and len(feed_id.encode()) - feed_id.count("%") > _LONGEST_ID:
+            raise self._too_long(forced=bool(forced))
+        return feed_id, bool(forced)
 
     # ------------------------------------------------------------------- Hugo
 

@@ -147,57 +147,84 @@ def collect(
     rest = Rest(settling, store)
     listing = source.scan()
     if not listing.is_whole and not listing.files:
-        return CollectReport(
-            problems=listing.problems,
-            fault=listing.fault,
-            is_due=listing.memory is not None or listing.fault != "",
-            memory=listing.memory,
-            origin=listing.origin,
-        )
+        return _nothing_listed(listing)
     look = partial(_look, store, source, rest, now, name, everything=not same_rules)
-    listing, table, found, held = look(listing=listing)
-    if rest.wait(held):
-        listing, table, found, held = look(held)
-    shown = found.vanished if listing.is_whole else {}
-    vanished = {path: hashed for path, hashed in shown.items() if not _is_unreadable(path, listing)}
-    # One of those that are being written may turn out to be a post that is missing, under its new name.
-    later = bool(vanished and held.keys() - store.posts_at(list(held)))
-    vanished = {} if later else vanished
-    missing = _unseen(store, name, table, found, vanished, is_whole=listing.is_whole)
+    seen = look(listing=listing)
+    if rest.wait(seen.held):
+        seen = look(seen.held)
+    table, found, held, is_whole = seen.table, seen.found, seen.held, seen.listing.is_whole
+    vanished, later = _vanished(store, seen)
+    missing = _unseen(store, name, table, found, vanished, is_whole=is_whole)
     tally = _Tally()
     batches = _Batches(
         store=store,
         now=now,
         importing=importing,
         has_others=has_others,
-        is_whole=listing.is_whole,
+        is_whole=is_whole,
         listed=table,
         missing=missing,
         reread=set() if same_rules or not before else {table.paths[place] for place in found.as_before},
     )
     fruitless = _read(batches, parse_many, found, tally, rest, held, progress)
-    missed = Missed(
-        vanished=vanished,
-        missing=batches.missing if listing.is_whole else (),
-        fruitless=fruitless,
-        listed=table,
-        present=found.posts,
-        arrived=tally.arrived,
-        unclear=[*held, *(problem.path for problem in tally.unread)],
-        is_unreadable=bool(listing.unreadable) or later,
-    )
+    missed = _missed(seen, batches, tally, vanished, fruitless, later=later)
     settled = settle(store, source, missed, leaving, now=now, accepted=accept_gone, name=name)
     if settled.changes != Changes():
         store.record(settled.changes, now)
     if not same_rules and not tally.unread:
         store.set_rules(rules, name)
     rest.keep(held)
-    posts = tally.taken + found.taken
-    if importing and posts and not (held and (tally.arrived or not found.posts)):
-        # Without any post the first run is still to come, and an archive that is being written is whole when nothing
-        # more comes of it.
+    if importing and _is_imported(tally, found, held):
         store.finish_import(now, name)
-    return _report(table, found, listing, tally, settled, store.problems(name), rest, held)
+    return _report(seen, tally, settled, store.problems(name), rest)
+
+
+def _nothing_listed(listing: Listing) -> CollectReport:
+    """It was not time to look, nothing is new, or it could not be looked at."""
+    return CollectReport(
+        problems=listing.problems,
+        fault=listing.fault,
+        is_due=listing.memory is not None or listing.fault != "",
+        memory=listing.memory,
+        origin=listing.origin,
+    )
+
+
+def _vanished(store: PostStore, seen: _Seen) -> tuple[dict[str, str], bool]:
+    """Known files that are gone, with their hashes; and whether that is to be told by a later run, since one of those
+    that are being written may turn out to be a post that is missing, under its new name."""
+    listing = seen.listing
+    shown = seen.found.vanished if listing.is_whole else {}
+    vanished = {path: hashed for path, hashed in shown.items() if not _is_unreadable(path, listing)}
+    later = bool(vanished and seen.held.keys() - store.posts_at(list(seen.held)))
+    return {} if later else vanished, later
+
+
+def _missed(
+    seen: _Seen,
+    batches: _Batches,
+    tally: _Tally,
+    vanished: Mapping[str, str],
+    fruitless: Sequence[Fruitless],
+    *,
+    later: bool,
+) -> Missed:
+    return Missed(
+        vanished=vanished,
+        missing=batches.missing if seen.listing.is_whole else (),
+        fruitless=fruitless,
+        listed=seen.table,
+        present=seen.found.posts,
+        arrived=tally.arrived,
+        unclear=[*seen.held, *(problem.path for problem in tally.unread)],
+        is_unreadable=bool(seen.listing.unreadable) or later,
+    )
+
+
+def _is_imported(tally: _Tally, found: Compared, held: Looks) -> bool:
+    """Without any post the first run is still to come, and an archive that is being written is whole when nothing more
+    comes of it."""
+    return tally.taken + found.taken > 0 and not (held and (tally.arrived or not found.posts))
 
 
 def _unseen(
@@ -250,17 +277,9 @@ def _read(
     return fruitless
 
 
-def _report(
-    table: FileTable,
-    found: Compared,
-    listing: Listing,
-    tally: _Tally,
-    settled: Settled,
-    known: Iterable[Problem],
-    rest: Rest,
-    held: Looks,
-) -> CollectReport:
-    """``known``: problems of files as the store has them; ``held``: what is being written."""
+def _report(seen: _Seen, tally: _Tally, settled: Settled, known: Iterable[Problem], rest: Rest) -> CollectReport:
+    """``known``: problems of files as the store has them."""
+    listing, table, found, held = seen.listing, seen.table, seen.found, seen.held
     return CollectReport(
         found=len(table) + sum(problem.path not in listing.unreadable for problem in listing.problems),
         opened=len(found.todo),
@@ -354,6 +373,16 @@ class Compared(Struct, kw_only=True):
     """All known files that gave one."""
 
 
+class _Seen(Struct, frozen=True, kw_only=True):
+    """One look at a source."""
+
+    listing: Listing
+    table: FileTable
+    found: Compared
+    held: dict[str, Look]
+    """What is not read yet, since somebody writes it."""
+
+
 def _look(
     store: PostStore,
     source: Source,
@@ -364,14 +393,14 @@ def _look(
     *,
     everything: bool,
     listing: Listing | None = None,
-) -> tuple[Listing, FileTable, Compared, dict[str, Look]]:
+) -> _Seen:
     """One look at the source: what is there (or ``listing``), what of it is to be read, and what is not read yet since
     somebody writes it. ``earlier`` is what the look before it held back."""
     listing = source.scan() if listing is None else listing
     table = FileTable.of(listing.files)
     found = compare(table, store.known_files(name), now, everything=everything)
     found.todo, held = rest.hold_back(table, found.todo, found.as_before, earlier)
-    return listing, table, found, held
+    return _Seen(listing=listing, table=table, found=found, held=held)
 
 
 def compare(files: FileTable, known: Iterable[KnownFile], now: datetime, *, everything: bool = False) -> Compared:

@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from msgspec import Struct
@@ -194,22 +195,9 @@ def deliver(
     when nothing is left that is due, and says that there is something new. Raises StoreError if the ledger cannot be
     used, and whatever a route's ``compose`` raises besides TransportError.
     """
-    runs = [
-        _DeliveryRun(
-            ledger=ledger,
-            route=route,
-            clock=clock,
-            left=left,
-            once=once,
-            stop=stop,
-            sleep=sleep,
-            ticks=ticks,
-            progress=progress if route.name == MAIL else silent,
-            tell=tell,
-            hurry=hurry,
-        )
-        for route in routes
-    ]
+    how = partial(_DeliveryRun, ledger=ledger, clock=clock, left=left, once=once, stop=stop, sleep=sleep, ticks=ticks)
+    run_of = partial(how, tell=tell, hurry=hurry)
+    runs = [run_of(route=route, progress=progress if route.name == MAIL else silent) for route in routes]
     try:
         for run in runs:
             run.begin()
