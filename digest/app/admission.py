@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from digest.app.places import output_of, source_of
+from digest.app.places import output_of, posts_folder
 from digest.config import Settings
 from digest.errors import OutputError, Refused
 from digest.jobs.belonging import Claim, refuse_another_site, refuse_lost, refuse_no_folder
@@ -53,12 +53,12 @@ class Admission(Struct, frozen=True, kw_only=True):
     def _questions(self, store: SqlStore | None) -> Iterator[Callable[[], None]]:
         has_folder = self.settings.posts.has_folder
         if store is not None and not self.consents.site_moved:
-            source = source_of(self.settings) if has_folder else None
+            source = posts_folder(self.settings) if has_folder else None
             yield lambda: refuse_another_site(store, claim_of(self.settings), source)
         if not (self.may_be_new or self.consents.start_afresh):
             yield lambda: self._refuse_lost(store)
         if self.collects and has_folder and (store is None or not store.knows_posts()):
-            yield lambda: refuse_no_folder(source_of(self.settings))
+            yield lambda: refuse_no_folder(posts_folder(self.settings))
 
     def _refuse_lost(self, store: SqlStore | None) -> None:
         from digest.config.values import hide_password

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from digest.app.admission import Admission
 from digest.app.moment import When, agreed, clock_of, moment
-from digest.app.places import output_of, source_of
+from digest.app.places import output_of, posts_folder
 from digest.config import Settings, load
 from digest.jobs.progress import Progress, silent
 from digest.models import Outgoing
@@ -69,7 +69,7 @@ class App:
 
     @cached_property
     def source(self) -> FolderSource:
-        return source_of(self.settings)
+        return posts_folder(self.settings)
 
     @cached_property
     def rules(self) -> Rules:
@@ -179,9 +179,10 @@ class App:
             ttl=feeds.ttl,
             category_titles={category.name: category.title for category in self.settings.categories},
             tags=feeds.tags,
-            origins=self._origins(),
+            origins=self._origins,
         )
 
+    @cached_property
     def _origins(self) -> dict[str, Origin]:
         """What posts of other sites were taken from, those included that are followed no longer."""
         found = {state.name: state.origin for state in self.store.source_states().values()}

@@ -214,7 +214,7 @@ def made(settings: Settings, entry: AnySource, state: SourceState, wall: datetim
     """What an entry names; ``Unusable`` if that cannot be made. ``wall`` is the real time."""
     try:
         if isinstance(entry, FolderSourceSettings):
-            return further_folder(entry)
+            return further_folder(settings, entry)
         if isinstance(entry, FeedSourceSettings):
             return _feed(settings, entry, state, wall)
         return _plugin(entry, state)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from digest.config import S3Url, Settings
+from digest.config import PostSettings, S3Url, Settings
 from digest.config.settings import FolderSourceSettings
 
 if TYPE_CHECKING:
@@ -14,40 +14,30 @@ if TYPE_CHECKING:
     from digest.sources.folder import FolderSource
 
 
-def further_folder(entry: FolderSourceSettings) -> FolderSource:
-    """Another folder of posts."""
-    from digest.sources.folder import FolderSource
-
-    return FolderSource(
-        entry.folder,
-        kind=entry.generator,
-        exclude=entry.exclude,
-        max_bytes=int(entry.max_bytes),
-        archived=tuple(entry.folder / each for each in entry.archived),
-        label=f"sources.{entry.name}.folder",
-    )
-
-
-def source_of(settings: Settings) -> FolderSource:
+def posts_folder(settings: Settings) -> FolderSource:
     """The posts folder."""
+    return _folder(settings, settings.posts, settings.posts.kind, "posts.folder")
+
+
+def further_folder(settings: Settings, entry: FolderSourceSettings) -> FolderSource:
+    """Another folder of posts."""
+    return _folder(settings, entry, entry.generator, f"sources.{entry.name}.folder")
+
+
+def _folder(settings: Settings, posts: PostSettings | FolderSourceSettings, kind: str, label: str) -> FolderSource:
     from digest.sources.folder import FolderSource
 
-    posts = settings.posts
+    folder, output, exclude = posts.folder, settings.output, posts.exclude
+    if isinstance(output, Path) and output.is_relative_to(folder) and output != folder:
+        exclude = (*exclude, output.relative_to(folder).as_posix())  # what we write is nobody's post
     return FolderSource(
-        posts.folder,
-        kind=posts.kind,
-        exclude=_excluded(settings),
+        folder,
+        kind=kind,
+        exclude=exclude,
         max_bytes=int(posts.max_bytes),
-        archived=tuple(posts.folder / each for each in posts.archived),
+        archived=tuple(folder / each for each in posts.archived),
+        label=label,
     )
-
-
-def _excluded(settings: Settings) -> tuple[str, ...]:
-    """Patterns of what is no post."""
-    posts, output = settings.posts, settings.output
-    if isinstance(output, Path) and output.is_relative_to(posts.folder) and output != posts.folder:
-        return (*posts.exclude, output.relative_to(posts.folder).as_posix())  # what we write is nobody's post
-    return posts.exclude
 
 
 def output_of(settings: Settings) -> FolderOutput | S3Output:

@@ -15,7 +15,7 @@ from digest.app.admission import Admission
 from digest.app.assembly import App
 from digest.app.moment import agreed, moment
 from digest.app.monitor import monitor_of
-from digest.app.places import further_folder, source_of
+from digest.app.places import further_folder, posts_folder
 from digest.app.sending import send_mail
 from digest.config import Settings, load
 from digest.config.settings import FolderSourceSettings
@@ -68,11 +68,11 @@ def refuse_unfit(settings: Settings, *, collects: bool) -> None:
 
 def _folders(settings: Settings) -> dict[str, Callable[[], FolderSource]]:
     found: dict[str, Callable[[], FolderSource]] = (
-        {MAIN: partial(source_of, settings)} if settings.posts.has_folder else {}
+        {MAIN: partial(posts_folder, settings)} if settings.posts.has_folder else {}
     )
     for entry in settings.sources:
         if isinstance(entry, FolderSourceSettings):
-            found[entry.name] = partial(further_folder, entry)
+            found[entry.name] = partial(further_folder, settings, entry)
     return found
 
 

@@ -23,6 +23,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from digest.app.moment import moment
+from digest.app.places import posts_folder
 from digest.config import Settings
 from digest.config.checks import check_posts
 from digest.config.loading import parse
@@ -475,14 +476,9 @@ def _settings(site: Site, census: Census, place: Place, config: Path) -> Setting
     return parse(draft_config(site, census, place).encode(), config, {})
 
 
-def _source(settings: Settings) -> FolderSource:
-    posts = settings.posts
-    return FolderSource(posts.folder, kind=posts.kind, exclude=posts.exclude, max_bytes=int(posts.max_bytes))
-
-
 def _habit(settings: Settings) -> Habit | None:
     """How posts leave their folder, by the names of what lies in the site."""
-    source = _source(settings)
+    source = posts_folder(settings)
     listed = source.scan().files
     base = os.path.realpath(settings.posts.folder)
     return habit_of(listed, [os.path.relpath(path, base) for path in source.outside(listed)])
@@ -495,7 +491,7 @@ def _posts(settings: Settings, now: datetime, progress: Progress) -> tuple[list[
     from digest.posts.hugosite import NO_SITE
 
     posts = settings.posts
-    source = _source(settings)
+    source = posts_folder(settings)
     lang = str(settings.site.language)
     hugo = hugo_site(posts.folder, lang, hugo_configuration(posts.folder)) if source.kind == "hugo" else NO_SITE
     rules = Rules(

@@ -120,16 +120,10 @@ class _Reader:
         self._check_wanted()
         published = self._published()
         more = not front.values.keys() <= fields.COMMON
-        expires = None
-        if more:
-            expires = self._check_due(published)
-        else:
-            self._check_future(published, published)
+        expires = self._check_due(published, more=more)
         title = self._title()
         categories = fields.categories(front, rules.kind, self._path)
-        comma = _with_comma(categories)
-        if comma is not None:
-            self._warn_of_comma(comma)
+        self._warn_of_comma(categories)
         slug = self._slug()
         day = published.astimezone(self._zone_of_day() if is_hugo else rules.timezone)
         url_path = self._url_path(self._place(day, slug, title, categories))
@@ -263,8 +257,12 @@ class _Reader:
             withdraws=recheck_at is None,
         )
 
-    def _check_due(self, published: datetime) -> datetime | None:
-        """When the post expires. Raises Rejected if its time is not yet, or no longer."""
+    def _check_due(self, published: datetime, *, more: bool) -> datetime | None:
+        """When the post expires. Raises Rejected if its time is not yet, or no longer. ``more``: the front matter has
+        keys besides the usual ones."""
+        if not more:
+            self._check_future(published, published)
+            return None
         rules = self._rules
         appears = published
         if rules.kind == "hugo":
@@ -419,7 +417,10 @@ class _Reader:
         line = self._front.lines.get("feed_id") if forced else None
         return Rejected(f"{what} is longer than {_LONGEST_ID:,} bytes", "give the post a shorter one", line=line)
 
-    def _warn_of_comma(self, name: str) -> None:
+    def _warn_of_comma(self, names: tuple[str, ...]) -> None:
+        name = _with_comma(names)
+        if name is None:
+            return
         self._remarks.warn(
             f"the category '{clean_line(name)[:40]}' ends with a comma",
             "write a list: categories: [one, two]",

@@ -198,11 +198,15 @@ def broken_package(folder: Path, group: str, name: str, code: str) -> Path:
         ("class Thing:\n    def scan(self):\n        return 1 / 0\n", "division by zero"),
         ("class Thing:\n    def scan(self):\n        return [1]\n", "sources.odd"),
         (
+            "class Thing:\n    def scan(self):\n        yield 'a\\x00b', 1\n        yield 'c' * 9000, 1\n",
+            "its ref cannot be kept",
+        ),
+        (
             "class Thing:\n    def scan(self):\n        yield 'a', 1\n    def read(self, ref):\n        return 7\n",
             "odd//a",
         ),
     ],
-    ids=["import", "name", "making", "listing", "pairs", "reading"],
+    ids=["import", "name", "making", "listing", "pairs", "refs", "reading"],
 )
 def test_a_broken_source_is_named_and_stops_nothing_else(site: Site, tmp_path: Path, code: str, says: str) -> None:
     path = broken_package(tmp_path / "there", "digest.sources", "things", code)

@@ -341,3 +341,15 @@ def test_summaries_are_enough_if_so_told(site: Site, wire: Wire) -> None:
     feed = published(site, "feed.xml")
     assert "第1条快讯的导语" in feed
     assert "第1条快讯的正文" not in feed
+
+
+def test_what_is_published_is_no_post_of_a_further_folder(site: Site) -> None:
+    """Even where the output lies in it and its pages look like posts."""
+    blog = site.folder / "blog"
+    blog.mkdir()
+    (blog / "a.md").write_text(post_text(), encoding="utf-8")
+    entry = "  - {kind: folder, name: blog, folder: blog, generator: hugo, settle: 0}\n"
+    text = CONFIG.replace("posts:\n  folder: site\n  settle: 0\n", "")
+    site.configure(f"{text}output: blog/made\nsources:\n{entry}")
+    for _ in range(2):
+        assert collected(site)["collected"]["found"] == 1

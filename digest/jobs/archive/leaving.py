@@ -13,7 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from digest.errors import ConfigError, SourceError, StoreError
-from digest.models import MAIN, Absence, Away, Changes, FileRecord, KnownPost
+from digest.models import MAIN, Absence, Away, Changes, FileRecord, KnownPost, source_of
 from digest.ports import PostStore, Source
 from digest.withdrawal import LeavingRules, Missing, Verdict, judge
 
@@ -205,6 +205,9 @@ def withdraw(store: Retractions, post: KnownPost, now: datetime) -> bool:
     if post.gone_at is not None:
         return False
     if store.absence_of(post.key) is None:
+        name = source_of(post.path)
+        if name != MAIN:
+            raise ConfigError(post.path, f"it comes from the source {name}", "withdraw it there")
         raise ConfigError(
             post.path,
             "its file is in the posts folder, and gives a post",
