@@ -109,8 +109,8 @@ class App:
         )
 
     def _hugo_site(self, folder: Path) -> HugoSite:
+        from digest.app.generator_files import hugo_configuration
         from digest.app.hugosite import hugo_site
-        from digest.app.starting import hugo_configuration
 
         return hugo_site(folder, str(self.settings.site.language), hugo_configuration(folder))
 

@@ -9,19 +9,26 @@ from __future__ import annotations
 import json
 import os
 import re
-import tomllib
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo
 
-import yaml
 from msgspec import Struct
 from msgspec.structs import replace
 
+from digest.app.generator_files import (
+    OwnConfiguration,
+    bytes_of,
+    configuration_files,
+    hugo_configuration,
+    looks_like_hugo,
+    own_configuration,
+    packages,
+)
 from digest.app.moment import moment
 from digest.app.places import posts_folder
 from digest.config import Settings
@@ -29,7 +36,7 @@ from digest.config.checks import check_posts
 from digest.config.loading import parse
 from digest.config.settings import PostSettings
 from digest.config.values import LanguageTag, Mailbox, Permalink, SiteUrl, Url, parse_zone
-from digest.disk import reason, remedy_to_read
+from digest.disk import reason
 from digest.errors import ConfigError, SourceError
 from digest.generators import Site
 from digest.generators.draft import Census, Place, cautions, draft_config, switch_steps
@@ -41,11 +48,7 @@ from digest.posts import Rules
 from digest.sources.folder import FolderSource
 from digest.text import clean_line
 
-_ENDINGS = ("toml", "yaml", "yml", "json")
-_HUGO_FILES = tuple(f"{stem}.{ending}" for stem in ("hugo", "config") for ending in _ENDINGS)
-_JEKYLL_FILES = ("_config.yml", "_config.yaml", "_config.toml")
 _CONTENT = ("_posts", "_drafts", "content", "source")
-_LARGEST = 4_000_000
 
 
 class Draft(Struct, frozen=True, kw_only=True):
@@ -73,9 +76,9 @@ def draft(folder: Path, config: Path, *, now: datetime, progress: Progress = sil
     configuration, or the list, is broken)."""
     if not config.absolute().parent.is_dir():
         raise ConfigError(str(config), "cannot be written: its folder does not exist", "make the folder first")
-    feeds = FeedList() if opml is None else read_opml(_bytes(opml), str(opml), Url.parse)
+    feeds = FeedList() if opml is None else read_opml(bytes_of(opml), str(opml), Url.parse)
     root = _root(folder)
-    own = _own_configuration(root)
+    own = own_configuration(root)
     source = FolderSource(root, kind="auto" if own is None else own.generator)
     site = _checked(_read(root, own, source), source.kind)
     place = _place(root, config, site, own, source.kind)
@@ -157,7 +160,7 @@ def refuse_taken(path: Path, *, force: bool) -> None:
     """Raises ConfigError if a configuration is there already."""
     if path.is_dir():
         raise ConfigError(str(path), "is a folder", f"name the file in it: --config {path / 'config.yaml'}")
-    if _looks_like_hugo(path):
+    if looks_like_hugo(path):
         raise ConfigError(str(path), "is Hugo's own configuration", "name another file: --config digest.yaml")
     if path.exists() and not force:
         raise ConfigError(
@@ -168,15 +171,6 @@ def refuse_taken(path: Path, *, force: bool) -> None:
 # ---------------------------------------------------- the generator's files
 
 
-class _Own(Struct, frozen=True, kw_only=True):
-    """The generator's own configuration."""
-
-    generator: str
-    shown: str
-    """Its name, or names."""
-    data: Mapping[str, Any]
-
-
 def _root(folder: Path) -> Path:
     """The site's folder, if its folder of posts was named instead."""
     if not folder.is_dir():
@@ -184,7 +178,7 @@ def _root(folder: Path) -> Path:
         raise SourceError(str(folder), what, "name the folder of a Jekyll, Hugo or Hexo site")
     above = folder
     for _ in range(2):
-        if _configuration_files(above):
+        if configuration_files(above):
             return above
         if above.resolve().name not in _CONTENT:
             break
@@ -192,150 +186,7 @@ def _root(folder: Path) -> Path:
     return folder
 
 
-def _configuration_files(root: Path) -> list[Path]:
-    names = (*_JEKYLL_FILES, *_HUGO_FILES)
-    found = [root / name for name in names if (root / name).is_file()]
-    found = [path for path in found if path.name != "config.yaml" or _looks_like_hugo(path)]
-    default = root / "config" / "_default"
-    if default.is_dir():
-        found += sorted(path for path in default.iterdir() if path.suffix.lstrip(".") in _ENDINGS and path.is_file())
-    return found
-
-
-def _looks_like_hugo(path: Path) -> bool:
-    """Whether a ``config.yaml`` is Hugo's and not ours (or anybody else's)."""
-    if path.name != "config.yaml" or not path.is_file():
-        return False
-    try:
-        found = _parsed(path)
-    except ConfigError:
-        return False
-    keys = {str(key).lower() for key in found}
-    return "baseurl" in keys and "site" not in keys
-
-
-def _own_configuration(root: Path) -> _Own | None:
-    """What the site's generator is configured with; None without a configuration. Raises ConfigError if it cannot be
-    read."""
-    files = _configuration_files(root)
-    if not files:
-        return None
-    first = files[0]
-    if first.name in _JEKYLL_FILES:
-        found = _parsed(first)
-        return _Own(generator="hexo" if _is_hexo(root, found) else "jekyll", shown=first.name, data=found)
-    data: Mapping[str, Any] = {}
-    names: list[str] = []
-    for path in files:
-        if path.parent != root or not names:  # of several in the root Hugo takes the first
-            data = _merged(data, _hugo_part(path))
-            names.append(path.relative_to(root).as_posix())
-    shown = names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
-    return _Own(generator="hugo", shown=shown, data=data)
-
-
-def hugo_configuration(folder: Path) -> Mapping[str, object] | None:
-    """Of the Hugo site that the folder is, or is the pages' folder of; None if it cannot be had."""
-    real = folder.resolve()
-    for root in (real, real.parent):
-        try:
-            own = _own_configuration(root)
-        except ConfigError:
-            return None
-        if own is None or own.generator != "hugo":
-            continue
-        keys = {str(key).lower(): value for key, value in own.data.items()}
-        is_named = own.shown.startswith(("hugo.", "config/")) or "baseurl" in keys
-        content = str(keys.get("contentdir") or "content").strip("./")
-        return own.data if is_named and (root == real or real.name == content) else None
-    return None
-
-
-def _hugo_part(path: Path) -> Mapping[str, Any]:
-    """A file of ``config/_default`` holds the section of its name: ``params.toml``, ``languages.en.toml``."""
-    data: Mapping[str, Any] = _parsed(path)
-    stem, _, language = path.stem.partition(".")
-    if stem in ("hugo", "config"):
-        return data
-    if stem in data and len(data) == 1 and isinstance(data[stem], Mapping):
-        data = data[stem]
-    return {"languages": {language: {stem: data}}} if language else {stem: data}
-
-
-def _merged(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
-    """Both; the first one's values win."""
-    merged = {**second, **first}
-    for key in first.keys() & second.keys():
-        if isinstance(first[key], Mapping) and isinstance(second[key], Mapping):
-            merged[key] = _merged(first[key], second[key])
-    return merged
-
-
-def _is_hexo(root: Path, data: Mapping[str, Any]) -> bool:
-    if (root / "source" / "_posts").is_dir() or "source_dir" in data or (root / "scaffolds").is_dir():
-        return True
-    return "hexo" in _packages(root)
-
-
-class _Tolerant(yaml.SafeLoader):
-    """Reads what a generator's own library would: a tag that only it knows does no harm here."""
-
-
-def _untagged(loader: yaml.SafeLoader, _suffix: str, node: yaml.Node) -> object:
-    if isinstance(node, yaml.MappingNode):
-        return loader.construct_mapping(node)
-    return loader.construct_sequence(node) if isinstance(node, yaml.SequenceNode) else node.value
-
-
-_Tolerant.add_multi_constructor("", _untagged)
-
-
-def _parsed(path: Path) -> Mapping[str, Any]:
-    """A configuration as a mapping. Raises ConfigError with the line, if it cannot be read."""
-    raw = _bytes(path)
-    try:
-        text = raw.decode("utf-8-sig")
-        found: object
-        if path.suffix == ".toml":
-            found = tomllib.loads(text.replace("\r\n", "\n"))
-        elif path.suffix == ".json":
-            found = json.loads(text)
-        else:
-            found = yaml.load(text, _Tolerant)  # noqa: S506 - a SafeLoader
-    except UnicodeDecodeError as error:
-        raise ConfigError(str(path), "is not UTF-8 text", "save it as UTF-8") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ConfigError(f"{path}{_line(error)}", f"cannot be read: {_reason(error)}", "mend it first") from error
-    if found is None:
-        return {}
-    if not isinstance(found, Mapping):
-        raise ConfigError(str(path), "holds no keys", "it should have lines such as: title: My site")
-    return found
-
-
-def _bytes(path: Path) -> bytes:
-    try:
-        if path.stat().st_size > _LARGEST:
-            raise ConfigError(str(path), f"has more than {_LARGEST:,} bytes", "is it a configuration?")
-        return path.read_bytes()
-    except OSError as error:
-        raise ConfigError(str(path), f"cannot be read: {reason(error)}", remedy_to_read(error)) from error
-
-
-def _line(error: Exception) -> str:
-    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
-    if mark is not None:
-        return f":{mark.line + 1}"
-    number = getattr(error, "lineno", None) or next(iter(re.findall(r"at line (\d+)", str(error))), None)
-    return f":{number}" if number else ""
-
-
-def _reason(error: Exception) -> str:
-    words = getattr(error, "problem", None) or getattr(error, "msg", None) or str(error) or type(error).__name__
-    return clean_line(re.sub(r" \(at line.*", "", str(words)))[:120].lower()
-
-
-def _read(root: Path, own: _Own | None, source: FolderSource) -> Site:
+def _read(root: Path, own: OwnConfiguration | None, source: FolderSource) -> Site:
     """The facts, by the generator's reader."""
     domain = _domain(root)
     if own is None:
@@ -351,7 +202,7 @@ def _read(root: Path, own: _Own | None, source: FolderSource) -> Site:
     if own.generator == "hexo":
         from digest.generators.hexo import read_hexo
 
-        return read_hexo(own.data, name=own.shown, domain=domain, plugins=_packages(root))
+        return read_hexo(own.data, name=own.shown, domain=domain, plugins=packages(root))
     from digest.generators.hugo import read_hugo
     from digest.posts.permalinks import hugo_sections
 
@@ -381,14 +232,6 @@ def _gems(root: Path) -> tuple[str, ...]:
     except OSError:
         return ()
     return tuple(re.findall(r"^\s*gem\s+[\"']([\w-]+)[\"']", text, re.MULTILINE))
-
-
-def _packages(root: Path) -> tuple[str, ...]:
-    try:
-        found = json.loads((root / "package.json").read_text(encoding="utf-8"))
-        return tuple(name for key in ("dependencies", "devDependencies") for name in found.get(key, {}))
-    except (OSError, ValueError, AttributeError, TypeError):
-        return ()
 
 
 def _texts(value: object) -> tuple[str, ...]:
@@ -443,7 +286,7 @@ def _with(site: Site, name: str, value: str, origin: str) -> Site:
 # ------------------------------------------------------------------- posts
 
 
-def _place(root: Path, config: Path, site: Site, own: _Own | None, kind: str) -> Place:
+def _place(root: Path, config: Path, site: Site, own: OwnConfiguration | None, kind: str) -> Place:
     here = config.absolute().parent.resolve()
     base = root.resolve()
     inside = here == base

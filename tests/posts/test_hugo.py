@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from digest.app.generator_files import hugo_configuration
 from digest.app.hugosite import hugo_site
-from digest.app.starting import hugo_configuration
 from digest.models import Post, Refusal
 from digest.posts import Rules, parse_post
 from digest.posts.hugosite import NO_SITE, HugoSite, read_hugo_site

@@ -1,0 +1,182 @@
+"""A site generator's own configuration, read as the generator does, whatever its form."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from msgspec import Struct
+
+from digest.disk import reason, remedy_to_read
+from digest.errors import ConfigError
+from digest.text import clean_line
+
+_ENDINGS = ("toml", "yaml", "yml", "json")
+_HUGO_FILES = tuple(f"{stem}.{ending}" for stem in ("hugo", "config") for ending in _ENDINGS)
+_JEKYLL_FILES = ("_config.yml", "_config.yaml", "_config.toml")
+_LARGEST = 4_000_000
+
+
+class OwnConfiguration(Struct, frozen=True, kw_only=True):
+    """The generator's own configuration."""
+
+    generator: str
+    shown: str
+    """Its name, or names."""
+    data: Mapping[str, Any]
+
+
+def configuration_files(root: Path) -> list[Path]:
+    names = (*_JEKYLL_FILES, *_HUGO_FILES)
+    found = [root / name for name in names if (root / name).is_file()]
+    found = [path for path in found if path.name != "config.yaml" or looks_like_hugo(path)]
+    default = root / "config" / "_default"
+    if default.is_dir():
+        found += sorted(path for path in default.iterdir() if path.suffix.lstrip(".") in _ENDINGS and path.is_file())
+    return found
+
+
+def looks_like_hugo(path: Path) -> bool:
+    """Whether a ``config.yaml`` is Hugo's and not ours (or anybody else's)."""
+    if path.name != "config.yaml" or not path.is_file():
+        return False
+    try:
+        found = _parsed(path)
+    except ConfigError:
+        return False
+    keys = {str(key).lower() for key in found}
+    return "baseurl" in keys and "site" not in keys
+
+
+def own_configuration(root: Path) -> OwnConfiguration | None:
+    """What the site's generator is configured with; None without a configuration. Raises ConfigError if it cannot be
+    read."""
+    files = configuration_files(root)
+    if not files:
+        return None
+    first = files[0]
+    if first.name in _JEKYLL_FILES:
+        found = _parsed(first)
+        return OwnConfiguration(generator="hexo" if _is_hexo(root, found) else "jekyll", shown=first.name, data=found)
+    data: Mapping[str, Any] = {}
+    names: list[str] = []
+    for path in files:
+        if path.parent != root or not names:  # of several in the root Hugo takes the first
+            data = _merged(data, _hugo_part(path))
+            names.append(path.relative_to(root).as_posix())
+    shown = names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
+    return OwnConfiguration(generator="hugo", shown=shown, data=data)
+
+
+def hugo_configuration(folder: Path) -> Mapping[str, object] | None:
+    """Of the Hugo site that the folder is, or is the pages' folder of; None if it cannot be had."""
+    real = folder.resolve()
+    for root in (real, real.parent):
+        try:
+            own = own_configuration(root)
+        except ConfigError:
+            return None
+        if own is None or own.generator != "hugo":
+            continue
+        keys = {str(key).lower(): value for key, value in own.data.items()}
+        is_named = own.shown.startswith(("hugo.", "config/")) or "baseurl" in keys
+        content = str(keys.get("contentdir") or "content").strip("./")
+        return own.data if is_named and (root == real or real.name == content) else None
+    return None
+
+
+def _hugo_part(path: Path) -> Mapping[str, Any]:
+    """A file of ``config/_default`` holds the section of its name: ``params.toml``, ``languages.en.toml``."""
+    data: Mapping[str, Any] = _parsed(path)
+    stem, _, language = path.stem.partition(".")
+    if stem in ("hugo", "config"):
+        return data
+    if stem in data and len(data) == 1 and isinstance(data[stem], Mapping):
+        data = data[stem]
+    return {"languages": {language: {stem: data}}} if language else {stem: data}
+
+
+def _merged(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
+    """Both; the first one's values win."""
+    merged = {**second, **first}
+    for key in first.keys() & second.keys():
+        if isinstance(first[key], Mapping) and isinstance(second[key], Mapping):
+            merged[key] = _merged(first[key], second[key])
+    return merged
+
+
+def _is_hexo(root: Path, data: Mapping[str, Any]) -> bool:
+    if (root / "source" / "_posts").is_dir() or "source_dir" in data or (root / "scaffolds").is_dir():
+        return True
+    return "hexo" in packages(root)
+
+
+class _Tolerant(yaml.SafeLoader):
+    """Reads what a generator's own library would: a tag that only it knows does no harm here."""
+
+
+def _untagged(loader: yaml.SafeLoader, _suffix: str, node: yaml.Node) -> object:
+    if isinstance(node, yaml.MappingNode):
+        return loader.construct_mapping(node)
+    return loader.construct_sequence(node) if isinstance(node, yaml.SequenceNode) else node.value
+
+
+_Tolerant.add_multi_constructor("", _untagged)
+
+
+def _parsed(path: Path) -> Mapping[str, Any]:
+    """A configuration as a mapping. Raises ConfigError with the line, if it cannot be read."""
+    raw = bytes_of(path)
+    try:
+        text = raw.decode("utf-8-sig")
+        found: object
+        if path.suffix == ".toml":
+            found = tomllib.loads(text.replace("\r\n", "\n"))
+        elif path.suffix == ".json":
+            found = json.loads(text)
+        else:
+            found = yaml.load(text, _Tolerant)  # noqa: S506 - a SafeLoader
+    except UnicodeDecodeError as error:
+        raise ConfigError(str(path), "is not UTF-8 text", "save it as UTF-8") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ConfigError(f"{path}{_line(error)}", f"cannot be read: {_reason(error)}", "mend it first") from error
+    if found is None:
+        return {}
+    if not isinstance(found, Mapping):
+        raise ConfigError(str(path), "holds no keys", "it should have lines such as: title: My site")
+    return found
+
+
+def bytes_of(path: Path) -> bytes:
+    try:
+        if path.stat().st_size > _LARGEST:
+            raise ConfigError(str(path), f"has more than {_LARGEST:,} bytes", "is it a configuration?")
+        return path.read_bytes()
+    except OSError as error:
+        raise ConfigError(str(path), f"cannot be read: {reason(error)}", remedy_to_read(error)) from error
+
+
+def _line(error: Exception) -> str:
+    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    if mark is not None:
+        return f":{mark.line + 1}"
+    number = getattr(error, "lineno", None) or next(iter(re.findall(r"at line (\d+)", str(error))), None)
+    return f":{number}" if number else ""
+
+
+def _reason(error: Exception) -> str:
+    words = getattr(error, "problem", None) or getattr(error, "msg", None) or str(error) or type(error).__name__
+    return clean_line(re.sub(r" \(at line.*", "", str(words)))[:120].lower()
+
+
+def packages(root: Path) -> tuple[str, ...]:
+    try:
+        found = json.loads((root / "package.json").read_text(encoding="utf-8"))
+        return tuple(name for key in ("dependencies", "devDependencies") for name in found.get(key, {}))
+    except (OSError, ValueError, AttributeError, TypeError):
+        return ()
