@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
@@ -57,9 +57,11 @@ class FeedServer:
         return f'<rss version="2.0"><channel>{head}{items}</channel></rss>'.encode()
 
 
+Kind = TypeVar("Kind", bound=FeedServer)
+
+
 @contextmanager
-def feed_server() -> Iterator[FeedServer]:
-    ours = FeedServer()
+def serving(ours: Kind) -> Iterator[Kind]:
     thread = threading.Thread(target=ours.server.serve_forever, args=(0.02,))
     thread.start()
     try:
@@ -74,3 +76,9 @@ def ask_again(store_url: str) -> None:
     """As if it were time for every feed, and nothing were known of the last answer."""
     with open_store(store_url) as store:
         store.keep_source_states([replace(state, memory="") for state in store.source_states().values()])
+
+
+@contextmanager
+def feed_server() -> Iterator[FeedServer]:
+    with serving(FeedServer()) as ours:
+        yield ours

@@ -3,52 +3,28 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from msgspec.structs import replace
 
 from digest.app.running import run_once
 from digest.models import KnownPost
 from digest.store import open_store
+from tests.feed_server import FeedServer, ask_again, serving
 from tests.run.site_folder import AS_OF, CONFIG, Site, body_of, post_text
 
 ATOM = "{http://www.w3.org/2005/Atom}"
 
 
-class Wire:
-    """A feed that a server of ours shows: its entries are what is in ``entries``, the newest first."""
+class Wire(FeedServer):
+    """A feed whose entries say whatever a test wants, the newest first."""
 
     def __init__(self) -> None:
-        self.entries: list[dict[str, str]] = []
-        self.status = 200
+        super().__init__()
+        self.items: list[dict[str, str]] = []
         self.asked = 0
-        wire = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                wire.asked += 1
-                body = wire.document() if wire.status == 200 else b""
-                self.send_response(wire.status)
-                self.send_header("Content-Type", "application/rss+xml")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, format: str, *args: Any) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.02,))
-        self.thread.start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server.server_port}/feed.xml"
 
     def add(self, number: int, **more: str) -> None:
         entry = {
@@ -59,34 +35,29 @@ class Wire:
             "description": f"<p>第{number}条快讯的导语。</p><p>这是第{number}条快讯的正文。</p>",
             **more,
         }
-        self.entries.insert(0, entry)
+        self.items.insert(0, entry)
 
     def document(self) -> bytes:
+        self.asked += 1
         channel = ElementTree.Element("rss", version="2.0")
         inner = ElementTree.SubElement(channel, "channel")
         for name, text in (("title", "环球快讯"), ("link", "https://wire.example.com/"), ("description", "快讯")):
             ElementTree.SubElement(inner, name).text = text
-        for entry in self.entries:
+        for entry in self.items:
             item = ElementTree.SubElement(inner, "item")
             for name, text in entry.items():
                 ElementTree.SubElement(item, name).text = text
         return ElementTree.tostring(channel, "utf-8")
 
-    def close(self) -> None:
-        self.server.shutdown()
-        self.server.server_close()
-        self.thread.join()
-
 
 @pytest.fixture
 def wire() -> Iterator[Wire]:
-    wire = Wire()
-    yield wire
-    wire.close()
+    with serving(Wire()) as wire:
+        yield wire
 
 
 def feed_entry(wire: Wire, more: str = "") -> str:
-    return f"  - {{kind: feed, name: wire, url: '{wire.url}', allow: [127.0.0.0/8], categories: [快讯]{more}}}\n"
+    return wire.entry(more=f", categories: [快讯]{more}")
 
 
 def configure(site: Site, sources: str, *, more: str = "") -> None:
@@ -108,16 +79,10 @@ def posts(site: Site) -> dict[str, KnownPost]:
     return {post.path: post for post in every if post.gone_at is None}
 
 
-def ask_again(site: Site) -> None:
-    """As if it were time, and nothing were known of the last answer."""
-    with open_store(store_of(site)) as store:
-        store.keep_source_states([replace(state, memory="") for state in store.source_states().values()])
-
-
 def collected(site: Site, code: int = 0, as_of: str = AS_OF) -> dict[str, Any]:
     """The report of a run, within this process."""
     if (site.folder / "var/digest.db").exists():
-        ask_again(site)
+        ask_again(store_of(site))
     report, _ = run_once(site.folder / "config.yaml", as_of=as_of)
     assert report.ok is (code == 0), report.failures
     found: dict[str, Any] = json.loads(report.to_json())
@@ -138,7 +103,7 @@ def test_posts_of_a_feed_are_published_with_where_they_come_from(site: Site, wir
     ]
     [source] = entry.iter(f"{ATOM}source")
     assert source.findtext(f"{ATOM}title") == "环球快讯"
-    assert [link.get("href") for link in source.iter(f"{ATOM}link")] == [wire.url, "https://wire.example.com/"]
+    assert [link.get("href") for link in source.iter(f"{ATOM}link")] == [wire.url("wire"), "https://wire.example.com/"]
     assert "这是第1条快讯的正文" in (entry.findtext(f"{ATOM}content") or "")
     [item] = [
         item
@@ -147,12 +112,12 @@ def test_posts_of_a_feed_are_published_with_where_they_come_from(site: Site, wir
     ]
     named = item.find("source")
     assert named is not None
-    assert (named.text, named.get("url")) == ("环球快讯", wire.url)
+    assert (named.text, named.get("url")) == ("环球快讯", wire.url("wire"))
     items = json.loads(published(site, "feed.json"))["items"]
     [item_] = [each for each in items if each["id"] == "https://wire.example.com/1"]
     assert item_["_digest"]["source"]["title"] == "环球快讯"
     assert item_["url"] == "https://wire.example.com/1"
-    wire.entries.clear()
+    wire.items.clear()
     wire.add(2)
     assert collected(site)["collected"]["gone"] == 0
     assert "这是第1条快讯的正文" in published(site, "feed.xml")
@@ -194,7 +159,7 @@ def test_an_article_that_the_folder_has_too_is_there_once(site: Site, wire: Wire
     after = posts(site)
     assert sorted(after) == ["_posts/2026-11-23-first.md", "_posts/2026-11-23-later.md"]
     assert after["_posts/2026-11-23-later.md"].id == before["wire//https://wire.example.com/2"].id
-    wire.entries[0]["description"] = "改过的正文。"  # the feed's is left alone from now on
+    wire.items[0]["description"] = "改过的正文。"  # the feed's is left alone from now on
     assert collected(site)["collected"]["arrived"] == 0
     assert sorted(posts(site)) == sorted(after)
 
@@ -205,14 +170,14 @@ def test_an_edit_is_told_from_a_feed_that_was_set_up_anew(site: Site, wire: Wire
     configure(site, feed_entry(wire))
     collected(site)
     before = posts(site)
-    wire.entries[0]["description"] = "更正：金额有误。"
+    wire.items[0]["description"] = "更正：金额有误。"
     report = collected(site)["collected"]
     assert (report["arrived"], report["edited"]) == (0, 1)
-    for number, entry in enumerate(wire.entries):
+    for number, entry in enumerate(wire.items):
         entry["guid"] = f"tag:new,2026:{number}"
     report = collected(site)["collected"]
     assert (report["arrived"], report["edited"], report["renamed"]) == (0, 0, 3), "other ids, the same addresses"
-    for entry in wire.entries:
+    for entry in wire.items:
         entry["guid"] += "x"
         entry["link"] = entry["link"].replace("wire.example.com", "www.wire.example.com")
     report = collected(site)["collected"]
@@ -224,7 +189,7 @@ def test_the_same_words_another_day_are_another_post(site: Site, wire: Wire) -> 
     wire.add(1, title="今日休市", description="今日休市。")
     configure(site, feed_entry(wire))
     collected(site)
-    wire.entries.clear()
+    wire.items.clear()
     wire.add(2, title="今日休市", description="今日休市。", pubDate="Sat, 21 Nov 2026 08:00:00 +0800")
     assert collected(site)["collected"]["arrived"] == 1
 
@@ -309,7 +274,7 @@ def test_an_address_with_a_secret_is_never_shown(site: Site, wire: Wire) -> None
     """It may come from the environment or a file; what cannot be read is one clear line."""
     wire.add(1)
     secret = site.folder / "address"
-    address = wire.url.replace("127", "ann:geheim42@127", 1).replace("/feed.xml", "/geheim42/feed?key=geheim42")
+    address = wire.url("wire").replace("127", "ann:geheim42@127", 1).replace("/wire.xml", "/geheim42/feed?key=geheim42")
     secret.write_text(f"{address}\n", encoding="utf-8")
     configure(site, f"  - {{kind: feed, name: wire, url_file: '{secret}', allow: [127.0.0.0/8]}}\n")
     assert collected(site)["collected"]["arrived"] == 1
