@@ -43,8 +43,9 @@ from digest.generators.draft import Census, Place, cautions, draft_config, switc
 from digest.generators.leaving import Habit, habit_of
 from digest.generators.opml import FeedList, read_opml
 from digest.jobs.addresses import Unmatched, unmatched
+from digest.jobs.archive.no_posts import why_none
 from digest.jobs.progress import Progress, silent
-from digest.models import Post
+from digest.models import Post, Problem, Refusal
 from digest.posts import Rules
 from digest.probes.built_site import addresses_at
 from digest.sources.folder import FolderSource
@@ -85,7 +86,7 @@ def draft(folder: Path, config: Path, *, now: datetime, progress: Progress = sil
     site = _checked(_read(root, own, source), source.kind)
     place = _place(root, config, site, own, source.kind)
     settings = _settings(site, Census(), place, config)
-    posts, left_out = _posts(settings, now, progress)
+    posts, refused = _posts(settings, now, progress)
     if not posts and own is None:
         return _without_site(folder, config, feeds)
     site, posts = _zoned(
@@ -99,8 +100,9 @@ def draft(folder: Path, config: Path, *, now: datetime, progress: Progress = sil
         site = _with(site, "language", _spoken(posts), "by the script of the titles")
     if site.title is None:
         site = _with(site, "title", clean_line(root.resolve().name) or "My site", "the folder's name")
-    site = replace(site, leaving=_habit(settings), remarks=(*site.remarks, *feeds.left_out))
-    census = _census(posts, left_out, _built(root, site), str(settings.site.url))
+    none = () if posts else _why_none(settings, refused)
+    site = replace(site, leaving=_habit(settings), remarks=(*none, *site.remarks, *feeds.left_out))
+    census = _census(posts, len(refused), _built(root, site), str(settings.site.url))
     text = draft_config(site, census, place, feeds.feeds)
     return Draft(
         path=config,
@@ -331,12 +333,18 @@ def _habit(settings: Settings) -> Habit | None:
     """How posts leave their folder, by the names of what lies in the site."""
     source = posts_folder(settings)
     listed = source.scan().files
-    base = os.path.realpath(settings.posts.folder)
-    return habit_of(listed, [os.path.relpath(path, base) for path in source.outside(listed)])
+    return habit_of(listed, list(source.outside(listed)))
 
 
-def _posts(settings: Settings, now: datetime, progress: Progress) -> tuple[list[Post], int]:
-    """The posts as these settings read them, and how many files give none."""
+def _why_none(settings: Settings, refused: Sequence[Problem]) -> tuple[str, ...]:
+    """A line, if there are files that might be posts and none is one."""
+    source = posts_folder(settings)
+    why = why_none(source.kind, refused, source.outside(()))
+    return (f"no post: {why}",) if why else ()
+
+
+def _posts(settings: Settings, now: datetime, progress: Progress) -> tuple[list[Post], list[Problem]]:
+    """The posts as these settings read them, and why other files give none."""
     from digest.app.hugosite import hugo_site
     from digest.app.jekyllsite import jekyll_site
     from digest.app.reading import FileReader
@@ -364,11 +372,16 @@ def _posts(settings: Settings, now: datetime, progress: Progress) -> tuple[list[
     )
     paths = list(source.scan().files)
     found: list[Post] = []
+    refused: list[Problem] = []
     for done, (_, _, _, outcome) in enumerate(FileReader(source, rules)(paths), 1):
         if isinstance(outcome, Post):
             found.append(outcome)
+        elif isinstance(outcome, Refusal):
+            refused.append(outcome.problem)
+        else:
+            refused.append(Problem(path=outcome.subject, reason=outcome.cause, remedy=outcome.remedy))
         progress("reading posts", done, len(paths))
-    return found, len(paths) - len(found)
+    return found, refused
 
 
 def _zoned(

@@ -145,12 +145,15 @@ class FolderSource:
     def elsewhere(self, missing: Mapping[str, str], posts: Container[str]) -> dict[str, str]:
         """Where files lie now that are missing, in another folder of the site or one that posts are moved to, counted
         from the posts folder. ``missing``: path to the hash of what was read last; ``posts``: what is listed."""
-        found = find_moved(missing, self.outside(posts), self._hash_at)
+        found = find_moved(missing, self._outside(posts), self._hash_at)
         places = {path: os.path.relpath(place, self._real_root) for path, place in found.items()}
         return {path: place for path, place in places.items() if place.isprintable()}  # others are no text
 
     def outside(self, posts: Container[str]) -> Iterator[str]:
-        """Files of the site with the name of a post that are none of the ``posts``."""
+        """Files of the site with the name of a post that are none of the ``posts``, by their path below the folder."""
+        return (os.path.relpath(path, self._real_root) for path in self._outside(posts))
+
+    def _outside(self, posts: Container[str]) -> Iterator[str]:
         root = site_root(self.root, self.kind)
         return files_outside(root, self._archived, posts, self._real_root, lambda name: self.is_post(name, ""))
 
