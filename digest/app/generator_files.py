@@ -20,6 +20,8 @@ _ENDINGS = ("toml", "yaml", "yml", "json")
 _HUGO_FILES = tuple(f"{stem}.{ending}" for stem in ("hugo", "config") for ending in _ENDINGS)
 _JEKYLL_FILES = ("_config.yml", "_config.yaml", "_config.toml")
 _LARGEST = 4_000_000
+_ABOVE = 3
+"""Folders above one of pages in which its site is looked for."""
 
 
 class OwnConfiguration(Struct, frozen=True, kw_only=True):
@@ -73,10 +75,17 @@ def own_configuration(root: Path) -> OwnConfiguration | None:
     return OwnConfiguration(generator="hugo", shown=shown, data=data)
 
 
-def hugo_configuration(folder: Path) -> Mapping[str, object] | None:
-    """Of the Hugo site that the folder is, or is the pages' folder of; None if it cannot be had."""
+class HugoConfiguration(Struct, frozen=True, kw_only=True):
+    """A Hugo site's configuration, and its folder."""
+
+    root: Path
+    data: Mapping[str, Any]
+
+
+def hugo_configuration(folder: Path) -> HugoConfiguration | None:
+    """Of the Hugo site that the folder is, or is a folder of pages of; None if it cannot be had."""
     real = folder.resolve()
-    for root in (real, real.parent):
+    for root in (real, *list(real.parents)[:_ABOVE]):
         try:
             own = own_configuration(root)
         except ConfigError:
@@ -85,9 +94,17 @@ def hugo_configuration(folder: Path) -> Mapping[str, object] | None:
             continue
         keys = {str(key).lower(): value for key, value in own.data.items()}
         is_named = own.shown.startswith(("hugo.", "config/")) or "baseurl" in keys
-        content = str(keys.get("contentdir") or "content").strip("./")
-        return own.data if is_named and (root == real or real.name == content) else None
+        is_its_own = root == real or real.relative_to(root).as_posix() in _pages_of(keys)
+        return HugoConfiguration(root=root, data=own.data) if is_named and is_its_own else None
     return None
+
+
+def _pages_of(keys: Mapping[str, Any]) -> set[str]:
+    """The folders of pages of all languages, below the site's."""
+    languages = keys.get("languages")
+    parts = [each for each in languages.values() if isinstance(each, Mapping)] if isinstance(languages, Mapping) else []
+    given = [value for part in (keys, *parts) for key, value in part.items() if str(key).lower() == "contentdir"]
+    return {"content", *(str(each).strip("./") for each in given)}
 
 
 def _hugo_part(path: Path) -> Mapping[str, Any]:

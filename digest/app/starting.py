@@ -29,6 +29,7 @@ from digest.app.generator_files import (
     own_configuration,
     packages,
 )
+from digest.app.hugosite import content_folders, hugo_layout, hugo_site
 from digest.app.moment import moment
 from digest.app.places import posts_folder
 from digest.config import Settings
@@ -79,7 +80,11 @@ def draft(folder: Path, config: Path, *, now: datetime, progress: Progress = sil
     feeds = FeedList() if opml is None else read_opml(bytes_of(opml), str(opml), Url.parse)
     root = _root(folder)
     own = own_configuration(root)
-    source = FolderSource(root, kind="auto" if own is None else own.generator)
+    source = FolderSource(
+        root,
+        kind="auto" if own is None else own.generator,
+        contents=content_folders(root, hugo_configuration(root)),
+    )
     site = _checked(_read(root, own, source), source.kind)
     place = _place(root, config, site, own, source.kind)
     settings = _settings(site, Census(), place, config)
@@ -206,7 +211,11 @@ def _read(root: Path, own: OwnConfiguration | None, source: FolderSource) -> Sit
     from digest.generators.hugo import read_hugo
     from digest.posts.permalinks import hugo_sections
 
-    sections = Counter(next(iter(hugo_sections(path)), "") for path in source.scan().files if not _is_list(path))
+    found = hugo_configuration(root)
+    within = str if found is None else hugo_layout(root, found).within
+    sections = Counter(
+        next(iter(hugo_sections(within(path))), "") for path in source.scan().files if not _is_list(path)
+    )
     return read_hugo(own.data, name=own.shown, domain=domain, sections=sections)
 
 
@@ -329,7 +338,6 @@ def _habit(settings: Settings) -> Habit | None:
 
 def _posts(settings: Settings, now: datetime, progress: Progress) -> tuple[list[Post], int]:
     """The posts as these settings read them, and how many files give none."""
-    from digest.app.hugosite import hugo_site
     from digest.app.reading import FileReader
     from digest.posts.hugosite import NO_SITE
 

@@ -275,13 +275,19 @@ def lang(front: FrontMatter, remarks: Remarks) -> str | None:
         if not given:
             continue
         given = given.partition(".")[0]
-        if _LANG.match(given):
-            return _canonical(given)
+        if is_tag(given):
+            return canonical(given)
         remarks.warn(f"'{given[:40]}' is not a language", "write a tag such as zh-CN or en", line=front.lines.get(key))
     return None
 
 
-def _canonical(tag: str) -> str:
+def is_tag(given: str) -> bool:
+    """Whether a text may be a language tag, with hyphens or underscores."""
+    return _LANG.match(given) is not None
+
+
+def canonical(tag: str) -> str:
+    """A language tag in its usual spelling (BCP 47)."""
     first, *rest = tag.replace("_", "-").split("-")
     forms = {2: str.upper, 4: str.title}
     return "-".join([first.lower(), *(forms.get(len(part), str.lower)(part) for part in rest)])

@@ -81,7 +81,7 @@ def parse_post(path: str, data: bytes, rules: Rules) -> Post | Refusal:
     """
     remarks = Remarks(path)
     try:
-        return _Reader(path, rules, remarks).read(data)
+        return _Reader(path, _rules_for(path, rules), remarks).read(data)
     except Rejected as refused:
         problem = Problem(
             path=path,
@@ -98,6 +98,14 @@ def parse_post(path: str, data: bytes, rules: Rules) -> Post | Refusal:
         )
 
 
+def _rules_for(path: str, rules: Rules) -> Rules:
+    """Raises Rejected for a language that the site has disabled."""
+    found = rules.of(path)
+    if found is None:
+        raise Rejected("the site has disabled its language", severity=Severity.NOTE, withdraws=True)
+    return found
+
+
 class _Reader:
     """Reads one file, step by step."""
 
@@ -108,7 +116,8 @@ class _Reader:
         self._front = _NO_FRONT
         self._dated_by: str | None = None
         """The key that the post's date was taken from."""
-        self._name = file_name(path, rules.kind, rules.lang)
+        self._name = file_name(path, rules.kind, _lang_endings(rules.hugo.lang, rules.lang))
+        self._place_in_site = rules.hugo.layout.within(path) if rules.hugo else path
 
     def read(self, data: bytes) -> Post:
         rules, remarks, name = self._rules, self._remarks, self._name
@@ -122,7 +131,7 @@ class _Reader:
         more = not front.values.keys() <= fields.COMMON
         expires = self._check_due(published, more=more)
         title = self._title()
-        categories = fields.categories(front, rules.kind, self._path)
+        categories = fields.categories(front, rules.kind, self._place_in_site)
         self._warn_of_comma(categories)
         slug = self._slug()
         day = published.astimezone(self._zone_of_day() if is_hugo else rules.timezone)
@@ -151,7 +160,7 @@ class _Reader:
             authors=fields.authors(front, rules.site_url) if more else (),
             image=(self._image(url) if more else None)
             or bodies.first_image(text, url, self._links() if "{" in text else None),
-            lang=fields.lang(front, remarks) if more else None,
+            lang=rules.hugo.tag or (fields.lang(front, remarks) if more else None),
             codes=bodies.codes(text),
             attachments=fields.attachments(front, rules.site_url.rstrip("/") + "/", remarks) if more else (),
             text_hash=bodies.text_hash(title, summary, text),
@@ -165,14 +174,16 @@ class _Reader:
         rules, name = self._rules, self._name
         return Place(
             day=day,
-            path=self._path,
+            path=self._place_in_site,
             name=name.base,
             slug=slug,
             title=title,
             categories=categories,
             output_ext=name.output_ext,
             front=self._front.values,
-            sections=rules.hugo.sections(hugo_sections(self._path)) if rules.kind == "hugo" and rules.hugo else None,
+            sections=rules.hugo.sections(hugo_sections(self._place_in_site)) if rules.hugo else None,
+            keeps_case=rules.hugo.keeps_case,
+            drops_accents=rules.hugo.drops_accents,
         )
 
     def _feed_id(self, url_path: str, slug: str, year: int) -> tuple[str, bool]:
@@ -195,7 +206,7 @@ class _Reader:
             raise self._note(f"belongs to the page {bundle}, and is none of its own", None)
         if site.is_closed(path) and not self._rules.drafts:
             raise self._note("the list page (_index.md) above it is a draft", None)
-        front = site.inherited(path, front, self._rules.lang)
+        front = site.inherited(path, front)
         if self._date_key(front) == BY_NAME and not front.values.get("slug"):  # Hugo then takes both from the name
             slug = self._name.base[10:].strip(" -_")
             front = replace(front, values={**front.values, "slug": slug}) if slug else front
@@ -386,7 +397,7 @@ class _Reader:
         if rules.kind == "hugo" and rules.hugo:
             template = rules.hugo.template(template, place.sections[0] if place.sections else "")
         try:
-            return _PATHS[rules.kind](template, place)
+            return self._in_language(_PATHS[rules.kind](template, place))
         except UnknownKey as error:
             raise Rejected(
                 f"the permalink template {template} asks for {error}, which this post does not have",
@@ -410,7 +421,15 @@ class _Reader:
                     line=self._front.lines.get(key),
                 )
                 return finish_jekyll(given)
-        return hugo_given_path(given) if rules.kind == "hugo" else given_path(given)
+        if rules.kind == "hugo":
+            path = hugo_given_path(given, place)
+            return path if given.startswith("/") else self._in_language(path)
+        return given_path(given)
+
+    def _in_language(self, path: str) -> str:
+        """Languages of a site are in folders."""
+        prefix = self._rules.hugo.prefix
+        return f"/{prefix}{path.lstrip('/')}" if prefix else path
 
     def _too_long(self, *, forced: bool) -> Rejected:
         what = "feed_id" if forced else "the address"
@@ -478,8 +497,8 @@ def _with_comma(names: tuple[str, ...]) -> str | None:
     return next((name for name in names if name.endswith((",", "，"))), None)
 
 
-def file_name(path: str, kind: str, lang: str) -> _Name:
-    """What the file's name says: slug, date, ending."""
+def file_name(path: str, kind: str, endings: tuple[str, ...]) -> _Name:
+    """What the file's name says: slug, date, ending. ``endings`` name the language of a Hugo page."""
     name = path.rpartition("/")[2]
     base, dot, ending = name.rpartition(".")
     if not dot:
@@ -488,7 +507,7 @@ def file_name(path: str, kind: str, lang: str) -> _Name:
     is_html = ending in ("html", "htm")
     output_ext = f".{ending}" if is_html else ".html"
     if kind == "hugo":
-        base = _without_lang(base, lang)
+        base = _without_lang(base, endings)
         if base == "index" and "/" in path:
             base = path.split("/")[-2]
     match = (_DATED if kind == "jekyll" else _LOOSELY_DATED).match(base)
@@ -508,14 +527,15 @@ def _century(year: str) -> int:
     return number + (1900 if number >= 69 else 2000)
 
 
-@lru_cache(maxsize=16)
-def _lang_endings(lang: str) -> tuple[str, ...]:
+@lru_cache(maxsize=64)
+def _lang_endings(key: str, lang: str) -> tuple[str, ...]:
+    """Those of a Hugo site's language by its key, or of a language by what it may be called."""
     tag = lang.lower()
-    return (f".{tag}", f".{tag.partition('-')[0]}")
+    return (f".{key}",) if key else (f".{tag}", f".{tag.partition('-')[0]}")
 
 
-def _without_lang(base: str, lang: str) -> str:
-    for ending in _lang_endings(lang):
+def _without_lang(base: str, endings: tuple[str, ...]) -> str:
+    for ending in endings:
         if base.lower().endswith(ending):
             return base[: -len(ending)]
     return base

@@ -13,6 +13,7 @@ from datetime import datetime
 from functools import lru_cache
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from digest.posts.links import encode_literal, encode_path
 
@@ -62,6 +63,10 @@ class Place(Struct, frozen=True, kw_only=True, gc=False):
     """Front matter, for Hexo's templates."""
     sections: tuple[str, ...] | None = None
     """What of its folders is a section to Hugo; None: all of them."""
+    keeps_case: bool = False
+    """Hugo leaves capital letters as they are."""
+    drops_accents: bool = False
+    """Hugo writes ``e`` for ``é``."""
 
 
 class UnknownKey(ValueError):
@@ -95,18 +100,41 @@ def hugo_path(template: str, place: Place) -> str:
     """The address's path by Hugo's default or a template. Raises UnknownKey."""
     if ":" not in template and "/" not in template:
         template = HUGO_DEFAULT
+    return _encode_keeping_query("/" + _hugo_filled(_hugo_cased(_finished(template), place), place).lstrip("/"))
+
+
+def hugo_given_path(text: str, place: Place) -> str:
+    """An address that the front matter gives, which may have a template's keys in it."""
+    path = _finished(text.strip())
+    try:
+        return given_path(_hugo_filled(path, place) if ":" in path else path)
+    except UnknownKey:
+        return given_path(path)
+
+
+def _hugo_filled(template: str, place: Place) -> str:
+    is_default = template.startswith(HUGO_DEFAULT.rstrip("/"))
     sections = hugo_sections(place.path)
-    if place.sections is not None and not template.startswith(HUGO_DEFAULT.rstrip("/")):
-        sections = list(place.sections)  # by default the folders count
-    filled = _HUGO_KEY.sub(lambda found: _hugo_value(found[1], found[2], place, sections), _finished(template))
+    if place.sections is not None and not is_default:  # by default the folders count
+        sections = list(place.sections)
+    if is_default:
+        place = replace(place, name=_hyphened(place.name, place))
+    filled = _HUGO_KEY.sub(lambda found: _hugo_value(found[1], found[2], place, sections), template)
     while "//" in filled:
         filled = filled.replace("//", "/")
-    return _encode_keeping_query("/" + filled.lstrip("/"))
+    return filled
 
 
-def hugo_given_path(text: str) -> str:
-    """An address that the front matter gives."""
-    return given_path(_finished(text.strip()))
+def _hyphened(name: str, place: Place) -> str:
+    """Names of files and folders, where Hugo replaces each blank before it looks at anything else."""
+    return name if place.keeps_case else name.replace(" ", "-")
+
+
+def _hugo_cased(text: str, place: Place) -> str:
+    if place.drops_accents and not text.isascii():
+        bare = "".join(char for char in unicodedata.normalize("NFD", text) if unicodedata.category(char) != "Mn")
+        text = unicodedata.normalize("NFC", bare)
+    return text if place.keeps_case else text.lower()
 
 
 def _finished(path: str) -> str:
@@ -167,7 +195,7 @@ def titleize(slug: str) -> str:
 
 
 def hugo_slug(text: str) -> str:
-    """A path as Hugo writes it: letters, digits, marks and few others, lower case, hyphens for white space."""
+    """A path as Hugo writes it: letters, digits, marks and few others, hyphens for white space."""
     out: list[str] = []
     pending = False
     for char in text:
@@ -178,7 +206,7 @@ def hugo_slug(text: str) -> str:
             out.append(char)
         elif out and char.isspace() and out[-1] != "-":
             pending = True
-    return "".join(out).lower()
+    return "".join(out)
 
 
 def hexo_slug(text: str) -> str:
@@ -251,14 +279,16 @@ def _jekyll_value(key: str, place: Place) -> str:
 
 
 def _hugo_value(key: str, part: str | None, place: Place, sections: list[str]) -> str:
+    def made(text: str) -> str:
+        return _hugo_cased(hugo_slug(text), place)
+
     if key in ("sections", "sectionslugs"):
-        return _escape("/".join(hugo_slug(name) for name in _cut(sections, part)))
-    name = hugo_slug(place.name)
-    slug = hugo_slug(str(place.front.get("slug") or ""))
-    title = hugo_slug(place.title)
+        return _escape("/".join(made(_hyphened(name, place)) for name in _cut(sections, part)))
+    section = made(_hyphened(sections[0], place)) if sections else ""
+    name, slug, title = made(place.name), made(str(place.front.get("slug") or "")), made(place.title)
     values: dict[str, Callable[[], str]] = {
-        "section": lambda: hugo_slug(sections[0]) if sections else "",
-        "sectionslug": lambda: hugo_slug(sections[0]) if sections else "",
+        "section": lambda: section,
+        "sectionslug": lambda: section,
         "title": lambda: title,
         "slug": lambda: slug or title,
         "slugorfilename": lambda: slug or name,

@@ -8,11 +8,11 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
-from msgspec.structs import fields
+from msgspec.structs import fields, replace
 
 from digest.posts.hugosite import NO_SITE, HugoSite
 
-READING = "3"
+READING = "4"
 """Part of every fingerprint. Raise it when a change of this package makes known files read differently."""
 
 
@@ -56,6 +56,23 @@ class Rules(Struct, frozen=True, kw_only=True):
     """What a Hugo site says of its pages elsewhere."""
     now: datetime
     """The moment that future dates and expiry are compared with."""
+
+    def of(self, path: str) -> Rules | None:
+        """Those for one file, which may be in a language with an address or a zone of its own; None if nothing is
+        published in that."""
+        if not self.hugo.languages:
+            return self
+        site = self.hugo.of(path)
+        if site is None:
+            return None
+        return replace(
+            self,
+            hugo=site,
+            site_url=site.base or self.site_url,
+            id_base=site.base or self.id_base,
+            timezone=site.timezone or self.timezone,
+            lang=site.tag or self.lang,
+        )
 
     def fingerprint(self) -> str:
         """Changes when any rule but ``now`` does: then every file must be read again."""

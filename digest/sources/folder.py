@@ -66,6 +66,7 @@ class FolderSource:
     patterns (``private/*``) of files and folders below it that are passed over. ``drafts``: list ``_drafts`` too, so
     that the report can say of each draft that it was left out. ``max_bytes`` is the largest file that ``read`` gives.
     ``archived``: folders that posts are moved to, beside those of the site. ``label``: the key that names the folder.
+    ``contents``: the folders with the pages of a Hugo site, if they are not ``content``.
     """
 
     def __init__(
@@ -77,8 +78,10 @@ class FolderSource:
         drafts: bool = True,
         archived: tuple[Path, ...] = (),
         label: str = "posts.folder",
+        contents: tuple[str, ...] = (),
     ) -> None:
         self.root = root
+        self._contents = contents
         self._label = label
         self.kind = detect(root) if kind == "auto" else kind
         patterns = [fnmatch.translate(pattern.strip("/")) for pattern in exclude]
@@ -204,6 +207,8 @@ class FolderSource:
             yield from ((f"{above}{name}", True) for name in found if name == "_posts" or self._drafts)
             if not found and not above:
                 yield "", True
+        elif self._contents:
+            yield from ((each, True) for each in self._contents)
         elif self.kind == "hugo" and (self.root / "content").is_dir():
             yield "content", True
         else:

@@ -15,7 +15,7 @@ from digest.app.generator_files import hugo_configuration
 from digest.app.hugosite import hugo_site
 from digest.models import Post, Refusal
 from digest.posts import Rules, parse_post
-from digest.posts.hugosite import NO_SITE, HugoSite, read_hugo_site
+from digest.posts.hugosite import NO_SITE, HugoSite, Layout, read_hugo_site
 from digest.sources import FolderSource
 
 HUGO = shutil.which("hugo")
@@ -152,7 +152,7 @@ def test_what_is_held_back_says_why(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("configured", "section", "expected"),
     [
-        ("date", "posts", "/p/:slug"),
+        ("date", "posts", "/p/:slug/"),
         ("date", "other", "/:sections/:slugorcontentbasename/"),
         ("/p/:slug/", "other", "/:sections/:slugorcontentbasename/"),
         ("/p/:slug.html", "ugly", "/:sections/:slugorcontentbasename.html"),
@@ -161,14 +161,16 @@ def test_what_is_held_back_says_why(tmp_path: Path) -> None:
 )
 def test_which_template_counts(configured: str, section: str, expected: str) -> None:
     """The site's, unless the configuration of digest says something of its own."""
-    site = read_hugo_site({"permalinks": {"posts": "/p/:slug"}, "uglyurls": {"ugly": True}}, "content", {}, frozenset())
+    site = read_hugo_site(
+        {"permalinks": {"posts": "/p/:slug"}, "uglyurls": {"ugly": True}}, Layout(main="en"), {}, frozenset()
+    )
     assert site.template(configured, section) == expected
 
 
 def test_the_mark_follows_what_is_said() -> None:
     """Another cascade, and every page is read again; without a site there is none."""
-    one = read_hugo_site({"cascade": {"draft": "true"}}, "content", {}, frozenset())
-    two = read_hugo_site({"cascade": {"draft": "false"}}, "content", {}, frozenset())
+    one = read_hugo_site({"cascade": {"draft": "true"}}, Layout(main="en"), {}, frozenset())
+    two = read_hugo_site({"cascade": {"draft": "false"}}, Layout(main="en"), {}, frozenset())
     assert len({one.mark, two.mark, NO_SITE.mark}) == 3
     assert str(one) == one.mark
     assert not NO_SITE
