@@ -19,13 +19,14 @@ from digest.app.moment import When, agreed, clock_of, moment
 from digest.app.places import output_of, posts_folder
 from digest.config import Settings, load
 from digest.jobs.progress import Progress, silent
-from digest.models import Outgoing
+from digest.models import InLanguage, Outgoing
 from digest.ports import Channel, Output
 
 if TYPE_CHECKING:
     from digest.app.subscriber_service import SubscriberService
     from digest.config import MailSettings
     from digest.config.settings import FolderSettings
+    from digest.config.values import LanguageTag
     from digest.jobs.editions.make import Audience, DigestPlan
     from digest.jobs.feeds import FeedOptions
     from digest.languages import CatalogueLanguage
@@ -179,6 +180,7 @@ class App:
             ttl=feeds.ttl,
             category_titles={category.name: category.title for category in self.settings.categories},
             tags=feeds.tags,
+            languages=feeds.languages if isinstance(feeds.languages, bool) else tuple(map(str, feeds.languages)),
             origins=self._origins,
         )
 
@@ -205,6 +207,7 @@ class App:
                     title=digest.title,
                     schedule=digest.schedule.rule,
                     categories=digest.categories,
+                    language=self._chosen(digest.language),
                     titles=titles,
                     max_age=digest.max_age,
                     late=Late(digest.late),
@@ -224,6 +227,9 @@ class App:
                 )
             )
         return plans
+
+    def _chosen(self, tag: LanguageTag | None) -> InLanguage | None:
+        return None if tag is None else InLanguage.of(str(tag), str(self.settings.site.language), wide=True)
 
     def plans(self) -> list[DigestPlan]:
         """The digests of the configuration, and those that sum them up for some subscribers."""
