@@ -37,9 +37,9 @@ def configuration_files(root: Path) -> list[Path]:
     names = (*_JEKYLL_FILES, *_HUGO_FILES)
     found = [root / name for name in names if (root / name).is_file()]
     found = [path for path in found if path.name != "config.yaml" or looks_like_hugo(path)]
-    default = root / "config" / "_default"
-    if default.is_dir():
-        found += sorted(path for path in default.iterdir() if path.suffix.lstrip(".") in _ENDINGS and path.is_file())
+    for folder in (root / "config" / "_default", root / "config" / "production"):
+        if folder.is_dir():
+            found += sorted(path for path in folder.iterdir() if path.suffix.lstrip(".") in _ENDINGS and path.is_file())
     return found
 
 
@@ -69,7 +69,7 @@ def own_configuration(root: Path) -> OwnConfiguration | None:
     names: list[str] = []
     for path in files:
         if path.parent != root or not names:  # of several in the root Hugo takes the first
-            data = _merged(data, _hugo_part(path))
+            data = _merged(_hugo_part(path), data)  # folders say it in the end, that of builds the last of all
             names.append(path.relative_to(root).as_posix())
     shown = names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
     return OwnConfiguration(generator="hugo", shown=shown, data=data)

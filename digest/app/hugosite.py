@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from digest.generators.hugo import lowered
+from digest.generators.hugo import is_disabled, languages_of, lowered, main_language, tag_of
 from digest.generators.site import mapping, text
 from digest.posts.decode import decode
 from digest.posts.frontmatter import split
-from digest.posts.hugosite import NO_SITE, HugoSite, Layout, is_disabled, languages_of, read_hugo_site
+from digest.posts.hugosite import NO_SITE, HugoSite, Layout, read_hugo_site
 from digest.posts.plainblock import FrontMatter
 from digest.posts.problems import Rejected, Remarks
 
@@ -43,10 +43,7 @@ def hugo_site(folder: Path, lang: str, own: HugoConfiguration | None) -> HugoSit
 def hugo_layout(folder: Path, own: HugoConfiguration) -> Layout:
     """Where the pages of each language are, below the posts folder."""
     data = mapping(lowered(own.data))
-    main = (text(data.get("defaultcontentlanguage")) or "en").lower()
-    keys = languages_of(data)
-    if keys and main not in keys:
-        main = keys[0]
+    main, keys = main_language(data), languages_of(data)
     found: dict[str, str] = {}
     for place, key in _contents(data, keys, main):
         below = os.path.relpath(own.root.resolve() / place, folder.resolve())
@@ -58,6 +55,7 @@ def hugo_layout(folder: Path, own: HugoConfiguration) -> Layout:
         main=main,
         folders={place: found[place] for place in sorted(found, key=lambda each: (-len(each.split("/")), not each))}
         or {"": main},
+        tags={key: tag_of(key, data) for key in keys if not is_disabled(key, data)},
         keys=frozenset(keys) if len(keys) > 1 else frozenset(),
         disabled=frozenset(key for key in keys if is_disabled(key, data)),
     )

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from digest.generators.leaving import Habit
 from digest.generators.opml import ListedFeed
-from digest.generators.site import Site
+from digest.generators.site import PresentFeed, Site
 from digest.text import clean_line
 
 MOST_CATEGORIES = 40
@@ -194,8 +194,16 @@ def _categories(census: Census) -> list[str]:
 
 def _feeds(site: Site, census: Census) -> list[str]:
     feed = site.feed
-    if feed is None:
-        return []
+    lines = []
+    if site.languages:
+        names = ", ".join(scalar(tag) for tag in site.languages)
+        lines += _keys((f"languages: [{names}]", "their feeds; digests can choose one (digests.NAME.language)"))
+    lines += [] if feed is None else _as_now(feed, census)
+    return ["feeds:", *lines, ""] if lines else []
+
+
+def _as_now(feed: PresentFeed, census: Census) -> list[str]:
+    """What makes the feed what the present one is."""
     lines = []
     if feed.limit and feed.limit > 50:
         lines += _keys((f"min_items: {min(feed.limit, 10_000)}", f"as many as {feed.maker} has"))
@@ -213,7 +221,7 @@ def _feeds(site: Site, census: Census) -> list[str]:
         lines += _keys((f"tags: {tags}", f"feeds of tags, as {feed.maker} has them"))
     if feed.ids != "jekyll-feed":
         lines += _keys((f"id_scheme: {feed.ids}", f"makes ids as {feed.maker} does"))
-    return ["feeds:", *lines, ""] if lines else []
+    return lines
 
 
 def _mail(site: Site, place: Place) -> list[str]:

@@ -52,6 +52,8 @@ class Site(Struct, frozen=True, kw_only=True):
     unpublished: bool = False
     drafts: bool = False
     exclude: tuple[str, ...] = ()
+    languages: tuple[str, ...] = ()
+    """BCP 47; of a site with several."""
     leaving: Habit | None = None
     """How old posts leave their folder, if they do."""
     built: str = ""

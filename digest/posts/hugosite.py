@@ -50,6 +50,8 @@ class Layout(Struct, frozen=True, kw_only=True):
     """The default language."""
     folders: Mapping[str, str] = field(default_factory=lambda: {"": ""})
     """The language of each folder of pages, the deepest first. A file belongs to the deepest that it lies in."""
+    tags: Mapping[str, str] = {}
+    """What each language is called, in the order of the languages; those that are disabled left out."""
     keys: frozenset[str] = frozenset()
     """Those that names of files may end with: ``about.de.md``."""
     disabled: frozenset[str] = frozenset()
@@ -190,24 +192,21 @@ def read_hugo_site(
 ) -> HugoSite:
     """``config`` with keys in lower case; ``branches``: the front matter of list pages, by language and folder;
     ``zone_of`` knows zones by name."""
-    languages = [key for key in languages_of(config) if key not in layout.disabled]
-    served = _addresses(config, layout, languages)
+    served = _addresses(config, layout)
     sites = {}
-    for key in languages if layout.keys else [layout.main]:
+    for key in layout.tags or [layout.main]:
         own = _mapping(_mapping(config.get("languages")).get(key))
         part = {**config, **{name: own[name] for name in _BY_LANGUAGE if name in own}}
         base, prefix = served.get(key, ("", ""))
         sites[key] = replace(
             _read_language(part, layout, branches.get(key, {}), bundles),
             lang=key,
-            tag=tag_of(key, own) if len(languages) > 1 else "",
+            tag=_tag(layout.tags[key], key) if len(layout.tags) > 1 else "",
             base=base,
             prefix=prefix,
             timezone=zone_of(str(own["timezone"])) if "timezone" in own else None,
         )
-    known = [(key, _described(each)) for key, each in sorted(sites.items())]
-    whole = repr((layout.main, list(layout.folders.items()), sorted(layout.keys), sorted(layout.disabled), known))
-    mark = hash_of(whole.encode("utf-8", "surrogateescape"))
+    mark = hash_of(repr((_of_layout(layout), *map(_described, sites.values()))).encode("utf-8", "surrogateescape"))
     marked = {key: replace(each, mark=mark) for key, each in sites.items()}
     main = marked.get(layout.main) or next(iter(marked.values()), HugoSite(layout=layout, mark=mark))
     return replace(main, languages=marked if layout.keys else {})
@@ -217,40 +216,24 @@ _BY_LANGUAGE = ("permalinks", "disablepathtolower", "removepathaccents", "frontm
 """What a language may say for itself. It replaces what the site says."""
 
 
-def languages_of(config: Mapping[str, object]) -> list[str]:
-    """The keys of the languages, those that are disabled too, in the order of their weights."""
-    found = _mapping(config.get("languages"))
-    weights = {key: _mapping(own).get("weight") for key, own in found.items() if isinstance(own, dict)}
-    return sorted(weights, key=lambda key: weight if isinstance(weight := weights[key], int) and weight else 1 << 30)
+def _tag(given: str, key: str) -> str:
+    return next((canonical(each) for each in (given, key) if is_tag(each)), "")
 
 
-def is_disabled(key: str, config: Mapping[str, object]) -> bool:
-    """Whether a language is."""
-    named = config.get("disablelanguages")
-    names = named if isinstance(named, list) else str(named or "").split()
-    own = _mapping(_mapping(config.get("languages")).get(key))
-    return own.get("disabled") is True or key in {str(name).lower() for name in names}
-
-
-def tag_of(key: str, own: Mapping[str, object]) -> str:
-    """A language by BCP 47: what it calls itself, else its key."""
-    given = next((str(own[name]) for name in ("locale", "languagecode") if own.get(name)), key)
-    return canonical(given) if is_tag(given) else canonical(key) if is_tag(key) else ""
-
-
-def _addresses(config: Mapping[str, object], layout: Layout, languages: Sequence[str]) -> dict[str, tuple[str, str]]:
+def _addresses(config: Mapping[str, object], layout: Layout) -> dict[str, tuple[str, str]]:
     """Where each language is served, and what its addresses begin with. Where each has an address of its own, none is
     in a folder of another."""
+    languages = list(layout.tags) or [layout.main]
     named = {key: _mapping(_mapping(config.get("languages")).get(key)).get("baseurl") for key in languages}
     bases = {key: base.rstrip("/") for key, base in named.items() if isinstance(base, str) and "://" in base}
     main = config.get("baseurl")
     is_apart = len(languages) > 1 and not layout.disabled and len(set(bases.values())) == len(languages)
     inside = config.get("defaultcontentlanguageinsubdir") is True
-    prefixed = [key for key in languages or [layout.main] if not is_apart and (inside or key != layout.main)]
+    prefixed = [key for key in languages if not is_apart and (inside or key != layout.main)]
     same = bases.get(layout.main) or (main.rstrip("/") if isinstance(main, str) else "")
     return {
         key: (bases.get(key, "") if bases.get(key) != same else "", f"{key}/" if key in prefixed else "")
-        for key in languages or [layout.main]
+        for key in languages
     }
 
 
@@ -274,6 +257,11 @@ def _read_language(
         keeps_case=config.get("disablepathtolower") is True,
         drops_accents=config.get("removepathaccents") is True,
     )
+
+
+def _of_layout(layout: Layout) -> tuple[object, ...]:
+    lists = (list(found.items()) for found in (layout.tags, layout.folders))
+    return layout.main, *lists, sorted(layout.keys), sorted(layout.disabled)
 
 
 def _described(site: HugoSite) -> list[object]:

@@ -278,6 +278,21 @@ def test_hugo_with_a_folder_of_configuration(site: Path) -> None:
     assert found.source == "config/_default/hugo.toml and 4 more"
 
 
+def test_hugo_in_several_languages(site: Path) -> None:
+    """One configuration for all of them, with the configuration of builds over the usual one."""
+    put(site / "config/_default/hugo.toml", 'baseURL = "https://dev.example/"\ndefaultContentLanguage = "en"\n')
+    put(site / "config/production/hugo.toml", 'baseURL = "https://h.example/"\n')
+    put(site / "config/_default/languages.en.toml", 'title = "News"\ncontentDir = "content/english"\n')
+    put(site / "config/_default/languages.toml", '[zh-cn]\ntitle = "新闻"\ncontentDir = "i18n/zh"\n')
+    post(site, "content/english/posts/one.md")
+    post(site, "i18n/zh/posts/one.md")
+    found = made(config=Path("digest.yaml"))
+    assert found.settings.feeds.languages == ("en", "zh-CN")
+    assert (found.settings.site.language, str(found.settings.site.url)) == ("en", "https://h.example")
+    assert found.settings.posts.folder == site
+    assert found.census.posts == 2
+
+
 @pytest.mark.parametrize("name", ["hugo.toml", "hugo.yaml", "hugo.json", "config.toml", "config.yaml", "config.yml"])
 def test_hugo_in_every_spelling(site: Path, name: str) -> None:
     """Old names and new, three formats."""
