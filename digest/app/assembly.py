@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from digest.mail.smtp import SmtpChannel, TimeLimits
     from digest.models import Origin
     from digest.posts import Rules
+    from digest.posts.hexosite import HexoSite
     from digest.posts.hugosite import HugoSite
     from digest.render.context import RenderContext
     from digest.sources.folder import FolderSource
@@ -88,6 +89,7 @@ class App:
         folder: Path | None = None,
     ) -> Rules:
         """By which files of a folder become posts that a site of this address shows."""
+        from digest.posts.hexosite import NO_SITE as NO_HEXO
         from digest.posts.hugosite import NO_SITE
         from digest.posts.rules import Rules
 
@@ -106,8 +108,16 @@ class App:
             id_nfkc=settings.feeds.id_nfkc,
             lang=str(settings.site.language),
             hugo=NO_SITE if folder is None or kind != "hugo" else self._hugo_site(folder),
+            hexo=self._hexo_site(folder) if folder is not None and kind == "hexo" else NO_HEXO,
+            builder_zone=posts.builder_timezone,
             now=self.when.now,
         )
+
+    def _hexo_site(self, folder: Path) -> HexoSite:
+        from digest.app.generator_files import hexo_configuration
+        from digest.posts.hexosite import read_hexo_site
+
+        return read_hexo_site(hexo_configuration(folder) or {})
 
     def _hugo_site(self, folder: Path) -> HugoSite:
         from digest.app.generator_files import hugo_configuration

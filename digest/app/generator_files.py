@@ -99,6 +99,19 @@ def hugo_configuration(folder: Path) -> HugoConfiguration | None:
     return None
 
 
+def hexo_configuration(folder: Path) -> Mapping[str, object] | None:
+    """Of the Hexo site that the folder is, or is the folder of posts of; None if it cannot be had."""
+    real = folder.resolve()
+    for root in (real, *list(real.parents)[:_ABOVE]):
+        try:
+            own = own_configuration(root)
+        except ConfigError:
+            return None
+        if own is not None:
+            return own.data if own.generator == "hexo" else None
+    return None
+
+
 def _pages_of(keys: Mapping[str, Any]) -> set[str]:
     """The folders of pages of all languages, below the site's."""
     languages = keys.get("languages")

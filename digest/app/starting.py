@@ -24,6 +24,7 @@ from digest.app.generator_files import (
     OwnConfiguration,
     bytes_of,
     configuration_files,
+    hexo_configuration,
     hugo_configuration,
     looks_like_hugo,
     own_configuration,
@@ -97,6 +98,12 @@ def draft(folder: Path, config: Path, *, now: datetime, progress: Progress = sil
         root,
         settings.posts.folder,
         read_again=lambda zoned: _posts(_settings(zoned, Census(), place, config), now, progress)[0],
+    )
+    site, posts = _built_elsewhere(
+        site,
+        posts,
+        root,
+        read_again=lambda moved: _posts(_settings(moved, Census(), place, config), now, progress)[0],
     )
     if site.language is None:
         site = _with(site, "language", _spoken(posts), "by the script of the titles")
@@ -339,6 +346,8 @@ def _habit(settings: Settings) -> Habit | None:
 def _posts(settings: Settings, now: datetime, progress: Progress) -> tuple[list[Post], int]:
     """The posts as these settings read them, and how many files give none."""
     from digest.app.reading import FileReader
+    from digest.posts.hexosite import NO_SITE as NO_HEXO
+    from digest.posts.hexosite import read_hexo_site
     from digest.posts.hugosite import NO_SITE
 
     posts = settings.posts
@@ -355,6 +364,8 @@ def _posts(settings: Settings, now: datetime, progress: Progress) -> tuple[list[
         drafts=posts.drafts,
         lang=lang,
         hugo=hugo,
+        hexo=read_hexo_site(hexo_configuration(posts.folder) or {}) if source.kind == "hexo" else NO_HEXO,
+        builder_zone=posts.builder_timezone,
         now=now,
     )
     paths = list(source.scan().files)
@@ -392,6 +403,28 @@ def _zoned(
         f"site.timezone: {zone}, or posts' addresses name another day"
     )
     return replace(fallback, remarks=(*site.remarks, remark)), posts
+
+
+def _built_elsewhere(
+    site: Site, posts: list[Post], root: Path, read_again: Callable[[Site], list[Post]]
+) -> tuple[Site, list[Post]]:
+    """Hexo makes addresses by the clock of the machine that it runs on, mostly in UTC on a server. The built site
+    tells; without it, how many posts that concerns is said."""
+    if site.generator != "hexo" or site.timezone in (None, "UTC", "Etc/UTC"):
+        return site, posts
+    moved = _with(site, "builder_timezone", "UTC", "the built site's addresses have the day of UTC")
+    there = read_again(moved)
+    differing = sum(one.url != other.url for one, other in zip(posts, there, strict=False))
+    built = root / (site.built or "public")
+    if not differing:
+        return site, posts
+    if built.is_dir() and _matching(posts, built, site) != _matching(there, built, site):
+        return (moved, there) if _matching(there, built, site) > _matching(posts, built, site) else (site, posts)
+    remark = (
+        f"Hexo makes addresses by the clock of the machine that builds the site: if that is in UTC, as servers are, "
+        f"{differing:,} posts are at the address of another day; write posts.builder_timezone: UTC then"
+    )
+    return replace(site, remarks=(*site.remarks, remark)), posts
 
 
 _ZONES = {

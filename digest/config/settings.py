@@ -139,6 +139,13 @@ class FolderSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             examples=["date", "pretty", "/:categories/:year/:month/:day/:title.html"],
         ),
     ] = _default(Permalink, "date")
+    builder_timezone: Annotated[
+        ZoneInfo | None,
+        Meta(
+            description="Time zone of the machine that builds the site, if it decides the day in addresses (Hexo).",
+            examples=["UTC"],
+        ),
+    ] = None
     future: Annotated[bool, Meta(description="Take posts whose date is still to come.")] = False
     unpublished: Annotated[bool, Meta(description="Take posts marked published: false.")] = False
     drafts: Annotated[bool, Meta(description="Take drafts.")] = False

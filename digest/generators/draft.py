@@ -139,6 +139,8 @@ def _posts(site: Site, census: Census, place: Place) -> list[str]:
     lines = ["posts:", *_keys((f"folder: {scalar(place.posts)}", counted), (f"kind: {place.kind}", ""))]
     if site.permalink:
         lines += _keys((f"permalink: {scalar(site.permalink)}", site.origins.get("permalink", "")))
+    if site.builder_timezone:
+        lines += _keys((f"builder_timezone: {scalar(site.builder_timezone)}", site.origins.get("builder_timezone", "")))
     for key in ("future", "unpublished", "drafts"):
         if getattr(site, key):
             lines += _keys((f"{key}: true", site.origins.get(key, "")))

@@ -48,6 +48,8 @@ class Site(Struct, frozen=True, kw_only=True):
     posts: str = ""
     """Folder of the posts below the site's, if it is not where the generator has it by default."""
     permalink: str | None = None
+    builder_timezone: str | None = None
+    """Of the machine that builds the site, if it is another zone and decides the day in addresses."""
     future: bool = False
     unpublished: bool = False
     drafts: bool = False

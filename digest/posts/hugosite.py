@@ -12,8 +12,8 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from digest.hashing import hash_of
-from digest.posts.fields import canonical, is_tag
 from digest.posts.frontmatter import as_value
+from digest.posts.langtags import canonical, is_tag
 from digest.posts.plainblock import FrontMatter, Value
 
 _ALIASES = {

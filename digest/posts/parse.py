@@ -117,6 +117,8 @@ class _Reader:
         self._dated_by: str | None = None
         """The key that the post's date was taken from."""
         self._name = file_name(path, rules.kind, _lang_endings(rules.hugo.lang, rules.lang))
+        if rules.kind == "hexo" and (date := rules.hexo.date(hexo_relative(path))) is not None:
+            self._name = self._name._replace(date=date)
         self._place_in_site = rules.hugo.layout.within(path) if rules.hugo else path
 
     def read(self, data: bytes) -> Post:
@@ -125,6 +127,8 @@ class _Reader:
         is_hugo = rules.kind == "hugo"
         if is_hugo:
             front = self._of_hugo(_lower(front))
+        if rules.kind == "hexo" and (said := rules.hexo.said_by(hexo_relative(self._path))):
+            front = replace(front, values={**front.values, **said})
         self._front = front
         self._check_wanted()
         published = self._published()
@@ -134,7 +138,7 @@ class _Reader:
         categories = fields.categories(front, rules.kind, self._place_in_site)
         self._warn_of_comma(categories)
         slug = self._slug()
-        day = published.astimezone(self._zone_of_day() if is_hugo else rules.timezone)
+        day = published.astimezone(rules.builder_zone or (self._zone_of_day() if is_hugo else rules.timezone))
         url_path = self._url_path(self._place(day, slug, title, categories))
         url = rules.site_url.rstrip("/") + url_path
         feed_id, is_forced = self._feed_id(url_path, slug, day.year)
@@ -160,7 +164,7 @@ class _Reader:
             authors=fields.authors(front, rules.site_url) if more else (),
             image=(self._image(url) if more else None)
             or bodies.first_image(text, url, self._links() if "{" in text else None),
-            lang=rules.hugo.tag or (fields.lang(front, remarks) if more else None),
+            lang=self._lang(url_path, more=more),
             codes=bodies.codes(text),
             attachments=fields.attachments(front, rules.site_url.rstrip("/") + "/", remarks) if more else (),
             text_hash=bodies.text_hash(title, summary, text),
@@ -168,6 +172,13 @@ class _Reader:
             expires=expires,
             warnings=remarks.all(),
         )
+
+    def _lang(self, url_path: str, *, more: bool) -> str | None:
+        rules = self._rules
+        said = fields.lang(self._front, self._remarks) if more else None
+        if rules.kind == "hexo":
+            return rules.hexo.language_of(said or "", url_path)
+        return rules.hugo.tag or said
 
     def _place(self, day: datetime, slug: str, title: str, categories: tuple[str, ...]) -> Place:
         """What addresses are made of."""
@@ -184,6 +195,7 @@ class _Reader:
             sections=rules.hugo.sections(hugo_sections(self._place_in_site)) if rules.hugo else None,
             keeps_case=rules.hugo.keeps_case,
             drops_accents=rules.hugo.drops_accents,
+            hexo=rules.hexo,
         )
 
     def _feed_id(self, url_path: str, slug: str, year: int) -> tuple[str, bool]:
@@ -424,7 +436,7 @@ class _Reader:
         if rules.kind == "hugo":
             path = hugo_given_path(given, place)
             return path if given.startswith("/") else self._in_language(path)
-        return given_path(given)
+        return given_path(rules.hexo.finished(given))
 
     def _in_language(self, path: str) -> str:
         """Languages of a site are in folders."""

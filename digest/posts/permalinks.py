@@ -15,6 +15,8 @@ from functools import lru_cache
 from msgspec import Struct
 from msgspec.structs import replace
 
+from digest.posts.hexosite import KEY, HexoSite
+from digest.posts.hexosite import NO_SITE as NO_HEXO
 from digest.posts.links import encode_literal, encode_path
 
 STYLES = {
@@ -28,7 +30,6 @@ STYLES = {
 _DATE = ("date", STYLES["date"])
 
 HUGO_DEFAULT = "/:sections/:slugorcontentbasename/"
-HEXO_DEFAULT = ":year/:month/:day/:title/"
 
 _MONTHS = (
     *("January", "February", "March", "April", "May", "June"),
@@ -40,7 +41,6 @@ _NONE: frozenset[str] = frozenset()
 _ASCII_SLUG = re.compile(r"[A-Za-z0-9]+(?:-[A-Za-z0-9]+)*\Z")
 _KEY = re.compile(r":([a-z_]+)")
 _HUGO_KEY = re.compile(r":(\w+)(?:\[([^\]]+)\])?")
-_HEXO_KEY = re.compile(r":(\w+)")
 _HEXO_SPECIAL = re.compile(r"[\s~`!@#$%^&*()\-_+=\[\]{}|\\;:\"'<>,.?/\x00-\x1f]+")
 _HUGO_KEPT = frozenset("./\\_#+~-@")
 
@@ -65,6 +65,7 @@ class Place(Struct, frozen=True, kw_only=True, gc=False):
     """What of its folders is a section to Hugo; None: all of them."""
     keeps_case: bool = False
     """Hugo leaves capital letters as they are."""
+    hexo: HexoSite = NO_HEXO
     drops_accents: bool = False
     """Hugo writes ``e`` for ``é``."""
 
@@ -144,10 +145,8 @@ def _finished(path: str) -> str:
 
 def hexo_path(template: str, place: Place) -> str:
     """The address's path by Hexo's default or a template. Raises UnknownKey."""
-    if ":" not in template and "/" not in template:
-        template = HEXO_DEFAULT
-    filled = _HEXO_KEY.sub(lambda found: _hexo_value(found[1], place), template)
-    return _encode_keeping_query("/" + filled.lstrip("/"))
+    filled = KEY.sub(lambda found: _hexo_value(found[1], place), place.hexo.template(template))
+    return _encode_keeping_query("/" + place.hexo.finished(filled).lstrip("/"))
 
 
 def given_path(text: str) -> str:
@@ -323,13 +322,33 @@ def _cut(sections: list[str], part: str | None) -> list[str]:
     return sections[max(start, 0) : max(end, 0)]
 
 
+def _hexo_title(path: str, site: HexoSite) -> str:
+    """What of the path is the title: all of it, if files are named so, or what ``new_post_name`` says."""
+    relative = hexo_relative(path)
+    return site.parts(relative).get("title") or hexo_slug(relative)
+
+
+def _hexo_category(place: Place) -> str:
+    """Of a post in several the last, with those above it."""
+    given = place.front.get("categories") or place.front.get("category") or []
+    names = given if isinstance(given, list) else [given]
+    if any(isinstance(each, list) for each in names):
+        last = names[-1]
+        names = last if isinstance(last, list) else [last]
+    change = {1: str.lower, 2: str.upper}.get(place.hexo.case, str)
+    slugs = (
+        change(hexo_slug(place.hexo.category_map.get(name, name))) for name in names if isinstance(name, str) and name
+    )
+    return "/".join(slugs) or place.hexo.category
+
+
 def _hexo_value(key: str, place: Place) -> str:
-    title = hexo_relative(place.path)
+    title = _hexo_title(place.path, place.hexo)
     values: dict[str, Callable[[], str]] = {
         "title": lambda: title,
         "name": lambda: title.rpartition("/")[2],
         "post_title": lambda: hexo_slug(place.title).lower(),
-        "category": lambda: "/".join(hexo_slug(name) for name in place.categories) or "uncategorized",
+        "category": lambda: _hexo_category(place),
         "year": lambda: f"{place.day.year:04d}",
         "month": lambda: f"{place.day.month:02d}",
         "day": lambda: f"{place.day.day:02d}",
@@ -343,7 +362,7 @@ def _hexo_value(key: str, place: Place) -> str:
     }
     if key in values:
         return _escape(values[key]())
-    given = place.front.get(key)
+    given = place.front.get(key) or place.hexo.defaults.get(key)
     if isinstance(given, str) and given:
         return _escape(given)
     raise UnknownKey(f":{key}")

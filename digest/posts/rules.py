@@ -10,13 +10,15 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct
 from msgspec.structs import fields, replace
 
+from digest.posts.hexosite import NO_SITE as NO_HEXO
+from digest.posts.hexosite import HexoSite
 from digest.posts.hugosite import NO_SITE, HugoSite
 
 READING = "4"
 """Part of every fingerprint. Raise it when a change of this package makes known files read differently."""
 
 
-_OF_ITEMS = ("item_categories", "item_text", "own_categories")
+_OF_SOME = ("item_categories", "item_text", "own_categories", "hexo", "builder_zone")
 
 
 class Rules(Struct, frozen=True, kw_only=True):
@@ -54,6 +56,10 @@ class Rules(Struct, frozen=True, kw_only=True):
     """Items have the categories too that their source gives them."""
     hugo: HugoSite = NO_SITE
     """What a Hugo site says of its pages elsewhere."""
+    hexo: HexoSite = NO_HEXO
+    """What a Hexo site says of its posts elsewhere."""
+    builder_zone: ZoneInfo | None = None
+    """Decides the day in addresses instead of ``timezone``."""
     now: datetime
     """The moment that future dates and expiry are compared with."""
 
@@ -79,6 +85,6 @@ class Rules(Struct, frozen=True, kw_only=True):
         values = [
             f"{item.name}={getattr(self, item.name)!s}"
             for item in fields(self)
-            if item.name != "now" and not (item.name in _OF_ITEMS and getattr(self, item.name) == item.default)
+            if item.name != "now" and not (item.name in _OF_SOME and getattr(self, item.name) == item.default)
         ]
         return hashlib.sha256("\0".join([READING, *values]).encode("utf-8", "surrogatepass")).hexdigest()[:32]

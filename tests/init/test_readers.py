@@ -174,9 +174,9 @@ def test_hugo_with_several_languages_says_so() -> None:
 def test_hugo_names_what_it_publishes_in_two_languages() -> None:
     """A folder of one language within that of another."""
     site = read_hugo({"languages": {"en": {}, "zh": {"contentDir": "content/zh"}}})
-    assert site.remarks == (
-        "hugo.toml: content/zh (zh) is in the folder of en: Hugo publishes its pages in both, digest takes them in zh alone",
-    )
+    assert [remark.partition(": ")[2] for remark in site.remarks] == [
+        "content/zh (zh) is in the folder of en: Hugo publishes its pages in both, digest takes them in zh alone"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -239,9 +239,23 @@ def test_hexo(data: dict[str, Any], field: str, value: object) -> None:
     assert getattr(read_hexo(data), field) == value
 
 
-def test_hexo_permalink_defaults_are_told() -> None:
-    """Posts without the key have no address here."""
-    assert "lang" in read_hexo({"permalink_defaults": {"lang": "en"}}).remarks[0]
+def test_hexo_in_several_languages() -> None:
+    """The main one is the first; defaults of addresses are read by each run."""
+    site = read_hexo({"language": ["zh_CN", "en", "default"], "permalink_defaults": {"lang": "en"}})
+    assert (site.language, site.languages, site.remarks) == ("zh-CN", ("zh-CN", "en"), ())
+
+
+@pytest.mark.parametrize(
+    ("config", "plugins", "words"),
+    [
+        ({"exclude": "_posts/x/*"}, (), "exclude is not read"),
+        ({}, ("hexo-abbrlink",), "posts without an abbrlink are left out"),
+        ({}, ("hexo-permalink-pinyin",), "changes addresses in ways that digest does not know"),
+    ],
+)
+def test_hexo_names_what_is_not_read(config: dict[str, object], plugins: tuple[str, ...], words: str) -> None:
+    """What changes posts or their addresses."""
+    assert words in read_hexo(config, plugins=plugins).remarks[0]
 
 
 @pytest.mark.parametrize(
