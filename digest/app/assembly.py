@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from digest.posts import Rules
     from digest.posts.hexosite import HexoSite
     from digest.posts.hugosite import HugoSite
+    from digest.posts.jekyllsite import JekyllSite
     from digest.render.context import RenderContext
     from digest.sources.folder import FolderSource
     from digest.store import Admit, SqlStore
@@ -89,8 +90,7 @@ class App:
         folder: Path | None = None,
     ) -> Rules:
         """By which files of a folder become posts that a site of this address shows."""
-        from digest.posts.hexosite import NO_SITE as NO_HEXO
-        from digest.posts.hugosite import NO_SITE
+        from digest.posts import hexosite, hugosite, jekyllsite
         from digest.posts.rules import Rules
 
         settings = self.settings
@@ -107,11 +107,18 @@ class App:
             id_authority=settings.feeds.id_authority or "",
             id_nfkc=settings.feeds.id_nfkc,
             lang=str(settings.site.language),
-            hugo=NO_SITE if folder is None or kind != "hugo" else self._hugo_site(folder),
-            hexo=self._hexo_site(folder) if folder is not None and kind == "hexo" else NO_HEXO,
+            hugo=hugosite.NO_SITE if folder is None or kind != "hugo" else self._hugo_site(folder),
+            jekyll=jekyllsite.NO_SITE if folder is None or kind != "jekyll" else self._jekyll_site(folder, posts),
+            hexo=hexosite.NO_SITE if folder is None or kind != "hexo" else self._hexo_site(folder),
+            hidden_by=posts.hidden_by,
             builder_zone=posts.builder_timezone,
             now=self.when.now,
         )
+
+    def _jekyll_site(self, folder: Path, posts: FolderSettings) -> JekyllSite:
+        from digest.app.jekyllsite import jekyll_site
+
+        return jekyll_site(folder, posts.collections)
 
     def _hexo_site(self, folder: Path) -> HexoSite:
         from digest.app.generator_files import hexo_configuration

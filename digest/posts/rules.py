@@ -10,15 +10,18 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct
 from msgspec.structs import fields, replace
 
+from digest.posts import jekyllsite
 from digest.posts.hexosite import NO_SITE as NO_HEXO
 from digest.posts.hexosite import HexoSite
 from digest.posts.hugosite import NO_SITE, HugoSite
+from digest.posts.jekyllsite import JekyllSite
 
 READING = "4"
 """Part of every fingerprint. Raise it when a change of this package makes known files read differently."""
 
 
-_OF_SOME = ("item_categories", "item_text", "own_categories", "hexo", "builder_zone")
+_LATER = ("item_categories", "item_text", "own_categories", "hidden_by", "hexo", "builder_zone")
+"""Rules that some sources have, and no others: their fingerprint stays."""
 
 
 class Rules(Struct, frozen=True, kw_only=True):
@@ -60,6 +63,10 @@ class Rules(Struct, frozen=True, kw_only=True):
     """What a Hexo site says of its posts elsewhere."""
     builder_zone: ZoneInfo | None = None
     """Decides the day in addresses instead of ``timezone``."""
+    jekyll: JekyllSite = jekyllsite.NO_SITE
+    """What a Jekyll site says of its posts elsewhere."""
+    hidden_by: tuple[str, ...] = ()
+    """Keys that keep a post out of feeds and digests where they are true."""
     now: datetime
     """The moment that future dates and expiry are compared with."""
 
@@ -85,6 +92,6 @@ class Rules(Struct, frozen=True, kw_only=True):
         values = [
             f"{item.name}={getattr(self, item.name)!s}"
             for item in fields(self)
-            if item.name != "now" and not (item.name in _OF_SOME and getattr(self, item.name) == item.default)
+            if item.name != "now" and not (item.name in _LATER and getattr(self, item.name) == item.default)
         ]
         return hashlib.sha256("\0".join([READING, *values]).encode("utf-8", "surrogatepass")).hexdigest()[:32]
