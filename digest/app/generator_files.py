@@ -20,6 +20,7 @@ _ENDINGS = ("toml", "yaml", "yml", "json")
 _HUGO_FILES = tuple(f"{stem}.{ending}" for stem in ("hugo", "config") for ending in _ENDINGS)
 _JEKYLL_FILES = ("_config.yml", "_config.yaml", "_config.toml")
 _LARGEST = 4_000_000
+_HUGO_VERSION = re.compile(r"hugo[-_]version\W{1,6}(\d+)\.(\d+)", re.IGNORECASE)
 _ABOVE = 3
 """Folders above one of pages in which its site is looked for."""
 _DEEPEST = 4
@@ -82,6 +83,18 @@ class HugoConfiguration(Struct, frozen=True, kw_only=True):
 
     root: Path
     data: Mapping[str, Any]
+
+    def version(self) -> tuple[int, int] | None:
+        """Of the Hugo that builds the site, such as (0, 123), if its files for a host's builds name one."""
+        files = [self.root / "netlify.toml", *sorted((self.root / ".github" / "workflows").glob("*.y*ml"))]
+        for path in files:
+            try:
+                found = _HUGO_VERSION.search(path.read_text(encoding="utf-8"))
+            except (OSError, ValueError):
+                continue
+            if found is not None:
+                return int(found[1]), int(found[2])
+        return None
 
 
 def hugo_configuration(folder: Path) -> HugoConfiguration | None:
@@ -147,7 +160,9 @@ def _hugo_part(path: Path) -> Mapping[str, Any]:
         return data
     if stem in data and len(data) == 1 and isinstance(data[stem], Mapping):
         data = data[stem]
-    return {"languages": {language: {stem: data}}} if language else {stem: data}
+    if not language:
+        return {stem: data}
+    return {"languages": {language: data if stem == "languages" else {stem: data}}}
 
 
 def _merged(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:

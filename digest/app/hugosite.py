@@ -19,6 +19,8 @@ from digest.posts.problems import Rejected, Remarks
 if TYPE_CHECKING:
     from digest.app.generator_files import HugoConfiguration
 
+_CLOSES_NO_LISTS = (0, 123)
+"""From this version of Hugo on, a list page that is a draft hides no page below it."""
 _ENDINGS = (".md", ".markdown", ".html", ".htm")
 
 
@@ -37,7 +39,9 @@ def hugo_site(folder: Path, lang: str, own: HugoConfiguration | None) -> HugoSit
             branches.setdefault(language, {})[here] = _front(folder / here / name, lang)
         if not pages and any(name.split(".")[0] == "index" and name.endswith(_ENDINGS) for name in names):
             bundles.add(here)
-    return read_hugo_site(data, layout, branches, frozenset(bundles), _zone)
+    version = own.version()
+    is_old = version is not None and version < _CLOSES_NO_LISTS
+    return read_hugo_site(data, layout, branches, frozenset(bundles), _zone, is_old=is_old)
 
 
 def hugo_layout(folder: Path, own: HugoConfiguration) -> Layout:
@@ -62,11 +66,12 @@ def hugo_layout(folder: Path, own: HugoConfiguration) -> Layout:
 
 
 def content_folders(folder: Path, own: HugoConfiguration | None) -> tuple[str, ...]:
-    """The folders of pages that are there, none within another; empty: the posts folder, or ``content`` in it."""
+    """The folders of pages that are there, none within another; none if nothing is known of a site."""
     if own is None:
         return ()
-    places = [place for place in hugo_layout(folder, own).folders if place and (folder / place).is_dir()]
-    return tuple(place for place in places if not any(place.startswith(f"{other}/") for other in places))
+    places = [place for place in hugo_layout(folder, own).folders if (folder / place).is_dir()]
+    found = tuple(place for place in places if not any(_is_below(place, other) for other in places))
+    return () if found == ("",) and folder.resolve() == own.root.resolve() else found
 
 
 def _contents(data: Mapping[str, object], keys: list[str], main: str) -> Iterator[tuple[str, str]]:

@@ -95,7 +95,9 @@ class HugoSite(Struct, frozen=True, kw_only=True):
     branches: Mapping[str, tuple[Cascade, ...]] = {}
     """Folders with a list page, and what it hands down."""
     closed: frozenset[str] = frozenset()
-    """Those whose list page is a draft: nothing below them is published."""
+    """Those whose list page is a draft: before Hugo 0.123 nothing below them is published."""
+    is_old: bool = False
+    """The site is built by Hugo before 0.123."""
     bundles: frozenset[str] = frozenset()
     """Folders that are one page, and all else in them its resources."""
     cascades: tuple[Cascade, ...] = ()
@@ -189,9 +191,11 @@ def read_hugo_site(
     branches: Mapping[str, Mapping[str, FrontMatter]],
     bundles: frozenset[str],
     zone_of: Callable[[str], ZoneInfo | None] = lambda name: None,
+    *,
+    is_old: bool = False,
 ) -> HugoSite:
     """``config`` with keys in lower case; ``branches``: the front matter of list pages, by language and folder;
-    ``zone_of`` knows zones by name."""
+    ``zone_of`` knows zones by name; ``is_old``: by Hugo before 0.123."""
     served = _addresses(config, layout)
     sites = {}
     for key in layout.tags or [layout.main]:
@@ -199,7 +203,7 @@ def read_hugo_site(
         part = {**config, **{name: own[name] for name in _BY_LANGUAGE if name in own}}
         base, prefix = served.get(key, ("", ""))
         sites[key] = replace(
-            _read_language(part, layout, branches.get(key, {}), bundles),
+            _read_language(part, layout, branches.get(key, {}), bundles, is_old=is_old),
             lang=key,
             tag=_tag(layout.tags[key], key) if len(layout.tags) > 1 else "",
             base=base,
@@ -238,14 +242,20 @@ def _addresses(config: Mapping[str, object], layout: Layout) -> dict[str, tuple[
 
 
 def _read_language(
-    config: Mapping[str, object], layout: Layout, branches: Mapping[str, FrontMatter], bundles: frozenset[str]
+    config: Mapping[str, object],
+    layout: Layout,
+    branches: Mapping[str, FrontMatter],
+    bundles: frozenset[str],
+    *,
+    is_old: bool,
 ) -> HugoSite:
     links, ugly = _mapping(config.get("permalinks")), config.get("uglyurls")
     own = _mapping(config.get("frontmatter"))
     return HugoSite(
         layout=layout,
         branches={folder: _cascades(front.values.get("cascade")) for folder, front in branches.items()},
-        closed=frozenset(folder for folder, front in branches.items() if _is_closed(front)),
+        closed=frozenset(folder for folder, front in branches.items() if is_old and _is_closed(front)),
+        is_old=is_old,
         bundles=bundles,
         cascades=_cascades(as_value(config.get("cascade"), 1)),
         dates={key: tuple(_keys(key, own[key])) for key in _DEFAULTS if key in own},
@@ -268,7 +278,7 @@ def _described(site: HugoSite) -> list[object]:
     return [
         sorted(site.branches.items()), sorted(site.closed), sorted(site.bundles), site.cascades,
         sorted(site.dates.items()), sorted(site.permalinks.items()), site.ugly, sorted(site.ugly_sections),
-        site.keeps_case, site.drops_accents, site.tag, site.prefix, site.base, str(site.timezone),
+        site.keeps_case, site.drops_accents, site.is_old, site.tag, site.prefix, site.base, str(site.timezone),
     ]  # fmt: skip
 
 

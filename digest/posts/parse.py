@@ -245,7 +245,7 @@ class _Reader:
 
     def _check_built(self) -> None:
         is_bundle = self._path.rpartition("/")[2].split(".")[0] == "index"
-        if is_bundle and self._yes("headless"):
+        if (is_bundle or not self._rules.hugo.is_old) and self._yes("headless"):
             raise self._note("headless: true", "headless")
         rendered = self._builds("render")
         if rendered in ("never", "false", "link"):
@@ -278,7 +278,7 @@ class _Reader:
         if not rules.drafts:
             if self._yes("draft"):
                 raise self._note("draft: true", "draft")
-            if f"/{self._path}".rpartition("/")[0].find("/_drafts") >= 0:
+            if not rules.hugo and f"/{self._path}".rpartition("/")[0].find("/_drafts") >= 0:
                 raise self._note("in a folder of drafts", None)
         if rules.kind == "hugo":
             self._check_built()

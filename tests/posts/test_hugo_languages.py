@@ -193,6 +193,21 @@ dir = "/d/:sections/:title/"
     assert refused.problem.reason == "the site has disabled its language"
 
 
+@pytest.mark.skipif(HUGO is None, reason="hugo is not on the PATH")
+def test_names_of_files_are_hugos(tmp_path: Path) -> None:
+    """Which files are pages at all: an underscore hides nothing."""
+    names = [
+        *("_x.md", "#x.md", "x~.md", "~x.md", "x.md~", ".x.md", "_d/a.md", "#d/a.md", ".d/a.md", "d~/a.md", "~d/a.md"),
+        *("_drafts/a.md", "node_modules/a.md", "public/a.md", "vendor/x.md", "_index2.md", "_index.md"),
+    ]
+    config = f'{QUIET}\nbaseURL = "https://news.example/"\n'
+    write_site(tmp_path, config, {f"content/p/{name}": "title: t" for name in names})
+    ours = {path: url for path, (url, _) in places(read(tmp_path, "https://news.example")).items()}
+    assert ours == {path: url for path, (url, _) in listed_by_hugo(tmp_path).items()}
+    below = {path: url for path, (url, _) in places(read(tmp_path, "https://news.example", at="content")).items()}
+    assert {f"content/{path}": url for path, url in below.items()} == ours
+
+
 def test_translations_are_two_posts(tmp_path: Path) -> None:
     """With addresses and ids of their own, also where only the hosts differ."""
     write_site(tmp_path, APART, OF_FOLDERS)
