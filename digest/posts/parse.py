@@ -54,6 +54,8 @@ _SUMMARIES = {
     "hugo": ("description", "excerpt", "summary", "subtitle"),
     "hexo": ("description", "excerpt", "intro", "summary", "subtitle"),
 }
+_HUGOS_YES, _OLD_YES = frozenset({"true", "t", "1"}), frozenset({"yes", "on", "y"})
+"""What Hugo takes for true; the latter where it reads YAML 1.1, which it does no longer."""
 _LONGEST_NAME = 500
 """Characters of a category or tag; with the bytes of an id the most that a database can look up."""
 _LONGEST_ID = 2_000
@@ -523,6 +525,10 @@ class _Reader:
         return fields.image(self._front, base, self._remarks)
 
     def _yes(self, key: str) -> bool:
+        if self._rules.hugo:
+            value = fields.text_of(self._front.values.get(key)).lower()
+            is_plain = key not in self._front.quoted
+            return value in _HUGOS_YES or (value in _OLD_YES and is_plain and self._rules.hugo.is_old)
         return fields.says_yes(self._front, key, quoted_too=self._rules.kind == "hugo")
 
 

@@ -67,7 +67,7 @@ class FolderSource:
     patterns (``private/*``) of files and folders below it that are passed over. ``drafts``: list ``_drafts`` too, so
     that the report can say of each draft that it was left out. ``max_bytes`` is the largest file that ``read`` gives.
     ``archived``: folders that posts are moved to, beside those of the site. ``label``: the key that names the folder.
-    ``contents``: folders with the pages of a Hugo site, whose rules hold there; without them ``content``, if it is there.
+    ``contents``: folders with the pages of a Hugo site, whose rules hold there; else ``content``, if it is there.
     ``collections``: those of a Jekyll site whose documents are posts too.
     """
 

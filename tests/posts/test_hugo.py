@@ -186,6 +186,21 @@ def test_newer_hugo_hides_less(tmp_path: Path) -> None:
     assert older - newer == {"content/posts/not-headless.md"}
 
 
+def test_which_words_make_a_draft(tmp_path: Path) -> None:
+    """As Hugo 0.111 and 0.168 were seen to take them."""
+    words = ("yes", '"yes"', "on", "True", '"true"', "1", "t", "TRUE", "no", "y", "off")
+    for number, word in enumerate(words):
+        put(tmp_path / f"content/{number}.md", f"---\ntitle: t\ndate: 2024-01-01\ndraft: {word}\n---\n")
+    put(tmp_path / "hugo.toml", 'baseURL = "https://news.example/"')
+    published = {}
+    for version in ("0.111.3", "0.168.0"):
+        put(tmp_path / "netlify.toml", f'HUGO_VERSION = "{version}"')
+        found = read_site(tmp_path)
+        kept = {int(path[8:-3]) for path, post in found.items() if isinstance(post, Post)}
+        published[version] = {words[number] for number in kept}
+    assert published == {"0.111.3": {'"yes"', "no", "off"}, "0.168.0": {"yes", '"yes"', "on", "no", "y", "off"}}
+
+
 def test_the_mark_follows_what_is_said() -> None:
     """Another cascade, and every page is read again; without a site there is none."""
     one = read_hugo_site({"cascade": {"draft": "true"}}, Layout(main="en"), {}, frozenset())
