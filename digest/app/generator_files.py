@@ -103,7 +103,7 @@ def hugo_configuration(folder: Path) -> HugoConfiguration | None:
     for root in (real, *list(real.parents)[:_ABOVE]):
         try:
             own = own_configuration(root)
-        except ConfigError:
+        except (ConfigError, OSError):
             return None
         if own is None or own.generator != "hugo":
             continue
@@ -120,7 +120,7 @@ def hexo_configuration(folder: Path) -> Mapping[str, object] | None:
     for root in (real, *list(real.parents)[:_ABOVE]):
         try:
             own = own_configuration(root)
-        except ConfigError:
+        except (ConfigError, OSError):
             return None
         if own is not None:
             return own.data if own.generator == "hexo" else None
