@@ -449,7 +449,8 @@ def _built_elsewhere(
             return (site, posts) if wrong < elsewhere else (moved, there)
     remark = (
         "Hexo makes addresses by the clock of the machine that builds the site: if that is in UTC, as servers are, "
-        f"{differing:,} posts are at the address of another day; write posts.builder_timezone: UTC then"
+        f"{differing:,} {'post is' if differing == 1 else 'posts are'} at the address of another day; write "
+        "posts.builder_timezone: UTC then"
     )
     return replace(site, remarks=(*site.remarks, remark)), posts
 
