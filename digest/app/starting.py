@@ -10,7 +10,7 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -115,7 +115,7 @@ def draft(folder: Path, config: Path, *, now: datetime, progress: Progress = sil
         site = _with(site, "title", clean_line(root.resolve().name) or "My site", "the folder's name")
     none = () if posts else _why_none(settings, refused)
     site = replace(site, leaving=_habit(settings), remarks=(*none, *site.remarks, *feeds.left_out))
-    census = _census(posts, len(refused), _built(root, site), str(settings.site.url))
+    census = _census(posts, len(refused), _built(root, site), settings)
     text = draft_config(site, census, place, feeds.feeds)
     return Draft(
         path=config,
@@ -499,7 +499,7 @@ def _offset(path: Path) -> tuple[str, str, str] | None:
     return None if found is None else (found[1].decode(), found[2].decode(), found[3].decode())
 
 
-def _census(posts: Sequence[Post], left_out: int, built: Path | None, site_url: str) -> Census:
+def _census(posts: Sequence[Post], left_out: int, built: Path | None, settings: Settings) -> Census:
     counted = Counter(name for post in posts for name in dict.fromkeys(post.categories))
     week = max((post.published for post in posts), default=None)
     recent = [] if week is None else [post for post in posts if week - post.published < timedelta(days=7)]
@@ -509,7 +509,7 @@ def _census(posts: Sequence[Post], left_out: int, built: Path | None, site_url: 
         left_out=left_out,
         categories=tuple(sorted(counted.items(), key=lambda item: (-item[1], item[0]))),
         built=built.name if built is not None and posts else "",
-        wrong=() if built is None else tuple(_told(_elsewhere(posts, built, site_url), len(posts), built.name)),
+        wrong=() if built is None else tuple(_wrong(posts, built, settings)),
     )
 
 
@@ -532,10 +532,18 @@ def _first_bytes(path: Path) -> bytes:
     return b"" if b"{{" in start or b"{%" in start else start
 
 
-def _elsewhere(posts: Sequence[Post], built: Path, site_url: str) -> list[Unmatched]:
+def _wrong(posts: Sequence[Post], built: Path, settings: Settings) -> Iterator[str]:
+    folder, site_url = settings.posts.folder, str(settings.site.url)
+    apart = hugo_site(folder, "en", hugo_configuration(folder)).apart(site_url)
+    yield from _told(_elsewhere(posts, built, site_url, apart), len(posts), built.name)
+
+
+def _elsewhere(
+    posts: Sequence[Post], built: Path, site_url: str, apart: Mapping[str, str] | None = None
+) -> list[Unmatched]:
     """The posts whose address is not in the built site. Nothing is known of a site that cannot be looked at."""
     try:
-        there = addresses_at(str(built), site_url)
+        there = addresses_at(str(built), site_url, apart=apart)
     except ProbeError:
         return []
     return unmatched([post.url for post in posts], there)

@@ -118,6 +118,13 @@ class HugoSite(Struct, frozen=True, kw_only=True):
     def __bool__(self) -> bool:
         return bool(self.mark)
 
+    def apart(self, site_url: str) -> dict[str, str]:
+        """Of a site whose languages are all served at addresses of their own, these by the folders that they are built
+        into."""
+        if any(site.prefix for site in self.languages.values()):
+            return {}
+        return {key: site.base or site_url for key, site in self.languages.items()}
+
     def of(self, path: str) -> HugoSite | None:
         """The site in the language of a file; None if that is disabled."""
         if not self.languages:

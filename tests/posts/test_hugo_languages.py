@@ -16,6 +16,7 @@ from digest.app.generator_files import hugo_configuration
 from digest.app.hugosite import content_folders, hugo_site
 from digest.models import Post, Refusal
 from digest.posts import Rules, parse_post
+from digest.probes.built_site import addresses_at
 from digest.sources import FolderSource
 
 HUGO = shutil.which("hugo")
@@ -217,6 +218,19 @@ def test_translations_are_two_posts(tmp_path: Path) -> None:
         ("https://zh.example/sub/top/", "https://zh.example/sub/top", "zh"),
         ("https://en.example/top/", "https://en.example/top", "en"),
     }
+
+
+@pytest.mark.skipif(HUGO is None, reason="hugo is not on the PATH")
+def test_languages_that_are_apart_are_found_in_the_built_site(tmp_path: Path) -> None:
+    """Hugo builds each into a folder of its own, whose name is no part of its addresses."""
+    write_site(tmp_path, APART, OF_FOLDERS)
+    posts = places(read(tmp_path, "https://zh.example/sub"))
+    assert set(listed_by_hugo(tmp_path)) == set(posts)
+    apart = hugo_site(tmp_path, "en", hugo_configuration(tmp_path)).apart("https://zh.example/sub")
+    assert apart == {"zh": "https://zh.example/sub", "en": "https://en.example"}
+    assert {url for url, _ in posts.values()} <= addresses_at(
+        str(tmp_path / "public"), "https://zh.example/sub", apart=apart
+    )
 
 
 def test_the_pages_of_one_language_may_be_named_as_the_folder(tmp_path: Path) -> None:
