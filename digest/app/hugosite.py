@@ -76,15 +76,20 @@ def content_folders(folder: Path, own: HugoConfiguration | None) -> tuple[str, .
 
 def _contents(data: Mapping[str, object], keys: list[str], main: str) -> Iterator[tuple[str, str]]:
     """Each folder of pages, and the language that they are in."""
+    mounts = mapping(data.get("module")).get("mounts")
+    given = [mapping(each) for each in mounts] if isinstance(mounts, list) else []
+    mounted = [
+        (source, (text(each.get("lang")) or main).lower())
+        for each in given
+        if _folder(each.get("target")) == "content" and (source := _folder(each.get("source"))) and source[:2] != ".."
+    ]
+    yield from mounted
+    if mounted:  # in place of the usual folders
+        return
     languages = mapping(data.get("languages"))
     shared = _folder(data.get("contentdir")) or "content"
     for key in [main, *(each for each in keys if each != main)]:
         yield _folder(mapping(languages.get(key)).get("contentdir")) or shared, key
-    mounts = mapping(data.get("module")).get("mounts")
-    for mount in mounts if isinstance(mounts, list) else ():
-        source, target = (_folder(mapping(mount).get(name)) for name in ("source", "target"))
-        if source and target == "content" and not source.startswith(".."):
-            yield source, (text(mapping(mount).get("lang")) or main).lower()
 
 
 def _folder(value: object) -> str:

@@ -89,6 +89,8 @@ class HugoSite(Struct, frozen=True, kw_only=True):
     """The language's own."""
     languages: Mapping[str, HugoSite] = {}
     """All of them by key, those that are disabled left out; empty if there is but one."""
+    ignored: tuple[str, ...] = ()
+    """Patterns of files that are no pages (``ignoreFiles``)."""
     keeps_case: bool = False
     """Addresses keep capital letters."""
     drops_accents: bool = False
@@ -165,6 +167,10 @@ class HugoSite(Struct, frozen=True, kw_only=True):
                 return folder
         return None
 
+    def ignores(self, path: str) -> bool:
+        """Whether a file is none of the pages by the site's configuration."""
+        return any(_pattern(each).search(f"/{path}") is not None for each in self.ignored)
+
     def is_closed(self, path: str) -> bool:
         """Whether the list page above is a draft."""
         return bool(self.closed) and any(folder in self.closed for folder in _above(path))
@@ -223,7 +229,7 @@ def read_hugo_site(
     return replace(main, languages=marked if layout.keys else {})
 
 
-_BY_LANGUAGE = ("permalinks", "disablepathtolower", "removepathaccents", "frontmatter", "cascade")
+_BY_LANGUAGE = ("permalinks", "disablepathtolower", "removepathaccents", "frontmatter", "cascade", "ignorefiles")
 """What a language may say for itself. It replaces what the site says."""
 
 
@@ -271,6 +277,7 @@ def _read_language(
         },
         ugly=ugly is True,
         ugly_sections=frozenset(section for section, on in _mapping(ugly).items() if on is True),
+        ignored=tuple(str(each) for each in given) if isinstance(given := config.get("ignorefiles"), list) else (),
         keeps_case=config.get("disablepathtolower") is True,
         drops_accents=config.get("removepathaccents") is True,
     )
@@ -285,7 +292,8 @@ def _described(site: HugoSite) -> list[object]:
     return [
         sorted(site.branches.items()), sorted(site.closed), sorted(site.bundles), site.cascades,
         sorted(site.dates.items()), sorted(site.permalinks.items()), site.ugly, sorted(site.ugly_sections),
-        site.keeps_case, site.drops_accents, site.is_old, site.tag, site.prefix, site.base, str(site.timezone),
+        site.keeps_case, site.drops_accents, site.is_old, site.ignored, site.tag, site.prefix, site.base,
+        str(site.timezone),
     ]  # fmt: skip
 
 
@@ -334,6 +342,15 @@ def _meets(cascade: Cascade, page: str, lang: str) -> bool:
     if cascade.kind and not _glob(cascade.kind.lower()).match("page"):
         return False
     return not cascade.lang or _glob(cascade.lang.lower()).match(lang.lower()) is not None
+
+
+@lru_cache(maxsize=256)
+def _pattern(written: str) -> re.Pattern[str]:
+    """One that cannot be read matches nothing."""
+    try:
+        return re.compile(written)
+    except re.error:
+        return re.compile(r"(?!)")
 
 
 @lru_cache(maxsize=256)

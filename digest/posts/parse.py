@@ -224,6 +224,8 @@ class _Reader:
         site, path = self._rules.hugo, self._path
         if not site:
             return front
+        if site.ignores(path):
+            raise self._note("left out by the site's ignoreFiles", None)
         bundle = site.bundle_of(path)
         if bundle is not None:
             raise self._note(f"belongs to the page {bundle}, and is none of its own", None)

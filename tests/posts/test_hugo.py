@@ -23,6 +23,7 @@ CONFIG = """
 baseURL = "https://news.example/"
 timeZone = "America/New_York"
 disableKinds = ["taxonomy", "term", "RSS", "sitemap", "404"]
+ignoreFiles = ["\\\\.knit\\\\.md$", "/ignored/"]
 [permalinks]
 posts = "/:sections/:year-:month-:day/:slug"
 notes = "/n/:filename"
@@ -76,6 +77,8 @@ PAGES = {
     "other/listed-here.md": "title: LL\ndate: 2024-01-01\n_build:\n  list: local",
     "other/not-listed.md": "title: RF\ndate: 2024-01-01\n_build:\n  list: false\n  render: true",
     "other/2024-05-06-no-day.md": "title: ND",
+    "other/a.knit.md": "title: K\ndate: 2024-01-01",
+    "other/ignored/a.md": "title: K\ndate: 2024-01-01",
     "top.md": "title: Top\ndate: 2024-01-01",
 }
 
@@ -152,6 +155,7 @@ def test_what_is_held_back_says_why(tmp_path: Path) -> None:
     assert reasons["other/link.md"] == "build: render: link"
     assert reasons["other/hidden-one.md"] == "draft: true"
     assert reasons["posts/late/old.md"] == "draft: true"
+    assert reasons["other/a.knit.md"] == reasons["other/ignored/a.md"] == "left out by the site's ignoreFiles"
 
 
 @pytest.mark.parametrize(
