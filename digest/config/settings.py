@@ -144,6 +144,13 @@ class FolderSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             examples=["date", "pretty", "/:categories/:year/:month/:day/:title.html"],
         ),
     ] = _default(Permalink, "date")
+    builder_timezone: Annotated[
+        ZoneInfo | None,
+        Meta(
+            description="Time zone of the machine that builds the site, if it decides the day in addresses (Hexo).",
+            examples=["UTC"],
+        ),
+    ] = None
     future: Annotated[bool, Meta(description="Take posts whose date is still to come.")] = False
     unpublished: Annotated[bool, Meta(description="Take posts marked published: false.")] = False
     drafts: Annotated[bool, Meta(description="Take drafts.")] = False
@@ -366,6 +373,14 @@ class FeedSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             examples=[["A股", "央行"], True, False],
         ),
     ] = False
+    languages: Annotated[
+        bool | tuple[LanguageTag, ...],
+        Meta(
+            description="Feeds of languages, and of each category in each of them: false for none, true for every "
+            "language that posts are in, or a list.",
+            examples=[["zh-CN", "en"], True, False],
+        ),
+    ] = False
     id_scheme: Annotated[
         Literal["jekyll-feed", "permalink", "tag"],
         Meta(description="How the id of a new post is made. Ids of known posts never change."),
@@ -429,6 +444,14 @@ class DigestSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     categories: Annotated[
         Annotated[tuple[Name, ...], Meta(min_length=1)] | None,
         Meta(description="Categories it is made from; without it all.", examples=[["emnews", "macro"]]),
+    ] = None
+    language: Annotated[
+        LanguageTag | None,
+        Meta(
+            description="Language of its posts; without it all. zh takes zh-CN and zh-TW too; posts that name no "
+            "language are in site.language.",
+            examples=["zh-CN", "en"],
+        ),
     ] = None
     schedule: Annotated[
         DigestRhythm,
