@@ -684,11 +684,21 @@ class Language(Protocol):
     """Texts and dates in the site's language."""
 
     tag: str
-    """BCP 47, such as ``zh-CN``."""
+    """The site's, as BCP 47: ``zh-CN``."""
+
+    @property
+    def spoken(self) -> str:
+        """That of the texts: the site's, or ``en`` if there is no catalogue of it."""
+        ...
 
     @property
     def direction(self) -> str:
-        """``ltr`` or ``rtl``."""
+        """``ltr`` or ``rtl``, of the texts."""
+        ...
+
+    @property
+    def own_direction(self) -> str:
+        """``ltr`` or ``rtl``, of what the site writes itself."""
         ...
 
     def text(self, message: str, **values: object) -> str:
@@ -700,11 +710,11 @@ class Language(Protocol):
         ...
 
     def day(self, moment: datetime) -> str:
-        """``11月24日 星期二``; the moment's own zone decides the day."""
+        """``11月24日星期二``; the moment's own zone decides the day."""
         ...
 
     def long_day(self, moment: datetime) -> str:
-        """``2026年11月24日 星期二``."""
+        """``2026年11月24日星期二``."""
         ...
 
     def month(self, moment: datetime) -> str:

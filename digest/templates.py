@@ -82,7 +82,12 @@ class FrozenTemplates:
             keep_trailing_newline=True,
         )
         environment.globals.update(
-            {"_": language.text, "plural": language.plural, "language": language.tag, "direction": language.direction}
+            {
+                "_": _saying(language),
+                "plural": language.plural,
+                "language": language.spoken,
+                "direction": language.direction,
+            }
         )
         environment.filters["isolated"] = _isolating(language.direction)
         environment.filters.update(
@@ -122,6 +127,18 @@ class FrozenTemplates:
 
     def _all(self) -> list[str]:
         return list(self._sources)
+
+
+def _saying(language: Language) -> Callable[..., str]:
+    """Texts as ``Language.text``; in one that is given a link or other HTML, that stays as it is."""
+    from markupsafe import Markup, escape
+
+    def say(message: str, **values: object) -> str:
+        if any(isinstance(value, Markup) for value in values.values()):
+            return escape(language.text(message)).format(**values)
+        return language.text(message, **values)
+
+    return say
 
 
 def _isolating(direction: str) -> Callable[[EvalContext, str], str]:

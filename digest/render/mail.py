@@ -201,7 +201,7 @@ def web_link(url: str | None) -> str | None:
 
 
 def span(days: tuple[date, date], year: int, publisher: Publisher, language: Language) -> str:
-    """``11月24日 星期二``, or from the first to the last of several days; with the year unless it is ``year``."""
+    """``11月24日星期二``, or from the first to the last of several days; with the year unless it is ``year``."""
     words = language.day if days[0].year == days[1].year == year else language.long_day
     first, last = (words(_noon(day, publisher)) for day in days)
     return first if days[0] == days[1] else language.text("{first} – {last}", first=first, last=last)
@@ -228,7 +228,7 @@ def entry_time(entry: Entry, edition: Edition, publisher: Publisher, language: L
 
 
 def update_line(entry: Entry, edition: Edition, publisher: Publisher, language: Language) -> str:
-    """``Update to a story of Monday 23 November``; empty if the post goes on with none."""
+    """``Update to a story of Monday, November 23``; empty if the post goes on with none."""
     if entry.earlier is None:
         return ""
     year = edition.frozen_at.astimezone(publisher.zone).year

@@ -88,8 +88,8 @@ def test_the_twin_shows_the_feed_by_day(filled) -> None:
     document = page(filled, "feeds/all/index.html")
     assert [text(heading) for heading in document.xpath("//h1|//h2|//h3")] == [
         "晨报 & 快讯", "订阅",
-        "2026年3月3日 星期二", "Oil & gas <up>",
-        "2026年3月2日 星期一", "「已撤回」第3号公告：新产线投产", "第2号公告：新产线投产", "第1号公告：新产线投产",
+        "2026年3月3日星期二", "Oil & gas <up>",
+        "2026年3月2日星期一", "「已撤回」第3号公告：新产线投产", "第2号公告：新产线投产", "第1号公告：新产线投产",
     ]  # fmt: skip
     english, gone, second, first = document.xpath("//article")
     assert english.get("lang") == "en"

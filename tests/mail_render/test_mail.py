@@ -533,11 +533,11 @@ def test_the_text_part_has_no_markup_and_its_own_footer(render: Render, make_edi
 @pytest.mark.parametrize(
     ("days", "frozen", "chinese_words", "english_words"),
     [
-        (("2026-11-24", "2026-11-24"), "2026-11-24T00:00Z", "11月24日 星期二", "Tuesday 24 November"),
-        (("2021-12-30", "2021-12-30"), "2026-11-24T00:00Z", "2021年12月30日 星期四", "Thursday 30 December 2021"),
-        (("2026-11-16", "2026-11-22"), "2026-11-24T00:00Z", "11月16日 星期一至11月22日 星期日",
+        (("2026-11-24", "2026-11-24"), "2026-11-24T00:00Z", "11月24日星期二", "Tuesday, November 24"),
+        (("2021-12-30", "2021-12-30"), "2026-11-24T00:00Z", "2021年12月30日星期四", "Thursday, December 30, 2021"),
+        (("2026-11-16", "2026-11-22"), "2026-11-24T00:00Z", "11月16日星期一至11月22日星期日",
          "Monday 16 November – Sunday 22 November"),
-        (("2026-12-28", "2027-01-03"), "2027-01-03T00:00Z", "2026年12月28日 星期一至2027年1月3日 星期日",
+        (("2026-12-28", "2027-01-03"), "2027-01-03T00:00Z", "2026年12月28日星期一至2027年1月3日星期日",
          "Monday 28 December 2026 – Sunday 3 January 2027"),
     ],
 )  # fmt: skip
@@ -563,7 +563,7 @@ def test_a_post_of_another_day_says_so(
     posts = [make_post(1), make_post(2, published=datetime(2026, 11, 22, 16, 1, tzinfo=UTC))]
     edition = make_edition(posts=posts)
     times = {entry.key: entry_time(entry, edition, publisher, chinese) for entry in edition.entries}
-    assert times == {1: "07:59", 2: "11月23日 星期一 00:01"}
+    assert times == {1: "07:59", 2: "11月23日星期一 00:01"}
 
 
 @pytest.mark.parametrize(
@@ -658,4 +658,4 @@ def test_the_zone_decides_what_clock_a_reader_sees(
 ) -> None:
     edition = make_edition(1)
     there = replace(publisher, zone=ZoneInfo("America/New_York"))
-    assert entry_time(edition.entries[0], edition, there, chinese) == "11月23日 星期一 18:59"
+    assert entry_time(edition.entries[0], edition, there, chinese) == "11月23日星期一 18:59"
