@@ -685,6 +685,14 @@ class Language(Protocol):
         """``2026年11月24日 星期二``."""
         ...
 
+    def short_day(self, moment: datetime, *, with_year: bool) -> str:
+        """``11月24日``, ``2026年11月24日``."""
+        ...
+
+    def weekday(self, moment: datetime) -> str:
+        """``周二``."""
+        ...
+
     def month(self, moment: datetime) -> str:
         """``2026年11月``."""
         ...

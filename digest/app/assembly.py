@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from digest.models import Origin
     from digest.posts import Rules
     from digest.posts.hugosite import HugoSite
-    from digest.posts.jekyllsite import JekyllSite
     from digest.render.context import RenderContext
     from digest.sources.folder import FolderSource
     from digest.store import Admit, SqlStore
@@ -88,7 +87,7 @@ class App:
         folder: Path | None = None,
     ) -> Rules:
         """By which files of a folder become posts that a site of this address shows."""
-        from digest.posts import hugosite, jekyllsite
+        from digest.posts.hugosite import NO_SITE
         from digest.posts.rules import Rules
 
         settings = self.settings
@@ -105,16 +104,9 @@ class App:
             id_authority=settings.feeds.id_authority or "",
             id_nfkc=settings.feeds.id_nfkc,
             lang=str(settings.site.language),
-            hugo=hugosite.NO_SITE if folder is None or kind != "hugo" else self._hugo_site(folder),
-            jekyll=jekyllsite.NO_SITE if folder is None or kind != "jekyll" else self._jekyll_site(folder, posts),
-            hidden_by=posts.hidden_by,
+            hugo=NO_SITE if folder is None or kind != "hugo" else self._hugo_site(folder),
             now=self.when.now,
         )
-
-    def _jekyll_site(self, folder: Path, posts: FolderSettings) -> JekyllSite:
-        from digest.app.jekyllsite import jekyll_site
-
-        return jekyll_site(folder, posts.collections)
 
     def _hugo_site(self, folder: Path) -> HugoSite:
         from digest.app.generator_files import hugo_configuration
@@ -153,7 +145,7 @@ class App:
     def templates(self) -> FolderTemplates:
         from digest.templates import FolderTemplates
 
-        return FolderTemplates(self.language, self.settings.templates)
+        return FolderTemplates(self.language, self.settings.templates, self.settings.theme)
 
     def feed_options(self) -> FeedOptions:
         """What feeds are made by."""
@@ -211,6 +203,7 @@ class App:
                 DigestPlan(
                     name=name,
                     title=digest.title,
+                    subject=digest.subject or self.settings.mail.subject,
                     schedule=digest.schedule.rule,
                     categories=digest.categories,
                     titles=titles,
@@ -253,6 +246,7 @@ class App:
             ),
             templates=self.templates,
             language=self.language,
+            theme=self.settings.theme,
         )
 
     @cached_property

@@ -64,18 +64,11 @@ def _main(app: App, waits: bool) -> BoundSource | None:
     posts = app.settings.posts
     if not posts.has_folder:
         return None
-    from digest.sources.named import NamedSource
-
-    source: Source = app.source
-    try:
-        rules = app.rules.fingerprint()
-    except ConfigError as error:  # the site's own configuration is broken
-        source, rules = NamedSource(MAIN, Unusable(error)), ""
     return BoundSource(
         name=MAIN,
-        source=source,
+        source=app.source,
         parse_many=partial(_read, app.source, lambda: app.rules, is_lasting=True),
-        rules=rules,
+        rules=app.rules.fingerprint(),
         settling=_settling(app, posts.settle, waits),
         leaving=_leaving(app, posts),
     )
@@ -126,10 +119,7 @@ def other_sources(
         site = str((folder.url if folder is not None else None) or app.settings.site.url)
         base = app.store.keep_first(f"id base {entry.name}" if site != app.settings.site.url else "id base", site)
         kind = getattr(source, "kind", "") if folder is not None else "hugo"
-        try:
-            rules = app.rules_for(posts, site, kind, base, None if folder is None else folder.folder)
-        except ConfigError as error:  # the site's own configuration is broken
-            source, rules = Unusable(error), app.rules_for(posts, site, kind, base)
+        rules = app.rules_for(posts, site, kind, base, None if folder is None else folder.folder)
         if isinstance(entry, FeedSourceSettings):
             rules = replace(
                 rules,

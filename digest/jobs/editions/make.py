@@ -44,10 +44,11 @@ from digest.period import (
     Late,
     Schedule,
     Slot,
+    covered_days,
     day_bounds,
     due_period,
+    is_week,
     next_slot,
-    period_days,
     period_name,
     slots_between,
 )
@@ -84,6 +85,8 @@ class DigestPlan(Struct, frozen=True, kw_only=True):
     """Its name in the config: in paths, addresses and the store."""
     title: str
     schedule: Schedule
+    subject: str = ""
+    """Of its mails, as in ``RenderContext``."""
     categories: tuple[str, ...] | None = None
     """In the order of its sections; None: every category that posts have."""
     titles: tuple[CategoryTitle, ...] = ()
@@ -266,7 +269,7 @@ def _make(
     results = _record_missed(store, plan, due, now, decided)
     if due.slot is not None:
         posts = waiting_posts(store, plan, look.publisher.zone, now)
-        days = period_days(due.slot.period)
+        days = covered_days(plan.schedule, due.slot, look.publisher.zone)
         quiet = why_quiet(store, plan, look.publisher.zone, posts, now)
         if quiet is None:
             results += _freeze(store, plan, look, audience, now, due.slot, days, posts, Reason.NEW)
@@ -372,6 +375,8 @@ def _frozen_look(plan: DigestPlan, look: RenderContext) -> FrozenLook:
         language=look.language.tag,
         catalogue=look.language.catalogue,
         templates=look.templates.sources(TEMPLATES),
+        theme=look.theme,
+        subject=plan.subject,
     )
 
 
@@ -390,6 +395,7 @@ def build_frozen(
     """The edition of these posts. ``past`` is what it takes up from earlier ones. ``broken`` gets a line for each post
     that cannot be in it, or not in the mail of somebody who chose it."""
     earlier = past or Past()
+    with_subject = replace(look, subject=plan.subject)
 
     def build(some: Sequence[KnownPost]) -> Mail:
         edition = build_edition(
@@ -404,8 +410,8 @@ def build_frozen(
             earlier=earlier.earlier,
             corrections=earlier.corrections,
         )
-        try_all(edition, look)
-        return render_mail(edition, look, plan.limits)
+        try_all(edition, with_subject)
+        return render_mail(edition, with_subject, plan.limits)
 
     def tell(post: KnownPost, why: str) -> None:
         broken[f"digest {plan.name}: {post.path}: cannot be put into the edition of {period}: {why}; {REMEDY}"] = None
@@ -581,11 +587,21 @@ def _publish(
                     if page is not None:
                         _write(output, edition_path(digest, row.period), page, report)
         if rows:
-            _write(output, index_path(digest), render_edition_index(rows, look, digest=digest, title=title), report)
+            days = {row.period: _days(store, digest, row) for row in rows if is_week(row.period)}
+            index = render_edition_index(rows, look, digest=digest, title=title, days=days)
+            _write(output, index_path(digest), index, report)
             if feed is not None:
                 _write(output, feed_path(digest), feed(digest, title), report)
     for saved in fresh.values():
         store.mark_page_published(saved.key)
+
+
+def _days(store: EditionStore, digest: str, row: EditionRow) -> tuple[date, date]:
+    """The days that an edition covers: those of a week's name are others."""
+    saved = store.edition(digest, row.period)
+    assert saved is not None, "its row was there a moment ago"
+    edition = read_edition(saved)
+    return edition.first_day, edition.last_day
 
 
 def _page(saved: SavedEdition, rows: Sequence[EditionRow], place: int, look: RenderContext) -> bytes:

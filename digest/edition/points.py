@@ -1,0 +1,24 @@
+"""The main points of an edition: what a reader in a hurry is to see of it.
+
+Pure. They are the first turns of what the mail shows (``contents.turns``), so that whatever ranks posts ranks them too.
+"""
+
+from __future__ import annotations
+
+from digest.edition.contents import Edition, Entry, Limits, Shown, turns
+
+MOST = 5
+LEAST = 3
+QUIET = 6
+"""With fewer posts in the mail there are no main points: all of it is one."""
+
+
+def first_turns(edition: Edition, count: int) -> tuple[Entry, ...]:
+    """The posts in the mail whose turn it was first, at most so many."""
+    shown = {entry.key: entry for entry in edition.entries if entry.shown in (Shown.LEAD, Shown.HEADLINE)}
+    return tuple(shown[pick.key] for pick in turns(edition, Limits()) if pick.key in shown)[:count]
+
+
+def main_points(edition: Edition) -> tuple[Entry, ...]:
+    """Three to five posts, the most important first; none on a quiet day."""
+    return first_turns(edition, MOST) if edition.balance.here >= QUIET else ()
