@@ -287,6 +287,13 @@ class EditionStore(Protocol):
         listed, not gone; newest first, then by key."""
         ...
 
+    def passed_over(
+        self, digest: str, categories: Sequence[str] | None, last: SavedEdition, now: datetime
+    ) -> list[tuple[int, str]]:
+        """Keys and paths of posts collected since ``last``, the digest's latest edition, was frozen, in none of its
+        editions, published up to ``now``, listed, not gone; oldest first."""
+        ...
+
     def edition(self, digest: str, period: str) -> SavedEdition | None: ...
 
     def editions(self, digest: str, limit: int | None = None) -> list[SavedEdition]:

@@ -290,6 +290,34 @@ def test_results_carry_what_a_report_needs(begun: Any) -> None:
     assert 0 < result.html_bytes < 74_000
 
 
+def test_late_posts_and_those_left_out_are_told(begun: Any) -> None:
+    """Those that were published before the edition before was made, and those that are too old for any."""
+    begun.collect("2026-11-24 18:00", "2026-11-24 17:00")
+    assert [(each.late, each.left_out) for each in begun.make("2026-11-25 08:00").made] == [(0, 0)]
+    begun.collect("2026-11-25 18:00", "2026-11-25 07:30", "2026-11-24 23:00", "2026-11-25 17:00", "2026-11-27 09:00")
+    begun.collect("2026-11-25 18:00", "2026-10-01 09:00", "2026-09-01 09:00", "2026-11-01 09:00", categories=("要闻",))
+    (told,) = begun.make("2026-11-26 08:00").made
+    assert (told.late, told.left_out) == (2, 3)
+    assert list(told.some_left_out) == ["_posts/0010.md", "_posts/0009.md", "_posts/0011.md"]
+    begun.collect("2026-11-26 18:00", "2026-11-26 17:00")
+    assert [(each.late, each.left_out) for each in begun.make("2026-11-27 08:00").made] == [(0, 0)], "told once"
+
+
+def test_a_withdrawn_post_that_is_restored_is_told_again(begun: Any) -> None:
+    told = begun.collect("2026-11-24 18:00", "2026-11-24 17:00", title="临江化工厂仓库火灾 明火已扑灭")
+    begun.make("2026-11-25 08:00")
+    begun.store.record(Changes(gone=tuple(told)), begun.at("2026-11-25 09:00"))
+    begun.collect("2026-11-25 18:00", "2026-11-25 17:00")
+    begun.make("2026-11-26 08:00")
+    revise(begun, told[0], "2026-11-26 09:00")
+    for day in (26, 27):
+        begun.collect(f"2026-11-{day} 18:00", f"2026-11-{day} 17:00")
+        begun.make(f"2026-11-{day + 1} 08:00")
+    documents = [edition_from_json(begun.store.edition("daily", f"2026-11-{day}").document) for day in (26, 27, 28)]
+    found = [[(each.gone, each.restored) for each in document.corrections] for document in documents]
+    assert found == [[(True, False)], [(False, True)], []]
+
+
 def test_a_story_of_the_edition_before_is_taken_up(begun: Any) -> None:
     """Mail and page link to where it was told; what was told two editions ago is no update."""
     told = begun.collect("2026-11-24 18:00", "2026-11-24 17:00", title="临江化工厂仓库火灾 明火已扑灭")[0]

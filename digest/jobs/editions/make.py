@@ -61,6 +61,8 @@ from digest.subscribers.subscription import EditionSubscriber, not_before
 
 _SECOND = timedelta(seconds=1)
 """What times are kept to."""
+_NAMED = 20
+"""Files of posts that are left out, listed one by one."""
 LOOK_BACK = timedelta(days=8)
 """How far back an edition looks: a week, and a day for a run that was late."""
 
@@ -158,6 +160,12 @@ class EditionResult(Struct, frozen=True, kw_only=True):
     """Address of its page."""
     waiting: int = 0
     """Posts that are left to the next edition."""
+    late: int = 0
+    """Posts in it that were published before the edition before it was made, and came after that."""
+    left_out: int = 0
+    """Posts that came since the edition before it and are in none, since they are too old."""
+    some_left_out: tuple[str, ...] = ()
+    """Their files, the first of them."""
     broken: tuple[str, ...] = ()
     """Posts that could not be put into it, a line each."""
 
@@ -342,14 +350,27 @@ def _freeze(
 ) -> list[EditionResult]:
     """The edition, with all its deliveries, in one go."""
     broken: dict[str, None] = {}
-    past = past_of(store, mailed_before(store, plan, slot.period, now), posts)
+    before = mailed_before(store, plan, slot.period, now)
+    past = past_of(store, before, posts)
+    left_out = _left_out(store, plan, now, posts)
     mail, frozen = build_frozen(plan, look, now, slot.period, days, reason, posts, past, broken=broken)
     frozen = replace(frozen, look=look_to_json(_frozen_look(plan, look)))
     recipients = _Counted(_recipients(plan, slot, audience, look.publisher.zone, now, mail.edition.entries))
     due = slot.at if reason is Reason.NEW else max((post.published for post in posts), default=slot.at)
     if store.freeze(frozen, recipients, due=due) is None:
         return []
-    return [made_of(mail, look, recipients=recipients.count, broken=tuple(broken))]
+    made = made_of(mail, look, recipients=recipients.count, broken=tuple(broken))
+    since = max((saved.frozen_at for saved in before), default=None)
+    late = 0 if since is None else sum(post.published < since for post in posts)
+    return [replace(made, late=late, left_out=len(left_out), some_left_out=tuple(left_out[:_NAMED]))]
+
+
+def _left_out(store: EditionStore, plan: DigestPlan, now: datetime, posts: Sequence[KnownPost]) -> list[str]:
+    """Files of the posts that came since the digest's latest edition and are not among those of this one."""
+    latest = store.editions(plan.name, 1)
+    taken = {post.key for post in posts}
+    found = store.passed_over(plan.name, plan.categories, latest[0], now) if latest else []
+    return [path for key, path in found if key not in taken]
 
 
 def made_of(mail: Mail, look: RenderContext, *, recipients: int = 0, broken: tuple[str, ...] = ()) -> EditionResult:
