@@ -167,7 +167,7 @@ def _set(direction: str, pieces_of: Callable[[str], Pieces]) -> Callable[..., st
         tail = NO_BREAK_SPACE if gap else ""
         if not context.autoescape or turns(text, direction):
             return isolate(context, text) + tail
-        *before, (last, kind) = pieces_of(text) or [("", "")]
+        *before, (last, kind) = pieces_of(text) or (("", ""),)
         return Markup("").join(
             Markup('<span class="{}">{}</span>').format(name, piece) if name else escape(piece)
             for piece, name in (*before, (last + tail, kind))

@@ -8,7 +8,6 @@ from __future__ import annotations
 from digest.edition.contents import Edition, Entry, Limits, Shown, turns
 
 MOST = 5
-LEAST = 3
 QUIET = 6
 """With fewer posts in the mail there are no main points: all of it is one."""
 
@@ -19,6 +18,11 @@ def first_turns(edition: Edition, count: int) -> tuple[Entry, ...]:
     return tuple(shown[pick.key] for pick in turns(edition, Limits()) if pick.key in shown)[:count]
 
 
+def is_quiet(edition: Edition) -> bool:
+    """Whether the mail has so few posts that none of them are the main ones."""
+    return edition.balance.here < QUIET
+
+
 def main_points(edition: Edition) -> tuple[Entry, ...]:
     """Three to five posts, the most important first; none on a quiet day."""
-    return first_turns(edition, MOST) if edition.balance.here >= QUIET else ()
+    return () if is_quiet(edition) else first_turns(edition, MOST)

@@ -34,7 +34,7 @@ from digest.edition.contents import (
     show,
 )
 from digest.edition.past import is_same
-from digest.edition.points import first_turns, main_points
+from digest.edition.points import MOST, first_turns, is_quiet
 from digest.ports import Language
 from digest.render.balance import balance_line, first_of
 from digest.render.context import RenderContext
@@ -223,8 +223,12 @@ def edition_title(edition: Edition, publisher: Publisher, language: Language) ->
 def subject_of(edition: Edition, look: RenderContext) -> str:
     """The day's main headline and its date, or what the operator wrote: two editions never look alike (mail programs
     thread equal subjects)."""
+    return _subject_of(edition, first_turns(edition, 1), look)
+
+
+def _subject_of(edition: Edition, first: Sequence[Entry], look: RenderContext) -> str:
     title = cut(clean_line(edition.title), _NAME_LIMIT)
-    lead = next((cut(clean_line(entry.title), _SUBJECT_LEAD) for entry in first_turns(edition, 1)), title)
+    lead = next((cut(clean_line(entry.title), _SUBJECT_LEAD) for entry in first), title)
     values = {
         "lead": lead,
         "date": short_date(edition, look.publisher, look.language),
@@ -287,7 +291,7 @@ def render_again(edition: Edition, look: RenderContext) -> Mail:
     """The mail of an edition whose posts are marked already, byte for byte as it was."""
     values = _context(edition, look)
     text, html = (look.templates.render(name, values) for name in TEMPLATES)
-    return Mail(edition=edition, subject=subject_of(edition, look), html=inlined(html), text=text)
+    return Mail(edition=edition, subject=str(values["subject"]), html=inlined(html), text=text)
 
 
 def _fits(mail: Mail, limits: Limits) -> bool:
@@ -314,10 +318,12 @@ def _context(edition: Edition, look: RenderContext) -> Mapping[str, object]:
     page = edition_url(publisher, edition.digest, edition.period)
     times = Times(edition, publisher, language)
     parts = _parts(edition, look, times, page)
-    points = _points(edition, parts)
+    first = first_turns(edition, MOST)
+    points = () if is_quiet(edition) else _points(first, parts)
+    subject = _subject_of(edition, first, look)
     return {
-        "subject": subject_of(edition, look),
-        "preheader": _preheader(edition, look),
+        "subject": subject,
+        "preheader": _preheader(edition, subject, first, look),
         "filler": "\N{COMBINING GRAPHEME JOINER}\N{ZERO WIDTH NON-JOINER}\N{NO-BREAK SPACE}" * 60,
         "title": cut(clean_line(edition.title), _NAME_LIMIT),
         "date": edition_date(edition, publisher, language),
@@ -349,10 +355,10 @@ def _context(edition: Edition, look: RenderContext) -> Mapping[str, object]:
     }
 
 
-def _points(edition: Edition, parts: Sequence[_Part]) -> tuple[_Item, ...]:
-    """The main points; the first one with all that there is to say of it."""
+def _points(first: Sequence[Entry], parts: Sequence[_Part]) -> tuple[_Item, ...]:
+    """The main points, with all that there is to say of them."""
     of_key = {item.key: item for part in parts for item in part.items}
-    return tuple(of_key[entry.key] for entry in main_points(edition))
+    return tuple(of_key[entry.key] for entry in first)
 
 
 def _without_lead(parts: Sequence[_Part], points: Sequence[_Item]) -> tuple[_Part, ...]:
@@ -523,12 +529,11 @@ def _others(entry: Entry, followers: Sequence[Entry], page: str) -> tuple[Other,
     return tuple(found.values())[:_ALSO_LIMIT]
 
 
-def _preheader(edition: Edition, look: RenderContext) -> str:
+def _preheader(edition: Edition, subject: str, turns: Sequence[Entry], look: RenderContext) -> str:
     """The headlines of the first turns that the subject does not say already, then their summaries until it is long
     enough."""
     least, most = PREHEADER
-    subject = subject_of(edition, look)
-    first = first_turns(edition, _PREHEADER_TURNS)
+    first = turns[:_PREHEADER_TURNS]
     words = [title for entry in first if (title := clean_line(entry.title)) not in subject]
     words += [clean_line(summary_alone(entry)) for entry in first if entry.summary]
     line = ""

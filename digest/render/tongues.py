@@ -1,11 +1,13 @@
 """In which language a text is that is not in that of its page (WCAG 2.1, 3.1.2).
 
-Pure. What a post says of itself counts; of one that says nothing the letters are looked at.
+Pure. What a post says of itself counts; of one that says nothing the letters are looked at. Drafts of a mail ask the same
+again and again, so answers are kept.
 """
 
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 _SCRIPTS = {
     "Kana": ("\u3040-\u30ff", "ja"),
@@ -39,6 +41,7 @@ _LEAST = 4
 """Letters that tell anything."""
 
 
+@lru_cache(maxsize=4096)
 def foreign(text: str, declared: str | None, page: str) -> str:
     """The language of a text (BCP 47) for a page in ``page``; empty if it is the page's. ``declared`` is what the
     post says; its letters decide if that is nothing, or the page's own."""

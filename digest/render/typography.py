@@ -1,16 +1,18 @@
 """Which parts of a text stay together in a line: clauses of Chinese and Japanese headlines, numbers with their units,
 the last characters of a paragraph.
 
-Pure. A text is cut into pieces that give it again when they are joined; some have a class, which mails and pages style,
-and which a program that knows none of this reads as plain text. Headlines break between clauses by a style of theirs
-(``word-break: keep-all``), so only those need a class that are not to.
+Pure; drafts of a mail ask the same again and again, so answers are kept. A text is cut into pieces that give it again
+when they are joined; some have a class, which mails and pages style, and which a program that knows none of this reads
+as plain text. Headlines break between clauses by a style of theirs (``word-break: keep-all``), so only those need a
+class that are not to.
 """
 
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
-Pieces = list[tuple[str, str]]
+Pieces = tuple[tuple[str, str], ...]
 """Text and its class: ``WHOLE``, ``LOOSE`` or none."""
 WHOLE = "c"
 """Stays in one line."""
@@ -39,31 +41,33 @@ _LONG_ENOUGH = 14
 _LAST_WORDS = re.compile(r" (?=\S{1,9}$)")
 
 
+@lru_cache(maxsize=4096)
 def headline_pieces(text: str) -> Pieces:
     """A headline. One with a clause that is too long for a row breaks as running text does; one in Latin letters leaves
     no short last word alone."""
     if not _HAS_CJK.search(text):
-        return [(_LAST_WORDS.sub(NO_BREAK_SPACE, text) if text.count(" ") > 2 else text, "")]
+        return ((_LAST_WORDS.sub(NO_BREAK_SPACE, text) if text.count(" ") > 2 else text, ""),)
     if all(_width(clause) <= _LONGEST for clause in _CLAUSE_END.split(text)):
-        return [(text, "")]
-    return [(piece, kind or LOOSE) for piece, kind in running_pieces(text)]
+        return ((text, ""),)
+    return tuple((piece, kind or LOOSE) for piece, kind in running_pieces(text))
 
 
+@lru_cache(maxsize=4096)
 def running_pieces(text: str) -> Pieces:
     """Running text: numbers stay with their units, and the last three characters with each other."""
     if not _HAS_CJK.search(text):
-        return [(text, "")]
+        return ((text, ""),)
     spans = [found.span() for found in _WITH_UNIT.finditer(text)]
     tail = _TAIL.search(text) if len(text) >= _LONG_ENOUGH else None
     if tail is not None:
         start = min([tail.start(), *(first for first, last in spans if last > tail.start())])
         spans = [(first, last) for first, last in spans if last <= start] + [(start, len(text))]
-    pieces: Pieces = []
+    pieces: list[tuple[str, str]] = []
     done = 0
     for first, last in spans:
         pieces += [(text[done:first], ""), (text[first:last], WHOLE)]
         done = last
-    return [piece for piece in (*pieces, (text[done:], "")) if piece[0]]
+    return tuple(piece for piece in (*pieces, (text[done:], "")) if piece[0])
 
 
 def _width(text: str) -> float:

@@ -28,7 +28,7 @@ def test_pieces_are_the_text(text: str) -> None:
     ],
 )
 def test_a_headline_of_short_clauses_is_left_to_its_style(title: str) -> None:
-    assert headline_pieces(title) == [(title, "")]
+    assert headline_pieces(title) == ((title, ""),)
 
 
 def test_a_headline_with_a_long_clause_breaks_anywhere_but_in_numbers() -> None:
