@@ -1,7 +1,7 @@
 """In which language a text is that is not in that of its page (WCAG 2.1, 3.1.2).
 
-Pure. What a post says of itself counts; of one that says nothing the letters are looked at. Drafts of a mail ask the same
-again and again, so answers are kept.
+Pure. What a post says of itself counts; of one that says nothing the letters are looked at. Drafts of a mail ask the
+same again and again, so answers are kept.
 """
 
 from __future__ import annotations
