@@ -309,6 +309,18 @@ class EditionStore(Protocol):
         listed, not gone; newest first, then by key."""
         ...
 
+    def passed_over(
+        self,
+        digest: str,
+        categories: Sequence[str] | None,
+        last: SavedEdition,
+        now: datetime,
+        language: InLanguage | None = None,
+    ) -> list[tuple[int, str]]:
+        """Keys and paths of posts collected since ``last``, the digest's latest edition, was frozen, in none of its
+        editions, published up to ``now``, listed, not gone; oldest first."""
+        ...
+
     def edition(self, digest: str, period: str) -> SavedEdition | None: ...
 
     def editions(self, digest: str, limit: int | None = None) -> list[SavedEdition]:
@@ -705,6 +717,14 @@ class Language(Protocol):
 
     def long_day(self, moment: datetime) -> str:
         """``2026年11月24日 星期二``."""
+        ...
+
+    def short_day(self, moment: datetime, *, with_year: bool) -> str:
+        """``11月24日``, ``2026年11月24日``."""
+        ...
+
+    def weekday(self, moment: datetime) -> str:
+        """``周二``."""
         ...
 
     def month(self, moment: datetime) -> str:

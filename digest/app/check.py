@@ -112,6 +112,8 @@ class _Checkup:
             *digests,
             Check(group="mail", name="List-Unsubscribe", ask=self._needs_store("List-Unsubscribe", self._headers)),
             Check(group="mail", name="DKIM keys", ask=self._signatures),
+            Check(group="mail", name="accent", ask=self._accent),
+            Check(group="mail", name="postal address", ask=self._needs_store("postal address", self._address)),
             *(Check(group="channels", name=each.common.name, ask=partial(_channel, each)) for each in channels),
             Check(group="machine", name="folders", ask=self._rooms),
             Check(group="machine", name="secrets", ask=self._secrets),
@@ -236,6 +238,19 @@ class _Checkup:
         if self._keys_fault is not None:
             return from_error("DKIM keys", self._keys_fault)
         return ok("DKIM keys", ", ".join(key.selector for key in self._keys))
+
+    def _accent(self) -> Finding:
+        from digest.jobs.check.look import judge_accent
+
+        return judge_accent(self._settings.theme)
+
+    def _address(self, app: App) -> Iterable[Finding]:
+        from digest.jobs.check.look import judge_address
+
+        by_state = app.store.subscribers_by_state() if app.store.schema_found is not None else {}
+        always = len(self._settings.mail.to)
+        readers = {name: always + by_state.get((name, "active"), 0) for name in self._settings.digests}
+        return [judge_address(self._settings.mail.postal_address, readers)]
 
     # ------------------------------------------------------------ this machine
 

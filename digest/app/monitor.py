@@ -257,8 +257,7 @@ class Monitor:
             message_id=f"<{name}@{sender.domain}>",
             zone=self.settings.site.timezone,
             now=now,
-            templates=FolderTemplates(language, self.settings.templates),
-            language=language,
+            templates=FolderTemplates(language, self.settings.templates, self.settings.theme),
         )
         signer, channel = signer_of(self.settings), mail_channel(self.settings)
         signed = message if signer is None else signer.sign(message)

@@ -50,6 +50,8 @@ _TELLING_PARTS = {
 """Parts that two posts rarely share."""
 _LEAST_FEED_BYTES = 16 * 1024
 _LEAST_MAIL_BYTES = 8_000
+SUBJECT_PARTS = ("lead", "date", "title", "count")
+"""What a subject may have in braces."""
 
 
 def check_settings(settings: Settings, document: Document) -> list[Fault]:
@@ -169,6 +171,7 @@ def _check_one(here: tuple[str, str], digest: DigestSettings, categories: list[s
             yield (*here, "categories", position), _unknown_category(category, categories)
     if digest.max_bytes < _LEAST_MAIL_BYTES:
         yield (*here, "max_bytes"), f"{digest.max_bytes} is too small for a mail; write at least 8000"
+    yield from _check_subject((*here, "subject"), digest.subject)
     if digest.max_lateness > digest.expires_after:
         text = "is longer than expires_after, so a late digest would never be sent; lower it or raise the other"
         yield (*here, "max_lateness"), text
@@ -189,6 +192,24 @@ def check_mail(mail: MailSettings) -> Found:
             yield ("mail", "sender"), text
     if mail.security == "none":
         yield from _check_unsecured(mail)
+    yield from _check_subject(("mail", "subject"), mail.subject)
+
+
+def _check_subject(path: Path, subject: str) -> Found:
+    """Mail programs put mails of one subject into one conversation."""
+    example = 'write for example: "{lead} | {date}"'
+    names = re.findall(r"\{([^{}]*)\}", subject)
+    unknown = [name for name in names if name not in SUBJECT_PARTS]
+    if unknown:
+        known = ", ".join(f"{{{name}}}" for name in SUBJECT_PARTS)
+        yield path, f"{quoted('{' + unknown[0] + '}')} is no part of a subject; known are {known}"
+    elif re.search(r"[{}]", re.sub(r"\{[^{}]*\}", "", subject)):
+        yield path, f"has a brace without its other; {example}"
+    elif subject and not {"lead", "date"}.intersection(names):
+        yield (
+            path,
+            f"would be the same for every mail, and mail programs would make one conversation of them; {example}",
+        )
 
 
 def check_channels(settings: Settings) -> Found:

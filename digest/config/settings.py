@@ -22,10 +22,12 @@ from msgspec.structs import force_setattr
 from digest.config.channels import ConfiguredChannel
 from digest.config.values import (
     PARSERS,
+    Colour,
     Dates,
     Destination,
     DigestRhythm,
     Duration,
+    FontFamilies,
     Host,
     LanguageTag,
     Mailbox,
@@ -41,6 +43,7 @@ from digest.config.values import (
     StoreUrl,
     Url,
 )
+from digest.theme import ACCENT, Theme
 
 PORTS = {"implicit": 465, "starttls": 587, "none": 25}
 """The usual port of each way to secure SMTP (RFC 8314, RFC 6409, RFC 5321)."""
@@ -441,6 +444,14 @@ class DigestSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             examples=["财经早报", "Weekly Review"],
         ),
     ] = ""
+    subject: Annotated[
+        str,
+        Meta(
+            description="Subject of its mails; without it mail.subject, which says what it may have in it.",
+            examples=["早报 {lead}｜{date}", "Daily News | {lead} | {date}"],
+            max_length=200,
+        ),
+    ] = ""
     categories: Annotated[
         Annotated[tuple[Name, ...], Meta(min_length=1)] | None,
         Meta(description="Categories it is made from; without it all.", examples=[["emnews", "macro"]]),
@@ -606,6 +617,23 @@ class MailSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             examples=[["reader@example.com"], "reader@example.com"],
         ),
     ] = msgspec.field(default_factory=Mailboxes)
+    subject: Annotated[
+        str,
+        Meta(
+            description="Subject of digests: {lead} is the main headline, {date} the day, {title} the digest's title, "
+            "{count} how many posts are new. Without it {lead} | {date}, as the language writes it.",
+            examples=["早报 {lead}｜{date}", "Daily News | {lead} | {date}"],
+            max_length=200,
+        ),
+    ] = ""
+    postal_address: Annotated[
+        str,
+        Meta(
+            description="Where who sends can be reached by post; it stands in every foot. Many countries ask for it.",
+            examples=["财经早报编辑部，上海市世纪大道 100 号，邮编 200120", "Example News, 1 Main Street, Springfield"],
+            max_length=300,
+        ),
+    ] = ""
     host: Annotated[
         Host | None,
         Meta(description="Name of the SMTP server. Required with smtp.", examples=["smtp.example.com"]),
@@ -833,6 +861,42 @@ class WatchSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         return any((self.ping_start, self.ping_success, self.ping_fail))
 
 
+class LookSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How mails, pages and notices look; templates can change the rest."""
+
+    accent: Annotated[
+        Colour,
+        Meta(
+            description="Colour of headlines and of the one button, light and dark are made from it. It becomes darker "
+            "or lighter until it can be read (WCAG AA); digest check says by how much.",
+            examples=["0b5a7a", "a8321c"],
+        ),
+    ] = _default(Colour, ACCENT.removeprefix("#"))
+    logo: Annotated[
+        Url | None,
+        Meta(
+            description="Picture in place of the title in mails and on pages, 28 pixels high and 160 wide at the most.",
+            examples=["https://news.example.com/logo-mail.png"],
+        ),
+    ] = None
+    font: Annotated[
+        FontFamilies | None,
+        Meta(
+            description="Typefaces put before those of the language; readers need to have them.",
+            examples=["Georgia, Noto Serif SC"],
+        ),
+    ] = None
+    width: Annotated[int, Meta(description="Width of mails in pixels.", ge=480, le=680)] = 600
+    footer: Annotated[
+        str,
+        Meta(
+            description="A line or two in every foot.",
+            examples=["本邮件不构成投资建议。"],
+            max_length=300,
+        ),
+    ] = ""
+
+
 class S3Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How the bucket is reached that ``output`` names. Credentials are never kept here."""
 
@@ -938,6 +1002,7 @@ class Settings(
     ] = _default(Destination, "public")
     s3: S3Settings = msgspec.field(default_factory=S3Settings)
     watch: WatchSettings = msgspec.field(default_factory=WatchSettings)
+    look: LookSettings = msgspec.field(default_factory=LookSettings)
     templates: Annotated[
         Path | None,
         Meta(description="Folder of your own templates; each file replaces the one of that name.", examples=["looks"]),
@@ -968,6 +1033,19 @@ class Settings(
     def output(self) -> Path | S3Url:
         """The folder, or the place in a bucket, that pages and feeds go to."""
         return self.output_as_written.place
+
+    @property
+    def theme(self) -> Theme:
+        """How mails, pages and notices look."""
+        look = self.look
+        return Theme(
+            accent=str(look.accent),
+            logo=str(look.logo or ""),
+            font=str(look.font or ""),
+            width=look.width,
+            footer=look.footer.strip(),
+            postal_address=self.mail.postal_address.strip(),
+        )
 
     @property
     def feeds_url(self) -> str:

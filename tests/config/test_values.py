@@ -13,10 +13,12 @@ import pytest
 from digest import period
 from digest.config.values import (
     PARSERS,
+    Colour,
     Dates,
     Destination,
     DigestRhythm,
     Duration,
+    FontFamilies,
     Host,
     LanguageTag,
     Mailbox,
@@ -37,6 +39,10 @@ from digest.config.values import (
 )
 
 TAKEN = [
+    (Colour, "#0B5A7A", "#0b5a7a"),
+    (Colour, " fc0 ", "#ffcc00"),
+    (FontFamilies, "Georgia, 'Noto Serif SC'", 'Georgia,"Noto Serif SC"'),
+    (FontFamilies, '思源宋体,"PT Serif"', '"思源宋体","PT Serif"'),
     (Network, "127.0.0.1", "127.0.0.1/32"),
     (Network, "2001:DB8::/32", "2001:db8::/32"),
     (Url, "https://a.example/x?y=1#z", "https://a.example/x?y=1#z"),
@@ -122,6 +128,13 @@ def test_value_is_taken_in_one_spelling(kind: type, written: object, meant: obje
 
 
 REFUSED = [
+    (Colour, "red", "is no colour of three or six hexadecimals"),
+    (Colour, "#0b5a7a80", "is no colour of three or six hexadecimals"),
+    (Colour, "٠٠٠", "is no colour of three or six hexadecimals"),
+    (Colour, None, "is empty, for # begins a remark unless it is quoted"),
+    (FontFamilies, "Georgia;color:red", "is no list of typefaces"),
+    (FontFamilies, "Georgia,,Arial", "is no list of typefaces"),
+    (FontFamilies, "</style>", "is no list of typefaces"),
     (Destination, "S3://bucket", "is not the address of a bucket"),
     (Destination, "s3:bucket", "is not the address of a bucket"),
     (Destination, "gs://bucket", "is neither a folder nor a bucket"),

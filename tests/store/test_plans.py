@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from digest.models import InLanguage
+from digest.models import EditionState, InLanguage, SavedEdition
 from digest.store import SqlStore, open_store
 from digest.store.database.connection import Connection
 
 REACH = timedelta(days=3)
+LAST = SavedEdition(
+    key=1,
+    digest="daily",
+    period="2026-11-24",
+    subject="",
+    html="",
+    text="",
+    document="",
+    frozen_at=datetime(2026, 11, 24, tzinfo=UTC),
+    send_after=datetime(2026, 11, 24, tzinfo=UTC),
+    expires_at=datetime(2026, 11, 25, tzinfo=UTC),
+    state=EditionState.FINISHED,
+    page_published=True,
+)
 
 QUESTIONS = {
     "newest of all": lambda store, now: store.newest("all", "", 9),
@@ -22,6 +36,7 @@ QUESTIONS = {
     "newest day": lambda store, now: store.newest_day(["x"], now),
     "span": lambda store, now: store.published_between(["x", "y"], now - REACH, now),
     "candidates": lambda store, now: store.candidates("daily", ["x"], now - REACH, now),
+    "passed over": lambda store, now: store.passed_over("daily", ["x"], LAST, now),
     "editions since": lambda store, now: store.editions_since("daily", now - REACH),
     "posts in": lambda store, now: store.posts_in([1, 2]),
     "posts at": lambda store, now: store.posts_at(["a"]),
@@ -70,6 +85,9 @@ def test_no_question_reads_a_whole_table(sqlite_url: str, make, monkeypatch, que
     assert whole == []
     if question in ("newest day", "span", "candidates"):
         assert any("post_published (unlisted=? AND published" in step for step in plans), plans
+    if question == "passed over":
+        assert "SEARCH post USING INTEGER PRIMARY KEY (rowid=?)" in plans
+        assert "SEARCH newer USING INTEGER PRIMARY KEY (rowid>?)" in plans
     if question == "claim":
         assert "SEARCH delivery USING INTEGER PRIMARY KEY (rowid=?)" in plans
     for index in OPEN.get(question, ()):

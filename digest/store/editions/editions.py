@@ -97,6 +97,24 @@ class Editions(Part):
             standing = _standing(connection, categories, language)
             return _posts(connection, standing, span, new, (digest, digest, digest))
 
+    def passed_over(
+        self,
+        digest: str,
+        categories: Sequence[str] | None,
+        last: SavedEdition,
+        now: datetime,
+        language: InLanguage | None = None,
+    ) -> list[tuple[int, str]]:
+        with self._database.asking() as connection:
+            standing, of = _standing(connection, categories, language)
+            newer = "newer.key > (SELECT coalesce(max(post_key), 0) FROM edition_member WHERE edition_key = ?)"
+            return connection.rows(  # CROSS, so that SQLite begins with the few that are newer
+                f"SELECT post.key, post.path FROM post newer CROSS JOIN post WHERE {newer} AND post.key = newer.key "
+                f"AND {standing} AND post.collected_at > ? AND post.published <= ? AND NOT {_IN_EDITION} "
+                "ORDER BY post.published, post.key",
+                *(last.key, *of, to_seconds(last.frozen_at), to_seconds(now), digest),
+            )
+
     def editions(self, digest: str, limit: int | None = None) -> list[SavedEdition]:
         chosen = f"{SELECT_EDITIONS} WHERE digest = ? AND state NOT IN ({UNSEEN}) ORDER BY period DESC"
         few = ("", ()) if limit is None else (" LIMIT ?", (limit,))
