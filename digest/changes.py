@@ -276,8 +276,8 @@ class _Elsewhere:
 
 
 def likely_pairs(arrivals: Sequence[Arrival], missing: Sequence[KnownPost]) -> list[tuple[Arrival, int]]:
-    """Arrivals and keys of missing posts that are each other's only match: of one date, with summaries that are nearly
-    the same, and either the same text of one original, or titles that are nearly the same without other numbers."""
+    """Arrivals and keys of missing posts that are each other's only match: of one date, and of title, summary and text
+    two are the same or nearly so. Titles with other numbers never are."""
     if not arrivals or not missing:
         return []
     likely: list[tuple[int, int]] = []
@@ -299,12 +299,10 @@ def _is_alike(post: Post, old: KnownPost) -> bool:
     def is_like(one: str, other: str) -> bool:
         return one == other or SequenceMatcher(None, one, other, autojunk=False).ratio() >= _LIKE
 
-    if not is_like(post.summary, old.summary):
-        return False
     is_of_one = not post.original_url or not old.original_url or post.original_url == old.original_url
-    if is_of_one and _text_of(post.text_hash) == _text_of(old.text_hash) != NO_TEXT:
-        return True
-    return _NUMBERS.findall(post.title) == _NUMBERS.findall(old.title) and is_like(post.title, old.title)
+    has_text = is_of_one and _text_of(post.text_hash) == _text_of(old.text_hash) != NO_TEXT
+    has_title = _NUMBERS.findall(post.title) == _NUMBERS.findall(old.title) and is_like(post.title, old.title)
+    return has_text + has_title + is_like(post.summary, old.summary) >= 2
 
 
 def _text_of(text_hash: str) -> str:

@@ -127,6 +127,14 @@ class CatalogueLanguage:
 
         return format_decimal(value, locale=self._locale)
 
+    def own_name(self, tag: str) -> str:
+        from babel import Locale, UnknownLocaleError
+
+        try:
+            return Locale.parse(tag, sep="-").get_display_name() or tag
+        except (UnknownLocaleError, ValueError):
+            return tag
+
 
 def _fill(message: str, values: dict[str, object]) -> str:
     return message.format_map(values) if values else message

@@ -324,6 +324,30 @@ class KnownPost(Struct, frozen=True, kw_only=True, gc=False):
     unlisted: bool = False
 
 
+class InLanguage(Struct, frozen=True, kw_only=True):
+    """Posts in one language."""
+
+    tag: str
+    """BCP 47."""
+    wide: bool = False
+    """Those of its regions and scripts too (RFC 4647, basic filtering): ``zh-TW`` for ``zh``."""
+    unsaid: bool = False
+    """Those that name no language too, which are in the site's."""
+
+    @classmethod
+    def of(cls, tag: str, site: str, *, wide: bool = False) -> InLanguage:
+        """``site`` is the site's language."""
+        choice = cls(tag=tag, wide=wide)
+        return cls(tag=tag, wide=wide, unsaid=choice.takes(site))
+
+    def takes(self, lang: str | None) -> bool:
+        """Whether a post in this language is one of them."""
+        if lang is None:
+            return self.unsaid
+        mine, other = self.tag.lower(), lang.lower()
+        return other == mine or (self.wide and other.startswith(f"{mine}-"))
+
+
 # ----------------------------------------------------------------- absences
 
 

@@ -28,6 +28,7 @@ from digest.models import (
     EditionRow,
     EditionState,
     FrozenEdition,
+    InLanguage,
     Item,
     KnownFile,
     KnownPost,
@@ -74,7 +75,8 @@ class Source(Protocol):
 
 
 class FeedRow(Struct, frozen=True, kw_only=True):
-    """A feed that exists: the one of all posts (kind ``all``), of a category or of a tag."""
+    """A feed that exists: the one of all posts (kind ``all``), of a category or of a tag, or one of these in a
+    language."""
 
     kind: str
     name: str
@@ -85,6 +87,8 @@ class FeedRow(Struct, frozen=True, kw_only=True):
     """How many posts it has now, withdrawn ones not counted."""
     dirty: bool
     """Something in it changed since its files were written."""
+    language: str = ""
+    """BCP 47, of a feed in one language: the store keeps none of them, they are made from the rows of the others."""
 
 
 class PostStore(Protocol):
@@ -222,9 +226,13 @@ class FeedStore(Protocol):
         """Every feed, ``all`` first, then categories, then tags, each by name."""
         ...
 
-    def newest(self, kind: str, name: str, limit: int) -> list[KnownPost]:
+    def newest(self, kind: str, name: str, limit: int, language: InLanguage | None = None) -> list[KnownPost]:
         """The feed's listed posts, withdrawn ones included until retired, latest ``first_seen`` first, then
-        latest ``published``, then greatest key."""
+        latest ``published``, then greatest key. ``language``: of those, the ones in it."""
+        ...
+
+    def languages(self) -> list[str]:
+        """Every language that a post names, in order."""
         ...
 
     def mark_clean(self, feeds: Iterable[FeedRow]) -> None:
@@ -269,26 +277,45 @@ class EditionStore(Protocol):
 
     def begin(self, digest: str, now: datetime) -> None: ...
 
-    def newest_day(self, categories: Sequence[str] | None, now: datetime) -> datetime | None:
-        """Date of the newest post that is listed, not gone and not in the future. ``categories`` None: all."""
+    def newest_day(
+        self, categories: Sequence[str] | None, now: datetime, language: InLanguage | None = None
+    ) -> datetime | None:
+        """Date of the newest post that is listed, not gone and not in the future. ``categories``, ``language`` None:
+        all."""
         ...
 
     def published_between(
-        self, categories: Sequence[str] | None, start: datetime, end: datetime, *, not_in: str | None = None
+        self,
+        categories: Sequence[str] | None,
+        start: datetime,
+        end: datetime,
+        *,
+        not_in: str | None = None,
+        language: InLanguage | None = None,
     ) -> list[KnownPost]:
         """Listed posts with ``start <= published < end`` that are not gone, newest first, then by key; without those
         that an edition of the digest ``not_in`` has."""
         ...
 
     def candidates(
-        self, digest: str, categories: Sequence[str] | None, oldest: datetime, now: datetime
+        self,
+        digest: str,
+        categories: Sequence[str] | None,
+        oldest: datetime,
+        now: datetime,
+        language: InLanguage | None = None,
     ) -> list[KnownPost]:
         """Posts collected after ``begin``, in none of the digest's editions, ``oldest <= published <= now``,
         listed, not gone; newest first, then by key."""
         ...
 
     def passed_over(
-        self, digest: str, categories: Sequence[str] | None, last: SavedEdition, now: datetime
+        self,
+        digest: str,
+        categories: Sequence[str] | None,
+        last: SavedEdition,
+        now: datetime,
+        language: InLanguage | None = None,
     ) -> list[tuple[int, str]]:
         """Keys and paths of posts collected since ``last``, the digest's latest edition, was frozen, in none of its
         editions, published up to ``now``, listed, not gone; oldest first."""
@@ -709,6 +736,10 @@ class Language(Protocol):
         ...
 
     def number(self, value: int) -> str: ...
+
+    def own_name(self, tag: str) -> str:
+        """Another language (BCP 47) as it calls itself; its tag if that is unknown."""
+        ...
 
     @property
     def catalogue(self) -> tuple[bytes, ...]:

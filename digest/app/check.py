@@ -188,10 +188,14 @@ class _Checkup:
             return []
 
         def ask(app: App) -> Iterable[Finding]:
+            from digest.app.generator_files import hugo_configuration
+            from digest.app.hugosite import hugo_site
             from digest.jobs.check.local import judge_addresses
             from digest.probes.built_site import addresses_at
 
-            site = addresses_at(place, str(self._settings.site.url), self._fetch)
+            site_url, folder = str(self._settings.site.url), self._settings.posts.folder
+            apart = hugo_site(folder, "en", hugo_configuration(folder)).apart(site_url)
+            site = addresses_at(place, site_url, self._fetch, apart)
             return judge_addresses(app.store.addresses(MAIN), site, place)
 
         return [Check(group="posts", name="addresses", ask=self._needs_store("addresses", ask))]

@@ -132,6 +132,11 @@ class SiteSettings(
         return AuthorSettings(name=written) if isinstance(written, str) else written
 
 
+CollectionName = Annotated[
+    str, Meta(description="A collection's name, without the _ of its folder.", pattern="^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+]
+
+
 class FolderSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which posts of a folder count, and when they have left it."""
 
@@ -142,6 +147,13 @@ class FolderSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             examples=["date", "pretty", "/:categories/:year/:month/:day/:title.html"],
         ),
     ] = _default(Permalink, "date")
+    builder_timezone: Annotated[
+        ZoneInfo | None,
+        Meta(
+            description="Time zone of the machine that builds the site, if it decides the day in addresses (Hexo).",
+            examples=["UTC"],
+        ),
+    ] = None
     future: Annotated[bool, Meta(description="Take posts whose date is still to come.")] = False
     unpublished: Annotated[bool, Meta(description="Take posts marked published: false.")] = False
     drafts: Annotated[bool, Meta(description="Take drafts.")] = False
@@ -150,6 +162,21 @@ class FolderSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         Meta(
             description="Files to leave out: patterns for the path below the folder of the posts.",
             examples=[["README.md", "private/*"]],
+        ),
+    ] = ()
+    collections: Annotated[
+        tuple[CollectionName, ...],
+        Meta(
+            description="Collections of a Jekyll site whose documents are posts too.",
+            examples=[["notes", "talks"]],
+        ),
+    ] = ()
+    hidden_by: Annotated[
+        tuple[Name, ...],
+        Meta(
+            description="Keys that keep a post out of feeds and digests where they are true. By default none, "
+            "as in the generators' own feeds.",
+            examples=[["hidden", "unlisted"]],
         ),
     ] = ()
     max_bytes: Annotated[
@@ -349,6 +376,14 @@ class FeedSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             examples=[["A股", "央行"], True, False],
         ),
     ] = False
+    languages: Annotated[
+        bool | tuple[LanguageTag, ...],
+        Meta(
+            description="Feeds of languages, and of each category in each of them: false for none, true for every "
+            "language that posts are in, or a list.",
+            examples=[["zh-CN", "en"], True, False],
+        ),
+    ] = False
     id_scheme: Annotated[
         Literal["jekyll-feed", "permalink", "tag"],
         Meta(description="How the id of a new post is made. Ids of known posts never change."),
@@ -420,6 +455,14 @@ class DigestSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     categories: Annotated[
         Annotated[tuple[Name, ...], Meta(min_length=1)] | None,
         Meta(description="Categories it is made from; without it all.", examples=[["emnews", "macro"]]),
+    ] = None
+    language: Annotated[
+        LanguageTag | None,
+        Meta(
+            description="Language of its posts; without it all. zh takes zh-CN and zh-TW too; posts that name no "
+            "language are in site.language.",
+            examples=["zh-CN", "en"],
+        ),
     ] = None
     schedule: Annotated[
         DigestRhythm,

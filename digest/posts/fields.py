@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 from digest.models import Attachment, Author
+from digest.posts.langtags import canonical, is_tag
 from digest.posts.links import absolute
 from digest.posts.permalinks import hugo_sections
 from digest.posts.plainblock import FrontMatter, Value
@@ -18,7 +19,6 @@ _NO = frozenset({"false", "no", "off"})
 _WHITE = re.compile(r"[ \t\n\v\f\r]+")
 _COMMAS = re.compile(r"[,，、]")
 _MAIL_AUTHOR = re.compile(r"([^<>]+?)\s*<([^<>@\s]+@[^<>@\s]+)>\Z")
-_LANG = re.compile(r"([A-Za-z]{2,3})(?:[-_]([A-Za-z0-9]{2,8}))*\Z")
 _IMAGE_KEYS = [
     "image",
     "cover",
@@ -159,18 +159,22 @@ def _flat(value: Value) -> Iterable[str]:
 # ------------------------------------------------------------------- people
 
 
-def authors(front: FrontMatter, base: str) -> tuple[Author, ...]:
-    """``author``, ``authors`` and ``author_name``: names, lists, or mappings with name, email and url."""
+def authors(front: FrontMatter, base: str, known: Mapping[str, Value]) -> tuple[Author, ...]:
+    """``author``, ``authors`` and ``author_name``: names, lists, or mappings with name, email and url. ``known`` has
+    what the site knows of some names."""
     found: dict[str, Author] = {}
     for key in ("author", "authors", "author_name"):
         if key in front.values:
-            for author in _people(front.values[key], base):
+            for author in _people(front.values[key], base, known):
                 found.setdefault(author.name, author)
     return tuple(found.values())
 
 
-def _people(value: Value, base: str) -> Iterable[Author]:
+def _people(value: Value, base: str, known: Mapping[str, Value]) -> Iterable[Author]:
     if isinstance(value, str):
+        if value in known:
+            yield from _people(known[value], base, {})
+            return
         name = clean_line(value)
         mail = _MAIL_AUTHOR.match(name)
         if mail is not None:
@@ -179,7 +183,7 @@ def _people(value: Value, base: str) -> Iterable[Author]:
             yield Author(name=name)
     elif isinstance(value, list):
         for item in value:
-            yield from _people(item, base)
+            yield from _people(item, base, known)
     elif isinstance(value, dict):
         name = clean_line(text_of(value.get("name")) or text_of(value.get("display_name")))
         if name:
@@ -275,13 +279,7 @@ def lang(front: FrontMatter, remarks: Remarks) -> str | None:
         if not given:
             continue
         given = given.partition(".")[0]
-        if _LANG.match(given):
-            return _canonical(given)
+        if is_tag(given):
+            return canonical(given)
         remarks.warn(f"'{given[:40]}' is not a language", "write a tag such as zh-CN or en", line=front.lines.get(key))
     return None
-
-
-def _canonical(tag: str) -> str:
-    first, *rest = tag.replace("_", "-").split("-")
-    forms = {2: str.upper, 4: str.title}
-    return "-".join([first.lower(), *(forms.get(len(part), str.lower)(part) for part in rest)])

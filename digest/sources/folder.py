@@ -29,6 +29,7 @@ MAX_BYTES = 4 * 1024 * 1024
 _ENDINGS = (*MARKDOWN, ".html", ".htm")
 _SKIPPED = frozenset({"node_modules", "vendor", "public", "resources", "themes", "__pycache__"})
 _HUGO_FILES = ("hugo.toml", "hugo.yaml", "hugo.yml", "hugo.json")
+_NOT_HUGOS = ".#"
 _DEPTH = 64
 _DIRECTIONS = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
 _LONGEST = 1_700
@@ -66,6 +67,8 @@ class FolderSource:
     patterns (``private/*``) of files and folders below it that are passed over. ``drafts``: list ``_drafts`` too, so
     that the report can say of each draft that it was left out. ``max_bytes`` is the largest file that ``read`` gives.
     ``archived``: folders that posts are moved to, beside those of the site. ``label``: the key that names the folder.
+    ``contents``: folders with the pages of a Hugo site, whose rules hold there; else ``content``, if it is there.
+    ``collections``: those of a Jekyll site whose documents are posts too.
     """
 
     def __init__(
@@ -77,8 +80,11 @@ class FolderSource:
         drafts: bool = True,
         archived: tuple[Path, ...] = (),
         label: str = "posts.folder",
+        contents: tuple[str, ...] = (),
+        collections: tuple[str, ...] = (),
     ) -> None:
         self.root = root
+        self._contents = contents
         self._label = label
         self.kind = detect(root) if kind == "auto" else kind
         patterns = [fnmatch.translate(pattern.strip("/")) for pattern in exclude]
@@ -86,6 +92,7 @@ class FolderSource:
         self._max_bytes = max_bytes
         self._drafts = drafts
         self._archived = archived
+        self._collections = frozenset(f"_{name}" for name in collections)
         self._linked: set[str] = set()
         self._real_root = os.path.realpath(root)
 
@@ -142,12 +149,15 @@ class FolderSource:
     def elsewhere(self, missing: Mapping[str, str], posts: Container[str]) -> dict[str, str]:
         """Where files lie now that are missing, in another folder of the site or one that posts are moved to, counted
         from the posts folder. ``missing``: path to the hash of what was read last; ``posts``: what is listed."""
-        found = find_moved(missing, self.outside(posts), self._hash_at)
+        found = find_moved(missing, self._outside(posts), self._hash_at)
         places = {path: os.path.relpath(place, self._real_root) for path, place in found.items()}
         return {path: place for path, place in places.items() if place.isprintable()}  # others are no text
 
     def outside(self, posts: Container[str]) -> Iterator[str]:
-        """Files of the site with the name of a post that are none of the ``posts``."""
+        """Files of the site with the name of a post that are none of the ``posts``, by their path below the folder."""
+        return (os.path.relpath(path, self._real_root) for path in self._outside(posts))
+
+    def _outside(self, posts: Container[str]) -> Iterator[str]:
         root = site_root(self.root, self.kind)
         return files_outside(root, self._archived, posts, self._real_root, lambda name: self.is_post(name, ""))
 
@@ -204,6 +214,8 @@ class FolderSource:
             yield from ((f"{above}{name}", True) for name in found if name == "_posts" or self._drafts)
             if not found and not above:
                 yield "", True
+        elif self._contents:
+            yield from ((each, True) for each in self._contents)
         elif self.kind == "hugo" and (self.root / "content").is_dir():
             yield "content", True
         else:
@@ -215,7 +227,11 @@ class FolderSource:
         """Whether a folder's files are posts; None: the folder is passed over."""
         if self._exclude is not None and self._exclude.match(path):
             return None
+        if path in self._collections and self.kind == "jekyll":
+            return True
         first = name[0]
+        if self._contents:  # all of Hugo's rules
+            return None if first in _NOT_HUGOS or name[-1] == "~" else wanted
         if first == "_" and self.kind == "jekyll" and not wanted:
             return True if name == "_posts" or (name == "_drafts" and self._drafts) else None
         if first in "._#~" or name[-1] == "~" or (not wanted and name in _SKIPPED) or name in ("node_modules",):
@@ -226,7 +242,7 @@ class FolderSource:
         """Whether a file's name is one of a post."""
         if not name.endswith(_ENDINGS) and not name.lower().endswith(_ENDINGS):
             return False
-        if name[0] in "._#~":
+        if name[0] in (_NOT_HUGOS if self._contents else "._#~") or name.startswith("_index."):
             return False
         return self._exclude is None or self._exclude.match(path) is None
 

@@ -66,6 +66,7 @@ CREATE TABLE post (
 CREATE INDEX post_archive ON post (archive, first_seen, "key");
 CREATE INDEX post_feed ON post (unlisted, retired, first_seen, published, "key");
 CREATE INDEX post_gone ON post (retired, gone_at);
+CREATE INDEX post_language ON post (lang, unlisted, retired, first_seen, published, "key") WHERE lang IS NOT NULL;
 CREATE INDEX post_link ON post (url) WHERE source <> 'posts';
 CREATE INDEX post_path ON post (path);
 CREATE INDEX post_published ON post (unlisted, published, "key");

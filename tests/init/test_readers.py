@@ -63,17 +63,42 @@ def test_jekyll(data: dict[str, Any], field: str, value: object) -> None:
 
 
 def test_jekyll_says_what_it_cannot_take() -> None:
-    """Permalinks for a part of the posts, and categories that posts do not name themselves."""
-    rules = [
-        {"scope": {"path": "_posts/old"}, "values": {"permalink": "/old/:title"}},
-        {"scope": {"path": "", "type": "posts"}, "values": {"category": "news"}},
+    """What a run does not read in the site itself, and what there is no key for."""
+    site = read_jekyll(
+        {
+            "baseurl": "/blog/",
+            "plugins": ["jekyll-feed"],
+            "collections": {"notes": {"output": True}, "data": {}},
+            "feed": {
+                "collections": {"posts": {}, "notes": {"path": "/notes.xml"}, "data": {}},
+                "tags": {"except": ["a"], "path": "tags"},
+            },
+        }
+    )
+    assert (site.url, site.base, site.collections) == (None, "/blog", ("notes",))
+    assert [remark.partition(":")[2].strip()[:44] for remark in site.remarks[1:]] == [
+        "feed.collections has data, whose documents h",
+        "collection notes has a feed of its own (/not",
+        "feed.tags.except (a) has nothing like it in ",
+        "feeds of tags are in tags/ now, and in feed/",
     ]
-    site = read_jekyll({"defaults": rules})
-    assert site.permalink is None
-    assert [remark.partition(" gives")[0] for remark in site.remarks] == [
-        "_config.yml: defaults[1]",
-        "_config.yml: defaults[2]",
-    ]
+    assert "baseurl and no url" in site.remarks[0]
+
+
+def test_jekyll_feed_of_the_sites_own_may_hide_posts() -> None:
+    """Its template says by which keys."""
+    site = read_jekyll({}, files={"feed.xml": "{% unless post.hidden or post.unlisted %}"})
+    assert site.hidden_by == ("hidden", "unlisted")
+    assert read_jekyll({}, files={"feed.xml": "{% for post in site.posts %}"}).hidden_by == ()
+
+
+def test_pictures_and_hub_of_the_jekyll_feed() -> None:
+    """As the plugin, or one like it, is told them."""
+    feed = {"icon": "/i.png", "logo": "https://c.example/l.png", "hub": "https://hub.example/"}
+    site = read_jekyll({"url": "https://e.com", "plugins": ["jekyll-feed"], "feed": feed})
+    assert (site.icon, site.logo) == ("https://e.com/i.png", "https://c.example/l.png")
+    assert site.feed is not None
+    assert site.feed.hubs == ("https://hub.example/",)
 
 
 @pytest.mark.parametrize(
@@ -106,7 +131,7 @@ def test_jekyll_feed(data: dict[str, Any], feed: tuple[object, ...] | None) -> N
 def test_jekyll_feed_named_in_the_gemfile_or_written_by_hand() -> None:
     """Neither stands in the configuration."""
     by_gemfile = read_jekyll({}, plugins=("jekyll", "jekyll-feed")).feed
-    by_hand = read_jekyll({}, files=("atom.xml",)).feed
+    by_hand = read_jekyll({}, files={"atom.xml": ""}).feed
     assert by_gemfile is not None
     assert by_gemfile.maker == "jekyll-feed"
     assert by_hand is not None
@@ -164,8 +189,34 @@ def test_hugo_takes_the_permalink_of_the_largest_section() -> None:
 
 def test_hugo_with_several_languages_says_so() -> None:
     """Their posts would come into one feed."""
-    site = read_hugo({"languages": {"en": {}, "zh": {}}})
-    assert "several languages (en, zh)" in site.remarks[0]
+    languages = {"zh": {"languageCode": "zh_CN", "weight": 2}, "en": {"weight": 1}, "de": {"disabled": True}}
+    site = read_hugo({"languages": languages, "contentDir": "texts", "disableLanguages": "fr"})
+    assert site.languages == ("en", "zh-CN")
+    assert site.posts == "", "the whole site is read, whatever the folders of its languages"
+    assert site.remarks == ()
+
+
+def test_hugo_names_what_it_publishes_in_two_languages() -> None:
+    """A folder of one language within that of another."""
+    site = read_hugo({"languages": {"en": {}, "zh": {"contentDir": "content/zh"}}})
+    assert [remark.partition(": ")[2] for remark in site.remarks] == [
+        "content/zh (zh) is in the folder of en: Hugo publishes its pages in both, digest takes them in zh alone"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("module", "words"),
+    [
+        (
+            {"imports": [{"path": "example.org/x", "mounts": [{"source": "docs", "target": "content/docs"}]}]},
+            "module.imports are not read",
+        ),
+        ({"mounts": [{"source": "../docs", "target": "content/docs"}]}, "module.mounts below content are not read"),
+    ],
+)
+def test_hugo_names_pages_that_are_not_read(module: dict[str, object], words: str) -> None:
+    """They come from elsewhere."""
+    assert words in read_hugo({"module": module}).remarks[0]
 
 
 @pytest.mark.parametrize(
@@ -213,9 +264,23 @@ def test_hexo(data: dict[str, Any], field: str, value: object) -> None:
     assert getattr(read_hexo(data), field) == value
 
 
-def test_hexo_permalink_defaults_are_told() -> None:
-    """Posts without the key have no address here."""
-    assert "lang" in read_hexo({"permalink_defaults": {"lang": "en"}}).remarks[0]
+def test_hexo_in_several_languages() -> None:
+    """The main one is the first; defaults of addresses are read by each run."""
+    site = read_hexo({"language": ["zh_CN", "en", "default"], "permalink_defaults": {"lang": "en"}})
+    assert (site.language, site.languages, site.remarks) == ("zh-CN", ("zh-CN", "en"), ())
+
+
+@pytest.mark.parametrize(
+    ("config", "plugins", "words"),
+    [
+        ({"exclude": "_posts/x/*"}, (), "exclude is not read"),
+        ({}, ("hexo-abbrlink",), "posts without an abbrlink are left out"),
+        ({}, ("hexo-permalink-pinyin",), "changes addresses in ways that digest does not know"),
+    ],
+)
+def test_hexo_names_what_is_not_read(config: dict[str, object], plugins: tuple[str, ...], words: str) -> None:
+    """What changes posts or their addresses."""
+    assert words in read_hexo(config, plugins=plugins).remarks[0]
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,7 @@ _BACK_TO_OLDEST = (
     "DROP TABLE batch",
     "ALTER TABLE delivery DROP COLUMN reply_verdict",
     "ALTER TABLE delivery DROP COLUMN reply_step",
+    "DROP INDEX post_language",
     "DROP INDEX post_link",
     "DROP TABLE body",
     "DROP TABLE reread",

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from digest.models import EditionState, SavedEdition
+from digest.models import EditionState, InLanguage, SavedEdition
 from digest.store import SqlStore, open_store
 from digest.store.database.connection import Connection
 
@@ -30,6 +30,8 @@ QUESTIONS = {
     "newest of all": lambda store, now: store.newest("all", "", 9),
     "newest of a category": lambda store, now: store.newest("category", "x", 9),
     "newest of a tag": lambda store, now: store.newest("tag", "x", 9),
+    "newest in a language": lambda store, now: store.newest("all", "", 9, InLanguage(tag="en")),
+    "languages": lambda store, now: store.languages(),
     "retire": lambda store, now: store.retire_withdrawn(now),
     "newest day": lambda store, now: store.newest_day(["x"], now),
     "span": lambda store, now: store.published_between(["x", "y"], now - REACH, now),

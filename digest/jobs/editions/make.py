@@ -36,7 +36,17 @@ from digest.edition.past import Past, find_corrections, find_updates
 from digest.edition.selection import read_selection
 from digest.errors import DigestError, OutputError, PermanentFailure, StoreError, TemplateError
 from digest.jobs.sparing import REMEDY, tried, without_broken
-from digest.models import MAIL, EditionKind, EditionRow, FrozenEdition, KnownPost, Recipient, RenderedMail, SavedEdition
+from digest.models import (
+    MAIL,
+    EditionKind,
+    EditionRow,
+    FrozenEdition,
+    InLanguage,
+    KnownPost,
+    Recipient,
+    RenderedMail,
+    SavedEdition,
+)
 from digest.period import (
     LATENESS,
     LOOKBACK,
@@ -91,6 +101,8 @@ class DigestPlan(Struct, frozen=True, kw_only=True):
     """Of its mails, as in ``RenderContext``."""
     categories: tuple[str, ...] | None = None
     """In the order of its sections; None: every category that posts have."""
+    language: InLanguage | None = None
+    """Of these the posts in one language; None: in any."""
     titles: tuple[CategoryTitle, ...] = ()
     """What readers see instead of a category's name, in the order to show them."""
     max_age: timedelta = timedelta(days=3)
@@ -328,12 +340,13 @@ def newest_day(
     store: EditionStore, plan: DigestPlan, zone: ZoneInfo, now: datetime
 ) -> tuple[Slot, list[KnownPost]] | None:
     """What a digest's first edition is about: the archive's newest day, and its posts; None without any post."""
-    newest = store.newest_day(plan.categories, now)
+    newest = store.newest_day(plan.categories, now, plan.language)
     if newest is None:
         return None
     day = newest.astimezone(zone).date()
     start, end = day_bounds(day, zone)
-    posts = store.published_between(plan.categories, start, min(end, now + timedelta(microseconds=1)))
+    until = min(end, now + timedelta(microseconds=1))
+    posts = store.published_between(plan.categories, start, until, language=plan.language)
     return Slot(period=period_name(plan.schedule.kind, day), day=day, at=now), posts
 
 
@@ -369,7 +382,7 @@ def _left_out(store: EditionStore, plan: DigestPlan, now: datetime, posts: Seque
     """Files of the posts that came since the digest's latest edition and are not among those of this one."""
     latest = store.editions(plan.name, 1)
     taken = {post.key for post in posts}
-    found = store.passed_over(plan.name, plan.categories, latest[0], now) if latest else []
+    found = store.passed_over(plan.name, plan.categories, latest[0], now, plan.language) if latest else []
     return [path for key, path in found if key not in taken]
 
 
@@ -563,7 +576,7 @@ def waiting_posts(store: EditionStore, plan: DigestPlan, zone: ZoneInfo, now: da
     if plan.late is Late.SKIP and missed:
         slots = slots_between(plan.schedule, zone, oldest, now)
         oldest = max([oldest, *(slot.at + _SECOND for slot in slots if slot.period in missed)])
-    return store.candidates(plan.name, plan.categories, oldest, now)
+    return store.candidates(plan.name, plan.categories, oldest, now, plan.language)
 
 
 def _record_missed(

@@ -14,12 +14,13 @@ from digest.models import (
     EditionRow,
     EditionState,
     FrozenEdition,
+    InLanguage,
     KnownPost,
     Recipient,
     SavedEdition,
 )
 from digest.outbox import OURS, REPEATS
-from digest.store.archive.known import SELECT_POSTS, known_post
+from digest.store.archive.known import SELECT_POSTS, in_language, known_post
 from digest.store.database.basics import (
     SENT_UNTIL,
     among,
@@ -59,34 +60,53 @@ class Editions(Part):
             *(digest, to_seconds(now)),
         )
 
-    def newest_day(self, categories: Sequence[str] | None, now: datetime) -> datetime | None:
+    def newest_day(
+        self, categories: Sequence[str] | None, now: datetime, language: InLanguage | None = None
+    ) -> datetime | None:
         with self._database.asking() as connection:
-            standing, values = _standing(connection, categories)
+            standing, values = _standing(connection, categories, language)
             newest = f"SELECT max(post.published) FROM post WHERE {standing} AND post.published <= ?"
             seconds = connection.value(newest, *values, to_seconds(now))
         return None if seconds is None else to_moment(seconds)
 
     def published_between(
-        self, categories: Sequence[str] | None, start: datetime, end: datetime, *, not_in: str | None = None
+        self,
+        categories: Sequence[str] | None,
+        start: datetime,
+        end: datetime,
+        *,
+        not_in: str | None = None,
+        language: InLanguage | None = None,
     ) -> list[KnownPost]:
         span = (to_seconds_up(start), to_seconds_up(end) - 1)
         others = ("", ()) if not_in is None else (f"AND NOT {_IN_EDITION}", (not_in,))
         with self._database.asking() as connection:
-            return _posts(connection, categories, span, *others)
+            return _posts(connection, _standing(connection, categories, language), span, *others)
 
     def candidates(
-        self, digest: str, categories: Sequence[str] | None, oldest: datetime, now: datetime
+        self,
+        digest: str,
+        categories: Sequence[str] | None,
+        oldest: datetime,
+        now: datetime,
+        language: InLanguage | None = None,
     ) -> list[KnownPost]:
         span = (to_seconds_up(oldest), to_seconds(now))
         new = f"AND post.key > {_BEGAN_AFTER} AND NOT {_IN_EDITION} AND {_IS_NEWS}"
         with self._database.asking() as connection:
-            return _posts(connection, categories, span, new, (digest, digest, digest))
+            standing = _standing(connection, categories, language)
+            return _posts(connection, standing, span, new, (digest, digest, digest))
 
     def passed_over(
-        self, digest: str, categories: Sequence[str] | None, last: SavedEdition, now: datetime
+        self,
+        digest: str,
+        categories: Sequence[str] | None,
+        last: SavedEdition,
+        now: datetime,
+        language: InLanguage | None = None,
     ) -> list[tuple[int, str]]:
         with self._database.asking() as connection:
-            standing, of = _standing(connection, categories)
+            standing, of = _standing(connection, categories, language)
             newer = "newer.key > (SELECT coalesce(max(post_key), 0) FROM edition_member WHERE edition_key = ?)"
             return connection.rows(  # CROSS, so that SQLite begins with the few that are newer
                 f"SELECT post.key, post.path FROM post newer CROSS JOIN post WHERE {newer} AND post.key = newer.key "
@@ -159,23 +179,29 @@ class Editions(Part):
 # ------------------------------------------------------------------ posts
 
 
-def _standing(connection: Connection, categories: Sequence[str] | None) -> tuple[str, tuple[Any, ...]]:
-    """The condition that a post stands and is of one of these categories, and its values."""
+def _standing(
+    connection: Connection, categories: Sequence[str] | None, language: InLanguage | None
+) -> tuple[str, tuple[Any, ...]]:
+    """The condition that a post stands, is of one of these categories and in this language, and its values."""
+    condition, values = in_language(language)
     if categories is None:
-        return _STANDING, ()
-    return f"{_STANDING} AND {_OF_CATEGORY.format(connection.is_one_of)}", (connection.listed(categories),)
+        return f"{_STANDING} AND {condition}", values
+    return (
+        f"{_STANDING} AND {_OF_CATEGORY.format(connection.is_one_of)} AND {condition}",
+        (connection.listed(categories), *values),
+    )
 
 
 def _posts(
     connection: Connection,
-    categories: Sequence[str] | None,
+    wanted: tuple[str, tuple[Any, ...]],
     span: tuple[int, int],
     more: str,
     values: tuple[Any, ...],
 ) -> list[KnownPost]:
-    """Standing posts of these categories, published from the first second of ``span`` on and up to the last, with
+    """Posts that meet ``_standing``, published from the first second of ``span`` on and up to the last, with
     ``more`` conditions and their values."""
-    standing, of = _standing(connection, categories)
+    standing, of = wanted
     question = f"{SELECT_POSTS} WHERE {standing} AND post.published BETWEEN ? AND ? {more} {_NEWEST_FIRST}"
     return [known_post(row) for row in connection.rows(question, *of, *span, *values)]
 
