@@ -19,9 +19,10 @@ from digest.config.settings import (
     S3Settings,
     Settings,
 )
-from digest.config.values import PERMALINK_STYLES
+from digest.config.values import PERMALINK_STYLES, Host
 from digest.languages import is_known
 from digest.models import MAIL, MAIN
+from digest.receivers import receiver_of
 
 _SAFE_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 PERMALINK_PARTS = {
@@ -189,6 +190,23 @@ def check_mail(mail: MailSettings) -> Found:
             yield ("mail", "sender"), text
     if mail.security == "none":
         yield from _check_unsecured(mail)
+    yield from _check_domains(mail)
+
+
+def _check_domains(mail: MailSettings) -> Found:
+    """Those with the same mail servers have the same limits."""
+    first: dict[str, str] = {}
+    for written in mail.domains:
+        here = ("mail", "domains", written)
+        try:
+            domain = Host.parse(written)
+        except ValueError as error:
+            yield here, f"{quoted(written)} {error}"
+            continue
+        receiver = receiver_of(domain) or domain
+        if receiver in first:
+            yield here, f"has the same mail servers as {first[receiver]}, which stands here too; keep one of them"
+        first.setdefault(receiver, written)
 
 
 def check_channels(settings: Settings) -> Found:

@@ -24,6 +24,7 @@ from digest.config.values import (
     MailSize,
     Network,
     Pause,
+    Rate,
     Permalink,
     Rhythm,
     S3Url,
@@ -93,6 +94,12 @@ TAKEN = [
     (Size, "768 kib", 768 * 1024),
     (Size, "12 bytes", 12),
     (MailSize, "60 KB", 61440),
+    (Rate, 10, 10.0),
+    (Rate, 0.5, 0.5),
+    (Rate, "10", 10.0),
+    (Rate, "10/s", 10.0),
+    (Rate, " 30 / min", 0.5),
+    (Rate, "1800/h", 0.5),
     (Duration, "3 days", timedelta(days=3)),
     (Duration, "1 day 12 h", timedelta(hours=36)),
     (Duration, "1 h, 30 min", timedelta(minutes=90)),
@@ -122,6 +129,11 @@ def test_value_is_taken_in_one_spelling(kind: type, written: object, meant: obje
 
 
 REFUSED = [
+    (Rate, "10/fortnight", "is not a number of mails a second"),
+    (Rate, "-1/s", "is not a number of mails a second"),
+    (Rate, "0/s", "is not more than 0"),
+    (Rate, True, "is not a text"),
+    (Rate, 1e9, "is not more than 0 and at most"),
     (Destination, "S3://bucket", "is not the address of a bucket"),
     (Destination, "s3:bucket", "is not the address of a bucket"),
     (Destination, "gs://bucket", "is neither a folder nor a bucket"),
