@@ -287,6 +287,8 @@ class _Checkup:
                 if isinstance(each, FeedSourceSettings)
             ),
         ]
+        if mail.bounces is not None:
+            files.append(("mail.bounces.secret_file", mail.bounces.secret_file, True, "forge bounces", True))
         for channel in settings.channels:
             for part in (channel.common, channel.own):
                 named = () if part is None else part.__struct_fields__

@@ -191,6 +191,9 @@ def check_mail(mail: MailSettings) -> Found:
     if mail.security == "none":
         yield from _check_unsecured(mail)
     yield from _check_domains(mail)
+    hooks = mail.bounces
+    if hooks is not None and not (hooks.ses_topic or hooks.secret_env or hooks.secret_file):
+        yield ("mail", "bounces"), "says nobody who may tell of bounces; write ses_topic, secret_env or secret_file"
 
 
 def _check_domains(mail: MailSettings) -> Found:
@@ -266,6 +269,7 @@ def check_privacy(settings: Settings) -> Found:
         ("store",): settings.store.path,
         ("mail", "folder"): settings.mail.folder,
         ("mail", "password_file"): settings.mail.password_file,
+        ("mail", "bounces", "secret_file"): settings.mail.bounces.secret_file if settings.mail.bounces else None,
         ("subscriptions", "secret_file"): settings.subscriptions.secret_file,
         ("watch", "token_file"): settings.watch.token_file,
     }

@@ -570,6 +570,32 @@ class DomainSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     ] = None
 
 
+class BounceSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Webhooks of digest serve that bounces and complaints come in by."""
+
+    ses_topic: Annotated[
+        Annotated[str, Meta(pattern="^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_.-]{1,260}$")] | None,
+        Meta(
+            description="The Amazon SNS topic that Amazon SES tells bounces and complaints to; no other is believed.",
+            examples=["arn:aws:sns:eu-west-1:123456789012:bounces"],
+        ),
+    ] = None
+    secret_env: Annotated[
+        Annotated[str, Meta(pattern="^[A-Za-z_][A-Za-z0-9_]*$")] | None,
+        Meta(
+            description="Environment variable with the secret that others sign their requests with.",
+            examples=["DIGEST_BOUNCES_SECRET"],
+        ),
+    ] = None
+    secret_file: Annotated[
+        Path | None,
+        Meta(
+            description="File with that secret, read if the environment variable is not set.",
+            examples=["/run/secrets/digest-bounces"],
+        ),
+    ] = None
+
+
 class MailSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How mail leaves, from whom and to whom. The password is never kept here."""
 
@@ -672,6 +698,13 @@ class MailSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         Meta(
             description="Envelope sender: where reports of undeliverable mail go. Without it the sender's address.",
             examples=["bounces@news.example.com"],
+        ),
+    ] = None
+    bounces: Annotated[
+        BounceSettings | None,
+        Meta(
+            description="Webhooks that bounces and complaints come in by, as reports by mail do. Without it none.",
+            examples=[{"ses_topic": "arn:aws:sns:eu-west-1:123456789012:bounces"}],
         ),
     ] = None
     dkim: Annotated[

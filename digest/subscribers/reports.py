@@ -113,6 +113,10 @@ class Report(Struct, frozen=True, kw_only=True):
     """What may be the token of our envelope sender, the likeliest first."""
     links: tuple[str, ...] = ()
     """What may be a token of ours in a link of the message that it is about."""
+    is_signed: bool = False
+    """Whoever says so is known (``notifications``): its name is unique, and the recipient believed, as of no mail."""
+    recipient: str = ""
+    """Whom it is about, if it is signed."""
     status: str = ""
     """Enhanced code (RFC 3463)."""
     text: str = ""
@@ -237,7 +241,7 @@ def _complaint(mail: Message, parts: Sequence[Message], fields: list[dict[str, s
     return Report(
         kind=Kind.COMPLAINT,
         name=name,
-        tokens=_tokens([*senders, *_about(parts), *_ours(mail)]),
+        tokens=tokens_in([*senders, *_about(parts), *_ours(mail)]),
         links=_links(parts),
         text="complaint",
         form="complaint",
@@ -254,13 +258,28 @@ def _bounce(
     if not recipients:
         return None
     worst = max(recipients, key=_gravity)
-    action = _action(worst)
-    status = status_code(worst.get("status", ""))
-    diagnostic = re.sub(r"^\s*(?:smtp|x-[\w-]+|x400|unix|dns)\s*;\s*", "", worst.get("diagnostic-code", ""), flags=re.I)
-    base = Report(kind=Kind.BOUNCE, name=name, tokens=_tokens([*_ours(mail), *_about(parts)]), form=form)
+    return judged_report(
+        name=name,
+        tokens=tokens_in([*_ours(mail), *_about(parts)]),
+        form=form,
+        action=_action(worst),
+        status=worst.get("status", ""),
+        words=worst.get("diagnostic-code", ""),
+        human=human,
+    )
+
+
+def judged_report(
+    *, name: str, tokens: tuple[str, ...], form: str, action: str, status: str, words: str, human: str = ""
+) -> Report:
+    """The report that fields make (RFC 3464 section 2.3): ``Action``, ``Status`` and ``Diagnostic-Code`` as they are
+    written, and the text for people beside them."""
+    written, status = status, status_code(status)
+    diagnostic = re.sub(r"^\s*(?:smtp|x-[\w-]+|x400|unix|dns)\s*;\s*", "", words, flags=re.IGNORECASE)
+    base = Report(kind=Kind.BOUNCE, name=name, tokens=tokens, form=form)
     if action in _DONE or (action not in ("failed", "delayed") and status.startswith("2.")):
         return replace(base, kind=Kind.ARRIVED, status=status or "2.0.0", text=_kept(diagnostic))
-    found = _judged(diagnostic, human, worst.get("status", ""))
+    found = _judged(diagnostic, human, written)
     is_delayed = action == "delayed"
     return replace(
         base,
@@ -368,7 +387,7 @@ def _blocks(text: str) -> list[dict[str, str]]:
 
 def _told_in_words(mail: Message, parts: Sequence[Message], human: str, name: str) -> Report | None:
     """A report without fields: of a known form it is judged, of any other it counts as unknown."""
-    tokens = _tokens([*_ours(mail), *_about(parts)])
+    tokens = tokens_in([*_ours(mail), *_about(parts)])
     form, words = _form(mail, human)
     if not form and _is_answer(mail):
         return None
@@ -507,7 +526,8 @@ def _decoded(part: Message, inner: Message) -> Message:
     return _parsed(decoded if isinstance(decoded, bytes) else b"")
 
 
-def _tokens(values: Iterable[str]) -> tuple[str, ...]:
+def tokens_in(values: Iterable[str]) -> tuple[str, ...]:
+    """What may be tokens of ours in envelope senders, each once."""
     return tuple(dict.fromkeys(match for value in values for match in _TOKEN.findall(value)))
 
 

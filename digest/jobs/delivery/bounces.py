@@ -26,6 +26,7 @@ class RefusalStore(Protocol):
 
     def addressee(self, token: str, since: datetime) -> Addressee | None: ...
     def latest_to(self, subscriber_key: int, since: datetime) -> Addressee | None: ...
+    def subscriber_of(self, hashed: str) -> int | None: ...
     def record_refusal(
         self, to: Addressee, hashed: str, *, name: str, verdict: str, status: str, text: str, now: datetime
     ) -> bool: ...
@@ -81,10 +82,16 @@ class BounceReport(Struct, kw_only=True):
 
 def ingest(store: RefusalStore, keys: Keyring, mails: Iterable[bytes], now: datetime) -> BounceReport:
     """Go through mails that came back."""
+    return learn_from_reports(store, keys, map(parse_report, mails), now)
+
+
+def learn_from_reports(
+    store: RefusalStore, keys: Keyring, reports: Iterable[Report | None], now: datetime
+) -> BounceReport:
+    """Go through what was told; None stands for what is no report."""
     result = BounceReport()
-    for data in mails:
+    for report in reports:
         result.read += 1
-        report = parse_report(data)
         to = None if report is None else _addressee(store, keys, report, now)
         if report is None or to is None:
             result.ignored += 1
@@ -150,10 +157,13 @@ def _addressee(store: RefusalStore, keys: Keyring, report: Report, now: datetime
     for token in report.tokens:
         if (to := store.addressee(token, now - VALID_FOR)) is not None:
             return to
-    for link in report.links if report.kind is Kind.COMPLAINT else ():
+    for link in report.links if report.kind is Kind.COMPLAINT or report.is_signed else ():
         token_ = keys.read(link)
         if token_ is not None and token_.purpose is Purpose.UNSUBSCRIBE:
             return store.latest_to(token_.subject, now - VALID_FOR)
+    if report.is_signed and "@" in report.recipient:
+        reader = store.subscriber_of(keys.hashed(canonical(report.recipient)))
+        return None if reader is None else store.latest_to(reader, now - VALID_FOR)
     return None
 
 
@@ -169,8 +179,9 @@ def _count(
         result.known += not new
         result.suppressed += store.suppress(hashed, SuppressionReason.COMPLAINT, "the subscriber complained", now)
         return
-    # A Message-ID need not be unique: the delivery is part of a report's identity.
-    name = hashlib.sha256(f"{report.name} {to.delivery}".encode()).hexdigest()[:32]
+    # A Message-ID need not be unique: the delivery is part of a mail's identity.
+    about = report.name if report.is_signed else f"{report.name} {to.delivery}"
+    name = hashlib.sha256(about.encode()).hexdigest()[:32]
     if _record(store, keys, to, _Refusal(name, report.verdict, report.status, report.text), now, result):
         result.bounces += 1
         result.unclear += not report.form

@@ -84,6 +84,11 @@ class Refusals(Part):
         """The latest delivery to a subscriber, if its edition was made after ``since``."""
         return self._addressee(_OF_SUBSCRIBER, subscriber_key, to_seconds(since))
 
+    def subscriber_of(self, hashed: str) -> int | None:
+        """The key of whoever has an address."""
+        key: int | None = self._value("SELECT key FROM subscriber WHERE hash = ?", hashed)
+        return key
+
     def _addressee(self, question: str, *values: Any) -> Addressee | None:
         row = self._row(question, *values)
         return None if row is None else _addressee(*row)
