@@ -27,6 +27,8 @@ class RefusalStore(Protocol):
     def addressee(self, token: str, since: datetime) -> Addressee | None: ...
     def latest_to(self, subscriber_key: int, since: datetime) -> Addressee | None: ...
     def subscriber_of(self, hashed: str) -> int | None: ...
+    def list_of(self, to: Addressee) -> int | None: ...
+    def unsubscribe(self, key: int, now: datetime, list_key: int | None = None) -> int: ...
     def record_refusal(
         self, to: Addressee, hashed: str, *, name: str, verdict: str, status: str, text: str, now: datetime
     ) -> bool: ...
@@ -52,6 +54,8 @@ class BounceReport(Struct, kw_only=True):
     bounces: int = 0
     complaints: int = 0
     arrived: int = 0
+    left: int = 0
+    """Readers who asked by mail to get no more."""
     suppressed: int = 0
     held: int = 0
     ours: int = 0
@@ -72,6 +76,7 @@ class BounceReport(Struct, kw_only=True):
             (self.waiting, "waiting in a batch"),
             (self.unclear, "in no known form"),
             (self.arrived, "arrived after all"),
+            (self.left, "left"),
             (self.known, "known already"),
             (self.ignored, "ignored"),
         ):
@@ -97,6 +102,8 @@ def learn_from_reports(
             result.ignored += 1
         elif report.kind is Kind.ARRIVED:
             result.arrived += store.arrived(to, now)
+        elif report.kind is Kind.OPT_OUT:
+            _leave(store, keys, report, to, now, result)
         else:
             _count(store, keys, report, to, now, result)
     return _with_batches(store, result)
@@ -157,7 +164,7 @@ def _addressee(store: RefusalStore, keys: Keyring, report: Report, now: datetime
     for token in report.tokens:
         if (to := store.addressee(token, now - VALID_FOR)) is not None:
             return to
-    for link in report.links if report.kind is Kind.COMPLAINT or report.is_signed else ():
+    for link in report.links if report.kind is not Kind.BOUNCE or report.is_signed else ():
         token_ = keys.read(link)
         if token_ is not None and token_.purpose is Purpose.UNSUBSCRIBE:
             return store.latest_to(token_.subject, now - VALID_FOR)
@@ -187,6 +194,20 @@ def _count(
         result.unclear += not report.form
     else:
         result.known += 1
+
+
+def _leave(
+    store: RefusalStore, keys: Keyring, report: Report, to: Addressee, now: datetime, result: BounceReport
+) -> None:
+    """The list of the link that is quoted, else of the mail that it answers."""
+    if to.subscriber is None:
+        result.ignored += 1
+        return
+    given = (keys.read(link) for link in report.links)
+    lists = [each.list_key for each in given if each is not None and each.purpose is Purpose.UNSUBSCRIBE]
+    ended = store.unsubscribe(to.subscriber, now, lists[0] if lists else store.list_of(to))
+    result.left += ended
+    result.known += not ended
 
 
 def _record(

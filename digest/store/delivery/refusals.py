@@ -84,6 +84,11 @@ class Refusals(Part):
         """The latest delivery to a subscriber, if its edition was made after ``since``."""
         return self._addressee(_OF_SUBSCRIBER, subscriber_key, to_seconds(since))
 
+    def list_of(self, to: Addressee) -> int | None:
+        """The key of the list that a delivery went to."""
+        key: int | None = self._value("SELECT list_key FROM delivery WHERE key = ?", to.delivery)
+        return key
+
     def subscriber_of(self, hashed: str) -> int | None:
         """The key of whoever has an address."""
         key: int | None = self._value("SELECT key FROM subscriber WHERE hash = ?", hashed)
