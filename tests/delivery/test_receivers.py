@@ -274,6 +274,25 @@ def test_a_worker_waits_for_a_receiver_that_rests(sqlite_world: World) -> None:
     assert servers.taken[0][0] >= 60.0
 
 
+def test_a_worker_that_waits_for_one_receiver_is_there_for_all(sqlite_world: World) -> None:
+    """A confirmation, say, leaves at once while QQ rests."""
+    sqlite_world.freeze(readers(qq_com=2))
+    words, hurries = [too_much()], [False]
+    servers = Servers(sqlite_world, lambda domain: words.pop() if words else None)
+
+    def hurry() -> bool:
+        if sqlite_world.clock.seconds > 20 and not hurries[0]:
+            hurries[0] = True
+            sqlite_world.freeze(readers(a_test=1), "2026-11-25")
+            sqlite_world.clock.sleep(1)
+            return True
+        return False
+
+    sqlite_world.deliver(servers, limits=LIMITS, once=False, hurry=hurry, stop=lambda: bool(servers.taken))
+    assert servers.taken[0][1] == "a.test"
+    assert servers.taken[0][0] < 25.0
+
+
 def test_a_first_rate_grows_while_answers_are_good(sqlite_world: World) -> None:
     sqlite_world.freeze(100)
     servers = Servers(sqlite_world, seconds=0.0)

@@ -455,7 +455,7 @@ class _DeliveryRun:
             if lane.rows:
                 self._attend(lane)
             elif (seconds := self._until_next()) is not None:
-                self._wait(min(seconds, self.options.idle))
+                self._wait(min(seconds, self.options.idle), self.hurry)
             elif self.once:
                 return
             else:
