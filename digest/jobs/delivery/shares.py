@@ -19,6 +19,7 @@ from digest.receivers import OTHERS, Limits, Throttle, group_of
 _FRESH = 1.0
 """Seconds for which it is good to have looked who has mail due."""
 _SOON = timedelta(milliseconds=50)
+"""When to look again for what is due and could not be claimed: somebody else is just doing so."""
 _REFUSED = timedelta(seconds=1)
 """When to ask again for a receiver whose turn it was and that gave nothing: others are at it."""
 _RELAY = 3
@@ -78,7 +79,10 @@ class Shares:
             self._look()
             now = self._clock()
             waits = [self._wait_for(each, now) for each in self._queues if not self._is_left(each, now)]
-        return max(min(waits), _SOON).total_seconds() if waits else None
+        if not waits:
+            return None
+        first = min(waits)
+        return (first if first > timedelta() else _SOON).total_seconds()
 
     def resting(self) -> Iterator[str]:
         """Those that get nothing for now although there is mail for them, in words without the end of it."""
