@@ -19,9 +19,10 @@ from digest.config.settings import (
     S3Settings,
     Settings,
 )
-from digest.config.values import PERMALINK_STYLES
+from digest.config.values import PERMALINK_STYLES, Host
 from digest.languages import is_known
 from digest.models import MAIL, MAIN
+from digest.receivers import receiver_of
 
 _SAFE_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 PERMALINK_PARTS = {
@@ -193,6 +194,10 @@ def check_mail(mail: MailSettings) -> Found:
     if mail.security == "none":
         yield from _check_unsecured(mail)
     yield from _check_subject(("mail", "subject"), mail.subject)
+    yield from _check_domains(mail)
+    hooks = mail.bounces
+    if hooks is not None and not (hooks.ses_topic or hooks.secret_env or hooks.secret_file):
+        yield ("mail", "bounces"), "says nobody who may tell of bounces; write ses_topic, secret_env or secret_file"
 
 
 def _check_subject(path: Path, subject: str) -> Found:
@@ -210,6 +215,22 @@ def _check_subject(path: Path, subject: str) -> Found:
             path,
             f"would be the same for every mail, and mail programs would make one conversation of them; {example}",
         )
+
+
+def _check_domains(mail: MailSettings) -> Found:
+    """Those with the same mail servers have the same limits."""
+    first: dict[str, str] = {}
+    for written in mail.domains:
+        here = ("mail", "domains", written)
+        try:
+            domain = Host.parse(written)
+        except ValueError as error:
+            yield here, f"{quoted(written)} {error}"
+            continue
+        receiver = receiver_of(domain) or domain
+        if receiver in first:
+            yield here, f"has the same mail servers as {first[receiver]}, which stands here too; keep one of them"
+        first.setdefault(receiver, written)
 
 
 def check_channels(settings: Settings) -> Found:
@@ -269,6 +290,7 @@ def check_privacy(settings: Settings) -> Found:
         ("store",): settings.store.path,
         ("mail", "folder"): settings.mail.folder,
         ("mail", "password_file"): settings.mail.password_file,
+        ("mail", "bounces", "secret_file"): settings.mail.bounces.secret_file if settings.mail.bounces else None,
         ("subscriptions", "secret_file"): settings.subscriptions.secret_file,
         ("watch", "token_file"): settings.watch.token_file,
     }

@@ -36,6 +36,7 @@ from digest.config.values import (
     Network,
     Pause,
     Permalink,
+    Rate,
     Rhythm,
     S3Url,
     SiteUrl,
@@ -43,8 +44,12 @@ from digest.config.values import (
     StoreUrl,
     Url,
 )
+from digest.receivers import Limit, Limits, receiver_of
 from digest.theme import ACCENT, Theme
 
+FIRST_RATE = 2.0
+FULL_RATE = 15.0
+"""Mails a second at first, and at the most, where ``mail.rate`` does not say."""
 PORTS = {"implicit": 465, "starttls": 587, "none": 25}
 """The usual port of each way to secure SMTP (RFC 8314, RFC 6409, RFC 5321)."""
 
@@ -589,6 +594,42 @@ class DkimSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     ] = None
 
 
+class DomainSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the mailboxes of a domain get at the most. What is left out stays as it is."""
+
+    rate: Annotated[Rate | None, Meta(description="Mails per second.", examples=["1/s", "30/min"])] = None
+    connections: Annotated[
+        Annotated[int, Meta(ge=1, le=50)] | None,
+        Meta(description="Mails that are handed over at the same time.", examples=[2]),
+    ] = None
+
+
+class BounceSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Webhooks of digest serve that bounces and complaints come in by."""
+
+    ses_topic: Annotated[
+        Annotated[str, Meta(pattern="^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_.-]{1,260}$")] | None,
+        Meta(
+            description="The Amazon SNS topic that Amazon SES tells bounces and complaints to; no other is believed.",
+            examples=["arn:aws:sns:eu-west-1:123456789012:bounces"],
+        ),
+    ] = None
+    secret_env: Annotated[
+        Annotated[str, Meta(pattern="^[A-Za-z_][A-Za-z0-9_]*$")] | None,
+        Meta(
+            description="Environment variable with the secret that others sign their requests with.",
+            examples=["DIGEST_BOUNCES_SECRET"],
+        ),
+    ] = None
+    secret_file: Annotated[
+        Path | None,
+        Meta(
+            description="File with that secret, read if the environment variable is not set.",
+            examples=["/run/secrets/digest-bounces"],
+        ),
+    ] = None
+
+
 class MailSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How mail leaves, from whom and to whom. The password is never kept here."""
 
@@ -677,7 +718,22 @@ class MailSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             examples=["/etc/ssl/certs/company-ca.pem"],
         ),
     ] = None
-    rate: Annotated[float, Meta(description="Mails per second at the most.", gt=0, le=100000, examples=[2, 0.5])] = 2.0
+    rate: Annotated[
+        Rate | None,
+        Meta(
+            description="Mails per second at the most, to all receivers together. Without it 2 at first, and up to 15 "
+            "while they are taken.",
+            examples=[10, "10/s", "30/min"],
+        ),
+    ] = None
+    domains: Annotated[
+        dict[Name, DomainSettings],
+        Meta(
+            description="Limits for the mailboxes of single domains, instead of the usual ones of large receivers; "
+            "see docs/delivery.md.",
+            examples=[{"qq.com": {"rate": "1/s", "connections": 2}}],
+        ),
+    ] = {}
     connections: Annotated[
         int, Meta(description="Connections to the server at the same time, at the most.", ge=1, le=50)
     ] = 2
@@ -693,6 +749,13 @@ class MailSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         Meta(
             description="Envelope sender: where reports of undeliverable mail go. Without it the sender's address.",
             examples=["bounces@news.example.com"],
+        ),
+    ] = None
+    bounces: Annotated[
+        BounceSettings | None,
+        Meta(
+            description="Webhooks that bounces and complaints come in by, as reports by mail do. Without it none.",
+            examples=[{"ses_topic": "arn:aws:sns:eu-west-1:123456789012:bounces"}],
         ),
     ] = None
     dkim: Annotated[
@@ -713,6 +776,15 @@ class MailSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     def __post_init__(self) -> None:
         if not self.port:
             force_setattr(self, "port", PORTS[self.security])
+
+    @property
+    def limits(self) -> Limits:
+        """What receivers get, by the names that ``receivers`` has for them."""
+        given = {
+            receiver_of(domain) or domain: Limit(rate=each.rate, connections=each.connections)
+            for domain, each in ((Host.parse(written), each) for written, each in self.domains.items())
+        }
+        return Limits(ceiling=self.rate or FULL_RATE, given=given)
 
 
 class SubscriptionSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

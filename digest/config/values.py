@@ -708,6 +708,28 @@ def _bytes(value: object, example: str) -> int:
     return int(float(match[1]) * {"": 1, "b": 1, "k": 1024, "m": 1024**2, "g": 1024**3}[match[2][:1]])
 
 
+class Rate(float):
+    """How many a second: ``10``, ``0.5``, ``10/s``, ``30/min``, ``500/h``."""
+
+    schema_format: ClassVar[str] = "rate"
+    example: ClassVar[str] = "10/s"
+    most: ClassVar[float] = 100_000
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            rate = float(value)
+        else:
+            match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,6})?)\s*(?:/\s*([a-z]+))?", as_text(value, cls.example).lower())
+            unit = match[2] or "s" if match is not None else ""
+            if match is None or unit not in _SECONDS:
+                _refuse("is not a number of mails a second", f"{cls.example}, 0.5 or 30/min")
+            rate = float(match[1]) / _SECONDS[unit]
+        if not 0 < rate <= cls.most:
+            _refuse(f"is not more than 0 and at most {cls.most:g} a second", cls.example)
+        return cls(rate)
+
+
 # ------------------------------------------------------------------- words
 
 
@@ -840,6 +862,7 @@ _KINDS: tuple[type[Kind], ...] = (
     Mailboxes,
     Size,
     MailSize,
+    Rate,
     LanguageTag,
     Permalink,
     Colour,

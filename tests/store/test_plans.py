@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from digest.models import EditionState, InLanguage, SavedEdition
+from digest.ports import Share
 from digest.store import SqlStore, open_store
 from digest.store.database.connection import Connection
 
@@ -25,6 +26,7 @@ LAST = SavedEdition(
     state=EditionState.FINISHED,
     page_published=True,
 )
+SHARE = Share(receiver="qq.com", spacing=timedelta(seconds=1), connections=2)
 
 QUESTIONS = {
     "newest of all": lambda store, now: store.newest("all", "", 9),
@@ -43,6 +45,9 @@ QUESTIONS = {
     "ids taken": lambda store, now: store.ids_taken(["a"]),
     "adopted ids": lambda store, now: store.adopted_ids(["a"]),
     "claim": lambda store, now: store.claim(now, 2, REACH),
+    "claim of a receiver": lambda store, now: store.claim(now, 1, REACH, share=SHARE),
+    "claim of others": lambda store, now: store.claim(now, 2, REACH, share=Share(receiver="")),
+    "queues": lambda store, now: store.queues(now),
     "claim elsewhere": lambda store, now: store.claim(now, 2, REACH, "chat"),
     "retire channels": lambda store, now: store.retire_channels((), now),
     "counts elsewhere": lambda store, now: store.counts_elsewhere(),
@@ -64,7 +69,9 @@ OPEN = {
     "claim": ["delivery_due"],
     "claim elsewhere": ["delivery_elsewhere"],
     "retire channels": ["delivery_elsewhere"],
-    "is due": ["delivery_due"],
+    "claim of a receiver": ["delivery_receiver"],
+    "queues": ["delivery_receiver"],
+    "is due": ["delivery_receiver"],
     "next due": ["delivery_due"],
     "recover": ["delivery_leased", "delivery_transmitting"],
     "doubts": ["delivery_doubt"],
@@ -88,7 +95,7 @@ def test_no_question_reads_a_whole_table(sqlite_url: str, make, monkeypatch, que
     if question == "passed over":
         assert "SEARCH post USING INTEGER PRIMARY KEY (rowid=?)" in plans
         assert "SEARCH newer USING INTEGER PRIMARY KEY (rowid>?)" in plans
-    if question == "claim":
+    if question in ("claim", "claim of a receiver", "claim of others"):
         assert "SEARCH delivery USING INTEGER PRIMARY KEY (rowid=?)" in plans
     for index in OPEN.get(question, ()):
         assert any(f"INDEX {index} " in f"{step} " for step in plans), plans
