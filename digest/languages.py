@@ -1,7 +1,7 @@
 """The site's language: message catalogues and dates.
 
-A language is a gettext file ``digest/locales/LOCALE.po``, so that adding a language is adding a file. English is what the
-sources are written in. Dates are written as Unicode CLDR has them (UTS 35), whose data Babel brings.
+A language is a gettext file ``digest/locales/LOCALE.po``, so that adding a language is adding a file. English is what
+the sources are written in. Dates are written as Unicode CLDR has them (UTS 35), whose data Babel brings.
 
 Babel compiles a file when the first text is asked for. To load Babel for that takes longer than to make all pages, so
 what it made is kept in the user's cache for as long as the file stays the same; where that cannot be written, it is
@@ -41,23 +41,18 @@ def is_known(tag: str) -> bool:
 
 
 def is_translated(tag: str) -> bool:
-    """Whether the program has texts in a language (BCP 47), or in a near one: Swiss German is German. Asks for files only,
-    since every run asks."""
+    """Whether the program has texts in a language (BCP 47), or in a near one: Swiss German is German. Looks for files
+    only, since every run asks."""
     language = tag.partition("-")[0].lower()
     return language == ENGLISH or any(name.partition("_")[0] == language for name in _shipped())
-
-
-def deferred(message: str) -> str:
-    """Marks a text that is translated where it is used; here it stays as it is."""
-    return message
 
 
 class CatalogueLanguage:
     """Texts, dates and numbers of one locale. Satisfies ``ports.Language``.
 
-    A language without a catalogue is not spoken: then all that the program says is English, its dates, numbers and plurals
-    too, and pages say so of themselves. Locale and catalogue are loaded when the first text is asked for, since most runs
-    have nothing to say; every method raises ConfigError if the language is unknown.
+    A language without a catalogue is not spoken: then all that the program says is English, its dates, numbers and
+    plurals too, and pages say so of themselves. Locale and catalogue are loaded when the first text is asked for, since
+    most runs have nothing to say; every method raises ConfigError if the language is unknown.
     """
 
     def __init__(self, tag: str, catalogue: Sequence[bytes] | None = None) -> None:
@@ -82,9 +77,16 @@ class CatalogueLanguage:
 
     @cached_property
     def catalogue(self) -> tuple[bytes, ...]:
-        if self._frozen is not None:
-            return tuple(self._frozen)
+        return self._shipped if self._frozen is None else tuple(self._frozen)
+
+    @property
+    def _shipped(self) -> tuple[bytes, ...]:
         return _catalogue(self._own.language, self._own.territory, _script(self._own))
+
+    @property
+    def _known_now(self) -> tuple[bytes, ...]:
+        """What the program says by now, behind what was frozen, which knows nothing of words that are newer."""
+        return self._shipped if self._frozen else ()
 
     @cached_property
     def _messages(self) -> NullTranslations:
@@ -92,7 +94,7 @@ class CatalogueLanguage:
         from gettext import GNUTranslations, NullTranslations
 
         found = NullTranslations()
-        for compiled in map(BytesIO, self.catalogue):
+        for compiled in map(BytesIO, (*self._known_now, *self.catalogue)):
             catalogue = GNUTranslations(compiled)
             catalogue.add_fallback(found)
             found = catalogue
@@ -117,6 +119,27 @@ class CatalogueLanguage:
 
     def long_day(self, moment: datetime) -> str:
         return self._date(moment, "yMMMMEEEEd")
+
+    def short_day(self, moment: datetime, *, with_year: bool) -> str:
+        return self._date(moment, "yMMMMd" if with_year else "MMMMd")
+
+    def days(self, first: datetime, last: datetime, *, with_year: bool) -> str:
+        from babel.dates import format_date
+
+        field = "y" if first.year != last.year else "M" if first.month != last.month else "d"
+        patterns = _interval(self._locale, "yMMMMd" if with_year else "MMMMd", field)
+        if patterns is None:
+            both = (self.short_day(moment, with_year=with_year) for moment in (first, last))
+            return str(self._locale.interval_formats[None].format(*both))
+        return "".join(
+            format_date(moment, pattern, locale=self._locale)
+            for moment, pattern in zip((first, last), patterns, strict=True)
+        )
+
+    def weekday(self, moment: datetime) -> str:
+        from babel.dates import format_date
+
+        return format_date(moment, "ccc", locale=self._locale)
 
     def month(self, moment: datetime) -> str:
         return self._date(moment, "yMMMM")
@@ -163,7 +186,7 @@ def _parsed(tag: str) -> Locale:
 
 
 def _script(locale: Locale) -> str | None:
-    """The one that is named, else the one that most texts of the language have in its region (UTS 35, likely subtags)."""
+    """The one that is named, else the usual one of the language in its region (UTS 35, likely subtags)."""
     from babel import Locale
     from babel.core import get_global
 
@@ -197,7 +220,9 @@ def _catalogue(language: str, territory: str | None, script: str | None) -> tupl
         if locale is not None and _script(locale) == script:
             nearness = (locale.territory == territory, locale.territory is None)
             found.append((nearness, name))
-    return tuple(_compiled((files("digest") / "locales" / f"{name}.po").read_bytes(), name) for _, name in sorted(found))
+    return tuple(
+        _compiled((files("digest") / "locales" / f"{name}.po").read_bytes(), name) for _, name in sorted(found)
+    )
 
 
 @cache
@@ -206,10 +231,25 @@ def _pattern(locale: Locale, skeleton: str) -> str:
     from babel.dates import match_skeleton
 
     if skeleton == "yMMMMEEEEd":
-        return locale.date_formats["full"].pattern
+        return str(locale.date_formats["full"].pattern)
     found = match_skeleton(skeleton, locale.datetime_skeletons)
     pattern = locale.datetime_skeletons[found or skeleton].pattern
     return "".join(_as_long(piece, skeleton) for piece in re.split(r"('[^']*')", pattern))
+
+
+@cache
+def _interval(locale: Locale, skeleton: str, field: str) -> tuple[str, str] | None:
+    """The patterns of its two ends, the greatest field in which they differ being this; None if CLDR has none."""
+    from babel.dates import match_skeleton
+
+    found = match_skeleton(skeleton, locale.interval_formats)
+    patterns = locale.interval_formats[found].get(field) if found else None
+    if not patterns:
+        return None
+    first, last = (
+        "".join(_as_long(piece, skeleton) for piece in re.split(r"('[^']*')", pattern)) for pattern in patterns
+    )
+    return first, last
 
 
 def _as_long(pattern: str, skeleton: str) -> str:

@@ -578,6 +578,8 @@ class Delivery(Struct, frozen=True, kw_only=True):
     """Which of the edition's posts it has, as ``edition.selection`` spells it; empty for all."""
     channel: str = MAIL
     """By which way it leaves."""
+    receiver: str = ""
+    """Who runs the mailboxes of its domain, as ``receivers`` names it; empty for one without limits of its own."""
 
 
 class Outage(Struct, frozen=True, kw_only=True):
@@ -693,6 +695,24 @@ class Reply(Struct, frozen=True, kw_only=True):
     """Of a refusal, what it answered, as ``errors.TransportError`` names it; empty where that is not known."""
     verdict: Verdict | None = None
     """Of a refusal, what it says."""
+
+
+class Answer(Struct, frozen=True, kw_only=True):
+    """What became of a message for good."""
+
+    group: str
+    """Whose server it was, as ``receivers.group_of`` names it."""
+    refusal: Reply | None = None
+    """None: it was taken."""
+
+
+class StoppedReceiver(Struct, frozen=True, kw_only=True):
+    """A group that refused so much of an edition that no more of it goes there."""
+
+    digest: str
+    period: str
+    receiver: str
+    reason: str
 
 
 class Receipt(Reply, frozen=True, kw_only=True):

@@ -18,6 +18,7 @@ from digest.models import (
     MAIL,
     MAIN,
     Absence,
+    Answer,
     AwaitedPage,
     Changes,
     ChannelEdition,
@@ -41,9 +42,11 @@ from digest.models import (
     Reply,
     SavedEdition,
     SourceState,
+    StoppedReceiver,
     Target,
     Version,
 )
+from digest.receivers import Throttle
 
 # ------------------------------------------------------------------ source
 
@@ -309,6 +312,18 @@ class EditionStore(Protocol):
         listed, not gone; newest first, then by key."""
         ...
 
+    def passed_over(
+        self,
+        digest: str,
+        categories: Sequence[str] | None,
+        last: SavedEdition,
+        now: datetime,
+        language: InLanguage | None = None,
+    ) -> list[tuple[int, str]]:
+        """Keys and paths of posts collected since ``last``, the digest's latest edition, was frozen, in none of its
+        editions, published up to ``now``, listed, not gone; oldest first."""
+        ...
+
     def edition(self, digest: str, period: str) -> SavedEdition | None: ...
 
     def editions(self, digest: str, limit: int | None = None) -> list[SavedEdition]:
@@ -383,6 +398,16 @@ class EditionStore(Protocol):
     def set_pages_look(self, fingerprint: str) -> None: ...
 
 
+class Share(Struct, frozen=True, kw_only=True):
+    """Whose mail is claimed, and as much of it as its receiver takes. All workers together keep to it."""
+
+    receiver: str
+    spacing: timedelta | None = None
+    """From one message to the next; None: there is no limit, and no turn to take."""
+    connections: int | None = None
+    """How many may be under way, with this one; None for any number."""
+
+
 class CommitBatch(Struct, frozen=True, kw_only=True):
     """What one connection writes down before a final dot. A row that is ``taken`` here is no more in doubt when the
     next one begins to be."""
@@ -397,6 +422,8 @@ class CommitBatch(Struct, frozen=True, kw_only=True):
     claim: int = 0
     """How many rows to claim besides, and for how long."""
     lease: timedelta = timedelta(0)
+    share: Share | None = None
+    """Of which receiver; None: of any."""
 
 
 class CommitResult(Struct, frozen=True, kw_only=True):
@@ -440,10 +467,26 @@ class Ledger(Protocol):
         """Queued rows of editions whose time is over become expired. Returns how many."""
         ...
 
-    def claim(self, now: datetime, limit: int, lease: timedelta, channel: str = MAIL) -> list[Delivery]:
+    def claim(
+        self, now: datetime, limit: int, lease: timedelta, channel: str = MAIL, share: Share | None = None
+    ) -> list[Delivery]:
         """Take at most ``limit`` rows of a channel that are due, of editions that may be sent now and are not over;
         nobody else gets them until the lease ends. Counts an attempt, and starts the edition. What an edition's page
-        and feed are not in place for is not due before ``outbox.last_call``."""
+        and feed are not in place for is not due before ``outbox.last_call``. Of mail a ``share`` says whose; nothing is
+        claimed if it is not this receiver's turn."""
+        ...
+
+    def queues(self, now: datetime) -> list[Throttle]:
+        """Receivers that ``claim`` would find mail for, if it were their turn, and how it stands with each."""
+        ...
+
+    def know_receivers(self, names: Sequence[str], now: datetime) -> None:
+        """Domains with limits of their own: what is and will be queued for them goes by itself. Others are forgotten
+        when nothing was heard of them for long."""
+        ...
+
+    def slow_receiver(self, throttle: Throttle) -> None:
+        """It has asked for less. All workers keep to it from now on."""
         ...
 
     def renew(self, delivery: Delivery, until: datetime) -> bool:
@@ -516,9 +559,26 @@ class Ledger(Protocol):
         """Editions with mail in the queue that waits for their page, the oldest first."""
         ...
 
-    def answers(self, key: int, limit: int) -> list[Reply | None]:
-        """What servers said last about mail of an edition, the latest first: a refusal for good, or None for a message
-        that was taken. Those before it was resumed do not count."""
+    def answers(self, key: int, limit: int, group: str | None = None) -> list[Answer]:
+        """What servers said last about mail of an edition, the latest first, for good. Those before it was resumed do
+        not count. ``group``: only that one's, as ``receivers.group_of`` names it."""
+        ...
+
+    def is_for_others(self, key: int, group: str) -> bool:
+        """Whether an edition has mail to anybody besides this group."""
+        ...
+
+    def throttles(self) -> list[Throttle]:
+        """Of all receivers that have asked for less."""
+        ...
+
+    def stop_receiver(self, key: int, group: str, reason: str, now: datetime) -> bool:
+        """From now on nothing more of an edition goes to one group; the rest of it goes on. What its refusals led to is
+        undone, as in ``pause_edition``. False if it is stopped already."""
+        ...
+
+    def stopped_receivers(self, key: int | None = None) -> list[StoppedReceiver]:
+        """Groups that editions under way do not go to, of all of them or of one."""
         ...
 
     def pause_edition(self, key: int, reason: str, now: datetime) -> bool:
@@ -528,9 +588,9 @@ class Ledger(Protocol):
         ...
 
     def resume_edition(self, key: int, now: datetime) -> int:
-        """Undo ``pause_edition``: all of its mail in the queue is due now. So are rows that failed by a refusal of
-        ourselves and not of the subscriber (verdict policy, content or relay). Of an edition that is being sent or is
-        done, and not over, these alone are. Returns how many are queued."""
+        """Undo ``pause_edition`` and ``stop_receiver``: all of its mail in the queue is due now. So are rows that
+        failed by a refusal of ourselves and not of the subscriber (verdict policy, content or relay). Of an edition
+        that is being sent or is done, and not over, these alone are. Returns how many are queued."""
         ...
 
     def cancel_edition(self, digest: str, period: str, now: datetime) -> int | None:
@@ -715,6 +775,18 @@ class Language(Protocol):
 
     def long_day(self, moment: datetime) -> str:
         """``2026年11月24日星期二``."""
+        ...
+
+    def short_day(self, moment: datetime, *, with_year: bool) -> str:
+        """``11月24日``, ``2026年11月24日``."""
+        ...
+
+    def days(self, first: datetime, last: datetime, *, with_year: bool) -> str:
+        """``11月16日至22日``, ``16–22 November``: what both ends have in common is said once."""
+        ...
+
+    def weekday(self, moment: datetime) -> str:
+        """``周二``."""
         ...
 
     def month(self, moment: datetime) -> str:

@@ -1,11 +1,12 @@
-"""The texts that readers see, as templates and code have them, and the catalogues of ``digest/locales`` brought up to them.
+"""The texts that readers see, as templates and code have them, and how catalogues are brought up to them.
 
-``python -m tests.messages`` (``make messages``) adds what is new to every catalogue, with an empty ``msgstr``, and takes out
-what is used no more.
+``python -m tests.messages`` (``make messages``) adds what is new to every file of ``digest/locales``, with an empty
+``msgstr``, and takes out what is used no more.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
@@ -21,7 +22,8 @@ _TEMPLATES = ROOT / "templates"
 _CODE = ROOT / "digest"
 _KEYWORDS = {"_": None, "text": None, "deferred": None, "plural": (1, 2)}
 _OPTIONS = {"trimmed": "false", "silent": "false"}
-Message = str | tuple[str, str]
+_SAYS = re.compile(rb"\b(text|plural|deferred)[(]")
+Message = str | tuple[str, ...]
 
 
 def messages() -> dict[Message, list[str]]:
@@ -41,7 +43,8 @@ def _sources() -> Iterator[tuple[Path, str, str]]:
         if path.suffix in (".html", ".txt"):
             yield path, path.relative_to(_TEMPLATES).as_posix(), "jinja2.ext:babel_extract"
     for path in sorted(_CODE.rglob("*.py")):
-        yield path, path.relative_to(ROOT).as_posix(), "python"
+        if _SAYS.search(path.read_bytes()):
+            yield path, path.relative_to(ROOT).as_posix(), "python"
 
 
 def catalogues() -> dict[str, Path]:
@@ -58,7 +61,7 @@ def renew(known: Catalog, wanted: dict[Message, list[str]]) -> None:
     """Give a catalogue the texts that are wanted, in their order; what was known of them stays."""
     template = Catalog(fuzzy=False)
     for message, places in wanted.items():
-        template.add(message, locations=[(place, None) for place in places])
+        template.add(message, locations=[(place, 1) for place in places])
     known.update(template, no_fuzzy_matching=True, keep_user_comments=True)
     known.obsolete.clear()
 
@@ -79,11 +82,18 @@ def written(name: str, catalogue: Catalog) -> bytes:
 
 def untranslated(catalogue: Catalog) -> list[Message]:
     """Texts that lack a translation, or one of its plural forms."""
-    return [
-        message.id
+    return [source for source, targets in translations(catalogue).items() if not all(targets)]
+
+
+def translations(catalogue: Catalog) -> dict[Message, tuple[str, ...]]:
+    """Each text with its translation, or the forms of its plural; what is not translated is empty."""
+    return {
+        source if isinstance(source := message.id, str) else tuple(source): (
+            tuple(message.string) if isinstance(message.string, list | tuple) else (message.string or "",)
+        )
         for message in catalogue
-        if message.id and not all(message.string if isinstance(message.string, tuple) else (message.string,))
-    ]
+        if message.id
+    }
 
 
 def main() -> None:

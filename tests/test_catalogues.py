@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from babel import Locale
 from babel.messages import Catalog
 from jinja2 import nodes
 
-from tests.messages import ROOT, catalogues, messages, read, renew, untranslated, written
+from tests.messages import ROOT, catalogues, messages, read, renew, translations, untranslated, written
 
 WANTED = messages()
 FILES = catalogues()
@@ -41,12 +40,10 @@ def test_a_catalogue_has_every_text_and_no_other(name: str) -> None:
 @each_catalogue
 def test_a_translation_has_the_placeholders_of_its_text(name: str) -> None:
     """No other ones, none twice, none missing; a form of a plural need not write its number out."""
-    for message in read(FILES[name]):
-        sources = message.id if isinstance(message.id, tuple) else (message.id,)
-        targets = message.string if isinstance(message.string, tuple) else (message.string,)
-        for target in targets if message.id else ():
-            found, wanted = sorted(placeholders(target)), sorted(placeholders(sources[-1]))
-            assert found in ((wanted, sorted(set(wanted) - {"count"})) if len(sources) > 1 else (wanted,)), message.id
+    for source, targets in translations(read(FILES[name])).items():
+        wanted = sorted(placeholders(source if isinstance(source, str) else source[-1]))
+        right = [wanted] if isinstance(source, str) else [wanted, sorted(set(wanted) - {"count"})]
+        assert all(sorted(placeholders(target)) in right for target in targets), source
 
 
 def placeholders(text: str) -> list[str]:
@@ -55,8 +52,8 @@ def placeholders(text: str) -> list[str]:
 
 @each_catalogue
 def test_plural_forms_are_those_of_the_language(name: str) -> None:
-    """Two numbers have different forms if and only if CLDR tells them apart (millions aside, which need a form of their own
-    in some languages)."""
+    """Two numbers have different forms if and only if CLDR tells them apart (millions aside, which some languages have
+    a form of their own for)."""
     catalogue, locale = read(FILES[name]), Locale.parse(name)
     rule = re.sub(r"([^?:]+)\?([^?:]+):", r"\2 if \1 else ", catalogue.plural_expr.strip("()"))
     rule = rule.replace("&&", " and ").replace("||", " or ")
@@ -70,10 +67,8 @@ def test_plural_forms_are_those_of_the_language(name: str) -> None:
 @each_catalogue
 def test_a_translation_keeps_the_blanks_at_the_ends(name: str) -> None:
     """No text begins or ends with one, but the comma of lists, which has none in Chinese and Japanese."""
-    for message in read(FILES[name]):
-        if message.id and message.id != ", ":
-            for target in message.string if isinstance(message.string, tuple) else (message.string,):
-                assert target == target.strip(), message.id
+    for source, targets in translations(read(FILES[name])).items():
+        assert source == ", " or all(target == target.strip() for target in targets), source
 
 
 def test_renewing_keeps_what_is_known_and_drops_what_is_gone() -> None:
@@ -82,7 +77,7 @@ def test_renewing_keeps_what_is_known_and_drops_what_is_gone() -> None:
     known.add("stays", "bleibt")
     known.add("goes", "geht")
     renew(known, {"new": ["b.html"], "stays": ["a.html"]})
-    assert [(message.id, message.string) for message in known if message.id] == [("new", ""), ("stays", "bleibt")]
+    assert [(message.id, message.string) for message in known if message.id] == [("new", None), ("stays", "bleibt")]
     assert untranslated(known) == ["new"]
     assert b"geht" not in written("de", known)
 
@@ -119,6 +114,9 @@ class Told(HTMLParser):
 def told(source: str) -> list[str]:
     """What a template says by itself: its text without what it fills in."""
     tree = jinja2.Environment(autoescape=True).parse(source)
+    for block in tree.find_all(nodes.Block):
+        if block.name == "style":
+            block.body = []
     outputs = (node for output in tree.find_all(nodes.Output) for node in output.nodes)
     raw = "".join(node.data if isinstance(node, nodes.TemplateData) else "0" for node in outputs)
     parser = Told()
@@ -153,27 +151,27 @@ def test_what_is_not_marked_is_found() -> None:
 
 READERS = ("digest/render/", "digest/web/pages.py")
 """Code that words what readers see."""
-NOT_FOR_READERS = ("digest/render/plots.py", "digest/render/alarm.py")
-"""What is for the operator."""
+NOT_FOR_READERS = ("digest/render/plots.py", "digest/render/alarm.py", "digest/render/tongues.py")
+"""What is for the operator, and names of languages."""
 MARKS = {"text", "plural", "deferred"}
-PROSE = re.compile(r"[A-Za-z]{2,} [a-z]{2,}|^[A-Z][a-z]{3,}$")
+PROSE = re.compile(r"^[^<>=/]*([A-Z][a-z]+ [a-z]+|[a-z]{2,} [a-z]{2,} [a-z]{2,})[^<>=/]*$", re.DOTALL)
+"""A sentence, or two words with a capital; no markup."""
 
 
-def prose(source: str) -> Iterator[str]:
-    """Strings that read like English words and are neither marked, nor documentation, nor part of an error."""
+def prose(source: str) -> list[str]:
+    """Strings that read like English, and are neither marked, nor documentation, nor part of an error or of a warning
+    to the operator."""
     tree = ast.parse(source)
     quiet: set[ast.AST] = set()
     for node in ast.walk(tree):
-        is_mark = isinstance(node, ast.Call) and (
-            getattr(node.func, "attr", "") or getattr(node.func, "id", "")
-        ) in MARKS
-        is_statement = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-        if is_mark or is_statement or isinstance(node, ast.Raise):
+        called = node.func if isinstance(node, ast.Call) else None
+        is_mark = getattr(called, "attr", getattr(called, "id", "")) in MARKS
+        is_words = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        is_warning = isinstance(node, ast.FunctionDef) and node.name.endswith("_warning")
+        if is_mark or is_words or is_warning or isinstance(node, ast.Raise):
             quiet.update(ast.walk(node))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in quiet:
-            if PROSE.search(node.value):
-                yield node.value
+    strings = (node for node in ast.walk(tree) if isinstance(node, ast.Constant) and node not in quiet)
+    return [node.value for node in strings if isinstance(node.value, str) and PROSE.search(node.value)]
 
 
 @pytest.mark.parametrize(
@@ -187,11 +185,11 @@ def prose(source: str) -> Iterator[str]:
 )
 def test_code_says_nothing_to_readers_that_is_not_marked(path: Path) -> None:
     """Templates are given texts of the language."""
-    assert list(prose(path.read_text())) == []
+    assert prose(path.read_text()) == []
 
 
 def test_prose_that_is_not_marked_is_found() -> None:
-    """A sentence, a word with a capital, a part of an f-string."""
-    assert list(prose('values = {"title": "All posts", "a": language.text("Marked words")}')) == ["All posts"]
-    assert list(prose('"""Documentation of it."""\nx = f"{n} more posts"\ny = "Other"')) == [" more posts", "Other"]
-    assert list(prose('raise ValueError("this is an error")\nx = deferred("some words")')) == []
+    """A sentence, two words, a part of an f-string; not what only looks like one."""
+    assert prose('values = {"title": "All posts", "a": language.text("Marked words")}') == ["All posts"]
+    assert prose('"""Documentation of it."""\nx = f"{n} more posts to read"') == [" more posts to read"]
+    assert prose('raise ValueError("This is an error")\nx = deferred("Some words")\ny = "<a rel=\'Some words\'>"') == []

@@ -163,7 +163,7 @@ class App:
     def templates(self) -> FolderTemplates:
         from digest.templates import FolderTemplates
 
-        return FolderTemplates(self.language, self.settings.templates)
+        return FolderTemplates(self.language, self.settings.templates, self.settings.theme)
 
     def feed_options(self) -> FeedOptions:
         """What feeds are made by."""
@@ -222,6 +222,7 @@ class App:
                 DigestPlan(
                     name=name,
                     title=digest.title,
+                    subject=digest.subject or self.settings.mail.subject,
                     schedule=digest.schedule.rule,
                     categories=digest.categories,
                     language=self._chosen(digest.language),
@@ -268,6 +269,7 @@ class App:
             ),
             templates=self.templates,
             language=self.language,
+            theme=self.settings.theme,
         )
 
     @cached_property

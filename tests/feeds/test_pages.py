@@ -95,7 +95,7 @@ def test_the_twin_shows_the_feed_by_day(filled) -> None:
     assert english.get("lang") == "en"
     assert gone.xpath(".//a") == []
     assert [text(part) for part in second.xpath("p[@class='meta']/*")] == [
-        "09:02", "李明", "晨星社", "能源与材料", "markets", "A股",
+        "李明", "晨星社", "09:02", "能源与材料", "markets", "A股",
     ]  # fmt: skip
     assert first.xpath("p[1]")[0].text == "一段\n二段"
     assert first.xpath(".//a[@rel='external']/@href") == ["https://press.example.org/1"]

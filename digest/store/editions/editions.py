@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
@@ -32,6 +32,7 @@ from digest.store.database.basics import (
 )
 from digest.store.database.connection import Connection
 from digest.store.database.part import Part
+from digest.store.delivery.receivers import receivers_of
 from digest.store.monitoring.inquiry import note_omissions
 from digest.store.monitoring.status_queries import SELECT_EDITIONS, UNSEEN, edition_at, saved_edition
 
@@ -96,6 +97,24 @@ class Editions(Part):
         with self._database.asking() as connection:
             standing = _standing(connection, categories, language)
             return _posts(connection, standing, span, new, (digest, digest, digest))
+
+    def passed_over(
+        self,
+        digest: str,
+        categories: Sequence[str] | None,
+        last: SavedEdition,
+        now: datetime,
+        language: InLanguage | None = None,
+    ) -> list[tuple[int, str]]:
+        with self._database.asking() as connection:
+            standing, of = _standing(connection, categories, language)
+            newer = "newer.key > (SELECT coalesce(max(post_key), 0) FROM edition_member WHERE edition_key = ?)"
+            return connection.rows(  # CROSS, so that SQLite begins with the few that are newer
+                f"SELECT post.key, post.path FROM post newer CROSS JOIN post WHERE {newer} AND post.key = newer.key "
+                f"AND {standing} AND post.collected_at > ? AND post.published <= ? AND NOT {_IN_EDITION} "
+                "ORDER BY post.published, post.key",
+                *(last.key, *of, to_seconds(last.frozen_at), to_seconds(now), digest),
+            )
 
     def editions(self, digest: str, limit: int | None = None) -> list[SavedEdition]:
         chosen = f"{SELECT_EDITIONS} WHERE digest = ? AND state NOT IN ({UNSEEN}) ORDER BY period DESC"
@@ -237,9 +256,9 @@ def _queue(
     connection: Connection, key: int, frozen: FrozenEdition, recipients: Iterable[Recipient], *, held: bool
 ) -> None:
     """A row for each recipient, some at a time: memory does not grow with their number. Each address once."""
-    rows = iter(recipients)
+    rows, known = iter(recipients), receivers_of(connection)
     while chunk := list(islice(rows, _CHUNK)):
-        queued = [_queued_row(key, frozen, recipient, held=held) for recipient in chunk]
+        queued = [_queued_row(key, frozen, recipient, known, held=held) for recipient in chunk]
         connection.insert_many("delivery", _QUEUED_COLUMNS, queued, or_ignore=True)
 
 
@@ -264,19 +283,22 @@ _CHUNK = 1_000
 _QUEUED_COLUMNS = (
     *("edition_key", "address", "message_id", "token", "state", "attempts", "doubts", "not_before", "lease"),
     *("reply_enhanced", "reply_text", "queue_id", "subscriber_key", "list_key", "expires_at", "domain", "selection"),
-    "channel",
+    *("channel", "receiver"),
 )
 
 
-def _queued_row(key: int, frozen: FrozenEdition, recipient: Recipient, *, held: bool) -> tuple[Any, ...]:
+def _queued_row(
+    key: int, frozen: FrozenEdition, recipient: Recipient, known: Callable[[str], str], *, held: bool
+) -> tuple[Any, ...]:
     not_before = recipient.not_before or frozen.send_after
     held = held and not_before <= frozen.send_after  # a subscriber whose hour is still to come has got nothing yet
+    domain = _domain(recipient)
     state, doubts = (DeliveryState.IN_DOUBT, REPEATS + 1) if held else (DeliveryState.QUEUED, 0)
     return (
         *(key, recipient.address, recipient.message_id, recipient.token, state.value, 0, doubts),
         *(to_seconds_up(not_before), 0, "", HELD if held else "", "", recipient.subscriber, recipient.list_key),
-        *(optional_seconds(recipient.expires_at), _domain(recipient), recipient.selection),
-        recipient.channel,
+        *(optional_seconds(recipient.expires_at), domain, recipient.selection),
+        *(recipient.channel, known(domain)),
     )
 
 
