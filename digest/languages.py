@@ -47,6 +47,16 @@ def is_translated(tag: str) -> bool:
     return language == ENGLISH or any(name.partition("_")[0] == language for name in _shipped())
 
 
+def what_is_missing(tag: str) -> str:
+    """For the operator: that the program has no texts in the site's language, and what to do; empty if it has."""
+    if is_translated(tag):
+        return ""
+    return (
+        f"site.language: there are no texts in {tag} yet, so pages, mails and their dates are in English; "
+        "docs/translate.md tells how to add them, in one file"
+    )
+
+
 class CatalogueLanguage:
     """Texts, dates and numbers of one locale. Satisfies ``ports.Language``.
 
@@ -104,9 +114,8 @@ class CatalogueLanguage:
     def direction(self) -> str:
         return self._locale.text_direction
 
-    @property
-    def own_direction(self) -> str:
-        return self._own.text_direction
+    def direction_of(self, tag: str) -> str:
+        return _direction(tag)
 
     def text(self, message: str, **values: object) -> str:
         return _fill(self._messages.gettext(message), values)
@@ -196,6 +205,14 @@ def _script(locale: Locale) -> str | None:
         found = next((likely[name] for name in names if name in likely), None)
         return Locale.parse(found).script if found else None
     return locale.script
+
+
+@cache
+def _direction(tag: str) -> str:
+    try:
+        return _parsed(tag).text_direction
+    except ConfigError:
+        return "ltr"
 
 
 @cache

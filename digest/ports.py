@@ -756,9 +756,8 @@ class Language(Protocol):
         """``ltr`` or ``rtl``, of the texts."""
         ...
 
-    @property
-    def own_direction(self) -> str:
-        """``ltr`` or ``rtl``, of what the site writes itself."""
+    def direction_of(self, tag: str) -> str:
+        """``ltr`` or ``rtl``, of any language (BCP 47)."""
         ...
 
     def text(self, message: str, **values: object) -> str:

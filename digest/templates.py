@@ -97,8 +97,9 @@ class FrozenTemplates:
         )
         theme = self.theme
         environment.globals.update(
-            {"look": theme, "light": theme.light, "dark": theme.dark, "fonts": theme.fonts(language.tag)}
+            {"look": theme, "light": theme.light, "dark": theme.dark, "fonts": theme.fonts(language.spoken)}
         )
+        environment.filters["speaks"] = _speaking(language)
         environment.filters["isolated"] = _isolating(language.direction)
         environment.filters["headline"] = _set(language.direction, headline_pieces)
         environment.filters["running"] = _set(language.direction, running_pieces)
@@ -155,6 +156,22 @@ def _saying(language: Language) -> Callable[..., str]:
         return language.text(message, **values)
 
     return say
+
+
+def _speaking(language: Language) -> Callable[[str | None], str]:
+    """A filter for the language (BCP 47) of what others wrote, nothing meaning the site's own: the attributes that say
+    it, and its direction, where the page says another (WCAG 2.1, 3.1.2)."""
+    from markupsafe import Markup
+
+    def speak(tag: str | None) -> str:
+        lang = tag or language.tag
+        if lang.lower() == language.spoken.lower():
+            return ""
+        direction = language.direction_of(lang)
+        turned = "" if direction == language.direction else Markup(' dir="{}"').format(direction)
+        return Markup(' lang="{}"{}').format(lang, turned)
+
+    return speak
 
 
 def _isolating(direction: str) -> Callable[[EvalContext, str], str]:

@@ -86,11 +86,11 @@ def test_direction() -> None:
 def test_without_a_catalogue_all_that_is_said_is_english() -> None:
     """Dates, numbers and plurals too: none stands in another language's sentence. The site's own direction stays."""
     persian = CatalogueLanguage("fa")
-    assert (persian.spoken, persian.direction, persian.own_direction) == ("en", "ltr", "rtl")
+    assert (persian.spoken, persian.direction, persian.direction_of("fa")) == ("en", "ltr", "rtl")
     assert persian.day(MOMENT) == "Tuesday, November 24"
     assert persian.plural("{count} post", "{count} posts", 0) == "0 posts"
     french = CatalogueLanguage("fr")
-    assert (french.spoken, french.own_direction) == ("fr", "ltr")
+    assert (french.spoken, french.direction_of("no such thing")) == ("fr", "ltr")
     assert french.plural("{count} post", "{count} posts", 0) == "0 article"
 
 
