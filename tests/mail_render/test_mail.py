@@ -395,10 +395,10 @@ def test_a_story_names_who_else_tells_it(
     posts = [make_post(key, title="东港证券拟吸收合并临江证券", source_name=name) for key, name in enumerate(names, 1)]
     posts += [make_post(20, title="寒潮橙色预警发布 多地降温", summary="")]
     mail = render(make_edition(posts=posts, group=True))
-    also = "晨钟、证市、地产一线 (另有 5 篇)" if language.tag == "zh-CN" else "晨钟, 证市, 地产一线 (5 more posts)"
+    also = "海平线、晨钟、证市 (另有 5 篇)" if language.tag == "zh-CN" else "海平线, 晨钟, 证市 (5 more posts)"
     (link,) = tree(mail).xpath("//p[@class='meta']/a")
     assert link.text_content() == also
-    assert link.get("href") == "https://feeds.example.com/editions/daily/2026-11-24/#p1"
+    assert link.get("href") == "https://feeds.example.com/editions/daily/2026-11-24/#p6"
     assert also in mail.text
     (line,) = tree(mail).xpath("//p[@class='balance']")
     assert [int(number) for number in re.findall(r"\d+", line.text_content())] == [7, 2, 5]
