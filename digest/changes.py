@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from digest.models import (
     HASH_MARK,
     MAIN,
+    NO_TEXT,
     Arrival,
     Changes,
     FileRecord,
@@ -275,8 +276,8 @@ class _Elsewhere:
 
 
 def likely_pairs(arrivals: Sequence[Arrival], missing: Sequence[KnownPost]) -> list[tuple[Arrival, int]]:
-    """Arrivals and keys of missing posts that are each other's only match: of one date or one original, with titles and
-    summaries that are nearly the same, and no other number in the title."""
+    """Arrivals and keys of missing posts that are each other's only match: of one date, and of title, summary and text
+    two are the same or nearly so. Titles with other numbers never are."""
     if not arrivals or not missing:
         return []
     likely: list[tuple[int, int]] = []
@@ -295,12 +296,18 @@ def likely_pairs(arrivals: Sequence[Arrival], missing: Sequence[KnownPost]) -> l
 def _is_alike(post: Post, old: KnownPost) -> bool:
     from difflib import SequenceMatcher  # late: hardly a run has anything to compare
 
-    if _NUMBERS.findall(post.title) != _NUMBERS.findall(old.title):
-        return False
-    pairs = ((post.title, old.title), (post.summary, old.summary))
-    return all(
-        one == other or SequenceMatcher(None, one, other, autojunk=False).ratio() >= _LIKE for one, other in pairs
-    )
+    def is_like(one: str, other: str) -> bool:
+        return one == other or SequenceMatcher(None, one, other, autojunk=False).ratio() >= _LIKE
+
+    is_of_one = not post.original_url or not old.original_url or post.original_url == old.original_url
+    has_text = is_of_one and _text_of(post.text_hash) == _text_of(old.text_hash) != NO_TEXT
+    has_title = _NUMBERS.findall(post.title) == _NUMBERS.findall(old.title) and is_like(post.title, old.title)
+    return has_text + has_title + is_like(post.summary, old.summary) >= 2
+
+
+def _text_of(text_hash: str) -> str:
+    """The half that stands for the text below the summary; nothing for hashes of another kind."""
+    return text_hash[-len(NO_TEXT) :] if text_hash.startswith(HASH_MARK) else NO_TEXT
 
 
 def _doubled(path: str, twin: KnownPost) -> Problem:

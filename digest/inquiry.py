@@ -21,6 +21,14 @@ class Omission(StrEnum):
     """The mailbox had refused mail for days."""
 
 
+class BrokenFile(Struct, frozen=True, kw_only=True):
+    """A post whose file cannot be read any more, so that its last good version stays published."""
+
+    problem: Problem
+    since: datetime
+    """When the file was last written, by its own time."""
+
+
 class EditionNote(Struct, frozen=True, kw_only=True):
     """An edition without its contents, those included that were not made."""
 

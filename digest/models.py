@@ -203,8 +203,10 @@ class Attachment(Struct, frozen=True, kw_only=True, gc=False):
     """Bytes; 0 when unknown."""
 
 
-HASH_MARK = "x"
+HASH_MARK = "y"
 """Begins the ``text_hash`` of posts. Stores that came before it have hashes of another kind."""
+NO_TEXT = "0" * 16
+"""Ends the ``text_hash`` of posts with little or no text below their summary."""
 
 
 class Post(Struct, frozen=True, kw_only=True, gc=False):

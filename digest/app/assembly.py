@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from digest.models import Origin
     from digest.posts import Rules
     from digest.posts.hugosite import HugoSite
+    from digest.posts.jekyllsite import JekyllSite
     from digest.render.context import RenderContext
     from digest.sources.folder import FolderSource
     from digest.store import Admit, SqlStore
@@ -87,7 +88,7 @@ class App:
         folder: Path | None = None,
     ) -> Rules:
         """By which files of a folder become posts that a site of this address shows."""
-        from digest.posts.hugosite import NO_SITE
+        from digest.posts import hugosite, jekyllsite
         from digest.posts.rules import Rules
 
         settings = self.settings
@@ -104,9 +105,16 @@ class App:
             id_authority=settings.feeds.id_authority or "",
             id_nfkc=settings.feeds.id_nfkc,
             lang=str(settings.site.language),
-            hugo=NO_SITE if folder is None or kind != "hugo" else self._hugo_site(folder),
+            hugo=hugosite.NO_SITE if folder is None or kind != "hugo" else self._hugo_site(folder),
+            jekyll=jekyllsite.NO_SITE if folder is None or kind != "jekyll" else self._jekyll_site(folder, posts),
+            hidden_by=posts.hidden_by,
             now=self.when.now,
         )
+
+    def _jekyll_site(self, folder: Path, posts: FolderSettings) -> JekyllSite:
+        from digest.app.jekyllsite import jekyll_site
+
+        return jekyll_site(folder, posts.collections)
 
     def _hugo_site(self, folder: Path) -> HugoSite:
         from digest.app.generator_files import hugo_configuration

@@ -64,11 +64,18 @@ def _main(app: App, waits: bool) -> BoundSource | None:
     posts = app.settings.posts
     if not posts.has_folder:
         return None
+    from digest.sources.named import NamedSource
+
+    source: Source = app.source
+    try:
+        rules = app.rules.fingerprint()
+    except ConfigError as error:  # the site's own configuration is broken
+        source, rules = NamedSource(MAIN, Unusable(error)), ""
     return BoundSource(
         name=MAIN,
-        source=app.source,
+        source=source,
         parse_many=partial(_read, app.source, lambda: app.rules, is_lasting=True),
-        rules=app.rules.fingerprint(),
+        rules=rules,
         settling=_settling(app, posts.settle, waits),
         leaving=_leaving(app, posts),
     )
@@ -119,7 +126,10 @@ def other_sources(
         site = str((folder.url if folder is not None else None) or app.settings.site.url)
         base = app.store.keep_first(f"id base {entry.name}" if site != app.settings.site.url else "id base", site)
         kind = getattr(source, "kind", "") if folder is not None else "hugo"
-        rules = app.rules_for(posts, site, kind, base, None if folder is None else folder.folder)
+        try:
+            rules = app.rules_for(posts, site, kind, base, None if folder is None else folder.folder)
+        except ConfigError as error:  # the site's own configuration is broken
+            source, rules = Unusable(error), app.rules_for(posts, site, kind, base)
         if isinstance(entry, FeedSourceSettings):
             rules = replace(
                 rules,

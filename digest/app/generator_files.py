@@ -20,6 +20,8 @@ _ENDINGS = ("toml", "yaml", "yml", "json")
 _HUGO_FILES = tuple(f"{stem}.{ending}" for stem in ("hugo", "config") for ending in _ENDINGS)
 _JEKYLL_FILES = ("_config.yml", "_config.yaml", "_config.toml")
 _LARGEST = 4_000_000
+_DEEPEST = 4
+"""Folders between a Jekyll site and its posts."""
 
 
 class OwnConfiguration(Struct, frozen=True, kw_only=True):
@@ -46,7 +48,7 @@ def looks_like_hugo(path: Path) -> bool:
     if path.name != "config.yaml" or not path.is_file():
         return False
     try:
-        found = _parsed(path)
+        found = parsed(path)
     except ConfigError:
         return False
     keys = {str(key).lower() for key in found}
@@ -61,7 +63,7 @@ def own_configuration(root: Path) -> OwnConfiguration | None:
         return None
     first = files[0]
     if first.name in _JEKYLL_FILES:
-        found = _parsed(first)
+        found = parsed(first)
         return OwnConfiguration(generator="hexo" if _is_hexo(root, found) else "jekyll", shown=first.name, data=found)
     data: Mapping[str, Any] = {}
     names: list[str] = []
@@ -90,9 +92,26 @@ def hugo_configuration(folder: Path) -> Mapping[str, object] | None:
     return None
 
 
+def jekyll_configuration(folder: Path) -> tuple[Path, Mapping[str, Any]] | None:
+    """Root and configuration of the Jekyll site that a folder of posts belongs to: the site itself, its source, its
+    folder of collections, or one of posts in them. Raises ConfigError if it cannot be read."""
+    real = folder.resolve()
+    for root in (real, *real.parents[:_DEEPEST]):
+        if not any((root / name).is_file() for name in _JEKYLL_FILES):
+            continue
+        own = own_configuration(root)
+        if own is None or own.generator != "jekyll":
+            return None
+        named = [str(own.data.get(key) or "").strip("./").split("/") for key in ("source", "collections_dir")]
+        parts = real.relative_to(root).parts
+        is_posts = bool(parts) and parts[-1] in ("_posts", "_drafts")
+        return (root, own.data) if is_posts or set(parts) <= {each for path in named for each in path} else None
+    return None
+
+
 def _hugo_part(path: Path) -> Mapping[str, Any]:
     """A file of ``config/_default`` holds the section of its name: ``params.toml``, ``languages.en.toml``."""
-    data: Mapping[str, Any] = _parsed(path)
+    data: Mapping[str, Any] = parsed(path)
     stem, _, language = path.stem.partition(".")
     if stem in ("hugo", "config"):
         return data
@@ -129,7 +148,7 @@ def _untagged(loader: yaml.SafeLoader, _suffix: str, node: yaml.Node) -> object:
 _Tolerant.add_multi_constructor("", _untagged)
 
 
-def _parsed(path: Path) -> Mapping[str, Any]:
+def parsed(path: Path) -> Mapping[str, Any]:
     """A configuration as a mapping. Raises ConfigError with the line, if it cannot be read."""
     raw = bytes_of(path)
     try:

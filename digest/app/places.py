@@ -36,6 +36,7 @@ def _folder(settings: Settings, posts: PostSettings | FolderSourceSettings, kind
         exclude=exclude,
         max_bytes=int(posts.max_bytes),
         archived=tuple(folder / each for each in posts.archived),
+        collections=posts.collections,
         label=label,
     )
 

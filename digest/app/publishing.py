@@ -74,7 +74,8 @@ def _body_html(app: App, lasting: Mapping[str, LastingSource], post: KnownPost) 
     if not isinstance(parsed, Post):
         return None
     is_young = mtime_ns / 1e9 > (app.when.wall - place.settle).timestamp()
-    return None if is_young and parsed.text_hash != post.text_hash else to_html(parsed, _links(place, post.path))
+    is_changing = is_young and parsed.text_hash != post.text_hash
+    return None if is_changing else to_html(parsed, _links(place, post.path)) or None
 
 
 def _links(place: LastingSource, path: str) -> SiteLinks:

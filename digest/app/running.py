@@ -30,7 +30,6 @@ from digest.ports import FeedRow
 if TYPE_CHECKING:
     from digest.app.assembly import App
     from digest.app.monitor import Monitor
-    from digest.config import PostSettings
     from digest.jobs.archive.collect import CollectReport
 
 
@@ -189,7 +188,7 @@ def _collected(app: App, *, waits: bool, accept_gone: bool) -> CollectReport:
         return report
     if app.store.recall(NO_POSTS) is None:
         app.store.remember(NO_POSTS, app.when.now.isoformat())
-    return replace(report, warnings=(*report.warnings, _no_posts(report, app.settings.posts)))
+    return replace(report, warnings=(*report.warnings, _no_posts(report, app)))
 
 
 def _adopted_in_vain(app: App) -> list[str]:
@@ -204,12 +203,15 @@ def _adopted_in_vain(app: App) -> list[str]:
     return [f"adopt-ids: {line}"] if line else []
 
 
-def _no_posts(report: CollectReport, posts: PostSettings) -> str:
+def _no_posts(report: CollectReport, app: App) -> str:
+    posts = app.settings.posts
     if not posts.has_folder:
         return "sources: no post has come from any of them yet; the first edition is made when there is one"
-    files = f"none of its files ({report.found}) gives one" if report.found else "it has no post file"
+    from digest.jobs.archive.no_posts import why_none
+
+    why = why_none(app.source.kind, report.problems, app.source.outside(())) or "it has no post file"
     return (
-        f"posts.folder: there is no post in {posts.folder} yet: {files}; the first edition is made when there is one "
+        f"posts.folder: there is no post in {posts.folder} yet: {why}; the first edition is made when there is one "
         "(if there should be, check the folder and posts.kind)"
     )
 

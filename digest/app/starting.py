@@ -10,11 +10,11 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
@@ -37,14 +37,17 @@ from digest.config.loading import parse
 from digest.config.settings import PostSettings
 from digest.config.values import LanguageTag, Mailbox, Permalink, SiteUrl, Url, parse_zone
 from digest.disk import reason
-from digest.errors import ConfigError, SourceError
+from digest.errors import ConfigError, ProbeError, SourceError
 from digest.generators import Site
 from digest.generators.draft import Census, Place, cautions, draft_config, switch_steps
 from digest.generators.leaving import Habit, habit_of
 from digest.generators.opml import FeedList, read_opml
+from digest.jobs.addresses import Unmatched, unmatched
+from digest.jobs.archive.no_posts import why_none
 from digest.jobs.progress import Progress, silent
-from digest.models import Post
+from digest.models import Post, Problem, Refusal
 from digest.posts import Rules
+from digest.probes.built_site import addresses_at
 from digest.sources.folder import FolderSource
 from digest.text import clean_line
 
@@ -83,22 +86,23 @@ def draft(folder: Path, config: Path, *, now: datetime, progress: Progress = sil
     site = _checked(_read(root, own, source), source.kind)
     place = _place(root, config, site, own, source.kind)
     settings = _settings(site, Census(), place, config)
-    posts, left_out = _posts(settings, now, progress)
+    posts, refused = _posts(settings, now, progress)
     if not posts and own is None:
         return _without_site(folder, config, feeds)
     site, posts = _zoned(
         site,
         posts,
-        root,
-        settings.posts.folder,
+        _built(root, site),
+        settings,
         read_again=lambda zoned: _posts(_settings(zoned, Census(), place, config), now, progress)[0],
     )
     if site.language is None:
         site = _with(site, "language", _spoken(posts), "by the script of the titles")
     if site.title is None:
         site = _with(site, "title", clean_line(root.resolve().name) or "My site", "the folder's name")
-    site = replace(site, leaving=_habit(settings), remarks=(*site.remarks, *feeds.left_out))
-    census = _census(posts, left_out, root, site)
+    none = () if posts else _why_none(settings, refused)
+    site = replace(site, leaving=_habit(settings), remarks=(*none, *site.remarks, *feeds.left_out))
+    census = _census(posts, len(refused), _built(root, site), str(settings.site.url))
     text = draft_config(site, census, place, feeds.feeds)
     return Draft(
         path=config,
@@ -197,7 +201,7 @@ def _read(root: Path, own: OwnConfiguration | None, source: FolderSource) -> Sit
 
         below = root / str(own.data.get("source") or ".")
         names = ("feed.xml", "atom.xml", "rss.xml", "feed/index.xml", "feed.atom", "index.xml")
-        files = [name for name in names if (below / name).is_file()]
+        files = {name: _text_of(below / name) for name in names if (below / name).is_file()}
         return read_jekyll(own.data, name=own.shown, domain=domain, plugins=_gems(root), files=files)
     if own.generator == "hexo":
         from digest.generators.hexo import read_hexo
@@ -227,11 +231,15 @@ def _domain(root: Path) -> str | None:
 
 
 def _gems(root: Path) -> tuple[str, ...]:
+    return tuple(re.findall(r"^\s*gem\s+[\"']([\w-]+)[\"']", _text_of(root / "Gemfile"), re.MULTILINE))
+
+
+def _text_of(path: Path) -> str:
+    """Empty if it cannot be read."""
     try:
-        text = (root / "Gemfile").read_text(encoding="utf-8", errors="replace")
+        return path.read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return ()
-    return tuple(re.findall(r"^\s*gem\s+[\"']([\w-]+)[\"']", text, re.MULTILINE))
+        return ""
 
 
 def _texts(value: object) -> tuple[str, ...]:
@@ -246,6 +254,8 @@ _PARSERS: dict[str, Callable[[object], object]] = {
     "timezone": parse_zone,
     "author_email": Mailbox.parse,
     "author_url": Url.parse,
+    "icon": Url.parse,
+    "logo": Url.parse,
     "permalink": Permalink.parse,
 }
 
@@ -323,20 +333,29 @@ def _habit(settings: Settings) -> Habit | None:
     """How posts leave their folder, by the names of what lies in the site."""
     source = posts_folder(settings)
     listed = source.scan().files
-    base = os.path.realpath(settings.posts.folder)
-    return habit_of(listed, [os.path.relpath(path, base) for path in source.outside(listed)])
+    return habit_of(listed, list(source.outside(listed)))
 
 
-def _posts(settings: Settings, now: datetime, progress: Progress) -> tuple[list[Post], int]:
-    """The posts as these settings read them, and how many files give none."""
+def _why_none(settings: Settings, refused: Sequence[Problem]) -> tuple[str, ...]:
+    """A line, if there are files that might be posts and none is one."""
+    source = posts_folder(settings)
+    why = why_none(source.kind, refused, source.outside(()))
+    return (f"no post: {why}",) if why else ()
+
+
+def _posts(settings: Settings, now: datetime, progress: Progress) -> tuple[list[Post], list[Problem]]:
+    """The posts as these settings read them, and why other files give none."""
     from digest.app.hugosite import hugo_site
+    from digest.app.jekyllsite import jekyll_site
     from digest.app.reading import FileReader
-    from digest.posts.hugosite import NO_SITE
+    from digest.posts import hugosite, jekyllsite
 
     posts = settings.posts
     source = posts_folder(settings)
     lang = str(settings.site.language)
-    hugo = hugo_site(posts.folder, lang, hugo_configuration(posts.folder)) if source.kind == "hugo" else NO_SITE
+    own = hugo_configuration(posts.folder) if source.kind == "hugo" else None
+    hugo = hugosite.NO_SITE if own is None else hugo_site(posts.folder, lang, own)
+    jekyll = jekyll_site(posts.folder, posts.collections) if source.kind == "jekyll" else jekyllsite.NO_SITE
     rules = Rules(
         site_url=str(settings.site.url),
         timezone=settings.site.timezone,
@@ -347,19 +366,26 @@ def _posts(settings: Settings, now: datetime, progress: Progress) -> tuple[list[
         drafts=posts.drafts,
         lang=lang,
         hugo=hugo,
+        jekyll=jekyll,
+        hidden_by=posts.hidden_by,
         now=now,
     )
     paths = list(source.scan().files)
     found: list[Post] = []
+    refused: list[Problem] = []
     for done, (_, _, _, outcome) in enumerate(FileReader(source, rules)(paths), 1):
         if isinstance(outcome, Post):
             found.append(outcome)
+        elif isinstance(outcome, Refusal):
+            refused.append(outcome.problem)
+        else:
+            refused.append(Problem(path=outcome.subject, reason=outcome.cause, remedy=outcome.remedy))
         progress("reading posts", done, len(paths))
-    return found, len(paths) - len(found)
+    return found, refused
 
 
 def _zoned(
-    site: Site, posts: list[Post], root: Path, folder: Path, read_again: Callable[[Site], list[Post]]
+    site: Site, posts: list[Post], built: Path | None, settings: Settings, read_again: Callable[[Site], list[Post]]
 ) -> tuple[Site, list[Post]]:
     """A site that names no zone is built in that of its builder: UTC on a server, mostly. What the built site has
     decides; without it UTC, and a word if most posts are dated otherwise."""
@@ -367,17 +393,16 @@ def _zoned(
         return site, posts
     if site.generator == "hugo":
         return _with(site, "timezone", "UTC", "Hugo's default"), posts
-    guess = _zone_of_dates(folder, posts)
+    guess = _zone_of_dates(settings.posts.folder, posts)
     fallback = _with(site, "timezone", "UTC", "CHECK THIS: not set, and builders mostly run in UTC")
     if guess is None:
         remark = "no time zone is set, UTC is assumed; it decides the day in addresses and when a digest is due"
         return replace(fallback, remarks=(*site.remarks, f"{remark} (site.timezone)")), posts
     zone, offset = guess
     local = _with(site, "timezone", zone, f"not set; the built site's addresses and the posts' dates ({offset}) say so")
-    built = root / (site.built or "_site")
-    if built.is_dir():
-        there = read_again(local)
-        if _matching(there, built, site) > _matching(posts, built, site):
+    if built is not None:
+        there, site_url = read_again(local), str(settings.site.url)
+        if len(_elsewhere(there, built, site_url)) < len(_elsewhere(posts, built, site_url)):
             return local, there
     remark = (
         f"no time zone is set, and most posts are dated {offset}: if the site is built in that zone, write "
@@ -430,9 +455,8 @@ def _offset(path: Path) -> tuple[str, str, str] | None:
     return None if found is None else (found[1].decode(), found[2].decode(), found[3].decode())
 
 
-def _census(posts: Sequence[Post], left_out: int, root: Path, site: Site) -> Census:
+def _census(posts: Sequence[Post], left_out: int, built: Path | None, site_url: str) -> Census:
     counted = Counter(name for post in posts for name in dict.fromkeys(post.categories))
-    built = root / site.built if site.built else None
     week = max((post.published for post in posts), default=None)
     recent = [] if week is None else [post for post in posts if week - post.published < timedelta(days=7)]
     return Census(
@@ -440,25 +464,48 @@ def _census(posts: Sequence[Post], left_out: int, root: Path, site: Site) -> Cen
         a_day=len(recent) // 7,
         left_out=left_out,
         categories=tuple(sorted(counted.items(), key=lambda item: (-item[1], item[0]))),
-        matching=_matching(posts, built, site) if built is not None and built.is_dir() and posts else None,
+        built=built.name if built is not None and posts else "",
+        wrong=() if built is None else tuple(_told(_elsewhere(posts, built, site_url), len(posts), built.name)),
     )
 
 
-def _matching(posts: Sequence[Post], built: Path, site: Site) -> int:
-    """How many posts have their page in the built site."""
-    base = urlsplit(site.url or "").path.strip("/")
-    return sum(
-        _is_built(built, unquote(urlsplit(post.url).path).strip("/").removeprefix(base).strip("/"), post.url)
-        for post in posts
-    )
+def _built(root: Path, site: Site) -> Path | None:
+    """What shows the addresses that the generator made: the site that it built, or a sitemap; None without either."""
+    folder = root / (site.built or "_site")
+    places = [root / below / "sitemap.xml" for below in (".", "static", "source", "docs")]
+    if folder.is_dir() and any(folder.rglob("*.html")):
+        return folder
+    return next((place for place in places if b"<loc>" in _first_bytes(place)), None)
 
 
-def _is_built(built: Path, path: str, url: str) -> bool:
-    names = [f"{path}/index.html"] if url.endswith("/") else [path, f"{path}.html", f"{path}/index.html"]
+def _first_bytes(path: Path) -> bytes:
+    """Nothing if it cannot be read; Jekyll's own may be a template, which lists no address."""
     try:
-        return any((built / name).is_file() for name in names)
-    except (OSError, ValueError):  # a name too long or odd for a file
-        return False
+        with path.open("rb") as file:
+            start = file.read(64 * 1024)
+    except OSError:
+        return b""
+    return b"" if b"{{" in start or b"{%" in start else start
+
+
+def _elsewhere(posts: Sequence[Post], built: Path, site_url: str) -> list[Unmatched]:
+    """The posts whose address is not in the built site. Nothing is known of a site that cannot be looked at."""
+    try:
+        there = addresses_at(str(built), site_url)
+    except ProbeError:
+        return []
+    return unmatched([post.url for post in posts], there)
+
+
+def _told(left: Sequence[Unmatched], count: int, place: str) -> Iterator[str]:
+    """One line for each kind."""
+    kinds: dict[str, list[Unmatched]] = {}
+    for each in left:
+        kinds.setdefault(each.differs, []).append(each)
+    for differs, some in kinds.items():
+        what = f": {differs} differs" if differs else ""
+        near = f" (there is {some[0].near})" if some[0].near else ""
+        yield f"{len(some):,} of {count:,} addresses are not in {place}{what}, for example {some[0].link}{near}"
 
 
 _SCRIPTS = (("ja", "[぀-ヿ]"), ("ko", "[가-힣]"), ("zh-CN", "[一-鿿]"))

@@ -36,6 +36,9 @@ def command(
     """Write a config.yaml for the Jekyll, Hugo or Hexo site in SITE (default: here), from its own configuration.
 
     For example: digest init ../my-site; digest init --opml feeds.opml
+
+    Where the built site is there, posts' addresses are compared with it: those that are wrong are marked in the
+    file, and the exit code is 1.
     """
     from digest.app.starting import draft_configuration, refuse_taken, write
     from digest.cli.progress import terminal_progress
@@ -53,7 +56,7 @@ def command(
         click.echo(json.dumps(_facts(draft, written=writes), ensure_ascii=False, indent=2))
     else:
         _report(draft, written=writes)
-    return 0
+    return 1 if draft.census.wrong else 0
 
 
 def _report(draft: Draft, *, written: bool) -> None:
@@ -84,8 +87,8 @@ def _lines(draft: Draft) -> list[str]:
     files = f"{census.left_out:,} {'file' if census.left_out == 1 else 'files'}"
     left = f" ({files} left out: digest run --dry-run --verbose lists them)" if census.left_out else ""
     lines.append(f"  {'posts':12} {census.posts:,}{left}")
-    if census.matching is not None:
-        lines.append(f"  {'':12} {census.matching:,} of their addresses are in {site.built}/")
+    if census.built and not census.wrong:
+        lines.append(f"  {'':12} all of their addresses are in {census.built}")
     if site.leaving is not None:
         old = f"{site.leaving.moved:,} older ones in {', '.join(site.leaving.archived)}"
         lines.append(f"  {'':12} {old}: posts that are moved there are not withdrawn (posts.archived)")
@@ -114,10 +117,10 @@ def _missing(draft: Draft) -> list[str]:
     lines = []
     if site.url is None:
         lines.append("the site's address was not found: write it into site.url, all addresses begin with it")
-    if census.matching is not None and census.matching * 10 < census.posts * 9:
+    lines += census.wrong
+    if census.wrong:
         lines.append(
-            f"only {census.matching:,} of {census.posts:,} addresses are in {site.built}/: is it built from these "
-            "posts? if so, look at posts.permalink and site.timezone"
+            "build the site anew if it is older than the posts; otherwise see posts.permalink and site.timezone"
         )
     return lines
 
@@ -140,7 +143,8 @@ def _facts(draft: Draft, *, written: bool) -> dict[str, object]:
         "origins": dict(site.origins),
         "posts": census.posts,
         "left_out": census.left_out,
-        "addresses_found": census.matching,
+        "compared_with": census.built,
+        "wrong_addresses": list(census.wrong),
         "archived": list(site.leaving.archived) if site.leaving is not None else [],
         "retention_days": site.leaving.days if site.leaving is not None else None,
         "categories": dict(census.categories),

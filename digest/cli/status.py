@@ -17,6 +17,7 @@ from digest.text import local_time
 if TYPE_CHECKING:
     from digest.alarms.watching import EditionMail, KeptAlarm, RunRow
     from digest.app.asking import Status
+    from digest.inquiry import BrokenFile
     from digest.jobs.monitoring.status import SourceRow
 
 Local = Callable[[datetime], str]
@@ -26,6 +27,7 @@ _RUNS = 5
 _EDITIONS = 5
 _CATEGORIES = 5
 _SOURCES = 10
+_BROKEN = 10
 
 
 @click.command("status")
@@ -75,6 +77,7 @@ def _lines(status: Status) -> Iterator[str]:
         if more > 0:
             posts.append(f"… and {more} more categories: --json, or the status page")
         yield from _section("newest posts", posts, "none yet")
+        yield from _section("broken files, published as before", list(_broken(seen.broken, local)))
         yield from _section("sources", list(_sources(seen.sources, seen.silent, local)))
     yield from _section("next", [f"{local(each.at)}  {each.digest} {each.period}" for each in seen.next])
 
@@ -95,6 +98,13 @@ def _run(run: RunRow, local: Local) -> str:
     if run.ok:
         return f"{began}  went well: {did}"
     return "\n      ".join([f"{began}  failed: {did}", *run.failures])
+
+
+def _broken(files: tuple[BrokenFile, ...], local: Local) -> Iterator[str]:
+    for each in files[:_BROKEN]:
+        yield f"since {local(each.since)}  {each.problem}"
+    if len(files) > _BROKEN:
+        yield f"… and {len(files) - _BROKEN:,} more: --json"
 
 
 def _sources(sources: tuple[SourceRow, ...], silent: frozenset[str], local: Local) -> Iterator[str]:
@@ -181,6 +191,9 @@ def _plain(status: Status) -> dict[str, object]:
         "categories": [
             {**_values(each, "category", "published", "arrived", "recent"), "silent": each.category in seen.silent}
             for each in seen.categories
+        ],
+        "broken": [
+            {**_values(each.problem, "path", "line", "reason"), "since": each.since.isoformat()} for each in seen.broken
         ],
         "sources": [
             {**_values(each, *each.__struct_fields__), "silent": source_name(each.name) in seen.silent}

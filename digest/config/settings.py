@@ -129,6 +129,11 @@ class SiteSettings(
         return AuthorSettings(name=written) if isinstance(written, str) else written
 
 
+CollectionName = Annotated[
+    str, Meta(description="A collection's name, without the _ of its folder.", pattern="^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+]
+
+
 class FolderSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which posts of a folder count, and when they have left it."""
 
@@ -147,6 +152,21 @@ class FolderSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         Meta(
             description="Files to leave out: patterns for the path below the folder of the posts.",
             examples=[["README.md", "private/*"]],
+        ),
+    ] = ()
+    collections: Annotated[
+        tuple[CollectionName, ...],
+        Meta(
+            description="Collections of a Jekyll site whose documents are posts too.",
+            examples=[["notes", "talks"]],
+        ),
+    ] = ()
+    hidden_by: Annotated[
+        tuple[Name, ...],
+        Meta(
+            description="Keys that keep a post out of feeds and digests where they are true. By default none, "
+            "as in the generators' own feeds.",
+            examples=[["hidden", "unlisted"]],
         ),
     ] = ()
     max_bytes: Annotated[

@@ -35,8 +35,10 @@ class Census(Struct, frozen=True, kw_only=True):
     """Name and number of posts, the largest first."""
     a_day: int = 0
     """Posts a day, in the newest week."""
-    matching: int | None = None
-    """How many of the posts' addresses the built site has; None if it is not there."""
+    built: str = ""
+    """The built site, or its sitemap, that the posts' addresses were looked for in; empty if there is none."""
+    wrong: tuple[str, ...] = ()
+    """How many of them are not there, by what differs; with an example."""
 
 
 class Place(Struct, frozen=True, kw_only=True):
@@ -110,7 +112,7 @@ def _site(site: Site) -> list[str]:
         *_keys(
             (f"title: {scalar(site.title or 'My site')}", origin("title") or "CHANGE THIS: the name was not found"),
             (
-                f"url: {scalar(site.url or 'https://example.com')}",
+                f"url: {scalar(site.url or f'https://example.com{site.base}')}",
                 origin("url") or "CHANGE THIS: addresses of posts, feeds and pages begin with it",
             ),
             (f"language: {scalar(site.language or 'en')}", origin("language") or "CHANGE THIS if it is another one"),
@@ -128,7 +130,7 @@ def _site(site: Site) -> list[str]:
             lines += _keys((f"  url: {scalar(site.author_url)}", ""))
     else:
         lines += _keys((f"author: {author}", origin("author") or "the title"))
-    for key in ("description", "rights"):
+    for key in ("description", "rights", "icon", "logo"):
         value = getattr(site, key)
         if value:
             lines += _keys((f"{key}: {scalar(value)}", origin(key) or ""))
@@ -142,12 +144,14 @@ def _posts(site: Site, census: Census, place: Place) -> list[str]:
     lines = ["posts:", *_keys((f"folder: {scalar(place.posts)}", counted), (f"kind: {place.kind}", ""))]
     if site.permalink:
         lines += _keys((f"permalink: {scalar(site.permalink)}", site.origins.get("permalink", "")))
+    lines += [f"  # WRONG: {line}" for line in census.wrong]
     for key in ("future", "unpublished", "drafts"):
         if getattr(site, key):
             lines += _keys((f"{key}: true", site.origins.get(key, "")))
-    if site.exclude:
-        patterns = ", ".join(scalar(each) for each in site.exclude)
-        lines += _keys((f"exclude: [{patterns}]", site.origins.get("exclude", "")))
+    for key in ("exclude", "collections", "hidden_by"):
+        if getattr(site, key):
+            named = ", ".join(scalar(each) for each in getattr(site, key))
+            lines += _keys((f"{key}: [{named}]", site.origins.get(key, "")))
     return [*lines, *_leaving(site.leaving), ""]
 
 
@@ -214,6 +218,8 @@ def _feeds(site: Site, census: Census) -> list[str]:
         names = feed.tags if isinstance(feed.tags, tuple) else ()
         tags = f"[{', '.join(scalar(tag) for tag in names)}]" if names else "true"
         lines += _keys((f"tags: {tags}", f"feeds of tags, as {feed.maker} has them"))
+    if feed.hubs:
+        lines += _keys((f"hubs: [{', '.join(scalar(hub) for hub in feed.hubs)}]", f"as {feed.maker} names them"))
     if feed.ids != "jekyll-feed":
         lines += _keys((f"id_scheme: {feed.ids}", f"makes ids as {feed.maker} does"))
     return ["feeds:", *lines, ""] if lines else []

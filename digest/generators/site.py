@@ -25,6 +25,8 @@ class PresentFeed(Struct, frozen=True, kw_only=True):
     full_text: bool = False
     tags: bool | tuple[str, ...] = False
     """Feeds of tags: none, all, or these."""
+    hubs: tuple[str, ...] = ()
+    """WebSub hubs that it names."""
     ids: str = "permalink"
     """The ``feeds.id_scheme`` that makes ids as it does."""
     switch_off: str = ""
@@ -38,6 +40,8 @@ class Site(Struct, frozen=True, kw_only=True):
     """``jekyll``, ``hugo`` or ``hexo``."""
     title: str | None = None
     url: str | None = None
+    base: str = ""
+    """Path below the host, where the host is not known: ``/blog``."""
     language: str | None = None
     timezone: str | None = None
     author: str | None = None
@@ -45,6 +49,8 @@ class Site(Struct, frozen=True, kw_only=True):
     author_url: str | None = None
     description: str | None = None
     rights: str | None = None
+    icon: str | None = None
+    logo: str | None = None
     posts: str = ""
     """Folder of the posts below the site's, if it is not where the generator has it by default."""
     permalink: str | None = None
@@ -52,6 +58,8 @@ class Site(Struct, frozen=True, kw_only=True):
     unpublished: bool = False
     drafts: bool = False
     exclude: tuple[str, ...] = ()
+    collections: tuple[str, ...] = ()
+    hidden_by: tuple[str, ...] = ()
     leaving: Habit | None = None
     """How old posts leave their folder, if they do."""
     built: str = ""

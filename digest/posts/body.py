@@ -12,8 +12,8 @@ from functools import cache, lru_cache
 
 from msgspec import Struct
 
-from digest.hashing import hash_of
-from digest.models import HASH_MARK, Code, Post, shared_code
+from digest.hashing import short_hash_of
+from digest.models import HASH_MARK, NO_TEXT, Code, Post, shared_code
 from digest.posts.links import absolute, host_of
 from digest.posts.markup import html_to_text, is_monstrous, render_markdown, strip_liquid
 from digest.posts.sitelinks import SiteLinks, resolve
@@ -97,10 +97,15 @@ def _read_navigation(line: str, site_url: str) -> _Navigation | None:
 _known_navigation = lru_cache(maxsize=4096)(_read_navigation)
 
 
-def text_hash(title: str, summary: str, body: str) -> str:
-    """Hash of the words a reader sees: the same for other markup and other white space.
+_TELLING = 200
+"""Octets of a text that no two posts have by chance."""
 
-    Stores hold these hashes: another way of making them would make every known post look edited.
+
+def text_hash(title: str, summary: str, body: str) -> str:
+    """Hash of the words a reader sees: the same for other markup and other white space. The second half
+    is of the body alone, if that is long enough for two of them to be one post's; the first one of all else.
+
+    Stores hold these hashes: another way of making them needs another ``HASH_MARK``.
     """
     if "<" in body:
         if "!" in body and "<!--" in body:
@@ -114,8 +119,10 @@ def text_hash(title: str, summary: str, body: str) -> str:
     if "\u3000" in body or "\xa0" in body:
         body = body.replace("\u3000", "").replace("\xa0", "")
     raw = body.encode("utf-8", "ignore").translate(None, _SILENT)
-    parts = (" ".join(title.split()).encode(), " ".join(summary.split()).encode(), raw)
-    return HASH_MARK + hash_of(b"\0".join(parts))
+    head = f"{' '.join(title.split())}\0{' '.join(summary.split())}\0".encode()
+    if len(raw) < _TELLING:
+        return HASH_MARK + short_hash_of(head + raw) + NO_TEXT
+    return HASH_MARK + short_hash_of(head) + short_hash_of(raw)
 
 
 def _without_tags(markup: str) -> str:

@@ -34,6 +34,8 @@ _BY_CLOCK = re.compile(
 """What ``date``, ``git log`` and browsers print: Fri Sep 3 11:21:31 CEST 2021."""
 _NAME = r"\([^()]{1,40}\)|\[[A-Za-z_/+-]{1,40}\]|[A-Za-z]{1,5}|[A-Za-z_]+(?:/[A-Za-z_]+)+"
 _OFFSET = re.compile(rf"(?:UTC|GMT)?([-+])(\d{{1,2}}):?(\d\d)?(?:\s*(?:{_NAME}))?(?:\s+m=\S+)?\Z")
+_YEAR_AGAIN = re.compile(r"\d{4}\s+[-+]\d\d:?\d\d\Z")
+"""Behind a time, where Ruby sees neither the year nor the offset."""
 _NAMED = re.compile(rf"(?:{_NAME})\Z")
 _ZULU = frozenset({"Z", "z", "UTC", "GMT", "UT"})
 _AMERICAN = {"EST": -5, "EDT": -4, "CST": -6, "CDT": -5, "MST": -7, "MDT": -6, "PST": -8, "PDT": -7}
@@ -143,6 +145,8 @@ def _zone(tail: str, naive: datetime, way: _Way) -> tzinfo_type | None:
     offset = _offset(tail)
     if offset is not None:
         return offset
+    if way.kind == "jekyll" and _YEAR_AGAIN.match(tail):
+        return way.zone
     if not _NAMED.match(tail):
         raise _bad(way.text)
     name = tail.strip("()[]")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 from digest.models import Attachment, Author
@@ -159,18 +159,22 @@ def _flat(value: Value) -> Iterable[str]:
 # ------------------------------------------------------------------- people
 
 
-def authors(front: FrontMatter, base: str) -> tuple[Author, ...]:
-    """``author``, ``authors`` and ``author_name``: names, lists, or mappings with name, email and url."""
+def authors(front: FrontMatter, base: str, known: Mapping[str, Value]) -> tuple[Author, ...]:
+    """``author``, ``authors`` and ``author_name``: names, lists, or mappings with name, email and url. ``known`` has
+    what the site knows of some names."""
     found: dict[str, Author] = {}
     for key in ("author", "authors", "author_name"):
         if key in front.values:
-            for author in _people(front.values[key], base):
+            for author in _people(front.values[key], base, known):
                 found.setdefault(author.name, author)
     return tuple(found.values())
 
 
-def _people(value: Value, base: str) -> Iterable[Author]:
+def _people(value: Value, base: str, known: Mapping[str, Value]) -> Iterable[Author]:
     if isinstance(value, str):
+        if value in known:
+            yield from _people(known[value], base, {})
+            return
         name = clean_line(value)
         mail = _MAIL_AUTHOR.match(name)
         if mail is not None:
@@ -179,7 +183,7 @@ def _people(value: Value, base: str) -> Iterable[Author]:
             yield Author(name=name)
     elif isinstance(value, list):
         for item in value:
-            yield from _people(item, base)
+            yield from _people(item, base, known)
     elif isinstance(value, dict):
         name = clean_line(text_of(value.get("name")) or text_of(value.get("display_name")))
         if name:

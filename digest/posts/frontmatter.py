@@ -30,6 +30,12 @@ def split(text: str, kind: str, remarks: Remarks) -> tuple[FrontMatter, str, int
     return _jekyll(text, remarks)
 
 
+def is_copied(text: str) -> bool:
+    """Whether a file of a collection is none of its documents to Jekyll, which copies it as it is: it does not begin
+    with front matter."""
+    return _OPEN.match(text) is None
+
+
 def _jekyll(text: str, remarks: Remarks) -> tuple[FrontMatter, str, int]:
     opened = _OPEN.match(text)
     if opened is None:

@@ -15,9 +15,10 @@ from digest.posts import body as bodies
 from digest.posts import fields
 from digest.posts.dates import BadDate, midnight, own_zone, parse_date
 from digest.posts.decode import decode
-from digest.posts.frontmatter import split
+from digest.posts.frontmatter import is_copied, split
 from digest.posts.hugosite import BY_NAME
 from digest.posts.identity import mint
+from digest.posts.jekyllsite import POSTS
 from digest.posts.permalinks import (
     Place,
     UnknownKey,
@@ -109,14 +110,16 @@ class _Reader:
         self._dated_by: str | None = None
         """The key that the post's date was taken from."""
         self._name = file_name(path, rules.kind, rules.lang)
+        self._collection = rules.jekyll.collection_of(path) if rules.kind == "jekyll" else POSTS
 
     def read(self, data: bytes) -> Post:
         rules, remarks, name = self._rules, self._remarks, self._name
-        front, body, _ = split(decode(data, remarks, rules.lang), rules.kind, remarks)
+        text = decode(data, remarks, rules.lang)
+        if self._collection != POSTS and is_copied(text):
+            raise self._note("no front matter, so it is a file of the collection and no post", None)
+        front, body, _ = split(text, rules.kind, remarks)
         is_hugo = rules.kind == "hugo"
-        if is_hugo:
-            front = self._of_hugo(_lower(front))
-        self._front = front
+        self._front = front = self._of_hugo(_lower(front)) if is_hugo else rules.jekyll.completed(self._path, front)
         self._check_wanted()
         published = self._published()
         more = not front.values.keys() <= fields.COMMON
@@ -132,6 +135,7 @@ class _Reader:
         trimmed = bodies.trim(body, site_url=rules.site_url)
         summary, lead, text = self._summary(trimmed.text, title)
         summary = undirected(summary)
+        is_short = more and self._is_excerpt_only()
         return Post(
             path=self._path,
             title=title,
@@ -143,19 +147,19 @@ class _Reader:
             categories=self._short("category", fields.labels(categories)),
             tags=self._short("tag", fields.tags(front, rules.kind)),
             summary=summary,
-            lead=lead,
-            body=text,
+            lead="" if is_short else lead,
+            body="" if is_short else text,
             is_html=name.is_html,
             original_url=trimmed.original_url,
             source_name=bodies.source_name(summary, text),
-            authors=fields.authors(front, rules.site_url) if more else (),
+            authors=fields.authors(front, rules.site_url, rules.jekyll.authors) if more else (),
             image=(self._image(url) if more else None)
             or bodies.first_image(text, url, self._links() if "{" in text else None),
             lang=fields.lang(front, remarks) if more else None,
             codes=bodies.codes(text),
             attachments=fields.attachments(front, rules.site_url.rstrip("/") + "/", remarks) if more else (),
             text_hash=bodies.text_hash(title, summary, text),
-            unlisted=more and (self._yes("unlisted") or self._yes("hidden") or self._is_in_no_list()),
+            unlisted=more and self._is_unlisted(),
             expires=expires,
             warnings=remarks.all(),
         )
@@ -173,6 +177,7 @@ class _Reader:
             output_ext=name.output_ext,
             front=self._front.values,
             sections=rules.hugo.sections(hugo_sections(self._path)) if rules.kind == "hugo" and rules.hugo else None,
+            collection=self._collection,
         )
 
     def _feed_id(self, url_path: str, slug: str, year: int) -> tuple[str, bool]:
@@ -219,8 +224,15 @@ class _Reader:
         if rendered in ("never", "false", "link"):
             raise self._note(f"build: render: {rendered}", "build" if "build" in self._front.lines else "_build")
 
-    def _is_in_no_list(self) -> bool:
-        return self._rules.kind == "hugo" and self._builds("list") in ("never", "false", "local")
+    def _is_unlisted(self) -> bool:
+        """Whether it has a page and is in no list, which is said, since it then is in no feed either."""
+        key = next((key for key in self._rules.hidden_by if self._yes(key)), None)
+        reason = f"{key}: true" if key is not None else ""
+        if not reason and self._rules.kind == "hugo" and self._builds("list") in ("never", "false", "local"):
+            key, reason = "build", f"build: list: {self._builds('list')}"
+        if reason:
+            self._remarks.note(f"{reason}, so it is in no feed and no digest", line=self._front.lines.get(key or ""))
+        return reason != ""
 
     def _zone_of_day(self) -> tzinfo:
         """Hugo dates a page by the clock of its own date."""
@@ -283,7 +295,7 @@ class _Reader:
     def _published(self) -> datetime:
         rules, name = self._rules, self._name
         in_drafts = "_drafts/" in self._path
-        if rules.kind == "jekyll" and name.date is None and not in_drafts:
+        if rules.kind == "jekyll" and name.date is None and not in_drafts and self._collection == POSTS:
             raise Rejected("the file name does not begin with a date", "rename it, for example 2026-03-24-title.md")
         self._dated_by = None
         key = self._date_key(self._front)
@@ -383,7 +395,9 @@ class _Reader:
         if given:
             return self._given_path(key, given, place)
         template = rules.permalink
-        if rules.kind == "hugo" and rules.hugo:
+        if self._collection != POSTS:
+            template = rules.jekyll.collections[self._collection]
+        elif rules.kind == "hugo" and rules.hugo:
             template = rules.hugo.template(template, place.sections[0] if place.sections else "")
         try:
             return _PATHS[rules.kind](template, place)
@@ -455,11 +469,16 @@ class _Reader:
         return "" if is_title(text, title) else text, lead, rest
 
     def _excerpt(self, body: str) -> str:
-        """What stands before the post's own ``excerpt_separator``, as Jekyll has it."""
-        mark = self._front.values.get("excerpt_separator")
+        """What stands before the post's or the site's own ``excerpt_separator``, as Jekyll has it."""
+        mark = self._front.values.get("excerpt_separator") or self._rules.jekyll.excerpt_separator
         if self._rules.kind != "jekyll" or not isinstance(mark, str) or not mark or mark not in body:
             return ""
         return whole_text(body.partition(mark)[0], is_html=self._name.is_html)
+
+    def _is_excerpt_only(self) -> bool:
+        """``feed: {excerpt_only: true}``: the post's text is for its page alone."""
+        feed = self._front.values.get("feed")
+        return isinstance(feed, dict) and str(feed.get("excerpt_only")).lower() == "true"
 
     def _links(self) -> SiteLinks:
         return SiteLinks(site_url=self._rules.site_url, kind=self._rules.kind, path=self._path)

@@ -62,6 +62,8 @@ class Place(Struct, frozen=True, kw_only=True, gc=False):
     """Front matter, for Hexo's templates."""
     sections: tuple[str, ...] | None = None
     """What of its folders is a section to Hugo; None: all of them."""
+    collection: str = "posts"
+    """Jekyll's."""
 
 
 class UnknownKey(ValueError):
@@ -216,8 +218,8 @@ def _escape(text: str) -> str:
 _JEKYLL: dict[str, Callable[[Place], str]] = {
     "categories": lambda place: "/".join(dict.fromkeys(category.lower() for category in place.categories)),
     "slugified_categories": lambda place: "/".join(dict.fromkeys(slugify(name) for name in place.categories)),
-    "collection": lambda place: "posts",
-    "path": lambda place: place.path.rpartition(".")[0].replace("_posts", "", 1).rstrip("."),
+    "collection": lambda place: place.collection,
+    "path": lambda place: place.path.rpartition(".")[0].replace(f"_{place.collection}", "", 1).rstrip("."),
     "name": lambda place: slugify(place.name),
     "title": lambda place: slugify(place.slug, pretty=True, cased=True),
     "slug": lambda place: slugify(place.slug),

@@ -32,7 +32,7 @@ class Rejected(Exception):
 
 
 class Remarks:
-    """Collects the warnings of one file."""
+    """Collects what is to be said of one file that gives a post."""
 
     __slots__ = ("_found", "_path")
 
@@ -41,7 +41,15 @@ class Remarks:
         self._found: list[Problem] = []
 
     def warn(self, reason: str, remedy: str = "", *, line: int | None = None) -> None:
-        self._found.append(Problem(path=self._path, line=line, reason=reason, remedy=remedy, severity=Severity.WARNING))
+        """Somebody should mend it."""
+        self._add(reason, remedy, line, Severity.WARNING)
+
+    def note(self, reason: str, *, line: int | None = None) -> None:
+        """It is meant so, and has a consequence."""
+        self._add(reason, "", line, Severity.NOTE)
+
+    def _add(self, reason: str, remedy: str, line: int | None, severity: Severity) -> None:
+        self._found.append(Problem(path=self._path, line=line, reason=reason, remedy=remedy, severity=severity))
 
     def all(self) -> tuple[Problem, ...]:
         return tuple(self._found)

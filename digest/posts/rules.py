@@ -10,13 +10,16 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct
 from msgspec.structs import fields
 
+from digest.posts import jekyllsite
 from digest.posts.hugosite import NO_SITE, HugoSite
+from digest.posts.jekyllsite import JekyllSite
 
-READING = "3"
+READING = "4"
 """Part of every fingerprint. Raise it when a change of this package makes known files read differently."""
 
 
-_OF_ITEMS = ("item_categories", "item_text", "own_categories")
+_LATER = ("item_categories", "item_text", "own_categories", "hidden_by")
+"""Rules that some sources have, and no others: their fingerprint stays."""
 
 
 class Rules(Struct, frozen=True, kw_only=True):
@@ -54,6 +57,10 @@ class Rules(Struct, frozen=True, kw_only=True):
     """Items have the categories too that their source gives them."""
     hugo: HugoSite = NO_SITE
     """What a Hugo site says of its pages elsewhere."""
+    jekyll: JekyllSite = jekyllsite.NO_SITE
+    """What a Jekyll site says of its posts elsewhere."""
+    hidden_by: tuple[str, ...] = ()
+    """Keys that keep a post out of feeds and digests where they are true."""
     now: datetime
     """The moment that future dates and expiry are compared with."""
 
@@ -62,6 +69,6 @@ class Rules(Struct, frozen=True, kw_only=True):
         values = [
             f"{item.name}={getattr(self, item.name)!s}"
             for item in fields(self)
-            if item.name != "now" and not (item.name in _OF_ITEMS and getattr(self, item.name) == item.default)
+            if item.name != "now" and not (item.name in _LATER and getattr(self, item.name) == item.default)
         ]
         return hashlib.sha256("\0".join([READING, *values]).encode("utf-8", "surrogatepass")).hexdigest()[:32]

@@ -19,11 +19,11 @@ _MOST = 50
 _LIMIT = 64 * 1024 * 1024
 
 
-def addresses_at(place: str, site_url: str, fetch: Fetch) -> set[str]:
+def addresses_at(place: str, site_url: str, fetch: Fetch | None = None) -> set[str]:
     """Every address of the site that stands at a place: a folder that it was built into, the file of a sitemap
-    (https://www.sitemaps.org) or feed, or the address of one, or of the site itself, whose ``sitemap.xml`` is meant.
-    Raises ProbeError."""
-    if place.startswith(("http://", "https://")):
+    (https://www.sitemaps.org) or feed, or (with ``fetch``) the address of one, or of the site itself, whose
+    ``sitemap.xml`` is meant. Raises ProbeError."""
+    if fetch is not None and place.startswith(("http://", "https://")):
         is_file = "." in urlsplit(place).path.rpartition("/")[2]
         url = place if is_file else f"{place.rstrip('/')}/sitemap.xml"
         return set(_listed(url, _ask(url, fetch), fetch))
@@ -38,13 +38,15 @@ def addresses_at(place: str, site_url: str, fetch: Fetch) -> set[str]:
 
 
 def _pages(folder: Path) -> Iterator[str]:
-    """Paths as a web server has them: ``index.html`` is its folder, with a slash."""
+    """Paths as a web server has them: ``index.html`` is its folder, with a slash; ``a.html`` is ``/a``, too."""
     for root, _, names in os.walk(folder):
         below = Path(root).relative_to(folder).as_posix()
         start = "/" if below == "." else f"/{quote(below, safe=_SAFE)}/"
         for name in names:
             if name.endswith(_PAGES):
                 yield start if name == "index.html" else start + quote(name, safe=_SAFE)
+                if name != "index.html":
+                    yield start + quote(name.rpartition(".")[0], safe=_SAFE)
 
 
 def _ask(url: str, fetch: Fetch) -> bytes:

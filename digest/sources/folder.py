@@ -66,6 +66,7 @@ class FolderSource:
     patterns (``private/*``) of files and folders below it that are passed over. ``drafts``: list ``_drafts`` too, so
     that the report can say of each draft that it was left out. ``max_bytes`` is the largest file that ``read`` gives.
     ``archived``: folders that posts are moved to, beside those of the site. ``label``: the key that names the folder.
+    ``collections``: those of a Jekyll site whose documents are posts too.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class FolderSource:
         drafts: bool = True,
         archived: tuple[Path, ...] = (),
         label: str = "posts.folder",
+        collections: tuple[str, ...] = (),
     ) -> None:
         self.root = root
         self._label = label
@@ -86,6 +88,7 @@ class FolderSource:
         self._max_bytes = max_bytes
         self._drafts = drafts
         self._archived = archived
+        self._collections = frozenset(f"_{name}" for name in collections)
         self._linked: set[str] = set()
         self._real_root = os.path.realpath(root)
 
@@ -142,12 +145,15 @@ class FolderSource:
     def elsewhere(self, missing: Mapping[str, str], posts: Container[str]) -> dict[str, str]:
         """Where files lie now that are missing, in another folder of the site or one that posts are moved to, counted
         from the posts folder. ``missing``: path to the hash of what was read last; ``posts``: what is listed."""
-        found = find_moved(missing, self.outside(posts), self._hash_at)
+        found = find_moved(missing, self._outside(posts), self._hash_at)
         places = {path: os.path.relpath(place, self._real_root) for path, place in found.items()}
         return {path: place for path, place in places.items() if place.isprintable()}  # others are no text
 
     def outside(self, posts: Container[str]) -> Iterator[str]:
-        """Files of the site with the name of a post that are none of the ``posts``."""
+        """Files of the site with the name of a post that are none of the ``posts``, by their path below the folder."""
+        return (os.path.relpath(path, self._real_root) for path in self._outside(posts))
+
+    def _outside(self, posts: Container[str]) -> Iterator[str]:
         root = site_root(self.root, self.kind)
         return files_outside(root, self._archived, posts, self._real_root, lambda name: self.is_post(name, ""))
 
@@ -215,6 +221,8 @@ class FolderSource:
         """Whether a folder's files are posts; None: the folder is passed over."""
         if self._exclude is not None and self._exclude.match(path):
             return None
+        if path in self._collections and self.kind == "jekyll":
+            return True
         first = name[0]
         if first == "_" and self.kind == "jekyll" and not wanted:
             return True if name == "_posts" or (name == "_drafts" and self._drafts) else None

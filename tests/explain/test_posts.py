@@ -8,6 +8,7 @@ import pytest
 
 from digest.app.asking import look_into_post
 from digest.app.collecting import collect_posts
+from digest.config import load
 from digest.errors import ConfigError, StoreError
 from digest.inquiry import Candidates
 from digest.jobs.explain.posts import Explanation, Fact, in_words
@@ -90,11 +91,17 @@ def test_edited_withdrawn_and_back(quick: World) -> None:
     assert facts(quick, "second.md")["withdrawn"].says.endswith("its file is gone")
 
 
+def configure(quick: World, line: str, changed: str) -> None:
+    quick.site.configure(CONFIG.replace(line, changed))
+    quick.settings = load(quick.folder / "config.yaml", {"DIGEST_STORE": f"sqlite:///{quick.folder}/var/quick.db"})
+
+
 @pytest.mark.parametrize(
     ("extra", "code"),
     [({"extra": "unlisted: true\n"}, "unlisted"), ({"date": "2026-11-20 08:00:00 +0800"}, "too-old")],
 )
 def test_why_in_no_edition(extra: dict[str, str], code: str, quick: World) -> None:
+    configure(quick, "  settle: 0", "  settle: 0\n  hidden_by: [unlisted]")
     quick.begin()
     quick.later(minutes=5)
     quick.site.post("2026-11-24-second.md", title="沪指收涨", link="http://finance.example.com/2", **extra)
@@ -104,10 +111,7 @@ def test_why_in_no_edition(extra: dict[str, str], code: str, quick: World) -> No
 
 def test_categories_and_missed_editions(quick: World) -> None:
     """A digest of other categories; one whose time passed while nothing ran."""
-    quick.site.configure(CONFIG.replace("daily: {schedule", "daily: {categories: [stocks], schedule"))
-    from digest.config import load
-
-    quick.settings = load(quick.folder / "config.yaml", {"DIGEST_STORE": f"sqlite:///{quick.folder}/var/quick.db"})
+    configure(quick, "daily: {schedule", "daily: {categories: [stocks], schedule")
     quick.news("first", category="stocks")
     quick.run()
     quick.later(minutes=5)

@@ -50,6 +50,14 @@ def test_title_and_summary_are_clean_and_never_empty(post, rules, changes, title
     assert (item.title, item.summary) == (title, summary)
 
 
+def test_a_title_in_the_other_direction_stands_alone(post, rules) -> None:
+    """Readers put titles of many feeds into one line with other words; an override that nobody closed ends there."""
+    assert make_item(post(1, title="שלום (hello) 1"), rules).title == "\u2068שלום (hello) 1\u2069"
+    assert make_item(post(1, title="a \u202eb"), rules).title == "a b"
+    gone = make_item(post(1, title="שלום", gone_at=datetime(2026, 3, 4, tzinfo=UTC)), rules)
+    assert gone.title.endswith("\u2068שלום\u2069")
+
+
 def test_a_withdrawn_post_keeps_its_id_and_says_so(post, rules) -> None:
     known = post(1, gone_at=datetime(2026, 3, 4, tzinfo=UTC), source_name="晨星社", original_url="https://a.example/")
     item = make_item(known, rules, "<p>secret</p>")

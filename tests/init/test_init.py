@@ -200,16 +200,40 @@ def test_zone_by_what_the_site_was_built_with(site: Path) -> None:
     put(site / "_site" / "news" / "2026" / "11" / "20" / "first.html")
     found = made()
     assert found.settings.site.timezone.key == "Asia/Shanghai"
-    assert found.census.matching == 1
+    assert found.census.built == "_site"
+    assert found.census.wrong == ()
 
 
 def test_addresses_that_the_built_site_has_not(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A wrong permalink shows before any reader meets it."""
+    """A wrong permalink shows before any reader meets it: in the report, in the file, and in the exit code."""
     jekyll(site)
-    (site / "_site").mkdir()
-    with pytest.raises(SystemExit, match="0"):
+    put(site / "_site" / "news" / "2026" / "11" / "20" / "first" / "index.html")
+    put(site / "_site" / "about.html")
+    with pytest.raises(SystemExit, match="1"):
         main(["init"])
-    assert "only 0 of 2 addresses are in _site/" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    for line in (
+        "1 of 2 addresses are not in _site: the ending differs, for example https://e.com/news/2026/11/20/first.html",
+        "1 of 2 addresses are not in _site, for example https://e.com/news/macro/2026/11/20/second.html",
+    ):
+        assert line in said
+        assert f"# WRONG: {line}" in (site / "config.yaml").read_text(encoding="utf-8")
+    assert load(site / "config.yaml", {})
+
+
+def test_a_sitemap_tells_the_addresses_too(site: Path) -> None:
+    """Where the site is built elsewhere. A template of one lists none."""
+    jekyll(site)
+    put(
+        site / "sitemap.xml",
+        "---\n---\n<urlset>{% for post in posts %}<loc>{{ post.url }}</loc>{% endfor %}</urlset>",
+    )
+    assert made().census.built == ""
+    place = "<url><loc>https://e.com/news/2026/11/20/first.html</loc></url>"
+    put(site / "sitemap.xml", f'<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">{place}</urlset>')
+    found = made().census
+    assert found.built == "sitemap.xml"
+    assert [line[:30] for line in found.wrong] == ["1 of 2 addresses are not in si"]
 
 
 def test_present_feed_that_is_built_is_adopted_from_there(site: Path) -> None:
@@ -379,7 +403,7 @@ def test_addresses_are_those_that_jekyll_built(site: Path, permalink: str) -> No
     post(site, "_posts/2026-11-22-中文.md", categories="财经")
     subprocess.run([program, "build", "--quiet"], cwd=site, check=True, capture_output=True, timeout=120)
     found = made()
-    assert found.census.matching == found.census.posts == 3
+    assert (found.census.posts, found.census.built, found.census.wrong) == (3, "_site", ())
 
 
 @pytest.mark.parametrize(
@@ -403,7 +427,7 @@ def test_addresses_are_those_that_hugo_built(site: Path, lines: str) -> None:
     post(site, "content/posts/Second Post.md", title="Second Post", date="2026-11-21T08:00:00Z", categories="[a]")
     subprocess.run([program], cwd=site, check=True, capture_output=True, timeout=120)
     found = made()
-    assert found.census.matching == found.census.posts == 2
+    assert (found.census.posts, found.census.built, found.census.wrong) == (2, "public", ())
 
 
 @pytest.mark.slow

@@ -63,17 +63,42 @@ def test_jekyll(data: dict[str, Any], field: str, value: object) -> None:
 
 
 def test_jekyll_says_what_it_cannot_take() -> None:
-    """Permalinks for a part of the posts, and categories that posts do not name themselves."""
-    rules = [
-        {"scope": {"path": "_posts/old"}, "values": {"permalink": "/old/:title"}},
-        {"scope": {"path": "", "type": "posts"}, "values": {"category": "news"}},
+    """What a run does not read in the site itself, and what there is no key for."""
+    site = read_jekyll(
+        {
+            "baseurl": "/blog/",
+            "plugins": ["jekyll-feed"],
+            "collections": {"notes": {"output": True}, "data": {}},
+            "feed": {
+                "collections": {"posts": {}, "notes": {"path": "/notes.xml"}, "data": {}},
+                "tags": {"except": ["a"], "path": "tags"},
+            },
+        }
+    )
+    assert (site.url, site.base, site.collections) == (None, "/blog", ("notes",))
+    assert [remark.partition(":")[2].strip()[:44] for remark in site.remarks[1:]] == [
+        "feed.collections has data, whose documents h",
+        "collection notes has a feed of its own (/not",
+        "feed.tags.except (a) has nothing like it in ",
+        "feeds of tags are in tags/ now, and in feed/",
     ]
-    site = read_jekyll({"defaults": rules})
-    assert site.permalink is None
-    assert [remark.partition(" gives")[0] for remark in site.remarks] == [
-        "_config.yml: defaults[1]",
-        "_config.yml: defaults[2]",
-    ]
+    assert "baseurl and no url" in site.remarks[0]
+
+
+def test_jekyll_feed_of_the_sites_own_may_hide_posts() -> None:
+    """Its template says by which keys."""
+    site = read_jekyll({}, files={"feed.xml": "{% unless post.hidden or post.unlisted %}"})
+    assert site.hidden_by == ("hidden", "unlisted")
+    assert read_jekyll({}, files={"feed.xml": "{% for post in site.posts %}"}).hidden_by == ()
+
+
+def test_pictures_and_hub_of_the_jekyll_feed() -> None:
+    """As the plugin, or one like it, is told them."""
+    feed = {"icon": "/i.png", "logo": "https://c.example/l.png", "hub": "https://hub.example/"}
+    site = read_jekyll({"url": "https://e.com", "plugins": ["jekyll-feed"], "feed": feed})
+    assert (site.icon, site.logo) == ("https://e.com/i.png", "https://c.example/l.png")
+    assert site.feed is not None
+    assert site.feed.hubs == ("https://hub.example/",)
 
 
 @pytest.mark.parametrize(
@@ -106,7 +131,7 @@ def test_jekyll_feed(data: dict[str, Any], feed: tuple[object, ...] | None) -> N
 def test_jekyll_feed_named_in_the_gemfile_or_written_by_hand() -> None:
     """Neither stands in the configuration."""
     by_gemfile = read_jekyll({}, plugins=("jekyll", "jekyll-feed")).feed
-    by_hand = read_jekyll({}, files=("atom.xml",)).feed
+    by_hand = read_jekyll({}, files={"atom.xml": ""}).feed
     assert by_gemfile is not None
     assert by_gemfile.maker == "jekyll-feed"
     assert by_hand is not None

@@ -267,6 +267,9 @@ def test_expiry_is_kept(post: Callable[..., Post]) -> None:
 
 @pytest.mark.parametrize("key", ["unlisted", "hidden"])
 def test_unlisted(post: Callable[..., Post], key: str) -> None:
-    """Has a page, enters nothing."""
-    assert post(f"---\n{key}: true\n---\n").unlisted
-    assert not post(f"---\n{key}: false\n---\n").unlisted
+    """Has a page, enters nothing, and is counted, if the rules say so: the generators' own feeds take no notice."""
+    found = post(f"---\ntitle: T\n{key}: true\n---\n", hidden_by=("hidden", "unlisted"))
+    assert found.unlisted
+    assert [(each.severity, each.line) for each in found.warnings] == [(Severity.NOTE, 3)]
+    assert not post(f"---\n{key}: false\n---\n", hidden_by=("hidden", "unlisted")).unlisted
+    assert not post(f"---\n{key}: true\n---\n").unlisted

@@ -56,6 +56,7 @@ POSTS = {
     "_posts/2021-12-31-go.md": "title: Go\ndate: 2006-01-02 15:04:05 +0800 CST\n",
     "_posts/2021-12-31-single-digits.md": "title: Digits\ndate: 2021-12-31 8:5:3\n",
     "_posts/2021-12-31-two-colons.md": "title: Colons\ndate: 2021-12-31 00:10::00\n",
+    "_posts/2021-12-31-year-again.md": "title: Year\ndate: 2021-12-31 18:30:22 2021 -0800\n",
     "_posts/2021-12-31-java.md": "title: Java\ndate: 2021-12-31T08:00:00+08:00[Asia/Shanghai]\n",
     "_posts/2021-12-31-est.md": "title: EST\ndate: 2021-12-31 08:00:00 EST\n",
     "_posts/2021-12-31-cst.md": "title: CST\ndate: 2021-12-31 08:00:00 CST\n",

@@ -87,6 +87,17 @@ def test_a_rename_with_an_edit_keeps_the_id(site: Site) -> None:
     assert sorted(entry_ids(site)) == sorted(ids)
 
 
+def test_a_rename_with_another_title_keeps_the_id(site: Site) -> None:
+    """The text is the same, and it is long enough to be no coincidence."""
+    text = "".join(f"第{number}段：央行今日开展逆回购操作，市场反应平稳。\n\n" for number in range(9))
+    site.some_posts()
+    for name, title in (("old", "你不知道的公开市场"), ("new", "逆回购系列之一")):
+        site.post(f"2026-11-24-{name}.md", title=title, link="-", body=text)
+        report = site.run_json(as_of=LATER).report
+        (site.posts / f"2026-11-24-{name}.md").unlink()
+    assert [report["collected"][each] for each in ("arrived", "renamed", "gone")] == [0, 1, 0]
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import timedelta
 from pathlib import Path
 
@@ -72,6 +73,22 @@ def test_a_failed_run_and_its_reason(tmp_path: Path) -> None:
     assert "wrong now:" in result.out
     assert "failed: 0 new" in result.out
     assert str(tmp_path / "site") in result.out
+
+
+def test_a_broken_file_and_since_when(tmp_path: Path) -> None:
+    """Its post stays as it was, which nobody would notice."""
+    site = Site(tmp_path)
+    site.post("2026-11-24-a.md")
+    site.run(as_of=None)
+    assert "broken" not in site.command("status").out
+    file = site.posts / "2026-11-24-a.md"
+    file.write_text("---\ntitle: [a\n---\n")
+    os.utime(file, (1_790_000_000, 1_790_000_000))
+    site.run(as_of=None)
+    out = site.command("status").out
+    assert "broken files, published as before:\n  since 2026-09-21 22:13  _posts/2026-11-24-a.md:2: " in out
+    (broken,) = site.command("status", "--json").report["broken"]
+    assert (broken["path"], broken["since"]) == ("_posts/2026-11-24-a.md", "2026-09-21T14:13:20+00:00")
 
 
 def test_beside_a_run_at_work(quick: World) -> None:

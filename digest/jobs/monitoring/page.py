@@ -40,6 +40,7 @@ def context_of(seen: Seen) -> dict[str, object]:
         "zone": overview.zone.key,
         "alarms": [_alarm(each, local) for each in overview.alarms],
         "warnings": seen.warnings,
+        "broken": [{"text": str(each.problem), "since": local(each.since)} for each in overview.broken],
         "past_alarms": [_alarm(each, local) for each in overview.past_alarms],
         "next": [{"at": local(each.at), "name": f"{each.digest} {each.period}"} for each in overview.next],
         "runs": [_run(each, local) for each in overview.runs],

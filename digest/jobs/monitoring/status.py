@@ -21,6 +21,7 @@ from digest.alarms.watching import (
     appointments,
     compare,
 )
+from digest.inquiry import BrokenFile
 from digest.jobs.monitoring.watch import Disk, WatchRules, WatchStore, silence_alarm, silent_categories, whats_wrong
 from digest.models import DeliveryCounts
 
@@ -28,6 +29,8 @@ RUNS = 12
 EDITIONS = 8
 CATEGORIES = 50
 """Categories that figures are shown of: those of the configuration, then the busiest."""
+BROKEN = 100
+"""Broken files that are named."""
 DAYS = 30
 """Days in a plot."""
 _RECENT = timedelta(days=7)
@@ -57,6 +60,8 @@ class StatusStore(WatchStore, Protocol):
     def bounces(self, since: datetime) -> list[datetime]: ...
 
     def recent_alarms(self, since: datetime) -> list[KeptAlarm]: ...
+
+    def broken_files(self, limit: int) -> list[BrokenFile]: ...
 
     def subscribers_by_state(self) -> dict[tuple[str, str], int]: ...
 
@@ -105,6 +110,8 @@ class Overview(Struct, frozen=True, kw_only=True):
     silent: frozenset[str] = frozenset()
     """Those of the categories that are silent against their habits."""
     subscribers: dict[tuple[str, str], int] | None = None
+    broken: tuple[BrokenFile, ...] = ()
+    """Posts that stay as they were since their file cannot be read, the longest broken first."""
     sources: tuple[SourceRow, ...] = ()
     """Those that fail first, the longest before the others; then as in the configuration."""
 
@@ -152,6 +159,7 @@ def overview(
         categories=tuple(store.freshness(names, now - _RECENT, CATEGORIES)),
         silent=silent,
         subscribers=store.subscribers_by_state(),
+        broken=tuple(store.broken_files(BROKEN)),
         sources=tuple(sorted(sources, key=_trouble)),
     )
 

@@ -12,7 +12,7 @@ from msgspec import Struct
 from digest.models import Attachment, Author, KnownPost, Origin, source_of
 from digest.ports import Language
 from digest.render.feeds.model import Item, Term
-from digest.text import clean, clean_line
+from digest.text import clean, clean_line, isolated
 
 _URI_CHARACTERS = "!#$%&'()*+,/:;=?@[]~"
 _NOT_URI = re.compile(r"""[^!-~]|["<>\\^`{|}]|%(?![0-9A-Fa-f]{2})""")
@@ -35,6 +35,7 @@ class ItemRules(Struct, frozen=True, kw_only=True):
 def make_item(post: KnownPost, rules: ItemRules, content_html: str | None = None) -> Item:
     """The item that stands for ``post``; a withdrawn post keeps its id and says that it is gone."""
     title = clean_line(post.title) or clean_line(post.summary)[:80] or post.url
+    title = isolated(title, rules.language.direction)  # readers list the titles of many feeds in one direction
     lang = post.lang if post.lang and post.lang.lower() != rules.language.tag.lower() else None
     categories = tuple(
         Term(term=name, label=clean_line(rules.category_titles.get(name, name)), scheme=rules.category_scheme)

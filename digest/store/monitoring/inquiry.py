@@ -4,11 +4,11 @@ out."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
-from digest.inquiry import Candidates, DeliveryNote, EditionNote, FoundFile, Membership, Omission
-from digest.models import KnownPost, Problem
+from digest.inquiry import BrokenFile, Candidates, DeliveryNote, EditionNote, FoundFile, Membership, Omission
+from digest.models import KnownPost, Problem, Severity
 from digest.store.archive.known import SELECT_POSTS, known_post
 from digest.store.database.basics import among, as_value, optional_moment, to_moment, to_seconds
 from digest.store.database.connection import Connection
@@ -46,8 +46,25 @@ _NOTE_OMISSIONS = f"""
         AND (x.hash IS NOT NULL OR s.state = '{ListState.PENDING}' OR r.pause_ends > :now OR {_HELD})"""
 
 
+_BROKEN = f"""
+    SELECT p.path, p.line, p.reason, p.remedy, f.mtime_ns FROM problem p JOIN file f ON f.path = p.path
+    WHERE p.severity = '{Severity.STALE}' ORDER BY f.mtime_ns, p.path LIMIT ?"""
+
+
 class Inquiries(Part):
-    """What ``digest explain`` asks."""
+    """What ``digest explain`` and ``digest status`` ask."""
+
+    def broken_files(self, limit: int) -> list[BrokenFile]:
+        """Posts that stay as they were since their file cannot be read, the longest broken first."""
+        with self._database.asking() as connection:
+            rows = connection.rows(_BROKEN, limit)
+        return [
+            BrokenFile(
+                problem=Problem(path=path, line=line, reason=reason, remedy=remedy, severity=Severity.STALE),
+                since=datetime.fromtimestamp(mtime_ns // 1_000_000_000, UTC),
+            )
+            for path, line, reason, remedy, mtime_ns in rows
+        ]
 
     def look_for(self, words: str) -> Candidates:
         """Posts and files that words may mean: a path or the end of one, an id, an address, else a part of a title or
