@@ -91,11 +91,9 @@ def compare(one: Title, other: Title) -> float:
 
 
 def _is_copy(one: Title, other: Title) -> bool:
-    if one.text != other.text:
+    if one.text != other.text or one.is_round_up:
         return False
-    if one.summary and one.summary == other.summary:
-        return True
-    return one.weight >= _MEANING and not one.is_round_up
+    return one.weight >= _MEANING or bool(one.summary and one.summary == other.summary)
 
 
 def evidence(one: Title, other: Title) -> dict[str, float]:
@@ -201,15 +199,20 @@ def slots(one: Title, other: Title) -> float:
     if not common:
         return 0.0
     frame = min(max(len(common) / min(len(a), len(b)) - 0.2, 0.0) / 0.4, 1.0)
+    gaps = []
     for x, y in [*common, (len(a), len(b))]:
-        if x > at and y > there:
-            most = max(most, frame * _difference(a[at:x], b[there:y], one, other, first=at == there == 0))
+        gaps.append((a[at:x], b[there:y], at == there == 0))
         at, there = x + 1, y + 1
+    only = sum(bool(mine or theirs) for mine, theirs, _ in gaps) == 1
+    for mine, theirs, first in gaps:
+        if mine and theirs:
+            most = max(most, frame * _difference(mine, theirs, one, other, telling=first or only))
     return most
 
 
-def _difference(mine: Sequence[Word], theirs: Sequence[Word], one: Title, other: Title, *, first: bool) -> float:
-    """How much what stands in one place differs, from 0 to 1; what the other post has elsewhere does not."""
+def _difference(mine: Sequence[Word], theirs: Sequence[Word], one: Title, other: Title, *, telling: bool) -> float:
+    """How much what stands in one place differs, from 0 to 1; what the other post has elsewhere does not. It is
+    ``telling`` where a title begins, which is what it is about, and where all the rest is the same."""
     if any(frozenset((x.text, y.text)) in OPPOSITES for x in mine for y in theirs):
         return 1.0
     if _other_numbers([x.number for x in mine if x.number], [y.number for y in theirs if y.number]):
@@ -222,8 +225,8 @@ def _difference(mine: Sequence[Word], theirs: Sequence[Word], one: Title, other:
     if len(x) != len(y) and len(x & y) * 3 >= min(len(x), len(y)) * 2 and not "".join(x).isascii():
         return 0.0  # a longer and a shorter name
     less, more = sorted((max(word.kind for word in mine), max(word.kind for word in theirs)))
-    if first and (more is Kind.NAME or less is Kind.THING):
-        return 1.0  # what a title is about comes first
+    if telling and more >= Kind.THING:
+        return 1.0
     return _DIFFERENCE.get((less, more), _HARDLY)
 
 

@@ -12,6 +12,7 @@ import unicodedata
 from collections.abc import Collection, Iterator
 from enum import IntEnum
 from functools import cache, lru_cache
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -54,6 +55,11 @@ _VERSION = re.compile(r"(?<![\w.])v?(\d+(?:\.\d+){2,}|(?<=v)\d+(?:\.\d+)?)(?![\d
 _NAMED_NUMBER = re.compile(
     rf"\b([a-z][a-z.]*)[\s#-]{{1,2}}(?!(?:19|20)\d\d\b)(\d+(?:\.\d+)?)(?![\d.,]*\d)(?!\s?(?:%|{_UNITS}|万|亿))"
 )
+_YEAR = re.compile(r"(?:19|20)\d\d")
+_CARDINALS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+_ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
+_PART = re.compile(rf"\b(part|day|chapter|episode|issue|volume|lesson|week) ({'|'.join(_CARDINALS)})\b")
+_ORDINAL = re.compile(rf"\b({'|'.join(_ORDINALS)})\b")
 _NAMED = re.compile(r"\b(cve|ghsa|rfc|pep|iso)-?(\d[\d-]*)")
 _GAME = re.compile(r"(?<![\d.])(\d{1,3}[-比]\d{1,3})(?![\d.:-]|\s?(?:%|月|日|年|点|分|时))")
 _BEFORE = re.compile(
@@ -180,7 +186,7 @@ def stems(title: str, wanted: Collection[str] | None = None) -> frozenset[str]:
     small = plain_text(title).lower()
     if wanted is None:
         return frozenset(_grams_of(small))
-    found = {one + other for one, other in zip(small, small[1:], strict=False)}
+    found = {one + other for one, other in pairwise(small)}
     found.update(small, (stem_of(word) for word in _LATIN_WORD.findall(small)))
     return frozenset(found.intersection(wanted))
 
@@ -370,6 +376,8 @@ def _versions(small: str) -> Iterator[tuple[str, str]]:
     yield from (("", match[1]) for match in _VERSION.finditer(small))
     yield from (("-", match[1].replace("比", "-")) for match in _GAME.finditer(small))
     yield from ((match[1], match[2]) for match in _NAMED.finditer(small))
+    yield from ((match[1], f"{_CARDINALS.index(match[2]) + 1}") for match in _PART.finditer(small))
+    yield from (("th", f"{_ORDINALS.index(match[1]) + 1}") for match in _ORDINAL.finditer(small))
     for match in _NAMED_NUMBER.finditer(small):
         if match[1] not in FUNCTION_WORDS and match[1] != "cve":
             yield match[1], match[2]
@@ -385,7 +393,8 @@ def _numbers(small: str) -> Iterator[Number]:
 
 def _number(match: re.Match[str], small: str) -> Number | None:
     digits, unit, english = match["digits"], match["unit"] or "", match["english"]
-    if digits == "一" and unit != "成" and not match["first"] and not match["power"]:
+    before = small[max(match.start("digits") - 1, 0) : match.start("digits")]
+    if digits == "一" and unit != "成" and before not in {"(", "之", "第"} and not match["power"]:
         return None  # an article
     if digits in _VOLUMES:
         digits = _VOLUMES[digits]
@@ -395,12 +404,13 @@ def _number(match: re.Match[str], small: str) -> Number | None:
     scale = 1.0 * _POWERS.get(match["power"] or "", 1)
     if english in _ENGLISH_POWERS:
         scale *= _ENGLISH_POWERS[english]
+    elif _YEAR.fullmatch(digits) and not unit:
+        unit = "年"
     elif english:
         unit = {"percent": "%", "basis": "基点", "bps": "基点"}.get(english, stem_of(english))
     unit = unit.removeprefix("个") or _CURRENCIES.get(match["money"] or "", "")
     if unit in {"成", "基点", "bp", "bps"}:
         unit, scale = ("%", 10) if unit == "成" else ("百分点", 0.01)
-    before = small[max(match.start("digits") - 1, 0) : match.start("digits")]
     if unit in {"季", "季度"}:
         unit = "前季度" if before == "前" else "季度"
     decimals = len(digits.partition(".")[2])

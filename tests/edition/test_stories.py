@@ -23,31 +23,31 @@ spec.loader.exec_module(stories)
 
 
 @pytest.mark.parametrize(
-    ("sample", "same", "alike", "precision", "recall"),
+    ("sample", "same", "alike", "recall"),
     [
-        ("sample", 140, 400, 0.97, 0.9),
-        ("look-alikes", 70, 10_000, 0.95, 0.9),
-        ("held out", 60, 200, 0.95, 0.75),
-        ("held-out look-alikes", 40, 1_300, 0.9, 0.85),
-        ("another hand", 25, 900, 0.85, 0.65),
-        ("fresh hand", 25, 900, 0.9, 0.9),
+        ("sample", 140, 400, 0.9),
+        ("look-alikes", 70, 10_000, 0.9),
+        ("held out", 60, 200, 0.75),
+        ("held-out look-alikes", 40, 1_300, 0.85),
+        ("another hand", 25, 900, 0.65),
+        ("fresh hand", 25, 900, 0.85),
     ],
 )
-def test_groups_are_right_and_find_most(sample: str, same: int, alike: int, precision: float, recall: float) -> None:
-    """Over all pairs of a labelled sample: of one story, of stories that look alike, and every other pair. What is
-    measured is a little above; nothing may become worse unseen."""
+def test_groups_are_right_and_find_most(sample: str, same: int, alike: int, recall: float) -> None:
+    """Precision at least 0.95, over all pairs of a labelled sample: of one story, of stories that look alike, and every
+    other pair. How hard the samples are to find all of differs."""
     quality = stories.measure([each for each in stories.read_reports(stories.SAMPLES[sample]) if not each.before])
     assert quality.same >= same
     assert quality.alike >= alike
-    assert quality.precision >= precision, quality.wrong
+    assert quality.precision >= 0.95, quality.wrong
     assert quality.recall >= recall, quality.missed
 
 
 @pytest.mark.parametrize("sample", ["look-alikes", "held-out look-alikes", "another hand", "fresh hand"])
 def test_follow_ups_are_right_and_most_are_found(sample: str) -> None:
     quality = stories.measure_updates(list(stories.read_reports(stories.SAMPLES[sample])))
-    assert quality.precision >= 0.65, quality.wrong
-    assert quality.recall >= 0.55, quality.missed
+    assert quality.precision >= 0.8, quality.wrong
+    assert quality.recall >= 0.4, quality.missed
 
 
 def test_the_benchmark_tells_all_figures(capsys: pytest.CaptureFixture[str]) -> None:
@@ -104,10 +104,16 @@ def test_different_stocks_speak_against_the_same_story() -> None:
         [f"证监会同意{name}科创板IPO注册" for name in NAMES],
         [f"{name}：股东拟减持不超过2%公司股份" for name in NAMES],
         ["Ruby 3.4.1 Released", "Ruby 3.3.7 Released", "Node 22.11.0 released", "Django 5.1.4 released"],
+        ["中国船舶：签订2亿元重大合同", "中国重工：签订2亿元重大合同"],
+        ["北京：取消新房限售政策", "上海：取消新房限售政策"],
         ["苹果公司发布新款手机", "华为公司发布新款手机", "小米公司发布新款手机"],
         ["How to deploy Django on Kubernetes", "How to deploy Flask on Kubernetes"],
         ["Introducing our new office in Berlin", "Introducing our new CEO"],
         ["沪铜主力合约涨超3%", "沪铜主力合约涨超5%"],
+        ["读史随想（一）：秦", "读史随想（二）：汉"],
+        ["Command Line Tuesdays - Part Seven", "Command Line Tuesdays - Part One"],
+        ["Google Summer of Code 2015", "Google Summer of Code 2013"],
+        ["Fourth Milestone of Leap Is Out", "Fifth Milestone of Leap Is Out"],
         ["第128题：最长连续序列", "第129题：求根节点到叶节点数字之和"],
     ],
 )
@@ -133,7 +139,6 @@ def test_one_story_in_two_spellings(one: str, other: str) -> None:
 
 
 def test_a_round_up_joins_no_story() -> None:
-    """But a copy of it."""
     told = [
         Telling(key=1, title="央行降准0.5个百分点", summary="释放长期资金约一万亿元。"),
         Telling(key=2, title="早安世界｜央行降准0.5个百分点；英伟达发布新芯片", summary="今日要闻。"),
@@ -142,7 +147,7 @@ def test_a_round_up_joins_no_story() -> None:
         Telling(key=5, title="Weekly roundup: Fed cuts rates"),
         Telling(key=6, title="Fed cuts rates"),
     ]
-    assert sorted(map(sorted, group_stories(told))) == [[1], [2, 3], [4], [5], [6]]
+    assert sorted(map(sorted, group_stories(told))) == [[1], [2], [3], [4], [5], [6]]
     assert find_earlier(told[1:2], told[:1]) == {}
 
 
