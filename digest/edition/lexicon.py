@@ -43,11 +43,11 @@ ALIASES = {latin: chinese for chinese, latin in _PARTS["aliases"]}
 """Chinese names of what Chinese titles also call by Latin ones, by these in small letters."""
 ROUND_UPS = re.compile(
     r"早安|晚安世界|早报|晚报|早知道|早餐|早茶|早参|早班车|早新闻|夜读|要闻(?:速|回|汇|精|一|导|集)|速览|一览|汇总|盘点|精选|合集|"
-    r"周报|周刊|回顾|简报$|日报$|(?:[^；;]+[；;]){2}|"
+    r"周报|周刊|回顾|^一周[^:：]{0,4}[:：]|简报$|日报$|(?:[^；;]+[；;]){2}|"
     r"(?:今日|昨夜|隔夜|每日|每周|本周|一周|周末|午间|晚间|早间)"
     r"(?:要闻|外盘|新闻|大事|数据|财经|必读|看点|关注|新股|速递|公告|热点)|"
     r"(?i:\b(?:weekly|daily|monthly|morning|evening|news)\b.*\b(?:round-?up|briefing|digest|recap|wrap)|"
-    r"\b(?:round-?up|this (?:week|month) in|(?:weekend )?links(?: (?:for|of)|:)|in brief|newsletter|"
+    r"\b(?:round-?up|this (?:week|month) in|(?:weekend )?links(?: (?:for|of)|:)|in brief|newsletter|morning note|"
     r"week(?:ly)? (?:in review|links|notes))\b)"
 )
 """Titles of posts that tell many stories."""

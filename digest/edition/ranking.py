@@ -121,7 +121,7 @@ def count_sources(story: Sequence[Weighed]) -> int:
     same summary of some length, one counts."""
     told: set[Hashable] = set()
     media: set[Hashable] = set()
-    for post in sorted(story, key=lambda post: post.published):
+    for post in sorted(story, key=lambda post: (post.published, post.source_name or "", post.title)):
         words = {_told(post.title), _told(post.summary) if len(post.summary) >= COPIED else None} - {None}
         medium = post.source_name or post.categories[:1]
         if told.isdisjoint(words):

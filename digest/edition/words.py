@@ -60,6 +60,7 @@ _CARDINALS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "n
 _ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
 _PART = re.compile(rf"\b(part|day|chapter|episode|issue|volume|lesson|week) ({'|'.join(_CARDINALS)})\b")
 _ORDINAL = re.compile(rf"\b({'|'.join(_ORDINALS)})\b")
+_SITTING = re.compile(r"^(早评|午评|收评|盘前|早盘|午盘|尾盘|盘后|夜盘)[:：]")
 _NAMED = re.compile(r"\b(cve|ghsa|rfc|pep|iso)-?(\d[\d-]*)")
 _GAME = re.compile(r"(?<![\d.])(\d{1,3}[-比]\d{1,3})(?![\d.:-]|\s?(?:%|月|日|年|点|分|时))")
 _BEFORE = re.compile(
@@ -376,6 +377,7 @@ def _versions(small: str) -> Iterator[tuple[str, str]]:
     yield from (("", match[1]) for match in _VERSION.finditer(small))
     yield from (("-", match[1].replace("比", "-")) for match in _GAME.finditer(small))
     yield from ((match[1], match[2]) for match in _NAMED.finditer(small))
+    yield from (("评", match[1]) for match in _SITTING.finditer(small))
     yield from ((match[1], f"{_CARDINALS.index(match[2]) + 1}") for match in _PART.finditer(small))
     yield from (("th", f"{_ORDINALS.index(match[1]) + 1}") for match in _ORDINAL.finditer(small))
     for match in _NAMED_NUMBER.finditer(small):
