@@ -8,6 +8,7 @@ the colon; and where two titles are else the same, a name, place, thing or numbe
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import product
 from math import fsum, log1p
 
 from msgspec import Struct
@@ -27,6 +28,10 @@ _TOGETHER = 0.36
 """What it counts how much of what few posts have both texts have anywhere."""
 _MARKED, _MARKS = 0.05, 10.0
 """What it counts how rare the quantities are that both have, up to so much."""
+_ROUNDED, _TELLING = 4.0, 3
+"""As rare is a number of so many digits that is the other one rounded."""
+_VERSION = 0.45
+"""What it counts that both titles name one version."""
 _AGAINST = {"version": 1.0, "number": 0.45, "subject": 0.3, "slot": 1.2, "name": 0.1}
 """What takes away how much (``evidence``)."""
 _PASSED_OVER = 0.3
@@ -83,6 +88,7 @@ def compare(one: Title, other: Title) -> float:
         + _OTHER_WAY * min(there, back)
         + _SHARED * min((there * one.weight + back * other.weight) / 2, _ENOUGH)
         + _MARKED * min(_shared_marks(one, other), _MARKS)
+        + _VERSION * _same_version(one.reading, other.reading)
         + _TOGETHER * log1p(fsum([one.rare[gram] for gram in one.rare.keys() & other.rare.keys()]) / 5)
     )
     if alike < ALIKE:
@@ -118,9 +124,9 @@ def _other_version(a: Reading, b: Reading) -> bool:
         return True
     products = {name for name, _ in a.versions} & {name for name, _ in b.versions}
     return any(
-        {n for name, n in a.versions if name == product}.isdisjoint(n for name, n in b.versions if name == product)
-        for product in products
-        if product
+        {n for name, n in a.versions if name == thing}.isdisjoint(n for name, n in b.versions if name == thing)
+        for thing in products
+        if thing
     )
 
 
@@ -143,7 +149,23 @@ def _presence(word: Word, grams: frozenset[str]) -> float:
 
 
 def _shared_marks(one: Title, other: Title) -> float:
-    return fsum([one.marks[mark] for mark in one.marks.keys() & other.marks.keys()])
+    """How rare what both count is, one number that is the other rounded included."""
+    shared = fsum([one.marks[mark] for mark in one.marks.keys() & other.marks.keys()])
+    if not shared and _has_rounded(one.reading, other.reading):
+        return _ROUNDED
+    return shared
+
+
+def _has_rounded(a: Reading, b: Reading) -> bool:
+    return any(
+        x.digits >= _TELLING and y.digits >= _TELLING and x.unit == y.unit and x.meets(y)
+        for x, y in (*product(a.stated, b.known), *product(b.stated, a.known))
+    )
+
+
+def _same_version(a: Reading, b: Reading) -> bool:
+    """Whether both titles name one version of one thing."""
+    return any(name not in {"-", "th", "评"} for name, _ in a.versions & b.versions)
 
 
 def _conflicts(a: Reading, b: Reading) -> float:

@@ -75,6 +75,8 @@ _CURRENCIES = {"$": "美元", "€": "欧元", "£": "英镑", "¥": "元"}
 _DIGITS = {digit: value for value, digit in enumerate("零一二三四五六七八九")} | {"两": 2}
 _VOLUMES = {"上": "一", "中": "二", "下": "三"}
 _TELLING = 3
+_WHOLE = 10
+"""Smaller percentages are told with their decimals."""
 _TENS = {"十": 10, "百": 100, "千": 1_000}
 _SUBJECT = re.compile(r"^([^：:|｜，,。!！?？；;]{2,20}?)[：:](?!\d)")
 _NAME_TAGS = frozenset({"nr", "nrt", "nrfg", "ns", "nt", "nz", "j", "x"})
@@ -111,6 +113,10 @@ class Number(Struct, frozen=True, kw_only=True):
     """It is what something passed (超3%)."""
 
     @property
+    def is_whole(self) -> bool:
+        return self.low == self.high
+
+    @property
     def is_period(self) -> bool:
         return self.unit in _PERIODS
 
@@ -122,6 +128,8 @@ class Number(Struct, frozen=True, kw_only=True):
     def meets(self, other: Number) -> bool:
         if self.bound and other.bound:
             return self.low == other.low
+        if self.unit == other.unit == "%" and min(self.low, other.low) >= _WHOLE and self.is_whole != other.is_whole:
+            return self.low - 1 < other.high and other.low - 1 < self.high  # 16.4% is told as 16%
         return self.low <= other.high and other.low <= self.high
 
 

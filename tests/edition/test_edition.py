@@ -24,11 +24,13 @@ from digest.edition.contents import (
     edition_to_json,
     explain,
     members,
+    narrowed,
     rank,
     reading_minutes,
     show,
 )
 from digest.edition.ranking import Weights
+from digest.edition.selection import Selection
 from digest.models import Code, KnownPost
 
 MakePost = Callable[..., KnownPost]
@@ -41,6 +43,7 @@ def build(posts: list[KnownPost], *categories: str, **changes: Any) -> Edition:
     values: dict[str, Any] = {"digest": "daily", "title": "早报", "period": "2026-11-24", "days": (DAY, DAY)}
     recipe: dict[str, Any] = {"group": False, "categories": categories or None, "titles": titles}
     recipe |= {name: changes.pop(name) for name in ("group", "categories", "weights") if name in changes}
+    recipe |= {"titles": changes.pop("titles")} if "titles" in changes else {}
     return build_edition(posts, Recipe(**recipe), frozen_at=NOON, **values | changes)
 
 
@@ -323,3 +326,25 @@ def test_what_many_posts_name_is_a_highlight(make_post: MakePost) -> None:
         ("1,BK1", "银行", True, 3),
     ]  # fmt: skip
     assert build(posts[7:9]).highlights == ()
+
+
+def test_a_mail_for_some_categories_keeps_the_stories_of_the_edition(make_post: MakePost) -> None:
+    """Though it lacks some of their posts: the first one left that has a summary leads then."""
+    posts = told(make_post)
+    recipe = Recipe(group=True)
+    edition = build(posts, group=True)
+    some = narrowed(edition, Selection.of(["a"]), recipe)
+    assert keys(some) == {"a": [3, 4, 1]}
+    assert [entry.story for entry in some.entries] == [None, 3, None]
+    assert narrowed(edition, Selection.of([]), recipe) == edition
+    other = narrowed(edition, Selection.of(["b"]), recipe)
+    assert {entry.key: entry.story for entry in other.entries} == {2: None, 5: None}
+
+
+@pytest.mark.parametrize("order", [(), ("b", "a")])
+def test_a_mail_for_some_categories_has_sections_as_the_edition(make_post: MakePost, order: tuple[str, ...]) -> None:
+    """In the operator's order, else by importance."""
+    titles = tuple(CategoryTitle(name=name, title=name.upper()) for name in order)
+    edition = build([make_post(key, categories=(name,)) for key, name in enumerate("abc", start=1)], titles=titles)
+    some = narrowed(edition, Selection.of(["a", "b"]), Recipe(group=True, titles=titles))
+    assert [section.name for section in some.sections] == list(order or ("a", "b"))
