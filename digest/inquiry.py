@@ -94,3 +94,5 @@ class DeliveryNote(Struct, frozen=True, kw_only=True):
     reply_enhanced: str
     reply_text: str
     queue_id: str
+    stopped: str = ""
+    """To which receiver no more of the edition goes, this one's, and why."""

@@ -63,13 +63,20 @@ class CatalogueLanguage:
             return tuple(self._frozen)
         return _catalogue(self._locale.language, self._locale.territory, self._locale.script)
 
+    @property
+    def _known_now(self) -> tuple[bytes, ...]:
+        """What the program says by now, behind what was frozen, which knows nothing of words that are newer."""
+        if self._frozen is None:
+            return ()
+        return _catalogue(self._locale.language, self._locale.territory, self._locale.script)
+
     @cached_property
     def _messages(self) -> NullTranslations:
         """Each file is asked where those after it have no answer."""
         from gettext import GNUTranslations, NullTranslations
 
         found = NullTranslations()
-        for compiled in map(BytesIO, self.catalogue):
+        for compiled in map(BytesIO, (*self._known_now, *self.catalogue)):
             catalogue = GNUTranslations(compiled)
             catalogue.add_fallback(found)
             found = catalogue
@@ -95,6 +102,16 @@ class CatalogueLanguage:
 
         return format_date(moment, self.text("EEEE d MMMM y"), locale=self._locale)
 
+    def short_day(self, moment: datetime, *, with_year: bool) -> str:
+        from babel.dates import format_date
+
+        return format_date(moment, self.text("d MMMM y" if with_year else "d MMMM"), locale=self._locale)
+
+    def weekday(self, moment: datetime) -> str:
+        from babel.dates import format_date
+
+        return format_date(moment, "EEE", locale=self._locale)
+
     def month(self, moment: datetime) -> str:
         from babel.dates import format_date
 
@@ -109,6 +126,14 @@ class CatalogueLanguage:
         from babel.numbers import format_decimal
 
         return format_decimal(value, locale=self._locale)
+
+    def own_name(self, tag: str) -> str:
+        from babel import Locale, UnknownLocaleError
+
+        try:
+            return Locale.parse(tag, sep="-").get_display_name() or tag
+        except (UnknownLocaleError, ValueError):
+            return tag
 
 
 def _fill(message: str, values: dict[str, object]) -> str:

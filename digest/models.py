@@ -324,6 +324,30 @@ class KnownPost(Struct, frozen=True, kw_only=True, gc=False):
     unlisted: bool = False
 
 
+class InLanguage(Struct, frozen=True, kw_only=True):
+    """Posts in one language."""
+
+    tag: str
+    """BCP 47."""
+    wide: bool = False
+    """Those of its regions and scripts too (RFC 4647, basic filtering): ``zh-TW`` for ``zh``."""
+    unsaid: bool = False
+    """Those that name no language too, which are in the site's."""
+
+    @classmethod
+    def of(cls, tag: str, site: str, *, wide: bool = False) -> InLanguage:
+        """``site`` is the site's language."""
+        choice = cls(tag=tag, wide=wide)
+        return cls(tag=tag, wide=wide, unsaid=choice.takes(site))
+
+    def takes(self, lang: str | None) -> bool:
+        """Whether a post in this language is one of them."""
+        if lang is None:
+            return self.unsaid
+        mine, other = self.tag.lower(), lang.lower()
+        return other == mine or (self.wide and other.startswith(f"{mine}-"))
+
+
 # ----------------------------------------------------------------- absences
 
 
@@ -554,6 +578,8 @@ class Delivery(Struct, frozen=True, kw_only=True):
     """Which of the edition's posts it has, as ``edition.selection`` spells it; empty for all."""
     channel: str = MAIL
     """By which way it leaves."""
+    receiver: str = ""
+    """Who runs the mailboxes of its domain, as ``receivers`` names it; empty for one without limits of its own."""
 
 
 class Outage(Struct, frozen=True, kw_only=True):
@@ -669,6 +695,24 @@ class Reply(Struct, frozen=True, kw_only=True):
     """Of a refusal, what it answered, as ``errors.TransportError`` names it; empty where that is not known."""
     verdict: Verdict | None = None
     """Of a refusal, what it says."""
+
+
+class Answer(Struct, frozen=True, kw_only=True):
+    """What became of a message for good."""
+
+    group: str
+    """Whose server it was, as ``receivers.group_of`` names it."""
+    refusal: Reply | None = None
+    """None: it was taken."""
+
+
+class StoppedReceiver(Struct, frozen=True, kw_only=True):
+    """A group that refused so much of an edition that no more of it goes there."""
+
+    digest: str
+    period: str
+    receiver: str
+    reason: str
 
 
 class Receipt(Reply, frozen=True, kw_only=True):

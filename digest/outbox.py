@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -16,9 +17,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from digest.errors import Doubtful, PermanentFailure, TransportError
-from digest.models import Reply, Verdict
+from digest.models import Answer, Reply, Verdict
 from digest.text import clean_line
-from digest.verdicts.judging import judge
+from digest.verdicts.judging import judge, phrase_in
+from digest.verdicts.phrases import GREYLISTING
 
 LEASE = timedelta(seconds=120)
 """How long a worker has a row at the least, renewed while it is at it,"""
@@ -39,11 +41,14 @@ CONNECTING = frozenset({"connect", "greeting", "ehlo", "tls", "login"})
 """Steps before any message: a failure there says nothing about a message or its subscriber."""
 MESSAGE = frozenset({"data", "body", "dot"})
 """Steps at which the message is refused, and not its recipient."""
+RECEIVERS_WORD = MESSAGE | {"rcpt"}
+"""Steps at which the answer may be the receiver's, handed on by a relay; what is said before is the relay's own."""
 OURS = (Verdict.POLICY, Verdict.CONTENT, Verdict.RELAY)
 """What says something about us, and may be mended by us."""
 WAITING = frozenset({Verdict.RATE, Verdict.FULL})
 """What passes: a refusal for good that says so is tried again as long as the edition lasts."""
 
+_OF_MAILBOX = re.compile(r"[45]\.2\.[1-9]")
 _ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?:\s|$)")
 _ADDRESS = re.compile(r"([^\s<>@,;:\"()\[\]])[^\s<>@,;:\"()\[\]]*@([^\s<>@,;:\"()]+)")
 _TOKEN = re.compile(r"(?<![A-Za-z0-9_-])A[A-Za-z0-9_-]{34}(?![A-Za-z0-9_-])")
@@ -96,8 +101,20 @@ def refusal(code: int | None, enhanced: str, text: str, *, step: str = "rcpt") -
 
 
 def is_throttling(error: TransportError, verdict: Verdict | None) -> bool:
-    """The server asks for less: in words, by 421 or 450, or by a temporary policy answer (4.7.x)."""
+    """The server asks for less: in words, by 421 or 450, or by a temporary policy answer (4.7.x). That one
+    mailbox gets too much (RFC 3463: X.2.1 and so on, as Gmail says) is about nobody else."""
+    if verdict is Verdict.RATE and _OF_MAILBOX.match(error.enhanced):
+        return False
     return verdict is Verdict.RATE or error.code in (421, 450) or error.enhanced.startswith("4.7.")
+
+
+def is_limit(error: TransportError, verdict: Verdict | None) -> bool:
+    """The receiver, whose word the relay may hand on, says that it is too much at once, so that it had better be left
+    alone. Greylisting does not mean that: who waits there waits for each reader anew."""
+    if verdict is not Verdict.RATE or error.step not in RECEIVERS_WORD or not is_throttling(error, verdict):
+        return False
+    phrase = phrase_in(error.text)
+    return phrase is None or phrase.source != GREYLISTING
 
 
 # ---------------------------------------------------------------- decisions
@@ -157,6 +174,8 @@ class RowDecision(Struct, frozen=True, kw_only=True):
     """The connection or the server is at fault: the whole transport backs off."""
     slows: bool = False
     """Send more slowly from now on."""
+    limits: bool = False
+    """Its receiver says that it is too much: it had better get nothing for a while."""
     verdict: Verdict | None = None
     """What the server's words say, if it refused."""
 
@@ -170,11 +189,12 @@ def decide(outcome: Reply | TransportError, *, key: int, attempts: int, now: dat
     about = None
     if outcome.code is not None:
         about = refusal(outcome.code, outcome.enhanced, outcome.text, step=outcome.step)
-    slows = is_throttling(outcome, about)
+    slows, limits = is_throttling(outcome, about), is_limit(outcome, about)
     if outcome.step in CONNECTING:
         return RowDecision(fate=Fate.RETRY, counted=False, rests=True, slows=slows, verdict=about)
     if outcome.code == 421 and outcome.step != "dot":
-        return RowDecision(fate=Fate.RETRY, not_before=now, counted=False, rests=True, slows=slows, verdict=about)
+        again = RowDecision(fate=Fate.RETRY, not_before=now, counted=False, slows=slows, verdict=about)
+        return replace(again, limits=limits, rests=not limits)  # a limit closes the connection for its receiver alone
     if isinstance(outcome, PermanentFailure):
         if outcome.step == "mail" and outcome.code is not None:
             return RowDecision(fate=Fate.RETRY, not_before=now, counted=False, pauses=True, verdict=about)
@@ -183,8 +203,9 @@ def decide(outcome: Reply | TransportError, *, key: int, attempts: int, now: dat
     return RowDecision(
         fate=Fate.RETRY,
         not_before=now + max(plan.delay(key, attempts), outcome.retry_after or timedelta()),
-        rests=outcome.code in (None, 421),  # a broken connection, or the server is closing it
+        rests=outcome.code in (None, 421) and not limits,  # a broken connection, or the server is closing it
         slows=slows,
+        limits=limits,
         verdict=about,
     )
 
@@ -201,14 +222,37 @@ LEAST_REFUSALS = 10
 """and how many of these it takes at least."""
 
 
-def verdict(answers: Sequence[Reply | None]) -> str:
-    """Why an edition must stop after its latest answers, the last one first; empty if it may go on. A refusal for good
-    is given as a reply, None stands for a message that was taken. What is tried again or in doubt says nothing yet. A
-    wrong DNS record or a relay that is half broken must not fail a whole list."""
-    names = ["" if answer is None else _name_of(answer) for answer in answers[:ANSWERS]]
-    streak = next((index for index, name in enumerate(names) if not name or name != names[0]), len(names))
-    if streak >= STREAK:
+def verdict(answers: Sequence[Answer]) -> str:
+    """Why nothing more must go to one group after its latest answers, the last one first; empty if it may go on. What
+    is tried again or in doubt says nothing yet. A wrong DNS record must not fail a whole list."""
+    names = _names(answers)
+    if (streak := _streak(names)) >= STREAK:
         return f"{streak} recipients in a row were refused alike: {names[0]}"
+    return _too_many(names)
+
+
+def verdict_of_all(answers: Sequence[Answer]) -> str:
+    """Why an edition must stop for everybody, after its latest answers of all groups; empty if it may go on. What one
+    group refuses says nothing of others, so it takes at least two: a relay that is half broken, a sender who is
+    blocked in many places."""
+    names = _names(answers)
+    streak = _streak(names)
+    if streak >= STREAK and len({answer.group for answer in answers[:streak]}) > 1:
+        return f"{streak} recipients in a row were refused alike: {names[0]}"
+    refused = Counter(answer.group for answer in answers[:ANSWERS] if answer.refusal is not None)
+    worst = refused.most_common(1)[0][0] if refused else ""
+    return _too_many(_names([answer for answer in answers[:ANSWERS] if answer.group != worst]))
+
+
+def _names(answers: Sequence[Answer]) -> list[str]:
+    return ["" if each.refusal is None else _name_of(each.refusal) for each in answers[:ANSWERS]]
+
+
+def _streak(names: Sequence[str]) -> int:
+    return next((index for index, name in enumerate(names) if not name or name != names[0]), len(names))
+
+
+def _too_many(names: Sequence[str]) -> str:
     refused = sum(map(bool, names))
     if refused >= LEAST_REFUSALS and refused > SHARE * len(names):
         return f"{refused} of the last {len(names)} recipients were refused"
@@ -244,8 +288,9 @@ class Pace(Struct, frozen=True, kw_only=True):
     at: float = 0.0
 
     @classmethod
-    def starting(cls, ceiling: float, now: float) -> Pace:
-        return cls(ceiling=ceiling, rate=ceiling, at=now)
+    def starting(cls, ceiling: float, now: float, first: float | None = None) -> Pace:
+        """``first``: messages a second at the beginning, if not as many as may be."""
+        return cls(ceiling=ceiling, rate=first or ceiling, at=now)
 
     def take(self, now: float) -> tuple[Pace, float]:
         """One message; and how many seconds it has to wait."""

@@ -25,6 +25,7 @@ DAY_NAMES = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 MONTH_NAMES = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _ALL_MONTHS = tuple(range(1, 13))
 _ALL_DATES = tuple(range(1, 32))
+_NOON = 12
 _HORIZON = timedelta(days=366 * 9)
 """A 29 February comes after eight years at the latest."""
 
@@ -165,13 +166,27 @@ def period_name(kind: Kind, day: date) -> str:
     return day.isoformat()
 
 
+def is_week(period: str) -> bool:
+    """Whether a period's name is that of a week."""
+    return "W" in period
+
+
 def period_days(period: str) -> tuple[date, date]:
     """First and last day of a period by its name. Raises ValueError for a name that is none."""
-    if "W" in period:
+    if is_week(period):
         monday = date.fromisoformat(f"{period}-1")
         return monday, monday + timedelta(days=6)
     day = date.fromisoformat(period)
     return day, day
+
+
+def covered_days(schedule: Schedule, slot: Slot, zone: ZoneInfo) -> tuple[date, date]:
+    """First and last day that an edition of this slot is about, which is not what its period is called by: a weekly one
+    looks back on seven days, up to its own if it appears after noon."""
+    if schedule.kind is not Kind.WEEKLY:
+        return slot.day, slot.day
+    last = slot.day - timedelta(days=slot.at.astimezone(zone).hour < _NOON)
+    return last - timedelta(days=6), last
 
 
 def day_bounds(day: date, zone: ZoneInfo) -> tuple[datetime, datetime]:

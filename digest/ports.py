@@ -18,6 +18,7 @@ from digest.models import (
     MAIL,
     MAIN,
     Absence,
+    Answer,
     AwaitedPage,
     Changes,
     ChannelEdition,
@@ -28,6 +29,7 @@ from digest.models import (
     EditionRow,
     EditionState,
     FrozenEdition,
+    InLanguage,
     Item,
     KnownFile,
     KnownPost,
@@ -40,9 +42,11 @@ from digest.models import (
     Reply,
     SavedEdition,
     SourceState,
+    StoppedReceiver,
     Target,
     Version,
 )
+from digest.receivers import Throttle
 
 # ------------------------------------------------------------------ source
 
@@ -74,7 +78,8 @@ class Source(Protocol):
 
 
 class FeedRow(Struct, frozen=True, kw_only=True):
-    """A feed that exists: the one of all posts (kind ``all``), of a category or of a tag."""
+    """A feed that exists: the one of all posts (kind ``all``), of a category or of a tag, or one of these in a
+    language."""
 
     kind: str
     name: str
@@ -85,6 +90,8 @@ class FeedRow(Struct, frozen=True, kw_only=True):
     """How many posts it has now, withdrawn ones not counted."""
     dirty: bool
     """Something in it changed since its files were written."""
+    language: str = ""
+    """BCP 47, of a feed in one language: the store keeps none of them, they are made from the rows of the others."""
 
 
 class PostStore(Protocol):
@@ -222,9 +229,13 @@ class FeedStore(Protocol):
         """Every feed, ``all`` first, then categories, then tags, each by name."""
         ...
 
-    def newest(self, kind: str, name: str, limit: int) -> list[KnownPost]:
+    def newest(self, kind: str, name: str, limit: int, language: InLanguage | None = None) -> list[KnownPost]:
         """The feed's listed posts, withdrawn ones included until retired, latest ``first_seen`` first, then
-        latest ``published``, then greatest key."""
+        latest ``published``, then greatest key. ``language``: of those, the ones in it."""
+        ...
+
+    def languages(self) -> list[str]:
+        """Every language that a post names, in order."""
         ...
 
     def mark_clean(self, feeds: Iterable[FeedRow]) -> None:
@@ -269,22 +280,48 @@ class EditionStore(Protocol):
 
     def begin(self, digest: str, now: datetime) -> None: ...
 
-    def newest_day(self, categories: Sequence[str] | None, now: datetime) -> datetime | None:
-        """Date of the newest post that is listed, not gone and not in the future. ``categories`` None: all."""
+    def newest_day(
+        self, categories: Sequence[str] | None, now: datetime, language: InLanguage | None = None
+    ) -> datetime | None:
+        """Date of the newest post that is listed, not gone and not in the future. ``categories``, ``language`` None:
+        all."""
         ...
 
     def published_between(
-        self, categories: Sequence[str] | None, start: datetime, end: datetime, *, not_in: str | None = None
+        self,
+        categories: Sequence[str] | None,
+        start: datetime,
+        end: datetime,
+        *,
+        not_in: str | None = None,
+        language: InLanguage | None = None,
     ) -> list[KnownPost]:
         """Listed posts with ``start <= published < end`` that are not gone, newest first, then by key; without those
         that an edition of the digest ``not_in`` has."""
         ...
 
     def candidates(
-        self, digest: str, categories: Sequence[str] | None, oldest: datetime, now: datetime
+        self,
+        digest: str,
+        categories: Sequence[str] | None,
+        oldest: datetime,
+        now: datetime,
+        language: InLanguage | None = None,
     ) -> list[KnownPost]:
         """Posts collected after ``begin``, in none of the digest's editions, ``oldest <= published <= now``,
         listed, not gone; newest first, then by key."""
+        ...
+
+    def passed_over(
+        self,
+        digest: str,
+        categories: Sequence[str] | None,
+        last: SavedEdition,
+        now: datetime,
+        language: InLanguage | None = None,
+    ) -> list[tuple[int, str]]:
+        """Keys and paths of posts collected since ``last``, the digest's latest edition, was frozen, in none of its
+        editions, published up to ``now``, listed, not gone; oldest first."""
         ...
 
     def edition(self, digest: str, period: str) -> SavedEdition | None: ...
@@ -365,6 +402,16 @@ class EditionStore(Protocol):
     def set_pages_look(self, fingerprint: str) -> None: ...
 
 
+class Share(Struct, frozen=True, kw_only=True):
+    """Whose mail is claimed, and as much of it as its receiver takes. All workers together keep to it."""
+
+    receiver: str
+    spacing: timedelta | None = None
+    """From one message to the next; None: there is no limit, and no turn to take."""
+    connections: int | None = None
+    """How many may be under way, with this one; None for any number."""
+
+
 class CommitBatch(Struct, frozen=True, kw_only=True):
     """What one connection writes down before a final dot. A row that is ``taken`` here is no more in doubt when the
     next one begins to be."""
@@ -379,6 +426,8 @@ class CommitBatch(Struct, frozen=True, kw_only=True):
     claim: int = 0
     """How many rows to claim besides, and for how long."""
     lease: timedelta = timedelta(0)
+    share: Share | None = None
+    """Of which receiver; None: of any."""
 
 
 class CommitResult(Struct, frozen=True, kw_only=True):
@@ -422,10 +471,26 @@ class Ledger(Protocol):
         """Queued rows of editions whose time is over become expired. Returns how many."""
         ...
 
-    def claim(self, now: datetime, limit: int, lease: timedelta, channel: str = MAIL) -> list[Delivery]:
+    def claim(
+        self, now: datetime, limit: int, lease: timedelta, channel: str = MAIL, share: Share | None = None
+    ) -> list[Delivery]:
         """Take at most ``limit`` rows of a channel that are due, of editions that may be sent now and are not over;
         nobody else gets them until the lease ends. Counts an attempt, and starts the edition. What an edition's page
-        and feed are not in place for is not due before ``outbox.last_call``."""
+        and feed are not in place for is not due before ``outbox.last_call``. Of mail a ``share`` says whose; nothing is
+        claimed if it is not this receiver's turn."""
+        ...
+
+    def queues(self, now: datetime) -> list[Throttle]:
+        """Receivers that ``claim`` would find mail for, if it were their turn, and how it stands with each."""
+        ...
+
+    def know_receivers(self, names: Sequence[str], now: datetime) -> None:
+        """Domains with limits of their own: what is and will be queued for them goes by itself. Others are forgotten
+        when nothing was heard of them for long."""
+        ...
+
+    def slow_receiver(self, throttle: Throttle) -> None:
+        """It has asked for less. All workers keep to it from now on."""
         ...
 
     def renew(self, delivery: Delivery, until: datetime) -> bool:
@@ -498,9 +563,26 @@ class Ledger(Protocol):
         """Editions with mail in the queue that waits for their page, the oldest first."""
         ...
 
-    def answers(self, key: int, limit: int) -> list[Reply | None]:
-        """What servers said last about mail of an edition, the latest first: a refusal for good, or None for a message
-        that was taken. Those before it was resumed do not count."""
+    def answers(self, key: int, limit: int, group: str | None = None) -> list[Answer]:
+        """What servers said last about mail of an edition, the latest first, for good. Those before it was resumed do
+        not count. ``group``: only that one's, as ``receivers.group_of`` names it."""
+        ...
+
+    def is_for_others(self, key: int, group: str) -> bool:
+        """Whether an edition has mail to anybody besides this group."""
+        ...
+
+    def throttles(self) -> list[Throttle]:
+        """Of all receivers that have asked for less."""
+        ...
+
+    def stop_receiver(self, key: int, group: str, reason: str, now: datetime) -> bool:
+        """From now on nothing more of an edition goes to one group; the rest of it goes on. What its refusals led to is
+        undone, as in ``pause_edition``. False if it is stopped already."""
+        ...
+
+    def stopped_receivers(self, key: int | None = None) -> list[StoppedReceiver]:
+        """Groups that editions under way do not go to, of all of them or of one."""
         ...
 
     def pause_edition(self, key: int, reason: str, now: datetime) -> bool:
@@ -510,9 +592,9 @@ class Ledger(Protocol):
         ...
 
     def resume_edition(self, key: int, now: datetime) -> int:
-        """Undo ``pause_edition``: all of its mail in the queue is due now. So are rows that failed by a refusal of
-        ourselves and not of the subscriber (verdict policy, content or relay). Of an edition that is being sent or is
-        done, and not over, these alone are. Returns how many are queued."""
+        """Undo ``pause_edition`` and ``stop_receiver``: all of its mail in the queue is due now. So are rows that
+        failed by a refusal of ourselves and not of the subscriber (verdict policy, content or relay). Of an edition
+        that is being sent or is done, and not over, these alone are. Returns how many are queued."""
         ...
 
     def cancel_edition(self, digest: str, period: str, now: datetime) -> int | None:
@@ -689,6 +771,14 @@ class Language(Protocol):
         """``2026年11月24日 星期二``."""
         ...
 
+    def short_day(self, moment: datetime, *, with_year: bool) -> str:
+        """``11月24日``, ``2026年11月24日``."""
+        ...
+
+    def weekday(self, moment: datetime) -> str:
+        """``周二``."""
+        ...
+
     def month(self, moment: datetime) -> str:
         """``2026年11月``."""
         ...
@@ -698,6 +788,10 @@ class Language(Protocol):
         ...
 
     def number(self, value: int) -> str: ...
+
+    def own_name(self, tag: str) -> str:
+        """Another language (BCP 47) as it calls itself; its tag if that is unknown."""
+        ...
 
     @property
     def catalogue(self) -> tuple[bytes, ...]:

@@ -1,6 +1,7 @@
 """The templates: where they lie and how strict they are.
 
-A folder of the user's own overrides single files of the ones that come with the program. Everything is escaped
+A folder of the user's own overrides single files of the ones that come with the program, which are there as
+``shipped/NAME`` too, so that one of the user's can extend the one that it replaces. Everything is escaped
 unless the template's name ends in ``.txt``; a name that is not given is an error; templates see values, never
 the program's objects for settings or store.
 """
@@ -15,7 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from digest.errors import TemplateError
+from digest.render.typography import NO_BREAK_SPACE, Pieces, headline_pieces, running_pieces
 from digest.text import isolated, turns
+from digest.theme import Theme
 
 if TYPE_CHECKING:
     import jinja2
@@ -24,7 +27,9 @@ if TYPE_CHECKING:
     from digest.ports import Language
 
 
-_SLIPS = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+SHIPPED = "shipped/"
+"""Before the name of a template: the one that comes with the program, whatever the user's folder has."""
+_SLIPS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 """What an expression in a template can go wrong with, besides Jinja2's own complaints."""
 
 
@@ -55,9 +60,10 @@ def fingerprint(folders: Iterable[Path]) -> str:
 class FrozenTemplates:
     """Templates as they were when somebody asked for their text. Satisfies ``ports.Templates``."""
 
-    def __init__(self, language: Language, sources: Mapping[str, str]) -> None:
+    def __init__(self, language: Language, sources: Mapping[str, str], theme: Theme | None = None) -> None:
         self._language = language
         self._sources = sources
+        self.theme = theme or Theme()
 
     def _loader(self) -> jinja2.BaseLoader:
         import jinja2
@@ -84,7 +90,13 @@ class FrozenTemplates:
         environment.globals.update(
             {"_": language.text, "plural": language.plural, "language": language.tag, "direction": language.direction}
         )
+        theme = self.theme
+        environment.globals.update(
+            {"look": theme, "light": theme.light, "dark": theme.dark, "fonts": theme.fonts(language.tag)}
+        )
         environment.filters["isolated"] = _isolating(language.direction)
+        environment.filters["headline"] = _set(language.direction, headline_pieces)
+        environment.filters["running"] = _set(language.direction, running_pieces)
         environment.filters.update(
             {"day": language.day, "long_day": language.long_day, "time": language.time, "number": language.number}
         )
@@ -101,6 +113,10 @@ class FrozenTemplates:
             raise TemplateError(str(error.name), "no such template") from error
         except jinja2.TemplateError as error:
             raise TemplateError(self._place(name, error), str(error.message)) from error
+        except RecursionError as error:
+            remedy = f"to build on the one that comes with the program, write {SHIPPED} before its name"
+            cause = "endless recursion: it extends, includes or calls itself"
+            raise TemplateError(self._place(name, error), cause, remedy) from error
         except _SLIPS as error:
             raise TemplateError(self._place(name, error), str(error) or type(error).__name__) from error
 
@@ -138,11 +154,33 @@ def _isolating(direction: str) -> Callable[[EvalContext, str], str]:
     return isolate
 
 
+def _set(direction: str, pieces_of: Callable[[str], Pieces]) -> Callable[..., str]:
+    """A filter that keeps together what belongs together (``render.typography``), and isolates as ``isolated`` does.
+    ``gap`` puts a blank at its end that does not begin the next line."""
+    from jinja2 import pass_eval_context
+    from markupsafe import Markup, escape
+
+    isolate = _isolating(direction)
+
+    @pass_eval_context
+    def typeset(context: EvalContext, text: str, gap: bool = False) -> str:
+        tail = NO_BREAK_SPACE if gap else ""
+        if not context.autoescape or turns(text, direction):
+            return isolate(context, text) + tail
+        *before, (last, kind) = pieces_of(text) or (("", ""),)
+        return Markup("").join(
+            Markup('<span class="{}">{}</span>').format(name, piece) if name else escape(piece)
+            for piece, name in (*before, (last + tail, kind))
+        )
+
+    return typeset
+
+
 class FolderTemplates(FrozenTemplates):
     """Templates from folders, the first one that has a file wins."""
 
-    def __init__(self, language: Language, override: Path | None = None) -> None:
-        super().__init__(language, {})
+    def __init__(self, language: Language, override: Path | None = None, theme: Theme | None = None) -> None:
+        super().__init__(language, {}, theme)
         self._folders = folders(override)
         self._loaded: set[str] = set()
 
@@ -150,15 +188,22 @@ class FolderTemplates(FrozenTemplates):
         import jinja2
 
         files = jinja2.FileSystemLoader([str(folder) for folder in self._folders])
-        return jinja2.FunctionLoader(lambda name: self._source(files, name))
+        shipped = jinja2.FileSystemLoader(str(self._folders[-1]))
+
+        def load(name: str) -> tuple[str, str | None, Callable[[], bool] | None]:
+            if name.startswith(SHIPPED):
+                return self._source(shipped, name.removeprefix(SHIPPED))
+            self._loaded.add(name)
+            return self._source(files, name)
+
+        return jinja2.FunctionLoader(load)
 
     def _all(self) -> list[str]:
-        return [*self.packaged(), *self.overrides()]
+        return [*self.packaged(), *self.overrides(), *(SHIPPED + name for name in self.packaged())]
 
     def _source(self, files: jinja2.FileSystemLoader, name: str) -> tuple[str, str | None, Callable[[], bool] | None]:
         import jinja2
 
-        self._loaded.add(name)
         try:
             return files.get_source(self._environment, name)
         except jinja2.TemplateNotFound:  # which is an OSError too
@@ -203,8 +248,8 @@ class FolderTemplates(FrozenTemplates):
         return faults
 
     def fingerprint(self) -> str:
-        """Changes when any template file does."""
-        return fingerprint(self._folders)
+        """Changes when any template file or the theme does."""
+        return hashlib.sha256(f"{fingerprint(self._folders)} {self.theme!r}".encode()).hexdigest()
 
     def _place(self, name: str, error: Exception) -> str:
         """File and line of the template that failed, from the traceback that Jinja2 rewrote."""

@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parent.parent / "digest"
 
 FLOORS = (
     {"text", "hashing"},
-    {"errors", "models"},
+    {"errors", "models", "receivers", "theme"},
     {"ports", "inquiry", "filetable", "verdicts"},
     {"posts", "changes", "withdrawal", "filenames", "period", "edition", "outbox", "generators", "mailauth"},
     {"clocks", "subscribers", "alarms"},

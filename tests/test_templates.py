@@ -88,6 +88,21 @@ def test_an_expression_that_goes_wrong_is_an_error_with_file_and_line(
         templates(tmp_path, a_html=f"fine\n{expression}").render("a.html", {})
 
 
+def test_a_template_extends_the_one_that_it_replaces(tmp_path: Path) -> None:
+    """By its name with ``shipped/`` in front; by its own name it would be itself, and is told what to write."""
+    (tmp_path / "web").mkdir()
+    own = tmp_path / "web" / "frame.html"
+    names = {"site_title": "S", "site_url": "https://e.example/", "canonical": "https://e.example/", "discover": []}
+    context = {**names, "description": "", "feeds_page": ""}
+    own.write_text('{% extends "shipped/web/frame.html" %}{% block content %}mine{% endblock %}', encoding="utf-8")
+    found = templates(tmp_path)
+    assert "mine" in found.render("web/frame.html", context)
+    assert "shipped/web/frame.html" in found.sources(["web/frame.html"])
+    own.write_text('fine\n{% extends "web/frame.html" %}', encoding="utf-8")
+    with pytest.raises(TemplateError, match=r"frame\.html:2: endless recursion.*write shipped/ before its name"):
+        templates(tmp_path).render("web/frame.html", context)
+
+
 def test_a_template_that_is_no_text_is_told(tmp_path: Path) -> None:
     """With its file and what to do."""
     (tmp_path / "a.html").write_bytes(b"\xff\xfe")

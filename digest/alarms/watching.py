@@ -7,13 +7,13 @@ longer. The store keeps which ones are open, so that neither a run every five mi
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct, field
 
-from digest.models import AwaitedPage, DeliveryCounts, DeliveryState, EditionState, SavedEdition
+from digest.models import AwaitedPage, DeliveryCounts, DeliveryState, EditionState, SavedEdition, StoppedReceiver
 from digest.outbox import last_call
 from digest.period import LOOKBACK, Schedule, Slot, next_slot, slots_between
 from digest.text import clean_line, cut
@@ -229,16 +229,20 @@ def run_alarm(failures: Sequence[str]) -> Alarm | None:
     return Alarm.of(RUN, f"the run failed: {' | '.join(failures[:_NAMED])}{more}")
 
 
-def paused_alarms(paused: Iterable[tuple[SavedEdition, str]]) -> list[Alarm]:
-    """Of editions that stand still, with the reason of each."""
-    return [
-        Alarm.of(
-            f"paused:{name}",
-            f"{name}: sending is paused: {reason}; mend that, then run: digest deliver --resume {name}",
+def paused_alarms(
+    paused: Iterable[tuple[SavedEdition, str]], stopped: Iterable[StoppedReceiver] = ()
+) -> Iterator[Alarm]:
+    """Of editions that stand still, and of those that do not go to one receiver, with the reason of each."""
+    for edition, reason in paused:
+        name = f"{edition.digest} {edition.period}"
+        text = f"{name}: sending is paused: {reason}; mend that, then run: digest deliver --resume {name}"
+        yield Alarm.of(f"paused:{name}", text)
+    for each in stopped:
+        name = f"{each.digest} {each.period}"
+        text = (
+            f"{name}: sending to {each.receiver} is paused: {each.reason}; mend that, then run: digest deliver --resume"
         )
-        for edition, reason in paused
-        for name in (f"{edition.digest} {edition.period}",)
-    ]
+        yield Alarm.of(f"paused:{name} {each.receiver}", f"{text} {name}")
 
 
 def page_alarm(awaited: AwaitedPage, zone: ZoneInfo, now: datetime) -> Alarm | None:

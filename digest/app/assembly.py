@@ -19,13 +19,14 @@ from digest.app.moment import When, agreed, clock_of, moment
 from digest.app.places import output_of, posts_folder
 from digest.config import Settings, load
 from digest.jobs.progress import Progress, silent
-from digest.models import Outgoing
+from digest.models import InLanguage, Outgoing
 from digest.ports import Channel, Output
 
 if TYPE_CHECKING:
     from digest.app.subscriber_service import SubscriberService
     from digest.config import MailSettings
     from digest.config.settings import FolderSettings
+    from digest.config.values import LanguageTag
     from digest.jobs.editions.make import Audience, DigestPlan
     from digest.jobs.feeds import FeedOptions
     from digest.languages import CatalogueLanguage
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from digest.mail.smtp import SmtpChannel, TimeLimits
     from digest.models import Origin
     from digest.posts import Rules
+    from digest.posts.hexosite import HexoSite
     from digest.posts.hugosite import HugoSite
     from digest.posts.jekyllsite import JekyllSite
     from digest.render.context import RenderContext
@@ -88,7 +90,7 @@ class App:
         folder: Path | None = None,
     ) -> Rules:
         """By which files of a folder become posts that a site of this address shows."""
-        from digest.posts import hugosite, jekyllsite
+        from digest.posts import hexosite, hugosite, jekyllsite
         from digest.posts.rules import Rules
 
         settings = self.settings
@@ -107,7 +109,9 @@ class App:
             lang=str(settings.site.language),
             hugo=hugosite.NO_SITE if folder is None or kind != "hugo" else self._hugo_site(folder),
             jekyll=jekyllsite.NO_SITE if folder is None or kind != "jekyll" else self._jekyll_site(folder, posts),
+            hexo=hexosite.NO_SITE if folder is None or kind != "hexo" else self._hexo_site(folder),
             hidden_by=posts.hidden_by,
+            builder_zone=posts.builder_timezone,
             now=self.when.now,
         )
 
@@ -115,6 +119,12 @@ class App:
         from digest.app.jekyllsite import jekyll_site
 
         return jekyll_site(folder, posts.collections)
+
+    def _hexo_site(self, folder: Path) -> HexoSite:
+        from digest.app.generator_files import hexo_configuration
+        from digest.posts.hexosite import read_hexo_site
+
+        return read_hexo_site(hexo_configuration(folder) or {})
 
     def _hugo_site(self, folder: Path) -> HugoSite:
         from digest.app.generator_files import hugo_configuration
@@ -153,7 +163,7 @@ class App:
     def templates(self) -> FolderTemplates:
         from digest.templates import FolderTemplates
 
-        return FolderTemplates(self.language, self.settings.templates)
+        return FolderTemplates(self.language, self.settings.templates, self.settings.theme)
 
     def feed_options(self) -> FeedOptions:
         """What feeds are made by."""
@@ -187,6 +197,7 @@ class App:
             ttl=feeds.ttl,
             category_titles={category.name: category.title for category in self.settings.categories},
             tags=feeds.tags,
+            languages=feeds.languages if isinstance(feeds.languages, bool) else tuple(map(str, feeds.languages)),
             origins=self._origins,
         )
 
@@ -214,8 +225,10 @@ class App:
                 DigestPlan(
                     name=name,
                     title=digest.title,
+                    subject=digest.subject or self.settings.mail.subject,
                     schedule=digest.schedule.rule,
                     categories=digest.categories,
+                    language=self._chosen(digest.language),
                     titles=titles,
                     max_age=digest.max_age,
                     late=Late(digest.late),
@@ -237,6 +250,9 @@ class App:
             )
         return plans
 
+    def _chosen(self, tag: LanguageTag | None) -> InLanguage | None:
+        return None if tag is None else InLanguage.of(str(tag), str(self.settings.site.language), wide=True)
+
     def plans(self) -> list[DigestPlan]:
         """The digests of the configuration, and those that sum them up for some subscribers."""
         plans = self.configured_plans()
@@ -257,6 +273,7 @@ class App:
             ),
             templates=self.templates,
             language=self.language,
+            theme=self.settings.theme,
         )
 
     @cached_property

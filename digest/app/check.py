@@ -44,7 +44,7 @@ from digest.jobs.check.findings import (
 )
 from digest.jobs.progress import Progress, silent
 from digest.models import MAIN, Delivery
-from digest.ports import Fetch
+from digest.ports import Fetch, Names
 from digest.probes.machine import is_readable, look_at, open_to_others
 from digest.probes.names import Dns
 
@@ -91,6 +91,8 @@ class _Checkup:
         self._stack = stack
         self._opened: App | StoreError | None = None
         self._facts = _Facts()
+        self._leaving: list[Finding] = []
+        """What was found of the header to leave by."""
         self._keys, self._keys_fault = _signing_keys(settings)
 
     def checks(self) -> list[Check]:
@@ -112,6 +114,8 @@ class _Checkup:
             *digests,
             Check(group="mail", name="List-Unsubscribe", ask=self._needs_store("List-Unsubscribe", self._headers)),
             Check(group="mail", name="DKIM keys", ask=self._signatures),
+            Check(group="mail", name="accent", ask=self._accent),
+            Check(group="mail", name="postal address", ask=self._needs_store("postal address", self._address)),
             *(Check(group="channels", name=each.common.name, ask=partial(_channel, each)) for each in channels),
             Check(group="machine", name="folders", ask=self._rooms),
             Check(group="machine", name="secrets", ask=self._secrets),
@@ -186,10 +190,14 @@ class _Checkup:
             return []
 
         def ask(app: App) -> Iterable[Finding]:
+            from digest.app.generator_files import hugo_configuration
+            from digest.app.hugosite import hugo_site
             from digest.jobs.check.local import judge_addresses
             from digest.probes.built_site import addresses_at
 
-            site = addresses_at(place, str(self._settings.site.url), self._fetch)
+            site_url, folder = str(self._settings.site.url), self._settings.posts.folder
+            apart = hugo_site(folder, "en", hugo_configuration(folder)).apart(site_url)
+            site = addresses_at(place, site_url, self._fetch, apart)
             return judge_addresses(app.store.addresses(MAIN), site, place)
 
         return [Check(group="posts", name="addresses", ask=self._needs_store("addresses", ask))]
@@ -224,7 +232,9 @@ class _Checkup:
         if not self._settings.subscriptions.enabled:
             return [skipped("List-Unsubscribe", "nobody can subscribe (subscriptions.enabled)")]
         saved = next_edition(app, next(iter(self._settings.digests))).saved
-        return judge_headers(message_for(app, _nobody(), saved, signs=self._keys_fault is None))
+        found = list(judge_headers(message_for(app, _nobody(), saved, signs=self._keys_fault is None)))
+        self._leaving = [each for each in found if each.name == "List-Unsubscribe"]
+        return found
 
     def _signatures(self) -> Finding:
         if self._settings.mail.dkim is None:
@@ -232,6 +242,19 @@ class _Checkup:
         if self._keys_fault is not None:
             return from_error("DKIM keys", self._keys_fault)
         return ok("DKIM keys", ", ".join(key.selector for key in self._keys))
+
+    def _accent(self) -> Finding:
+        from digest.jobs.check.look import judge_accent
+
+        return judge_accent(self._settings.theme)
+
+    def _address(self, app: App) -> Iterable[Finding]:
+        from digest.jobs.check.look import judge_address
+
+        by_state = app.store.subscribers_by_state() if app.store.schema_found is not None else {}
+        always = len(self._settings.mail.to)
+        readers = {name: always + by_state.get((name, "active"), 0) for name in self._settings.digests}
+        return [judge_address(self._settings.mail.postal_address, readers)]
 
     # ------------------------------------------------------------ this machine
 
@@ -283,6 +306,8 @@ class _Checkup:
                 if isinstance(each, FeedSourceSettings)
             ),
         ]
+        if mail.bounces is not None:
+            files.append(("mail.bounces.secret_file", mail.bounces.secret_file, True, "forge bounces", True))
         for channel in settings.channels:
             for part in (channel.common, channel.own):
                 named = () if part is None else part.__struct_fields__
@@ -320,6 +345,7 @@ class _Checkup:
                 author = replace(sender, author=domain)
                 yield self._check("network", "DMARC", partial(check_network.judge_dmarc, author, signers, names))
             yield self._check("network", "MX", partial(check_network.judge_mailboxes, sender, names))
+            yield self._check("receivers", "rules", partial(self._rules, sender, names))
         else:
             for name in ("SMTP", "SPF", "DKIM", "DMARC", "MX"):
                 asked = partial(skipped, name, "mail.transport is folder: nothing is sent")
@@ -330,6 +356,30 @@ class _Checkup:
             "time",
             "clock",
             partial(check_network.judge_clock, self._offset, self._fetch, f"{settings.site.url}/", time.time),
+        )
+
+    def _rules(self, sender: Sender, names: Names) -> Iterator[Finding]:
+        """What the big receivers want of whoever sends much."""
+        from digest.jobs.check import bulk
+        from digest.jobs.check import network as check_network
+
+        signers = tuple(dict.fromkeys(key.domain for key in self._keys))
+
+        def policies() -> Iterator[Finding]:
+            for domain in self._authors():
+                yield from check_network.judge_dmarc(replace(sender, author=domain), signers, names)
+
+        return bulk.judge_rules(
+            {
+                bulk.SPF: partial(check_network.judge_spf, sender, names),
+                bulk.DKIM: partial(check_network.judge_dkim, self._keys, names),
+                bulk.DMARC: lambda: (each for each in policies() if each.name == bulk.DMARC),
+                bulk.ALIGNMENT: lambda: (each for each in policies() if each.name == bulk.ALIGNMENT),
+                bulk.ONE_CLICK: lambda: self._leaving,
+                bulk.TLS: partial(bulk.judge_tls, self._settings.mail.security),
+                bulk.REVERSE: partial(bulk.judge_reverse, sender, names),
+                bulk.REPLIES: partial(check_network.judge_mailboxes, sender, names),
+            }
         )
 
     def _look_up(self) -> _Facts:

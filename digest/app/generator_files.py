@@ -20,6 +20,9 @@ _ENDINGS = ("toml", "yaml", "yml", "json")
 _HUGO_FILES = tuple(f"{stem}.{ending}" for stem in ("hugo", "config") for ending in _ENDINGS)
 _JEKYLL_FILES = ("_config.yml", "_config.yaml", "_config.toml")
 _LARGEST = 4_000_000
+_HUGO_VERSION = re.compile(r"hugo[-_]version\W{1,6}(\d+)\.(\d+)", re.IGNORECASE)
+_ABOVE = 3
+"""Folders above one of pages in which its site is looked for."""
 _DEEPEST = 4
 """Folders between a Jekyll site and its posts."""
 
@@ -37,9 +40,9 @@ def configuration_files(root: Path) -> list[Path]:
     names = (*_JEKYLL_FILES, *_HUGO_FILES)
     found = [root / name for name in names if (root / name).is_file()]
     found = [path for path in found if path.name != "config.yaml" or looks_like_hugo(path)]
-    default = root / "config" / "_default"
-    if default.is_dir():
-        found += sorted(path for path in default.iterdir() if path.suffix.lstrip(".") in _ENDINGS and path.is_file())
+    for folder in (root / "config" / "_default", root / "config" / "production"):
+        if folder.is_dir():
+            found += sorted(path for path in folder.iterdir() if path.suffix.lstrip(".") in _ENDINGS and path.is_file())
     return found
 
 
@@ -69,27 +72,67 @@ def own_configuration(root: Path) -> OwnConfiguration | None:
     names: list[str] = []
     for path in files:
         if path.parent != root or not names:  # of several in the root Hugo takes the first
-            data = _merged(data, _hugo_part(path))
+            data = _merged(_hugo_part(path), data)  # folders say it in the end, that of builds the last of all
             names.append(path.relative_to(root).as_posix())
     shown = names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
     return OwnConfiguration(generator="hugo", shown=shown, data=data)
 
 
-def hugo_configuration(folder: Path) -> Mapping[str, object] | None:
-    """Of the Hugo site that the folder is, or is the pages' folder of; None if it cannot be had."""
+class HugoConfiguration(Struct, frozen=True, kw_only=True):
+    """A Hugo site's configuration, and its folder."""
+
+    root: Path
+    data: Mapping[str, Any]
+
+    def version(self) -> tuple[int, int] | None:
+        """Of the Hugo that builds the site, such as (0, 123), if its files for a host's builds name one."""
+        files = [self.root / "netlify.toml", *sorted((self.root / ".github" / "workflows").glob("*.y*ml"))]
+        for path in files:
+            try:
+                found = _HUGO_VERSION.search(path.read_text(encoding="utf-8"))
+            except (OSError, ValueError):
+                continue
+            if found is not None:
+                return int(found[1]), int(found[2])
+        return None
+
+
+def hugo_configuration(folder: Path) -> HugoConfiguration | None:
+    """Of the Hugo site that the folder is, or is a folder of pages of; None if it cannot be had."""
     real = folder.resolve()
-    for root in (real, real.parent):
+    for root in (real, *list(real.parents)[:_ABOVE]):
         try:
             own = own_configuration(root)
-        except ConfigError:
+        except (ConfigError, OSError):
             return None
         if own is None or own.generator != "hugo":
             continue
         keys = {str(key).lower(): value for key, value in own.data.items()}
         is_named = own.shown.startswith(("hugo.", "config/")) or "baseurl" in keys
-        content = str(keys.get("contentdir") or "content").strip("./")
-        return own.data if is_named and (root == real or real.name == content) else None
+        is_its_own = root == real or real.relative_to(root).as_posix() in _pages_of(keys)
+        return HugoConfiguration(root=root, data=own.data) if is_named and is_its_own else None
     return None
+
+
+def hexo_configuration(folder: Path) -> Mapping[str, object] | None:
+    """Of the Hexo site that the folder is, or is the folder of posts of; None if it cannot be had."""
+    real = folder.resolve()
+    for root in (real, *list(real.parents)[:_ABOVE]):
+        try:
+            own = own_configuration(root)
+        except (ConfigError, OSError):
+            return None
+        if own is not None:
+            return own.data if own.generator == "hexo" else None
+    return None
+
+
+def _pages_of(keys: Mapping[str, Any]) -> set[str]:
+    """The folders of pages of all languages, below the site's."""
+    languages = keys.get("languages")
+    parts = [each for each in languages.values() if isinstance(each, Mapping)] if isinstance(languages, Mapping) else []
+    given = [value for part in (keys, *parts) for key, value in part.items() if str(key).lower() == "contentdir"]
+    return {"content", *(str(each).strip("./") for each in given)}
 
 
 def jekyll_configuration(folder: Path) -> tuple[Path, Mapping[str, Any]] | None:
@@ -117,7 +160,9 @@ def _hugo_part(path: Path) -> Mapping[str, Any]:
         return data
     if stem in data and len(data) == 1 and isinstance(data[stem], Mapping):
         data = data[stem]
-    return {"languages": {language: {stem: data}}} if language else {stem: data}
+    if not language:
+        return {stem: data}
+    return {"languages": {language: data if stem == "languages" else {stem: data}}}
 
 
 def _merged(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:

@@ -26,5 +26,8 @@ def frozen_look_of(frozen: str) -> tuple[Recipe, RenderContext]:
 
     kept = look_from_json(frozen)
     language = CatalogueLanguage(kept.language, kept.catalogue)
-    templates = FrozenTemplates(language, kept.templates)
-    return kept.recipe, RenderContext(publisher=kept.publisher, templates=templates, language=language)
+    templates = FrozenTemplates(language, kept.templates, kept.theme)
+    context = RenderContext(
+        publisher=kept.publisher, templates=templates, language=language, theme=kept.theme, subject=kept.subject
+    )
+    return kept.recipe, context

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from digest.alarms.watching import KeptAlarm, Planned, store_alarm, subject_of
 from digest.app.moment import present
+from digest.config.settings import FIRST_RATE
 from digest.errors import DigestError, OutputError, StoreError
 from digest.jobs.monitoring.watch import Disk, RunEnd, WatchRules, tell, watch
 from digest.models import MAIL, Outgoing, SourceState, Target
@@ -24,6 +25,7 @@ from digest.ports import WITHOUT_LEDGER
 
 if TYPE_CHECKING:
     from digest.config import Settings
+    from digest.config.settings import MailSettings
     from digest.jobs.monitoring.status import SourceRow
     from digest.jobs.run import RunReport
     from digest.store import SqlStore
@@ -191,7 +193,8 @@ class Monitor:
             zone=settings.site.timezone,
             plans=self.planned(),
             holds=tuple(name for name, rule in in_doubt if rule == "hold"),
-            rate=settings.mail.rate if settings.mail.transport == "smtp" else None,
+            rate=_slowest(settings.mail) if settings.mail.transport == "smtp" else None,
+            limits=settings.mail.limits if settings.mail.transport == "smtp" else None,
             silence=wanted.silence,
             silence_except=tuple(wanted.silence_except),
             sources=tuple(source.name for source in settings.sources),
@@ -257,8 +260,7 @@ class Monitor:
             message_id=f"<{name}@{sender.domain}>",
             zone=self.settings.site.timezone,
             now=now,
-            templates=FolderTemplates(language, self.settings.templates),
-            language=language,
+            templates=FolderTemplates(language, self.settings.templates, self.settings.theme),
         )
         signer, channel = signer_of(self.settings), mail_channel(self.settings)
         signed = message if signer is None else signer.sign(message)
@@ -305,3 +307,8 @@ def _existing(place: Path) -> Path:
 def monitor_of(settings: Settings) -> Monitor:
     """Whoever tells the operator."""
     return Monitor(settings)
+
+
+def _slowest(mail: MailSettings) -> float:
+    """Mails a second at which an edition may have to leave, were all its readers at one receiver."""
+    return min([mail.rate or FIRST_RATE, *(each.rate for each in mail.domains.values() if each.rate)])

@@ -25,20 +25,29 @@ def further_folder(settings: Settings, entry: FolderSourceSettings) -> FolderSou
 
 
 def _folder(settings: Settings, posts: PostSettings | FolderSourceSettings, kind: str, label: str) -> FolderSource:
-    from digest.sources.folder import FolderSource
+    from digest.sources.folder import FolderSource, detect
 
     folder, output, exclude = posts.folder, settings.output, posts.exclude
     if isinstance(output, Path) and output.is_relative_to(folder) and output != folder:
         exclude = (*exclude, output.relative_to(folder).as_posix())  # what we write is nobody's post
+    kind = detect(folder) if kind == "auto" else kind
     return FolderSource(
         folder,
         kind=kind,
+        contents=_contents(folder) if kind == "hugo" else (),
         exclude=exclude,
         max_bytes=int(posts.max_bytes),
         archived=tuple(folder / each for each in posts.archived),
         collections=posts.collections,
         label=label,
     )
+
+
+def _contents(folder: Path) -> tuple[str, ...]:
+    from digest.app.generator_files import hugo_configuration
+    from digest.app.hugosite import content_folders
+
+    return content_folders(folder, hugo_configuration(folder))
 
 
 def output_of(settings: Settings) -> FolderOutput | S3Output:

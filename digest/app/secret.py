@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from digest.disk import reason
+from digest.disk import read_secret, reason
 from digest.errors import ConfigError
 from digest.subscribers.tokens import Keyring, new_keyring_text, parse_keyring
 
@@ -83,6 +83,10 @@ def secrets_of(settings: Settings) -> tuple[str, ...]:
         found.append(password(settings.mail, os.environ))
     with suppress(ConfigError):
         found.append(watch_token(settings.watch, os.environ))
+    if settings.mail.bounces is not None:
+        with suppress(ValueError):
+            secret = read_secret(settings.mail.bounces.secret_env, settings.mail.bounces.secret_file)
+            found += (secret or "").split()
     with suppress(OSError, UnicodeError):
         found.append(settings.subscriptions.secret_file.read_text(encoding="utf-8").strip())
     return tuple(secret for secret in found if secret)

@@ -20,6 +20,7 @@ from digest.app.channels import channel_routes
 from digest.app.looks import frozen_look
 from digest.app.moment import agreed, moment
 from digest.config import load
+from digest.config.settings import FIRST_RATE, FULL_RATE
 from digest.errors import AlreadyRunning, ConfigError, StoreError
 from digest.jobs.progress import Progress, silent
 from digest.models import MAIL, Delivery, DeliveryState, EditionKind, EditionState, Outgoing
@@ -255,7 +256,9 @@ def _mail_route(app: App) -> Route:
     by_smtp = mail.transport == "smtp" and not app.dry_run
     options = DeliverOptions(
         connections=mail.connections if by_smtp else 1,
-        rate=mail.rate if by_smtp else None,
+        rate=(mail.rate or FULL_RATE) if by_smtp else None,
+        first_rate=FIRST_RATE if mail.rate is None else None,
+        limits=mail.limits if by_smtp else None,
         resend=mail.in_doubt == "resend",
     )
     return Route(channel=_channel(app), compose=composer(app), options=options)

@@ -10,7 +10,7 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -24,11 +24,13 @@ from digest.app.generator_files import (
     OwnConfiguration,
     bytes_of,
     configuration_files,
+    hexo_configuration,
     hugo_configuration,
     looks_like_hugo,
     own_configuration,
     packages,
 )
+from digest.app.hugosite import content_folders, hugo_layout, hugo_site
 from digest.app.moment import moment
 from digest.app.places import posts_folder
 from digest.config import Settings
@@ -82,7 +84,11 @@ def draft(folder: Path, config: Path, *, now: datetime, progress: Progress = sil
     feeds = FeedList() if opml is None else read_opml(bytes_of(opml), str(opml), Url.parse)
     root = _root(folder)
     own = own_configuration(root)
-    source = FolderSource(root, kind="auto" if own is None else own.generator)
+    source = FolderSource(
+        root,
+        kind="auto" if own is None else own.generator,
+        contents=content_folders(root, hugo_configuration(root)),
+    )
     site = _checked(_read(root, own, source), source.kind)
     place = _place(root, config, site, own, source.kind)
     settings = _settings(site, Census(), place, config)
@@ -96,13 +102,20 @@ def draft(folder: Path, config: Path, *, now: datetime, progress: Progress = sil
         settings,
         read_again=lambda zoned: _posts(_settings(zoned, Census(), place, config), now, progress)[0],
     )
+    site, posts = _built_elsewhere(
+        site,
+        posts,
+        _built(root, site),
+        settings,
+        read_again=lambda moved: _posts(_settings(moved, Census(), place, config), now, progress)[0],
+    )
     if site.language is None:
         site = _with(site, "language", _spoken(posts), "by the script of the titles")
     if site.title is None:
         site = _with(site, "title", clean_line(root.resolve().name) or "My site", "the folder's name")
     none = () if posts else _why_none(settings, refused)
     site = replace(site, leaving=_habit(settings), remarks=(*none, *site.remarks, *feeds.left_out))
-    census = _census(posts, len(refused), _built(root, site), str(settings.site.url))
+    census = _census(posts, len(refused), _built(root, site), settings)
     text = draft_config(site, census, place, feeds.feeds)
     return Draft(
         path=config,
@@ -210,7 +223,11 @@ def _read(root: Path, own: OwnConfiguration | None, source: FolderSource) -> Sit
     from digest.generators.hugo import read_hugo
     from digest.posts.permalinks import hugo_sections
 
-    sections = Counter(next(iter(hugo_sections(path)), "") for path in source.scan().files if not _is_list(path))
+    found = hugo_configuration(root)
+    within = str if found is None else hugo_layout(root, found).within
+    sections = Counter(
+        next(iter(hugo_sections(within(path))), "") for path in source.scan().files if not _is_list(path)
+    )
     return read_hugo(own.data, name=own.shown, domain=domain, sections=sections)
 
 
@@ -345,10 +362,9 @@ def _why_none(settings: Settings, refused: Sequence[Problem]) -> tuple[str, ...]
 
 def _posts(settings: Settings, now: datetime, progress: Progress) -> tuple[list[Post], list[Problem]]:
     """The posts as these settings read them, and why other files give none."""
-    from digest.app.hugosite import hugo_site
     from digest.app.jekyllsite import jekyll_site
     from digest.app.reading import FileReader
-    from digest.posts import hugosite, jekyllsite
+    from digest.posts import hexosite, hugosite, jekyllsite
 
     posts = settings.posts
     source = posts_folder(settings)
@@ -366,6 +382,10 @@ def _posts(settings: Settings, now: datetime, progress: Progress) -> tuple[list[
         drafts=posts.drafts,
         lang=lang,
         hugo=hugo,
+        hexo=hexosite.read_hexo_site(hexo_configuration(posts.folder) or {})
+        if source.kind == "hexo"
+        else hexosite.NO_SITE,
+        builder_zone=posts.builder_timezone,
         jekyll=jekyll,
         hidden_by=posts.hidden_by,
         now=now,
@@ -409,6 +429,30 @@ def _zoned(
         f"site.timezone: {zone}, or posts' addresses name another day"
     )
     return replace(fallback, remarks=(*site.remarks, remark)), posts
+
+
+def _built_elsewhere(
+    site: Site, posts: list[Post], built: Path | None, settings: Settings, read_again: Callable[[Site], list[Post]]
+) -> tuple[Site, list[Post]]:
+    """Hexo makes addresses by the clock of the machine that it runs on, mostly in UTC on a server. The built site
+    tells; without it, how many posts that concerns is said."""
+    if site.generator != "hexo" or site.timezone in (None, "UTC", "Etc/UTC"):
+        return site, posts
+    moved = _with(site, "builder_timezone", "UTC", "the built site's addresses have the day of UTC")
+    there = read_again(moved)
+    differing = sum(one.url != other.url for one, other in zip(posts, there, strict=False))
+    if not differing:
+        return site, posts
+    if built is not None:
+        wrong, elsewhere = (len(_elsewhere(some, built, str(settings.site.url))) for some in (posts, there))
+        if wrong != elsewhere:
+            return (site, posts) if wrong < elsewhere else (moved, there)
+    remark = (
+        "Hexo makes addresses by the clock of the machine that builds the site: if that is in UTC, as servers are, "
+        f"{differing:,} {'post is' if differing == 1 else 'posts are'} at the address of another day; write "
+        "posts.builder_timezone: UTC then"
+    )
+    return replace(site, remarks=(*site.remarks, remark)), posts
 
 
 _ZONES = {
@@ -455,7 +499,7 @@ def _offset(path: Path) -> tuple[str, str, str] | None:
     return None if found is None else (found[1].decode(), found[2].decode(), found[3].decode())
 
 
-def _census(posts: Sequence[Post], left_out: int, built: Path | None, site_url: str) -> Census:
+def _census(posts: Sequence[Post], left_out: int, built: Path | None, settings: Settings) -> Census:
     counted = Counter(name for post in posts for name in dict.fromkeys(post.categories))
     week = max((post.published for post in posts), default=None)
     recent = [] if week is None else [post for post in posts if week - post.published < timedelta(days=7)]
@@ -465,7 +509,7 @@ def _census(posts: Sequence[Post], left_out: int, built: Path | None, site_url: 
         left_out=left_out,
         categories=tuple(sorted(counted.items(), key=lambda item: (-item[1], item[0]))),
         built=built.name if built is not None and posts else "",
-        wrong=() if built is None else tuple(_told(_elsewhere(posts, built, site_url), len(posts), built.name)),
+        wrong=() if built is None else tuple(_wrong(posts, built, settings)),
     )
 
 
@@ -488,10 +532,18 @@ def _first_bytes(path: Path) -> bytes:
     return b"" if b"{{" in start or b"{%" in start else start
 
 
-def _elsewhere(posts: Sequence[Post], built: Path, site_url: str) -> list[Unmatched]:
+def _wrong(posts: Sequence[Post], built: Path, settings: Settings) -> Iterator[str]:
+    folder, site_url = settings.posts.folder, str(settings.site.url)
+    apart = hugo_site(folder, "en", hugo_configuration(folder)).apart(site_url)
+    yield from _told(_elsewhere(posts, built, site_url, apart), len(posts), built.name)
+
+
+def _elsewhere(
+    posts: Sequence[Post], built: Path, site_url: str, apart: Mapping[str, str] | None = None
+) -> list[Unmatched]:
     """The posts whose address is not in the built site. Nothing is known of a site that cannot be looked at."""
     try:
-        there = addresses_at(str(built), site_url)
+        there = addresses_at(str(built), site_url, apart=apart)
     except ProbeError:
         return []
     return unmatched([post.url for post in posts], there)

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from digest.ports import Language, Templates
     from digest.render.message import NoticeMessage
     from digest.store import SqlStore
+    from digest.subscribers.reports import Report
     from digest.subscribers.tokens import Keyring
 
 _NOTICES = "@notice"
@@ -200,6 +201,12 @@ class SubscriberService:
         from digest.jobs.delivery.bounces import ingest
 
         return ingest(self.store, self.keys, mails, now)
+
+    def learn_from_reports(self, reports: Iterable[Report | None], now: datetime) -> BounceReport:
+        """Go through what a service that sends mail tells."""
+        from digest.jobs.delivery.bounces import learn_from_reports
+
+        return learn_from_reports(self.store, self.keys, reports, now)
 
     def explain_bounces(self, mails: Iterable[bytes], now: datetime) -> Iterator[tuple[str, ...]]:
         """For each mail what ``ingest`` would take it for, and why, in lines. Changes nothing."""

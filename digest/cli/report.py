@@ -55,7 +55,7 @@ def report_lines(report: RunReport, zone: ZoneInfo, *, verbose: bool = False) ->
         if report.collected.sources:
             yield _row("sources", "; ".join(_sources(report.collected.sources, report.now.astimezone(zone))))
     yield from _published(report, verbose=verbose)
-    yield from _digests(report)
+    yield from _digests(report, verbose=verbose)
 
 
 def _row(name: str, text: str) -> str:
@@ -164,13 +164,28 @@ def _published(report: RunReport, *, verbose: bool) -> Iterator[str]:
             yield f"    {printable(path)}"
 
 
-def _digests(report: RunReport) -> Iterator[str]:
+def _digests(report: RunReport, *, verbose: bool) -> Iterator[str]:
     if report.editions is not None:
         for result in report.editions.results:
             yield _row("edition", _edition(result, dry_run=report.dry_run))
+            yield from _passed_over(result, verbose=verbose)
     if report.deliveries is not None:
         line = report.deliveries.line()
         yield _row("mail", line.replace(" sent", " would be sent", 1) if report.dry_run else line)
+
+
+def _passed_over(result: EditionResult, *, verbose: bool) -> Iterator[str]:
+    """Posts that came late, and those that came too late for any edition."""
+    if result.late:
+        noun = "post" if result.late == 1 else "posts"
+        yield _row("late", f"{result.late} {noun} of {result.digest} {result.period} came after the edition before it")
+    if result.left_out:
+        noun = "post that came is" if result.left_out == 1 else "posts that came are"
+        yield _row("left out", f"{result.left_out} {noun} in no edition of {result.digest}: too old (max_age)")
+        shown = result.some_left_out if verbose else ()
+        yield from (f"    {printable(path)}" for path in shown)
+        if verbose and result.left_out > len(shown):
+            yield f"    … {result.left_out - len(shown)} more"
 
 
 def _edition(result: EditionResult, *, dry_run: bool) -> str:

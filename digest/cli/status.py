@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from digest.alarms.watching import EditionMail, KeptAlarm, RunRow
     from digest.app.asking import Status
     from digest.inquiry import BrokenFile
-    from digest.jobs.monitoring.status import SourceRow
+    from digest.jobs.monitoring.status import ReceiverRow, SourceRow
 
 Local = Callable[[datetime], str]
 """A time as people read it: without the date where it is today's."""
@@ -66,6 +66,7 @@ def _lines(status: Status) -> Iterator[str]:
         yield from _section("editions", [_edition(each) for each in seen.editions[:_EDITIONS]], "none yet")
         waits = "" if seen.next_due is None else f"; the next one is tried {local(seen.next_due)}"
         yield from _section("mail, all editions", [f"{_counted(status)}{waits}"])
+        yield from _section("receivers that asked for less", [_slow(each, local) for each in seen.slow])
         yield from _section("by channel", [f"{name}: {counted(each)}" for name, each in seen.channels.items()])
         posts = [
             f"{local(each.arrived)}  {each.label}: {each.recent} in seven days"
@@ -80,6 +81,12 @@ def _lines(status: Status) -> Iterator[str]:
         yield from _section("broken files, published as before", list(_broken(seen.broken, local)))
         yield from _section("sources", list(_sources(seen.sources, seen.silent, local)))
     yield from _section("next", [f"{local(each.at)}  {each.digest} {each.period}" for each in seen.next])
+
+
+def _slow(receiver: ReceiverRow, local: Local) -> str:
+    rests = "" if receiver.rests_until is None else f"nothing until {local(receiver.rests_until)}, then "
+    gets = f"{rests}{receiver.rate:.2g}/s instead of {receiver.most:g}/s"
+    return f"{receiver.name}: {gets}, {receiver.queued} waiting: {receiver.reason}"
 
 
 def _section(title: str, lines: list[str], nothing: str = "") -> Iterator[str]:
@@ -186,6 +193,7 @@ def _plain(status: Status) -> dict[str, object]:
             name: {state.value: number for state, number in counts.by_state.items()}
             for name, counts in seen.channels.items()
         },
+        "slow_receivers": [_values(each, *each.__struct_fields__) for each in seen.slow],
         "next_delivery": seen.next_due.isoformat() if seen.next_due else None,
         "next": [_values(each, "digest", "period", "at") for each in seen.next],
         "categories": [

@@ -20,9 +20,10 @@ from digest.config.settings import (
     Settings,
     WeightSettings,
 )
-from digest.config.values import PERMALINK_STYLES
+from digest.config.values import PERMALINK_STYLES, Host
 from digest.languages import is_known
 from digest.models import MAIL, MAIN
+from digest.receivers import receiver_of
 
 _CODE = re.compile(r"(?:\d{1,4},)?[A-Za-z0-9._-]{1,16}")
 _SAFE_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -52,6 +53,8 @@ _TELLING_PARTS = {
 """Parts that two posts rarely share."""
 _LEAST_FEED_BYTES = 16 * 1024
 _LEAST_MAIL_BYTES = 8_000
+SUBJECT_PARTS = ("lead", "date", "title", "count")
+"""What a subject may have in braces."""
 
 
 def check_settings(settings: Settings, document: Document) -> list[Fault]:
@@ -172,6 +175,7 @@ def _check_one(here: tuple[str, str], digest: DigestSettings, categories: list[s
     yield from _check_weights((*here, "weights"), digest.weights, list(wanted) or categories)
     if digest.max_bytes < _LEAST_MAIL_BYTES:
         yield (*here, "max_bytes"), f"{digest.max_bytes} is too small for a mail; write at least 8000"
+    yield from _check_subject((*here, "subject"), digest.subject)
     if digest.max_lateness > digest.expires_after:
         text = "is longer than expires_after, so a late digest would never be sent; lower it or raise the other"
         yield (*here, "max_lateness"), text
@@ -210,6 +214,44 @@ def check_mail(mail: MailSettings) -> Found:
             yield ("mail", "sender"), text
     if mail.security == "none":
         yield from _check_unsecured(mail)
+    yield from _check_subject(("mail", "subject"), mail.subject)
+    yield from _check_domains(mail)
+    hooks = mail.bounces
+    if hooks is not None and not (hooks.ses_topic or hooks.secret_env or hooks.secret_file):
+        yield ("mail", "bounces"), "says nobody who may tell of bounces; write ses_topic, secret_env or secret_file"
+
+
+def _check_subject(path: Path, subject: str) -> Found:
+    """Mail programs put mails of one subject into one conversation."""
+    example = 'write for example: "{lead} | {date}"'
+    names = re.findall(r"\{([^{}]*)\}", subject)
+    unknown = [name for name in names if name not in SUBJECT_PARTS]
+    if unknown:
+        known = ", ".join(f"{{{name}}}" for name in SUBJECT_PARTS)
+        yield path, f"{quoted('{' + unknown[0] + '}')} is no part of a subject; known are {known}"
+    elif re.search(r"[{}]", re.sub(r"\{[^{}]*\}", "", subject)):
+        yield path, f"has a brace without its other; {example}"
+    elif subject and not {"lead", "date"}.intersection(names):
+        yield (
+            path,
+            f"would be the same for every mail, and mail programs would make one conversation of them; {example}",
+        )
+
+
+def _check_domains(mail: MailSettings) -> Found:
+    """Those with the same mail servers have the same limits."""
+    first: dict[str, str] = {}
+    for written in mail.domains:
+        here = ("mail", "domains", written)
+        try:
+            domain = Host.parse(written)
+        except ValueError as error:
+            yield here, f"{quoted(written)} {error}"
+            continue
+        receiver = receiver_of(domain) or domain
+        if receiver in first:
+            yield here, f"has the same mail servers as {first[receiver]}, which stands here too; keep one of them"
+        first.setdefault(receiver, written)
 
 
 def check_channels(settings: Settings) -> Found:
@@ -269,6 +311,7 @@ def check_privacy(settings: Settings) -> Found:
         ("store",): settings.store.path,
         ("mail", "folder"): settings.mail.folder,
         ("mail", "password_file"): settings.mail.password_file,
+        ("mail", "bounces", "secret_file"): settings.mail.bounces.secret_file if settings.mail.bounces else None,
         ("subscriptions", "secret_file"): settings.subscriptions.secret_file,
         ("watch", "token_file"): settings.watch.token_file,
     }

@@ -14,7 +14,7 @@ import msgspec
 from digest.config import settings as settings_module
 from digest.config.channels import CHANNEL_KINDS, ChannelSettings, ConfiguredChannel, settings_of
 from digest.config.settings import Settings
-from digest.config.values import FORMATS, Mailbox, Mailboxes, MailSize, Pause, Size
+from digest.config.values import FORMATS, Mailbox, Mailboxes, MailSize, Pause, Rate, Size
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -29,6 +29,7 @@ _NOT_ONLY_TEXT: dict[type, Schema] = {
     Size: {"type": ["integer", "string"], "minimum": 1, "maximum": Size.most},
     MailSize: {"type": ["integer", "string"], "minimum": 1, "maximum": MailSize.most},
     Pause: {"type": ["integer", "string"], "minimum": 0, "maximum": 0},
+    Rate: {"type": ["number", "string"], "exclusiveMinimum": 0, "maximum": Rate.most},
     Mailboxes: {"type": ["string", "array"], "items": {"type": "string", "format": Mailbox.schema_format}},
 }
 

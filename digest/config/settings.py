@@ -22,10 +22,12 @@ from msgspec.structs import force_setattr
 from digest.config.channels import ConfiguredChannel
 from digest.config.values import (
     PARSERS,
+    Colour,
     Dates,
     Destination,
     DigestRhythm,
     Duration,
+    FontFamilies,
     Host,
     LanguageTag,
     Mailbox,
@@ -34,6 +36,7 @@ from digest.config.values import (
     Network,
     Pause,
     Permalink,
+    Rate,
     Rhythm,
     S3Url,
     SiteUrl,
@@ -41,7 +44,12 @@ from digest.config.values import (
     StoreUrl,
     Url,
 )
+from digest.receivers import Limit, Limits, receiver_of
+from digest.theme import ACCENT, Theme
 
+FIRST_RATE = 2.0
+FULL_RATE = 15.0
+"""Mails a second at first, and at the most, where ``mail.rate`` does not say."""
 PORTS = {"implicit": 465, "starttls": 587, "none": 25}
 """The usual port of each way to secure SMTP (RFC 8314, RFC 6409, RFC 5321)."""
 
@@ -144,6 +152,13 @@ class FolderSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             examples=["date", "pretty", "/:categories/:year/:month/:day/:title.html"],
         ),
     ] = _default(Permalink, "date")
+    builder_timezone: Annotated[
+        ZoneInfo | None,
+        Meta(
+            description="Time zone of the machine that builds the site, if it decides the day in addresses (Hexo).",
+            examples=["UTC"],
+        ),
+    ] = None
     future: Annotated[bool, Meta(description="Take posts whose date is still to come.")] = False
     unpublished: Annotated[bool, Meta(description="Take posts marked published: false.")] = False
     drafts: Annotated[bool, Meta(description="Take drafts.")] = False
@@ -366,6 +381,14 @@ class FeedSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             examples=[["A股", "央行"], True, False],
         ),
     ] = False
+    languages: Annotated[
+        bool | tuple[LanguageTag, ...],
+        Meta(
+            description="Feeds of languages, and of each category in each of them: false for none, true for every "
+            "language that posts are in, or a list.",
+            examples=[["zh-CN", "en"], True, False],
+        ),
+    ] = False
     id_scheme: Annotated[
         Literal["jekyll-feed", "permalink", "tag"],
         Meta(description="How the id of a new post is made. Ids of known posts never change."),
@@ -453,9 +476,25 @@ class DigestSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             examples=["财经早报", "Weekly Review"],
         ),
     ] = ""
+    subject: Annotated[
+        str,
+        Meta(
+            description="Subject of its mails; without it mail.subject, which says what it may have in it.",
+            examples=["早报 {lead}｜{date}", "Daily News | {lead} | {date}"],
+            max_length=200,
+        ),
+    ] = ""
     categories: Annotated[
         Annotated[tuple[Name, ...], Meta(min_length=1)] | None,
         Meta(description="Categories it is made from; without it all.", examples=[["emnews", "macro"]]),
+    ] = None
+    language: Annotated[
+        LanguageTag | None,
+        Meta(
+            description="Language of its posts; without it all. zh takes zh-CN and zh-TW too; posts that name no "
+            "language are in site.language.",
+            examples=["zh-CN", "en"],
+        ),
     ] = None
     schedule: Annotated[
         DigestRhythm,
@@ -590,6 +629,42 @@ class DkimSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     ] = None
 
 
+class DomainSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the mailboxes of a domain get at the most. What is left out stays as it is."""
+
+    rate: Annotated[Rate | None, Meta(description="Mails per second.", examples=["1/s", "30/min"])] = None
+    connections: Annotated[
+        Annotated[int, Meta(ge=1, le=50)] | None,
+        Meta(description="Mails that are handed over at the same time.", examples=[2]),
+    ] = None
+
+
+class BounceSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Webhooks of digest serve that bounces and complaints come in by."""
+
+    ses_topic: Annotated[
+        Annotated[str, Meta(pattern="^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_.-]{1,260}$")] | None,
+        Meta(
+            description="The Amazon SNS topic that Amazon SES tells bounces and complaints to; no other is believed.",
+            examples=["arn:aws:sns:eu-west-1:123456789012:bounces"],
+        ),
+    ] = None
+    secret_env: Annotated[
+        Annotated[str, Meta(pattern="^[A-Za-z_][A-Za-z0-9_]*$")] | None,
+        Meta(
+            description="Environment variable with the secret that others sign their requests with.",
+            examples=["DIGEST_BOUNCES_SECRET"],
+        ),
+    ] = None
+    secret_file: Annotated[
+        Path | None,
+        Meta(
+            description="File with that secret, read if the environment variable is not set.",
+            examples=["/run/secrets/digest-bounces"],
+        ),
+    ] = None
+
+
 class MailSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How mail leaves, from whom and to whom. The password is never kept here."""
 
@@ -618,6 +693,23 @@ class MailSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             examples=[["reader@example.com"], "reader@example.com"],
         ),
     ] = msgspec.field(default_factory=Mailboxes)
+    subject: Annotated[
+        str,
+        Meta(
+            description="Subject of digests: {lead} is the main headline, {date} the day, {title} the digest's title, "
+            "{count} how many posts are new. Without it {lead} | {date}, as the language writes it.",
+            examples=["早报 {lead}｜{date}", "Daily News | {lead} | {date}"],
+            max_length=200,
+        ),
+    ] = ""
+    postal_address: Annotated[
+        str,
+        Meta(
+            description="Where who sends can be reached by post; it stands in every foot. Many countries ask for it.",
+            examples=["财经早报编辑部，上海市世纪大道 100 号，邮编 200120", "Example News, 1 Main Street, Springfield"],
+            max_length=300,
+        ),
+    ] = ""
     host: Annotated[
         Host | None,
         Meta(description="Name of the SMTP server. Required with smtp.", examples=["smtp.example.com"]),
@@ -661,7 +753,22 @@ class MailSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             examples=["/etc/ssl/certs/company-ca.pem"],
         ),
     ] = None
-    rate: Annotated[float, Meta(description="Mails per second at the most.", gt=0, le=100000, examples=[2, 0.5])] = 2.0
+    rate: Annotated[
+        Rate | None,
+        Meta(
+            description="Mails per second at the most, to all receivers together. Without it 2 at first, and up to 15 "
+            "while they are taken.",
+            examples=[10, "10/s", "30/min"],
+        ),
+    ] = None
+    domains: Annotated[
+        dict[Name, DomainSettings],
+        Meta(
+            description="Limits for the mailboxes of single domains, instead of the usual ones of large receivers; "
+            "see docs/delivery.md.",
+            examples=[{"qq.com": {"rate": "1/s", "connections": 2}}],
+        ),
+    ] = {}
     connections: Annotated[
         int, Meta(description="Connections to the server at the same time, at the most.", ge=1, le=50)
     ] = 2
@@ -677,6 +784,13 @@ class MailSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         Meta(
             description="Envelope sender: where reports of undeliverable mail go. Without it the sender's address.",
             examples=["bounces@news.example.com"],
+        ),
+    ] = None
+    bounces: Annotated[
+        BounceSettings | None,
+        Meta(
+            description="Webhooks that bounces and complaints come in by, as reports by mail do. Without it none.",
+            examples=[{"ses_topic": "arn:aws:sns:eu-west-1:123456789012:bounces"}],
         ),
     ] = None
     dkim: Annotated[
@@ -697,6 +811,15 @@ class MailSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     def __post_init__(self) -> None:
         if not self.port:
             force_setattr(self, "port", PORTS[self.security])
+
+    @property
+    def limits(self) -> Limits:
+        """What receivers get, by the names that ``receivers`` has for them."""
+        given = {
+            receiver_of(domain) or domain: Limit(rate=each.rate, connections=each.connections)
+            for domain, each in ((Host.parse(written), each) for written, each in self.domains.items())
+        }
+        return Limits(ceiling=self.rate or FULL_RATE, given=given)
 
 
 class SubscriptionSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -845,6 +968,42 @@ class WatchSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         return any((self.ping_start, self.ping_success, self.ping_fail))
 
 
+class LookSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How mails, pages and notices look; templates can change the rest."""
+
+    accent: Annotated[
+        Colour,
+        Meta(
+            description="Colour of headlines and of the one button, light and dark are made from it. It becomes darker "
+            "or lighter until it can be read (WCAG AA); digest check says by how much.",
+            examples=["0b5a7a", "a8321c"],
+        ),
+    ] = _default(Colour, ACCENT.removeprefix("#"))
+    logo: Annotated[
+        Url | None,
+        Meta(
+            description="Picture in place of the title in mails and on pages, 28 pixels high and 160 wide at the most.",
+            examples=["https://news.example.com/logo-mail.png"],
+        ),
+    ] = None
+    font: Annotated[
+        FontFamilies | None,
+        Meta(
+            description="Typefaces put before those of the language; readers need to have them.",
+            examples=["Georgia, Noto Serif SC"],
+        ),
+    ] = None
+    width: Annotated[int, Meta(description="Width of mails in pixels.", ge=480, le=680)] = 600
+    footer: Annotated[
+        str,
+        Meta(
+            description="A line or two in every foot.",
+            examples=["本邮件不构成投资建议。"],
+            max_length=300,
+        ),
+    ] = ""
+
+
 class S3Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How the bucket is reached that ``output`` names. Credentials are never kept here."""
 
@@ -950,6 +1109,7 @@ class Settings(
     ] = _default(Destination, "public")
     s3: S3Settings = msgspec.field(default_factory=S3Settings)
     watch: WatchSettings = msgspec.field(default_factory=WatchSettings)
+    look: LookSettings = msgspec.field(default_factory=LookSettings)
     templates: Annotated[
         Path | None,
         Meta(description="Folder of your own templates; each file replaces the one of that name.", examples=["looks"]),
@@ -980,6 +1140,19 @@ class Settings(
     def output(self) -> Path | S3Url:
         """The folder, or the place in a bucket, that pages and feeds go to."""
         return self.output_as_written.place
+
+    @property
+    def theme(self) -> Theme:
+        """How mails, pages and notices look."""
+        look = self.look
+        return Theme(
+            accent=str(look.accent),
+            logo=str(look.logo or ""),
+            font=str(look.font or ""),
+            width=look.width,
+            footer=look.footer.strip(),
+            postal_address=self.mail.postal_address.strip(),
+        )
 
     @property
     def feeds_url(self) -> str:

@@ -708,6 +708,28 @@ def _bytes(value: object, example: str) -> int:
     return int(float(match[1]) * {"": 1, "b": 1, "k": 1024, "m": 1024**2, "g": 1024**3}[match[2][:1]])
 
 
+class Rate(float):
+    """How many a second: ``10``, ``0.5``, ``10/s``, ``30/min``, ``500/h``."""
+
+    schema_format: ClassVar[str] = "rate"
+    example: ClassVar[str] = "10/s"
+    most: ClassVar[float] = 100_000
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            rate = float(value)
+        else:
+            match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,6})?)\s*(?:/\s*([a-z]+))?", as_text(value, cls.example).lower())
+            unit = match[2] or "s" if match is not None else ""
+            if match is None or unit not in _SECONDS:
+                _refuse("is not a number of mails a second", f"{cls.example}, 0.5 or 30/min")
+            rate = float(match[1]) / _SECONDS[unit]
+        if not 0 < rate <= cls.most:
+            _refuse(f"is not more than 0 and at most {cls.most:g} a second", cls.example)
+        return cls(rate)
+
+
 # ------------------------------------------------------------------- words
 
 
@@ -768,6 +790,49 @@ class Permalink(str):
         return tuple(name.removesuffix("_") for name in re.findall(r":([a-z]\w*)", self))
 
 
+# ------------------------------------------------------------------- looks
+
+
+class Colour(str):
+    """A colour in hexadecimals as CSS has them, with or without ``#``, in the spelling ``#rrggbb``.
+    One of which no shade could be read is refused."""
+
+    __slots__ = ()
+    schema_format: ClassVar[str] = "hex-colour"
+    example: ClassVar[str] = "0b5a7a"
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        from digest.theme import palettes  # late: most configurations name no colour
+
+        if value is None:  # YAML takes what follows a # for a remark
+            _refuse("is empty, for # begins a remark unless it is quoted", cls.example)
+        text = as_text(value, cls.example).lower().removeprefix("#")
+        if not re.fullmatch(r"[0-9a-f]{3}|[0-9a-f]{6}", text, re.ASCII):
+            _refuse("is no colour of three or six hexadecimals", cls.example)
+        colour = cls("#" + (text if len(text) == 6 else "".join(2 * digit for digit in text)))
+        try:
+            palettes(colour)
+        except ValueError:
+            _refuse("has no shade that could be read on white and on black", cls.example)
+        return colour
+
+
+class FontFamilies(str):
+    """Names of typefaces as CSS lists them: ``Georgia, "Noto Serif"``."""
+
+    __slots__ = ()
+    schema_format: ClassVar[str] = "font-families"
+    example: ClassVar[str] = "Georgia, Noto Serif SC"
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        names = [name.strip().strip("\"'").strip() for name in as_text(value, cls.example).split(",")]
+        if not all(re.fullmatch(r"[^\W_][\w -]{0,59}", name) for name in names):
+            _refuse("is no list of typefaces with commas between them", cls.example)
+        return cls(",".join(name if name.isidentifier() and name.isascii() else f'"{name}"' for name in names))
+
+
 # ---------------------------------------------------------------- registry
 
 
@@ -797,8 +862,11 @@ _KINDS: tuple[type[Kind], ...] = (
     Mailboxes,
     Size,
     MailSize,
+    Rate,
     LanguageTag,
     Permalink,
+    Colour,
+    FontFamilies,
 )
 PARSERS: dict[type, Callable[[object], object]] = {
     Path: parse_path,

@@ -89,6 +89,8 @@ class Earlier(Struct, frozen=True, kw_only=True):
 
     period: str
     key: int
+    days: tuple[date, date] | None = None
+    """First and last day that it is about; None if it was found by an earlier version."""
 
 
 class Entry(Struct, frozen=True, kw_only=True):
@@ -178,6 +180,12 @@ class Correction(Struct, frozen=True, kw_only=True):
     summary: str | None
     gone: bool = False
     """The post was withdrawn; title and summary are the last known."""
+    restored: bool = False
+    """It was withdrawn, which an edition told, and is there again."""
+    was_point: bool = False
+    """It was among the main points of the mail."""
+    days: tuple[date, date] | None = None
+    """First and last day of the edition that had the post, as in ``Earlier``."""
     categories: tuple[str, ...] = ()
     """Of the post."""
 

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct
 
 from digest.edition.contents import Publisher, Recipe
+from digest.theme import Theme
 
 
 class FrozenLook(Struct, frozen=True, kw_only=True):
@@ -25,6 +26,9 @@ class FrozenLook(Struct, frozen=True, kw_only=True):
     """``ports.Language.catalogue``."""
     templates: Mapping[str, str]
     """Text by name: those of the mail, and all that they name."""
+    theme: Theme = Theme()
+    subject: str = ""
+    """As the operator wrote it; empty for the one of the language."""
 
 
 def look_to_json(look: FrozenLook) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from msgspec import Struct, field
 
 from digest.edition.contents import Correction, Earlier, Edition, Reason, Shown, telling_of
+from digest.edition.points import main_points
 from digest.models import KnownPost
 
 CORRECTIONS = 5
@@ -42,7 +43,10 @@ def find_updates(
     found = find_earlier(
         [telling_of(post) for post in posts], [telling_of(post) for post in known if post.gone_at is None], titles
     )
-    return {key: Earlier(period=before.period, key=earlier) for key, earlier in found.items()}
+    return {
+        key: Earlier(period=before.period, key=earlier, days=(before.first_day, before.last_day))
+        for key, earlier in found.items()
+    }
 
 
 def find_corrections(
@@ -71,6 +75,7 @@ def _told(edition: Edition) -> dict[int, Correction]:
     if any(entry.reason.partition(" ")[0] == Reason.BACKFILLED for entry in edition.entries):
         return {}  # it was mailed to nobody
     told = {each.key: each for each in edition.corrections}
+    points = {entry.key for entry in main_points(edition)}
     for entry in edition.entries:
         if entry.shown in (Shown.LEAD, Shown.HEADLINE):
             summary = entry.summary if entry.shown is Shown.LEAD else None
@@ -82,18 +87,20 @@ def _told(edition: Edition) -> dict[int, Correction]:
                 title=entry.title,
                 was_summary=summary,
                 summary=summary,
+                was_point=entry.key in points,
+                days=(edition.first_day, edition.last_day),
                 categories=entry.categories,
             )
     return told
 
 
 def _correction(said: Correction, post: KnownPost) -> Correction | None:
-    """What there is to say of a post of which this was said."""
-    if said.gone:
-        return None
+    """What there is to say of a post of which this was said; of one that was withdrawn, that it is there again."""
     gone = post.gone_at is not None
+    if said.gone and gone:
+        return None
     summary = None if said.summary is None else post.summary
-    if not gone and is_same(said.title, post.title) and is_same(said.summary or "", summary or ""):
+    if not gone and not said.gone and is_same(said.title, post.title) and is_same(said.summary or "", summary or ""):
         return None
     return Correction(
         key=said.key,
@@ -104,6 +111,9 @@ def _correction(said: Correction, post: KnownPost) -> Correction | None:
         was_summary=said.summary,
         summary=said.summary if gone else summary,
         gone=gone,
+        restored=said.gone,
+        was_point=said.was_point,
+        days=said.days,
         categories=post.categories,
     )
 

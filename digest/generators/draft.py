@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from digest.generators.leaving import Habit
 from digest.generators.opml import ListedFeed
-from digest.generators.site import Site
+from digest.generators.site import PresentFeed, Site
 from digest.text import clean_line
 
 MOST_CATEGORIES = 40
@@ -144,6 +144,8 @@ def _posts(site: Site, census: Census, place: Place) -> list[str]:
     lines = ["posts:", *_keys((f"folder: {scalar(place.posts)}", counted), (f"kind: {place.kind}", ""))]
     if site.permalink:
         lines += _keys((f"permalink: {scalar(site.permalink)}", site.origins.get("permalink", "")))
+    if site.builder_timezone:
+        lines += _keys((f"builder_timezone: {scalar(site.builder_timezone)}", site.origins.get("builder_timezone", "")))
     lines += [f"  # WRONG: {line}" for line in census.wrong]
     for key in ("future", "unpublished", "drafts"):
         if getattr(site, key):
@@ -201,8 +203,16 @@ def _categories(census: Census) -> list[str]:
 
 def _feeds(site: Site, census: Census) -> list[str]:
     feed = site.feed
-    if feed is None:
-        return []
+    lines = []
+    if site.languages:
+        names = ", ".join(scalar(tag) for tag in site.languages)
+        lines += _keys((f"languages: [{names}]", "their feeds; digests can choose one (digests.NAME.language)"))
+    lines += [] if feed is None else _as_now(feed, census)
+    return ["feeds:", *lines, ""] if lines else []
+
+
+def _as_now(feed: PresentFeed, census: Census) -> list[str]:
+    """What makes the feed what the present one is."""
     lines = []
     if feed.limit and feed.limit > 50:
         lines += _keys((f"min_items: {min(feed.limit, 10_000)}", f"as many as {feed.maker} has"))
@@ -222,7 +232,7 @@ def _feeds(site: Site, census: Census) -> list[str]:
         lines += _keys((f"hubs: [{', '.join(scalar(hub) for hub in feed.hubs)}]", f"as {feed.maker} names them"))
     if feed.ids != "jekyll-feed":
         lines += _keys((f"id_scheme: {feed.ids}", f"makes ids as {feed.maker} does"))
-    return ["feeds:", *lines, ""] if lines else []
+    return lines
 
 
 def _mail(site: Site, place: Place) -> list[str]:

@@ -26,6 +26,9 @@ def read_hexo(
     _address(found, data, name, domain)
     languages = [each for each in texts(data.get("language")) if each != "default"]
     found.language(next(iter(languages), None), f"{name}: language")
+    spoken = tuple(each.replace("_", "-") for each in languages)
+    if len(spoken) > 1:
+        found.keep("languages", spoken, f"{name}: language")
     found.take("timezone", data.get("timezone"), f"{name}: timezone")
     found.author(data.get("author"), f"{name}: author")
     found.first("description", data, ("description", "subtitle"), f"{name}: ")
@@ -37,6 +40,7 @@ def read_hexo(
         found.keep("future", True, f"{name}: future" if "future" in data else "Hexo's default")
     if data.get("render_drafts") is True:
         found.keep("drafts", True, f"{name}: render_drafts")
+    _unread(found, data, name, plugins)
     return found.site("hexo", _feed(data, plugins), text(data.get("public_dir")) or "public")
 
 
@@ -58,12 +62,19 @@ def _permalink(found: Findings, data: Mapping[str, object], name: str) -> None:
     if template and pretty.get("trailing_index") is False:
         template = template.removesuffix("index.html")
     found.take("permalink", template, f"{name}: permalink")
-    defaults = mapping(data.get("permalink_defaults"))
-    if defaults:
-        found.remark(
-            f"{name}: permalink_defaults ({', '.join(defaults)}) has nothing like it in digest; posts without these "
-            "keys are left out and reported"
-        )
+
+
+def _unread(found: Findings, data: Mapping[str, object], name: str, plugins: Collection[str]) -> None:
+    """What changes posts or their addresses and is not read."""
+    for plugin in ("hexo-permalink-pinyin", "hexo-auto-category"):
+        if plugin in plugins:
+            found.remark(f"package.json: {plugin} changes addresses in ways that digest does not know")
+    for plugin in ("hexo-abbrlink", "hexo-abbrlink2"):
+        if plugin in plugins:
+            found.remark(f"package.json: {plugin} names posts when it builds: posts without an abbrlink are left out")
+    for key in ("exclude", "include"):
+        if texts(data.get(key)):
+            found.remark(f"{name}: {key} is not read; what it leaves out, name in posts.exclude")
 
 
 def _feed(data: Mapping[str, object], plugins: Collection[str]) -> PresentFeed | None:

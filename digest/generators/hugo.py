@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Sequence
 
 from digest.generators.site import Findings, PresentFeed, Site, mapping, number, text, texts
 
@@ -27,15 +27,17 @@ def read_hugo(
     folder below ``content``."""
     found = Findings()
     data = mapping(lowered(data))
-    main = _language(data)
-    own, params = mapping(main), mapping(data.get("params"))
-    place = f"{name}: languages.{_main(data)}." if own else f"{name}: "
+    key = main_language(data)
+    own, params = mapping(mapping(data.get("languages")).get(key)), mapping(data.get("params"))
+    place = f"{name}: languages.{key}." if own else f"{name}: "
     for source, origin in ((own, place), (data, f"{name}: ")):
         found.take("title", source.get("title"), f"{origin}title")
         found.take("rights", source.get("copyright"), f"{origin}copyright")
         for key in ("locale", "languagecode"):
             found.language(source.get(key), f"{origin}{_spelled(key)}")
-    found.language(_main(data), f"{name}: defaultContentLanguage")
+    found.language(text(data.get("defaultcontentlanguage")), f"{name}: defaultContentLanguage")
+    if own:
+        found.language(key, f"{name}: languages")
     _address(found, data, own, name, domain)
     found.take("timezone", data.get("timezone"), f"{name}: timeZone")
     inner = mapping(own.get("params"))
@@ -43,14 +45,16 @@ def read_hugo(
     found.author(data.get("author"), f"{name}: author")
     for source, origin in ((inner, f"{place}params."), (params, f"{name}: params.")):
         found.first("description", source, ("description", "subtitle"), origin)
-    folder = text(own.get("contentdir")) or text(data.get("contentdir"))
+    spoken = [each for each in languages_of(data) if not is_disabled(each, data)]
+    folder = (text(own.get("contentdir")) or text(data.get("contentdir"))) if len(spoken) < 2 else None
     if folder and folder.strip("./") and folder.strip("/") != "content":
         found.take("posts", folder.strip("/").removeprefix("./"), f"{name}: contentDir")
     _permalink(found, data, name, sections or {})
     for key, field in (("buildfuture", "future"), ("builddrafts", "drafts")):
         if data.get(key) is True:
             found.keep(field, True, f"{name}: {_spelled(key)}")
-    _languages(found, data)
+    _languages(found, data, spoken, name)
+    _unread(found, data, name)
     return found.site("hugo", _feed(data), text(data.get("publishdir")) or "public")
 
 
@@ -64,14 +68,6 @@ _SPELLED = {
 
 def _spelled(key: str) -> str:
     return _SPELLED.get(key, key)
-
-
-def _main(data: Mapping[str, object]) -> str | None:
-    return text(data.get("defaultcontentlanguage"))
-
-
-def _language(data: Mapping[str, object]) -> object:
-    return mapping(data.get("languages")).get((_main(data) or "en").lower())
 
 
 def _address(
@@ -109,13 +105,66 @@ def _ended(template: str, *, ugly: bool) -> str:
     return template if template.endswith(".html") else f"{template.rstrip('/')}.html"
 
 
-def _languages(found: Findings, data: Mapping[str, object]) -> None:
-    names: Collection[str] = mapping(data.get("languages")).keys()
-    if len(names) > 1:
-        found.remark(
-            f"the site has several languages ({', '.join(sorted(names))}); digest takes their posts together, so write "
-            "a configuration for each, with posts.exclude"
-        )
+def languages_of(config: Mapping[str, object]) -> list[str]:
+    """The keys of the languages, those that are disabled too, in the order of their weights."""
+    found = mapping(config.get("languages"))
+    weights = {key: mapping(own).get("weight") for key, own in found.items() if isinstance(own, dict)}
+    return sorted(weights, key=lambda key: weight if isinstance(weight := weights[key], int) and weight else 1 << 30)
+
+
+def main_language(config: Mapping[str, object]) -> str:
+    """The key of the default language; of the first if that is none of them."""
+    main = str(config.get("defaultcontentlanguage") or "en").lower()
+    keys = languages_of(config)
+    return keys[0] if keys and main not in keys else main
+
+
+def is_disabled(key: str, config: Mapping[str, object]) -> bool:
+    """Whether a language is."""
+    named = config.get("disablelanguages")
+    names = named if isinstance(named, list) else str(named or "").split()
+    own = mapping(mapping(config.get("languages")).get(key))
+    return own.get("disabled") is True or key in {str(name).lower() for name in names}
+
+
+def tag_of(key: str, config: Mapping[str, object]) -> str:
+    """What a language calls itself, which should be its tag; else its key."""
+    own = mapping(mapping(config.get("languages")).get(key))
+    return next((found for name in ("locale", "languagecode") if (found := text(own.get(name)))), key)
+
+
+def _languages(found: Findings, data: Mapping[str, object], spoken: Sequence[str], name: str) -> None:
+    """Those of a site that has several: each gets its feeds."""
+    languages = mapping(data.get("languages"))
+    if len(spoken) < 2:
+        return
+    tags = tuple(tag_of(key, data).replace("_", "-") for key in spoken)
+    found.keep("languages", tags, f"{name}: languages")
+    shared = text(data.get("contentdir")) or "content"
+    folders = {key: (text(mapping(languages.get(key)).get("contentdir")) or shared).strip("./") for key in spoken}
+    for key, folder in folders.items():
+        inside = [other for other, place in folders.items() if folder.startswith(f"{place}/")]
+        if inside:
+            found.remark(
+                f"{name}: {folder} ({key}) is in the folder of {', '.join(inside)}: Hugo publishes its pages in both, "
+                f"digest takes them in {key} alone"
+            )
+
+
+def _unread(found: Findings, data: Mapping[str, object], name: str) -> None:
+    """What changes pages or their addresses and is not read."""
+    module = mapping(data.get("module"))
+    if any(target.startswith("content/") for target in _targets(module)):
+        found.remark(f"{name}: module.mounts below content are not read: pages in them are left out")
+    imports = module.get("imports")
+    if isinstance(imports, list) and any("content" in target for each in imports for target in _targets(mapping(each))):
+        found.remark(f"{name}: module.imports are not read: pages that come from other modules are left out")
+
+
+def _targets(module: Mapping[str, object]) -> list[str]:
+    """Where folders of a module are put."""
+    mounts = module.get("mounts")
+    return [text(mapping(mount).get("target")) or "" for mount in mounts] if isinstance(mounts, list) else []
 
 
 def _feed(data: Mapping[str, object]) -> PresentFeed | None:

@@ -54,10 +54,14 @@ class Site(Struct, frozen=True, kw_only=True):
     posts: str = ""
     """Folder of the posts below the site's, if it is not where the generator has it by default."""
     permalink: str | None = None
+    builder_timezone: str | None = None
+    """Of the machine that builds the site, if it is another zone and decides the day in addresses."""
     future: bool = False
     unpublished: bool = False
     drafts: bool = False
     exclude: tuple[str, ...] = ()
+    languages: tuple[str, ...] = ()
+    """BCP 47; of a site with several."""
     collections: tuple[str, ...] = ()
     hidden_by: tuple[str, ...] = ()
     leaving: Habit | None = None

@@ -20,11 +20,21 @@ from msgspec.structs import replace
 from digest import __version__
 from digest.errors import OutputError
 from digest.jobs.sparing import REMEDY, tried, without_broken
-from digest.models import KnownPost
+from digest.models import InLanguage, KnownPost
 from digest.ports import FeedRow, FeedStore, Language, Output, Templates
 from digest.render import pages
 from digest.render.feeds import catalogue, window
-from digest.render.feeds.catalogue import ALL, Catalogue, FeedOptions, Files, archive_files, files_of
+from digest.render.feeds.catalogue import (
+    ALL,
+    CATEGORY,
+    LANGUAGE,
+    LANGUAGE_FOLDERS,
+    Catalogue,
+    FeedOptions,
+    Files,
+    archive_files,
+    files_of,
+)
 from digest.render.feeds.digests import DigestFeed, feed_path
 from digest.render.feeds.items import bare_item, local, make_item
 from digest.render.feeds.model import Feed, Item
@@ -93,9 +103,9 @@ def publish_feeds(
     return publisher.publish(ping)
 
 
-def _present(output: Output) -> set[str]:
+def _present(output: Output, folders: Iterable[str]) -> set[str]:
     """Every file that lies where files of feeds may lie."""
-    return {f"{folder}/{name}".lstrip("/") for folder in FOLDERS for name in output.listing(folder)}
+    return {f"{folder}/{name}".lstrip("/") for folder in folders for name in output.listing(folder)}
 
 
 class _Publisher:
@@ -125,6 +135,10 @@ class _Publisher:
         self.last_archive = 0
         self.digests: list[DigestFeed] = []
         self.has_new_digest = False
+        self.is_renewed = False
+        """The look changed: what is wanted no more may still be there."""
+        self.unwritten: set[tuple[str, str]] = set()
+        """Kind and name of feeds that one in a language could not be written of."""
         self.rows: list[FeedRow] = []
         self.cache: dict[int, Item] = {}
         """Items of the overall feed by key: most of them are in other feeds of this pass too."""
@@ -149,6 +163,7 @@ class _Publisher:
             return
         if known and known.partition("-")[0] != addresses:
             self.store.mark_archives(None, dirty=True)
+        self.is_renewed = True
         self.store.set_look(look)
 
     def list_digests(self, digests: Sequence[DigestFeed], has_editions: Callable[[str], bool]) -> None:
@@ -162,18 +177,17 @@ class _Publisher:
         rows = self.rows = self.store.feeds()
         everything = rows[0]
         wanted = [row for row in rows if self.catalogue.is_wanted(row)]
-        present = _present(self.output)
-        due = [
-            row for row in wanted if (row.dirty and self.is_due(row)) or not self.catalogue.files(row).within(present)
-        ]
+        present = _present(self.output, FOLDERS)
+        due = self._due(wanted, present)
         if self.options.archives:
             self._publish_archives(everything, changed=everything in due)
+        spoken = self._publish_languages(wanted, due)
         for start in range(0, len(due), _GROUP):
             self._publish_group(due[start : start + _GROUP])
         if due or self.has_new_digest or not {pages.OPML, pages.INDEX} <= present:
-            self._publish_lists(wanted)
+            self._publish_lists([*wanted, *spoken])
         self._remove_abandoned(rows, present)
-        self._tell_hubs(due, ping)
+        self._tell_hubs([*due, *spoken], ping)
         return FeedReport(
             written=tuple(self.written),
             unchanged=len(self.unchanged - self.written.keys()),
@@ -182,9 +196,46 @@ class _Publisher:
             failures=tuple(self.failures),
         )
 
+    def _due(self, rows: Sequence[FeedRow], present: set[str]) -> list[FeedRow]:
+        return [
+            row for row in rows if (row.dirty and self.is_due(row)) or not self.catalogue.files(row).within(present)
+        ]
+
+    def _publish_languages(self, rows: Sequence[FeedRow], due: Sequence[FeedRow]) -> list[FeedRow]:
+        """Bring the feeds in one language up to date with those that they are part of, before these are marked clean.
+        Returns all that there are; one that never had a post is none."""
+        if not self.options.languages and not self.is_renewed:
+            return []
+        languages = self.store.languages()
+        candidates = self.catalogue.in_languages(rows, languages)
+        tags = dict.fromkeys([*languages, *(row.language for row in candidates), self.catalogue.language.tag])
+        folders = [f"{top}/{tag}".rstrip("/") for top in LANGUAGE_FOLDERS for tag in ("", *tags)]
+        present = _present(self.output, folders)
+        if not self.options.languages:
+            self._remove_all(present)
+            return []
+        keys = {(row.kind, row.name) for row in due}
+        there = [row for row in candidates if self.catalogue.files(row).html in present]
+        new = [row for row in candidates if row not in there and _base(row) in keys and self._newest(row)]
+        changed = [row for row in there if _base(row) in keys] + new
+        missing = [row for row in there if row not in changed and not self.catalogue.files(row).within(present)]
+        waiting = [*changed, *missing]
+        for start in range(0, len(waiting), _GROUP):
+            group = waiting[start : start + _GROUP]
+            written = self._together(group, self._publish_feeds)
+            self.unwritten |= {_base(row) for row in group if row not in written}
+        found = [*there, *new]
+        self._remove_all(present - {path for row in found for path in self.catalogue.files(row)})
+        return found
+
+    def _remove_all(self, paths: Iterable[str]) -> None:
+        for path in sorted(path for path in paths if not path.endswith((".gz", ".br"))):
+            self._attempt(self._remove, path)
+
     def _publish_group(self, rows: Sequence[FeedRow]) -> None:
         """Put the files of some feeds in place together, then mark these feeds clean."""
-        self.store.mark_clean(self._together(rows, self._publish_feeds))
+        written = self._together(rows, self._publish_feeds)
+        self.store.mark_clean([row for row in written if (row.kind, row.name) not in self.unwritten])
 
     def _together(self, things: Sequence[T], publish: Callable[[Sequence[T]], list[T]]) -> list[T]:
         """Those whose files are all in place."""
@@ -303,10 +354,13 @@ class _Publisher:
         limits = self.options.limits
         limit = limits.max_items + 1 if row.kind == ALL else limits.min_items + 1
         while True:
-            posts = self.store.newest(row.kind, row.name, limit)
+            posts = self.store.newest(*_base(row), limit, self._language_of(row))
             if len(posts) < limit or limit > limits.max_items or window.goes_beyond(posts, limits):
                 return posts
             limit = min(limit * 3, limits.max_items + 1)
+
+    def _language_of(self, row: FeedRow) -> InLanguage | None:
+        return InLanguage.of(row.language, self.catalogue.language.tag) if row.kind == LANGUAGE else None
 
     def _items(self, posts: Sequence[KnownPost]) -> list[Item]:
         """Items of the posts, in their order, and no more than can possibly fit."""
@@ -479,6 +533,11 @@ def _documents(feed: Feed, files: Files, shared: Shared) -> dict[str, bytes]:
 
     renderers = ((files.atom, render_atom), (files.rss, render_rss), (files.json, render_json))
     return {path: render(feed, shared) for path, render in renderers if path}
+
+
+def _base(row: FeedRow) -> tuple[str, str]:
+    """Kind and name of the feed that one in a language is part of; of others their own."""
+    return (CATEGORY if row.name else ALL, row.name) if row.kind == LANGUAGE else (row.kind, row.name)
 
 
 def _name(row: FeedRow) -> str:

@@ -32,7 +32,13 @@ _BACK = re.compile(r"\s*(?:返回|回到|回首[页頁]|首[页頁]|上一[篇�
 _CODE = re.compile(r"data-code=[\"']([^\"',|]+),([^\"',|]+)[\"'][^<>]*>([^<>]+)<")
 _MEDIA = re.compile(r"<p[^<>]*\bem_media\b[^<>]*>(.*?)</p>", re.DOTALL)
 _MEDIA_SOURCE = re.compile(r"(?:文章|稿件|信息|内容)?[来來]源[:：]\s*([^（）()]{1,40})")
-_SUMMARY_SOURCE = re.compile(r"（([^（）()\n。，,；;！!？?：:、]{2,20})）\s*\Z")
+_NAME = r"[A-Z0-9][\w.&'’-]*(?: (?:(?:of|the|and|de|la|für|&) )*[A-Z0-9][\w.&'’-]*){0,5}"
+"""A medium in Latin letters: each word with a capital, ``South China Morning Post``."""
+_SUMMARY_SOURCE = re.compile(
+    rf"(?:（([^（）()\n。，,；;！!？?：:、]{{2,20}}|{_NAME})）|(?<=[.!?…。！？”’\"'])\s*\(({_NAME}|[\u3400-\u9fff]{{2,12}})\))\s*\Z"
+)
+"""At the summary's end. In brackets of ASCII, which may hold anything, it stands after a whole sentence."""
+_LONGEST_NAME = 60
 _IMAGE = re.compile(
     r"<img\b[^<>]*?\bsrc\s*=\s*(?:\"([^\"<>]+)\"|'([^'<>]+)'|([^\s\"'<>]+))|!\[[^\]\n]*\]\(\s*<?([^\s()<>]+)",
     re.IGNORECASE,
@@ -163,11 +169,11 @@ def _media_start(body: str) -> int:
 
 
 def source_name(summary: str, body: str) -> str | None:
-    """The medium that the text came from: （财联社） at the summary's end, else the body's line that says so."""
-    if summary.endswith("）"):
-        found = _SUMMARY_SOURCE.search(summary)
+    """The medium that the text came from: （财联社） or (Reuters) ending the summary, else what the body says of it."""
+    if summary.endswith(("）", ")")):
+        found = _SUMMARY_SOURCE.search(summary, max(len(summary) - _LONGEST_NAME - 2, 0))
         if found is not None:
-            return found[1].strip() or None
+            return (found[1] or found[2]).strip() or None
     if "em_media" in body:
         media = _MEDIA.search(body, _media_start(body))
         if media is not None:

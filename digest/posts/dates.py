@@ -22,6 +22,8 @@ _ISO = re.compile(
     re.DOTALL,
 )
 _USUAL = re.compile(r"\d{4}-\d\d-\d\d (?:[01]\d|2[0-3]):\d\d:\d\d [-+][01]\d[0-5]\d\Z", re.ASCII)
+_OF_YAML = re.compile(r"\d{4}-\d\d?-\d\d?(?:[Tt]|[ \t]+)\d\d?:\d\d:\d\d(?:\.\d*)?[ \t]*(?:Z|[-+]\d\d?(?::\d\d)?)\Z")
+"""What Hexo's YAML reader knows for a moment, of which Hexo takes the clock of Greenwich for the site's."""
 _DAY_FIRST = re.compile(r"(\d{1,2})[-/.](\d{1,2})[-/.](\d{4})\Z")
 _COMPACT = re.compile(r"(\d{4})(\d\d)(\d\d)\Z")
 _MONTH_FIRST = re.compile(r"([A-Za-z]{3,9})\.? (\d{1,2})(?:st|nd|rd|th)?,? (\d{4})\Z")
@@ -68,6 +70,8 @@ class _Way(NamedTuple):
     kind: str
     zone: ZoneInfo
     bare_is_utc: bool
+    is_plain: bool
+    """Written without quotes."""
     warn: Warn | None
 
 
@@ -79,7 +83,7 @@ def parse_date(text: str, *, plain: bool, kind: str, zone: ZoneInfo, warn: Warn 
         if _USUAL.match(text):  # as most posts are dated, and read in half the time
             moment = datetime.fromisoformat(text[:19] + text[20:]).astimezone(UTC)
         else:
-            moment = _moment(_Way(text, kind, zone, plain and kind == "jekyll", warn))
+            moment = _moment(_Way(text, kind, zone, plain and kind == "jekyll", plain, warn))
     except BadDate:
         raise
     except OverflowError as error:  # valid by itself, and out of range in another zone
@@ -127,6 +131,8 @@ def _iso(found: re.Match[str], way: _Way) -> datetime:
             UTC if way.bare_is_utc and separator == "-" and len(minute + (second or "")) == 4 and not half else way.zone
         )
     moment = naive.replace(tzinfo=tzinfo)
+    if way.kind == "hexo" and way.is_plain and _OF_YAML.match(way.text):
+        moment = moment.astimezone(UTC).replace(tzinfo=way.zone)
     return (moment + timedelta(days=1) if next_day else moment).astimezone(UTC)
 
 

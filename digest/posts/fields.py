@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 from digest.models import Attachment, Author
+from digest.posts.langtags import canonical, is_tag
 from digest.posts.links import absolute
 from digest.posts.permalinks import hugo_sections
 from digest.posts.plainblock import FrontMatter, Value
@@ -18,7 +19,6 @@ _NO = frozenset({"false", "no", "off"})
 _WHITE = re.compile(r"[ \t\n\v\f\r]+")
 _COMMAS = re.compile(r"[,，、]")
 _MAIL_AUTHOR = re.compile(r"([^<>]+?)\s*<([^<>@\s]+@[^<>@\s]+)>\Z")
-_LANG = re.compile(r"([A-Za-z]{2,3})(?:[-_]([A-Za-z0-9]{2,8}))*\Z")
 _IMAGE_KEYS = [
     "image",
     "cover",
@@ -279,13 +279,7 @@ def lang(front: FrontMatter, remarks: Remarks) -> str | None:
         if not given:
             continue
         given = given.partition(".")[0]
-        if _LANG.match(given):
-            return _canonical(given)
+        if is_tag(given):
+            return canonical(given)
         remarks.warn(f"'{given[:40]}' is not a language", "write a tag such as zh-CN or en", line=front.lines.get(key))
     return None
-
-
-def _canonical(tag: str) -> str:
-    first, *rest = tag.replace("_", "-").split("-")
-    forms = {2: str.upper, 4: str.title}
-    return "-".join([first.lower(), *(forms.get(len(part), str.lower)(part) for part in rest)])

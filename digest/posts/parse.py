@@ -54,6 +54,8 @@ _SUMMARIES = {
     "hugo": ("description", "excerpt", "summary", "subtitle"),
     "hexo": ("description", "excerpt", "intro", "summary", "subtitle"),
 }
+_HUGOS_YES, _OLD_YES = frozenset({"true", "t", "1"}), frozenset({"yes", "on", "y"})
+"""What Hugo takes for true; the latter where it reads YAML 1.1, which it does no longer."""
 _LONGEST_NAME = 500
 """Characters of a category or tag; with the bytes of an id the most that a database can look up."""
 _LONGEST_ID = 2_000
@@ -82,7 +84,7 @@ def parse_post(path: str, data: bytes, rules: Rules) -> Post | Refusal:
     """
     remarks = Remarks(path)
     try:
-        return _Reader(path, rules, remarks).read(data)
+        return _Reader(path, _rules_for(path, rules), remarks).read(data)
     except Rejected as refused:
         problem = Problem(
             path=path,
@@ -99,6 +101,14 @@ def parse_post(path: str, data: bytes, rules: Rules) -> Post | Refusal:
         )
 
 
+def _rules_for(path: str, rules: Rules) -> Rules:
+    """Raises Rejected for a language that the site has disabled."""
+    found = rules.of(path)
+    if found is None:
+        raise Rejected("the site has disabled its language", severity=Severity.NOTE, withdraws=True)
+    return found
+
+
 class _Reader:
     """Reads one file, step by step."""
 
@@ -109,7 +119,10 @@ class _Reader:
         self._front = _NO_FRONT
         self._dated_by: str | None = None
         """The key that the post's date was taken from."""
-        self._name = file_name(path, rules.kind, rules.lang)
+        self._name = file_name(path, rules.kind, _lang_endings(rules.hugo.lang, rules.lang))
+        if rules.kind == "hexo" and (date := rules.hexo.date(hexo_relative(path))) is not None:
+            self._name = self._name._replace(date=date)
+        self._place_in_site = rules.hugo.layout.within(path) if rules.hugo else path
         self._collection = rules.jekyll.collection_of(path) if rules.kind == "jekyll" else POSTS
 
     def read(self, data: bytes) -> Post:
@@ -119,16 +132,22 @@ class _Reader:
             raise self._note("no front matter, so it is a file of the collection and no post", None)
         front, body, _ = split(text, rules.kind, remarks)
         is_hugo = rules.kind == "hugo"
-        self._front = front = self._of_hugo(_lower(front)) if is_hugo else rules.jekyll.completed(self._path, front)
+        if is_hugo:
+            front = self._of_hugo(_lower(front))
+        elif rules.kind == "jekyll":
+            front = rules.jekyll.completed(self._path, front)
+        elif said := rules.hexo.said_by(hexo_relative(self._path)):
+            front = replace(front, values={**front.values, **said})
+        self._front = front
         self._check_wanted()
         published = self._published()
         more = not front.values.keys() <= fields.COMMON
         expires = self._check_due(published, more=more)
         title = self._title()
-        categories = fields.categories(front, rules.kind, self._path)
+        categories = fields.categories(front, rules.kind, self._place_in_site)
         self._warn_of_comma(categories)
         slug = self._slug()
-        day = published.astimezone(self._zone_of_day() if is_hugo else rules.timezone)
+        day = published.astimezone(rules.builder_zone or (self._zone_of_day() if is_hugo else rules.timezone))
         url_path = self._url_path(self._place(day, slug, title, categories))
         url = rules.site_url.rstrip("/") + url_path
         feed_id, is_forced = self._feed_id(url_path, slug, day.year)
@@ -155,7 +174,7 @@ class _Reader:
             authors=fields.authors(front, rules.site_url, rules.jekyll.authors) if more else (),
             image=(self._image(url) if more else None)
             or bodies.first_image(text, url, self._links() if "{" in text else None),
-            lang=fields.lang(front, remarks) if more else None,
+            lang=self._lang(url_path, more=more),
             codes=bodies.codes(text),
             attachments=fields.attachments(front, rules.site_url.rstrip("/") + "/", remarks) if more else (),
             text_hash=bodies.text_hash(title, summary, text),
@@ -164,19 +183,29 @@ class _Reader:
             warnings=remarks.all(),
         )
 
+    def _lang(self, url_path: str, *, more: bool) -> str | None:
+        rules = self._rules
+        said = fields.lang(self._front, self._remarks) if more else None
+        if rules.kind == "hexo":
+            return rules.hexo.language_of(said or "", url_path)
+        return rules.hugo.tag or said
+
     def _place(self, day: datetime, slug: str, title: str, categories: tuple[str, ...]) -> Place:
         """What addresses are made of."""
         rules, name = self._rules, self._name
         return Place(
             day=day,
-            path=self._path,
+            path=self._place_in_site,
             name=name.base,
             slug=slug,
             title=title,
             categories=categories,
             output_ext=name.output_ext,
             front=self._front.values,
-            sections=rules.hugo.sections(hugo_sections(self._path)) if rules.kind == "hugo" and rules.hugo else None,
+            sections=rules.hugo.sections(hugo_sections(self._place_in_site)) if rules.hugo else None,
+            keeps_case=rules.hugo.keeps_case,
+            drops_accents=rules.hugo.drops_accents,
+            hexo=rules.hexo,
             collection=self._collection,
         )
 
@@ -195,12 +224,14 @@ class _Reader:
         site, path = self._rules.hugo, self._path
         if not site:
             return front
+        if site.ignores(path):
+            raise self._note("left out by the site's ignoreFiles", None)
         bundle = site.bundle_of(path)
         if bundle is not None:
             raise self._note(f"belongs to the page {bundle}, and is none of its own", None)
         if site.is_closed(path) and not self._rules.drafts:
             raise self._note("the list page (_index.md) above it is a draft", None)
-        front = site.inherited(path, front, self._rules.lang)
+        front = site.inherited(path, front)
         if self._date_key(front) == BY_NAME and not front.values.get("slug"):  # Hugo then takes both from the name
             slug = self._name.base[10:].strip(" -_")
             front = replace(front, values={**front.values, "slug": slug}) if slug else front
@@ -218,7 +249,7 @@ class _Reader:
 
     def _check_built(self) -> None:
         is_bundle = self._path.rpartition("/")[2].split(".")[0] == "index"
-        if is_bundle and self._yes("headless"):
+        if (is_bundle or not self._rules.hugo.is_old) and self._yes("headless"):
             raise self._note("headless: true", "headless")
         rendered = self._builds("render")
         if rendered in ("never", "false", "link"):
@@ -251,7 +282,7 @@ class _Reader:
         if not rules.drafts:
             if self._yes("draft"):
                 raise self._note("draft: true", "draft")
-            if f"/{self._path}".rpartition("/")[0].find("/_drafts") >= 0:
+            if not rules.hugo and f"/{self._path}".rpartition("/")[0].find("/_drafts") >= 0:
                 raise self._note("in a folder of drafts", None)
         if rules.kind == "hugo":
             self._check_built()
@@ -400,7 +431,7 @@ class _Reader:
         elif rules.kind == "hugo" and rules.hugo:
             template = rules.hugo.template(template, place.sections[0] if place.sections else "")
         try:
-            return _PATHS[rules.kind](template, place)
+            return self._in_language(_PATHS[rules.kind](template, place))
         except UnknownKey as error:
             raise Rejected(
                 f"the permalink template {template} asks for {error}, which this post does not have",
@@ -424,7 +455,15 @@ class _Reader:
                     line=self._front.lines.get(key),
                 )
                 return finish_jekyll(given)
-        return hugo_given_path(given) if rules.kind == "hugo" else given_path(given)
+        if rules.kind == "hugo":
+            path = hugo_given_path(given, place)
+            return path if given.startswith("/") else self._in_language(path)
+        return given_path(rules.hexo.finished(given))
+
+    def _in_language(self, path: str) -> str:
+        """Languages of a site are in folders."""
+        prefix = self._rules.hugo.prefix
+        return f"/{prefix}{path.lstrip('/')}" if prefix else path
 
     def _too_long(self, *, forced: bool) -> Rejected:
         what = "feed_id" if forced else "the address"
@@ -488,6 +527,10 @@ class _Reader:
         return fields.image(self._front, base, self._remarks)
 
     def _yes(self, key: str) -> bool:
+        if self._rules.hugo:
+            value = fields.text_of(self._front.values.get(key)).lower()
+            is_plain = key not in self._front.quoted
+            return value in _HUGOS_YES or (value in _OLD_YES and is_plain and self._rules.hugo.is_old)
         return fields.says_yes(self._front, key, quoted_too=self._rules.kind == "hugo")
 
 
@@ -497,8 +540,8 @@ def _with_comma(names: tuple[str, ...]) -> str | None:
     return next((name for name in names if name.endswith((",", "，"))), None)
 
 
-def file_name(path: str, kind: str, lang: str) -> _Name:
-    """What the file's name says: slug, date, ending."""
+def file_name(path: str, kind: str, endings: tuple[str, ...]) -> _Name:
+    """What the file's name says: slug, date, ending. ``endings`` name the language of a Hugo page."""
     name = path.rpartition("/")[2]
     base, dot, ending = name.rpartition(".")
     if not dot:
@@ -507,7 +550,7 @@ def file_name(path: str, kind: str, lang: str) -> _Name:
     is_html = ending in ("html", "htm")
     output_ext = f".{ending}" if is_html else ".html"
     if kind == "hugo":
-        base = _without_lang(base, lang)
+        base = _without_lang(base, endings)
         if base == "index" and "/" in path:
             base = path.split("/")[-2]
     match = (_DATED if kind == "jekyll" else _LOOSELY_DATED).match(base)
@@ -527,14 +570,15 @@ def _century(year: str) -> int:
     return number + (1900 if number >= 69 else 2000)
 
 
-@lru_cache(maxsize=16)
-def _lang_endings(lang: str) -> tuple[str, ...]:
+@lru_cache(maxsize=64)
+def _lang_endings(key: str, lang: str) -> tuple[str, ...]:
+    """Those of a Hugo site's language by its key, or of a language by what it may be called."""
     tag = lang.lower()
-    return (f".{tag}", f".{tag.partition('-')[0]}")
+    return (f".{key}",) if key else (f".{tag}", f".{tag.partition('-')[0]}")
 
 
-def _without_lang(base: str, lang: str) -> str:
-    for ending in _lang_endings(lang):
+def _without_lang(base: str, endings: tuple[str, ...]) -> str:
+    for ending in endings:
         if base.lower().endswith(ending):
             return base[: -len(ending)]
     return base

@@ -13,7 +13,10 @@ from datetime import datetime
 from functools import lru_cache
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from digest.posts.hexosite import KEY, HexoSite
+from digest.posts.hexosite import NO_SITE as NO_HEXO
 from digest.posts.links import encode_literal, encode_path
 
 STYLES = {
@@ -27,7 +30,6 @@ STYLES = {
 _DATE = ("date", STYLES["date"])
 
 HUGO_DEFAULT = "/:sections/:slugorcontentbasename/"
-HEXO_DEFAULT = ":year/:month/:day/:title/"
 
 _MONTHS = (
     *("January", "February", "March", "April", "May", "June"),
@@ -39,7 +41,6 @@ _NONE: frozenset[str] = frozenset()
 _ASCII_SLUG = re.compile(r"[A-Za-z0-9]+(?:-[A-Za-z0-9]+)*\Z")
 _KEY = re.compile(r":([a-z_]+)")
 _HUGO_KEY = re.compile(r":(\w+)(?:\[([^\]]+)\])?")
-_HEXO_KEY = re.compile(r":(\w+)")
 _HEXO_SPECIAL = re.compile(r"[\s~`!@#$%^&*()\-_+=\[\]{}|\\;:\"'<>,.?/\x00-\x1f]+")
 _HUGO_KEPT = frozenset("./\\_#+~-@")
 
@@ -62,6 +63,11 @@ class Place(Struct, frozen=True, kw_only=True, gc=False):
     """Front matter, for Hexo's templates."""
     sections: tuple[str, ...] | None = None
     """What of its folders is a section to Hugo; None: all of them."""
+    keeps_case: bool = False
+    """Hugo leaves capital letters as they are."""
+    hexo: HexoSite = NO_HEXO
+    drops_accents: bool = False
+    """Hugo writes ``e`` for ``é``."""
     collection: str = "posts"
     """Jekyll's."""
 
@@ -97,18 +103,41 @@ def hugo_path(template: str, place: Place) -> str:
     """The address's path by Hugo's default or a template. Raises UnknownKey."""
     if ":" not in template and "/" not in template:
         template = HUGO_DEFAULT
+    return _encode_keeping_query("/" + _hugo_filled(_hugo_cased(_finished(template), place), place).lstrip("/"))
+
+
+def hugo_given_path(text: str, place: Place) -> str:
+    """An address that the front matter gives, which may have a template's keys in it."""
+    path = _finished(text.strip())
+    try:
+        return given_path(_hugo_filled(path, place) if ":" in path else path)
+    except UnknownKey:
+        return given_path(path)
+
+
+def _hugo_filled(template: str, place: Place) -> str:
+    is_default = template.startswith(HUGO_DEFAULT.rstrip("/"))
     sections = hugo_sections(place.path)
-    if place.sections is not None and not template.startswith(HUGO_DEFAULT.rstrip("/")):
-        sections = list(place.sections)  # by default the folders count
-    filled = _HUGO_KEY.sub(lambda found: _hugo_value(found[1], found[2], place, sections), _finished(template))
+    if place.sections is not None and not is_default:  # by default the folders count
+        sections = list(place.sections)
+    if is_default:
+        place = replace(place, name=_hyphened(place.name, place))
+    filled = _HUGO_KEY.sub(lambda found: _hugo_value(found[1], found[2], place, sections), template)
     while "//" in filled:
         filled = filled.replace("//", "/")
-    return _encode_keeping_query("/" + filled.lstrip("/"))
+    return filled
 
 
-def hugo_given_path(text: str) -> str:
-    """An address that the front matter gives."""
-    return given_path(_finished(text.strip()))
+def _hyphened(name: str, place: Place) -> str:
+    """Names of files and folders, where Hugo replaces each blank before it looks at anything else."""
+    return name if place.keeps_case else name.replace(" ", "-")
+
+
+def _hugo_cased(text: str, place: Place) -> str:
+    if place.drops_accents and not text.isascii():
+        bare = "".join(char for char in unicodedata.normalize("NFD", text) if unicodedata.category(char) != "Mn")
+        text = unicodedata.normalize("NFC", bare)
+    return text if place.keeps_case else text.lower()
 
 
 def _finished(path: str) -> str:
@@ -118,10 +147,8 @@ def _finished(path: str) -> str:
 
 def hexo_path(template: str, place: Place) -> str:
     """The address's path by Hexo's default or a template. Raises UnknownKey."""
-    if ":" not in template and "/" not in template:
-        template = HEXO_DEFAULT
-    filled = _HEXO_KEY.sub(lambda found: _hexo_value(found[1], place), template)
-    return _encode_keeping_query("/" + filled.lstrip("/"))
+    filled = KEY.sub(lambda found: _hexo_value(found[1], place), place.hexo.template(template))
+    return _encode_keeping_query("/" + place.hexo.finished(filled).lstrip("/"))
 
 
 def given_path(text: str) -> str:
@@ -169,7 +196,7 @@ def titleize(slug: str) -> str:
 
 
 def hugo_slug(text: str) -> str:
-    """A path as Hugo writes it: letters, digits, marks and few others, lower case, hyphens for white space."""
+    """A path as Hugo writes it: letters, digits, marks and few others, hyphens for white space."""
     out: list[str] = []
     pending = False
     for char in text:
@@ -180,7 +207,7 @@ def hugo_slug(text: str) -> str:
             out.append(char)
         elif out and char.isspace() and out[-1] != "-":
             pending = True
-    return "".join(out).lower()
+    return "".join(out)
 
 
 def hexo_slug(text: str) -> str:
@@ -253,14 +280,16 @@ def _jekyll_value(key: str, place: Place) -> str:
 
 
 def _hugo_value(key: str, part: str | None, place: Place, sections: list[str]) -> str:
+    def made(text: str) -> str:
+        return _hugo_cased(hugo_slug(text), place)
+
     if key in ("sections", "sectionslugs"):
-        return _escape("/".join(hugo_slug(name) for name in _cut(sections, part)))
-    name = hugo_slug(place.name)
-    slug = hugo_slug(str(place.front.get("slug") or ""))
-    title = hugo_slug(place.title)
+        return _escape("/".join(made(_hyphened(name, place)) for name in _cut(sections, part)))
+    section = made(_hyphened(sections[0], place)) if sections else ""
+    name, slug, title = made(place.name), made(str(place.front.get("slug") or "")), made(place.title)
     values: dict[str, Callable[[], str]] = {
-        "section": lambda: hugo_slug(sections[0]) if sections else "",
-        "sectionslug": lambda: hugo_slug(sections[0]) if sections else "",
+        "section": lambda: section,
+        "sectionslug": lambda: section,
         "title": lambda: title,
         "slug": lambda: slug or title,
         "slugorfilename": lambda: slug or name,
@@ -295,13 +324,33 @@ def _cut(sections: list[str], part: str | None) -> list[str]:
     return sections[max(start, 0) : max(end, 0)]
 
 
+def _hexo_title(path: str, site: HexoSite) -> str:
+    """What of the path is the title: all of it, if files are named so, or what ``new_post_name`` says."""
+    relative = hexo_relative(path)
+    return site.parts(relative).get("title") or hexo_slug(relative)
+
+
+def _hexo_category(place: Place) -> str:
+    """Of a post in several the last, with those above it."""
+    given = place.front.get("categories") or place.front.get("category") or []
+    names = given if isinstance(given, list) else [given]
+    if any(isinstance(each, list) for each in names):
+        last = names[-1]
+        names = last if isinstance(last, list) else [last]
+    change = {1: str.lower, 2: str.upper}.get(place.hexo.case, str)
+    slugs = (
+        change(hexo_slug(place.hexo.category_map.get(name, name))) for name in names if isinstance(name, str) and name
+    )
+    return "/".join(slugs) or place.hexo.category
+
+
 def _hexo_value(key: str, place: Place) -> str:
-    title = hexo_relative(place.path)
+    title = _hexo_title(place.path, place.hexo)
     values: dict[str, Callable[[], str]] = {
         "title": lambda: title,
         "name": lambda: title.rpartition("/")[2],
         "post_title": lambda: hexo_slug(place.title).lower(),
-        "category": lambda: "/".join(hexo_slug(name) for name in place.categories) or "uncategorized",
+        "category": lambda: _hexo_category(place),
         "year": lambda: f"{place.day.year:04d}",
         "month": lambda: f"{place.day.month:02d}",
         "day": lambda: f"{place.day.day:02d}",
@@ -315,7 +364,7 @@ def _hexo_value(key: str, place: Place) -> str:
     }
     if key in values:
         return _escape(values[key]())
-    given = place.front.get(key)
+    given = place.front.get(key) or place.hexo.defaults.get(key)
     if isinstance(given, str) and given:
         return _escape(given)
     raise UnknownKey(f":{key}")

@@ -8,9 +8,11 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
-from msgspec.structs import fields
+from msgspec.structs import fields, replace
 
 from digest.posts import jekyllsite
+from digest.posts.hexosite import NO_SITE as NO_HEXO
+from digest.posts.hexosite import HexoSite
 from digest.posts.hugosite import NO_SITE, HugoSite
 from digest.posts.jekyllsite import JekyllSite
 
@@ -18,7 +20,7 @@ READING = "4"
 """Part of every fingerprint. Raise it when a change of this package makes known files read differently."""
 
 
-_LATER = ("item_categories", "item_text", "own_categories", "hidden_by")
+_LATER = ("item_categories", "item_text", "own_categories", "hidden_by", "hexo", "builder_zone")
 """Rules that some sources have, and no others: their fingerprint stays."""
 
 
@@ -57,12 +59,33 @@ class Rules(Struct, frozen=True, kw_only=True):
     """Items have the categories too that their source gives them."""
     hugo: HugoSite = NO_SITE
     """What a Hugo site says of its pages elsewhere."""
+    hexo: HexoSite = NO_HEXO
+    """What a Hexo site says of its posts elsewhere."""
+    builder_zone: ZoneInfo | None = None
+    """Decides the day in addresses instead of ``timezone``."""
     jekyll: JekyllSite = jekyllsite.NO_SITE
     """What a Jekyll site says of its posts elsewhere."""
     hidden_by: tuple[str, ...] = ()
     """Keys that keep a post out of feeds and digests where they are true."""
     now: datetime
     """The moment that future dates and expiry are compared with."""
+
+    def of(self, path: str) -> Rules | None:
+        """Those for one file, which may be in a language with an address or a zone of its own; None if nothing is
+        published in that."""
+        if not self.hugo.languages:
+            return self
+        site = self.hugo.of(path)
+        if site is None:
+            return None
+        return replace(
+            self,
+            hugo=site,
+            site_url=site.base or self.site_url,
+            id_base=site.base or self.id_base,
+            timezone=site.timezone or self.timezone,
+            lang=site.tag or self.lang,
+        )
 
     def fingerprint(self) -> str:
         """Changes when any rule but ``now`` does: then every file must be read again."""

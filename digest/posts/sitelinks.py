@@ -43,6 +43,8 @@ _FIGURE = re.compile(r"\{\{<\s*(?:figure|img|image)\s+([^{}]{1,2000}?)\s*/?>\}\}
 _ASSET = re.compile(r"\{%-?\s*asset_img\s+([^%]*?\.\w{3,4})\b[^%]*%\}")
 _ARGUMENT = re.compile(r"(\w+)\s*=\s*(?:\"([^\"]*)\"|`([^`]*)`|([^\s\"]+))")
 _ENDINGS = (".md", ".markdown", ".html")
+_LANGUAGE = re.compile(r"\.([A-Za-z]{2,3}(?:-\w+)*)\.md\Z")
+"""Of a Hugo page by its name; a link leads to the page in the same language."""
 
 
 class SiteLinks(Struct, frozen=True, kw_only=True):
@@ -191,10 +193,20 @@ def _candidates(name: str, place: str, path: str) -> Iterator[str]:
             for ending in _ENDINGS
         )
     else:
-        roots = ["content", ""] if below.startswith("content/") else [""]
-        near = [] if place.startswith("/") else [folder, posixpath.dirname(folder)]
-        for each in dict.fromkeys([*near, *roots]):
-            whole = posixpath.join(each, place.strip("/"))
-            for form in (whole, f"{whole}.md", f"{whole}/index.md"):
-                if form.endswith(".md"):
-                    yield f"{source}{slashes}{form}"
+        stem = place.strip("/").removesuffix(".md")
+        language = _LANGUAGE.search(below)
+        endings = (*([] if language is None else [f".{language[1]}.md"]), ".md")
+        for each in _with_those_above(folder):
+            yield from (
+                f"{source}{slashes}{posixpath.join(each, form)}{ending}"
+                for form in (stem, f"{stem}/index")
+                for ending in endings
+            )
+
+
+def _with_those_above(folder: str) -> Iterator[str]:
+    """A folder and all that it lies in, the nearest first."""
+    yield folder
+    while folder:
+        folder = posixpath.dirname(folder)
+        yield folder

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import quote, urljoin, urlsplit
 
@@ -19,22 +19,31 @@ _MOST = 50
 _LIMIT = 64 * 1024 * 1024
 
 
-def addresses_at(place: str, site_url: str, fetch: Fetch | None = None) -> set[str]:
+def addresses_at(
+    place: str, site_url: str, fetch: Fetch | None = None, apart: Mapping[str, str] | None = None
+) -> set[str]:
     """Every address of the site that stands at a place: a folder that it was built into, the file of a sitemap
     (https://www.sitemaps.org) or feed, or (with ``fetch``) the address of one, or of the site itself, whose
-    ``sitemap.xml`` is meant. Raises ProbeError."""
+    ``sitemap.xml`` is meant. ``apart``: folders in the built one that are served at addresses of their own. Raises
+    ProbeError."""
     if fetch is not None and place.startswith(("http://", "https://")):
         is_file = "." in urlsplit(place).path.rpartition("/")[2]
         url = place if is_file else f"{place.rstrip('/')}/sitemap.xml"
         return set(_listed(url, _ask(url, fetch), fetch))
     path = Path(place)
     if path.is_dir():
-        return {site_url.rstrip("/") + each for each in _pages(path)}
+        return set(_served(path, site_url, apart or {}))
     try:
         return set(_listed(place, path.read_bytes(), None))
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise ProbeError(place, reason, "name a built site's folder, its sitemap.xml or its feed") from error
+
+
+def _served(folder: Path, site_url: str, apart: Mapping[str, str]) -> Iterator[str]:
+    for each in _pages(folder):
+        name, slash, rest = each[1:].partition("/")
+        yield f"{apart[name].rstrip('/')}/{rest}" if slash and name in apart else site_url.rstrip("/") + each
 
 
 def _pages(folder: Path) -> Iterator[str]:

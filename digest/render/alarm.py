@@ -8,8 +8,8 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from digest.alarms.watching import KeptAlarm
-from digest.ports import Language, Templates
-from digest.render.mail import FOOT, LIGHT, fonts, inlined
+from digest.ports import Templates
+from digest.render.mail import FOOT, inlined
 from digest.render.message import Mailbox, NoticeMessage
 from digest.text import local_time
 
@@ -26,7 +26,6 @@ def alarm_message(
     zone: ZoneInfo,
     now: datetime,
     templates: Templates,
-    language: Language,
 ) -> bytes:
     """The message. ``sender`` is a name and an address; times are shown in ``zone``. Raises PermanentFailure for an
     address that cannot be one, TemplateError."""
@@ -41,8 +40,6 @@ def alarm_message(
         "direction": "ltr",
         "start": "left",
         "foot": FOOT,
-        "light": LIGHT,
-        "fonts": fonts(language),
     }
     return NoticeMessage(
         subject=subject,

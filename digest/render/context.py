@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from digest.edition.contents import Publisher
 from digest.ports import Language, Templates
+from digest.theme import Theme
 
 
 class RenderContext(Struct, frozen=True, kw_only=True):
@@ -14,3 +15,6 @@ class RenderContext(Struct, frozen=True, kw_only=True):
     publisher: Publisher
     templates: Templates
     language: Language
+    theme: Theme = Theme()
+    subject: str = ""
+    """Of mails, with ``{lead}``, ``{date}``, ``{title}`` and ``{count}`` in it; empty for the one of the language."""

@@ -19,7 +19,7 @@ from digest.render.context import RenderContext
 from digest.render.editions import feed_url, index_url
 from digest.render.feeds.digests import feed_description, feed_path, feed_title
 from digest.render.feeds.model import Addresses, Feed, Item
-from digest.render.mail import edition_path, edition_url, section_title, subject_of, summary_alone, web_link
+from digest.render.mail import edition_path, edition_title, edition_url, section_title, summary_alone, web_link
 from digest.text import clean_line, cut
 
 HEADLINES = 5
@@ -114,7 +114,7 @@ def _item(edition: Edition, look: RenderContext, frame: FeedFrame) -> Item:
     return Item(
         id=_id(publisher, frame, edition_path(edition.digest, edition.period)),
         url=page,
-        title=subject_of(edition, publisher, language),
+        title=edition_title(edition, publisher, language),
         summary=" · ".join((balance, *_headlines(edition))),
         content_html=look.templates.render("editions/feed.html", context),
         published=frozen,

@@ -6,8 +6,8 @@ byte; only the links to the editions before and after it come from outside.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime, time
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, time
 from itertools import groupby
 from urllib.parse import quote
 
@@ -17,28 +17,26 @@ from msgspec.structs import replace
 from digest.edition.contents import Edition, Entry, Publisher, Section, Shown
 from digest.models import EditionRow
 from digest.period import period_days
-from digest.ports import Language
 from digest.render.balance import first_of, page_balance_line
 from digest.render.context import RenderContext
+from digest.render.days import Times, edition_date, span
 from digest.render.feeds.digests import feed_path
 from digest.render.feeds.model import Addresses
 from digest.render.mail import (
     amendments,
     charts,
-    edition_date,
+    edition_title,
     edition_url,
     entry_anchor,
-    entry_time,
     section_anchor,
     section_title,
-    span,
-    subject_of,
     summary_alone,
     update_line,
     update_url,
     web_link,
 )
 from digest.render.pages import format_links, frame
+from digest.render.tongues import foreign
 
 
 class _Row(Struct, frozen=True, kw_only=True):
@@ -53,7 +51,8 @@ class _Row(Struct, frozen=True, kw_only=True):
     moment: str
     """For machines: RFC 3339."""
     original: str | None
-    lang: str | None
+    lang: str
+    """If it is not the page's language; else empty."""
     update: str
     """Which edition told its story before; empty if none did."""
     update_url: str
@@ -65,6 +64,8 @@ class _Chapter(Struct, frozen=True, kw_only=True):
     """A section on an edition's page."""
 
     anchor: str
+    number: int
+    """From 1; the anchor of before was made from it."""
     title: str
     posts: int
     rows: tuple[_Row, ...]
@@ -100,16 +101,18 @@ def index_url(publisher: Publisher, digest: str) -> str:
 def render_edition_page(edition: Edition, look: RenderContext, *, previous: str | None, following: str | None) -> bytes:
     """The whole edition. ``previous`` and ``following`` are the periods of its neighbours, if it has any."""
     publisher, language = look.publisher, look.language
+    times = Times(edition, publisher, language)
     context = {
         **_base(publisher, edition_url(publisher, edition.digest, edition.period), edition.digest, edition.title),
-        "page_title": subject_of(edition, publisher, language),
+        "page_title": edition_title(edition, publisher, language),
         "title": edition.title,
         "date": edition_date(edition, publisher, language),
+        "times": times.note,
         "index_url": index_url(publisher, edition.digest),
         "previous": None if previous is None else edition_url(publisher, edition.digest, previous),
         "following": None if following is None else edition_url(publisher, edition.digest, following),
         "chapters": tuple(
-            _chapter(section, position, edition, publisher, language)
+            _chapter(section, position, edition, times, look)
             for position, section in enumerate(edition.sections, start=1)
         ),
         "balance": edition.balance,
@@ -122,16 +125,28 @@ def render_edition_page(edition: Edition, look: RenderContext, *, previous: str 
     return look.templates.render("editions/page.html", context).encode()
 
 
-def render_edition_index(rows: Sequence[EditionRow], look: RenderContext, *, digest: str, title: str) -> bytes:
-    """The list of a digest's editions by month, in the order of ``rows`` (newest first)."""
+def render_edition_index(
+    rows: Sequence[EditionRow],
+    look: RenderContext,
+    *,
+    digest: str,
+    title: str,
+    days: Mapping[str, tuple[date, date]] | None = None,
+) -> bytes:
+    """The list of a digest's editions by month, in the order of ``rows`` (newest first). ``days`` are the first
+    and last that an edition is about, by period, where that does not tell."""
+    days_of = {row.period: period_days(row.period) for row in rows} | dict(days or {})
     publisher, language = look.publisher, look.language
 
     def month_of(row: EditionRow) -> str:
-        first = period_days(row.period)[0]
+        first = days_of[row.period][0]
         return language.month(datetime.combine(first, time(12), tzinfo=publisher.zone))
 
     months = tuple(
-        _Month(title=month, lines=tuple(_line(row, digest, publisher, language) for row in group))
+        _Month(
+            title=month,
+            lines=tuple(_line(row, days_of[row.period], digest, look) for row in group),
+        )
         for month, group in groupby(rows, key=month_of)
     )
     context = {
@@ -143,11 +158,10 @@ def render_edition_index(rows: Sequence[EditionRow], look: RenderContext, *, dig
     return look.templates.render("editions/index.html", context).encode()
 
 
-def _line(row: EditionRow, digest: str, publisher: Publisher, language: Language) -> _Line:
-    days = period_days(row.period)
+def _line(row: EditionRow, days: tuple[date, date], digest: str, look: RenderContext) -> _Line:
     return _Line(
-        url=edition_url(publisher, digest, row.period),
-        title=span(days, days[0].year, publisher, language),
+        url=edition_url(look.publisher, digest, row.period),
+        title=span(days, days[0].year, look.publisher, look.language),
         posts=row.posts,
     )
 
@@ -163,33 +177,35 @@ def _base(publisher: Publisher, canonical: str, digest: str, title: str) -> dict
     )
 
 
-def _chapter(section: Section, position: int, edition: Edition, publisher: Publisher, language: Language) -> _Chapter:
+def _chapter(section: Section, position: int, edition: Edition, times: Times, look: RenderContext) -> _Chapter:
     followers = section.followers
     return _Chapter(
-        anchor=section_anchor(position),
-        title=section_title(section, language),
+        anchor=section_anchor(section),
+        number=position,
+        title=section_title(section, look.language),
         posts=len(section.entries),
         rows=tuple(
             replace(
-                _row(entry, edition, publisher, language),
-                others=tuple(_row(other, edition, publisher, language) for other in followers.get(entry.key, ())),
+                _row(entry, edition, times, look),
+                others=tuple(_row(other, edition, times, look) for other in followers.get(entry.key, ())),
             )
             for entry in section.heads
         ),
     )
 
 
-def _row(entry: Entry, edition: Edition, publisher: Publisher, language: Language) -> _Row:
+def _row(entry: Entry, edition: Edition, times: Times, look: RenderContext) -> _Row:
+    publisher, language = look.publisher, look.language
     return _Row(
         anchor=entry_anchor(entry),
         title=entry.title,
         url=web_link(entry.url),
         summary=summary_alone(entry),
         source=entry.source_name,
-        time=entry_time(entry, edition, publisher, language),
+        time=times.of(entry),
         moment=entry.published.astimezone(publisher.zone).isoformat(timespec="seconds"),
         original=web_link(entry.original_url),
-        lang=entry.lang,
+        lang=foreign(f"{entry.title} {entry.summary}", entry.lang, language.tag),
         update=update_line(entry, edition, publisher, language),
         update_url=update_url(entry, edition, publisher),
     )

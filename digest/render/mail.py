@@ -8,9 +8,9 @@ long as there is room; the rest is counted and linked.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime, time
 from itertools import takewhile
 from urllib.parse import quote, urlsplit
 
@@ -34,10 +34,12 @@ from digest.edition.contents import (
     show,
 )
 from digest.edition.past import is_same
-from digest.period import period_days
+from digest.edition.points import MOST, first_turns, is_quiet
 from digest.ports import Language
 from digest.render.balance import balance_line, first_of
 from digest.render.context import RenderContext
+from digest.render.days import Times, earlier_date, edition_date, short_date
+from digest.render.tongues import foreign
 from digest.text import clean_line, cut, isolated
 
 FOOT = "%%FOOT%%"
@@ -61,22 +63,10 @@ _CHANGE_LIMIT = 120
 """Characters of what was, and of what is."""
 _BEFORE_CHANGE = 24
 _BAR_WIDTH = 240
-"""Pixels of the longest bar: fits a narrow telephone."""
-
-
-class Palette(Struct, frozen=True, kw_only=True):
-    """Colours. Every pair of text and ground keeps a contrast of 4.5 to 1 (WCAG 2.1, 1.4.3)."""
-
-    ground: str
-    sheet: str
-    ink: str
-    soft: str
-    accent: str
-    line: str
-
-
-LIGHT = Palette(ground="#f6f1e8", sheet="#ffffff", ink="#1f2328", soft="#5a6169", accent="#a8321c", line="#e3dfd6")
-DARK = Palette(ground="#16181b", sheet="#1e2125", ink="#e4e2dd", soft="#a3a9b0", accent="#ff9d84", line="#343940")
+"""Pixels of the longest bar that templates of before draw."""
+_SUBJECT_LEAD = 80
+"""Characters of the headline in a subject."""
+_PREHEADER_TURNS = 3
 
 
 class Mail(Struct, frozen=True, kw_only=True):
@@ -89,21 +79,43 @@ class Mail(Struct, frozen=True, kw_only=True):
     text: str
 
 
+class Other(Struct, frozen=True, kw_only=True):
+    """Another medium that tells a story, ready for a template."""
+
+    name: str
+    url: str
+
+
 class _Item(Struct, frozen=True, kw_only=True):
     """A post, ready for a template."""
 
+    key: int
     number: int
     title: str
+    lang: str
+    """Of the title, if that is not the mail's language; else empty."""
     url: str
     summary: str
-    meta: str
+    summary_lang: str
+    source: str
+    when: str
+    others: tuple[Other, ...]
+    """Who else tells its story, each with its own article."""
+    more: str
+    """``2 more posts`` of its story that ``others`` does not name; empty without any."""
     also: str
-    """Other sources of its story; empty if there are no other posts."""
+    """All of that in one text, for templates of before."""
     also_url: str
+    """Where the edition's page lists them."""
     update: str
     """Which edition told its story before; empty if none did."""
     update_url: str
     is_lead: bool
+
+    @property
+    def meta(self) -> str:
+        """In plain text, for templates of before also in HTML."""
+        return f"{self.source} · {self.when}" if self.source else self.when
 
 
 class _Part(Struct, frozen=True, kw_only=True):
@@ -122,9 +134,7 @@ class Bar(Struct, frozen=True, kw_only=True):
     name: str
     posts: int
     width: int
-    """Pixels in a mail, in proportion to the longest of the edition."""
-    percent: int
-    """Of the longest."""
+    """For templates of before: pixels in proportion to the longest of the edition."""
 
 
 class Chart(Struct, frozen=True, kw_only=True):
@@ -155,6 +165,7 @@ class Amendment(Struct, frozen=True, kw_only=True):
     edition_url: str
     changes: tuple[Change, ...]
     gone: bool
+    restored: bool = False
 
 
 def edition_path(digest: str, period: str) -> str:
@@ -167,9 +178,12 @@ def edition_url(publisher: Publisher, digest: str, period: str) -> str:
     return f"{publisher.pages_url}editions/{quote(digest)}/{period}/"
 
 
-def section_anchor(number: int) -> str:
-    """The fragment of a section on the edition's page, counted from 1."""
-    return f"s{number}"
+def section_anchor(section: Section) -> str:
+    """The fragment of a section on the edition's page: the same whichever sections a reader chose."""
+    name = section.name
+    plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40]
+    tail = "" if plain == name else f"-{hashlib.sha256(name.encode('utf-8', 'replace')).hexdigest()[:8]}"
+    return f"s-{plain}{tail}" if name else "s-"
 
 
 def post_anchor(key: int) -> str:
@@ -200,39 +214,36 @@ def web_link(url: str | None) -> str | None:
     return url if parts.scheme.lower() in ("http", "https") and parts.netloc else None
 
 
-def span(days: tuple[date, date], year: int, publisher: Publisher, language: Language) -> str:
-    """``11月24日 星期二``, or from the first to the last of several days; with the year unless it is ``year``."""
-    words = language.day if days[0].year == days[1].year == year else language.long_day
-    first, last = (words(_noon(day, publisher)) for day in days)
-    return first if days[0] == days[1] else language.text("{first} – {last}", first=first, last=last)
-
-
-def edition_date(edition: Edition, publisher: Publisher, language: Language) -> str:
-    """The days that an edition is about; with the year unless it appears in that year."""
-    year = edition.frozen_at.astimezone(publisher.zone).year
-    return span((edition.first_day, edition.last_day), year, publisher, language)
-
-
-def subject_of(edition: Edition, publisher: Publisher, language: Language) -> str:
-    """Names digest and date, so that two editions never look alike (mail programs thread equal subjects)."""
+def edition_title(edition: Edition, publisher: Publisher, language: Language) -> str:
+    """Names digest and date: on pages, in feeds."""
     title = cut(clean_line(edition.title), _NAME_LIMIT)
     return f"{title} · {edition_date(edition, publisher, language)}"
 
 
-def entry_time(entry: Entry, edition: Edition, publisher: Publisher, language: Language) -> str:
-    """``17:05``, with the day in front if it is not the edition's only one."""
-    local = entry.published.astimezone(publisher.zone)
-    if edition.first_day == edition.last_day == local.date():
-        return language.time(local)
-    return f"{language.day(local)} {language.time(local)}"
+def subject_of(edition: Edition, look: RenderContext) -> str:
+    """The day's main headline and its date, or what the operator wrote: two editions never look alike (mail programs
+    thread equal subjects)."""
+    return _subject_of(edition, first_turns(edition, 1), look)
+
+
+def _subject_of(edition: Edition, first: Sequence[Entry], look: RenderContext) -> str:
+    title = cut(clean_line(edition.title), _NAME_LIMIT)
+    lead = next((cut(clean_line(entry.title), _SUBJECT_LEAD) for entry in first), title)
+    values = {
+        "lead": lead,
+        "date": short_date(edition, look.publisher, look.language),
+        "title": title,
+        "count": look.language.number(edition.balance.arrived),
+    }
+    pattern = look.subject or look.language.text("{lead} | {date}")
+    return clean_line(re.sub(r"\{(\w+)\}", lambda found: values.get(found[1], found[0]), pattern))
 
 
 def update_line(entry: Entry, edition: Edition, publisher: Publisher, language: Language) -> str:
     """``Update to a story of Monday 23 November``; empty if the post goes on with none."""
     if entry.earlier is None:
         return ""
-    year = edition.frozen_at.astimezone(publisher.zone).year
-    days = span(period_days(entry.earlier.period), year, publisher, language)
+    days = earlier_date(edition, entry.earlier.period, entry.earlier.days, publisher, language)
     return language.text("Update to a story of {date}", date=days)
 
 
@@ -271,18 +282,16 @@ def try_all(edition: Edition, look: RenderContext) -> None:
         replace(section, entries=tuple(replace(entry, story=None, shown=Shown.LEAD) for entry in section.entries))
         for section in edition.sections
     )
-    values = _context(replace(edition, sections=tuple(alone)), look.publisher, look.language)
+    values = _context(replace(edition, sections=tuple(alone)), look)
     for name in TEMPLATES:
         look.templates.render(name, values)
 
 
 def render_again(edition: Edition, look: RenderContext) -> Mail:
     """The mail of an edition whose posts are marked already, byte for byte as it was."""
-    values = _context(edition, look.publisher, look.language)
+    values = _context(edition, look)
     text, html = (look.templates.render(name, values) for name in TEMPLATES)
-    return Mail(
-        edition=edition, subject=subject_of(edition, look.publisher, look.language), html=inlined(html), text=text
-    )
+    return Mail(edition=edition, subject=str(values["subject"]), html=inlined(html), text=text)
 
 
 def _fits(mail: Mail, limits: Limits) -> bool:
@@ -302,15 +311,23 @@ def inlined(html: str) -> str:
     return inliner.inline(html).replace(' data-css-inline="keep"', "")
 
 
-def _context(edition: Edition, publisher: Publisher, language: Language) -> Mapping[str, object]:
+def _context(edition: Edition, look: RenderContext) -> Mapping[str, object]:
+    """What the templates of a mail are given. Nothing is ever taken out of it: editions that are sent later have the
+    templates that they were frozen with, and operators have theirs."""
+    publisher, language = look.publisher, look.language
     page = edition_url(publisher, edition.digest, edition.period)
-    parts = _parts(edition, publisher, language, page)
+    times = Times(edition, publisher, language)
+    parts = _parts(edition, look, times, page)
+    first = first_turns(edition, MOST)
+    points = () if is_quiet(edition) else _points(first, parts)
+    subject = _subject_of(edition, first, look)
     return {
-        "subject": subject_of(edition, publisher, language),
-        "preheader": _preheader(edition, publisher, language),
+        "subject": subject,
+        "preheader": _preheader(edition, subject, first, look),
         "filler": "\N{COMBINING GRAPHEME JOINER}\N{ZERO WIDTH NON-JOINER}\N{NO-BREAK SPACE}" * 60,
         "title": cut(clean_line(edition.title), _NAME_LIMIT),
         "date": edition_date(edition, publisher, language),
+        "times": times.note,
         "site_title": cut(clean_line(publisher.site_title), _NAME_LIMIT),
         "site_url": publisher.site_url,
         "contact": publisher.contact,
@@ -318,7 +335,10 @@ def _context(edition: Edition, publisher: Publisher, language: Language) -> Mapp
         "page": page,
         "contents": parts[:_CONTENTS_LIMIT],
         "contents_more": max(len(parts) - _CONTENTS_LIMIT, 0),
+        "is_week": edition.first_day != edition.last_day,
         "parts": tuple(part for part in parts if part.items),
+        "points": points,
+        "sections": _without_lead(parts, points),
         "hidden_parts": sum(not part.items for part in parts),
         "part_count": len(parts),
         "balance": edition.balance,
@@ -328,12 +348,36 @@ def _context(edition: Edition, publisher: Publisher, language: Language) -> Mapp
         "minutes": reading_minutes(edition),
         "charts": charts(edition, language),
         "amendments": amendments(edition, publisher, language),
-        "light": LIGHT,
-        "dark": DARK,
+        "urgent": any(correction.was_point for correction in edition.corrections),
         "foot": FOOT,
         "start": "right" if language.direction == "rtl" else "left",
-        "fonts": fonts(language),
+        "end": "left" if language.direction == "rtl" else "right",
     }
+
+
+def _points(first: Sequence[Entry], parts: Sequence[_Part]) -> tuple[_Item, ...]:
+    """The main points, with all that there is to say of them."""
+    of_key = {item.key: item for part in parts for item in part.items}
+    return tuple(of_key[entry.key] for entry in first)
+
+
+def _without_lead(parts: Sequence[_Part], points: Sequence[_Item]) -> tuple[_Part, ...]:
+    """The sections that the mail shows. What the first of the main points says is not said twice: its section has the
+    others, or its headline alone."""
+    lead = points[0].key if points else None
+    found, number = [], len(points[:1])
+    for part in parts:
+        items = [item for item in part.items if item.key != lead]
+        if part.items and not items:
+            items = [
+                replace(part.items[0], is_lead=False, summary="", others=(), more="", also="", update="", number=0)
+            ]
+        else:
+            items = [replace(item, number=number + turn) for turn, item in enumerate(items, start=1)]
+            number += len(items)
+        if items:
+            found.append(replace(part, items=tuple(items)))
+    return tuple(found)
 
 
 def _first_url(edition: Edition, shown: Shown, page: str) -> str:
@@ -344,15 +388,15 @@ def _first_url(edition: Edition, shown: Shown, page: str) -> str:
 
 def amendments(edition: Edition, publisher: Publisher, language: Language) -> tuple[Amendment, ...]:
     """The corrections of an edition."""
-    year = edition.frozen_at.astimezone(publisher.zone).year
     return tuple(
         Amendment(
             title=cut(clean_line(each.title), _TITLE_LIMIT) if is_same(each.was_title, each.title) else "",
             url=None if each.gone else web_link(each.url),
-            edition=span(period_days(each.period), year, publisher, language),
+            edition=earlier_date(edition, each.period, each.days, publisher, language),
             edition_url=f"{edition_url(publisher, edition.digest, each.period)}#{post_anchor(each.key)}",
             changes=_changes(each),
             gone=each.gone,
+            restored=each.restored,
         )
         for each in edition.corrections
     )
@@ -393,7 +437,6 @@ def charts(edition: Edition, language: Language) -> tuple[Chart, ...]:
                     name=cut(clean_line(highlight.name), _NAME_LIMIT) or highlight.code,
                     posts=highlight.posts,
                     width=max(_BAR_WIDTH * highlight.posts // most, 1),
-                    percent=max(100 * highlight.posts // most, 1),
                 )
                 for highlight in edition.highlights
                 if highlight.is_sector is kind
@@ -404,25 +447,20 @@ def charts(edition: Edition, language: Language) -> tuple[Chart, ...]:
     return tuple(chart for chart in found if chart.bars)
 
 
-def fonts(language: Language) -> str:
-    chinese = '"PingFang SC","Microsoft YaHei","Noto Sans CJK SC"'
-    return f"{chinese},sans-serif" if language.tag.startswith("zh") else f'"Helvetica Neue",Arial,{chinese},sans-serif'
-
-
-def _parts(edition: Edition, publisher: Publisher, language: Language, page: str) -> list[_Part]:
+def _parts(edition: Edition, look: RenderContext, times: Times, page: str) -> list[_Part]:
     parts, number = [], 0
-    for position, section in enumerate(edition.sections, start=1):
+    for section in edition.sections:
         followers = section.followers
         entries = (*section.shown(Shown.LEAD), *section.shown(Shown.HEADLINE))
         items = tuple(
-            _item(entry, followers.get(entry.key, ()), number + turn, edition, publisher, language, page)
+            _item(entry, followers.get(entry.key, ()), number + turn, edition, look, times, page)
             for turn, entry in enumerate(entries, start=1)
         )
         number += len(items)
         parts.append(
             _Part(
-                title=section_title(section, language),
-                url=f"{page}#{section_anchor(position)}",
+                title=section_title(section, look.language),
+                url=f"{page}#{section_anchor(section)}",
                 total=len(section.entries),
                 more=count(section.entries).page,
                 items=items,
@@ -440,20 +478,30 @@ def _item(
     followers: Sequence[Entry],
     number: int,
     edition: Edition,
-    publisher: Publisher,
-    language: Language,
+    look: RenderContext,
+    times: Times,
     page: str,
 ) -> _Item:
-    url = web_link(entry.url)
-    source = cut(clean_line(entry.source_name or ""), _NAME_LIMIT)
-    when = entry_time(entry, edition, publisher, language)
+    publisher, language = look.publisher, look.language
+    title = cut(clean_line(entry.title), _TITLE_LIMIT)
+    summary = cut(clean_line(summary_alone(entry)), SUMMARY_LIMIT)
+    others = _others(entry, followers, page)
+    left = len(followers) - len(others)
+    more = language.plural("{count} more post", "{count} more posts", left) if left else ""
+    names = language.text(", ").join(other.name for other in others)
     return _Item(
+        key=entry.key,
         number=number,
-        title=cut(clean_line(entry.title), _TITLE_LIMIT),
-        url=url if url and len(url) <= _URL_LIMIT else f"{page}#{entry_anchor(entry)}",
-        summary=cut(clean_line(summary_alone(entry)), SUMMARY_LIMIT),
-        meta=f"{source} · {when}" if source else when,
-        also=_also(followers, language),
+        title=title,
+        lang=foreign(title, entry.lang, language.tag),
+        url=_short_link(entry, page),
+        summary=summary,
+        summary_lang=foreign(summary, entry.lang, language.tag),
+        source=_source(entry),
+        when=times.of(entry),
+        others=others,
+        more=more,
+        also=f"{names} ({more})" if names and more else names or more,
         also_url=f"{page}#{entry_anchor(entry)}",
         update=update_line(entry, edition, publisher, language),
         update_url=update_url(entry, edition, publisher),
@@ -461,35 +509,39 @@ def _item(
     )
 
 
-def _also(followers: Sequence[Entry], language: Language) -> str:
-    """``财联社、证券时报``: who else tells the story, and how many posts if they are more than the names."""
-    if not followers:
-        return ""
-    names = [name for entry in followers if (name := cut(clean_line(entry.source_name or ""), _NAME_LIMIT))]
-    sources = list(dict.fromkeys(names))[:_ALSO_LIMIT]
-    told = language.text(", ").join(sources)
-    more = language.plural("{count} more post", "{count} more posts", len(followers))
-    if len(followers) == len(names) == len(sources):
-        return told
-    return f"{told} ({more})" if told else more
+def _source(entry: Entry) -> str:
+    return cut(clean_line(entry.source_name or ""), _NAME_LIMIT)
 
 
-def _preheader(edition: Edition, publisher: Publisher, language: Language) -> str:
-    """The lead headlines, then what else is at hand until it is long enough."""
+def _short_link(entry: Entry, page: str) -> str:
+    """The post's address; its place on the edition's page if that is no address, or a very long one."""
+    url = web_link(entry.url)
+    return url if url and len(url) <= _URL_LIMIT else f"{page}#{entry_anchor(entry)}"
+
+
+def _others(entry: Entry, followers: Sequence[Entry], page: str) -> tuple[Other, ...]:
+    """The media that tell the story besides the one that leads it, each once, with the first article of theirs."""
+    found: dict[str, Other] = {}
+    for other in followers:
+        name = _source(other)
+        if name and name != _source(entry):
+            found.setdefault(name, Other(name=name, url=_short_link(other, page)))
+    return tuple(found.values())[:_ALSO_LIMIT]
+
+
+def _preheader(edition: Edition, subject: str, turns: Sequence[Entry], look: RenderContext) -> str:
+    """The headlines of the first turns that the subject does not say already, then their summaries until it is long
+    enough."""
     least, most = PREHEADER
-    shown = [entry for entry in edition.entries if entry.shown is not Shown.PAGE]
-    words = [clean_line(entry.title) for entry in shown]
-    words += [clean_line(entry.summary) for entry in shown if entry.summary]
+    first = turns[:_PREHEADER_TURNS]
+    words = [title for entry in first if (title := clean_line(entry.title)) not in subject]
+    words += [clean_line(summary_alone(entry)) for entry in first if entry.summary]
     line = ""
     for word in words:
         if len(line) >= least:
             break
-        alone = isolated(cut(word, most), language.direction)
+        alone = isolated(cut(word, most), look.language.direction)
         line = f"{line} · {alone}" if line else alone
-    line = cut(line or subject_of(edition, publisher, language), most)
+    line = cut(line or edition_title(edition, look.publisher, look.language), most)
     opened = line.count("\N{FIRST STRONG ISOLATE}") - line.count("\N{POP DIRECTIONAL ISOLATE}")
     return line + "\N{POP DIRECTIONAL ISOLATE}" * opened
-
-
-def _noon(day: date, publisher: Publisher) -> datetime:
-    return datetime.combine(day, time(12), tzinfo=publisher.zone)

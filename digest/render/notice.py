@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from digest.ports import Language, Templates
-from digest.render.mail import FOOT, LIGHT, fonts, inlined
+from digest.render.mail import FOOT, inlined
 from digest.subscribers.subscription import Notice
 from digest.text import clean_line, cut
 
@@ -35,8 +35,6 @@ def render_notice(
         "site_title": site,
         "site_url": site_url,
         "foot": FOOT,
-        "light": LIGHT,
-        "fonts": fonts(language),
         "start": "right" if language.direction == "rtl" else "left",
     }
     return NoticeText(

@@ -29,6 +29,7 @@ MAX_BYTES = 4 * 1024 * 1024
 _ENDINGS = (*MARKDOWN, ".html", ".htm")
 _SKIPPED = frozenset({"node_modules", "vendor", "public", "resources", "themes", "__pycache__"})
 _HUGO_FILES = ("hugo.toml", "hugo.yaml", "hugo.yml", "hugo.json")
+_NOT_HUGOS = ".#"
 _DEPTH = 64
 _DIRECTIONS = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
 _LONGEST = 1_700
@@ -66,6 +67,7 @@ class FolderSource:
     patterns (``private/*``) of files and folders below it that are passed over. ``drafts``: list ``_drafts`` too, so
     that the report can say of each draft that it was left out. ``max_bytes`` is the largest file that ``read`` gives.
     ``archived``: folders that posts are moved to, beside those of the site. ``label``: the key that names the folder.
+    ``contents``: folders with the pages of a Hugo site, whose rules hold there; else ``content``, if it is there.
     ``collections``: those of a Jekyll site whose documents are posts too.
     """
 
@@ -78,9 +80,11 @@ class FolderSource:
         drafts: bool = True,
         archived: tuple[Path, ...] = (),
         label: str = "posts.folder",
+        contents: tuple[str, ...] = (),
         collections: tuple[str, ...] = (),
     ) -> None:
         self.root = root
+        self._contents = contents
         self._label = label
         self.kind = detect(root) if kind == "auto" else kind
         patterns = [fnmatch.translate(pattern.strip("/")) for pattern in exclude]
@@ -210,6 +214,8 @@ class FolderSource:
             yield from ((f"{above}{name}", True) for name in found if name == "_posts" or self._drafts)
             if not found and not above:
                 yield "", True
+        elif self._contents:
+            yield from ((each, True) for each in self._contents)
         elif self.kind == "hugo" and (self.root / "content").is_dir():
             yield "content", True
         else:
@@ -224,6 +230,8 @@ class FolderSource:
         if path in self._collections and self.kind == "jekyll":
             return True
         first = name[0]
+        if self._contents:  # all of Hugo's rules
+            return None if first in _NOT_HUGOS or name[-1] == "~" else wanted
         if first == "_" and self.kind == "jekyll" and not wanted:
             return True if name == "_posts" or (name == "_drafts" and self._drafts) else None
         if first in "._#~" or name[-1] == "~" or (not wanted and name in _SKIPPED) or name in ("node_modules",):
@@ -234,7 +242,7 @@ class FolderSource:
         """Whether a file's name is one of a post."""
         if not name.endswith(_ENDINGS) and not name.lower().endswith(_ENDINGS):
             return False
-        if name[0] in "._#~":
+        if name[0] in (_NOT_HUGOS if self._contents else "._#~") or name.startswith("_index."):
             return False
         return self._exclude is None or self._exclude.match(path) is None
 

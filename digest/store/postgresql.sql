@@ -66,6 +66,7 @@ CREATE TABLE post (
 CREATE INDEX post_archive ON post (archive, first_seen, key);
 CREATE INDEX post_feed ON post (unlisted, retired, first_seen, published, key);
 CREATE INDEX post_gone ON post (retired, gone_at);
+CREATE INDEX post_language ON post (lang, unlisted, retired, first_seen, published, key) WHERE lang IS NOT NULL;
 CREATE INDEX post_link ON post (url) WHERE source <> 'posts';
 CREATE INDEX post_path ON post (path);
 CREATE INDEX post_published ON post (unlisted, published, key);
@@ -218,7 +219,7 @@ CREATE TABLE mail (
 
 -- The ledger: one row for each message to each recipient; lease counts the claims. channel is the way by which it
 -- leaves, domain the recipient's, in lower case, selection which of the edition's posts it has (JSON, empty for all): all
--- three are kept when it is queued.
+-- three are kept when it is queued. receiver is who runs the domain's mailboxes, if it has limits of its own.
 CREATE TABLE delivery (
     key BIGSERIAL NOT NULL,
     edition_key BIGINT NOT NULL,
@@ -244,6 +245,7 @@ CREATE TABLE delivery (
     selection TEXT COLLATE "C" NOT NULL DEFAULT '',
     reply_step TEXT COLLATE "C" NOT NULL DEFAULT '',
     reply_verdict TEXT COLLATE "C" NOT NULL DEFAULT '',
+    receiver TEXT COLLATE "C" NOT NULL DEFAULT '',
     PRIMARY KEY (key),
     CONSTRAINT delivery_recipient UNIQUE (edition_key, address),
     FOREIGN KEY (edition_key) REFERENCES edition (key)
@@ -253,10 +255,37 @@ CREATE INDEX delivery_due ON delivery (state, not_before, key) WHERE state = 'qu
 CREATE INDEX delivery_elsewhere ON delivery (state, channel, not_before, "key") WHERE channel <> 'mail';
 CREATE INDEX delivery_ended ON delivery (state, ended_at);
 CREATE INDEX delivery_leased ON delivery (state, lease_until) WHERE state = 'leased';
+CREATE INDEX delivery_receiver ON delivery (state, receiver, not_before, key) WHERE state = 'queued';
 CREATE INDEX delivery_state ON delivery (edition_key, state);
 CREATE INDEX delivery_subscriber ON delivery (subscriber_key);
 CREATE INDEX delivery_token ON delivery (token);
 CREATE INDEX delivery_transmitting ON delivery (state, lease_until) WHERE state = 'transmitting';
+
+-- Receivers with limits of their own: those that mail goes to more slowly, and domains of the configuration. free_at
+-- (milliseconds) is when the next message may leave to it, holder who took the last turn; rate (messages a second) what
+-- it got at slowed_at, when it asked for less.
+CREATE TABLE receiver (
+    name TEXT COLLATE "C" NOT NULL,
+    free_at BIGINT NOT NULL DEFAULT 0,
+    holder TEXT COLLATE "C" NOT NULL DEFAULT '',
+    rate DOUBLE PRECISION,
+    slowed_at BIGINT,
+    times INTEGER NOT NULL DEFAULT 0,
+    rests_until BIGINT,
+    reason TEXT NOT NULL DEFAULT '',
+    PRIMARY KEY (name)
+);
+
+-- Receivers that refused so much of an edition that nothing more of it goes to them, until it is resumed (over).
+CREATE TABLE edition_stop (
+    edition_key BIGINT NOT NULL,
+    receiver TEXT COLLATE "C" NOT NULL,
+    reason TEXT NOT NULL,
+    since BIGINT NOT NULL,
+    over BOOLEAN NOT NULL,
+    PRIMARY KEY (edition_key, receiver),
+    FOREIGN KEY (edition_key) REFERENCES edition (key)
+);
 
 -- The log of runs, each with its report as JSON; arrived posts were new, written files were put in place.
 CREATE TABLE run (

@@ -12,6 +12,7 @@ from digest.store.archive.posts import Posts
 from digest.store.delivery.batches import Batches
 from digest.store.delivery.ledger import Deliveries
 from digest.store.delivery.pauses import Pauses
+from digest.store.delivery.receivers import Receivers
 from digest.store.delivery.refusals import Refusals
 from digest.store.editions.audience import Audience
 from digest.store.editions.editions import Editions
@@ -38,6 +39,7 @@ class SqlStore(
     Editions,
     Deliveries,
     Pauses,
+    Receivers,
     Subscribers,
     Audience,
     Intake,

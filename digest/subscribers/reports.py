@@ -4,7 +4,7 @@ Pure: bytes go in, a ``Report`` or None comes out. The forms are RFC 3464 and RF
 the text of qmail (QSBMF), of Exim with ``X-Failed-Recipients``, of Exchange, and fields in a text part; complaints are
 ARF (RFC 5965) or a message that is forwarded as Outlook.com's JMRP does. Any other mail with a code or a phrase of a
 refusal counts as unknown. Reports are hostile input: nothing in one is believed but a token of ours, which the caller
-looks up. Answers by themselves (RFC 3834) are no reports.
+looks up. Answers by themselves (RFC 3834) are no reports. A mail by which a reader asks to get no more says just that.
 """
 
 from __future__ import annotations
@@ -93,6 +93,14 @@ _AUTOMATIC_SUBJECT = re.compile(
     r"abwesen|automatische antwort|réponse automatique|respuesta automática|自动回复|自動回覆|自動返信|不在)",
     re.IGNORECASE,
 )
+_LEAVING = re.compile(
+    r"^\W*(?:(?:re|aw|sv|fwd?|回复|回覆|答复)\s*[:：]\s*)*(?:please\s+)?(?:"
+    r"unsubscribe(?: me)?|opt[ -]?out|stop|remove me|"
+    r"退订|退訂|取消订阅|取消訂閱|配信停止|abmelden|abbestellen|désabonner|désinscription|désabonnement|darse de baja|"
+    r"cancelar (?:la )?suscripción|отписаться|disiscrivimi)\W*$",
+    re.IGNORECASE,
+)
+"""All that such a mail says, in its subject or in its first line."""
 _DAEMON = re.compile(r"mailer-daemon|post[_-]?master|mail[ ._-]?delivery|<>", re.IGNORECASE)
 
 
@@ -101,6 +109,8 @@ class Kind(StrEnum):
     COMPLAINT = "complaint"
     ARRIVED = "arrived"
     """A report of success: the message did arrive."""
+    OPT_OUT = "opt-out"
+    """A reader asks by mail to get no more."""
 
 
 class Report(Struct, frozen=True, kw_only=True):
@@ -113,6 +123,10 @@ class Report(Struct, frozen=True, kw_only=True):
     """What may be the token of our envelope sender, the likeliest first."""
     links: tuple[str, ...] = ()
     """What may be a token of ours in a link of the message that it is about."""
+    is_signed: bool = False
+    """Whoever says so is known (``notifications``): its name is unique, and the recipient believed, as of no mail."""
+    recipient: str = ""
+    """Whom it is about, if it is signed."""
     status: str = ""
     """Enhanced code (RFC 3463)."""
     text: str = ""
@@ -152,7 +166,26 @@ def _report(mail: Message, parts: Sequence[Message], human: str, name: str) -> R
     for fields in map(_blocks, _texts(parts)):
         if any("action" in block and ("status" in block or "diagnostic-code" in block) for block in fields):
             return _bounce(mail, parts, fields, human, name, form="RFC 3464 in a text")
-    return _told_in_words(mail, parts, human, name)
+    return _opt_out(mail, parts, human, name) or _told_in_words(mail, parts, human, name)
+
+
+def _opt_out(mail: Message, parts: Sequence[Message], human: str, name: str) -> Report | None:
+    """A reader who writes to the address to leave by (RFC 2369), as Apple's program does for them, or answers a mail
+    with that word alone. Whose it is says our token, or the link to leave by in what is quoted."""
+    first = next((line for line in human.splitlines() if line.strip()), "")
+    asked = _LEAVING.match(_subject(mail)) or _LEAVING.match(first.strip())
+    is_apples = _field(mail, "x-apple-unsubscribe").lower() == "true"
+    if not (asked or is_apples) or _is_from_daemon(mail) or _is_automatic(mail):
+        return None
+    quoted = (link for text in _all_texts(parts) for link in _LINK.findall(text))
+    links = tuple(dict.fromkeys([*_links(parts), *quoted]))
+    tokens = tokens_in([*_ours(mail), *_about(parts)])
+    return Report(kind=Kind.OPT_OUT, name=name, tokens=tokens, links=links) if tokens or links else None
+
+
+def _all_texts(parts: Sequence[Message]) -> Iterator[str]:
+    """With what they quote."""
+    return (_text(part)[:_BARE_LIMIT] for part in parts if part.get_content_maintype() == "text")
 
 
 def _readable(data: bytes) -> bytes:
@@ -237,7 +270,7 @@ def _complaint(mail: Message, parts: Sequence[Message], fields: list[dict[str, s
     return Report(
         kind=Kind.COMPLAINT,
         name=name,
-        tokens=_tokens([*senders, *_about(parts), *_ours(mail)]),
+        tokens=tokens_in([*senders, *_about(parts), *_ours(mail)]),
         links=_links(parts),
         text="complaint",
         form="complaint",
@@ -254,13 +287,28 @@ def _bounce(
     if not recipients:
         return None
     worst = max(recipients, key=_gravity)
-    action = _action(worst)
-    status = status_code(worst.get("status", ""))
-    diagnostic = re.sub(r"^\s*(?:smtp|x-[\w-]+|x400|unix|dns)\s*;\s*", "", worst.get("diagnostic-code", ""), flags=re.I)
-    base = Report(kind=Kind.BOUNCE, name=name, tokens=_tokens([*_ours(mail), *_about(parts)]), form=form)
+    return judged_report(
+        name=name,
+        tokens=tokens_in([*_ours(mail), *_about(parts)]),
+        form=form,
+        action=_action(worst),
+        status=worst.get("status", ""),
+        words=worst.get("diagnostic-code", ""),
+        human=human,
+    )
+
+
+def judged_report(
+    *, name: str, tokens: tuple[str, ...], form: str, action: str, status: str, words: str, human: str = ""
+) -> Report:
+    """The report that fields make (RFC 3464 section 2.3): ``Action``, ``Status`` and ``Diagnostic-Code`` as they are
+    written, and the text for people beside them."""
+    written, status = status, status_code(status)
+    diagnostic = re.sub(r"^\s*(?:smtp|x-[\w-]+|x400|unix|dns)\s*;\s*", "", words, flags=re.IGNORECASE)
+    base = Report(kind=Kind.BOUNCE, name=name, tokens=tokens, form=form)
     if action in _DONE or (action not in ("failed", "delayed") and status.startswith("2.")):
         return replace(base, kind=Kind.ARRIVED, status=status or "2.0.0", text=_kept(diagnostic))
-    found = _judged(diagnostic, human, worst.get("status", ""))
+    found = _judged(diagnostic, human, written)
     is_delayed = action == "delayed"
     return replace(
         base,
@@ -368,7 +416,7 @@ def _blocks(text: str) -> list[dict[str, str]]:
 
 def _told_in_words(mail: Message, parts: Sequence[Message], human: str, name: str) -> Report | None:
     """A report without fields: of a known form it is judged, of any other it counts as unknown."""
-    tokens = _tokens([*_ours(mail), *_about(parts)])
+    tokens = tokens_in([*_ours(mail), *_about(parts)])
     form, words = _form(mail, human)
     if not form and _is_answer(mail):
         return None
@@ -429,6 +477,10 @@ def _is_from_daemon(mail: Message) -> bool:
 
 def _is_answer(mail: Message) -> bool:
     """Written by a reader's program, or by a reader (RFC 3834 section 3.1.7, and what came before it)."""
+    return _is_automatic(mail) or not _is_from_daemon(mail)
+
+
+def _is_automatic(mail: Message) -> bool:
     automatic = _field(mail, "auto-submitted").lower()
     if automatic.startswith(("auto-replied", "auto-notified")):
         return True
@@ -436,9 +488,7 @@ def _is_answer(mail: Message) -> bool:
         return True
     if _field(mail, "precedence").lower() in ("auto_reply", "auto-reply"):
         return True
-    if _AUTOMATIC_SUBJECT.match(_subject(mail)):
-        return True
-    return not _is_from_daemon(mail)
+    return _AUTOMATIC_SUBJECT.match(_subject(mail)) is not None
 
 
 def _is_warning(mail: Message, human: str) -> bool:
@@ -507,7 +557,8 @@ def _decoded(part: Message, inner: Message) -> Message:
     return _parsed(decoded if isinstance(decoded, bytes) else b"")
 
 
-def _tokens(values: Iterable[str]) -> tuple[str, ...]:
+def tokens_in(values: Iterable[str]) -> tuple[str, ...]:
+    """What may be tokens of ours in envelope senders, each once."""
     return tuple(dict.fromkeys(match for value in values for match in _TOKEN.findall(value)))
 
 

@@ -23,6 +23,7 @@ _CODE = re.compile(
     r"([245]\.\d{1,3}\.\d{1,3})(?![\d\w]|\.\d)",
     re.IGNORECASE,
 )
+_PRECISE = re.compile(r"\.7\.\d{3}$")
 _STATUS = re.compile(r"^\D{0,2}([245]\.\d{1,3}\.\d{1,3})(?![\d\w]|\.\d)")
 _REPLY = re.compile(r"(?:^|(?<=[\s;:(<>\"']))([45]\d\d)(?=[\s\-:#,]|$)(?!-\d)")
 _ADDRESS = re.compile(r"<?[^\s<>@]+@[^\s<>@]+>?")
@@ -100,11 +101,17 @@ def _by_code(enhanced: str, line: str) -> Judgement | None:
     verdict, is_open = meaning(enhanced)
     if verdict is Verdict.DEAD and (sure := next((each for each in CERTAIN if each in _plain(line)), "")):
         return Judgement(verdict=verdict, rule=f"{enhanced}, and the words \u201c{sure}\u201d", status=enhanced)
-    if is_open and (phrase := phrase_in(line)) is not None:
+    if is_open and (phrase := phrase_in(line)) is not None and not _is_too_much_said(enhanced, phrase):
         return Judgement(verdict=phrase.verdict, rule=f"{enhanced}, and {_quoted(phrase)}", status=enhanced)
     if verdict is None:
         return None
     return Judgement(verdict=verdict, rule=f"{enhanced} in the server's words", status=enhanced)
+
+
+def _is_too_much_said(enhanced: str, phrase: Phrase) -> bool:
+    """Exchange's own codes of policies (X.7.515 and so on) are precise: no phrase that is about the address by the way
+    makes one the reader's."""
+    return phrase.verdict is Verdict.DEAD and _PRECISE.search(enhanced) is not None and phrase.words not in CERTAIN
 
 
 def _by_words(line: str, named: str) -> Judgement | None:

@@ -47,7 +47,7 @@ _DOVECOT = "Dovecot: doc.dovecot.org, lmtp and quota"
 _SES = "Amazon SES and WorkMail: docs.aws.amazon.com, bounce types"
 _RFC = "RFC 5321 section 4.2.3, RFC 3463"
 _AUTH = "RFC 7208 section 8.4, RFC 7372, RFC 9989"
-_GREY = "RFC 6647: greylisting"
+GREYLISTING = "RFC 6647: greylisting"
 _USUAL = "in use at many servers: smtp.codes lists them by provider"
 
 
@@ -242,7 +242,7 @@ _RATES = (
     ),
     *_rows(
         Verdict.RATE,
-        _GREY,
+        GREYLISTING,
         """
         greylist | graylist | grey-list | gray-list | greylisting | try again in * seconds
         delayed for * seconds

@@ -103,9 +103,10 @@ def is_foreign(request: Request, hosts: Collection[str]) -> bool:
 
 
 def secured(response: Response, *, indexed: bool = False) -> Response:
-    """The answer with its headers; styles in it are allowed by their hash, nothing else is."""
+    """The answer with its headers; styles in it are allowed by their hash, a logo that it shows, and nothing else."""
     body = bytes(response.body)
     hashes = " ".join(f"'sha256-{_hash(style)}'" for style in _STYLE.findall(body)) or "'none'"
+    images = "img-src http: https:; " if b"<img " in body else ""
     response.headers.update(
         {
             "Cache-Control": "no-store",
@@ -113,8 +114,8 @@ def secured(response: Response, *, indexed: bool = False) -> Response:
             "X-Content-Type-Options": "nosniff",
             "X-Frame-Options": "DENY",
             "Cross-Origin-Opener-Policy": "same-origin",
-            "Content-Security-Policy": f"default-src 'none'; style-src {hashes}; form-action 'self'; base-uri 'none'; "
-            "frame-ancestors 'none'",
+            "Content-Security-Policy": f"default-src 'none'; style-src {hashes}; {images}form-action 'self'; "
+            "base-uri 'none'; frame-ancestors 'none'",
         }
     )
     if not indexed:

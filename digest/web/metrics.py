@@ -22,7 +22,7 @@ from prometheus_client.registry import Collector
 
 import digest
 from digest.alarms.watching import Planned, RunTotals, by_kind, slot_to_judge
-from digest.jobs.monitoring.status import CATEGORIES, StatusStore
+from digest.jobs.monitoring.status import CATEGORIES, StatusStore, receiver_rows
 from digest.jobs.monitoring.watch import Disk, WatchRules, source_states
 from digest.models import DeliveryState, Verdict
 from digest.ports import FeedRow
@@ -36,7 +36,7 @@ class FigureStore(StatusStore, Protocol):
 
     def run_totals(self) -> RunTotals: ...
 
-    def refusals_since(self, since: datetime) -> dict[str, int]: ...
+    def refusals_by_receiver(self, since: datetime) -> dict[tuple[str, str], int]: ...
 
     def count_posts(self) -> int: ...
 
@@ -174,13 +174,37 @@ class _Figures(Collector):
             },
         )
         errors: Counter[tuple[str]] = Counter({(each,): 0 for each in (*Verdict, "none")})
-        for verdict, number in self._store.refusals_since(now - _DAY).items():
+        refusals = self._store.refusals_by_receiver(now - _DAY)
+        for (_, verdict), number in refusals.items():
             errors[(verdict or "none",)] += number
         yield _many(
             "digest_send_errors_recent",
             "Deliveries that failed within a day or wait for a retry, by what the server said (none: nobody answered).",
             ("class",),
             errors,
+        )
+        yield from self._receivers(now, refusals)
+
+    def _receivers(self, now: datetime, refusals: Mapping[tuple[str, str], int]) -> Iterable[Metric]:
+        """Of mail, by receiver: the big ones, those of the configuration, and whoever asked for less lately."""
+        rows = receiver_rows(self._store, self._rules, now)
+        yield _many(
+            "digest_receiver_errors_recent",
+            "As digest_send_errors_recent, by receiver (others: those without limits of their own) too.",
+            ("receiver", "class"),
+            {(name or "others", verdict or "none"): number for (name, verdict), number in refusals.items()},
+        )
+        yield _many(
+            "digest_receiver_queued",
+            "Mails that wait, by receiver.",
+            ("receiver",),
+            {(each.name,): each.queued for each in rows},
+        )
+        yield _many(
+            "digest_receiver_rate",
+            "Mails a second that a receiver gets at the most; 0 while it gets none.",
+            ("receiver",),
+            {(each.name,): 0.0 if each.rests_until else each.rate for each in rows},
         )
 
     def _sources(self) -> Iterable[Metric]:

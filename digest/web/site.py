@@ -14,6 +14,7 @@ from starlette.applications import Starlette
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute
 
+from digest.app.bounce_hooks import bounce_hooks
 from digest.app.moment import going_on
 from digest.app.service import Service
 from digest.config import Settings
@@ -23,6 +24,7 @@ from digest.web import Site, create_app
 from digest.web.files import Files, Options
 from digest.web.front import Front
 from digest.web.guard import networks, secured
+from digest.web.hooks import hook_routes
 
 LONGEST_MAX_AGE = 900
 """Seconds; readers take a larger value as the pause they should make."""
@@ -46,6 +48,9 @@ def site_app(running: Service, *, local: bool, routes: Sequence[BaseRoute] = ())
         is_gone=Retired(running),
     )
     pages = subscription_app(running, local=local) if settings.subscriptions.enabled else None
+    hooks = bounce_hooks(settings, running.subscriber_service, going_on(running.store.clock))
+    if hooks is not None:
+        routes = [*routes, *hook_routes(hooks, networks(settings.subscriptions.trusted_proxies))]
     return Front(files, routes=routes, pages=pages, prefix=urlsplit(settings.subscriptions_url).path.rstrip("/"))
 
 

@@ -236,11 +236,17 @@ def test_everything_is_asked_for_real(site: Site, certificate: Path) -> None:
         "feed.xml",
         "rss.xml",
         "DKIM s1",
+        "rules of Gmail",
+        "rules of Yahoo",
+        "rules of Microsoft",
     )
     assert {name: verdicts[name] for name in (*right, "feed.json", "feeds.opml", "clock", "List-Unsubscribe")} == {
         **dict.fromkeys((*right, "feed.json", "feeds.opml", "clock", "List-Unsubscribe"), "ok")
     }
     assert (verdicts["SPF relay"], verdicts["signature"]) == ("skipped", "ok")
+    assert done.findings["rules of Gmail"]["says"].endswith(
+        "cannot be seen from here: SPF, reverse DNS; met: DKIM, DMARC, alignment, one click, TLS"
+    )
 
 
 def test_everything_is_down(site: Site, certificate: Path) -> None:
@@ -258,6 +264,7 @@ def test_everything_is_down(site: Site, certificate: Path) -> None:
     assert done.code == 1
     down = ("SMTP", "SPF", "DMARC", "MX news.test")
     assert {name: verdicts[name] for name in down} == dict.fromkeys(down, "problem")
+    assert "not met: SPF, DMARC, answers" in done.findings["rules of Microsoft"]["says"]
     assert "the key cannot be read" in done.findings["DKIM keys"]["says"]
     assert (verdicts["clock"], verdicts["feeds"], verdicts["one click"]) == ("warning", "skipped", "warning")
 

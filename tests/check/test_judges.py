@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import pytest
 
 from digest.errors import ProbeError, SourceError, TemporaryFailure
 from digest.jobs.archive.collect import CollectReport
+from digest.jobs.check import bulk
 from digest.jobs.check.findings import Check, Finding, Verdict, ok, problem, run_checks, warning
 from digest.jobs.check.local import Health, Secret, judge_posts, judge_room, judge_secrets, judge_store, megabytes
 from digest.jobs.check.mail import judge_headers
@@ -323,6 +324,95 @@ def test_mailboxes(records: dict[str, list], verdict: str) -> None:
     """Where bounces and answers go."""
     names = zone(news__test=records)
     assert told(judge_mailboxes(SENDER, names)) == [("MX bounces.news.test", "ok"), ("MX news.test", verdict)]
+
+
+# ---------------------------------------------------------------- bulk rules
+
+GOOD = {
+    **ZONE,
+    "8.8.8.8": {"PTR": ["smtp.relay.test"]},
+    "s1._domainkey.news.test": {"TXT": [f"v=DKIM1; p={RSA_2048}"]},
+}
+
+
+def rules(
+    zone: Mapping[str, Mapping[str, list | None]] = GOOD,
+    keys: Sequence[SigningKey] = (),
+    leaving: Sequence[Finding] = (ok("List-Unsubscribe", "one https address"),),
+    security: str = "implicit",
+) -> dict[str, Finding]:
+    """By receiver."""
+    names, signers = MemoryZone(zone), [key.domain for key in keys]
+
+    def policy(name: str) -> list[Finding]:
+        return [each for each in judge_dmarc(SENDER, signers, names) if each.name == name]
+
+    asked = {
+        bulk.SPF: lambda: judge_spf(SENDER, names),
+        bulk.DKIM: lambda: judge_dkim(keys, names),
+        bulk.DMARC: lambda: policy("DMARC"),
+        bulk.ALIGNMENT: lambda: policy("alignment"),
+        bulk.ONE_CLICK: lambda: leaving,
+        bulk.TLS: lambda: bulk.judge_tls(security),
+        bulk.REVERSE: lambda: bulk.judge_reverse(SENDER, names),
+        bulk.REPLIES: lambda: judge_mailboxes(SENDER, names),
+    }
+    return {each.name.removeprefix("rules of "): each for each in bulk.judge_rules(asked)}
+
+
+def test_rules_that_are_met() -> None:
+    found = rules(keys=[dkim_key()])
+    assert {name: each.verdict.value for name, each in found.items()} == dict.fromkeys(
+        ("Gmail", "Yahoo", "Microsoft"), "ok"
+    )
+    assert found["Gmail"].says.endswith("met: SPF, DKIM, DMARC, alignment, one click, TLS, reverse DNS")
+    assert "reverse DNS" not in found["Microsoft"].says
+    assert found["Microsoft"].says.startswith("for 5,000 mails a day and more, since 2025-05: ")
+
+
+@pytest.mark.parametrize(
+    ("changes", "wrong"),
+    [
+        ({"bounces.news.test": {"MX": [(10, "mx.news.test")]}}, {"Gmail": "SPF", "Yahoo": "SPF", "Microsoft": "SPF"}),
+        ({"_dmarc.news.test": {}}, {"Gmail": "DMARC", "Yahoo": "DMARC", "Microsoft": "DMARC"}),
+        ({"s1._domainkey.news.test": {}}, {"Gmail": "DKIM", "Yahoo": "DKIM", "Microsoft": "DKIM"}),
+        ({"news.test": {}}, {"Gmail": "", "Yahoo": "", "Microsoft": "answers"}),
+    ],
+)
+def test_rules_that_are_not_met(changes: Mapping[str, Mapping[str, list | None]], wrong: Mapping[str, str]) -> None:
+    """Each is named with what is to be done; each receiver is judged by its own rules."""
+    found = rules({**GOOD, **changes}, keys=[dkim_key()])
+    for name, rule in wrong.items():
+        assert (found[name].verdict is Verdict.PROBLEM) == bool(rule)
+        if rule:
+            assert f"not met: {rule}" in found[name].says
+            assert found[name].remedy
+            assert found[name].details
+
+
+def test_rules_that_cannot_be_seen() -> None:
+    """The relay signs, or stands inside; no name server answers. That is nobody's fault yet."""
+    inside = {**GOOD, "smtp.relay.test": {"A": ["10.0.0.1"]}}
+    found = rules(inside, security="none")["Gmail"]
+    assert found.verdict is Verdict.OK
+    assert "cannot be seen from here: SPF, DKIM, TLS, reverse DNS" in found.says
+    silent = rules({**GOOD, "_dmarc.news.test": {"TXT": None}}, keys=[dkim_key()])["Yahoo"]
+    assert silent.verdict is Verdict.OK
+    assert "cannot be seen from here: DMARC, alignment" in silent.says
+
+
+@pytest.mark.parametrize("names", [[], ["other.test"], ["gone.test"]])
+def test_a_relay_without_a_name_that_leads_back(names: list[str]) -> None:
+    zone = {**GOOD, "8.8.8.8": {"PTR": names}, "other.test": {"A": ["9.9.9.9"]}}
+    found = rules(zone, keys=[dkim_key()])
+    assert (found["Gmail"].verdict, found["Microsoft"].verdict) == (Verdict.WARNING, Verdict.OK)
+    assert "doubtful: reverse DNS" in found["Gmail"].says
+
+
+def test_advice_about_a_record_breaks_no_rule() -> None:
+    """Nobody gets its reports, say."""
+    found = rules({**GOOD, "_dmarc.news.test": {"TXT": ["v=DMARC1; p=none"]}}, keys=[dkim_key()])
+    assert found["Gmail"].verdict is Verdict.OK
 
 
 def test_smtp() -> None:

@@ -13,10 +13,12 @@ import pytest
 from digest import period
 from digest.config.values import (
     PARSERS,
+    Colour,
     Dates,
     Destination,
     DigestRhythm,
     Duration,
+    FontFamilies,
     Host,
     LanguageTag,
     Mailbox,
@@ -25,6 +27,7 @@ from digest.config.values import (
     Network,
     Pause,
     Permalink,
+    Rate,
     Rhythm,
     S3Url,
     SiteUrl,
@@ -37,6 +40,10 @@ from digest.config.values import (
 )
 
 TAKEN = [
+    (Colour, "#0B5A7A", "#0b5a7a"),
+    (Colour, " fc0 ", "#ffcc00"),
+    (FontFamilies, "Georgia, 'Noto Serif SC'", 'Georgia,"Noto Serif SC"'),
+    (FontFamilies, '思源宋体,"PT Serif"', '"思源宋体","PT Serif"'),
     (Network, "127.0.0.1", "127.0.0.1/32"),
     (Network, "2001:DB8::/32", "2001:db8::/32"),
     (Url, "https://a.example/x?y=1#z", "https://a.example/x?y=1#z"),
@@ -93,6 +100,12 @@ TAKEN = [
     (Size, "768 kib", 768 * 1024),
     (Size, "12 bytes", 12),
     (MailSize, "60 KB", 61440),
+    (Rate, 10, 10.0),
+    (Rate, 0.5, 0.5),
+    (Rate, "10", 10.0),
+    (Rate, "10/s", 10.0),
+    (Rate, " 30 / min", 0.5),
+    (Rate, "1800/h", 0.5),
     (Duration, "3 days", timedelta(days=3)),
     (Duration, "1 day 12 h", timedelta(hours=36)),
     (Duration, "1 h, 30 min", timedelta(minutes=90)),
@@ -122,6 +135,18 @@ def test_value_is_taken_in_one_spelling(kind: type, written: object, meant: obje
 
 
 REFUSED = [
+    (Colour, "red", "is no colour of three or six hexadecimals"),
+    (Colour, "#0b5a7a80", "is no colour of three or six hexadecimals"),
+    (Colour, "٠٠٠", "is no colour of three or six hexadecimals"),
+    (Colour, None, "is empty, for # begins a remark unless it is quoted"),
+    (FontFamilies, "Georgia;color:red", "is no list of typefaces"),
+    (FontFamilies, "Georgia,,Arial", "is no list of typefaces"),
+    (FontFamilies, "</style>", "is no list of typefaces"),
+    (Rate, "10/fortnight", "is not a number of mails a second"),
+    (Rate, "-1/s", "is not a number of mails a second"),
+    (Rate, "0/s", "is not more than 0"),
+    (Rate, True, "is not a text"),
+    (Rate, 1e9, "is not more than 0 and at most"),
     (Destination, "S3://bucket", "is not the address of a bucket"),
     (Destination, "s3:bucket", "is not the address of a bucket"),
     (Destination, "gs://bucket", "is neither a folder nor a bucket"),

@@ -27,6 +27,7 @@ from delivery_world import PATIENT, START, compose, frozen, recipients
 
 from digest.jobs.delivery.deliver import DeliverOptions, Route, deliver
 from digest.mail.smtp import Session, SmtpChannel
+from digest.receivers import Limits
 from digest.store import open_store
 
 POINTS = (
@@ -174,6 +175,7 @@ def main(
             dot_lease=timedelta(seconds=dot_lease),
             upkeep=0.5,
             idle=0.2,
+            limits=Limits(ceiling=100_000),
         )
         report = deliver(
             store,

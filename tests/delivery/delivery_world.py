@@ -161,6 +161,7 @@ class World:
         tell: Callable[[str], None] = lambda alarm: None,
         progress: Callable[[str, int, int], None] = lambda work, done, total: None,
         again: Callable[[], bool] = lambda: False,
+        hurry: Callable[[], bool] = lambda: False,
         **options: Any,
     ) -> DeliveryReport:
         return deliver(
@@ -175,6 +176,7 @@ class World:
             tell=tell,
             progress=progress,
             again=again,
+            hurry=hurry,
         )
 
     def smtp(self, server: ScriptedServer, **options: Any) -> SmtpChannel:

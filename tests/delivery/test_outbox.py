@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from digest.errors import Doubtful, PermanentFailure, TemporaryFailure, TransportError
-from digest.models import Reply, Verdict
+from digest.models import Answer, Reply, Verdict
 from digest.outbox import (
     CONNECTING,
     Fate,
@@ -195,9 +196,14 @@ GONE = Reply(code=550, enhanced="5.1.1", text="no such user")
 POLICY = Reply(code=554, enhanced="5.7.1", text="policy")
 
 
+def judged(answers: Sequence[Reply | None]) -> str:
+    """Of one receiver."""
+    return verdict([Answer(group="qq.com", refusal=each) for each in answers])
+
+
 def test_five_equal_refusals_in_a_row_stop_an_edition() -> None:
-    assert verdict([POLICY] * 4) == ""
-    assert verdict([*[POLICY] * 5, None]) == "5 recipients in a row were refused alike: 554 5.7.1"
+    assert judged([POLICY] * 4) == ""
+    assert judged([*[POLICY] * 5, None]) == "5 recipients in a row were refused alike: 554 5.7.1"
 
 
 @pytest.mark.parametrize(
@@ -210,19 +216,19 @@ def test_five_equal_refusals_in_a_row_stop_an_edition() -> None:
     ids=["one-was-sent", "one-was-refused-otherwise", "it-is-over"],
 )
 def test_refusals_that_are_not_equal_or_not_in_a_row_do_not(answers: list[Reply | None]) -> None:
-    assert verdict(answers) == ""
+    assert judged(answers) == ""
 
 
 def test_refusals_without_enhanced_code_are_equal_by_their_words() -> None:
     """Numbers, ids and addresses in them differ for each recipient."""
     alike = [Reply(code=550, text=f"u{n}@x.test rejected (id 7f{n}a-{n}{n}c)") for n in range(5)]
-    assert "refused alike: 550 rejected (id" in verdict(alike)
-    assert verdict([Reply(code=550, text=word) for word in ("one", "two", "three", "four", "five")]) == ""
+    assert "refused alike: 550 rejected (id" in judged(alike)
+    assert judged([Reply(code=550, text=word) for word in ("one", "two", "three", "four", "five")]) == ""
 
 
 def test_refusals_of_our_own_count_too() -> None:
     """Every message is over SIZE, say."""
-    assert "refused alike: too large" in verdict([Reply(text="too large")] * 5)
+    assert "refused alike: too large" in judged([Reply(text="too large")] * 5)
 
 
 @pytest.mark.parametrize(
@@ -237,7 +243,7 @@ def test_refusals_of_our_own_count_too() -> None:
     ids=["nine", "ten-of-twenty", "a-fifth-of-fifty", "over-a-fifth-of-fifty", "long-ago"],
 )
 def test_over_a_fifth_of_the_latest_fifty_and_ten_stop_an_edition(answers: list[Reply | None], stops: str) -> None:
-    assert verdict(answers) == stops
+    assert judged(answers) == stops
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,7 @@ def test_the_first_edition_is_the_archives_newest_day(desk: Any) -> None:
     assert report.results[0].recipients == 2
     assert titles(desk, "2021-12-30") == ["标题0003", "标题0002"]
     saved = desk.store.edition("daily", "2021-12-30")
-    assert saved.subject == "财经早报 · 2021年12月30日 星期四"
+    assert saved.subject == "标题0003｜2021年12月30日"
     assert saved.frozen_at == desk.at("2026-11-24 12:00")
     assert saved.expires_at - saved.frozen_at == timedelta(hours=18)
     assert outcomes(desk.make("2026-11-24 12:05")) == []
@@ -231,7 +231,7 @@ def test_a_weekly_digest_names_weeks_and_spans_their_days(begun: Any) -> None:
     begun.collect("2026-12-01 12:00", "2026-12-01 09:00")
     begun.make("2026-12-05 08:00", plan)
     saved = begun.store.edition("weekly", "2026-W49")
-    assert saved.subject == "财经早报 · 11月30日 星期一至12月6日 星期日"
+    assert saved.subject.endswith("｜11月28日至12月4日")
 
 
 def test_two_processes_make_one_edition(begun: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -286,8 +286,36 @@ def test_results_carry_what_a_report_needs(begun: Any) -> None:
     (result,) = begun.make("2026-11-25 08:00", plan).made
     assert result.balance is not None
     assert (result.balance.arrived, result.balance.here, result.balance.page) == (5, 2, 3)
-    assert result.subject == "财经早报 · 11月25日 星期三"
+    assert result.subject.endswith("｜11月25日")
     assert 0 < result.html_bytes < 74_000
+
+
+def test_late_posts_and_those_left_out_are_told(begun: Any) -> None:
+    """Those that were published before the edition before was made, and those that are too old for any."""
+    begun.collect("2026-11-24 18:00", "2026-11-24 17:00")
+    assert [(each.late, each.left_out) for each in begun.make("2026-11-25 08:00").made] == [(0, 0)]
+    begun.collect("2026-11-25 18:00", "2026-11-25 07:30", "2026-11-24 23:00", "2026-11-25 17:00", "2026-11-27 09:00")
+    begun.collect("2026-11-25 18:00", "2026-10-01 09:00", "2026-09-01 09:00", "2026-11-01 09:00", categories=("要闻",))
+    (told,) = begun.make("2026-11-26 08:00").made
+    assert (told.late, told.left_out) == (2, 3)
+    assert list(told.some_left_out) == ["_posts/0010.md", "_posts/0009.md", "_posts/0011.md"]
+    begun.collect("2026-11-26 18:00", "2026-11-26 17:00")
+    assert [(each.late, each.left_out) for each in begun.make("2026-11-27 08:00").made] == [(0, 0)], "told once"
+
+
+def test_a_withdrawn_post_that_is_restored_is_told_again(begun: Any) -> None:
+    told = begun.collect("2026-11-24 18:00", "2026-11-24 17:00", title="临江化工厂仓库火灾 明火已扑灭")
+    begun.make("2026-11-25 08:00")
+    begun.store.record(Changes(gone=tuple(told)), begun.at("2026-11-25 09:00"))
+    begun.collect("2026-11-25 18:00", "2026-11-25 17:00")
+    begun.make("2026-11-26 08:00")
+    revise(begun, told[0], "2026-11-26 09:00")
+    for day in (26, 27):
+        begun.collect(f"2026-11-{day} 18:00", f"2026-11-{day} 17:00")
+        begun.make(f"2026-11-{day + 1} 08:00")
+    documents = [edition_from_json(begun.store.edition("daily", f"2026-11-{day}").document) for day in (26, 27, 28)]
+    found = [[(each.gone, each.restored) for each in document.corrections] for document in documents]
+    assert found == [[(True, False)], [(False, True)], []]
 
 
 def test_a_story_of_the_edition_before_is_taken_up(begun: Any) -> None:
@@ -300,7 +328,10 @@ def test_a_story_of_the_edition_before_is_taken_up(begun: Any) -> None:
     begun.make("2026-11-26 08:00")
     saved = begun.store.edition("daily", "2026-11-26")
     entries = edition_from_json(saved.document).entries
-    assert [entry.earlier for entry in entries] == [Earlier(period="2026-11-25", key=told), None]
+    assert [entry.earlier for entry in entries] == [
+        Earlier(period="2026-11-25", key=told, days=(date(2026, 11, 25), date(2026, 11, 25))),
+        None,
+    ]
     link = f"https://news.example.com/editions/daily/2026-11-25/#p{told}"
     begun.publish()
     for part in (saved.html, saved.text, begun.page("2026-11-26")):

@@ -18,6 +18,7 @@ from digest.period import (
     Rule,
     Schedule,
     Slot,
+    covered_days,
     daily,
     day_bounds,
     due_period,
@@ -414,3 +415,19 @@ def test_a_date_that_never_comes_is_said() -> None:
         longest_gap(never)
     with pytest.raises(ValueError, match="never comes"):
         next_moment(Cron(minutes=(0,), hours=(8, 9), dates=(31,), months=(2,)), SHANGHAI, at("2026-11-24T08:00Z"))
+
+
+@pytest.mark.parametrize(
+    ("schedule", "day", "expected"),
+    [
+        (weekly(1, time(8)), "2026-11-23", ("2026-11-16", "2026-11-22")),
+        (weekly(1, time(20)), "2026-11-23", ("2026-11-17", "2026-11-23")),
+        (weekly(6, time(8)), "2026-11-28", ("2026-11-21", "2026-11-27")),
+        (daily(time(8)), "2026-11-28", ("2026-11-28", "2026-11-28")),
+    ],
+)
+def test_a_week_is_named_by_the_days_that_it_covers(schedule: Schedule, day: str, expected: tuple[str, str]) -> None:
+    """Not by those of its period, which may be still to come."""
+    slot = slot_on(schedule, SHANGHAI, date.fromisoformat(day))
+    assert slot is not None
+    assert tuple(each.isoformat() for each in covered_days(schedule, slot, SHANGHAI)) == expected

@@ -193,6 +193,10 @@ def test_states_of_a_mail(quick: World) -> None:
     assert store.pause_edition(key, "5 recipients in a row were refused alike", quick.now)
     assert "the edition is paused (5 recipients in a row" in codes(quick)["paused-edition"]
     store.resume_edition(key, late)
+    assert store.stop_receiver(key, row.address.partition("@")[2], "5 recipients in a row", late)
+    says = codes(quick)["paused-edition"]
+    assert "sending to its receiver is paused (example.org: 5 recipients in a row); digest deliver --resume" in says
+    assert store.resume_edition(key, late) == 1
     quick.now = late + timedelta(minutes=1)
     assert "waits to be sent since" in codes(quick)["queued"]
     with store._database.changing() as connection:

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from digest.jobs.feeds import FeedOptions, FeedReport, Ping, publish_feeds
 from digest.languages import CatalogueLanguage
-from digest.models import KnownPost
+from digest.models import InLanguage, KnownPost
 from digest.ports import Archives, FeedRow
 from digest.publish.folder import FolderOutput
 from digest.render.feeds.window import WindowLimits
@@ -144,11 +144,13 @@ class FakeFeedStore:
             for (kind, name), stem in sorted(self.rows.items(), key=lambda item: (kinds.index(item[0][0]), item[0][1]))
         ]
 
-    def newest(self, kind: str, name: str, limit: int) -> list[KnownPost]:
+    def languages(self) -> list[str]:
+        return sorted({post.lang for post in self.posts.values() if post.lang})
+
+    def newest(self, kind: str, name: str, limit: int, language: InLanguage | None = None) -> list[KnownPost]:
         self.asked.append((kind, name))
-        return sorted(
-            self.members(kind, name), key=lambda post: (post.first_seen, post.published, post.key), reverse=True
-        )[:limit]
+        members = [post for post in self.members(kind, name) if language is None or language.takes(post.lang)]
+        return sorted(members, key=lambda post: (post.first_seen, post.published, post.key), reverse=True)[:limit]
 
     def mark_clean(self, feeds: Iterable[FeedRow]) -> None:
         self.dirty -= {(row.kind, row.name) for row in feeds}

@@ -277,6 +277,27 @@ def test_hexo_site(site: Path) -> None:
     assert found.settings.posts.future is True
 
 
+@pytest.mark.parametrize(
+    ("built", "zone", "words"),
+    [
+        ("2025/12/31/one", "UTC", ""),
+        ("2026/01/01/one", None, ""),
+        ("", None, "1 post is at the address of another day; write posts.builder_timezone: UTC then"),
+    ],
+)
+def test_hexo_is_built_in_another_zone(site: Path, built: str, zone: str | None, words: str) -> None:
+    """The built site tells; without it the report does."""
+    put(site / "_config.yml", "title: T\nurl: https://h.example\ntimezone: Asia/Shanghai\n")
+    put(site / "source/_posts/one.md", "---\ntitle: One\ndate: 2026-01-01 07:00:00\n---\nText\n")
+    if built:
+        put(site / f"public/{built}/index.html", "<p>One</p>")
+    found = made()
+    assert found.site.builder_timezone == zone
+    assert str(found.settings.posts.builder_timezone or "None") == str(zone)
+    assert found.census.wrong == ()
+    assert any(words in remark for remark in found.site.remarks) is bool(words)
+
+
 def test_hexo_by_package_alone_and_with_a_source_folder_of_its_own(site: Path) -> None:
     """Hexo lets the folder be renamed."""
     put(site / "_config.yml", "title: H\nsource_dir: text\n")
@@ -300,6 +321,21 @@ def test_hugo_with_a_folder_of_configuration(site: Path) -> None:
     assert (settings.site.title, settings.site.language, settings.posts.permalink) == ("新闻", "zh-CN", "/:year/:slug/")
     assert (settings.site.description, settings.site.author.name) == ("每日", "Ann")
     assert found.source == "config/_default/hugo.toml and 4 more"
+
+
+def test_hugo_in_several_languages(site: Path) -> None:
+    """One configuration for all of them, with the configuration of builds over the usual one."""
+    put(site / "config/_default/hugo.toml", 'baseURL = "https://dev.example/"\ndefaultContentLanguage = "en"\n')
+    put(site / "config/production/hugo.toml", 'baseURL = "https://h.example/"\n')
+    put(site / "config/_default/languages.en.toml", 'title = "News"\ncontentDir = "content/english"\n')
+    put(site / "config/_default/languages.toml", '[zh-cn]\ntitle = "新闻"\ncontentDir = "i18n/zh"\n')
+    post(site, "content/english/posts/one.md")
+    post(site, "i18n/zh/posts/one.md")
+    found = made(config=Path("digest.yaml"))
+    assert found.settings.feeds.languages == ("en", "zh-CN")
+    assert (found.settings.site.language, str(found.settings.site.url)) == ("en", "https://h.example")
+    assert found.settings.posts.folder == site
+    assert found.census.posts == 2
 
 
 @pytest.mark.parametrize("name", ["hugo.toml", "hugo.yaml", "hugo.json", "config.toml", "config.yaml", "config.yml"])

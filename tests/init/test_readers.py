@@ -189,8 +189,34 @@ def test_hugo_takes_the_permalink_of_the_largest_section() -> None:
 
 def test_hugo_with_several_languages_says_so() -> None:
     """Their posts would come into one feed."""
-    site = read_hugo({"languages": {"en": {}, "zh": {}}})
-    assert "several languages (en, zh)" in site.remarks[0]
+    languages = {"zh": {"languageCode": "zh_CN", "weight": 2}, "en": {"weight": 1}, "de": {"disabled": True}}
+    site = read_hugo({"languages": languages, "contentDir": "texts", "disableLanguages": "fr"})
+    assert site.languages == ("en", "zh-CN")
+    assert site.posts == "", "the whole site is read, whatever the folders of its languages"
+    assert site.remarks == ()
+
+
+def test_hugo_names_what_it_publishes_in_two_languages() -> None:
+    """A folder of one language within that of another."""
+    site = read_hugo({"languages": {"en": {}, "zh": {"contentDir": "content/zh"}}})
+    assert [remark.partition(": ")[2] for remark in site.remarks] == [
+        "content/zh (zh) is in the folder of en: Hugo publishes its pages in both, digest takes them in zh alone"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("module", "words"),
+    [
+        (
+            {"imports": [{"path": "example.org/x", "mounts": [{"source": "docs", "target": "content/docs"}]}]},
+            "module.imports are not read",
+        ),
+        ({"mounts": [{"source": "../docs", "target": "content/docs"}]}, "module.mounts below content are not read"),
+    ],
+)
+def test_hugo_names_pages_that_are_not_read(module: dict[str, object], words: str) -> None:
+    """They come from elsewhere."""
+    assert words in read_hugo({"module": module}).remarks[0]
 
 
 @pytest.mark.parametrize(
@@ -238,9 +264,23 @@ def test_hexo(data: dict[str, Any], field: str, value: object) -> None:
     assert getattr(read_hexo(data), field) == value
 
 
-def test_hexo_permalink_defaults_are_told() -> None:
-    """Posts without the key have no address here."""
-    assert "lang" in read_hexo({"permalink_defaults": {"lang": "en"}}).remarks[0]
+def test_hexo_in_several_languages() -> None:
+    """The main one is the first; defaults of addresses are read by each run."""
+    site = read_hexo({"language": ["zh_CN", "en", "default"], "permalink_defaults": {"lang": "en"}})
+    assert (site.language, site.languages, site.remarks) == ("zh-CN", ("zh-CN", "en"), ())
+
+
+@pytest.mark.parametrize(
+    ("config", "plugins", "words"),
+    [
+        ({"exclude": "_posts/x/*"}, (), "exclude is not read"),
+        ({}, ("hexo-abbrlink",), "posts without an abbrlink are left out"),
+        ({}, ("hexo-permalink-pinyin",), "changes addresses in ways that digest does not know"),
+    ],
+)
+def test_hexo_names_what_is_not_read(config: dict[str, object], plugins: tuple[str, ...], words: str) -> None:
+    """What changes posts or their addresses."""
+    assert words in read_hexo(config, plugins=plugins).remarks[0]
 
 
 @pytest.mark.parametrize(

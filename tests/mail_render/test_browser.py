@@ -51,13 +51,6 @@ CONTRASTS = """() => {
 }"""
 
 
-BARS = """percent => [...document.querySelectorAll('.charts .track')].map(track => {
-  const bar = track.querySelector('rect'), wide = e => e.getBoundingClientRect().width;
-  bar.setAttribute('width', percent);
-  return [wide(bar), wide(track)];
-})"""
-
-
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     chromium = os.environ.get("DIGEST_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
@@ -139,7 +132,7 @@ def test_the_mail_fits_every_width_and_can_be_read(browser: Any, mail_file: Path
         texts = page.evaluate(CONTRASTS)
         assert len(texts) > 60
         assert [text for text in texts if text[0] < 4.5] == [], view
-        assert [text for text in texts if text[1] < 16] == [], view
+        assert [text for text in texts if text[1] < 14] == [], view
         assert page.evaluate("document.querySelector('.preheader').offsetHeight") == 0, view
 
 
@@ -152,16 +145,12 @@ def test_the_page_fits_every_width_and_can_be_read(browser: Any, page_file: Path
     for view, page in views(browser, page_file):
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), view
         assert [text for text in page.evaluate(CONTRASTS) if text[0] < 4.5] == [], view
-        assert page.evaluate("document.querySelectorAll('.charts .track').length") == 2, view
 
 
-def test_the_pages_bars_are_as_long_as_they_say(browser: Any, page_file: Path) -> None:
-    """Without style attributes, which the content policy of a server refuses."""
+def test_no_element_of_the_page_has_a_style_of_its_own(browser: Any, page_file: Path) -> None:
+    """The content policy of a server refuses it."""
     for view, page in views(browser, page_file):
         assert page.evaluate("document.querySelectorAll('[style]').length") == 0, view
-        for percent in (37, 100):
-            for drawn, whole in page.evaluate(BARS, percent):
-                assert abs(drawn - whole * percent / 100) < 1, view
 
 
 def test_the_table_of_contents_leads_to_its_sections(browser: Any, page_file: Path) -> None:

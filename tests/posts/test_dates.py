@@ -91,7 +91,6 @@ def test_moments(text: str, plain: bool, kind: str, expected: str) -> None:
         ("9999-12-31T23:59:59Z", "lies outside of the years"),
         ("31 Dec 9999", "lies outside of the years"),
         ("00010101", "lies outside of the years"),
-        ("2021-12-31 10:00:00 2021 -0800", "not a date"),
         ("+0800", "not a date"),
         ("yesterday", "not a date"),
         ("Foo 31, 2021", "not a date"),

@@ -15,7 +15,7 @@ from digest.app.generator_files import hugo_configuration
 from digest.app.hugosite import hugo_site
 from digest.models import Post, Refusal
 from digest.posts import Rules, parse_post
-from digest.posts.hugosite import NO_SITE, HugoSite, read_hugo_site
+from digest.posts.hugosite import NO_SITE, HugoSite, Layout, read_hugo_site
 from digest.sources import FolderSource
 
 HUGO = shutil.which("hugo")
@@ -23,6 +23,7 @@ CONFIG = """
 baseURL = "https://news.example/"
 timeZone = "America/New_York"
 disableKinds = ["taxonomy", "term", "RSS", "sitemap", "404"]
+ignoreFiles = ["\\\\.knit\\\\.md$", "/ignored/"]
 [permalinks]
 posts = "/:sections/:year-:month-:day/:slug"
 notes = "/n/:filename"
@@ -76,21 +77,27 @@ PAGES = {
     "other/listed-here.md": "title: LL\ndate: 2024-01-01\n_build:\n  list: local",
     "other/not-listed.md": "title: RF\ndate: 2024-01-01\n_build:\n  list: false\n  render: true",
     "other/2024-05-06-no-day.md": "title: ND",
+    "other/a.knit.md": "title: K\ndate: 2024-01-01",
+    "other/ignored/a.md": "title: K\ndate: 2024-01-01",
     "top.md": "title: Top\ndate: 2024-01-01",
 }
 
 
-def write_site(root: Path) -> None:
+def write_site(root: Path, version: str = "0.111.3") -> None:
     for name, text in {
+        "netlify.toml": f'[build.environment]\nHUGO_VERSION = "{version}"\n',
         "hugo.toml": CONFIG,
         "layouts/index.html": LISTING,
         "layouts/_default/single.html": "page",
         "layouts/_default/list.html": "list",
         **{f"content/{path}": f"---\n{front}\n---\nText\n" for path, front in PAGES.items()},
     }.items():
-        file = root / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text, encoding="utf-8")
+        put(root / name, text)
+
+
+def put(file: Path, text: str) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text, encoding="utf-8")
 
 
 def read_site(folder: Path) -> dict[str, Post | Refusal]:
@@ -109,7 +116,8 @@ def read_site(folder: Path) -> dict[str, Post | Refusal]:
 def test_pages_are_read_as_hugo_reads_them(tmp_path: Path) -> None:
     """What it lists is published, at its address, with its date; what it holds back is held back."""
     assert HUGO is not None
-    write_site(tmp_path)
+    told = subprocess.run([HUGO, "version"], check=True, capture_output=True, text=True).stdout
+    write_site(tmp_path, next(word for word in told.split() if word[0] == "v" and word[1].isdigit())[1:])
     subprocess.run([HUGO, "--source", str(tmp_path), "--quiet"], check=True, capture_output=True)
     listed = json.loads((tmp_path / "public" / "index.html").read_text(encoding="utf-8"))
     theirs = {
@@ -147,12 +155,13 @@ def test_what_is_held_back_says_why(tmp_path: Path) -> None:
     assert reasons["other/link.md"] == "build: render: link"
     assert reasons["other/hidden-one.md"] == "draft: true"
     assert reasons["posts/late/old.md"] == "draft: true"
+    assert reasons["other/a.knit.md"] == reasons["other/ignored/a.md"] == "left out by the site's ignoreFiles"
 
 
 @pytest.mark.parametrize(
     ("configured", "section", "expected"),
     [
-        ("date", "posts", "/p/:slug"),
+        ("date", "posts", "/p/:slug/"),
         ("date", "other", "/:sections/:slugorcontentbasename/"),
         ("/p/:slug/", "other", "/:sections/:slugorcontentbasename/"),
         ("/p/:slug.html", "ugly", "/:sections/:slugorcontentbasename.html"),
@@ -161,14 +170,45 @@ def test_what_is_held_back_says_why(tmp_path: Path) -> None:
 )
 def test_which_template_counts(configured: str, section: str, expected: str) -> None:
     """The site's, unless the configuration of digest says something of its own."""
-    site = read_hugo_site({"permalinks": {"posts": "/p/:slug"}, "uglyurls": {"ugly": True}}, "content", {}, frozenset())
+    site = read_hugo_site(
+        {"permalinks": {"posts": "/p/:slug"}, "uglyurls": {"ugly": True}}, Layout(main="en"), {}, frozenset()
+    )
     assert site.template(configured, section) == expected
+
+
+def test_newer_hugo_hides_less(tmp_path: Path) -> None:
+    """From 0.123 on, which is taken for granted where no other version is named: a list page that is a draft hides no
+    page below it, and a page of any kind can be headless."""
+    write_site(tmp_path, "0.168.0")
+    newer = {path for path, post in read_site(tmp_path).items() if isinstance(post, Post)}
+    (tmp_path / "netlify.toml").unlink()
+    unknown = {path for path, post in read_site(tmp_path).items() if isinstance(post, Post)}
+    put(tmp_path / ".github/workflows/pages.yml", "      - with:\n          hugo-version: '0.111.3'\n")
+    older = {path for path, post in read_site(tmp_path).items() if isinstance(post, Post)}
+    assert newer == unknown
+    assert newer - older == {"content/posts/closed/deep/s.md", "content/posts/secret/deep/own.md"}
+    assert older - newer == {"content/posts/not-headless.md"}
+
+
+def test_which_words_make_a_draft(tmp_path: Path) -> None:
+    """As Hugo 0.111 and 0.168 were seen to take them."""
+    words = ("yes", '"yes"', "on", "True", '"true"', "1", "t", "TRUE", "no", "y", "off")
+    for number, word in enumerate(words):
+        put(tmp_path / f"content/{number}.md", f"---\ntitle: t\ndate: 2024-01-01\ndraft: {word}\n---\n")
+    put(tmp_path / "hugo.toml", 'baseURL = "https://news.example/"')
+    published = {}
+    for version in ("0.111.3", "0.168.0"):
+        put(tmp_path / "netlify.toml", f'HUGO_VERSION = "{version}"')
+        found = read_site(tmp_path)
+        kept = {int(path[8:-3]) for path, post in found.items() if isinstance(post, Post)}
+        published[version] = {words[number] for number in kept}
+    assert published == {"0.111.3": {'"yes"', "no", "off"}, "0.168.0": {"yes", '"yes"', "on", "no", "y", "off"}}
 
 
 def test_the_mark_follows_what_is_said() -> None:
     """Another cascade, and every page is read again; without a site there is none."""
-    one = read_hugo_site({"cascade": {"draft": "true"}}, "content", {}, frozenset())
-    two = read_hugo_site({"cascade": {"draft": "false"}}, "content", {}, frozenset())
+    one = read_hugo_site({"cascade": {"draft": "true"}}, Layout(main="en"), {}, frozenset())
+    two = read_hugo_site({"cascade": {"draft": "false"}}, Layout(main="en"), {}, frozenset())
     assert len({one.mark, two.mark, NO_SITE.mark}) == 3
     assert str(one) == one.mark
     assert not NO_SITE

@@ -18,6 +18,9 @@ POSTS = {
     "content/posts/old.md": "https://news.example/sub/posts/old/",
     "content/posts/bundle/index.md": "https://news.example/sub/posts/bundle/",
     "source/_posts/old.md": "https://news.example/sub/old/",
+    "content/posts/old.de.md": "https://news.example/sub/de/posts/old/",
+    "content/posts/bundle/index.de.md": "https://news.example/sub/de/posts/bundle/",
+    "i18n/fr/posts/old.md": "https://news.example/sub/fr/posts/old/",
 }
 
 
@@ -27,6 +30,8 @@ def links(kind: str, path: str) -> SiteLinks:
 
 JEKYLL = links("jekyll", "_posts/2026-02-01-new.md")
 HUGO = links("hugo", "content/posts/new.md")
+GERMAN = links("hugo", "content/notes/deep/new.de.md")
+FRENCH = links("hugo", "i18n/fr/notes/new.md")
 HEXO = links("hexo", "source/_posts/new.md")
 FORMS = ["[text](%s)", "[text][r]\n\n[r]: %s", '<a href="%s">text</a>', "<a href='%s'>text</a>"]
 BASE = "https://news.example/sub"
@@ -60,6 +65,11 @@ BASE = "https://news.example/sub"
         (HUGO, '{{% ref "posts/old.md#part" %}}', f"{BASE}/posts/old/#part"),
         (HUGO, '{{< ref path="bundle" >}}', f"{BASE}/posts/bundle/"),
         (HUGO, '{{< ref "gone.md" >}}', None),
+        (GERMAN, '{{< ref "/posts/old" >}}', f"{BASE}/de/posts/old/"),
+        (GERMAN, '{{< ref "posts/old.md" >}}', f"{BASE}/de/posts/old/"),
+        (GERMAN, '{{< ref "posts/bundle" >}}', f"{BASE}/de/posts/bundle/"),
+        (FRENCH, '{{< relref "/posts/old.md" >}}', f"{BASE}/fr/posts/old/"),
+        (FRENCH, '{{< relref "/posts/bundle" >}}', None),
         (HUGO, "{{ .Site.BaseURL }}/x", None),
         (HEXO, "{% post_path old %}", f"{BASE}/old/"),
     ],

@@ -151,6 +151,13 @@ def test_the_tail_leaves_the_text(tail: str, original: str | None, rest: str | N
         ("> 央行降息。（财联社）", "财联社"),
         ("> 央行降息（详见公告，下同）", None),
         ("央行降息。（上海证券报）", "上海证券报"),
+        ("> 铜价下跌。（South China Morning Post）", "South China Morning Post"),
+        ("> Copper fell. (Reuters)", "Reuters"),
+        ("> Copper fell.(The Wall Street Journal)", "The Wall Street Journal"),
+        ("> “铜价下跌。”(财联社)", "财联社"),
+        ("> Copper fell (see below)", None),
+        ("> It raises an error (TypeError)", None),
+        ("> It fell. (Support for this version is experimental)", None),
         ('> 降息。\n\n<p class="em_media">（文章来源：新华社）</p>', "新华社"),
         (
             '> 降息。\n\n<p class="em_media">（文章来源：<span><a href="x" data-code="90,B1">证券</a></span>时报）</p>',

@@ -34,6 +34,7 @@ def test_files_that_lie_elsewhere() -> None:
     said = why_none("jekyll", [], places)
     assert said.startswith("1,203 Markdown files lie elsewhere, in docs/ (1,200), wiki/a/ (3): Jekyll takes posts from")
     assert said.endswith("write posts.kind: hugo")
+    assert why_none("jekyll", [], ["_notes/a.md"] * 5).endswith("write posts.collections: [notes]")
 
 
 def test_a_run_and_init_say_it(tmp_path: Path) -> None:

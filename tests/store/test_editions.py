@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from digest.models import Changes, DeliveryState, EditionRow, EditionState, RenderedMail
+from digest.models import Changes, DeliveryState, EditionRow, EditionState, InLanguage, RenderedMail
 from digest.store import open_store
 
 
@@ -72,6 +72,27 @@ def test_categories_narrow_the_choice(store, make) -> None:
         assert keys(store.published_between(wanted, *span)) == expected
     assert store.newest_day(["x"], make.now) == make.ago(hours=1)
     assert store.newest_day(["nothing"], make.now) is None
+
+
+@pytest.mark.parametrize(
+    ("tag", "wide", "expected"),
+    [("zh", False, [2]), ("zh", True, [1, 2]), ("zh-CN", True, [1, 4]), ("en", True, [3]), ("de", True, [])],
+)
+def test_a_language_narrows_the_choice(store, make, tag: str, wide: bool, expected: list[int]) -> None:
+    """``zh`` takes its regions if that is wanted; a post that names none is in the site's, which is zh-CN here."""
+    store.begin("daily", make.now)
+    spoken = ("zh-CN", "zh", "en-US", None)
+    make.add(store, *(make.arrival(str(number), lang=lang, categories=("x",)) for number, lang in enumerate(spoken)))
+    language = InLanguage.of(tag, "zh-CN", wide=wide)
+    expected = sorted({*expected, 4}) if language.unsaid else expected
+    span = (make.ago(days=1), make.now + timedelta(seconds=1))
+    assert sorted(keys(store.candidates("daily", ["x"], make.ago(days=1), make.now, language))) == expected
+    assert sorted(keys(store.published_between(None, *span, language=language))) == expected
+    for kind, name in (("all", ""), ("category", "x")):
+        assert sorted(keys(store.newest(kind, name, 9, language))) == expected
+    assert (store.newest_day(["x"], make.now, language) is not None) is bool(expected)
+    assert [number for number, lang in enumerate(spoken, 1) if language.takes(lang)] == expected
+    assert store.languages() == ["en-US", "zh", "zh-CN"]
 
 
 def test_a_span_takes_its_start_and_leaves_its_end(store, make) -> None:

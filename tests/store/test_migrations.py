@@ -70,10 +70,15 @@ def test_a_store_of_the_oldest_version_is_brought_up_to_date(bare_url: str, make
 
 
 _BACK_TO_OLDEST = (
+    "DROP TABLE edition_stop",
+    "DROP TABLE receiver",
+    "DROP INDEX delivery_receiver",
+    "ALTER TABLE delivery DROP COLUMN receiver",
     "DROP TABLE finding",
     "DROP TABLE batch",
     "ALTER TABLE delivery DROP COLUMN reply_verdict",
     "ALTER TABLE delivery DROP COLUMN reply_step",
+    "DROP INDEX post_language",
     "DROP INDEX post_link",
     "DROP TABLE body",
     "DROP TABLE reread",

@@ -2,23 +2,43 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from digest.models import EditionState, InLanguage, SavedEdition
+from digest.ports import Share
 from digest.store import SqlStore, open_store
 from digest.store.database.connection import Connection
 
 REACH = timedelta(days=3)
+LAST = SavedEdition(
+    key=1,
+    digest="daily",
+    period="2026-11-24",
+    subject="",
+    html="",
+    text="",
+    document="",
+    frozen_at=datetime(2026, 11, 24, tzinfo=UTC),
+    send_after=datetime(2026, 11, 24, tzinfo=UTC),
+    expires_at=datetime(2026, 11, 25, tzinfo=UTC),
+    state=EditionState.FINISHED,
+    page_published=True,
+)
+SHARE = Share(receiver="qq.com", spacing=timedelta(seconds=1), connections=2)
 
 QUESTIONS = {
     "newest of all": lambda store, now: store.newest("all", "", 9),
     "newest of a category": lambda store, now: store.newest("category", "x", 9),
     "newest of a tag": lambda store, now: store.newest("tag", "x", 9),
+    "newest in a language": lambda store, now: store.newest("all", "", 9, InLanguage(tag="en")),
+    "languages": lambda store, now: store.languages(),
     "retire": lambda store, now: store.retire_withdrawn(now),
     "newest day": lambda store, now: store.newest_day(["x"], now),
     "span": lambda store, now: store.published_between(["x", "y"], now - REACH, now),
     "candidates": lambda store, now: store.candidates("daily", ["x"], now - REACH, now),
+    "passed over": lambda store, now: store.passed_over("daily", ["x"], LAST, now),
     "editions since": lambda store, now: store.editions_since("daily", now - REACH),
     "posts in": lambda store, now: store.posts_in([1, 2]),
     "titles until": lambda store, now: store.titles_until(9, 2),
@@ -26,6 +46,9 @@ QUESTIONS = {
     "ids taken": lambda store, now: store.ids_taken(["a"]),
     "adopted ids": lambda store, now: store.adopted_ids(["a"]),
     "claim": lambda store, now: store.claim(now, 2, REACH),
+    "claim of a receiver": lambda store, now: store.claim(now, 1, REACH, share=SHARE),
+    "claim of others": lambda store, now: store.claim(now, 2, REACH, share=Share(receiver="")),
+    "queues": lambda store, now: store.queues(now),
     "claim elsewhere": lambda store, now: store.claim(now, 2, REACH, "chat"),
     "retire channels": lambda store, now: store.retire_channels((), now),
     "counts elsewhere": lambda store, now: store.counts_elsewhere(),
@@ -47,7 +70,9 @@ OPEN = {
     "claim": ["delivery_due"],
     "claim elsewhere": ["delivery_elsewhere"],
     "retire channels": ["delivery_elsewhere"],
-    "is due": ["delivery_due"],
+    "claim of a receiver": ["delivery_receiver"],
+    "queues": ["delivery_receiver"],
+    "is due": ["delivery_receiver"],
     "next due": ["delivery_due"],
     "recover": ["delivery_leased", "delivery_transmitting"],
     "doubts": ["delivery_doubt"],
@@ -68,7 +93,10 @@ def test_no_question_reads_a_whole_table(sqlite_url: str, make, monkeypatch, que
     assert whole == []
     if question in ("newest day", "span", "candidates"):
         assert any("post_published (unlisted=? AND published" in step for step in plans), plans
-    if question == "claim":
+    if question == "passed over":
+        assert "SEARCH post USING INTEGER PRIMARY KEY (rowid=?)" in plans
+        assert "SEARCH newer USING INTEGER PRIMARY KEY (rowid>?)" in plans
+    if question in ("claim", "claim of a receiver", "claim of others"):
         assert "SEARCH delivery USING INTEGER PRIMARY KEY (rowid=?)" in plans
     for index in OPEN.get(question, ()):
         assert any(f"INDEX {index} " in f"{step} " for step in plans), plans

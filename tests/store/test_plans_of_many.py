@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from digest.models import Delivery, Receipt
+from digest.ports import Share
 from digest.store import SqlStore, open_store
 from digest.store.database.basics import to_seconds
 from digest.store.database.connection import Connection
@@ -19,6 +20,7 @@ from tests.store.conftest import Maker
 MANY = 100_000
 LARGE = ("post", "post_category", "delivery", "subscriber", "subscription", "file")
 REACH = timedelta(days=1)
+SHARE = Share(receiver="qq.com", spacing=timedelta(seconds=1), connections=2)
 NOW = Maker.now
 
 Ask = Callable[[SqlStore, datetime], Any]
@@ -35,6 +37,9 @@ HOT: dict[str, Ask] = {
     "ids taken": lambda store, now: store.ids_taken(["p9"]),
     "retire": lambda store, now: store.retire_withdrawn(now),
     "claim": lambda store, now: store.claim(now, 2, REACH),
+    "claim of a receiver": lambda store, now: store.claim(now, 1, REACH, share=SHARE),
+    "claim of others": lambda store, now: store.claim(now, 2, REACH, share=Share(receiver="")),
+    "queues": lambda store, now: store.queues(now),
     "is due": lambda store, now: store.is_due(now),
     "next due": lambda store, now: store.next_due(),
     "recover": lambda store, now: store.recover(now, atomic=False),
@@ -47,6 +52,7 @@ HOT: dict[str, Ask] = {
     "expired": lambda store, now: store.expired(now - REACH),
     "doubts": lambda store, now: store.doubts_over(1, ["mail"]),
     "answers": lambda store, now: store.answers(400, 50),
+    "answers of a group": lambda store, now: store.answers(400, 50, "qq.com"),
     "sent": lambda store, now: store.sent(ROW, now, Receipt(code=250)),
     "still wanted": lambda store, now: store.why_not(ROW, "h9", now),
     "is ahead": lambda store, now: store.is_ahead(now),

@@ -512,3 +512,60 @@ def test_who_was_refused_because_of_us_is_asked_last(world: World) -> None:
             "SELECT address FROM delivery WHERE edition_key > ? ORDER BY not_before, key", first.edition_key
         )
     assert [address for (address,) in order][-1] == first.address
+
+
+# ------------------------------------------------------------------- opt-out
+
+
+def request(to: str = "digest@news.example.com", *, subject: str = "", body: str = "", more: str = "") -> bytes:
+    """A reader's own mail."""
+    return (
+        f"From: Ann <ann@example.org>\nTo: {to}\nSubject: {subject}\nMessage-ID: <r1@example.org>\n{more}\n{body}\n"
+    ).encode()
+
+
+@pytest.mark.parametrize(
+    ("subject", "body", "more"),
+    [
+        ("unsubscribe", "", ""),
+        ("Re: 财经早报", "退订\n\n> 今日要闻", ""),
+        ("=?utf-8?b?6YCA6K6i?=", "", "MIME-Version: 1.0\n"),
+        ("Unsubscribe me!", "Thank you", ""),
+        ("Anything", "", "X-Apple-Unsubscribe: true\n"),
+    ],
+)
+def test_who_asks_by_mail_to_get_no_more_leaves(subject: str, body: str, more: str, world: World) -> None:
+    """The list that the mail was of; and any number of times."""
+    ready(world)
+    mail = request(f"b+{sent_token(world)}@bounces.example.com", subject=subject, body=body, more=more)
+    report = ingest(world, mail)
+    assert (report.left, report.suppressed, report.bounces) == (1, 0, 0)
+    assert ingest(world, mail).known == 1
+    assert world.people.find("ann@example.org").suppressed is None
+    assert next_day(world) == []
+
+
+def test_an_answer_that_quotes_the_link_to_leave_by_is_enough(world: World) -> None:
+    ready(world)
+    reader = world.people.find("ann@example.org")
+    leave = world.subscriber_service.links.unsubscribe(reader.key, reader.active[0].list_key)
+    assert ingest(world, request(subject="Re: news", body=f"STOP\n\n> 退订: {leave}")).left == 1
+
+
+@pytest.mark.parametrize(
+    "mail",
+    [
+        request(subject="unsubscribe"),
+        request("b+{token}@bounces.example.com", subject="How do I unsubscribe from the other list?"),
+        request("b+{token}@bounces.example.com", subject="Re: news", body="please stop the war"),
+        request("b+{token}@bounces.example.com", subject="unsubscribe", more="Auto-Submitted: auto-replied\n"),
+        request("b+{token}@bounces.example.com", subject="Out of office", body="stop"),
+        request(f"b+{TOKEN}@bounces.example.com", subject="unsubscribe"),
+    ],
+)
+def test_what_only_looks_so_does_nothing(mail: bytes, world: World) -> None:
+    """Of nobody, about something else, or written by a program."""
+    ready(world)
+    report = ingest(world, mail.replace(b"{token}", sent_token(world).encode()))
+    assert (report.left, report.ignored) == (0, 1)
+    assert next_day(world) == ["ann@example.org"]

@@ -105,6 +105,7 @@ TEXTS = {
         451 Ratelimit exceeded for your host
     """,
     Verdict.POLICY: """
+        550 5.7.515 <a@example.org>: Recipient address rejected: Access denied
         550 5.7.1 Connections not accepted from servers without reverse DNS
         550 5.7.1 Service unavailable, Client host [192.0.2.7] blocked using zen.blocklist.example
         554 5.7.1 Service unavailable; Client host [192.0.2.7] blocked using zen.spamhaus.org

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from msgspec.structs import replace
 from prometheus_client.parser import text_string_to_metric_families
 
 from digest.app import publishing
 from digest.app.monitor import LOOK_EVERY
 from digest.app.service import Service, service
 from digest.errors import ConfigError, OutputError, StoreError
+from digest.jobs.monitoring.status import receiver_rows
 from digest.jobs.run import RunReport
 from digest.models import Reply
+from digest.receivers import Limits, Throttle
 from digest.service.health_monitor import MAIL_HUNG, SCHEDULE_HUNG, HealthMonitor
 from digest.web.access import Access
 from digest.web.health import _Logged, _Recent
@@ -170,11 +173,34 @@ def test_figures_hold_what_was_refused(health_monitor: HealthMonitor) -> None:
     }
     assert samples["digest_send_errors_recent", "dead"] == 1
     assert samples["digest_send_errors_recent", "none"] == 2
+    assert samples["digest_receiver_errors_recent", "dead", "others"] == 1
     assert samples["digest_deliveries", "leased"] >= 1
     assert samples["digest_beat_age_seconds", "mail"] == 0
     assert ("digest_leading",) not in samples
     assert samples["digest_slot_late", "daily"] == 0
     assert len(samples) < 200
+
+
+def test_figures_tell_which_receiver_gets_less(health_monitor: HealthMonitor) -> None:
+    """What waits for it, and how fast it leaves; also in digest status."""
+    from tests.store.conftest import Maker
+
+    monitor, make = health_monitor.service.monitor, Maker()
+    assert monitor.rules().limits is None, "nothing is limited in a folder"
+    rules = replace(monitor.rules(), limits=Limits(ceiling=15))
+    store = health_monitor.service.store
+    people = [replace(each, address=each.address.partition("@")[0] + "@foxmail.com") for each in make.recipients(3)]
+    assert store.freeze(make.edition("2026-11-24"), people) is not None
+    rows = receiver_rows(store, rules, NOW)
+    assert [(row.name, row.queued, row.rate, row.is_slow) for row in rows] == [("qq.com", 3, 5.0, False)]
+    store.slow_receiver(Throttle(name="qq.com").slower(NOW, 5.0, "450 too much", rests=True))
+    [row] = receiver_rows(store, rules, NOW)
+    assert (row.rate, row.most, row.rests_until, row.reason) == (2.5, 5.0, NOW + timedelta(minutes=1), "450 too much")
+    [row] = receiver_rows(store, rules, NOW + timedelta(minutes=6))
+    assert row.is_slow
+    assert row.rests_until is None
+    [row] = receiver_rows(store, rules, NOW + timedelta(minutes=11))
+    assert (row.rate, row.is_slow, row.reason) == (5.0, False, "")
 
 
 @pytest.mark.parametrize("name", ["", "all posts", "名" * 300, 'a"b\\c', "../../etc/passwd"])

@@ -37,6 +37,9 @@ def why_none(kind: str, problems: Iterable[Problem], elsewhere: Iterable[str]) -
         return ""
     named = ", ".join(f"{folder or '.'}/ ({number:,})" for folder, number in folders.most_common(3))
     plain = "" if kind == "hugo" else "; for plain Markdown with a date in each file write posts.kind: hugo"
+    first = folders.most_common(1)[0][0].partition("/")[0]
+    if kind == "jekyll" and first[:1] == "_":
+        plain = f"; if documents of a collection are posts, write posts.collections: [{first[1:]}]"
     return f"{count:,} Markdown files lie elsewhere, in {named}: {_PLACES[kind]}{plain}"
 
 

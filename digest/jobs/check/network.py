@@ -91,7 +91,7 @@ def _judge_relay(sender: Sender, names: Names) -> Finding:
     name, domain = "SPF relay", sender.envelope_domain
     if sender.relay is None:
         return skipped(name, "mail.transport is folder: no server is known")
-    addresses = _addresses(sender.relay, names)
+    addresses = relay_addresses(sender, names)
     outside = [each for each in addresses if ip_address(each).is_global]
     if not outside:
         return skipped(
@@ -111,12 +111,14 @@ def _judge_relay(sender: Sender, names: Names) -> Finding:
     )
 
 
-def _addresses(host: str, names: Names) -> tuple[str, ...]:
+def relay_addresses(sender: Sender, names: Names) -> tuple[str, ...]:
+    """IP addresses that the relay is reached at; none if there is none. Raises ProbeError."""
+    host = (sender.relay or "").strip("[]")
     try:
-        ip_address(host.strip("[]"))
+        ip_address(host)
     except ValueError:
-        return names.addresses(host)
-    return (host.strip("[]"),)
+        return names.addresses(host) if host else ()
+    return (host,)
 
 
 class SigningKey(Struct, frozen=True, kw_only=True):

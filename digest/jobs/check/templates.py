@@ -113,6 +113,7 @@ def make_trials(look: RenderContext, options: FeedOptions) -> Trials:
     yield from _feed_trials(look, options)
     for notice in Notice:
         yield f"mail: {notice.value}", partial(render_notice, notice, **shared)
+    del shared["language"]
     shared |= {"subject": "Sample", "sender": ("Sample", sample), "to": sample, "message_id": f"<{sample}>"}
     for alarms in (sample_alarms(), ()):
         yield "mail: alarm", partial(alarm_message, alarms, zone=publisher.zone, now=_NOW, **shared)
@@ -122,9 +123,9 @@ def make_trials(look: RenderContext, options: FeedOptions) -> Trials:
 
 
 def _edition_trials(kind: str, edition: Edition, look: RenderContext) -> Trials:
-    limits = Limits(leads=2, leads_per_section=1, items=4)
+    limits = Limits(leads=2, leads_per_section=1, items=7)
     before, after = ("2026-11-23", "2026-11-25") if kind == "full" else (None, None)
-    named = {"digest": edition.digest, "title": edition.title}
+    named: dict[str, Any] = {"digest": edition.digest, "title": edition.title}
     rows = [
         EditionRow(
             key=1,

@@ -26,6 +26,9 @@ class RefusalStore(Protocol):
 
     def addressee(self, token: str, since: datetime) -> Addressee | None: ...
     def latest_to(self, subscriber_key: int, since: datetime) -> Addressee | None: ...
+    def subscriber_of(self, hashed: str) -> int | None: ...
+    def list_of(self, to: Addressee) -> int | None: ...
+    def unsubscribe(self, key: int, now: datetime, list_key: int | None = None) -> int: ...
     def record_refusal(
         self, to: Addressee, hashed: str, *, name: str, verdict: str, status: str, text: str, now: datetime
     ) -> bool: ...
@@ -51,6 +54,8 @@ class BounceReport(Struct, kw_only=True):
     bounces: int = 0
     complaints: int = 0
     arrived: int = 0
+    left: int = 0
+    """Readers who asked by mail to get no more."""
     suppressed: int = 0
     held: int = 0
     ours: int = 0
@@ -71,6 +76,7 @@ class BounceReport(Struct, kw_only=True):
             (self.waiting, "waiting in a batch"),
             (self.unclear, "in no known form"),
             (self.arrived, "arrived after all"),
+            (self.left, "left"),
             (self.known, "known already"),
             (self.ignored, "ignored"),
         ):
@@ -81,15 +87,23 @@ class BounceReport(Struct, kw_only=True):
 
 def ingest(store: RefusalStore, keys: Keyring, mails: Iterable[bytes], now: datetime) -> BounceReport:
     """Go through mails that came back."""
+    return learn_from_reports(store, keys, map(parse_report, mails), now)
+
+
+def learn_from_reports(
+    store: RefusalStore, keys: Keyring, reports: Iterable[Report | None], now: datetime
+) -> BounceReport:
+    """Go through what was told; None stands for what is no report."""
     result = BounceReport()
-    for data in mails:
+    for report in reports:
         result.read += 1
-        report = parse_report(data)
         to = None if report is None else _addressee(store, keys, report, now)
         if report is None or to is None:
             result.ignored += 1
         elif report.kind is Kind.ARRIVED:
             result.arrived += store.arrived(to, now)
+        elif report.kind is Kind.OPT_OUT:
+            _leave(store, keys, report, to, now, result)
         else:
             _count(store, keys, report, to, now, result)
     return _with_batches(store, result)
@@ -150,10 +164,13 @@ def _addressee(store: RefusalStore, keys: Keyring, report: Report, now: datetime
     for token in report.tokens:
         if (to := store.addressee(token, now - VALID_FOR)) is not None:
             return to
-    for link in report.links if report.kind is Kind.COMPLAINT else ():
+    for link in report.links if report.kind is not Kind.BOUNCE or report.is_signed else ():
         token_ = keys.read(link)
         if token_ is not None and token_.purpose is Purpose.UNSUBSCRIBE:
             return store.latest_to(token_.subject, now - VALID_FOR)
+    if report.is_signed and "@" in report.recipient:
+        reader = store.subscriber_of(keys.hashed(canonical(report.recipient)))
+        return None if reader is None else store.latest_to(reader, now - VALID_FOR)
     return None
 
 
@@ -169,13 +186,28 @@ def _count(
         result.known += not new
         result.suppressed += store.suppress(hashed, SuppressionReason.COMPLAINT, "the subscriber complained", now)
         return
-    # A Message-ID need not be unique: the delivery is part of a report's identity.
-    name = hashlib.sha256(f"{report.name} {to.delivery}".encode()).hexdigest()[:32]
+    # A Message-ID need not be unique: the delivery is part of a mail's identity.
+    about = report.name if report.is_signed else f"{report.name} {to.delivery}"
+    name = hashlib.sha256(about.encode()).hexdigest()[:32]
     if _record(store, keys, to, _Refusal(name, report.verdict, report.status, report.text), now, result):
         result.bounces += 1
         result.unclear += not report.form
     else:
         result.known += 1
+
+
+def _leave(
+    store: RefusalStore, keys: Keyring, report: Report, to: Addressee, now: datetime, result: BounceReport
+) -> None:
+    """The list of the link that is quoted, else of the mail that it answers."""
+    if to.subscriber is None:
+        result.ignored += 1
+        return
+    given = (keys.read(link) for link in report.links)
+    lists = [each.list_key for each in given if each is not None and each.purpose is Purpose.UNSUBSCRIBE]
+    ended = store.unsubscribe(to.subscriber, now, lists[0] if lists else store.list_of(to))
+    result.left += ended
+    result.known += not ended
 
 
 def _record(

@@ -27,6 +27,7 @@ from typing import Any
 from msgspec import Struct
 
 from digest.errors import StoreError, TemporaryFailure, TransportError
+from digest.jobs.delivery.shares import Shares
 from digest.jobs.progress import Progress, silent
 from digest.models import (
     MAIL,
@@ -37,6 +38,7 @@ from digest.models import (
     Receipt,
     Reply,
     SavedEdition,
+    StoppedReceiver,
     Target,
 )
 from digest.outbox import (
@@ -44,6 +46,7 @@ from digest.outbox import (
     CONNECTING,
     DOT_LEASE,
     LEASE,
+    RECEIVERS_WORD,
     Fate,
     Pace,
     RetryPlan,
@@ -53,8 +56,10 @@ from digest.outbox import (
     masked,
     rest_seconds,
     verdict,
+    verdict_of_all,
 )
-from digest.ports import Channel, Commit, CommitBatch, Ledger
+from digest.ports import Channel, Commit, CommitBatch, Ledger, Share
+from digest.receivers import Limits, group_of
 
 ROWS_A_CLAIM = 2
 """Few, since all that a killed worker was transmitting becomes in doubt."""
@@ -83,6 +88,10 @@ class DeliverOptions(Struct, frozen=True, kw_only=True):
     """Messages under way at the same time."""
     rate: float | None = None
     """Messages a second at the most, over all connections; None for no limit."""
+    first_rate: float | None = None
+    """Messages a second at the beginning; each one that is taken makes it faster. None: as many as may be."""
+    limits: Limits | None = None
+    """Those of receivers; None: none, and rows go as they come."""
     resend: bool = True
     """Send again what is in doubt (``in_doubt: resend``)."""
     plan: RetryPlan = RetryPlan()
@@ -250,7 +259,8 @@ def _report(ledger: Ledger, runs: Sequence[_DeliveryRun]) -> DeliveryReport:
     if did["expired"]:
         failures.append(f"mail: {did['expired']} could not be sent in time and expired")
     told = {edition.key for edition, _ in paused} & {key for run in runs for key in run.stopped}
-    failures += [_paused(edition, reason) for edition, reason in paused if edition.key not in told]
+    failures += [_paused(_name(edition), reason) for edition, reason in paused if edition.key not in told]
+    failures += _stopped_lines(ledger.stopped_receivers(), runs)
     without: Counter[str] = sum((run.without_page for run in runs), Counter())
     failures += [f"{name}: {count} sent {_PAGELESS}" for name, count in without.items()]
     doubts = list(_lines(runs, Fate.IN_DOUBT))
@@ -276,6 +286,7 @@ def _report(ledger: Ledger, runs: Sequence[_DeliveryRun]) -> DeliveryReport:
         warnings=(
             *(() if is_open else doubts),
             *_lines(runs, Fate.RETRY),
+            *(line for run in runs for line in run.resting()),
             *(f"{each.digest} {each.period}: {each.mails} {_AWAITED}" for each in awaited),
         ),
     )
@@ -336,6 +347,8 @@ class _DeliveryRun:
     finished: list[str] = field(default_factory=list)
     stopped: set[int] = field(default_factory=set)
     """Editions that were paused in this run."""
+    _stops: set[tuple[int, str]] = field(default_factory=set)
+    """Those, by key, of which nothing more goes to a group."""
     without_page: Counter[str] = field(default_factory=Counter)
     """What left although its page is not in place, by edition."""
     is_over: bool = False
@@ -349,6 +362,7 @@ class _DeliveryRun:
     _in_hand: dict[int, Delivery] = field(default_factory=dict)
     _editions: OrderedDict[int, SavedEdition] = field(default_factory=OrderedDict)
     _pace: Pace | None = None
+    _shares: Shares | None = None
     _downs: int = 0
     """Failures of the connection in a row."""
     _rests_until: float = float("-inf")
@@ -365,7 +379,12 @@ class _DeliveryRun:
     def begin(self) -> None:
         """Raises StoreError."""
         if self.options.rate is not None:
-            self._pace = Pace.starting(self.options.rate, self.ticks())
+            self._pace = Pace.starting(self.options.rate, self.ticks(), self.options.first_rate)
+        if self.options.limits is not None:
+            patience = timedelta(seconds=self.options.patience) if self.once else None
+            self._shares = Shares(
+                self.ledger, self.options.limits, clock=self.clock, ticks=self.ticks, patience=patience
+            )
         self._upkeep()
         self._total = self.ledger.counts()[DeliveryState.QUEUED]
 
@@ -387,6 +406,10 @@ class _DeliveryRun:
             self.did["repeated"] += self.ledger.release_doubtful(self.route.name)
         self.did["expired"] += self.ledger.expire(now)
         self._next_upkeep = self.ticks() + self.options.upkeep
+
+    def resting(self) -> Iterator[str]:
+        """Receivers that get nothing for now although there is mail for them."""
+        return iter(()) if self._shares is None else self._shares.resting()
 
     def settle(self) -> None:
         for edition, state in self.ledger.settle(self.clock()):
@@ -428,14 +451,36 @@ class _DeliveryRun:
         while self._rested(lane):
             if not lane.rows:
                 self._write_taken(lane)
-                self._take_on(lane, self.ledger.claim(self.clock(), ROWS_A_CLAIM, self.options.lease, self.route.name))
+                self._claim(lane)
             if lane.rows:
                 self._attend(lane)
+            elif (seconds := self._until_next()) is not None:
+                self._wait(min(seconds, self.options.idle), self.hurry)
             elif self.once:
                 return
             else:
                 self.route.channel.close()
                 self._wait(self.options.idle, self.hurry)
+
+    def _claim(self, lane: _ConnectionState) -> None:
+        rows, share = self._next_claim()
+        if rows:
+            claimed = self.ledger.claim(self.clock(), rows, self.options.lease, self.route.name, share)
+            self._take_on(lane, claimed, share)
+
+    def _next_claim(self) -> tuple[int, Share | None]:
+        """How many rows to claim now, and whose; none if it is nobody's turn."""
+        if self._shares is None:
+            return ROWS_A_CLAIM, None
+        share = self._shares.next()
+        if share is None:
+            return 0, None
+        return (ROWS_A_CLAIM if share.spacing is None else 1), share
+
+    def _until_next(self) -> float | None:
+        """Seconds until a receiver may get something again that there is mail for; None if there is nothing to wait
+        for."""
+        return None if self._shares is None else self._shares.seconds()
 
     @contextmanager
     def _lane(self) -> Iterator[_ConnectionState]:
@@ -450,8 +495,10 @@ class _DeliveryRun:
                 while lane.rows:
                     self._hand_back(lane.rows.popleft())
 
-    def _take_on(self, lane: _ConnectionState, rows: Sequence[Delivery]) -> None:
+    def _take_on(self, lane: _ConnectionState, rows: Sequence[Delivery], share: Share | None) -> None:
         """Rows in hand have their leases renewed."""
+        if self._shares is not None and share is not None:
+            self._shares.gave(share, len(rows))
         with self._lock:
             self._in_hand.update((row.key, row) for row in rows)
             for key in {row.edition_key for row in rows} & self.stopped:
@@ -469,6 +516,9 @@ class _DeliveryRun:
         the row goes back to the queue."""
         if lane.rows[0].edition_key in self.stopped:
             self._hand_back(lane.rows.popleft())
+            return
+        if self._is_stopped(lane.rows[0]):
+            self._put_off(lane.rows.popleft())
             return
         if not self._paced(lane):
             return
@@ -548,19 +598,20 @@ class _DeliveryRun:
     def _turn(self, lane: _ConnectionState, row: Delivery) -> bool:
         """On disk before a dot leaves: that it does, that the message before it was taken, and which rows come next.
         False if the lease is lost. Raises StoreError; nothing has changed then."""
-        now = self.clock()
+        now, (rows, share) = self.clock(), (0, None) if lane.rows or self.ends() else self._next_claim()
         turn = CommitBatch(
             now=now,
             begun=row,
             until=now + self.options.dot_lease,
             taken=lane.taken,
-            claim=0 if lane.rows or self.ends() else ROWS_A_CLAIM,
+            claim=rows,
             lease=self.options.lease,
+            share=share,
         )
         turned = self.ledger.turn(turn)
         lane.taken = None
         self._in_hand.pop(row.key, None)  # from here on it is never just handed back
-        self._take_on(lane, turned.claimed)
+        self._take_on(lane, turned.claimed, share)
         return turned.leased
 
     def _make_ahead(self, lane: _ConnectionState) -> None:
@@ -590,10 +641,9 @@ class _DeliveryRun:
                 self.reasons.setdefault(reason, []).append(masked(row.address))
             if not made.edition.page_published and decision.fate in (Fate.SENT, Fate.IN_DOUBT):
                 self.without_page[_name(made.edition)] += 1
-            self._note_server(decision, error, is_try=self._adjust(decision, error))
-        trouble = masked(self._judged(made.edition, decision, error), row.address)
-        if trouble:
-            self._pause(made.edition, trouble)
+            self._note_server(decision, error, is_try=self._adjust(row, decision, error))
+        if self.route.name == MAIL and made.edition.key not in self.stopped:
+            self._judge(row, made.edition, decision, error)
         self.progress("sending mail", done, max(done, self._total))
 
     def _write_taken(self, lane: _ConnectionState) -> None:
@@ -640,10 +690,13 @@ class _DeliveryRun:
 
     # ----------------------------------------------------- all of them
 
-    def _adjust(self, decision: RowDecision, error: TransportError | None) -> bool:
+    def _adjust(self, row: Delivery, decision: RowDecision, error: TransportError | None) -> bool:
         """Speed, and whether to leave the server alone for a while. Returns whether it was tried in vain; connections
         that fail together tried once."""
-        if self._pace is not None:
+        is_receivers = error is not None and self._slow_receiver(row, decision, error)
+        if self._shares is not None and decision.fate is Fate.SENT:
+            self._shares.took()
+        if self._pace is not None and not is_receivers:
             now = self.ticks()
             self._pace = self._pace.slower(now) if decision.slows else self._pace.faster(now)
         if not decision.rests or error is None:
@@ -660,33 +713,80 @@ class _DeliveryRun:
             self.tell(masked(str(error)))
         return is_try
 
+    def _slow_receiver(self, row: Delivery, decision: RowDecision, error: TransportError) -> bool:
+        """Send more slowly to one receiver, if it is the one that asks for less. Returns whether it is."""
+        if self._shares is None or not decision.slows or error.step not in RECEIVERS_WORD:
+            return False
+        said = masked(" ".join(str(part) for part in (error.code, error.enhanced, error.text) if part), row.address)
+        with suppress(StoreError):  # the next message says it again
+            return not self._shares.slower(row, said, rests=decision.limits)
+        return True
+
     def _note_server(self, decision: RowDecision, error: TransportError | None, *, is_try: bool) -> None:
         """Keep that the server takes nothing, or that it does again; the operator is told of it by whoever looks after
         the program."""
         with suppress(StoreError):  # the next message says it again
-            if error is not None and hinders(error):
+            if error is not None and hinders(error) and not (self._shares and decision.limits):
                 self.ledger.note_outage(self.clock(), masked(str(error)), is_try=is_try, channel=self.route.name)
                 self._is_out = True
             elif self._is_out and decision.fate in (Fate.SENT, Fate.FAILED):
                 self.ledger.end_outage(self.route.name)
                 self._is_out = False
 
-    def _judged(self, edition: SavedEdition, decision: RowDecision, error: TransportError | None) -> str:
-        """Why the edition has to stop now; empty if it has not. Only mail servers judge it, by its many recipients."""
-        if edition.key in self.stopped or self.route.name != MAIL:
-            return ""
+    def _judge(self, row: Delivery, edition: SavedEdition, decision: RowDecision, error: TransportError | None) -> None:
+        """Stop an edition, or what of it goes to one receiver, if servers refuse too much. Only mail servers judge it,
+        by its many recipients."""
         if decision.pauses:
-            return masked(str(error))
-        return verdict(self.ledger.answers(edition.key, ANSWERS)) if decision.fate is Fate.FAILED else ""
+            self._pause(edition, masked(str(error), row.address))
+        if decision.fate is not Fate.FAILED:
+            return
+        group = group_of(row.receiver, row.address)
+        if reason := verdict_of_all(self.ledger.answers(edition.key, ANSWERS)):
+            self._pause(edition, masked(reason, row.address))
+        elif reason := masked(verdict(self.ledger.answers(edition.key, ANSWERS, group)), row.address):
+            others = [each for each in self.ledger.stopped_receivers(edition.key) if each.receiver != group]
+            if others:
+                told = "; ".join(f"{each.receiver}: {each.reason}" for each in others)
+                self._pause(edition, f"{told}; {group}: {reason}")
+            elif self.ledger.is_for_others(edition.key, group):
+                self._stop(edition, group, reason)
+            else:
+                self._pause(edition, reason)
+
+    def _stop(self, edition: SavedEdition, group: str, reason: str) -> None:
+        """Nothing more of it goes there."""
+        is_new = self.ledger.stop_receiver(edition.key, group, reason, self.clock())
+        with self._lock:
+            self._stops.add((edition.key, group))
+        if is_new:
+            self._alarm(_paused(_name(edition), reason, to=group))
+
+    def _is_stopped(self, row: Delivery) -> bool:
+        """Whether no more of its edition goes to its receiver; it may have been resumed since."""
+        stop = (row.edition_key, group_of(row.receiver, row.address))
+        if stop not in self._stops:
+            return False
+        if any(each.receiver == stop[1] for each in self.ledger.stopped_receivers(row.edition_key)):
+            return True
+        self._stops.discard(stop)
+        return False
+
+    def _put_off(self, row: Delivery) -> None:
+        """Its turn comes with the operator's word, or never."""
+        self._in_hand.pop(row.key, None)
+        self.ledger.retry(row, row.expires_at or self._edition(row.edition_key).expires_at, Reply(), counted=False)
 
     def _pause(self, edition: SavedEdition, reason: str) -> None:
         if not self.ledger.pause_edition(edition.key, reason, self.clock()):  # another worker was quicker
             return
-        alarm = _paused(edition, reason)
         with self._lock:
             self.stopped.add(edition.key)
-            self.alarms.append(alarm)
-        self.tell(alarm)
+        self._alarm(_paused(_name(edition), reason))
+
+    def _alarm(self, text: str) -> None:
+        with self._lock:
+            self.alarms.append(text)
+        self.tell(text)
 
     def _edition(self, key: int) -> SavedEdition:
         with self._lock:
@@ -750,9 +850,18 @@ def _name(edition: SavedEdition) -> str:
     return f"{edition.digest} {edition.period}"
 
 
-def _paused(edition: SavedEdition, reason: str) -> str:
-    where = _name(edition)
-    return f"{where}: sending is paused: {reason}; mend that, then run: digest deliver --resume {where}"
+def _paused(edition: str, reason: str, to: str = "") -> str:
+    """``to``: the one receiver that it is about."""
+    what = f"sending to {to}" if to else "sending"
+    return f"{edition}: {what} is paused: {reason}; mend that, then run: digest deliver --resume {edition}"
+
+
+def _stopped_lines(stopped: Sequence[StoppedReceiver], runs: Sequence[_DeliveryRun]) -> Iterator[str]:
+    """Of those that nothing was said of in these runs."""
+    for each in stopped:
+        line = _paused(f"{each.digest} {each.period}", each.reason, to=each.receiver)
+        if not any(line in run.alarms for run in runs):
+            yield line
 
 
 def file_name(message_id: str) -> str:

@@ -116,7 +116,7 @@ def _make_up(
         return
     days = period_days(period)
     start, end = day_bounds(days[0], look.publisher.zone)[0], day_bounds(days[1], look.publisher.zone)[1]
-    posts = store.published_between(plan.categories, start, end, not_in=plan.name)
+    posts = store.published_between(plan.categories, start, end, not_in=plan.name, language=plan.language)
     left = [post for post in posts if post.key not in waiting]
     report.waiting += len(posts) - len(left)
     if not left:

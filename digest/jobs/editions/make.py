@@ -37,7 +37,17 @@ from digest.edition.ranking import Weights
 from digest.edition.selection import read_selection
 from digest.errors import DigestError, OutputError, PermanentFailure, StoreError, TemplateError
 from digest.jobs.sparing import REMEDY, tried, without_broken
-from digest.models import MAIL, EditionKind, EditionRow, FrozenEdition, KnownPost, Recipient, RenderedMail, SavedEdition
+from digest.models import (
+    MAIL,
+    EditionKind,
+    EditionRow,
+    FrozenEdition,
+    InLanguage,
+    KnownPost,
+    Recipient,
+    RenderedMail,
+    SavedEdition,
+)
 from digest.period import (
     LATENESS,
     LOOKBACK,
@@ -45,10 +55,11 @@ from digest.period import (
     Late,
     Schedule,
     Slot,
+    covered_days,
     day_bounds,
     due_period,
+    is_week,
     next_slot,
-    period_days,
     period_name,
     slots_between,
 )
@@ -63,6 +74,8 @@ _SECOND = timedelta(seconds=1)
 """What times are kept to."""
 LOOK_BACK_TITLES = 3_000
 """Titles of the archive by which an edition tells rare words from common ones."""
+_NAMED = 20
+"""Files of posts that are left out, listed one by one."""
 LOOK_BACK = timedelta(days=8)
 """How far back an edition looks: a week, and a day for a run that was late."""
 
@@ -87,8 +100,12 @@ class DigestPlan(Struct, frozen=True, kw_only=True):
     """Its name in the config: in paths, addresses and the store."""
     title: str
     schedule: Schedule
+    subject: str = ""
+    """Of its mails, as in ``RenderContext``."""
     categories: tuple[str, ...] | None = None
     """In the order of its sections; None: every category that posts have."""
+    language: InLanguage | None = None
+    """Of these the posts in one language; None: in any."""
     titles: tuple[CategoryTitle, ...] = ()
     """What readers see instead of a category's name, in the order to show them."""
     max_age: timedelta = timedelta(days=3)
@@ -158,6 +175,12 @@ class EditionResult(Struct, frozen=True, kw_only=True):
     """Address of its page."""
     waiting: int = 0
     """Posts that are left to the next edition."""
+    late: int = 0
+    """Posts in it that were published before the edition before it was made, and came after that."""
+    left_out: int = 0
+    """Posts that came since the edition before it and are in none, since they are too old."""
+    some_left_out: tuple[str, ...] = ()
+    """Their files, the first of them."""
     broken: tuple[str, ...] = ()
     """Posts that could not be put into it, a line each."""
 
@@ -269,7 +292,7 @@ def _make(
     results = _record_missed(store, plan, due, now, decided)
     if due.slot is not None:
         posts = waiting_posts(store, plan, look.publisher.zone, now)
-        days = period_days(due.slot.period)
+        days = covered_days(plan.schedule, due.slot, look.publisher.zone)
         quiet = why_quiet(store, plan, look.publisher.zone, posts, now)
         if quiet is None:
             results += _freeze(store, plan, look, audience, now, due.slot, days, posts, Reason.NEW)
@@ -320,12 +343,13 @@ def newest_day(
     store: EditionStore, plan: DigestPlan, zone: ZoneInfo, now: datetime
 ) -> tuple[Slot, list[KnownPost]] | None:
     """What a digest's first edition is about: the archive's newest day, and its posts; None without any post."""
-    newest = store.newest_day(plan.categories, now)
+    newest = store.newest_day(plan.categories, now, plan.language)
     if newest is None:
         return None
     day = newest.astimezone(zone).date()
     start, end = day_bounds(day, zone)
-    posts = store.published_between(plan.categories, start, min(end, now + timedelta(microseconds=1)))
+    until = min(end, now + timedelta(microseconds=1))
+    posts = store.published_between(plan.categories, start, until, language=plan.language)
     return Slot(period=period_name(plan.schedule.kind, day), day=day, at=now), posts
 
 
@@ -342,14 +366,27 @@ def _freeze(
 ) -> list[EditionResult]:
     """The edition, with all its deliveries, in one go."""
     broken: dict[str, None] = {}
-    past = past_of(store, mailed_before(store, plan, slot.period, now), posts)
+    before = mailed_before(store, plan, slot.period, now)
+    past = past_of(store, before, posts)
+    left_out = _left_out(store, plan, now, posts)
     mail, frozen = build_frozen(plan, look, now, slot.period, days, reason, posts, past, broken=broken)
     frozen = replace(frozen, look=look_to_json(_frozen_look(plan, look)))
     recipients = _Counted(_recipients(plan, slot, audience, look.publisher.zone, now, mail.edition.entries))
     due = slot.at if reason is Reason.NEW else max((post.published for post in posts), default=slot.at)
     if store.freeze(frozen, recipients, due=due) is None:
         return []
-    return [made_of(mail, look, recipients=recipients.count, broken=tuple(broken))]
+    made = made_of(mail, look, recipients=recipients.count, broken=tuple(broken))
+    since = max((saved.frozen_at for saved in before), default=None)
+    late = 0 if since is None else sum(post.published < since for post in posts)
+    return [replace(made, late=late, left_out=len(left_out), some_left_out=tuple(left_out[:_NAMED]))]
+
+
+def _left_out(store: EditionStore, plan: DigestPlan, now: datetime, posts: Sequence[KnownPost]) -> list[str]:
+    """Files of the posts that came since the digest's latest edition and are not among those of this one."""
+    latest = store.editions(plan.name, 1)
+    taken = {post.key for post in posts}
+    found = store.passed_over(plan.name, plan.categories, latest[0], now, plan.language) if latest else []
+    return [path for key, path in found if key not in taken]
 
 
 def made_of(mail: Mail, look: RenderContext, *, recipients: int = 0, broken: tuple[str, ...] = ()) -> EditionResult:
@@ -375,6 +412,8 @@ def _frozen_look(plan: DigestPlan, look: RenderContext) -> FrozenLook:
         language=look.language.tag,
         catalogue=look.language.catalogue,
         templates=look.templates.sources(TEMPLATES),
+        theme=look.theme,
+        subject=plan.subject,
     )
 
 
@@ -393,6 +432,7 @@ def build_frozen(
     """The edition of these posts. ``past`` is what it takes up from earlier ones. ``broken`` gets a line for each post
     that cannot be in it, or not in the mail of somebody who chose it."""
     earlier = past or Past()
+    with_subject = replace(look, subject=plan.subject)
 
     def build(some: Sequence[KnownPost]) -> Mail:
         edition = build_edition(
@@ -408,8 +448,8 @@ def build_frozen(
             corrections=earlier.corrections,
             titles=earlier.titles,
         )
-        try_all(edition, look)
-        return render_mail(edition, look, plan.limits)
+        try_all(edition, with_subject)
+        return render_mail(edition, with_subject, plan.limits)
 
     def tell(post: KnownPost, why: str) -> None:
         broken[f"digest {plan.name}: {post.path}: cannot be put into the edition of {period}: {why}; {REMEDY}"] = None
@@ -549,7 +589,7 @@ def waiting_posts(store: EditionStore, plan: DigestPlan, zone: ZoneInfo, now: da
     if plan.late is Late.SKIP and missed:
         slots = slots_between(plan.schedule, zone, oldest, now)
         oldest = max([oldest, *(slot.at + _SECOND for slot in slots if slot.period in missed)])
-    return store.candidates(plan.name, plan.categories, oldest, now)
+    return store.candidates(plan.name, plan.categories, oldest, now, plan.language)
 
 
 def _record_missed(
@@ -594,11 +634,21 @@ def _publish(
                     if page is not None:
                         _write(output, edition_path(digest, row.period), page, report)
         if rows:
-            _write(output, index_path(digest), render_edition_index(rows, look, digest=digest, title=title), report)
+            days = {row.period: _days(store, digest, row) for row in rows if is_week(row.period)}
+            index = render_edition_index(rows, look, digest=digest, title=title, days=days)
+            _write(output, index_path(digest), index, report)
             if feed is not None:
                 _write(output, feed_path(digest), feed(digest, title), report)
     for saved in fresh.values():
         store.mark_page_published(saved.key)
+
+
+def _days(store: EditionStore, digest: str, row: EditionRow) -> tuple[date, date]:
+    """The days that an edition covers: those of a week's name are others."""
+    saved = store.edition(digest, row.period)
+    assert saved is not None, "its row was there a moment ago"
+    edition = read_edition(saved)
+    return edition.first_day, edition.last_day
 
 
 def _page(saved: SavedEdition, rows: Sequence[EditionRow], place: int, look: RenderContext) -> bytes:

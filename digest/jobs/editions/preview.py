@@ -27,7 +27,7 @@ from digest.jobs.editions.make import (
     why_quiet,
 )
 from digest.models import EditionState, EditionText, FrozenEdition, KnownPost, Outgoing, Reply, SavedEdition, Target
-from digest.period import Slot, period_days
+from digest.period import Slot, covered_days
 from digest.ports import WITHOUT_LEDGER, Channel, EditionStore
 from digest.render.context import RenderContext
 from digest.render.editions import render_edition_page
@@ -123,11 +123,11 @@ def _draft(
             slot, posts = first
             return slot, (slot.day, slot.day), posts, Reason.NEWEST_DAY, True
         slot = upcoming(store, plan, zone, now)
-        return slot, period_days(slot.period), [], Reason.NEW, False
+        return slot, covered_days(plan.schedule, slot, zone), [], Reason.NEW, False
     due = due_of(store, plan, zone, began, now).slot
     slot = due or upcoming(store, plan, zone, now)
     posts = waiting_posts(store, plan, zone, now)
-    return slot, period_days(slot.period), posts, Reason.NEW, due is not None
+    return slot, covered_days(plan.schedule, slot, zone), posts, Reason.NEW, due is not None
 
 
 def _as_saved(frozen: FrozenEdition) -> SavedEdition:

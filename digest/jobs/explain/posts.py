@@ -285,6 +285,8 @@ def _verdict(store: PostInquiries, plan: DigestPlan, post: KnownPost, view: View
     if plan.categories is not None and not set(plan.categories) & set(post.categories):
         has = ", ".join(post.categories) or "none"
         return "category", f"it takes {', '.join(plan.categories)}, and the post has {has}", None
+    if plan.language is not None and not plan.language.takes(post.lang):
+        return "language", f"it takes posts in {plan.language.tag}, and this one is in {post.lang or 'another'}", None
     if began is None:
         return "not-begun", "it has not begun; the next run makes its first edition, of the newest day", None
     if post.key <= began[1]:

@@ -322,7 +322,7 @@ def _mail(mail: DeliveryNote, name: str, view: View) -> Fact:
     some = f" (of {label})" if label else ""
     is_notice = edition.kind is EditionKind.NOTICE
     state = mail.state
-    held = state is DeliveryState.QUEUED and edition.state is EditionState.PAUSED
+    held = state is DeliveryState.QUEUED and (edition.state is EditionState.PAUSED or mail.stopped != "")
     return Fact(
         code="paused-edition" if held else state.value.replace("_", "-"),
         says=f"{name}{some}: {_state(mail, view)}",
@@ -357,6 +357,8 @@ def _waiting(mail: DeliveryNote, view: View) -> str:
         return f"waits: the edition is paused ({mail.edition.reason}); digest deliver --resume goes on"
     if mail.edition.state is EditionState.CANCELLED:
         return "not sent: the edition was cancelled"
+    if mail.stopped:
+        return f"waits: sending to its receiver is paused ({mail.stopped}); digest deliver --resume goes on"
     if mail.not_before > view.now:
         why = "its next try" if mail.attempts else "their own hour"
         return f"waits until {view.time(mail.not_before)}, {why}; given up {view.time(mail.expires_at)}"

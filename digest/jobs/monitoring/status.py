@@ -24,6 +24,7 @@ from digest.alarms.watching import (
 from digest.inquiry import BrokenFile
 from digest.jobs.monitoring.watch import Disk, WatchRules, WatchStore, silence_alarm, silent_categories, whats_wrong
 from digest.models import DeliveryCounts
+from digest.receivers import OTHERS, Throttle
 
 RUNS = 12
 EDITIONS = 8
@@ -65,6 +66,10 @@ class StatusStore(WatchStore, Protocol):
 
     def subscribers_by_state(self) -> dict[tuple[str, str], int]: ...
 
+    def throttles(self) -> list[Throttle]: ...
+
+    def queued_by_receiver(self) -> dict[str, int]: ...
+
 
 class SourceRow(Struct, frozen=True, kw_only=True):
     """How it stands with a source beside ``posts.folder``."""
@@ -84,6 +89,26 @@ class SourceRow(Struct, frozen=True, kw_only=True):
     """When a feed may be asked again; None: by the next run."""
     moved_to: str = ""
     """Where a feed has moved for good."""
+
+
+class ReceiverRow(Struct, frozen=True, kw_only=True):
+    """How mail goes to one receiver."""
+
+    name: str
+    queued: int
+    """Mails that wait for it."""
+    rate: float
+    """Mails a second that it gets now, at the most."""
+    most: float
+    """As long as it does not ask for less."""
+    rests_until: datetime | None = None
+    """Until then it gets nothing."""
+    reason: str = ""
+    """What it said."""
+
+    @property
+    def is_slow(self) -> bool:
+        return self.rate < self.most or self.rests_until is not None
 
 
 class Overview(Struct, frozen=True, kw_only=True):
@@ -114,6 +139,8 @@ class Overview(Struct, frozen=True, kw_only=True):
     """Posts that stay as they were since their file cannot be read, the longest broken first."""
     sources: tuple[SourceRow, ...] = ()
     """Those that fail first, the longest before the others; then as in the configuration."""
+    slow: tuple[ReceiverRow, ...] = ()
+    """Receivers of mail that asked for less."""
 
 
 class Daily(Struct, frozen=True, kw_only=True):
@@ -161,7 +188,25 @@ def overview(
         subscribers=store.subscribers_by_state(),
         broken=tuple(store.broken_files(BROKEN)),
         sources=tuple(sorted(sources, key=_trouble)),
+        slow=tuple(each for each in receiver_rows(store, rules, now) if each.is_slow),
     )
+
+
+def receiver_rows(store: StatusStore, rules: WatchRules, now: datetime) -> list[ReceiverRow]:
+    """Receivers that mail waits for, or that asked for less lately, by name; none if it does not go by SMTP."""
+    if rules.limits is None:
+        return []
+    queued, throttles = store.queued_by_receiver(), {each.name: each for each in store.throttles()}
+    rows = []
+    for name in sorted({*queued, *throttles} - {OTHERS}):
+        throttle, most = throttles.get(name, Throttle(name=name)), rules.limits.rate_of(name)
+        rate = throttle.rate_at(now, most)
+        if name in queued or rate < most:
+            rests_until = throttle.rests_until if throttle.rest(now) else None
+            words = throttle.reason if rate < most else ""
+            row = ReceiverRow(name=name, queued=queued.get(name, 0), rate=rate, most=most, rests_until=rests_until)
+            rows.append(replace(row, reason=words))
+    return rows
 
 
 def _trouble(source: SourceRow) -> tuple[bool, float]:

@@ -53,8 +53,18 @@ from digest.alarms.watching import (
     slot_to_judge,
 )
 from digest.errors import DigestError
-from digest.models import AwaitedPage, Backlog, EditionState, Expired, Outage, SavedEdition, SourceState
+from digest.models import (
+    AwaitedPage,
+    Backlog,
+    EditionState,
+    Expired,
+    Outage,
+    SavedEdition,
+    SourceState,
+    StoppedReceiver,
+)
 from digest.outbox import REPEATS
+from digest.receivers import Limits
 from digest.subscribers.bounces import Batch
 
 SILENCE_EVERY = timedelta(minutes=10)
@@ -88,6 +98,8 @@ class WatchStore(Protocol):
     def expired(self, since: datetime) -> list[Expired]: ...
 
     def paused_editions(self) -> list[tuple[SavedEdition, str]]: ...
+
+    def stopped_receivers(self, key: int | None = None) -> list[StoppedReceiver]: ...
 
     def awaited_pages(self) -> list[AwaitedPage]: ...
 
@@ -136,7 +148,9 @@ class WatchRules(Struct, frozen=True, kw_only=True):
     holds: tuple[str, ...] = ()
     """Channels of which what is in doubt waits for a decision at once."""
     rate: float | None = None
-    """Messages a second at the most (``mail.rate``)."""
+    """Messages a second that an edition leaves at, at the least."""
+    limits: Limits | None = None
+    """Those of receivers, if mail goes by SMTP."""
     silence: bool = True
     silence_except: tuple[str, ...] = ()
     """Categories, and sources as ``source:NAME``."""
@@ -230,7 +244,8 @@ def whats_wrong(
     tight = [disk_alarm(each.what, each.place, each.free, each.total, rules.min_free) for each in disks]
     pages = [page_alarm(each, zone, now) for each in store.awaited_pages()]
     some = (clock_alarm(ahead), *_mail_troubles(store, rules, now), gone_alarm(store.held_posts()), *tight, *pages)
-    alarms = [*paused_alarms(store.paused_editions()), *(alarm for alarm in some if alarm is not None)]
+    paused = paused_alarms(store.paused_editions(), store.stopped_receivers())
+    alarms = [*paused, *(alarm for alarm in some if alarm is not None)]
     alarms += _late(store, rules, now)
     failing, endings = _failing(store, rules, now) if rules.sources else ([], {SOURCE: ""})
     judged = {"paused", CLOCK, BOUNCES, DOUBT, RELAY, BACKLOG, EXPIRED, GONE, SOURCE, "slot", "page"}

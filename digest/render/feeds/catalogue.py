@@ -7,6 +7,7 @@ from datetime import datetime, timedelta, tzinfo
 from urllib.parse import quote
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from digest.models import Author, Origin
 from digest.ports import FeedRow, Language
@@ -18,7 +19,7 @@ from digest.render.feeds.model import Addresses, Feed, Item, Paging
 from digest.render.feeds.window import WindowLimits
 from digest.text import clean_line
 
-ALL, CATEGORY, TAG = "all", "category", "tag"
+ALL, CATEGORY, TAG, LANGUAGE = "all", "category", "tag", "language"
 FORMATS = ("atom", "rss", "json")
 
 
@@ -55,6 +56,8 @@ class FeedOptions(Struct, frozen=True, kw_only=True):
     """The publications that sources are taken from, by the sources' names."""
     tags: bool | tuple[str, ...] = False
     """Feeds of tags: none, all, or these."""
+    languages: bool | tuple[str, ...] = False
+    """Feeds of languages (BCP 47): none, all that posts are in, or these."""
 
     @property
     def base(self) -> str:
@@ -77,13 +80,18 @@ class Files(Struct, frozen=True, kw_only=True):
         return all(path in present for path in self)
 
 
+_SHELVES = {TAG: "by_tag", LANGUAGE: "lang"}
+"""Folders of feeds beside those of categories."""
+LANGUAGE_FOLDERS = tuple(f"{top}/{_SHELVES[LANGUAGE]}" for top in ("feed", "rss", "feeds"))
+
+
 def files_of(kind: str, stem: str, formats: Sequence[str] = FORMATS) -> Files:
-    """``all`` has the addresses that jekyll-feed uses, categories and tags lie in folders. The page of ``all`` is
-    in a folder of its own, where no category's page can be."""
+    """``all`` has the addresses that jekyll-feed uses, categories and tags lie in folders, and so do languages with
+    their categories below. The page of ``all`` is in a folder of its own, where no category's page can be."""
     if kind == ALL:
         atom, rss, json, html = "feed.xml", "rss.xml", "feed.json", "feeds/all/index.html"
     else:
-        name = f"by_tag/{stem}" if kind == TAG else stem
+        name = f"{_SHELVES[kind]}/{stem}" if kind in _SHELVES else stem
         atom, rss, json, html = f"feed/{name}.xml", f"rss/{name}.xml", f"feed/{name}.json", f"feeds/{name}.html"
     return Files(
         atom=atom if "atom" in formats else None,
@@ -135,10 +143,24 @@ class Catalogue:
     # ------------------------------------------------------------ one feed
 
     def is_wanted(self, row: FeedRow) -> bool:
-        """Feeds of tags are made only if asked for."""
+        """Feeds of tags and languages are made only if asked for."""
+        if row.kind == LANGUAGE:
+            return self.options.languages is True or row.language in (self.options.languages or ())
         if row.kind != TAG:
             return True
         return self.options.tags is True or (self.options.tags is not False and row.name in self.options.tags)
+
+    def in_languages(self, rows: Sequence[FeedRow], languages: Sequence[str]) -> list[FeedRow]:
+        """The overall feed and those of categories in each language that is wanted; ``languages`` are those that posts
+        name."""
+        wanted = self.options.languages
+        tags = dict.fromkeys([*languages, self.language.tag]) if wanted is True else wanted or ()
+        return [
+            replace(row, kind=LANGUAGE, language=tag, stem=f"{tag}/{row.stem}" if row.name else tag)
+            for tag in tags
+            for row in rows
+            if row.kind in (ALL, CATEGORY)
+        ]
 
     def files(self, row: FeedRow) -> Files:
         return files_of(row.kind, row.stem, self.options.formats)
@@ -147,7 +169,11 @@ class Catalogue:
         """The name of the feed among the site's feeds."""
         if row.kind == ALL:
             return self.language.text("All posts")
-        return clean_line(self.options.category_titles.get(row.name, row.name) if row.kind == CATEGORY else row.name)
+        label = clean_line(row.name if row.kind == TAG else self.options.category_titles.get(row.name, row.name))
+        if row.kind != LANGUAGE:
+            return label
+        spoken = self.language.own_name(row.language)
+        return self.language.text("{label} · {site}", label=label, site=spoken) if label else spoken
 
     def title(self, row: FeedRow) -> str:
         if row.kind == ALL:
@@ -159,6 +185,8 @@ class Catalogue:
             return self.language.text("Posts in the category {name}", name=self.label(row))
         if row.kind == TAG:
             return self.language.text("Posts with the tag {name}", name=self.label(row))
+        if row.kind == LANGUAGE:
+            return self.language.text("Posts in {name}", name=self.label(row))
         return clean_line(self.options.description) or self.site.title
 
     def home_url(self, row: FeedRow) -> str:
@@ -183,7 +211,7 @@ class Catalogue:
             "description": self.description(row),
             "home_url": self.home_url(row),
             "addresses": self.addresses(self.files(row)),
-            "language": self.language.tag,
+            "language": row.language or self.language.tag,
             "updated": max((item.updated for item in items), default=empty),
             "author": Author(name=clean_line(options.author) or self.site.title, email=options.author_email),
             "rights": clean_line(options.rights) if options.rights else None,
@@ -229,13 +257,26 @@ class Catalogue:
 
     def shelf_titles(self) -> tuple[tuple[str, str], ...]:
         """The kinds of feeds besides the overall one, with their headings."""
-        return (CATEGORY, self.language.text("Categories")), (TAG, self.language.text("Tags"))
+        return (
+            (CATEGORY, self.language.text("Categories")),
+            (TAG, self.language.text("Tags")),
+            (
+                LANGUAGE,
+                self.language.text("Languages"),
+            ),
+        )
 
     def in_order(self, rows: Sequence[FeedRow], kind: str) -> list[FeedRow]:
         """Titled categories in the order of their titles, all others after them by name."""
-        order = {name: place for place, name in enumerate(self.options.category_titles)} if kind == CATEGORY else {}
+        order = {name: place for place, name in enumerate(self.options.category_titles)} if kind != TAG else {}
         own = [row for row in rows if row.kind == kind]
-        return sorted(own, key=lambda row: (order.get(row.name, len(order)), row.name.casefold(), row.name))
+        return sorted(
+            own,
+            key=lambda row: (
+                *(row.language, bool(row.name)),
+                *(order.get(row.name, len(order)), row.name.casefold(), row.name),
+            ),
+        )
 
     def listed(self, row: FeedRow) -> pages.ListedFeed:
         files = self.files(row)
@@ -288,7 +329,7 @@ class Catalogue:
             description=self.description(row),
             feed_url=addresses.atom or addresses.rss or addresses.json or "",
             home_url=self.home_url(row),
-            language=self.language.tag,
+            language=row.language or self.language.tag,
         )
 
     def _digest_outline(self, digest: DigestFeed) -> opml.Outline:

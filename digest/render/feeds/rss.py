@@ -66,6 +66,8 @@ def _item_elements(item: Item) -> Iterator[str]:
     for creator in item.creators:  # not author, which would need an address, and says the same again
         yield element("dc:creator", creator.name)
     yield f'<guid isPermaLink="false">{escaped(item.id)}</guid>'
+    if item.lang:
+        yield element("dc:language", item.lang)
     for category in item.categories:
         yield hexadecimal("category", category.label, domain=category.scheme)
     for tag in item.other_tags:

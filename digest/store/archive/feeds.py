@@ -6,18 +6,18 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from digest.models import KnownPost
+from digest.models import InLanguage, KnownPost
 from digest.ports import Archives, FeedRow
-from digest.store.archive.known import SELECT_POSTS, known_post, unpack_names
+from digest.store.archive.known import SELECT_POSTS, in_language, known_post, unpack_names
 from digest.store.archive.posts import Touched
 from digest.store.database.basics import to_moment, to_seconds
 from digest.store.database.connection import Connection
 from digest.store.database.part import Part, write_meta
 
-_NEWEST = f"""{SELECT_POSTS} WHERE unlisted = false AND retired = false
-    ORDER BY first_seen DESC, published DESC, key DESC LIMIT ?"""
-_NEWEST_WITH = """{posts} JOIN {labels} AS label ON label.post_key = post.key WHERE label.name = ?
+_NEWEST_WITH = """{posts} JOIN {labels} AS label ON label.post_key = post.key WHERE label.name = ? AND {language}
     ORDER BY label.first_seen DESC, label.published DESC, label.post_key DESC LIMIT ?"""
+_NEWEST_IN = f"""{SELECT_POSTS} WHERE unlisted = false AND retired = false AND {{language}}
+    ORDER BY first_seen DESC, published DESC, key DESC LIMIT ?"""
 _LABELS = {"category": "post_category", "tag": "post_tag"}
 
 _IN_ARCHIVES = "unlisted = false AND retired = false ORDER BY first_seen, key"
@@ -62,10 +62,19 @@ class Feeds(Part):
             for kind, name, stem, posts, dirty in rows
         ]
 
-    def newest(self, kind: str, name: str, limit: int) -> list[KnownPost]:
+    def newest(self, kind: str, name: str, limit: int, language: InLanguage | None = None) -> list[KnownPost]:
+        condition, values = in_language(language)
         if kind == "all":
-            return self._posts(_NEWEST, limit)
-        return self._posts(_NEWEST_WITH.format(posts=SELECT_POSTS, labels=_LABELS[kind]), name, limit)
+            return self._posts(_NEWEST_IN.format(language=condition), *values, limit)
+        question = _NEWEST_WITH.format(posts=SELECT_POSTS, labels=_LABELS[kind], language=condition)
+        return self._posts(question, name, *values, limit)
+
+    def languages(self) -> list[str]:
+        found: list[str] = []
+        with self._database.asking() as connection:  # one after the other: there are few, and many posts
+            while tag := connection.value("SELECT min(lang) FROM post WHERE lang > ?", found[-1] if found else ""):
+                found.append(tag)
+        return found
 
     def mark_clean(self, feeds: Iterable[FeedRow]) -> None:
         keys = [(row.kind, row.name) for row in feeds]

@@ -15,6 +15,7 @@ from digest.models import (
     Attachment,
     Author,
     Code,
+    InLanguage,
     KnownFile,
     KnownPost,
     Problem,
@@ -201,6 +202,19 @@ SELECT_POSTS = f"SELECT {', '.join(f'post.{name}' for name in COLUMNS)} FROM pos
 _LINKED_ELSEWHERE = f"{SELECT_POSTS} WHERE url {{}} AND source <> '{MAIN}' AND gone_at IS NULL"
 _LINKED_IN_FOLDER = f"""{SELECT_POSTS} WHERE source = '{MAIN}' AND gone_at IS NULL AND published BETWEEN ? AND ?
     AND (url {{}} OR original_url {{}})"""
+
+
+def in_language(language: InLanguage | None) -> tuple[str, tuple[str, ...]]:
+    """The condition that a post is in a language, and its values."""
+    if language is None:
+        return "true", ()
+    conditions, values = ["post.lang = ?"], [language.tag]
+    if language.wide:
+        conditions.append("post.lang LIKE ?")
+        values.append(f"{language.tag}-%")
+    if language.unsaid:
+        conditions.append("post.lang IS NULL")
+    return f"({' OR '.join(conditions)})", tuple(values)
 
 
 def known_post(row: Sequence[Any]) -> KnownPost:

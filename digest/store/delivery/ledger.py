@@ -25,11 +25,13 @@ from typing import Any
 from digest.errors import StoreError
 from digest.models import MAIL, Delivery, DeliveryState, Doubt, EditionState, Receipt, RenderedMail, Reply, SavedEdition
 from digest.outbox import LAST_CALL, REPEATS
-from digest.ports import CommitBatch, CommitResult
+from digest.ports import CommitBatch, CommitResult, Share
+from digest.receivers import Throttle
 from digest.store.database.basics import among, as_value, optional_moment, to_seconds
 from digest.store.database.connection import Connection
 from digest.store.database.group_commit import Order, Result
 from digest.store.database.part import Part
+from digest.store.delivery.receivers import OF_RECEIVER, QUEUES, taking_turn, throttles_of
 from digest.store.monitoring.status_queries import edition_at, end_outages, outages
 from digest.text import clean_line
 
@@ -52,7 +54,7 @@ _HELD = "key = :its_key AND lease = :its_claim AND state IN ({})"
 """A row that is in one of these states, under a claim that is named by ``_claim_of``."""
 _CLAIMED = (
     "key, edition_key, address, message_id, token, attempts, lease, subscriber_key, list_key, expires_at, selection, "
-    "channel"
+    "channel, receiver"
 )
 _LIFE = "(e.expires_at - e.frozen_at) / 2"
 _LAST_CALL = (
@@ -68,6 +70,9 @@ _DUE = f"""
     ORDER BY d.not_before, d.key LIMIT :limit"""
 _DUE_MAIL = _DUE.format(f"e.state IN ({_UNDER_WAY})")
 """Keys of the first ``limit`` mails to send at ``now``."""
+_DUE_TO_RECEIVER = _DUE.format(f"{OF_RECEIVER}e.state IN ({_UNDER_WAY})")
+"""Those of them that go to one receiver, if it is its turn."""
+_DUE_IN_QUEUE = _DUE.format(f"d.receiver = queue.name AND e.state IN ({_UNDER_WAY})").replace(":limit", "1")
 _DUE_ELSEWHERE = _DUE.format(f"{_ELSEWHERE.format('d.')} AND e.state IN ({_NOT_OVER})")
 """The same of another channel, which has an index of its own. Editions are paused for what mail servers say."""
 _CLAIM = f"""
@@ -81,6 +86,7 @@ _START = f"""
 _NEXT_DUE = f"""
     SELECT d.not_before FROM delivery d JOIN edition e ON e.key = d.edition_key
     WHERE d.state = '{DeliveryState.QUEUED}' AND e.state IN ({_UNDER_WAY}) AND e.page_published = true
+        AND d.not_before < coalesce(d.expires_at, e.expires_at)
     ORDER BY d.not_before LIMIT 1"""
 _EXPIRE = f"""
     UPDATE delivery SET state = '{DeliveryState.EXPIRED}', ended_at = :now
@@ -165,18 +171,25 @@ class Deliveries(Part):
     def expire(self, now: datetime) -> int:
         return self._change(_EXPIRE, now=to_seconds(now))
 
-    def claim(self, now: datetime, limit: int, lease: timedelta, channel: str = MAIL) -> list[Delivery]:
-        return _claimed(self._database.together.write(*self._claim(now, limit, lease, channel))[0])
+    def claim(
+        self, now: datetime, limit: int, lease: timedelta, channel: str = MAIL, share: Share | None = None
+    ) -> list[Delivery]:
+        return _claimed(self._database.together.write(*self._claim(now, limit, lease, channel, share))[-2])
+
+    def queues(self, now: datetime) -> list[Throttle]:
+        with self._database.asking() as connection:
+            names = connection.run(QUEUES.format(_DUE_IN_QUEUE), now=to_seconds(now), channel=MAIL).fetchall()
+            return throttles_of(connection, [name for (name,) in names])
 
     def renew(self, delivery: Delivery, until: datetime) -> bool:
         return self._advance(_leasing(delivery, until, DeliveryState.LEASED))
 
     def turn(self, turn: CommitBatch) -> CommitResult:
         taken = [_sent(*turn.taken, turn.now)] if turn.taken else []
-        claim = self._claim(turn.now, turn.claim, turn.lease, turn.begun.channel) if turn.claim else []
+        claim = self._claim(turn.now, turn.claim, turn.lease, turn.begun.channel, turn.share) if turn.claim else []
         begun = _leasing(turn.begun, turn.until, DeliveryState.TRANSMITTING)
         leased, *claimed = self._database.together.write(*taken, begun, *claim)[len(taken) :]
-        return CommitResult(leased=leased.count == 1, claimed=_claimed(claimed[0]) if claim else [])
+        return CommitResult(leased=leased.count == 1, claimed=_claimed(claimed[-2]) if claim else [])
 
     def sent(self, delivery: Delivery, now: datetime, receipt: Receipt) -> bool:
         return self._advance(_sent(delivery, receipt, now))
@@ -213,7 +226,9 @@ class Deliveries(Part):
 
     def is_due(self, now: datetime, channels: Iterable[str] = (MAIL,)) -> bool:
         moment = to_seconds(now)
-        return any(self._has(_due(each), now=moment, limit=1, channel=each) for each in channels)
+        if MAIL in channels and any(not each.rest(now) for each in self.queues(now)):
+            return True
+        return any(self._has(_due(each), now=moment, limit=1, channel=each) for each in channels if each != MAIL)
 
     def cancel_edition(self, digest: str, period: str, now: datetime) -> int | None:
         cancel = (
@@ -247,9 +262,12 @@ class Deliveries(Part):
             closed = [_close(connection, key) for key in connection.column(_WITHOUT_OPEN_ROWS)]
         return [(saved, saved.state) for saved in closed]
 
-    def _claim(self, now: datetime, limit: int, lease: timedelta, channel: str) -> list[Order]:
+    def _claim(self, now: datetime, limit: int, lease: timedelta, channel: str, share: Share | None) -> list[Order]:
+        """Statements of which the last but one returns the rows."""
         given = {"now": to_seconds(now), "limit": limit, "until": to_seconds(now + lease), "channel": channel}
-        return [(_claiming(self._database.is_postgres, _due(channel)), given), (_START, {})]
+        turn, whose = ([], {}) if share is None else taking_turn(share, now)
+        due = _due(channel) if share is None else _DUE_TO_RECEIVER
+        return [*turn, (_claiming(self._database.is_postgres, due), given | whose), (_START, {})]
 
     def _advance(self, order: Order) -> bool:
         """Change a claimed row if the claim still holds."""

@@ -11,6 +11,7 @@ from digest.outbox import refusal
 from digest.store.database.basics import among, to_moment, to_seconds
 from digest.store.database.connection import Connection
 from digest.store.database.part import Part
+from digest.store.delivery.pauses import STOPPED_ONCE
 from digest.subscribers.bounces import PROBE_COUNTS, Mark
 from digest.subscribers.subscription import DIALOGUE, Addressee, RefusedDelivery, SuppressionReason
 
@@ -38,7 +39,8 @@ _TRIED = """
     WHERE held_until <= ? AND probe_at IS NULL"""
 _REFUSED = f"""
     SELECT {_ADDRESSEE}, d.reply_code, d.reply_enhanced, d.reply_text, d.reply_verdict {_JOINED}
-    WHERE {{}} AND e.paused_at IS NULL AND d.subscriber_key IS NOT NULL AND d.reply_code IS NOT NULL
+    WHERE {{}} AND e.paused_at IS NULL AND NOT {STOPPED_ONCE}
+        AND d.subscriber_key IS NOT NULL AND d.reply_code IS NOT NULL
         AND d.reply_step IN ('', 'rcpt') AND {_KNOWN_ADDRESS}
         AND NOT EXISTS (SELECT 1 FROM refusal r WHERE r.name = '{DIALOGUE}' || d.key || CAST(? AS TEXT))
     ORDER BY d.key"""
@@ -81,6 +83,16 @@ class Refusals(Part):
     def latest_to(self, subscriber_key: int, since: datetime) -> Addressee | None:
         """The latest delivery to a subscriber, if its edition was made after ``since``."""
         return self._addressee(_OF_SUBSCRIBER, subscriber_key, to_seconds(since))
+
+    def list_of(self, to: Addressee) -> int | None:
+        """The key of the list that a delivery went to."""
+        key: int | None = self._value("SELECT list_key FROM delivery WHERE key = ?", to.delivery)
+        return key
+
+    def subscriber_of(self, hashed: str) -> int | None:
+        """The key of whoever has an address."""
+        key: int | None = self._value("SELECT key FROM subscriber WHERE hash = ?", hashed)
+        return key
 
     def _addressee(self, question: str, *values: Any) -> Addressee | None:
         row = self._row(question, *values)

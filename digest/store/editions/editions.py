@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
@@ -14,12 +14,13 @@ from digest.models import (
     EditionRow,
     EditionState,
     FrozenEdition,
+    InLanguage,
     KnownPost,
     Recipient,
     SavedEdition,
 )
 from digest.outbox import OURS, REPEATS
-from digest.store.archive.known import SELECT_POSTS, known_post
+from digest.store.archive.known import SELECT_POSTS, in_language, known_post
 from digest.store.database.basics import (
     SENT_UNTIL,
     among,
@@ -31,6 +32,7 @@ from digest.store.database.basics import (
 )
 from digest.store.database.connection import Connection
 from digest.store.database.part import Part
+from digest.store.delivery.receivers import receivers_of
 from digest.store.monitoring.inquiry import note_omissions
 from digest.store.monitoring.status_queries import SELECT_EDITIONS, UNSEEN, edition_at, saved_edition
 
@@ -59,28 +61,60 @@ class Editions(Part):
             *(digest, to_seconds(now)),
         )
 
-    def newest_day(self, categories: Sequence[str] | None, now: datetime) -> datetime | None:
+    def newest_day(
+        self, categories: Sequence[str] | None, now: datetime, language: InLanguage | None = None
+    ) -> datetime | None:
         with self._database.asking() as connection:
-            standing, values = _standing(connection, categories)
+            standing, values = _standing(connection, categories, language)
             newest = f"SELECT max(post.published) FROM post WHERE {standing} AND post.published <= ?"
             seconds = connection.value(newest, *values, to_seconds(now))
         return None if seconds is None else to_moment(seconds)
 
     def published_between(
-        self, categories: Sequence[str] | None, start: datetime, end: datetime, *, not_in: str | None = None
+        self,
+        categories: Sequence[str] | None,
+        start: datetime,
+        end: datetime,
+        *,
+        not_in: str | None = None,
+        language: InLanguage | None = None,
     ) -> list[KnownPost]:
         span = (to_seconds_up(start), to_seconds_up(end) - 1)
         others = ("", ()) if not_in is None else (f"AND NOT {_IN_EDITION}", (not_in,))
         with self._database.asking() as connection:
-            return _posts(connection, categories, span, *others)
+            return _posts(connection, _standing(connection, categories, language), span, *others)
 
     def candidates(
-        self, digest: str, categories: Sequence[str] | None, oldest: datetime, now: datetime
+        self,
+        digest: str,
+        categories: Sequence[str] | None,
+        oldest: datetime,
+        now: datetime,
+        language: InLanguage | None = None,
     ) -> list[KnownPost]:
         span = (to_seconds_up(oldest), to_seconds(now))
         new = f"AND post.key > {_BEGAN_AFTER} AND NOT {_IN_EDITION} AND {_IS_NEWS}"
         with self._database.asking() as connection:
-            return _posts(connection, categories, span, new, (digest, digest, digest))
+            standing = _standing(connection, categories, language)
+            return _posts(connection, standing, span, new, (digest, digest, digest))
+
+    def passed_over(
+        self,
+        digest: str,
+        categories: Sequence[str] | None,
+        last: SavedEdition,
+        now: datetime,
+        language: InLanguage | None = None,
+    ) -> list[tuple[int, str]]:
+        with self._database.asking() as connection:
+            standing, of = _standing(connection, categories, language)
+            newer = "newer.key > (SELECT coalesce(max(post_key), 0) FROM edition_member WHERE edition_key = ?)"
+            return connection.rows(  # CROSS, so that SQLite begins with the few that are newer
+                f"SELECT post.key, post.path FROM post newer CROSS JOIN post WHERE {newer} AND post.key = newer.key "
+                f"AND {standing} AND post.collected_at > ? AND post.published <= ? AND NOT {_IN_EDITION} "
+                "ORDER BY post.published, post.key",
+                *(last.key, *of, to_seconds(last.frozen_at), to_seconds(now), digest),
+            )
 
     def editions(self, digest: str, limit: int | None = None) -> list[SavedEdition]:
         chosen = f"{SELECT_EDITIONS} WHERE digest = ? AND state NOT IN ({UNSEEN}) ORDER BY period DESC"
@@ -150,23 +184,29 @@ class Editions(Part):
 # ------------------------------------------------------------------ posts
 
 
-def _standing(connection: Connection, categories: Sequence[str] | None) -> tuple[str, tuple[Any, ...]]:
-    """The condition that a post stands and is of one of these categories, and its values."""
+def _standing(
+    connection: Connection, categories: Sequence[str] | None, language: InLanguage | None
+) -> tuple[str, tuple[Any, ...]]:
+    """The condition that a post stands, is of one of these categories and in this language, and its values."""
+    condition, values = in_language(language)
     if categories is None:
-        return _STANDING, ()
-    return f"{_STANDING} AND {_OF_CATEGORY.format(connection.is_one_of)}", (connection.listed(categories),)
+        return f"{_STANDING} AND {condition}", values
+    return (
+        f"{_STANDING} AND {_OF_CATEGORY.format(connection.is_one_of)} AND {condition}",
+        (connection.listed(categories), *values),
+    )
 
 
 def _posts(
     connection: Connection,
-    categories: Sequence[str] | None,
+    wanted: tuple[str, tuple[Any, ...]],
     span: tuple[int, int],
     more: str,
     values: tuple[Any, ...],
 ) -> list[KnownPost]:
-    """Standing posts of these categories, published from the first second of ``span`` on and up to the last, with
+    """Posts that meet ``_standing``, published from the first second of ``span`` on and up to the last, with
     ``more`` conditions and their values."""
-    standing, of = _standing(connection, categories)
+    standing, of = wanted
     question = f"{SELECT_POSTS} WHERE {standing} AND post.published BETWEEN ? AND ? {more} {_NEWEST_FIRST}"
     return [known_post(row) for row in connection.rows(question, *of, *span, *values)]
 
@@ -220,9 +260,9 @@ def _queue(
     connection: Connection, key: int, frozen: FrozenEdition, recipients: Iterable[Recipient], *, held: bool
 ) -> None:
     """A row for each recipient, some at a time: memory does not grow with their number. Each address once."""
-    rows = iter(recipients)
+    rows, known = iter(recipients), receivers_of(connection)
     while chunk := list(islice(rows, _CHUNK)):
-        queued = [_queued_row(key, frozen, recipient, held=held) for recipient in chunk]
+        queued = [_queued_row(key, frozen, recipient, known, held=held) for recipient in chunk]
         connection.insert_many("delivery", _QUEUED_COLUMNS, queued, or_ignore=True)
 
 
@@ -247,19 +287,22 @@ _CHUNK = 1_000
 _QUEUED_COLUMNS = (
     *("edition_key", "address", "message_id", "token", "state", "attempts", "doubts", "not_before", "lease"),
     *("reply_enhanced", "reply_text", "queue_id", "subscriber_key", "list_key", "expires_at", "domain", "selection"),
-    "channel",
+    *("channel", "receiver"),
 )
 
 
-def _queued_row(key: int, frozen: FrozenEdition, recipient: Recipient, *, held: bool) -> tuple[Any, ...]:
+def _queued_row(
+    key: int, frozen: FrozenEdition, recipient: Recipient, known: Callable[[str], str], *, held: bool
+) -> tuple[Any, ...]:
     not_before = recipient.not_before or frozen.send_after
     held = held and not_before <= frozen.send_after  # a subscriber whose hour is still to come has got nothing yet
+    domain = _domain(recipient)
     state, doubts = (DeliveryState.IN_DOUBT, REPEATS + 1) if held else (DeliveryState.QUEUED, 0)
     return (
         *(key, recipient.address, recipient.message_id, recipient.token, state.value, 0, doubts),
         *(to_seconds_up(not_before), 0, "", HELD if held else "", "", recipient.subscriber, recipient.list_key),
-        *(optional_seconds(recipient.expires_at), _domain(recipient), recipient.selection),
-        recipient.channel,
+        *(optional_seconds(recipient.expires_at), domain, recipient.selection),
+        *(recipient.channel, known(domain)),
     )
 
 

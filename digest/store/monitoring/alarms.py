@@ -34,9 +34,9 @@ _EDITIONS = """
     SELECT key, digest, period, state, reason, frozen_at, send_after FROM edition WHERE kind <> ?
     ORDER BY key DESC LIMIT ?"""
 _REFUSALS = f"""
-    SELECT reply_verdict, reply_code, reply_enhanced, count(*) FROM delivery
+    SELECT receiver, reply_verdict, reply_code, reply_enhanced, count(*) FROM delivery
     WHERE state = '{DeliveryState.FAILED}' AND ended_at >= ? OR state = '{DeliveryState.QUEUED}' AND reply_text <> ''
-    GROUP BY reply_verdict, reply_code, reply_enhanced"""
+    GROUP BY receiver, reply_verdict, reply_code, reply_enhanced"""
 _READERS = """
     SELECT l.digest, s.state, count(*) FROM subscription s JOIN reader_list l ON l.key = s.list_key
     GROUP BY l.digest, s.state"""
@@ -137,12 +137,20 @@ class Watch(Part):
         ]
 
     def refusals_since(self, since: datetime) -> dict[str, int]:
-        """What refusals say: of deliveries that failed since then, and of those that wait for another attempt; empty:
-        nobody answered. What was kept without a verdict is judged by its codes."""
+        """As ``refusals_by_receiver``, of all receivers together."""
         counts: Counter[str] = Counter()
-        for verdict, code, enhanced, number in self._rows(_REFUSALS, to_seconds(since)):
+        for (_, verdict), number in self.refusals_by_receiver(since).items():
+            counts[verdict] += number
+        return dict(counts)
+
+    def refusals_by_receiver(self, since: datetime) -> dict[tuple[str, str], int]:
+        """What refusals say, by receiver (empty: those without limits of their own): of deliveries that failed since
+        then, and of those that wait for another attempt; empty: nobody answered. What was kept without a verdict is
+        judged by its codes."""
+        counts: Counter[tuple[str, str]] = Counter()
+        for receiver, verdict, code, enhanced, number in self._rows(_REFUSALS, to_seconds(since)):
             is_silent = code is None and not enhanced
-            counts[verdict or ("" if is_silent else refusal(code, enhanced, "").value)] += number
+            counts[receiver, verdict or ("" if is_silent else refusal(code, enhanced, "").value)] += number
         return dict(counts)
 
     def bounces(self, since: datetime) -> list[datetime]:

@@ -13,6 +13,7 @@ from digest.store.archive.known import SELECT_POSTS, known_post
 from digest.store.database.basics import among, as_value, optional_moment, to_moment, to_seconds
 from digest.store.database.connection import Connection
 from digest.store.database.part import Part
+from digest.store.delivery.pauses import GROUP
 from digest.subscribers.subscription import ListState
 
 LIMIT = 20
@@ -25,7 +26,9 @@ _LIKE = "lower({}) LIKE lower(?) ESCAPE '/'"
 _NOTE = "e.key, e.digest, e.kind, e.period, e.state, e.reason, e.frozen_at, e.subject, e.page_published"
 _DELIVERY = (
     "d.selection, d.state, d.attempts, d.doubts, d.not_before, coalesce(d.expires_at, e.expires_at), d.ended_at, "
-    "d.reply_code, d.reply_enhanced, d.reply_text, d.queue_id"
+    "d.reply_code, d.reply_enhanced, d.reply_text, d.queue_id, "
+    "coalesce((SELECT s.receiver || ': ' || s.reason FROM edition_stop s WHERE s.edition_key = d.edition_key "
+    f"AND s.over = false AND s.receiver = {GROUP.format('d.')}), '')"
 )
 _MEMBERSHIPS = f"""
     SELECT {_NOTE}, m.section, m.position, m.shown, m.reason,

@@ -32,7 +32,7 @@ _TEXTS = (
 )
 """Words that somebody wrote, who may have named an address."""
 _MARK = "to_scrub"
-NOBODY = f"address = '{FORGOTTEN}' || CAST(key AS TEXT), domain = '', reply_text = ''"
+NOBODY = f"address = '{FORGOTTEN}' || CAST(key AS TEXT), domain = '', receiver = '', reply_text = ''"
 """Makes it a delivery without whom it went to; its key keeps it apart from others of its edition."""
 
 
