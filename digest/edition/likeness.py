@@ -226,9 +226,16 @@ def slots(one: Title, other: Title) -> float:
         gaps.append((a[at:x], b[there:y], at == there == 0))
         at, there = x + 1, y + 1
     only = sum(bool(mine or theirs) for mine, theirs, _ in gaps) == 1
+    subject = [a[x].kind for x, _ in common if a[x].kind >= Kind.THING]
+    goes_on = (
+        min(map(len, gaps[-1][:2])) == 2 and len(subject) > 3 and Kind.NAME in subject
+    )  # 火灾原因查明, 火灾明火扑灭
     for mine, theirs, first in gaps:
         if mine and theirs:
-            most = max(most, frame * _difference(mine, theirs, one, other, telling=first or only))
+            most = max(
+                most,
+                frame * _difference(mine, theirs, one, other, telling=first or (only and not goes_on)),
+            )
     return most
 
 
