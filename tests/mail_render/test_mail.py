@@ -36,6 +36,7 @@ from digest.languages import CatalogueLanguage
 from digest.models import Code, KnownPost
 from digest.render.context import RenderContext
 from digest.render.days import Times, edition_date
+from digest.render.editions import render_edition_page
 from digest.render.mail import (
     FOOT,
     PREHEADER,
@@ -303,6 +304,31 @@ def test_right_to_left_languages_start_on_the_right(make_edition: MakeEdition, p
     assert [cell.get("align") for cell in root.xpath("//table[@class='row']//td")] == ["right", "left"]
     assert {cell.get("dir") for cell in root.xpath("//*[@dir][not(self::bdi)][not(@lang='zh')]")} == {"rtl"}
     assert {title.get("dir") for title in root.xpath("//*[@lang='zh']")} == {"ltr"}
+
+
+class Marked(CatalogueLanguage):
+    """Whose texts can be told from everything else."""
+
+    def text(self, message: str, **values: object) -> str:
+        return f"⟦{super().text(message, **values)}⟧"
+
+    def plural(self, one: str, many: str, count: int, **values: object) -> str:
+        return f"⟦{super().plural(one, many, count, **values)}⟧"
+
+
+def test_all_that_a_mail_says_comes_from_the_catalogue(make_edition: MakeEdition, publisher: Publisher) -> None:
+    """Beside titles, names and addresses; dates are the language's."""
+    language = Marked("zh-CN")
+    look = RenderContext(publisher=publisher, templates=FolderTemplates(language), language=language)
+    edition = make_edition()
+    mail = render_mail(edition, look, Limits())
+    page = render_edition_page(edition, look, previous="2026-11-23", following="2026-11-25").decode()
+    content = lxml.html.document_fromstring(page).xpath("string(//body)")
+    for rest in (visible(mail), mail.text, content):
+        while (without := re.sub("⟦[^⟦⟧]*⟧", "", rest)) != rest:
+            rest = without
+        words = set(re.findall("[A-Za-z]{2,}", re.sub(r"https?://\S+|%%\w+%%|\S+@\S+", "", rest)))
+        assert words == {section.name for section in edition.sections}
 
 
 def test_print_hides_the_button(render: Render, make_edition: MakeEdition) -> None:
