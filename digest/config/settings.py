@@ -1130,6 +1130,12 @@ class Settings(
         return self.subscriptions.url or f"{self.site.url}/mail"
 
     @property
+    def mail_form(self) -> str:
+        """Address of the form that public pages lead to; empty while nobody wrote where it is."""
+        written = self.subscriptions
+        return f"{written.url}/" if written.enabled and written.url else ""
+
+    @property
     def subscriptions_sender(self) -> Mailbox:
         """The From address of mails about subscriptions."""
         if self.subscriptions.sender is not None:
