@@ -969,6 +969,18 @@ class LookSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     ] = ""
 
 
+class PageSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which pages are made besides those of feeds and editions."""
+
+    index: Annotated[
+        bool,
+        Meta(
+            description="Make index.html at the root of the output: the newest edition's main points, a form for mail, "
+            "feeds, past editions. One that somebody else made stays as it is."
+        ),
+    ] = False
+
+
 class S3Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How the bucket is reached that ``output`` names. Credentials are never kept here."""
 
@@ -1074,6 +1086,7 @@ class Settings(
     ] = _default(Destination, "public")
     s3: S3Settings = msgspec.field(default_factory=S3Settings)
     watch: WatchSettings = msgspec.field(default_factory=WatchSettings)
+    pages: PageSettings = msgspec.field(default_factory=PageSettings)
     look: LookSettings = msgspec.field(default_factory=LookSettings)
     templates: Annotated[
         Path | None,

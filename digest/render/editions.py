@@ -15,7 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from digest.edition.contents import Edition, Entry, Publisher, Section, Shown
-from digest.edition.points import main_points
+from digest.edition.points import first_turns, main_points
 from digest.models import EditionRow
 from digest.period import period_days
 from digest.render.balance import first_of, page_balance_line
@@ -72,7 +72,7 @@ class Chapter(Struct, frozen=True, kw_only=True):
     rows: tuple[Row, ...]
 
 
-class _Line(Struct, frozen=True, kw_only=True):
+class Line(Struct, frozen=True, kw_only=True):
     """An edition in the list of editions."""
 
     url: str
@@ -85,7 +85,7 @@ class _Line(Struct, frozen=True, kw_only=True):
 
 class _Month(Struct, frozen=True, kw_only=True):
     title: str
-    lines: tuple[_Line, ...]
+    lines: tuple[Line, ...]
 
 
 def index_path(digest: str) -> str:
@@ -170,8 +170,8 @@ def render_edition_index(
     return look.templates.render("editions/index.html", context).encode()
 
 
-def _line(row: EditionRow, days: tuple[date, date], digest: str, look: RenderContext) -> _Line:
-    return _Line(
+def _line(row: EditionRow, days: tuple[date, date], digest: str, look: RenderContext) -> Line:
+    return Line(
         url=_to(edition_path(digest, row.period), index_path(digest)),
         title=span(days, days[0].year, look.publisher, look.language),
         lead=row.lead or "",
@@ -201,6 +201,15 @@ def _near(url: str, publisher: Publisher, page: str) -> str:
     """The link from ``page`` to an address of ours, which may have a fragment; any other stays as it is."""
     path, mark, fragment = url.removeprefix(publisher.pages_url).partition("#")
     return f"{_to(f'{path}index.html', page)}{mark}{fragment}" if url.startswith(publisher.pages_url) else url
+
+
+def rows_of(edition: Edition, look: RenderContext, few: int) -> tuple[Row, ...]:
+    """The main points for a page at the output's root; of a quiet day its first posts, at most ``few``."""
+    times = Times(edition, look.publisher, look.language)
+    chapters = [chapter_of(section, place, edition, times, look) for place, section in enumerate(edition.sections, 1)]
+    first = main_points(edition) or first_turns(edition, few)
+    rows = {row.anchor: row for chapter in chapters for row in chapter.rows}
+    return tuple(rows[entry_anchor(entry)] for entry in first if entry_anchor(entry) in rows)
 
 
 def points_of(edition: Edition, chapters: Sequence[Chapter]) -> tuple[Row, ...]:
