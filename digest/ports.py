@@ -378,6 +378,10 @@ class EditionStore(Protocol):
         """The posts that these editions hold, as they are now, also those that are gone; by key."""
         ...
 
+    def titles_until(self, key: int, limit: int) -> dict[int, str]:
+        """The titles of the last posts up to this key, by key, the last first; of those that are gone too."""
+        ...
+
     def unpublished_pages(self) -> list[SavedEdition]:
         """Editions whose page is not on disk yet."""
         ...

@@ -212,7 +212,10 @@ class App:
 
     def configured_plans(self) -> list[DigestPlan]:
         """The digests of the configuration."""
+        from msgspec import convert
+
         from digest.edition.contents import CategoryTitle, Limits
+        from digest.edition.ranking import Weights
         from digest.jobs.editions.make import DigestPlan
         from digest.period import Late
 
@@ -236,11 +239,12 @@ class App:
                     send_empty=digest.send_empty,
                     min_items=digest.min_items,
                     group_stories=digest.group_stories,
-                    weights=digest.weights,
+                    weights=convert(digest.weights, Weights, from_attributes=True),
                     limits=Limits(
                         items=digest.max_items,
                         minutes=digest.minutes,
                         quota=digest.quota,
+                        source_quota=digest.source_quota,
                         html_bytes=int(digest.max_bytes),
                     ),
                 )

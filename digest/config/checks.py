@@ -18,12 +18,14 @@ from digest.config.settings import (
     PostSettings,
     S3Settings,
     Settings,
+    WeightSettings,
 )
 from digest.config.values import PERMALINK_STYLES, Host
 from digest.languages import is_known
 from digest.models import MAIL, MAIN
 from digest.receivers import receiver_of
 
+_CODE = re.compile(r"(?:\d{1,4},)?[A-Za-z0-9._-]{1,16}")
 _SAFE_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 PERMALINK_PARTS = {
     "jekyll": (
@@ -170,12 +172,31 @@ def _check_one(here: tuple[str, str], digest: DigestSettings, categories: list[s
             yield (*here, "categories", position), f"{quoted(category)} stands in the list already; delete one of them"
         elif categories and category not in categories:
             yield (*here, "categories", position), _unknown_category(category, categories)
+    yield from _check_weights((*here, "weights"), digest.weights, list(wanted) or categories)
     if digest.max_bytes < _LEAST_MAIL_BYTES:
         yield (*here, "max_bytes"), f"{digest.max_bytes} is too small for a mail; write at least 8000"
     yield from _check_subject((*here, "subject"), digest.subject)
     if digest.max_lateness > digest.expires_after:
         text = "is longer than expires_after, so a late digest would never be sent; lower it or raise the other"
         yield (*here, "max_lateness"), text
+
+
+def _check_weights(here: tuple[str, str, str], weights: WeightSettings, categories: list[str]) -> Found:
+    """What could count for no post."""
+    for kind in weights.__struct_fields__:
+        for key in getattr(weights, kind):
+            if not key.strip():
+                yield (*here, kind, key), "is blank and counts for no post; delete it"
+    for code in weights.codes:
+        if code.strip() and not _CODE.fullmatch(code):
+            text = f"{quoted(code)} is no code of a stock or sector; write for example 600519, BK1036 or 90,BK1036"
+            yield (*here, "codes", code), text
+    for category in weights.categories:
+        if categories and category.strip() and category not in categories:
+            close = _closest(category, categories)
+            hint = f"did you mean {quoted(close)}?" if close else "take it out"
+            text = f"{quoted(category)} is not among the categories of the digest, so it counts for no post; {hint}"
+            yield (*here, "categories", category), text
 
 
 def _unknown_category(category: str, known: list[str]) -> str:

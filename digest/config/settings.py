@@ -439,6 +439,33 @@ class FeedSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     ] = 15
 
 
+Points = dict[Name, Annotated[float, Meta(ge=-100, le=100)]]
+
+
+class WeightSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the operator gives points to; each key counts once a story."""
+
+    tags: Annotated[Points, Meta(description="Points by tag.", examples=[{"央行": 2, "广告": -3}])] = {}
+    codes: Annotated[
+        Points,
+        Meta(
+            description="Points by stock or sector, as posts name it; its market may stand in front.",
+            examples=[{"BK1036": 1, "BK0475": 0.5}],
+        ),
+    ] = {}
+    sources: Annotated[Points, Meta(description="Points by medium, as posts name it.", examples=[{"新华社": 0.5}])] = {}
+    categories: Annotated[
+        Points, Meta(description="Points by category, one of those that the digest has.", examples=[{"macro": 1}])
+    ] = {}
+    words: Annotated[
+        Points,
+        Meta(
+            description="Points by a word in the title; capitals make no difference.",
+            examples=[{"突发": 1, "webinar": -2}],
+        ),
+    ] = {}
+
+
 class DigestSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One digest: which posts, how often, how much."""
 
@@ -534,13 +561,12 @@ class DigestSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         True
     )
     weights: Annotated[
-        dict[Name, Annotated[float, Meta(ge=-100, le=100)]],
+        WeightSettings,
         Meta(
-            description="Points of tags and of stock or sector codes: a point counts as much as one more medium that "
-            "tells the story, or as being a day newer.",
-            examples=[{"央行": 2, "BK1036": 1, "广告": -3}],
+            description="Points, by what a post has: a point counts as much as one more medium that tells the story.",
+            examples=[{"tags": {"央行": 2, "广告": -3}, "codes": {"BK1036": 1}, "sources": {"新华社": 0.5}}],
         ),
-    ] = {}
+    ] = msgspec.field(default_factory=lambda: WeightSettings())
     quota: Annotated[
         int,
         Meta(
@@ -550,6 +576,15 @@ class DigestSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             examples=[40],
         ),
     ] = 40
+    source_quota: Annotated[
+        int,
+        Meta(
+            description="Percent of the mail's posts that a medium may have as long as others have some to show.",
+            ge=1,
+            le=100,
+            examples=[30],
+        ),
+    ] = 100
     send_empty: Annotated[bool, Meta(description="Send it even when there is nothing new.")] = False
     min_items: Annotated[
         int,

@@ -12,13 +12,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from enum import StrEnum
 from itertools import chain, zip_longest
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from digest.edition.ranking import Score, in_turn, reading_time, score
+from digest.edition.ranking import Score, Share, Weights, in_turn, reading_time, score
 from digest.edition.selection import Selection
 from digest.models import Code, EditionMember, KnownPost
 
@@ -108,8 +108,8 @@ class Entry(Struct, frozen=True, kw_only=True):
     reason: str = Reason.NEW
     """Why it is here and in this place, in words for programs: a ``Reason``; then ``story=17`` if post 17 leads its
     story, else what made up its score (``ranking.Score``), its ``turn=4`` among all, ``no-summary`` if it could not
-    lead for that, ``quota`` if it had to let other sections go first, and for what the mail does not show what stopped
-    it: ``over=bytes``, ``over=items`` or ``over=minutes``."""
+    lead for that, ``quota`` and ``source-quota`` if it had to let other sections or media go first, and for what the
+    mail does not show what stopped it: ``over=bytes``, ``over=items`` or ``over=minutes``."""
     score: int = 0
     """How much its story matters (``ranking.Score``)."""
     story: int | None = None
@@ -124,6 +124,7 @@ class Entry(Struct, frozen=True, kw_only=True):
 
 Item = KnownPost | Entry
 """What an edition is made from: posts, or what was frozen of them."""
+SomeItem = TypeVar("SomeItem", KnownPost, Entry)
 
 
 class Section(Struct, frozen=True, kw_only=True):
@@ -239,6 +240,8 @@ class Limits(Struct, frozen=True, kw_only=True):
     """How long the mail may take to read, at least one post; None: as long as it takes."""
     quota: int = 40
     """Percent of the posts that a section may have as long as others have some to show."""
+    source_quota: int = 100
+    """Likewise a medium."""
     html_bytes: int = HTML_BUDGET
     text_bytes: int = TEXT_BUDGET
 
@@ -248,8 +251,8 @@ class Pick(Struct, frozen=True, kw_only=True):
 
     key: int
     shown: Shown
-    waited: bool = False
-    """Other sections went first, since its own had its share."""
+    waited: tuple[str, ...] = ()
+    """The quotas by which others went first, since its section or its medium had its share."""
 
 
 class Recipe(Struct, frozen=True, kw_only=True):
@@ -258,12 +261,12 @@ class Recipe(Struct, frozen=True, kw_only=True):
     categories: tuple[str, ...] | None = None
     titles: tuple[CategoryTitle, ...] = ()
     group: bool = True
-    weights: Mapping[str, float] = field(default_factory=dict)
+    weights: Weights = field(default_factory=Weights)
     limits: Limits = field(default_factory=Limits)
 
 
 def build_edition(
-    posts: Iterable[Item],
+    posts: Iterable[KnownPost],
     recipe: Recipe,
     *,
     digest: str,
@@ -274,32 +277,17 @@ def build_edition(
     reason: str = Reason.NEW,
     earlier: Mapping[int, Earlier] | None = None,
     corrections: Sequence[Correction] = (),
+    titles: Sequence[str] = (),
 ) -> Edition:
     """The posts in sections: those of the recipe's ``categories`` in that order; if it is None those of every category,
-    first in the order of ``titles``, then by name, posts without one last. A post of several categories is in the
-    first of them that the digest has; newest first, posts of the same moment by key. Posts of no category of the digest
-    are left out. With ``group`` posts that tell the same story stand together under the newest one that has a summary.
-    ``weights`` are points by tag and code (``ranking.score``). ``earlier`` says which posts go on with a story of an
-    earlier edition.
+    first in the order of the recipe's ``titles``, then by what is in them: the one with the story of the highest score
+    first; posts without a category last. A post of several categories is in the first of them that the digest has.
+    Posts of no category of the digest are left out. Stories come by score, equal ones newest first, then by key. With
+    ``group`` posts that tell the same story stand together under its main report. ``earlier`` says which posts go on
+    with a story of an earlier edition, ``titles`` how common words are on the site (``stories.group_stories``).
     """
-    categories = recipe.categories
-    title_of = {category.name: category.title for category in recipe.titles}
-    chosen = {post.key: post for post in posts if _section_of(post, categories) is not None}
-    newest = _newest_first(chosen.values())
-    by_section = _by_section(newest, recipe)
-    order = list(title_of) if categories is None else list(categories)
-    sections = tuple(
-        Section(
-            name=name,
-            title=title_of.get(name, name),
-            entries=tuple(
-                chain.from_iterable(
-                    _entries(story, points, reason, earlier or {}) for story, points in _by_score(by_section[name])
-                )
-            ),
-        )
-        for name in sorted(by_section, key=lambda name: (_place(order, name), name == "", name))
-    )
+    newest = _newest_first(posts, recipe)
+    stories = _stories(newest, titles) if recipe.group else [[post] for post in newest]
     return Edition(
         digest=digest,
         title=title,
@@ -307,36 +295,63 @@ def build_edition(
         first_day=days[0],
         last_day=days[1],
         frozen_at=frozen_at,
-        sections=sections,
+        sections=_sections(stories, recipe, _order(recipe), days, reason, earlier or {}),
         highlights=_highlights(newest),
         corrections=tuple(corrections),
     )
 
 
-def _by_section(newest: Sequence[Item], recipe: Recipe) -> dict[str, list[tuple[list[Item], Score]]]:
-    """Stories with their points, by the category that they stand in."""
-    found: dict[str, list[tuple[list[Item], Score]]] = {}
-    for story in _stories(newest) if recipe.group else [[post] for post in newest]:
-        told = (story, score(story, recipe.weights, newest[0].published))
-        found.setdefault(_section_of(story[0], recipe.categories) or "", []).append(told)
-    return found
-
-
 def narrowed(edition: Edition, selection: Selection, recipe: Recipe) -> Edition:
-    """An edition as if there were no other posts than those that are wanted; its mail is still to be cut."""
+    """An edition as if there were no other posts than those that are wanted, its stories as they were found among all;
+    its mail is still to be cut."""
     entries = [entry for entry in edition.entries if selection.matches(entry.categories)]
-    order = recipe.categories or tuple(title.name for title in recipe.titles)
-    return build_edition(
-        entries,
-        replace(recipe, categories=selection.in_order(order) or recipe.categories),
-        digest=edition.digest,
-        title=edition.title,
-        period=edition.period,
-        days=(edition.first_day, edition.last_day),
-        frozen_at=edition.frozen_at,
-        earlier={entry.key: entry.earlier for entry in entries if entry.earlier is not None},
-        corrections=[each for each in edition.corrections if selection.matches(each.categories)],
+    order = _order(recipe)
+    wanted = replace(recipe, categories=selection.in_order(order) or recipe.categories)
+    newest = _newest_first(entries, wanted)
+    days = (edition.first_day, edition.last_day)
+    earlier = {entry.key: entry.earlier for entry in entries if entry.earlier is not None}
+    return replace(
+        edition,
+        sections=_sections(_stories_again(newest), wanted, order, days, Reason.NEW, earlier),
+        highlights=_highlights(newest),
+        corrections=tuple(each for each in edition.corrections if selection.matches(each.categories)),
     )
+
+
+def _sections(
+    stories: Iterable[Sequence[Item]],
+    recipe: Recipe,
+    order: Sequence[str],
+    days: tuple[date, date],
+    reason: str,
+    earlier: Mapping[int, Earlier],
+) -> tuple[Section, ...]:
+    told = list(stories)
+    newest = max((post.published for story in told for post in story), default=None)
+    found: dict[str, list[tuple[Sequence[Item], Score]]] = {}
+    for story in told:
+        assert newest is not None
+        points = score(story, recipe.weights, newest, days=(days[1] - days[0]).days + 1)
+        found.setdefault(_section_of(story[0], recipe.categories) or "", []).append((story, points))
+    by_score = {name: _by_score(stories) for name, stories in found.items()}
+
+    def place(name: str) -> tuple[int, bool, tuple[int, float, int], str]:
+        return _place(order, name), name == "", _rank_of(*by_score[name][0]), name
+
+    title_of = {category.name: category.title for category in recipe.titles}
+    return tuple(
+        Section(
+            name=name,
+            title=title_of.get(name, name),
+            entries=tuple(chain.from_iterable(_entries(*each, reason, earlier) for each in by_score[name])),
+        )
+        for name in sorted(by_score, key=place)
+    )
+
+
+def _order(recipe: Recipe) -> tuple[str, ...]:
+    """Of sections, as far as the operator set one."""
+    return recipe.categories or tuple(title.name for title in recipe.titles)
 
 
 def count(entries: Iterable[Entry]) -> Balance:
@@ -354,21 +369,35 @@ def rank(edition: Edition, limits: Limits) -> tuple[Pick, ...]:
 
 def turns(edition: Edition, limits: Limits) -> tuple[Pick, ...]:
     """Every post that stands alone or leads a story, in its turn: first the summaries in rounds over the sections,
-    so that each has one, then the headlines by score under the quota of their section."""
+    so that each has one, then the headlines by score under the quotas of their section and their medium. In an edition
+    of one section there are summaries as long as there is room."""
+    alone = len(edition.sections) == 1
     leads = [
         entry
-        for entry in _rounds(section.heads[: limits.leads_per_section] for section in edition.sections)
+        for entry in _rounds(
+            section.heads[: None if alone else limits.leads_per_section] for section in edition.sections
+        )
         if entry.summary
-    ][: limits.leads]
+    ][: None if alone else limits.leads]
     chosen = {entry.key for entry in leads}
-    rest = in_turn(
-        [[entry for entry in section.heads if entry.key not in chosen] for section in edition.sections],
-        _place_of,
-        [sum(entry.key in chosen for entry in section.heads) for section in edition.sections],
-        limits.quota,
-    )
+    section_of = {entry.key: section.name for section in edition.sections for entry in section.heads}
+    shares = [
+        Share(
+            name="quota",
+            of=lambda entry: section_of[entry.key],
+            percent=limits.quota,
+            taken=Counter(section_of[entry.key] for entry in leads),
+        ),
+        Share(
+            name="source-quota",
+            of=lambda entry: entry.source_name if limits.source_quota < 100 else None,
+            percent=limits.source_quota,
+            taken=Counter(entry.source_name for entry in leads),
+        ),
+    ]
+    rest = [entry for section in edition.sections for entry in section.heads if entry.key not in chosen]
     picks = [Pick(key=entry.key, shown=Shown.LEAD) for entry in leads]
-    picks += [Pick(key=entry.key, shown=Shown.HEADLINE, waited=waited) for entry, waited in rest]
+    picks += [Pick(key=e.key, shown=Shown.HEADLINE, waited=waited) for e, waited in in_turn(rest, _place_of, shares)]
     return tuple(picks)
 
 
@@ -388,7 +417,7 @@ def explain(edition: Edition, limits: Limits) -> Edition:
         turn, pick = order[entry.key]
         words = [entry.reason, f"turn={turn}"]
         words += ["no-summary"] * (not entry.summary)
-        words += ["quota"] * pick.waited
+        words += pick.waited
         words += [f"over={stopped}"] * (entry.shown is Shown.PAGE)
         return replace(entry, reason=" ".join(words))
 
@@ -485,17 +514,27 @@ def _section_of(post: Item, categories: Sequence[str] | None) -> str | None:
     return next((name for name in post.categories if name in categories), None)
 
 
-def _newest_first(posts: Iterable[Item]) -> list[Item]:
-    return sorted(sorted(posts, key=lambda post: post.key), key=lambda post: post.published, reverse=True)
+def _newest_first(posts: Iterable[SomeItem], recipe: Recipe) -> list[SomeItem]:
+    """The posts of the recipe's categories, each once; those of the same moment by key."""
+    chosen = {post.key: post for post in posts if _section_of(post, recipe.categories) is not None}
+    return sorted(sorted(chosen.values(), key=lambda post: post.key), key=lambda post: post.published, reverse=True)
 
 
-def _stories(posts: Sequence[Item]) -> list[list[Item]]:
-    """Posts by story, in the order given; the first one with a summary leads each."""
+def _stories(posts: Sequence[KnownPost], titles: Sequence[str]) -> list[list[KnownPost]]:
+    """Posts by story, led by its main report."""
     from digest.edition.stories import group_stories  # late: most runs make no edition
 
     post_of = {post.key: post for post in posts}
-    groups = [[post_of[key] for key in keys] for keys in group_stories([telling_of(post) for post in posts])]
-    return [sorted(group, key=lambda post: not post.summary) for group in groups]
+    return [[post_of[key] for key in keys] for keys in group_stories([telling_of(post) for post in posts], titles)]
+
+
+def _stories_again(entries: Sequence[Entry]) -> list[list[Entry]]:
+    """The stories of a frozen edition, of which some posts may be missing: one that leads its story goes on to, else
+    the first one that has a summary."""
+    stories: dict[int, list[Entry]] = {}
+    for entry in entries:
+        stories.setdefault(entry.key if entry.story is None else entry.story, []).append(entry)
+    return [sorted(story, key=lambda entry: (entry.story is not None, not entry.summary)) for story in stories.values()]
 
 
 def telling_of(post: Item) -> Telling:
@@ -529,9 +568,13 @@ def _highlights(posts: Sequence[Item]) -> tuple[Highlight, ...]:
     )
 
 
-def _by_score(stories: Iterable[tuple[list[Item], Score]]) -> list[tuple[list[Item], Score]]:
+def _by_score(stories: Iterable[tuple[Sequence[Item], Score]]) -> list[tuple[Sequence[Item], Score]]:
     """Highest first; equal ones newest first, then by key."""
-    return sorted(stories, key=lambda told: (-told[1].points, -told[0][0].published.timestamp(), told[0][0].key))
+    return sorted(stories, key=lambda told: _rank_of(*told))
+
+
+def _rank_of(story: Sequence[Item], told: Score) -> tuple[int, float, int]:
+    return -told.points, -story[0].published.timestamp(), story[0].key
 
 
 def _entries(story: Sequence[Item], told: Score, reason: str, earlier: Mapping[int, Earlier]) -> list[Entry]:

@@ -28,16 +28,20 @@ class Past(Struct, frozen=True, kw_only=True):
     earlier: Mapping[int, Earlier] = field(default_factory=dict)
     """Posts that go on with a story, by key."""
     corrections: tuple[Correction, ...] = ()
+    titles: tuple[str, ...] = ()
+    """Of the posts before: how common a word is on the site."""
 
 
-def find_updates(posts: Iterable[KnownPost], before: Edition, current: Mapping[int, KnownPost]) -> dict[int, Earlier]:
+def find_updates(
+    posts: Iterable[KnownPost], before: Edition, current: Mapping[int, KnownPost], titles: Sequence[str] = ()
+) -> dict[int, Earlier]:
     """Which of the posts go on with a story of the edition before, by key. ``current`` are the posts of that edition
-    as they are now; those that are gone are passed over."""
+    as they are now; those that are gone are passed over. ``titles`` are those of the site's other posts."""
     from digest.edition.stories import find_earlier  # late: most runs make no edition
 
     known: Sequence[KnownPost] = [current[entry.key] for entry in before.entries if entry.key in current]
     found = find_earlier(
-        [telling_of(post) for post in posts], [telling_of(post) for post in known if post.gone_at is None]
+        [telling_of(post) for post in posts], [telling_of(post) for post in known if post.gone_at is None], titles
     )
     return {
         key: Earlier(period=before.period, key=earlier, days=(before.first_day, before.last_day))

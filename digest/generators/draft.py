@@ -77,7 +77,10 @@ def draft_config(site: Site, census: Census, place: Place, feeds: Sequence[Liste
         *_feeds(site, census),
         "digests:",
         *_keys(("daily:", "any name; several digests can stand side by side")),
-        *_keys(("  schedule: daily 08:00", "or: weekdays 07:30, weekly sat 08:00; in the time zone above")),
+        *_keys(
+            ("  schedule: daily 08:00", "or: weekdays 07:30, weekly sat 08:00; in the time zone above"),
+            ("  minutes: 8", "what the mail takes to read at most; the rest is on its page"),
+        ),
         "",
         *_mail(site, place),
         "",

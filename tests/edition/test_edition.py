@@ -24,10 +24,13 @@ from digest.edition.contents import (
     edition_to_json,
     explain,
     members,
+    narrowed,
     rank,
     reading_minutes,
     show,
 )
+from digest.edition.ranking import Weights
+from digest.edition.selection import Selection
 from digest.models import Code, KnownPost
 
 MakePost = Callable[..., KnownPost]
@@ -40,6 +43,7 @@ def build(posts: list[KnownPost], *categories: str, **changes: Any) -> Edition:
     values: dict[str, Any] = {"digest": "daily", "title": "早报", "period": "2026-11-24", "days": (DAY, DAY)}
     recipe: dict[str, Any] = {"group": False, "categories": categories or None, "titles": titles}
     recipe |= {name: changes.pop(name) for name in ("group", "categories", "weights") if name in changes}
+    recipe |= {"titles": changes.pop("titles")} if "titles" in changes else {}
     return build_edition(posts, Recipe(**recipe), frozen_at=NOON, **values | changes)
 
 
@@ -54,9 +58,31 @@ def test_sections_come_in_the_configured_order_with_their_titles(make_post: Make
     assert [section.title for section in edition.sections] == ["B", "A"]
 
 
-def test_without_configured_categories_all_come_by_name_and_none_last(make_post: MakePost) -> None:
+def test_without_configured_categories_the_one_with_the_best_story_comes_first_and_none_last(
+    make_post: MakePost,
+) -> None:
     posts = [make_post(1, categories=()), make_post(2, categories=("b",)), make_post(3, categories=("a",))]
-    assert keys(build(posts)) == {"a": [3], "b": [2], "": [1]}
+    assert list(keys(build(posts)).items()) == [("b", [2]), ("a", [3]), ("", [1])]
+    weights = Weights(categories={"a": 1})
+    assert list(keys(build(posts, weights=weights)).items()) == [("a", [3]), ("b", [2]), ("", [1])]
+
+
+def test_an_edition_of_one_section_has_summaries_as_long_as_there_is_room(make_post: MakePost) -> None:
+    posts = [make_post(key) for key in range(1, 41)]
+    assert {pick.shown for pick in rank(build(posts), Limits())} == {Shown.LEAD}
+    posts.append(make_post(50, categories=("b",)))
+    shown = [pick.shown for pick in rank(build(posts), Limits())]
+    assert shown.count(Shown.LEAD) == 4
+
+
+def test_one_medium_has_its_share_of_the_headlines(make_post: MakePost) -> None:
+    """As long as others have some to show; posts without a medium have no share."""
+    posts = [make_post(key, summary="", source_name="通稿") for key in range(1, 5)]
+    posts += [make_post(key, summary="", source_name=None) for key in range(5, 8)]
+    assert [pick.key for pick in rank(build(posts), Limits(source_quota=30))] == [1, 5, 6, 2, 7, 3, 4]
+    assert [pick.key for pick in rank(build(posts), Limits(source_quota=50))] == [1, 5, 2, 6, 3, 7, 4]
+    assert [pick.key for pick in rank(build(posts), Limits())] == [1, 2, 3, 4, 5, 6, 7]
+    assert rank(build(posts), Limits(source_quota=30))[3].waited == ("source-quota",)
 
 
 @pytest.mark.parametrize(
@@ -84,7 +110,7 @@ def test_members_say_where_how_and_why(make_post: MakePost) -> None:
     edition = build([make_post(1), make_post(2, categories=("b",))], reason=Reason.NEWEST_DAY)
     edition = show(edition, rank(edition, Limits(items=1)))
     found = [(m.post_key, m.section, m.position, m.shown, m.reason) for m in members(edition)]
-    assert found == [(2, "b", 1, "page", "newest-day"), (1, "要闻", 1, "lead", "newest-day")]
+    assert found == [(1, "要闻", 1, "lead", "newest-day"), (2, "b", 1, "page", "newest-day")]
 
 
 def test_leads_come_in_rounds_and_only_with_a_summary(make_post: MakePost) -> None:
@@ -115,15 +141,15 @@ def test_weights_put_posts_first_in_all_sections(make_post: MakePost) -> None:
         make_post(3, categories=("a",), codes=(Code(market="90", code="BK1036", name="半导体"),)),
         make_post(4, categories=("b",), tags=("央行",)),
     ]
-    edition = build(posts, weights={"央行": 2, "90,BK1036": 0.5, "广告": -1})
-    assert keys(edition) == {"a": [3, 1, 2], "b": [4]}
+    edition = build(posts, weights=Weights(tags={"央行": 2, "广告": -1}, codes={"90,BK1036": 0.5}))
+    assert list(keys(edition).items()) == [("b", [4]), ("a", [3, 1, 2])]
     assert [pick.key for pick in rank(edition, Limits())] == [4, 3, 1, 2]
-    assert [entry.reason for entry in edition.entries] == ["new weight=0.5", "new", "new weight=-1", "new weight=2"]
+    assert [entry.reason for entry in edition.entries] == ["new weight=2", "new weight=0.5", "new", "new weight=-1"]
 
 
 def test_the_reading_budget_stops_adding(make_post: MakePost) -> None:
     """At 400 characters a minute; one post is shown however long it is."""
-    posts = [make_post(key, title="涨" * 100, summary="跌" * 100) for key in range(1, 7)]
+    posts = [make_post(key, title="涨" * 100, summary="跌" * 100, categories=("ab"[key > 3],)) for key in range(1, 7)]
     edition = build(posts)
     assert len(rank(edition, Limits(minutes=1, leads=1))) == 3, "200 characters, then 100 each"
     assert len(rank(edition, Limits(minutes=1, leads=2))) == 2
@@ -177,13 +203,13 @@ def told(make_post: MakePost) -> list[KnownPost]:
 
 
 def test_posts_of_one_story_stand_together_and_take_one_place(make_post: MakePost) -> None:
-    """Under the newest one, in its section, ahead of what one source alone tells; none is lost."""
+    """Under the one that tells most of it, in its section, ahead of what one source alone tells; none is lost."""
     edition = build(told(make_post), group=True)
-    assert keys(edition) == {"a": [1], "b": [2, 3, 4, 5]}
-    assert [(entry.key, entry.story, entry.reason) for entry in edition.sections[1].entries] == [
-        (2, None, "new sources=3"), (3, 2, "new story=2"), (4, 2, "new story=2"), (5, None, "new"),
+    assert keys(edition) == {"a": [3, 2, 4, 1], "b": [5]}
+    assert [(entry.key, entry.story, entry.reason) for entry in edition.sections[0].entries] == [
+        (3, None, "new sources=2"), (2, 3, "new story=3"), (4, 3, "new story=3"), (1, None, "new"),
     ]  # fmt: skip
-    assert [pick.key for pick in rank(edition, Limits())] == [2, 1, 5]
+    assert [pick.key for pick in rank(edition, Limits())] == [3, 5, 1]
 
 
 def test_grouped_posts_count_as_grouped_only_beside_a_shown_lead(make_post: MakePost) -> None:
@@ -279,7 +305,7 @@ def test_a_story_that_goes_on_says_where_it_was_told_before(make_post: MakePost)
     before = Earlier(period="2026-11-23", key=99)
     edition = build(told(make_post), group=True, earlier={4: before, 5: before})
     found = {entry.key: entry.earlier for entry in edition.entries}
-    assert found == {1: None, 2: before, 3: None, 4: None, 5: before}
+    assert found == {1: None, 2: None, 3: before, 4: None, 5: before}
 
 
 def test_what_many_posts_name_is_a_highlight(make_post: MakePost) -> None:
@@ -300,3 +326,25 @@ def test_what_many_posts_name_is_a_highlight(make_post: MakePost) -> None:
         ("1,BK1", "银行", True, 3),
     ]  # fmt: skip
     assert build(posts[7:9]).highlights == ()
+
+
+def test_a_mail_for_some_categories_keeps_the_stories_of_the_edition(make_post: MakePost) -> None:
+    """Though it lacks some of their posts: the first one left that has a summary leads then."""
+    posts = told(make_post)
+    recipe = Recipe(group=True)
+    edition = build(posts, group=True)
+    some = narrowed(edition, Selection.of(["a"]), recipe)
+    assert keys(some) == {"a": [3, 4, 1]}
+    assert [entry.story for entry in some.entries] == [None, 3, None]
+    assert narrowed(edition, Selection.of([]), recipe) == edition
+    other = narrowed(edition, Selection.of(["b"]), recipe)
+    assert {entry.key: entry.story for entry in other.entries} == {2: None, 5: None}
+
+
+@pytest.mark.parametrize("order", [(), ("b", "a")])
+def test_a_mail_for_some_categories_has_sections_as_the_edition(make_post: MakePost, order: tuple[str, ...]) -> None:
+    """In the operator's order, else by importance."""
+    titles = tuple(CategoryTitle(name=name, title=name.upper()) for name in order)
+    edition = build([make_post(key, categories=(name,)) for key, name in enumerate("abc", start=1)], titles=titles)
+    some = narrowed(edition, Selection.of(["a", "b"]), Recipe(group=True, titles=titles))
+    assert [section.name for section in some.sections] == list(order or ("a", "b"))

@@ -81,7 +81,7 @@ def test_an_entry_holds_the_whole_edition(two_days: Any, publish: Callable[..., 
     content = lxml.html.fromstring(feed_of(two_days).entries[0].content[0].value)
     links = [str(link) for link in content.xpath("//li/a/@href")]
     assert links == [f"https://news.example.com/{number:04}.html" for number in range(3, 8)]
-    assert content.text_content().count("摘要。") == 2
+    assert content.text_content().count("摘要。") == 3
 
 
 def test_stories_stand_together(desk: Any, publish: Callable[..., EditionsReport]) -> None:

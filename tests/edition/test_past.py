@@ -71,7 +71,7 @@ def test_a_changed_title_is_corrected_and_names_both(make_post: MakePost) -> Non
 
 
 def test_a_summary_counts_only_where_the_mail_showed_it(make_post: MakePost) -> None:
-    posts = [make_post(1), make_post(2), make_post(3)]
+    posts = [make_post(1), make_post(2, categories=("b",)), make_post(3)]
     edition = sent(posts)
     (found,) = find_corrections([edition], {post.key: replace(post, summary="别的话") for post in posts[1:]})
     assert (found.key, found.was_summary, found.summary) == (2, "摘要。", "别的话"), "post 3 was a headline"

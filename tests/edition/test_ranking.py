@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from digest.edition.ranking import DAY, in_turn, reading_time, score
+from digest.edition.ranking import DAY, GENTLE, Share, Weights, in_turn, reading_time, score
 from digest.models import Code, KnownPost
 
 MakePost = Callable[..., KnownPost]
@@ -19,70 +20,125 @@ MAOTAI = Code(market="1", code="600519", name="茅台")
 
 
 @pytest.mark.parametrize(
-    ("hours", "points", "reasons"),
+    ("hours", "days", "points", "reasons"),
     [
-        (0, DAY, ()),
-        (0.5, DAY - 1800, ()),
-        (5, DAY - 5 * 3600, ("age=5h",)),
-        (24, 0, ("age=24h",)),
-        (60, 0, ("age=60h",)),
+        (0, 1, DAY, ()),
+        (0.5, 1, DAY - GENTLE // 48, ()),
+        (6, 1, DAY - GENTLE // 4, ("age=6h",)),
+        (24, 1, DAY - GENTLE, ("age=24h",)),
+        (36, 1, DAY - GENTLE - DAY // 2, ("age=36h",)),
+        (90, 1, 0, ("age=90h",)),
+        (84, 7, DAY - GENTLE // 2, ("age=84h",)),
     ],
 )
-def test_a_story_gets_old_within_a_day(
-    make_post: MakePost, hours: float, points: int, reasons: tuple[str, ...]
+def test_age_is_gentle_within_the_days_that_an_edition_is_about(
+    make_post: MakePost, hours: float, days: int, points: int, reasons: tuple[str, ...]
 ) -> None:
-    found = score([make_post(1, published=NOON - timedelta(hours=hours))], {}, NOON)
+    found = score([make_post(1, published=NOON - timedelta(hours=hours))], Weights(), NOON, days)
     assert (found.points, found.reasons) == (points, reasons)
+
+
+def test_news_of_the_night_that_two_media_told_goes_before_a_fresh_note(make_post: MakePost) -> None:
+    night = [
+        make_post(key, title=f"央行降息，说法{key}", published=NOON - timedelta(hours=14), source_name=str(key))
+        for key in (1, 2)
+    ]
+    assert score(night, Weights(), NOON).points > score([make_post(3, published=NOON)], Weights(), NOON).points
 
 
 def test_each_further_source_is_worth_a_day(make_post: MakePost) -> None:
     """Sources, not posts; without a source's name the category stands for it; the newest post says how old it is."""
     told = [
-        make_post(1, published=NOON - timedelta(hours=9), source_name="晨钟"),
-        make_post(2, published=NOON, source_name="晨钟"),
-        make_post(3, published=NOON - timedelta(hours=1), source_name=None, categories=("a",)),
-        make_post(4, published=NOON - timedelta(hours=1), source_name=None, categories=("a", "b")),
+        make_post(1, title="甲", published=NOON - timedelta(hours=9), source_name="晨钟"),
+        make_post(2, title="乙", published=NOON, source_name="晨钟"),
+        make_post(3, title="丙", published=NOON - timedelta(hours=1), source_name=None, categories=("a",)),
+        make_post(4, title="丁", published=NOON - timedelta(hours=1), source_name=None, categories=("a", "b")),
     ]
-    found = score(told, {}, NOON)
+    found = score(told, Weights(), NOON)
     assert (found.points, found.reasons) == (2 * DAY, ("sources=2",))
+
+
+@pytest.mark.parametrize(
+    ("texts", "sources"),
+    [
+        ([("央行降息", ""), ("央行降息！", ""), ("【央行降息】", "")], 1),
+        ([("央行降息", "同一段话" * 10), ("今日：降息来了", "同一段话" * 10)], 1),
+        ([("央行降息", "短"), ("降息来了", "短")], 2),
+        ([("央行降息", ""), ("央行降息", ""), ("央行宣布降息", ""), ("降息25个基点", "")], 3),
+    ],
+)
+def test_copies_count_once(make_post: MakePost, texts: list[tuple[str, str]], sources: int) -> None:
+    told = [
+        make_post(key, title=title, summary=summary, published=NOON, source_name=f"媒体{key}")
+        for key, (title, summary) in enumerate(texts)
+    ]
+    assert score(told, Weights(), NOON).points == sources * DAY
+
+
+def test_what_six_media_report_goes_before_what_seven_copied(make_post: MakePost) -> None:
+    copies = [make_post(key, title="某公司开业", published=NOON, source_name=str(key)) for key in range(7)]
+    reports = [
+        make_post(key, title=f"央行降息：第{key}种说法", published=NOON, source_name=str(key)) for key in range(6)
+    ]
+    assert score(reports, Weights(), NOON).points > score(copies, Weights(), NOON).points
 
 
 @pytest.mark.parametrize(
     ("weights", "weight"),
     [
-        ({"央行": 2}, 2), ({"央行": 2, "600519": 1.5}, 3.5), ({"1,600519": 1}, 1), ({"0,600519": 1}, 0),
-        ({"央行": -3}, -3), ({"别的": 9}, 0),
+        (Weights(tags={"央行": 2}), 2), (Weights(tags={"央行": 2}, codes={"600519": 1.5}), 3.5),
+        (Weights(codes={"1,600519": 1}), 1), (Weights(codes={"0,600519": 1}), 0), (Weights(tags={"央行": -3}), -3),
+        (Weights(tags={"别的": 9}), 0), (Weights(sources={"晨钟": 1}), 1), (Weights(sources={"央行": 1}), 0),
+        (Weights(categories={"要闻": 0.5}), 0.5), (Weights(words={"降息": 2, "加息": 1}), 2),
+        (Weights(words={"Fed": 1}), 1), (Weights(words={"ed": 1}), 0), (Weights(words={"FED cuts": 1}), 1),
     ],
 )  # fmt: skip
-def test_weights_count_once_by_tag_and_code(make_post: MakePost, weights: dict[str, float], weight: float) -> None:
-    told = [make_post(key, published=NOON, tags=("央行",), codes=(MAOTAI,), source_name="a") for key in (1, 2)]
+def test_each_weight_counts_once_a_story(make_post: MakePost, weights: Weights, weight: float) -> None:
+    told = [
+        make_post(
+            key, title=f"降息：fed cuts {key}", published=NOON, tags=("央行",), codes=(MAOTAI,), source_name="晨钟"
+        )
+        for key in (1, 2)
+    ]
     found = score(told, weights, NOON)
     assert found.points == DAY + weight * DAY
     assert found.reasons == ("sources=1", *([f"weight={weight:g}"] if weight else []))
 
 
 @given(
-    queues=st.lists(st.lists(st.integers(0, 99), max_size=12), max_size=6),
-    quota=st.integers(1, 100),
-    taken=st.lists(st.integers(0, 3), min_size=6, max_size=6),
-    seed=st.integers(0, 99),
+    items=st.lists(st.tuples(st.integers(0, 99), st.integers(0, 4), st.integers(0, 3)), max_size=40, unique=True),
+    quotas=st.tuples(st.integers(1, 100), st.integers(1, 100)),
+    taken=st.lists(st.integers(0, 3), min_size=5, max_size=5),
 )
-def test_laws_of_turns(queues: list[list[int]], quota: int, taken: list[int], seed: int) -> None:
-    """Everything comes once, each queue in its order; who is over the quota gets a turn only if all others that have
-    something left are over it too; among those who may, the best comes first; equal input gives equal output."""
-    items = [[(value, place, turn) for turn, value in enumerate(sorted(queue))] for place, queue in enumerate(queues)]
-    given_before = taken[: len(items)]
-    order = in_turn(items, lambda item: item, given_before, quota)
-    assert sorted(item for item, _ in order) == sorted(item for queue in items for item in queue)
-    left, had = [list(queue) for queue in items], list(given_before)
+def test_laws_of_turns(items: list[tuple[int, int, int]], quotas: tuple[int, int], taken: list[int]) -> None:
+    """Everything comes once; who is above a share gets a turn only if all who have something left are above one; of
+    those who may, and have what is best of their own, the best comes first. Nobody's items have no share."""
+    shares = [
+        Share(name="quota", of=lambda item: item[1], percent=quotas[0], taken=dict(enumerate(taken))),
+        Share(name="source", of=lambda item: item[2] or None, percent=quotas[1], taken={}),
+    ]
+    order = in_turn(items, lambda item: item, shares)
+    assert sorted(item for item, _ in order) == sorted(items)
+    had = [Counter(dict(enumerate(taken))), Counter[int]()]
+    left = sorted(items)
+
+    def above(item: tuple[int, int, int]) -> int:
+        return sum(
+            bool(owner is not None and count[owner] >= max(1, -(-percent * (count.total() + 1) // 100)))
+            for owner, count, percent in zip((item[1], item[2] or None), had, quotas, strict=True)
+        )
+
     for item, _ in order:
-        most = max(1, -(-quota * (sum(had) + 1) // 100))
-        within = [place for place, queue in enumerate(left) if queue and had[place] < most]
-        may = within or [place for place, queue in enumerate(left) if queue]
-        assert item == min(left[place][0] for place in may)
-        left[item[1]].pop(0)
-        had[item[1]] += 1
-    assert order == in_turn(items, lambda item: item, given_before, quota)
+        assert (above(item), item) == min((above(each), each) for each in left)
+        left.remove(item)
+        had[0][item[1]] += 1
+        had[1][item[2] or None] += 1  # type: ignore[index]
+
+
+def test_who_waited_says_for_which_share() -> None:
+    shares = [Share(name="quota", of=lambda item: item[1], percent=50, taken={})]
+    order = in_turn([(1, "a"), (2, "a"), (3, "a"), (4, "b")], lambda item: item, shares)
+    assert order == [((1, "a"), ()), ((4, "b"), ()), ((2, "a"), ("quota",)), ((3, "a"), ())]
 
 
 @given(st.integers(0, 99))
@@ -94,7 +150,7 @@ def test_the_order_of_a_story_does_not_change_its_score(seed: int) -> None:
         )
         for key in range(6)
     ]  # fmt: skip
-    weights = {str(key): key / 7 for key in range(6)}
+    weights = Weights(tags={str(key): key / 7 for key in range(6)})
     shuffled = random.Random(seed).sample(posts, len(posts))
     assert score(shuffled, weights, NOON) == score(posts, weights, NOON)
 

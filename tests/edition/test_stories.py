@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from digest.edition.stories import Telling, find_earlier, group_stories
 
+NAMES = ["昆铭", "瑞衡", "东冶", "白鹿", "晋阳", "启澜", "沃森达", "海格", "泽普", "岭南"]
 ROOT = Path(__file__).parents[2]
 spec = importlib.util.spec_from_file_location("measured_stories", ROOT / "benchmarks" / "stories.py")
 assert spec is not None
@@ -21,23 +22,40 @@ sys.modules[spec.name] = stories  # dataclasses look there
 spec.loader.exec_module(stories)
 
 
-@pytest.mark.parametrize(("sample", "same", "alike"), [("sample", 140, 400), ("held out", 60, 200)])
-def test_groups_are_right_and_find_most(sample: str, same: int, alike: int) -> None:
-    """Precision at least 0.95 at recall at least 0.85, over all pairs of a labelled sample: of one story, of stories
-    that look alike, and every other pair. The method was set by the one and not by the other."""
-    quality = stories.measure(list(stories.read_reports(stories.SAMPLES[sample])))
+@pytest.mark.parametrize(
+    ("sample", "same", "alike", "recall"),
+    [
+        ("sample", 140, 400, 0.9),
+        ("look-alikes", 70, 10_000, 0.9),
+        ("held out", 60, 200, 0.75),
+        ("held-out look-alikes", 40, 1_300, 0.85),
+        ("another hand", 25, 900, 0.65),
+        ("fresh hand", 25, 900, 0.85),
+    ],
+)
+def test_groups_are_right_and_find_most(sample: str, same: int, alike: int, recall: float) -> None:
+    """Precision at least 0.95, over all pairs of a labelled sample: of one story, of stories that look alike, and every
+    other pair. How hard the samples are to find all of differs."""
+    quality = stories.measure([each for each in stories.read_reports(stories.SAMPLES[sample]) if not each.before])
     assert quality.same >= same
     assert quality.alike >= alike
     assert quality.precision >= 0.95, quality.wrong
-    assert quality.recall >= 0.85, quality.missed
+    assert quality.recall >= recall, quality.missed
 
 
-def test_the_benchmark_tells_both_figures(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("sample", ["look-alikes", "held-out look-alikes", "another hand", "fresh hand"])
+def test_follow_ups_are_right_and_most_are_found(sample: str) -> None:
+    quality = stories.measure_updates(list(stories.read_reports(stories.SAMPLES[sample])))
+    assert quality.precision >= 0.8, quality.wrong
+    assert quality.recall >= 0.4, quality.missed
+
+
+def test_the_benchmark_tells_all_figures(capsys: pytest.CaptureFixture[str]) -> None:
     """In the same line as what they were measured on; with ``--verbose`` the pairs that went wrong."""
-    assert stories.main([]) == 0
+    assert stories.main(["held out"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line[:8].strip() for line in lines] == ["", "sample", "held out"]
-    stories.main(["--verbose"])
+    assert [line[:20].strip() for line in lines] == ["", "held out: groups"]
+    stories.main(["--verbose", "held out"])
     assert "    missed: " in capsys.readouterr().out
 
 
@@ -63,22 +81,98 @@ def test_stories_that_look_alike_stay_apart_if_each_is_told_once() -> None:
 def test_plain_cases(one: str, other: str, same: bool) -> None:
     others = [Telling(key=key, title=f"无关的第{key}条消息{key * 37}号") for key in range(10, 20)]
     groups = group_stories([Telling(key=1, title=one), Telling(key=2, title=other), *others])
-    assert ((1, 2) in groups) is same
+    assert any(set(group) == {1, 2} for group in groups) is same
 
 
 def test_different_stocks_speak_against_the_same_story() -> None:
-    others = [Telling(key=key, title=f"无关消息{key * 37}") for key in range(10, 20)]
-
-    def grouped(codes: str) -> bool:
+    def grouped(one: str, other: str) -> bool:
         told = [
-            Telling(key=1, title="公司季报：净利润大增，海外订单翻倍", codes=frozenset("A")),
-            Telling(key=2, title="公司季报：净利润大增，国内需求回暖", codes=frozenset(codes)),
+            Telling(key=1, title="锦程医药三季报净利润大增58%", codes=frozenset(one)),
+            Telling(key=2, title="锦程医药三季报：净利润增长58%", codes=frozenset(other)),
         ]
-        return (1, 2) in group_stories(told + others)
+        return len(group_stories(told)) == 1
 
-    assert grouped("A")
-    assert grouped("AB")
-    assert not grouped("B")
+    assert grouped("", "B")
+    assert grouped("A", "AB")
+    assert not grouped("A", "B")
+
+
+@pytest.mark.parametrize(
+    "titles",
+    [
+        [f"{name}股份：前三季度净利润同比增长{number}%" for number, name in enumerate(NAMES, start=11)],
+        [f"证监会同意{name}科创板IPO注册" for name in NAMES],
+        [f"{name}：股东拟减持不超过2%公司股份" for name in NAMES],
+        ["Ruby 3.4.1 Released", "Ruby 3.3.7 Released", "Node 22.11.0 released", "Django 5.1.4 released"],
+        ["中国船舶：签订2亿元重大合同", "中国重工：签订2亿元重大合同"],
+        ["北京：取消新房限售政策", "上海：取消新房限售政策"],
+        ["苹果公司发布新款手机", "华为公司发布新款手机", "小米公司发布新款手机"],
+        ["How to deploy Django on Kubernetes", "How to deploy Flask on Kubernetes"],
+        ["Introducing our new office in Berlin", "Introducing our new CEO"],
+        ["沪铜主力合约涨超3%", "沪铜主力合约涨超5%"],
+        ["读史随想（一）：秦", "读史随想（二）：汉"],
+        ["Command Line Tuesdays - Part Seven", "Command Line Tuesdays - Part One"],
+        ["Google Summer of Code 2015", "Google Summer of Code 2013"],
+        ["Fourth Milestone of Leap Is Out", "Fifth Milestone of Leap Is Out"],
+        ["第128题：最长连续序列", "第129题：求根节点到叶节点数字之和"],
+    ],
+)
+def test_what_only_looks_alike_stays_apart(titles: list[str]) -> None:
+    """Also where there is nothing else to tell common words by."""
+    told = [Telling(key=key, title=title) for key, title in enumerate(titles)]
+    assert len(group_stories(told)) == len(titles)
+    half = len(told) // 2
+    assert find_earlier(told[:half], told[half:]) == {}
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("台積電第三季營收創新高 年增30%", "台积电第三季营收创新高 年增30%"),
+        ("九月新增公共充电桩11800个 广东居首", "9月公共充电桩新增1.18万个，广东最多"),
+        ("NVIDIA市值突破5万亿美元", "英伟达市值首次突破5万亿美元"),
+        ("Nvidia takes $1 billion stake in Nokia", "Nokia soars as Nvidia invests $1 billion"),
+    ],
+)
+def test_one_story_in_two_spellings(one: str, other: str) -> None:
+    assert len(group_stories([Telling(key=1, title=one), Telling(key=2, title=other)])) == 1
+
+
+def test_a_round_up_joins_no_story() -> None:
+    told = [
+        Telling(key=1, title="央行降准0.5个百分点", summary="释放长期资金约一万亿元。"),
+        Telling(key=2, title="早安世界｜央行降准0.5个百分点；英伟达发布新芯片", summary="今日要闻。"),
+        Telling(key=3, title="早安世界｜央行降准0.5个百分点；英伟达发布新芯片", summary="今日要闻。"),
+        Telling(key=4, title="英伟达发布新芯片", summary="性能翻倍。"),
+        Telling(key=5, title="Weekly roundup: Fed cuts rates"),
+        Telling(key=6, title="Fed cuts rates"),
+    ]
+    assert sorted(map(sorted, group_stories(told))) == [[1], [2], [3], [4], [5], [6]]
+    assert find_earlier(told[1:2], told[:1]) == {}
+
+
+def test_titles_that_any_post_may_have_are_no_copies() -> None:
+    told = [Telling(key=1, title="公告", summary="停水。"), Telling(key=2, title="公告", summary="招聘。")]
+    assert len(group_stories(told)) == 2
+
+
+def test_the_archive_tells_common_words_from_rare_ones() -> None:
+    told = [Telling(key=1, title="晚霞镇集市花农大会开张"), Telling(key=2, title="晚霞镇集市办起花农大会")]
+    archive = [f"晚霞镇集市花农大会第{number}号摊位" for number in range(2_000)]
+    assert len(group_stories(told)) == 1
+    assert len(group_stories(told, archive)) == 2
+
+
+def test_the_main_report_leads_and_not_the_newest_side_angle() -> None:
+    """Newest first, as posts come; one with a summary goes before one without."""
+    main = "青岚电池与北湖汽车签订六年固态电池供货协议，总金额约320亿元，2028年起供货。"
+    told = [
+        Telling(key=4, title="青岚电池大单背后：固态电池概念股走强", summary="受青岚电池供货协议影响，板块走强。"),
+        Telling(key=3, title="青岚电池与北湖汽车签固态电池供货协议", summary=""),
+        Telling(key=2, title="青岚电池与北湖汽车签订六年固态电池供货协议 金额320亿元", summary=main),
+        Telling(key=1, title="青岚电池签下320亿元固态电池大单", summary="客户为北湖汽车。"),
+    ]
+    assert group_stories(told) == ((2, 4, 3, 1),)
 
 
 def test_a_story_is_found_again_the_next_day() -> None:
@@ -97,7 +191,7 @@ def test_every_post_is_in_exactly_one_group(texts: list[tuple[str, str]]) -> Non
     tellings = [Telling(key=key, title=title, summary=summary) for key, (title, summary) in enumerate(texts)]
     groups = group_stories(tellings)
     assert sorted(key for group in groups for key in group) == list(range(len(texts)))
-    assert [group[0] for group in groups] == sorted(group[0] for group in groups)
+    assert [min(group) for group in groups] == sorted(min(group) for group in groups)
     assert groups == group_stories(tellings)
 
 

@@ -204,7 +204,7 @@ def test_every_digest_is_told_and_those_that_are_no_more(
         ("new story=17 ", "it tells the same story as “Title of 17”, which leads it"),
         ("new sources=3", "3 media tell its story"),
         ("new sources=1", "1 medium tells its story"),
-        ("new weight=2.5", "have 2.5 points"),
+        ("new weight=2.5", "gives it 2.5 points"),
         ("new age=5h", "it is 5 hours older than the newest post"),
         ("new turn=4", "its turn was number 4"),
         ("new no-summary", "it has no summary"),

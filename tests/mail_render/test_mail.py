@@ -394,10 +394,10 @@ def test_a_story_names_who_else_tells_it(
     mail = render(make_edition(posts=posts, group=True))
     more = language.plural("{count} more post", "{count} more posts", 2)
     links = tree(mail).xpath("//p[@class='meta']/a")
-    assert [link.text_content() for link in links] == ["晨钟", "证市", "地产一线", more]
+    assert [link.text_content() for link in links] == ["海平线", "晨钟", "证市", more]
     at = "https://news.example.com/news/2026/11/24"
-    page = "https://feeds.example.com/editions/daily/2026-11-24/#p1"
-    assert [link.get("href") for link in links] == [f"{at}/2.html", f"{at}/3.html", f"{at}/6.html", page]
+    page = "https://feeds.example.com/editions/daily/2026-11-24/#p6"
+    assert [link.get("href") for link in links] == [f"{at}/1.html", f"{at}/2.html", f"{at}/3.html", page]
     assert f"{language.text('Also')} 证市: {at}/3.html\n" in mail.text
     (line,) = tree(mail).xpath("//p[@class='balance']")
     assert [int(number) for number in re.findall(r"\d+", line.text_content())] == [7, 2, 5]

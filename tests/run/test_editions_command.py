@@ -43,7 +43,7 @@ def test_list(issued: Site) -> None:
     """A line an edition, and the same for programs."""
     (line,) = issued.command("editions", "list").out.splitlines()
     assert line.split(maxsplit=6) == [
-        "daily", "2026-11-24", "2026-11-24", "09:00", "finished", "2", "posts  财经早报 · 11月24日 星期二",
+        "daily", "2026-11-24", "2026-11-24", "09:00", "finished", "2", "posts  半导体板块走强｜11月24日",
     ]  # fmt: skip
     (row,) = json.loads(issued.command("editions", "list", "daily", "--json").out)
     assert row == {
@@ -51,7 +51,7 @@ def test_list(issued: Site) -> None:
         "period": "2026-11-24",
         "state": "finished",
         "posts": 2,
-        "subject": "财经早报 · 11月24日 星期二",
+        "subject": "半导体板块走强｜11月24日",
         "frozen_at": "2026-11-24T01:00:00+00:00",
     }
     assert issued.command("editions", "list", "other").out == "no editions yet\n"

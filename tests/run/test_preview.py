@@ -104,7 +104,7 @@ def test_people_read_what_it_uses_and_what_it_leaves_out(site: Site) -> None:
     site.some_posts()
     site.configure(CONFIG + "digests:\n  daily:\n    max_items: 1\n    minutes: 5\n")
     out = preview(site, *THEN).out
-    assert out.startswith("daily 2026-11-24: 财经早报 · 11月24日 星期二\n")
+    assert out.startswith("daily 2026-11-24: 半导体板块走强｜11月24日\n")
     assert "now, since 2026-11-24 09:00 Asia/Shanghai" in out
     assert "2 posts = 1 in the mail + 1 on its page only" in out
     assert "of 74,000 bytes (" in out

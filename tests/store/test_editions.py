@@ -264,3 +264,13 @@ def test_posts_in_editions_are_as_they_are_now(store, make) -> None:
         second.key: ("标题 b", make.now),
     }
     assert store.posts_in([]) == {}
+
+
+def test_titles_of_the_last_posts(store, make) -> None:
+    """The last first, none after the one that is named; of those that are gone too."""
+    first, second, third = make.add(store, make.arrival("a"), make.arrival("b"), make.arrival("c"))
+    make.withdraw(store, first)
+    found = store.titles_until(second.key, 9)
+    assert list(found.items()) == [(second.key, "标题 b"), (first.key, "标题 a")]
+    assert list(store.titles_until(third.key, 1)) == [third.key]
+    assert store.titles_until(0, 9) == {}

@@ -41,6 +41,7 @@ QUESTIONS = {
     "passed over": lambda store, now: store.passed_over("daily", ["x"], LAST, now),
     "editions since": lambda store, now: store.editions_since("daily", now - REACH),
     "posts in": lambda store, now: store.posts_in([1, 2]),
+    "titles until": lambda store, now: store.titles_until(9, 2),
     "posts at": lambda store, now: store.posts_at(["a"]),
     "ids taken": lambda store, now: store.ids_taken(["a"]),
     "adopted ids": lambda store, now: store.adopted_ids(["a"]),

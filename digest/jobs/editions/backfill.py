@@ -13,6 +13,7 @@ from datetime import date, datetime, timedelta
 from msgspec import Struct, field
 
 from digest.edition.contents import Reason
+from digest.edition.past import Past
 from digest.errors import ConfigError, StoreError
 from digest.jobs.editions.make import (
     DigestPlan,
@@ -21,6 +22,7 @@ from digest.jobs.editions.make import (
     build_frozen,
     due_of,
     made_of,
+    titles_beside,
     waiting_posts,
 )
 from digest.jobs.progress import Progress, silent
@@ -122,7 +124,8 @@ def _make_up(
         return
     broken: dict[str, None] = {}
     frozen_at = end - timedelta(seconds=1)
-    mail, frozen = build_frozen(plan, look, frozen_at, period, days, Reason.BACKFILLED, left, broken=broken)
+    past = Past(titles=titles_beside(store, left))
+    mail, frozen = build_frozen(plan, look, frozen_at, period, days, Reason.BACKFILLED, left, past, broken=broken)
     report.pages.failures += broken
     if store.backfill_editions(frozen) is None:
         report.existing.append(period)

@@ -34,6 +34,7 @@ from digest.edition.contents import (
 from digest.edition.look import FrozenLook, look_to_json
 from digest.edition.past import Past, find_corrections, find_updates
 from digest.edition.points import lead_of
+from digest.edition.ranking import Weights
 from digest.edition.selection import read_selection
 from digest.errors import DigestError, OutputError, PermanentFailure, StoreError, TemplateError
 from digest.jobs.sparing import REMEDY, tried, without_broken
@@ -72,6 +73,8 @@ from digest.subscribers.subscription import EditionSubscriber, not_before
 
 _SECOND = timedelta(seconds=1)
 """What times are kept to."""
+LOOK_BACK_TITLES = 3_000
+"""Titles of the archive by which an edition tells rare words from common ones."""
 _NAMED = 20
 """Files of posts that are left out, listed one by one."""
 LOOK_BACK = timedelta(days=8)
@@ -122,8 +125,8 @@ class DigestPlan(Struct, frozen=True, kw_only=True):
     may wait (``max_age``)."""
     group_stories: bool = True
     """Posts that tell the same story take one place in the mail."""
-    weights: Mapping[str, float] = field(default_factory=dict)
-    """Points of tags and codes (``ranking.score``)."""
+    weights: Weights = field(default_factory=Weights)
+    """The operator's points."""
     limits: Limits = field(default_factory=Limits)
     sums_up: str = ""
     """The digest that it sums up for subscribers who want less mail. Such a one begins without a first edition, and
@@ -444,6 +447,7 @@ def build_frozen(
             reason=reason,
             earlier=earlier.earlier,
             corrections=earlier.corrections,
+            titles=earlier.titles,
         )
         try_all(edition, with_subject)
         return render_mail(edition, with_subject, plan.limits)
@@ -474,15 +478,24 @@ def mailed_before(store: EditionStore, plan: DigestPlan, period: str, now: datet
 
 
 def past_of(store: EditionStore, before: Sequence[SavedEdition], posts: Sequence[KnownPost]) -> Past:
-    """What an edition of these posts takes up from those before."""
+    """What an edition of these posts takes up from those before, and from the archive."""
+    titles = titles_beside(store, posts)
     if not before:
-        return Past()
+        return Past(titles=titles)
     latest = max(before, key=lambda saved: saved.period)
     told = store.posts_in([saved.key for saved in before])
     return Past(
-        earlier=find_updates(posts, read_edition(latest), store.posts_in([latest.key])),
+        earlier=find_updates(posts, read_edition(latest), store.posts_in([latest.key]), titles),
         corrections=find_corrections(map(read_edition, before), told, store.reread_posts(told)),
+        titles=titles,
     )
+
+
+def titles_beside(store: EditionStore, posts: Sequence[KnownPost]) -> tuple[str, ...]:
+    """Titles of what else came before these posts or with them, the last ones: how the site words its news."""
+    keys = {post.key for post in posts}
+    found = store.titles_until(max(keys, default=0), LOOK_BACK_TITLES + len(keys))
+    return tuple(title for key, title in found.items() if key not in keys)[:LOOK_BACK_TITLES]
 
 
 def mail_for(saved: SavedEdition, selection: str, recipe: Recipe, look: RenderContext) -> RenderedMail:

@@ -233,6 +233,7 @@ _WORDS = {
     Reason.BACKFILLED.value: "the edition was made up later for the web, and mailed to nobody",
     "no-summary": "it could not lead: it has no summary",
     "quota": "other categories went first, since its own had its share of the mail (quota)",
+    "source-quota": "other media went first, since its own had its share of the mail (source_quota)",
     "over=bytes": "the mail had no more room (max_bytes)",
     "over=items": "the mail had as many posts as it may (max_items)",
     "over=minutes": "the mail takes as long to read as it may (minutes)",
@@ -253,9 +254,9 @@ def in_words(reason: str, titles_of: TitlesOf = lambda keys: {}) -> Iterator[str
             yield f"it tells the same story as “{title or f'post {value}'}”, which leads it"
         elif name == "sources":
             tell = "medium tells" if value == "1" else "media tell"
-            yield f"{value} {tell} its story; each further one counts like a day"
+            yield f"{value} {tell} its story in words of their own; each further one counts like a day"
         elif name == "weight":
-            yield f"its tags and codes have {value} points (weights); each counts like a day"
+            yield f"the configuration gives it {value} points (weights); each counts like a day"
         elif name == "age":
             yield f"it is {value.removesuffix('h')} hours older than the newest post"
         elif name == "turn":

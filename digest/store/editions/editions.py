@@ -168,6 +168,10 @@ class Editions(Part):
             rows = connection.rows(f"{SELECT_POSTS} WHERE post.key IN ({held})", connection.listed(editions))
         return {found.key: found for found in map(known_post, rows)}
 
+    def titles_until(self, key: int, limit: int) -> dict[int, str]:
+        rows = self._rows("SELECT key, title FROM post WHERE key <= ? ORDER BY key DESC LIMIT ?", key, limit)
+        return {row[0]: row[1] for row in rows}
+
     def reread_posts(self, keys: Iterable[int]) -> set[int]:
         with self._database.asking() as connection:
             same = "SELECT post.key FROM post JOIN reread ON post_key = post.key AND reread.text_hash = post.text_hash"
