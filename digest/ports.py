@@ -391,6 +391,10 @@ class EditionStore(Protocol):
         since."""
         ...
 
+    def set_leads(self, leads: Mapping[int, str]) -> None:
+        """Keep the headlines that lead editions, by key: lists of editions name them."""
+        ...
+
     def mark_page_published(self, key: int) -> None:
         """Its page and feed are in place: its mail may leave."""
         ...

@@ -60,10 +60,14 @@ def fingerprint(folders: Iterable[Path]) -> str:
 class FrozenTemplates:
     """Templates as they were when somebody asked for their text. Satisfies ``ports.Templates``."""
 
-    def __init__(self, language: Language, sources: Mapping[str, str], theme: Theme | None = None) -> None:
+    def __init__(
+        self, language: Language, sources: Mapping[str, str], theme: Theme | None = None, *, mail_form: str = ""
+    ) -> None:
+        """``mail_form`` is the address of the page on which people subscribe to mail; empty if pages name none."""
         self._language = language
         self._sources = sources
         self.theme = theme or Theme()
+        self._mail_form = mail_form
 
     def _loader(self) -> jinja2.BaseLoader:
         import jinja2
@@ -97,7 +101,13 @@ class FrozenTemplates:
         )
         theme = self.theme
         environment.globals.update(
-            {"look": theme, "light": theme.light, "dark": theme.dark, "fonts": theme.fonts(language.spoken)}
+            {
+                "mail_form": self._mail_form,
+                "look": theme,
+                "light": theme.light,
+                "dark": theme.dark,
+                "fonts": theme.fonts(language.spoken),
+            }
         )
         environment.filters["speaks"] = _speaking(language)
         environment.filters["isolated"] = _isolating(language.direction)
@@ -213,8 +223,15 @@ def _set(direction: str, pieces_of: Callable[[str], Pieces]) -> Callable[..., st
 class FolderTemplates(FrozenTemplates):
     """Templates from folders, the first one that has a file wins."""
 
-    def __init__(self, language: Language, override: Path | None = None, theme: Theme | None = None) -> None:
-        super().__init__(language, {}, theme)
+    def __init__(
+        self,
+        language: Language,
+        override: Path | None = None,
+        theme: Theme | None = None,
+        *,
+        mail_form: str = "",
+    ) -> None:
+        super().__init__(language, {}, theme, mail_form=mail_form)
         self._folders = folders(override)
         self._loaded: set[str] = set()
 
@@ -282,8 +299,8 @@ class FolderTemplates(FrozenTemplates):
         return faults
 
     def fingerprint(self) -> str:
-        """Changes when any template file or the theme does."""
-        return hashlib.sha256(f"{fingerprint(self._folders)} {self.theme!r}".encode()).hexdigest()
+        """Changes when any template file, the theme or the address of the form does."""
+        return hashlib.sha256(f"{fingerprint(self._folders)} {self.theme!r} {self._mail_form}".encode()).hexdigest()
 
     def _place(self, name: str, error: Exception) -> str:
         """File and line of the template that failed, from the traceback that Jinja2 rewrote."""

@@ -34,6 +34,11 @@ def edition_date(edition: Edition, publisher: Publisher, language: Language) -> 
     return span((edition.first_day, edition.last_day), _year(edition, publisher), publisher, language)
 
 
+def full_date(edition: Edition, publisher: Publisher, language: Language) -> str:
+    """The days that an edition is about, always with the year: pages are read in any year."""
+    return span((edition.first_day, edition.last_day), 0, publisher, language)
+
+
 def short_date(edition: Edition, publisher: Publisher, language: Language) -> str:
     """As ``edition_date`` without the day of the week: ``11月24日``."""
     is_near = edition.first_day.year == edition.last_day.year == _year(edition, publisher)
