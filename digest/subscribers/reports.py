@@ -79,12 +79,16 @@ _KNOWN_TEXTS = (
     ("GMX", re.compile(r"SMTP error from remote server (?:after|in|for) ", re.I)),
 )
 """Texts of mailers that are known, by what they begin with."""
+_SES = re.compile(r'"(?:notificationType|eventType)"\s*:\s*"Bounce"')
+"""A notification of Amazon SES that SNS sends by mail: JSON, in lines that are broken anywhere."""
+_SES_WORDS = re.compile(r'"diagnosticCode"\s*:\s*"([^"]*)"')
 _QSBMF = re.compile(r"^\s*hi\. this is the ", re.IGNORECASE)
 _PARAGRAPH = re.compile(r"^<[^\n>]*>:[ \t]*$|^<[^\n>]*>:", re.MULTILINE)
 _EXCHANGE = re.compile(r"did not reach the following recipient|could not be delivered to the following", re.IGNORECASE)
 _RECIPIENT = re.compile(r"^[ \t]*<?[^\s<>@]+@[^\s<>@]+>?:?[ \t]*(?:on .*)?$", re.MULTILINE)
 _FAILED = re.compile(
-    r"could not be delivered|undeliverable|delivery (?:has )?failed|returned mail|failure reasons|delivery problems",
+    r"could not be delivered|undeliverable|delivery (?:has )?failed|returned mail|failure reasons|delivery problems|"
+    r"had delivery errors|was rejected by|投递失败|退信|無法投遞|送信できませんでした",
     re.IGNORECASE,
 )
 _WITH_ADDRESS = re.compile(r"^.*@.*$", re.MULTILINE)
@@ -416,9 +420,11 @@ def _blocks(text: str) -> list[dict[str, str]]:
 
 def _told_in_words(mail: Message, parts: Sequence[Message], human: str, name: str) -> Report | None:
     """A report without fields: of a known form it is judged, of any other it counts as unknown."""
-    tokens = tokens_in([*_ours(mail), *_about(parts)])
     form, words = _form(mail, human)
-    if not form and _is_answer(mail):
+    ours = [human.replace("\n", "")] if form == "Amazon SES" else _ours(mail)
+    tokens = tokens_in([*ours, *_about(parts)])
+    returned = _FAILED.search(words) is not None and any(_embedded(parts))
+    if not form and (_is_automatic(mail) if returned else _is_answer(mail)):
         return None
     form = form or _known_elsewhere(mail)
     if not form and not has_code(words) and not _FAILED.search(words) and phrase_in(words) is None:
@@ -444,6 +450,8 @@ def _form(mail: Message, human: str) -> tuple[str, str]:
     """The name of a form, and the server's words in it; for no known form all the text."""
     if _QSBMF.match(human) and _PARAGRAPH.search(human):
         return "QSBMF", _after(_PARAGRAPH, human)
+    if _SES.search(flat := human.replace("\n", "")):
+        return "Amazon SES", " ".join(_SES_WORDS.findall(flat))[:_WORDS_LIMIT]
     quoted = " ".join(_quotes(human))
     if "x-failed-recipients" in mail:
         return "Exim", quoted[:_WORDS_LIMIT] or _after(_RECIPIENT, human)

@@ -126,6 +126,16 @@ WORKMAIL = (
     "Technical report:\n\nReporting-MTA: dsn; a1.example.net\n\nAction: failed\n"
     "Final-Recipient: rfc822; ann@example.org\nDiagnostic-Code: smtp; {}\nStatus: 5.0.0\n"
 )
+RETURNED = (
+    f"From: no-reply@example.net\n{TO}Subject: Mail error\nContent-Type: multipart/mixed; boundary=B\n\n--B\n"
+    "Content-Type: text/plain; charset=utf-8\n\n{}\n\n--B\nContent-Type: message/rfc822\n\n"
+    "From: a@news.example.com\nSubject: x\n\nText\n--B--\n"
+)
+SES = (
+    f"From: no-reply@sns.example.com\n{TO}Subject: AWS Notification Message\n\n"
+    '{{"notificationType":"Bounce","bounce":{{"bounceType":"Permanent","bouncedRecipients":[{{"action":"failed",'
+    '"diagnosticCode":"smtp; {}"}}]}},"mail":{{"source":\n"bounce+0123456789abcdef0123456789abcdef@news.example.com"}}}}\n'
+)
 MAILRU = (
     "Это письмо создано автоматически сервером, отвечать на него не нужно.\n\n  ann@example.org\n    SMTP error from "
     "remote mail server after RCPT TO:<ann@example.org>:\n    host mx.example.org [192.0.2.1]: {}\n\n**********\n"
@@ -161,8 +171,11 @@ MAILRU = (
             "report without fields",
             Verdict.DEAD,
         ),
+        (RETURNED.format("メールを送信できませんでした。"), "", Verdict.UNKNOWN),
+        (SES.format("550 5.1.1 user unknown"), "Amazon SES", Verdict.DEAD),
+        (SES.format("554 spam detected"), "Amazon SES", Verdict.CONTENT),
     ],
-    ids=range(14),
+    ids=range(17),
 )
 def test_reports_without_fields(text: str, form: str, verdict: Verdict) -> None:
     """Known forms are judged, without our own message that follows; any other counts as unknown."""
