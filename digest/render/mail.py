@@ -451,7 +451,9 @@ def _parts(edition: Edition, look: RenderContext, times: Times, page: str) -> li
     parts, number = [], 0
     for section in edition.sections:
         followers = section.followers
-        entries = (*section.shown(Shown.LEAD), *section.shown(Shown.HEADLINE))
+        entries = sorted(
+            (*section.shown(Shown.LEAD), *section.shown(Shown.HEADLINE)), key=lambda each: each.hand is None
+        )
         items = tuple(
             _item(entry, followers.get(entry.key, ()), number + turn, edition, look, times, page)
             for turn, entry in enumerate(entries, start=1)

@@ -17,7 +17,7 @@ from digest.edition.contents import Reason, Shown
 from digest.edition.selection import read_selection
 from digest.inquiry import Candidates, EditionNote, FoundFile, Membership
 from digest.jobs.editions.make import DigestPlan, Outcome, Periods, upcoming
-from digest.models import MAIN, Absence, Away, EditionState, KnownPost, Problem, Severity, ref_of, source_of
+from digest.models import MAIN, Absence, Away, EditionState, Hand, KnownPost, Problem, Severity, ref_of, source_of
 from digest.period import next_slot
 
 
@@ -148,6 +148,15 @@ def _history(store: PostInquiries, post: KnownPost, view: View) -> Iterator[Fact
         yield _away(absence, file, view)
     if post.unlisted:
         yield Fact(code="unlisted", says="unlisted: it has a page, and enters no feed and no digest")
+    elif post.hand is not None:
+        yield Fact(code="hand", says=_HANDS[post.hand])
+
+
+_HANDS = {
+    Hand.LEAD: "digest: lead in its front matter: the main story of its edition",
+    Hand.PIN: "digest: pin in its front matter: first in its section, and in the mail whatever has no room there",
+    Hand.SKIP: "digest: skip in its front matter: in no edition; feeds have it",
+}
 
 
 def _place_of(post: KnownPost) -> str:
@@ -231,6 +240,10 @@ _WORDS = {
     Reason.NEW.value: "new: collected since the digest began, and in none of its editions before",
     Reason.NEWEST_DAY.value: "the digest's first edition has the newest day of the archive that was there",
     Reason.BACKFILLED.value: "the edition was made up later for the web, and mailed to nobody",
+    "lead=post": "the post makes itself the edition's main story (digest: lead)",
+    "pin=post": "the post says that it comes first in its section, and into the mail (digest: pin)",
+    "lead=edition": "the edition's file makes it the main story (lead)",
+    "pin=edition": "the edition's file puts it first in its section, and into the mail (pin)",
     "no-summary": "it could not lead: it has no summary",
     "quota": "other categories went first, since its own had its share of the mail (quota)",
     "source-quota": "other media went first, since its own had its share of the mail (source_quota)",
@@ -280,6 +293,8 @@ def _verdict(store: PostInquiries, plan: DigestPlan, post: KnownPost, view: View
     oldest = next_slot(plan.schedule, view.zone, view.now, plan.holidays).at - plan.max_age
     if post.unlisted:
         return "unlisted", "in no edition, since it is unlisted", None
+    if post.hand is Hand.SKIP:
+        return "skip", "in no edition, since the post says digest: skip", None
     if post.gone_at is not None:
         return "gone", "in no edition, and it was withdrawn", post.gone_at
     if plan.categories is not None and not set(plan.categories) & set(post.categories):
