@@ -449,6 +449,25 @@ class Changes(Struct, frozen=True, kw_only=True):
 # ---------------------------------------------------------------- editions
 
 
+class EditionFile(Struct, frozen=True, kw_only=True):
+    """What an editor wrote for one edition. Without a file everything is empty."""
+
+    path: str = ""
+    """As messages name it."""
+    introduction: str = ""
+    """HTML that is safe to show anywhere, with absolute addresses."""
+    sponsor: str = ""
+    """Likewise, of one line."""
+    lead: str = ""
+    """File of the post that is the main story."""
+    pin: tuple[str, ...] = ()
+    """Files of posts that come first in their sections."""
+    skip: tuple[str, ...] = ()
+    """Files of posts that are left out."""
+    warnings: tuple[str, ...] = ()
+    """What of it could not be used, a line each."""
+
+
 class EditionState(StrEnum):
     BUILDING = "building"
     FROZEN = "frozen"

@@ -209,6 +209,12 @@ class Edition(Struct, frozen=True, kw_only=True):
     """Stocks, then sectors; those that most posts name first."""
     corrections: tuple[Correction, ...] = ()
     """Of earlier editions; each is told once."""
+    introduction: str = ""
+    """By an editor: HTML that is safe to show anywhere."""
+    sponsor: str = ""
+    """Who pays for the edition: likewise, of one line."""
+    skipped: tuple[int, ...] = ()
+    """Keys of posts that the edition's file left out."""
 
     @property
     def entries(self) -> tuple[Entry, ...]:

@@ -108,6 +108,8 @@ def render_edition_page(edition: Edition, look: RenderContext, *, previous: str 
         "title": edition.title,
         "date": edition_date(edition, publisher, language),
         "times": times.note,
+        "introduction": edition.introduction,
+        "sponsor": edition.sponsor,
         "index_url": index_url(publisher, edition.digest),
         "previous": None if previous is None else edition_url(publisher, edition.digest, previous),
         "following": None if following is None else edition_url(publisher, edition.digest, following),
