@@ -570,6 +570,8 @@ class EditionRow(Struct, frozen=True, kw_only=True):
     frozen_at: datetime
     posts: int
     """How many members it has."""
+    lead: str | None = None
+    """The headline that leads it; None until it was looked up, empty if it has none."""
 
 
 # -------------------------------------------------------------- deliveries

@@ -60,10 +60,14 @@ def fingerprint(folders: Iterable[Path]) -> str:
 class FrozenTemplates:
     """Templates as they were when somebody asked for their text. Satisfies ``ports.Templates``."""
 
-    def __init__(self, language: Language, sources: Mapping[str, str], theme: Theme | None = None) -> None:
+    def __init__(
+        self, language: Language, sources: Mapping[str, str], theme: Theme | None = None, *, mail_form: str = ""
+    ) -> None:
+        """``mail_form`` is the address of the page on which people subscribe to mail; empty if pages name none."""
         self._language = language
         self._sources = sources
         self.theme = theme or Theme()
+        self._mail_form = mail_form
 
     def _loader(self) -> jinja2.BaseLoader:
         import jinja2
@@ -88,12 +92,24 @@ class FrozenTemplates:
             keep_trailing_newline=True,
         )
         environment.globals.update(
-            {"_": language.text, "plural": language.plural, "language": language.tag, "direction": language.direction}
+            {
+                "_": _saying(language),
+                "plural": language.plural,
+                "language": language.spoken,
+                "direction": language.direction,
+            }
         )
         theme = self.theme
         environment.globals.update(
-            {"look": theme, "light": theme.light, "dark": theme.dark, "fonts": theme.fonts(language.tag)}
+            {
+                "mail_form": self._mail_form,
+                "look": theme,
+                "light": theme.light,
+                "dark": theme.dark,
+                "fonts": theme.fonts(language.spoken),
+            }
         )
+        environment.filters["speaks"] = _speaking(language)
         environment.filters["isolated"] = _isolating(language.direction)
         environment.filters["headline"] = _set(language.direction, headline_pieces)
         environment.filters["running"] = _set(language.direction, running_pieces)
@@ -140,6 +156,34 @@ class FrozenTemplates:
         return list(self._sources)
 
 
+def _saying(language: Language) -> Callable[..., str]:
+    """Texts as ``Language.text``; in one that is given a link or other HTML, that stays as it is."""
+    from markupsafe import Markup, escape
+
+    def say(message: str, **values: object) -> str:
+        if any(isinstance(value, Markup) for value in values.values()):
+            return escape(language.text(message)).format(**values)
+        return language.text(message, **values)
+
+    return say
+
+
+def _speaking(language: Language) -> Callable[[str | None], str]:
+    """A filter for the language (BCP 47) of what others wrote, nothing meaning the site's own: the attributes that say
+    it, and its direction, where the page says another (WCAG 2.1, 3.1.2)."""
+    from markupsafe import Markup
+
+    def speak(tag: str | None) -> str:
+        lang = tag or language.tag
+        if lang.lower() == language.spoken.lower():
+            return ""
+        direction = language.direction_of(lang)
+        turned = "" if direction == language.direction else Markup(' dir="{}"').format(direction)
+        return Markup(' lang="{}"{}').format(lang, turned)
+
+    return speak
+
+
 def _isolating(direction: str) -> Callable[[EvalContext, str], str]:
     """A filter for what others wrote in a script of the other direction: it would turn round what stands beside it."""
     from jinja2 import pass_eval_context
@@ -179,8 +223,15 @@ def _set(direction: str, pieces_of: Callable[[str], Pieces]) -> Callable[..., st
 class FolderTemplates(FrozenTemplates):
     """Templates from folders, the first one that has a file wins."""
 
-    def __init__(self, language: Language, override: Path | None = None, theme: Theme | None = None) -> None:
-        super().__init__(language, {}, theme)
+    def __init__(
+        self,
+        language: Language,
+        override: Path | None = None,
+        theme: Theme | None = None,
+        *,
+        mail_form: str = "",
+    ) -> None:
+        super().__init__(language, {}, theme, mail_form=mail_form)
         self._folders = folders(override)
         self._loaded: set[str] = set()
 
@@ -248,8 +299,8 @@ class FolderTemplates(FrozenTemplates):
         return faults
 
     def fingerprint(self) -> str:
-        """Changes when any template file or the theme does."""
-        return hashlib.sha256(f"{fingerprint(self._folders)} {self.theme!r}".encode()).hexdigest()
+        """Changes when any template file, the theme or the address of the form does."""
+        return hashlib.sha256(f"{fingerprint(self._folders)} {self.theme!r} {self._mail_form}".encode()).hexdigest()
 
     def _place(self, name: str, error: Exception) -> str:
         """File and line of the template that failed, from the traceback that Jinja2 rewrote."""

@@ -30,6 +30,11 @@ _LAST_WORD = re.compile(rf"[^\s{_UNSPACED}]+\Z")
 _SENTENCE_END = re.compile(r"[。！？…!?；;]+[”’」』）)\"']*|\.(?=\s|$)[”’\"')]*")
 
 
+def deferred(message: str) -> str:
+    """Marks a text that is translated where it is used; here it stays as it is."""
+    return message
+
+
 def clean(text: str) -> str:
     """The text with line ends as ``\\n`` and without characters that XML forbids."""
     if text.isprintable():  # no control, no line end, nothing unassigned
@@ -126,3 +131,12 @@ def _whole_words(head: str, following: str) -> str:
     if word is None or not _LAST_WORD.match(following) or word.start() * 2 < len(head):
         return head
     return head[: word.start()].rstrip(" ,;:-–—")
+
+
+def without_source(summary: str, names: Iterable[str]) -> str:
+    """The summary without one of these names in brackets at its end: it stands in the line below."""
+    for name in names:
+        for mark in (f"（{name}）", f"({name})"):
+            if name and summary.endswith(mark):
+                return summary.removesuffix(mark).rstrip()
+    return summary

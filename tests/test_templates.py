@@ -93,7 +93,7 @@ def test_a_template_extends_the_one_that_it_replaces(tmp_path: Path) -> None:
     (tmp_path / "web").mkdir()
     own = tmp_path / "web" / "frame.html"
     names = {"site_title": "S", "site_url": "https://e.example/", "canonical": "https://e.example/", "discover": []}
-    context = {**names, "description": "", "feeds_page": ""}
+    context = {**names, "description": "", "feeds_page": "", "editions_page": ""}
     own.write_text('{% extends "shipped/web/frame.html" %}{% block content %}mine{% endblock %}', encoding="utf-8")
     found = templates(tmp_path)
     assert "mine" in found.render("web/frame.html", context)
@@ -132,3 +132,15 @@ def test_text_of_the_other_direction_is_isolated(name: str, text: str, expected:
     """By an element in HTML, by characters in plain text."""
     found = FrozenTemplates(CatalogueLanguage("en"), {name: "{{ text | isolated }}"})
     assert found.render(name, {"text": text}) == expected
+
+
+def test_public_pages_lead_to_the_mail_form(tmp_path: Path) -> None:
+    """Only where somebody wrote its address; not from the form itself."""
+    names = {"site_title": "S", "site_url": "https://e.example/", "canonical": "https://e.example/", "discover": []}
+    context = {**names, "description": "", "feeds_page": "", "editions_page": ""}
+    form = "https://e.example/mail/"
+    with_form = FolderTemplates(CatalogueLanguage("zh-CN"), mail_form=form)
+    assert f'<a href="{form}">邮件订阅</a>' in with_form.render("pages/base.html", context)
+    assert "邮件订阅" not in with_form.render("pages/base.html", context | {"canonical": form})
+    assert "邮件订阅" not in FolderTemplates(CatalogueLanguage("zh-CN")).render("pages/base.html", context)
+    assert with_form.fingerprint() != FolderTemplates(CatalogueLanguage("zh-CN")).fingerprint()

@@ -163,7 +163,8 @@ class App:
     def templates(self) -> FolderTemplates:
         from digest.templates import FolderTemplates
 
-        return FolderTemplates(self.language, self.settings.templates, self.settings.theme)
+        settings = self.settings
+        return FolderTemplates(self.language, settings.templates, settings.theme, mail_form=settings.mail_form)
 
     def feed_options(self) -> FeedOptions:
         """What feeds are made by."""

@@ -31,9 +31,12 @@ if TYPE_CHECKING:
     from digest.posts.sitelinks import SiteLinks
     from digest.render.edition_feed import FeedFrame
     from digest.render.feeds.digests import DigestFeed
+    from digest.render.front import Feeds
     from digest.sources.folder import FolderSource
     from digest.sources.named import NamedSource
     from digest.store import SqlStore
+
+_FRONT_FEEDS = 12
 
 
 def update_feeds(
@@ -184,15 +187,50 @@ def publish_frozen_editions(app: App, report: EditionsReport) -> EditionsReport:
     from digest.jobs.editions.make import publish_editions
 
     plans = app.plans()
-    return publish_editions(
+    fingerprint = _editions_look(app, [plan.title for plan in plans])
+    report = publish_editions(
         app.store,
         app.output,
         plans,
         app.render_context(),
         report,
         feed=partial(_edition_feed, app),
-        fingerprint=_editions_look(app, [plan.title for plan in plans]),
+        fingerprint=fingerprint,
     )
+    _publish_front(app, report, fingerprint)
+    return report
+
+
+def _publish_front(app: App, report: EditionsReport, fingerprint: str) -> None:
+    """The front page, if it is wanted."""
+    from digest.jobs.front import publish_front, remove_front
+
+    if not app.settings.pages.index:
+        remove_front(app.store, app.output, report)
+        return
+    publish_front(
+        app.store,
+        app.output,
+        app.render_context(),
+        report,
+        digests=list(app.settings.digests),
+        feeds=partial(_front_feeds, app),
+        fingerprint=fingerprint,
+        description=app.settings.site.description,
+    )
+
+
+def _front_feeds(app: App) -> Feeds:
+    """The feeds that the front page names: of the categories of the configuration, else of as many as fit beside it."""
+    from digest.render.feeds.catalogue import CATEGORY, Catalogue
+    from digest.render.front import Feeds
+
+    catalogue = Catalogue(app.feed_options(), app.language)
+    rows = app.store.feeds()
+    titled = {category.name for category in app.settings.categories}
+    rows_shown = [row for row in rows if row.posts and (row.name in titled or not titled)]
+    found = catalogue.in_order(rows_shown, CATEGORY)[: max(len(titled), _FRONT_FEEDS)]
+    return Feeds(everything=catalogue.listed(rows[0]).formats, categories=tuple(map(catalogue.listed, found)))
 
 
 def _editions_look(app: App, titles: Sequence[str]) -> str:

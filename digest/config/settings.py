@@ -1004,6 +1004,18 @@ class LookSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     ] = ""
 
 
+class PageSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which pages are made besides those of feeds and editions."""
+
+    index: Annotated[
+        bool,
+        Meta(
+            description="Make index.html at the root of the output: the newest edition's main points, a form for mail, "
+            "feeds, past editions. One that somebody else made stays as it is."
+        ),
+    ] = False
+
+
 class S3Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How the bucket is reached that ``output`` names. Credentials are never kept here."""
 
@@ -1109,6 +1121,7 @@ class Settings(
     ] = _default(Destination, "public")
     s3: S3Settings = msgspec.field(default_factory=S3Settings)
     watch: WatchSettings = msgspec.field(default_factory=WatchSettings)
+    pages: PageSettings = msgspec.field(default_factory=PageSettings)
     look: LookSettings = msgspec.field(default_factory=LookSettings)
     templates: Annotated[
         Path | None,
@@ -1163,6 +1176,12 @@ class Settings(
     def subscriptions_url(self) -> str:
         """Address of the subscription pages, without a slash at its end."""
         return self.subscriptions.url or f"{self.site.url}/mail"
+
+    @property
+    def mail_form(self) -> str:
+        """Address of the form that public pages lead to; empty while nobody wrote where it is."""
+        written = self.subscriptions
+        return f"{written.url}/" if written.enabled and written.url else ""
 
     @property
     def subscriptions_sender(self) -> Mailbox:

@@ -86,6 +86,11 @@ def draft_config(site: Site, census: Census, place: Place, feeds: Sequence[Liste
         "",
         f"store: sqlite:///{place.state}/digest.db".ljust(_COLUMN) + " # what was seen and sent; keep it",
         f"output: {scalar(place.output)}".ljust(_COLUMN) + " # pages and feeds: what the web server serves",
+        *(
+            ()
+            if site.generator
+            else ("pages:", *_keys(("index: true", "a front page; never over another's index.html")))
+        ),
     ]
     return "\n".join(line.rstrip() for line in lines) + "\n"
 

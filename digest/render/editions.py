@@ -15,17 +15,18 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from digest.edition.contents import Edition, Entry, Publisher, Section, Shown
+from digest.edition.points import first_turns, main_points
 from digest.models import EditionRow
 from digest.period import period_days
 from digest.render.balance import first_of, page_balance_line
 from digest.render.context import RenderContext
-from digest.render.days import Times, edition_date, span
+from digest.render.days import Times, full_date, span
 from digest.render.feeds.digests import feed_path
 from digest.render.feeds.model import Addresses
 from digest.render.mail import (
     amendments,
     charts,
-    edition_title,
+    edition_path,
     edition_url,
     entry_anchor,
     section_anchor,
@@ -35,11 +36,11 @@ from digest.render.mail import (
     update_url,
     web_link,
 )
-from digest.render.pages import format_links, frame
+from digest.render.pages import INDEX, format_links, frame, relative
 from digest.render.tongues import foreign
 
 
-class _Row(Struct, frozen=True, kw_only=True):
+class Row(Struct, frozen=True, kw_only=True):
     """A post on an edition's page."""
 
     anchor: str
@@ -56,11 +57,11 @@ class _Row(Struct, frozen=True, kw_only=True):
     update: str
     """Which edition told its story before; empty if none did."""
     update_url: str
-    others: tuple[_Row, ...] = ()
+    others: tuple[Row, ...] = ()
     """Other posts of its story."""
 
 
-class _Chapter(Struct, frozen=True, kw_only=True):
+class Chapter(Struct, frozen=True, kw_only=True):
     """A section on an edition's page."""
 
     anchor: str
@@ -68,21 +69,23 @@ class _Chapter(Struct, frozen=True, kw_only=True):
     """From 1; the anchor of before was made from it."""
     title: str
     posts: int
-    rows: tuple[_Row, ...]
+    rows: tuple[Row, ...]
 
 
-class _Line(Struct, frozen=True, kw_only=True):
+class Line(Struct, frozen=True, kw_only=True):
     """An edition in the list of editions."""
 
     url: str
     title: str
     """Its date."""
+    lead: str
+    """The headline that leads it; empty if it has none."""
     posts: int
 
 
 class _Month(Struct, frozen=True, kw_only=True):
     title: str
-    lines: tuple[_Line, ...]
+    lines: tuple[Line, ...]
 
 
 def index_path(digest: str) -> str:
@@ -102,27 +105,36 @@ def render_edition_page(edition: Edition, look: RenderContext, *, previous: str 
     """The whole edition. ``previous`` and ``following`` are the periods of its neighbours, if it has any."""
     publisher, language = look.publisher, look.language
     times = Times(edition, publisher, language)
+    date = full_date(edition, publisher, language)
+    chapters = tuple(
+        chapter_of(section, position, edition, times, look)
+        for position, section in enumerate(edition.sections, start=1)
+    )
+    path = edition_path(edition.digest, edition.period)
     context = {
-        **_base(publisher, edition_url(publisher, edition.digest, edition.period), edition.digest, edition.title),
-        "page_title": edition_title(edition, publisher, language),
+        **_base(look, edition_url(publisher, edition.digest, edition.period), path, edition.digest, edition.title),
+        "page_title": f"{edition.title} · {date}",
         "title": edition.title,
-        "date": edition_date(edition, publisher, language),
+        "date": date,
+        "is_week": edition.first_day != edition.last_day,
         "times": times.note,
         "introduction": edition.introduction,
         "sponsor": edition.sponsor,
-        "index_url": index_url(publisher, edition.digest),
-        "previous": None if previous is None else edition_url(publisher, edition.digest, previous),
-        "following": None if following is None else edition_url(publisher, edition.digest, following),
-        "chapters": tuple(
-            _chapter(section, position, edition, times, look)
-            for position, section in enumerate(edition.sections, start=1)
-        ),
+        "index_url": _to(index_path(edition.digest), path),
+        "previous": None if previous is None else _to(edition_path(edition.digest, previous), path),
+        "following": None if following is None else _to(edition_path(edition.digest, following), path),
+        "points": points_of(edition, chapters),
+        "chapters": chapters,
         "balance": edition.balance,
         "sum": page_balance_line(edition.balance, language),
         "first_grouped": first_of(edition.entries, Shown.GROUPED),
         "first_here_only": first_of(edition.entries, Shown.PAGE),
         "charts": charts(edition, language),
-        "amendments": amendments(edition, publisher, language),
+        "amendments": tuple(
+            replace(each, edition_url=_near(each.edition_url, publisher, path))
+            for each in amendments(edition, publisher, language)
+        ),
+        "urgent": any(correction.was_point for correction in edition.corrections),
     }
     return look.templates.render("editions/page.html", context).encode()
 
@@ -152,7 +164,7 @@ def render_edition_index(
         for month, group in groupby(rows, key=month_of)
     )
     context = {
-        **_base(publisher, index_url(publisher, digest), digest, title),
+        **_base(look, index_url(publisher, digest), index_path(digest), digest, title),
         "title": title,
         "months": months,
         "editions": len(rows),
@@ -160,28 +172,57 @@ def render_edition_index(
     return look.templates.render("editions/index.html", context).encode()
 
 
-def _line(row: EditionRow, days: tuple[date, date], digest: str, look: RenderContext) -> _Line:
-    return _Line(
-        url=edition_url(look.publisher, digest, row.period),
+def _line(row: EditionRow, days: tuple[date, date], digest: str, look: RenderContext) -> Line:
+    return Line(
+        url=_to(edition_path(digest, row.period), index_path(digest)),
         title=span(days, days[0].year, look.publisher, look.language),
+        lead=row.lead or "",
         posts=row.posts,
     )
 
 
-def _base(publisher: Publisher, canonical: str, digest: str, title: str) -> dict[str, object]:
+def _base(look: RenderContext, canonical: str, path: str, digest: str, title: str) -> dict[str, object]:
     """What ``pages/base.html`` asks for. Feed readers find the feed of editions by it."""
+    publisher = look.publisher
     return frame(
         publisher.site_title,
         publisher.site_url,
         canonical,
         discover=format_links(title, Addresses(atom=feed_url(publisher, digest))),
-        feeds_page=f"{publisher.pages_url}feeds/",
+        feeds_page=_to(INDEX, path),
+        editions_page="" if path == index_path(digest) else _to(index_path(digest), path),
     )
 
 
-def _chapter(section: Section, position: int, edition: Edition, times: Times, look: RenderContext) -> _Chapter:
+def _to(path: str, page: str) -> str:
+    """The link to ``path`` from ``page``: where both are served, whatever the site's address is by then."""
+    return relative(path, page).removesuffix("index.html") or "./"
+
+
+def _near(url: str, publisher: Publisher, page: str) -> str:
+    """The link from ``page`` to an address of ours, which may have a fragment; any other stays as it is."""
+    path, mark, fragment = url.removeprefix(publisher.pages_url).partition("#")
+    return f"{_to(f'{path}index.html', page)}{mark}{fragment}" if url.startswith(publisher.pages_url) else url
+
+
+def rows_of(edition: Edition, look: RenderContext, few: int) -> tuple[Row, ...]:
+    """The main points for a page at the output's root; of a quiet day its first posts, at most ``few``."""
+    times = Times(edition, look.publisher, look.language)
+    chapters = [chapter_of(section, place, edition, times, look) for place, section in enumerate(edition.sections, 1)]
+    first = main_points(edition) or first_turns(edition, few)
+    rows = {row.anchor: row for chapter in chapters for row in chapter.rows}
+    return tuple(rows[entry_anchor(entry)] for entry in first if entry_anchor(entry) in rows)
+
+
+def points_of(edition: Edition, chapters: Sequence[Chapter]) -> tuple[Row, ...]:
+    """The main points as they stand in their sections; none on a quiet day."""
+    rows = {row.anchor: row for chapter in chapters for row in chapter.rows}
+    return tuple(rows[entry_anchor(entry)] for entry in main_points(edition) if entry_anchor(entry) in rows)
+
+
+def chapter_of(section: Section, position: int, edition: Edition, times: Times, look: RenderContext) -> Chapter:
     followers = section.followers
-    return _Chapter(
+    return Chapter(
         anchor=section_anchor(section),
         number=position,
         title=section_title(section, look.language),
@@ -196,9 +237,9 @@ def _chapter(section: Section, position: int, edition: Edition, times: Times, lo
     )
 
 
-def _row(entry: Entry, edition: Edition, times: Times, look: RenderContext) -> _Row:
+def _row(entry: Entry, edition: Edition, times: Times, look: RenderContext) -> Row:
     publisher, language = look.publisher, look.language
-    return _Row(
+    return Row(
         anchor=entry_anchor(entry),
         title=entry.title,
         url=web_link(entry.url),
@@ -209,5 +250,7 @@ def _row(entry: Entry, edition: Edition, times: Times, look: RenderContext) -> _
         original=web_link(entry.original_url),
         lang=foreign(f"{entry.title} {entry.summary}", entry.lang, language.tag),
         update=update_line(entry, edition, publisher, language),
-        update_url=update_url(entry, edition, publisher),
+        update_url=_near(
+            update_url(entry, edition, publisher), publisher, edition_path(edition.digest, edition.period)
+        ),
     )

@@ -40,7 +40,7 @@ from digest.render.balance import balance_line, first_of
 from digest.render.context import RenderContext
 from digest.render.days import Times, earlier_date, edition_date, short_date
 from digest.render.tongues import foreign
-from digest.text import clean_line, cut, isolated
+from digest.text import clean_line, cut, isolated, without_source
 
 FOOT = "%%FOOT%%"
 """Values of a recipient are filled in after the last one of these only, so that no post can ask for them."""
@@ -197,10 +197,7 @@ def entry_anchor(entry: Entry) -> str:
 
 def summary_alone(entry: Entry) -> str:
     """The summary without the source's name in brackets at its end, which stands in the line below it."""
-    for mark in (f"（{entry.source_name}）", f"({entry.source_name})"):
-        if entry.source_name and entry.summary.endswith(mark):
-            return entry.summary.removesuffix(mark).rstrip()
-    return entry.summary
+    return without_source(entry.summary, [entry.source_name or ""])
 
 
 def web_link(url: str | None) -> str | None:
@@ -269,7 +266,7 @@ def plain_text(markup: str) -> str:
 
 
 def update_line(entry: Entry, edition: Edition, publisher: Publisher, language: Language) -> str:
-    """``Update to a story of Monday 23 November``; empty if the post goes on with none."""
+    """``Update to a story of Monday, November 23``; empty if the post goes on with none."""
     if entry.earlier is None:
         return ""
     days = earlier_date(edition, entry.earlier.period, entry.earlier.days, publisher, language)

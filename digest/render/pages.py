@@ -17,6 +17,7 @@ from msgspec import Struct
 from digest.models import Author
 from digest.ports import Templates
 from digest.render.feeds.model import Addresses, Feed, Item
+from digest.text import without_source
 
 INDEX = "feeds/index.html"
 OPML = "feeds.opml"
@@ -150,11 +151,12 @@ def relative(path: str, page: str) -> str:
 def _entry(item: Item, about: str) -> Entry:
     labels = dict.fromkeys([*(category.label for category in item.categories), *item.tags])
     labels.pop(about, None)
+    names = [creator.name for creator in item.creators]
     return Entry(
         id=item.id,
         url=item.url,
         title=item.title,
-        summary="" if item.summary == item.title else item.summary,
+        summary="" if item.summary == item.title else without_source(item.summary, names),
         published=item.published,
         moment=item.published.isoformat(timespec="seconds"),
         is_withdrawn=item.withdrawn is not None,
@@ -178,6 +180,7 @@ def frame(
     description: str = "",
     discover: Sequence[FormatLink] = (),
     feeds_page: str = "",
+    editions_page: str = "",
 ) -> dict[str, object]:
     """What ``pages/base.html`` asks for: each page says whose it is, where it is, and which feeds go with it."""
     return {
@@ -187,4 +190,5 @@ def frame(
         "description": description,
         "discover": discover,
         "feeds_page": feeds_page,
+        "editions_page": editions_page,
     }

@@ -187,6 +187,7 @@ CREATE TABLE edition (
     resumed_at BIGINT,
     sums_up TEXT COLLATE "C" NOT NULL DEFAULT '',
     look TEXT COLLATE "C" NOT NULL DEFAULT '',
+    lead TEXT,
     PRIMARY KEY (key),
     CONSTRAINT edition_slot UNIQUE (digest, kind, period)
 );

@@ -102,6 +102,11 @@ def is_foreign(request: Request, hosts: Collection[str]) -> bool:
     return origin != "null" and host_in(origin.partition("//")[2]) not in hosts
 
 
+def is_from(request: Request, hosts: Collection[str]) -> bool:
+    """Whether a page on one of these hosts sent this form, under whatever scheme and port."""
+    return host_in(request.headers.get("origin", "").partition("//")[2]) in {host.lower() for host in hosts}
+
+
 def secured(response: Response, *, indexed: bool = False) -> Response:
     """The answer with its headers; styles in it are allowed by their hash, a logo that it shows, and nothing else."""
     body = bytes(response.body)

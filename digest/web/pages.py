@@ -40,7 +40,7 @@ from digest.subscribers.subscription import (
     is_zone,
 )
 from digest.web.forms import Body, Form, TooMuch, fields, receive
-from digest.web.guard import HostGuard, Network, is_foreign, network_of, secured, visitor
+from digest.web.guard import HostGuard, Network, is_foreign, is_from, network_of, secured, visitor
 from digest.web.tries import Tries
 
 log = logging.getLogger("digest.web")
@@ -115,18 +115,22 @@ class _Pages(Struct, eq=False):
         if request.method != "POST":
             return await run_in_threadpool(self._form, status=200)
         self._admit(request)
-        if is_foreign(request, self._site.hosts):
+        foreign = is_foreign(request, self._site.hosts)
+        if foreign and not is_from(request, self._site.hosts):
             return self._nothing(403)
-        body = await receive(request)
-        return await run_in_threadpool(self._asked, body, visitor(request, self._site.proxies))
+        form = fields(await receive(request))
+        if "email" in form and "stamp" not in form:  # of a page beside the form: the whole form comes next
+            return await run_in_threadpool(self._form, status=200, form=form)
+        if foreign:
+            return self._nothing(403)
+        return await run_in_threadpool(self._asked, form, visitor(request, self._site.proxies))
 
     def _admit(self, request: Request) -> None:
         """Count what is looked at for nobody in particular. Raises TooMuch."""
         if not self._forms.note(network_of(visitor(request, self._site.proxies))):
             raise TooMuch(429, MINUTE)
 
-    def _asked(self, body: Body, ip: str) -> Response:
-        form = fields(body)
+    def _asked(self, form: Form, ip: str) -> Response:
         result = self._signup.ask(self._sign_up(form, ip), self._clock())
         if result is not Asked.NOTED:
             return self._form(status=_STATUS.get(result, 400), result=result, form=form)
@@ -159,7 +163,8 @@ class _Pages(Struct, eq=False):
                 "problem": result.value if result else "",
                 "email": _first(form, "email")[:254],
                 "offers": [
-                    _shown(offer, chosen.get(offer.digest), ticked=not form) for offer in self._signup.policy.offers
+                    _shown(offer, chosen.get(offer.digest), ticked="stamp" not in form)
+                    for offer in self._signup.policy.offers
                 ],
                 "frequency": _frequency(form).value,
                 "consent": self._consent_text(),

@@ -1,4 +1,4 @@
-for (const input of document.querySelectorAll(".address input")) {
+for (const input of document.querySelectorAll(".address textarea")) {
   const button = document.createElement("button");
   button.type = "button";
   button.textContent = words.copy;

@@ -54,7 +54,7 @@ def below(node: dict[str, Any]) -> dict[str, Any]:
 KEYS = [
     place
     for place in places()
-    if place not in ("site", "posts", "feeds", "mail", "subscriptions", "s3", "watch", "look")
+    if place not in ("site", "posts", "feeds", "mail", "subscriptions", "s3", "watch", "pages", "look")
 ]
 
 

@@ -332,10 +332,10 @@ def test_a_story_of_the_edition_before_is_taken_up(begun: Any) -> None:
         Earlier(period="2026-11-25", key=told, days=(date(2026, 11, 25), date(2026, 11, 25))),
         None,
     ]
-    link = f"https://news.example.com/editions/daily/2026-11-25/#p{told}"
     begun.publish()
-    for part in (saved.html, saved.text, begun.page("2026-11-26")):
-        assert part.count(link) == part.count("11月25日 星期三报道的后续") == 1
+    site = "https://news.example.com/editions/daily/"
+    for part, base in ((saved.html, site), (saved.text, site), (begun.page("2026-11-26"), "../")):
+        assert part.count(f"{base}2026-11-25/#p{told}") == part.count("11月25日星期三报道的后续") == 1
     begun.collect("2026-11-26 18:00", "2026-11-26 17:00", title="猪肉价格连降三周")
     begun.make("2026-11-27 08:00")
     assert [
@@ -386,10 +386,11 @@ def test_a_post_that_changed_after_it_was_sent_is_corrected_once(begun: Any) -> 
     assert corrections(begun, "2026-11-26") == [("央行降息25个基点", "央行降息15个基点", False)]
     saved = begun.store.edition("daily", "2026-11-26")
     begun.publish()
-    for part in (saved.html, saved.text, begun.page("2026-11-26")):
+    site = "https://news.example.com/editions/daily/"
+    for part, base in ((saved.html, site), (saved.text, site), (begun.page("2026-11-26"), "../")):
         assert part.index("更正") < part.index("央行降息25个基点")
         assert "央行降息15个基点" in part
-        assert f"https://news.example.com/editions/daily/2026-11-25/#p{key}" in part
+        assert f"{base}2026-11-25/#p{key}" in part
     assert "央行降息25个基点" in begun.page("2026-11-25"), "what was sent stays as it was"
     begun.collect("2026-11-26 18:00", "2026-11-26 17:00")
     begun.make("2026-11-27 08:00")
@@ -577,10 +578,29 @@ def test_pages_hold_everything_and_link_their_neighbours(begun: Any) -> None:
     assert (len(report.written), report.unchanged) == (3, 0)
     page = begun.page("2026-11-25")
     assert len(lxml.html.document_fromstring(page).xpath("//article")) == 300
-    assert links(page, "prev") == ["https://news.example.com/editions/daily/2026-11-24/"]
-    assert links(begun.page("2026-11-24"), "next") == ["https://news.example.com/editions/daily/2026-11-25/"]
+    assert links(page, "prev") == ["../2026-11-24/"]
+    assert links(begun.page("2026-11-24"), "next") == ["../2026-11-25/"]
     assert "2026年11月" in begun.index()
     assert begun.index().index("11月25日") < begun.index().index("11月24日")
+
+
+def test_the_list_names_what_leads_each_edition(begun: Any) -> None:
+    """Looked up once: also of editions that were made before anybody asked."""
+    begun.collect("2026-11-24 18:00", "2026-11-24 17:00", title="央行降息\n25个基点")
+    begun.make("2026-11-25 08:00")
+    begun.publish()
+    [newest, first] = lxml.html.document_fromstring(begun.index()).xpath("//ul[@class='editions']/li")
+    assert newest.xpath("string(.//*[@class='lead-line'])") == "央行降息 25个基点"
+    assert newest.xpath("string(.//*[@class='day'])") == "11月25日 星期三"
+    assert newest.xpath(".//a/@href") == ["2026-11-25/"]
+    assert first.xpath("string(.//*[@class='lead-line'])").startswith("标题")
+    assert next(row.lead for row in begun.store.edition_rows("daily")) == "央行降息 25个基点"
+
+
+def test_a_page_leads_to_the_others_wherever_it_is_served(begun: Any) -> None:
+    begun.publish()
+    page = lxml.html.document_fromstring(begun.page("2026-11-24"))
+    assert page.xpath("//header/a/@href") == ["https://news.example.com/", "../", "../../../feeds/"]
 
 
 def test_a_second_publishing_touches_nothing(begun: Any) -> None:

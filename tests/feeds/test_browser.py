@@ -40,8 +40,12 @@ CONTRASTS = """() => {
   }
   return found;
 }"""
-NAMELESS = """() => [...document.querySelectorAll("a, button, input")].filter(e =>
+NAMELESS = """() => [...document.querySelectorAll("a, button, input, textarea")].filter(e =>
   !(e.getAttribute("aria-label") || e.textContent.trim() || (e.labels && e.labels.length))).map(e => e.outerHTML)"""
+SMALL = """() => [...document.querySelectorAll("a, button")].filter(e => e.checkVisibility() &&
+  getComputedStyle(e).display !== "inline" && e.getBoundingClientRect().height < 24).map(e => e.outerHTML)"""
+CUT_OFF = """() => [...document.querySelectorAll("textarea")].filter(e => e.scrollHeight > e.clientHeight ||
+  e.scrollWidth > e.clientWidth).map(e => e.value)"""
 OUTSIDE = """() => [...document.body.querySelectorAll("*")].filter(e => e.checkVisibility() &&
   e.getBoundingClientRect().right > document.documentElement.clientWidth + 1).map(e => e.outerHTML.slice(0, 90))"""
 
@@ -89,6 +93,8 @@ def test_pages_fit_and_can_be_read(browser, folder, name, scheme, tmp_path) -> N
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         assert page.evaluate(OUTSIDE) == []
         assert page.evaluate(NAMELESS) == []
+        assert page.evaluate(SMALL) == []
+        assert page.evaluate(CUT_OFF) == []
         contrasts = page.evaluate(CONTRASTS)
         assert len(contrasts) > 10
         assert [found for found in contrasts if found[0] < 4.5] == []
@@ -118,7 +124,7 @@ def test_addresses_are_there_without_scripts(browser, folder, name) -> None:
     page, _ = opened(browser, folder, name, java_script_enabled=False)
     assert page.locator("button").count() == 0
     assert page.locator("input[type=search]").count() == 0
-    assert page.locator("input[readonly]").count() >= 3
+    assert page.locator("textarea[readonly]").count() >= 3
     page.context.close()
 
 

@@ -157,3 +157,32 @@ def test_the_table_of_contents_leads_to_its_sections(browser: Any, page_file: Pa
     for _, page in views(browser, page_file):
         for target in page.evaluate("[...document.querySelectorAll('nav a[href^=\"#\"]')].map(a => a.hash)"):
             assert page.evaluate(f"document.querySelectorAll('{target}').length") == 1
+
+
+SMALL = """() => [...document.querySelectorAll("a, button")].filter(e => e.checkVisibility() &&
+  getComputedStyle(e).display !== "inline" && e.getBoundingClientRect().height < 24).map(e => e.outerHTML)"""
+
+
+def test_the_page_begins_with_the_news(
+    browser: Any,
+    make_edition: Callable[..., Edition],
+    publisher: Publisher,
+    templates: FolderTemplates,
+    language: CatalogueLanguage,
+    tmp_path: Path,
+) -> None:
+    """On the smallest telephone the first headlines are there without scrolling; what is counted comes last."""
+    look = RenderContext(publisher=publisher, templates=templates, language=language)
+    path = tmp_path / "page.html"
+    for number in (2, 12):
+        path.write_bytes(render_edition_page(make_edition(number), look, previous="2026-11-23", following=None))
+        page = browser.new_page(viewport={"width": 320, "height": 568})
+        page.goto(path.as_uri())
+        first, balance, last = page.evaluate(
+            """() => [document.querySelector("main .top a, main article a"), document.querySelector(".balance"),
+              [...document.querySelectorAll("article")].pop()].map(e => e.getBoundingClientRect().bottom)"""
+        )
+        assert first < (568 if number == 2 else 400)
+        assert last < balance
+        assert page.evaluate(SMALL) == []
+        page.close()

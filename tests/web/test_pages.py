@@ -492,3 +492,17 @@ def test_a_digest_that_is_no_longer_offered_can_be_left(served: Served) -> None:
     assert "gone" in served.ask(manage).text
     assert served.ask(served.unsubscribe_link(digest="gone"), form={}).status == 200
     assert active(served) == []
+
+
+def test_an_address_from_a_page_of_ours_comes_into_the_form(served: Served) -> None:
+    """A page that lies still has no stamp: the whole form comes next, and nothing happens before that is sent. Pages
+    of others get nowhere."""
+    origin = {"Origin": f"http://127.0.0.1:{served.port + 1}", "Sec-Fetch-Site": "same-site"}
+    before = served.state()
+    answer = served.ask("/mail/", form={"email": 'b@example.org"><b>'}, headers=origin)
+    assert (answer.status, served.state()) == (200, before)
+    assert 'value="b@example.org&#34;&gt;&lt;b&gt;"' in answer.text
+    assert re.search(r'name="digest" value="\w+" checked', answer.text)
+    assert 'role="alert"' not in answer.text
+    evil = {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"}
+    assert served.ask("/mail/", form={"email": "b@example.org"}, headers=evil).status == 403

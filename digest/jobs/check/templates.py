@@ -26,6 +26,8 @@ from digest.render.edition_feed import FeedFrame, render_edition_feed
 from digest.render.editions import render_edition_index, render_edition_page
 from digest.render.feeds.catalogue import ALL, CATEGORY, Catalogue, FeedOptions
 from digest.render.feeds.items import make_item
+from digest.render.feeds.model import Addresses
+from digest.render.front import Feeds, Newest, render_front_page
 from digest.render.mail import render_mail
 from digest.render.notice import render_notice
 from digest.subscribers.subscription import Notice
@@ -140,6 +142,11 @@ def _edition_trials(kind: str, edition: Edition, look: RenderContext) -> Trials:
     page = partial(render_edition_page, edition, look, previous=before, following=after)
     yield f"page of an edition ({kind})", page
     yield f"list of editions ({kind})", partial(render_edition_index, rows if kind == "full" else [], look, **named)
+    formats = pages.format_links("Sample", Addresses(atom=f"{look.publisher.pages_url}feed.xml"))
+    listed = pages.ListedFeed(label="Sample", description="", page="sample.html", formats=formats)
+    newest = Newest(edition=edition, rows=tuple(rows * 2)) if kind == "full" else None
+    feeds = Feeds(everything=formats, categories=(listed,) if newest else ())
+    yield f"front page ({kind})", partial(render_front_page, look, feeds, newest)
     frame = FeedFrame(author=Author(name="Sample"), max_bytes=500_000)
     yield f"feed of editions ({kind})", partial(render_edition_feed, [edition], look, frame, **named)
 

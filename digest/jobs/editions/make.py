@@ -34,6 +34,7 @@ from digest.edition.contents import (
 from digest.edition.hand import NO_FILE, Edited, edit
 from digest.edition.look import FrozenLook, look_to_json
 from digest.edition.past import Past, find_corrections, find_updates
+from digest.edition.points import lead_of
 from digest.edition.ranking import Weights
 from digest.edition.selection import read_selection
 from digest.errors import DigestError, OutputError, PermanentFailure, StoreError, TemplateError
@@ -660,6 +661,7 @@ def _publish(
                     if page is not None:
                         _write(output, edition_path(digest, row.period), page, report)
         if rows:
+            rows = with_leads(store, digest, rows)
             days = {row.period: _days(store, digest, row) for row in rows if is_week(row.period)}
             index = render_edition_index(rows, look, digest=digest, title=title, days=days)
             _write(output, index_path(digest), index, report)
@@ -667,6 +669,18 @@ def _publish(
                 _write(output, feed_path(digest), feed(digest, title), report)
     for saved in fresh.values():
         store.mark_page_published(saved.key)
+
+
+def with_leads(store: EditionStore, digest: str, rows: Sequence[EditionRow]) -> list[EditionRow]:
+    """The same rows, each with the headline that leads its edition. What is not known yet is looked up once."""
+    found: dict[int, str] = {}
+    for row in rows:
+        saved = store.edition(digest, row.period) if row.lead is None else None
+        if saved is not None:
+            found[row.key] = lead_of(read_edition(saved))
+    if found:
+        store.set_leads(found)
+    return [replace(row, lead=found.get(row.key, row.lead)) for row in rows]
 
 
 def _days(store: EditionStore, digest: str, row: EditionRow) -> tuple[date, date]:

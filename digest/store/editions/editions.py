@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
@@ -123,7 +123,7 @@ class Editions(Part):
 
     def edition_rows(self, digest: str) -> list[EditionRow]:
         chosen = (
-            f"SELECT key, period, state, subject, frozen_at, {_MEMBERS} FROM edition "
+            f"SELECT key, period, state, subject, frozen_at, {_MEMBERS}, lead FROM edition "
             f"WHERE digest = ? AND state NOT IN ({UNSEEN}) ORDER BY period DESC"
         )
         return [as_value(EditionRow, row) for row in self._rows(chosen, digest)]
@@ -176,6 +176,11 @@ class Editions(Part):
         with self._database.asking() as connection:
             same = "SELECT post.key FROM post JOIN reread ON post_key = post.key AND reread.text_hash = post.text_hash"
             return set(connection.column(f"{same} WHERE post.key {connection.is_one_of}", connection.listed(keys)))
+
+    def set_leads(self, leads: Mapping[int, str]) -> None:
+        with self._database.changing() as connection:
+            for key, lead in leads.items():
+                connection.run("UPDATE edition SET lead = ? WHERE key = ?", lead, key)
 
     def mark_page_published(self, key: int) -> None:
         self._change("UPDATE edition SET page_published = true WHERE key = ?", key)
