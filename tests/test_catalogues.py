@@ -86,7 +86,7 @@ def test_renewing_keeps_what_is_known_and_drops_what_is_gone() -> None:
 
 OPERATORS = ("status/",)
 """Templates for the operator, who is told everything in English."""
-NAMES = {"OPML"}
+NAMES = {"OPML", "Atom"}
 """The same in every language."""
 TOLD_ATTRIBUTES = {"aria-label", "alt", "title", "placeholder", "aria-description", "summary"}
 

@@ -591,7 +591,7 @@ def test_the_list_names_what_leads_each_edition(begun: Any) -> None:
     begun.publish()
     [newest, first] = lxml.html.document_fromstring(begun.index()).xpath("//ul[@class='editions']/li")
     assert newest.xpath("string(.//*[@class='lead-line'])") == "央行降息 25个基点"
-    assert newest.xpath("string(.//*[@class='day'])") == "11月25日 星期三"
+    assert newest.xpath("string(.//*[@class='day'])") == "11月25日星期三"
     assert newest.xpath(".//a/@href") == ["2026-11-25/"]
     assert first.xpath("string(.//*[@class='lead-line'])").startswith("标题")
     assert next(row.lead for row in begun.store.edition_rows("daily")) == "央行降息 25个基点"
