@@ -209,6 +209,17 @@ NO_TEXT = "0" * 16
 """Ends the ``text_hash`` of posts with little or no text below their summary."""
 
 
+class Hand(StrEnum):
+    """What an editor wants of a post in editions, whatever it scores."""
+
+    LEAD = "lead"
+    """It is the edition's main story."""
+    PIN = "pin"
+    """It is the first one of its section, and in the mail whatever else has no room there."""
+    SKIP = "skip"
+    """It is in no edition."""
+
+
 class Post(Struct, frozen=True, kw_only=True, gc=False):
     """What one file says: the result of parsing, free of any memory of earlier runs.
 
@@ -249,6 +260,8 @@ class Post(Struct, frozen=True, kw_only=True, gc=False):
     would see other words."""
     unlisted: bool = False
     """Has a page, but enters no feed and no digest."""
+    hand: Hand | None = None
+    """``digest`` of the front matter; what readers see of the post is the same with another one."""
     expires: datetime | None = None
     warnings: tuple[Problem, ...] = ()
 
@@ -322,6 +335,7 @@ class KnownPost(Struct, frozen=True, kw_only=True, gc=False):
     attachments: tuple[Attachment, ...] = ()
     text_hash: str = ""
     unlisted: bool = False
+    hand: Hand | None = None
 
 
 class InLanguage(Struct, frozen=True, kw_only=True):
@@ -433,6 +447,25 @@ class Changes(Struct, frozen=True, kw_only=True):
 
 
 # ---------------------------------------------------------------- editions
+
+
+class EditionFile(Struct, frozen=True, kw_only=True):
+    """What an editor wrote for one edition. Without a file everything is empty."""
+
+    path: str = ""
+    """As messages name it."""
+    introduction: str = ""
+    """HTML that is safe to show anywhere, with absolute addresses."""
+    sponsor: str = ""
+    """Likewise, of one line."""
+    lead: str = ""
+    """File of the post that is the main story."""
+    pin: tuple[str, ...] = ()
+    """Files of posts that come first in their sections."""
+    skip: tuple[str, ...] = ()
+    """Files of posts that are left out."""
+    warnings: tuple[str, ...] = ()
+    """What of it could not be used, a line each."""
 
 
 class EditionState(StrEnum):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from digest.changes import ParsedFile, decide, next_missing
-from digest.models import HASH_MARK, Changes, FileStat, KnownPost, Post, Problem, Refusal, Severity
+from digest.models import HASH_MARK, Changes, FileStat, Hand, KnownPost, Post, Problem, Refusal, Severity
 
 NOW = datetime(2026, 11, 24, 8, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -131,6 +131,7 @@ def test_two_posts_at_one_address_are_both_taken() -> None:
         ({}, NOW - 10 * DAY, False),
         ({"text_hash": "other"}, NOW, True),
         ({"categories": ("c",), "url": "https://moved.example/"}, NOW - 10 * DAY, False),
+        ({"hand": Hand.LEAD}, NOW - 10 * DAY, False),
         ({"modified": NOW - 2 * DAY}, NOW - 2 * DAY, True),
         ({"modified": NOW - 2 * DAY, "text_hash": "other"}, NOW - 2 * DAY, True),
         ({"modified": NOW - 20 * DAY}, NOW - 10 * DAY, False),

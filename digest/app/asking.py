@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from digest.app.admission import Admission
 from digest.app.collecting import lasting_sources
+from digest.app.editorial import edition_files
 from digest.app.moment import moment, present
 from digest.app.monitor import monitor_of
 from digest.app.publishing import idle
@@ -154,7 +155,8 @@ def _view(app: App, digest: str | None, date: str | None) -> View:
     names = [plan.name for plan in app.plans()]
     if digest is not None and digest not in names:
         raise ConfigError("--digest", f"there is no digest {digest!r}", f"name one of {', '.join(names)}")
-    return View(zone=app.settings.site.timezone, now=app.when.now, digest=digest, date=date)
+    file_of = edition_files(app).of
+    return View(zone=app.settings.site.timezone, now=app.when.now, digest=digest, date=date, file_of=file_of)
 
 
 def _below_posts(app: App, words: str) -> str:

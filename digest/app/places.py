@@ -14,6 +14,15 @@ if TYPE_CHECKING:
     from digest.sources.folder import FolderSource
 
 
+EDITIONS = "_editions"
+"""Folder of a site in which editors write."""
+
+
+def is_for_editors(posts: PostSettings | FolderSourceSettings) -> bool:
+    """Whether that folder is theirs. A Jekyll site may have a collection of this name."""
+    return EDITIONS.removeprefix("_") not in posts.collections
+
+
 def posts_folder(settings: Settings) -> FolderSource:
     """The posts folder."""
     return _folder(settings, settings.posts, settings.posts.kind, "posts.folder")
@@ -30,6 +39,8 @@ def _folder(settings: Settings, posts: PostSettings | FolderSourceSettings, kind
     folder, output, exclude = posts.folder, settings.output, posts.exclude
     if isinstance(output, Path) and output.is_relative_to(folder) and output != folder:
         exclude = (*exclude, output.relative_to(folder).as_posix())  # what we write is nobody's post
+    if is_for_editors(posts):
+        exclude = (*exclude, EDITIONS)
     kind = detect(folder) if kind == "auto" else kind
     return FolderSource(
         folder,

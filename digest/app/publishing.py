@@ -14,6 +14,7 @@ from digest import __version__
 from digest.alarms.watching import clocks_in_words
 from digest.app.assembly import opened
 from digest.app.collecting import LastingSource, lasting_sources
+from digest.app.editorial import edition_files
 from digest.app.moment import moment
 from digest.config import Settings, load
 from digest.errors import ConfigError, SourceError
@@ -137,9 +138,17 @@ def freeze_due_editions(app: App) -> EditionsReport:
     app.store.retire_channels([each.common.name for each in app.settings.channels], app.when.now)
     plans = app.plans()
     decided = {plan.name for plan in plans if app.store.began(plan.name) is None}
+    files = edition_files(app)
     report = make_editions(
-        app.store, plans, app.render_context(), app.audience(), app.when.now, decided=app.when.present
+        app.store,
+        plans,
+        app.render_context(),
+        app.audience(),
+        app.when.now,
+        decided=app.when.present,
+        file_of=files.of,
     )
+    report.warnings += files.strange(app, plans)
     decided |= {result.digest for result in report.results}
     report.warnings += _told_if_idle(app, decided)
     return report
@@ -278,6 +287,7 @@ def backfill_editions(
             partial(publish_frozen_editions, app),
             now=when.now,
             progress=progress,
+            file_of=edition_files(app).of,
         )
 
 

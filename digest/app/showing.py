@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from digest.app.assembly import mail_channel, opened
 from digest.app.collecting import collect_posts
+from digest.app.editorial import edition_files
 from digest.app.moment import moment
 from digest.app.publishing import plan_named
 from digest.app.sending import composer
@@ -72,7 +73,8 @@ def next_edition(app: App, digest: str | None) -> Preview:
     """The edition that a run would make next, as it would be if it were made now. Raises ConfigError."""
     from digest.jobs.editions.preview import preview_edition
 
-    return preview_edition(app.store, plan_named(app, digest), app.render_context(), app.when.now)
+    file_of = edition_files(app).of
+    return preview_edition(app.store, plan_named(app, digest), app.render_context(), app.when.now, file_of)
 
 
 def preview_mail(app: App, preview: Preview) -> Parts:

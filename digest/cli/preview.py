@@ -95,6 +95,7 @@ def _lines(
     yield _row("reading", f"{minutes} of {limits.minutes}" if limits.minutes else f"{minutes}, without a limit")
     if limits.items is not None:
         yield _row("shown", f"{balance.here} of {limits.items} posts")
+    yield from _hand(preview)
     yield from _left_out(preview, verbose=verbose)
     for line in preview.broken:
         yield _row("broken", line)
@@ -103,6 +104,23 @@ def _lines(
     if sent is not None:
         reply = " ".join(str(word) for word in (sent.reply.code, sent.reply.enhanced, sent.reply.text) if word)
         yield _row("test", f"sent to {sent.address}: {reply}")
+
+
+def _hand(preview: Preview) -> Iterator[str]:
+    """What its editor wants, as far as that is anything."""
+    edited, edition = preview.edited, preview.mail.edition
+    for entry in edition.entries:
+        if entry.hand is not None:
+            where = f" ({edited.file.path})" if entry.key in edited.named else ""
+            yield _row(entry.hand, f"{entry.title}{where}")
+    for post in edited.skipped:
+        yield _row("skip", f"{post.title} ({edited.file.path})")
+    if edition.introduction:
+        yield _row("intro", f"by {edited.file.path}")
+    if edition.sponsor:
+        yield _row("sponsor", f"by {edited.file.path}")
+    for line in edited.warnings:
+        yield _row("warning", line)
 
 
 def _share(used: int, budget: int) -> str:
@@ -148,6 +166,15 @@ def _to_json(preview: Preview, files: Mapping[str, Path], sent: SentTest | None)
             }
             for each in preview.left_out
         ],
+        "hand": {
+            "file": preview.edited.file.path,
+            "lead": [entry.key for entry in edition.entries if entry.hand == "lead"],
+            "pin": [entry.key for entry in edition.entries if entry.hand == "pin"],
+            "skip": list(edition.skipped),
+            "introduction": edition.introduction,
+            "sponsor": edition.sponsor,
+            "warnings": preview.edited.warnings,
+        },
         "broken": preview.broken,
         "files": {what: str(path) for what, path in files.items()},
         "sent": None if sent is None else _sent(sent),

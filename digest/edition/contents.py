@@ -8,7 +8,7 @@ room for is on the edition's page, and the counts of both always add up.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from enum import StrEnum
 from itertools import chain, zip_longest
@@ -20,7 +20,7 @@ from msgspec.structs import replace
 
 from digest.edition.ranking import Score, Share, Weights, in_turn, reading_time, score
 from digest.edition.selection import Selection
-from digest.models import Code, EditionMember, KnownPost
+from digest.models import Code, EditionMember, Hand, KnownPost
 
 if TYPE_CHECKING:
     from digest.edition.stories import Telling
@@ -106,8 +106,9 @@ class Entry(Struct, frozen=True, kw_only=True):
     original_url: str | None = None
     lang: str | None = None
     reason: str = Reason.NEW
-    """Why it is here and in this place, in words for programs: a ``Reason``; then ``story=17`` if post 17 leads its
-    story, else what made up its score (``ranking.Score``), its ``turn=4`` among all, ``no-summary`` if it could not
+    """Why it is here and in this place, in words for programs: a ``Reason``; ``lead`` or ``pin`` for its ``hand``,
+    with ``=post`` if the post says so and ``=edition`` if the edition's file does; then ``story=17`` if post 17 leads
+    its story, else what made up its score (``ranking.Score``), its ``turn=4`` among all, ``no-summary`` if it could not
     lead for that, ``quota`` and ``source-quota`` if it had to let other sections or media go first, and for what the
     mail does not show what stopped it: ``over=bytes``, ``over=items`` or ``over=minutes``."""
     score: int = 0
@@ -120,6 +121,8 @@ class Entry(Struct, frozen=True, kw_only=True):
     categories: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     codes: tuple[Code, ...] = ()
+    hand: Hand | None = None
+    """What an editor wants of it; at most one of an edition leads it."""
 
 
 Item = KnownPost | Entry
@@ -206,6 +209,12 @@ class Edition(Struct, frozen=True, kw_only=True):
     """Stocks, then sectors; those that most posts name first."""
     corrections: tuple[Correction, ...] = ()
     """Of earlier editions; each is told once."""
+    introduction: str = ""
+    """By an editor: HTML that is safe to show anywhere."""
+    sponsor: str = ""
+    """Who pays for the edition: likewise, of one line."""
+    skipped: tuple[int, ...] = ()
+    """Keys of posts that the edition's file left out."""
 
     @property
     def entries(self) -> tuple[Entry, ...]:
@@ -278,6 +287,7 @@ def build_edition(
     earlier: Mapping[int, Earlier] | None = None,
     corrections: Sequence[Correction] = (),
     titles: Sequence[str] = (),
+    named: Container[int] = (),
 ) -> Edition:
     """The posts in sections: those of the recipe's ``categories`` in that order; if it is None those of every category,
     first in the order of the recipe's ``titles``, then by what is in them: the one with the story of the highest score
@@ -285,9 +295,13 @@ def build_edition(
     Posts of no category of the digest are left out. Stories come by score, equal ones newest first, then by key. With
     ``group`` posts that tell the same story stand together under its main report. ``earlier`` says which posts go on
     with a story of an earlier edition, ``titles`` how common words are on the site (``stories.group_stories``).
+    Posts that an editor wants lead their story, and their stories come first in a section, that of the edition's main
+    story before all others. Of several that want to be that the newest is, the others are pinned. ``named``: posts
+    that the edition's own file names.
     """
-    newest = _newest_first(posts, recipe)
+    newest = _with_one_lead(_newest_first(posts, recipe))
     stories = _stories(newest, titles) if recipe.group else [[post] for post in newest]
+    reasons = {post.key: f"{reason} {post.hand}={_SAYS[post.key in named]}" for post in newest if post.hand is not None}
     return Edition(
         digest=digest,
         title=title,
@@ -295,7 +309,7 @@ def build_edition(
         first_day=days[0],
         last_day=days[1],
         frozen_at=frozen_at,
-        sections=_sections(stories, recipe, _order(recipe), days, reason, earlier or {}),
+        sections=_sections(stories, recipe, _order(recipe), days, lambda key: reasons.get(key, reason), earlier or {}),
         highlights=_highlights(newest),
         corrections=tuple(corrections),
     )
@@ -312,7 +326,7 @@ def narrowed(edition: Edition, selection: Selection, recipe: Recipe) -> Edition:
     earlier = {entry.key: entry.earlier for entry in entries if entry.earlier is not None}
     return replace(
         edition,
-        sections=_sections(_stories_again(newest), wanted, order, days, Reason.NEW, earlier),
+        sections=_sections(_stories_again(newest), wanted, order, days, lambda key: Reason.NEW, earlier),
         highlights=_highlights(newest),
         corrections=tuple(each for each in edition.corrections if selection.matches(each.categories)),
     )
@@ -323,10 +337,10 @@ def _sections(
     recipe: Recipe,
     order: Sequence[str],
     days: tuple[date, date],
-    reason: str,
+    reason_of: Callable[[int], str],
     earlier: Mapping[int, Earlier],
 ) -> tuple[Section, ...]:
-    told = list(stories)
+    told = [sorted(story, key=_hand_of) for story in stories]
     newest = max((post.published for story in told for post in story), default=None)
     found: dict[str, list[tuple[Sequence[Item], Score]]] = {}
     for story in told:
@@ -335,15 +349,16 @@ def _sections(
         found.setdefault(_section_of(story[0], recipe.categories) or "", []).append((story, points))
     by_score = {name: _by_score(stories) for name, stories in found.items()}
 
-    def place(name: str) -> tuple[int, bool, tuple[int, float, int], str]:
-        return _place(order, name), name == "", _rank_of(*by_score[name][0]), name
+    def place(name: str) -> tuple[int, bool, tuple[bool, int, float, int], str]:
+        best = min((not _leads(story[0]), *_rank_of(story, points)) for story, points in found[name])
+        return _place(order, name), name == "", best, name
 
     title_of = {category.name: category.title for category in recipe.titles}
     return tuple(
         Section(
             name=name,
             title=title_of.get(name, name),
-            entries=tuple(chain.from_iterable(_entries(*each, reason, earlier) for each in by_score[name])),
+            entries=tuple(chain.from_iterable(_entries(*each, reason_of, earlier) for each in by_score[name])),
         )
         for name in sorted(by_score, key=place)
     )
@@ -362,15 +377,23 @@ def count(entries: Iterable[Entry]) -> Balance:
 
 
 def rank(edition: Edition, limits: Limits) -> tuple[Pick, ...]:
-    """Whose turn it is, within the limits of number and time. A mail shows the first so many picks."""
-    picks = turns(edition, limits)[: limits.items]
-    return picks if limits.minutes is None else _in_time(edition, picks, limits.minutes)
+    """Whose turn it is, within the limits of number and time. A mail shows the first so many picks: first those that an
+    editor wants, which only its size can stop, then the others."""
+    wanted = _wanted(edition)
+    picks = sorted(turns(edition, limits), key=lambda pick: pick.key not in wanted)
+    picks = picks if limits.items is None else picks[: max(limits.items, len(wanted))]
+    return tuple(picks) if limits.minutes is None else _in_time(edition, picks, limits.minutes, max(len(wanted), 1))
+
+
+def _wanted(edition: Edition) -> set[int]:
+    """Keys of the posts that an editor wants in the mail, but for those beside one that leads their story."""
+    return {entry.key for entry in edition.entries if entry.hand is not None and entry.story is None}
 
 
 def turns(edition: Edition, limits: Limits) -> tuple[Pick, ...]:
-    """Every post that stands alone or leads a story, in its turn: first the summaries in rounds over the sections,
-    so that each has one, then the headlines by score under the quotas of their section and their medium. In an edition
-    of one section there are summaries as long as there is room."""
+    """Every post that stands alone or leads a story, in its turn: first the one that an editor made the main story,
+    then the summaries in rounds over the sections, so that each has one, then the headlines by score under the quotas
+    of their section and their medium. In an edition of one section there are summaries as long as there is room."""
     alone = len(edition.sections) == 1
     leads = [
         entry
@@ -398,7 +421,8 @@ def turns(edition: Edition, limits: Limits) -> tuple[Pick, ...]:
     rest = [entry for section in edition.sections for entry in section.heads if entry.key not in chosen]
     picks = [Pick(key=entry.key, shown=Shown.LEAD) for entry in leads]
     picks += [Pick(key=e.key, shown=Shown.HEADLINE, waited=waited) for e, waited in in_turn(rest, _place_of, shares)]
-    return tuple(picks)
+    main = {entry.key for entry in edition.entries if _leads(entry)}
+    return tuple(sorted(picks, key=lambda pick: pick.key not in main))
 
 
 def explain(edition: Edition, limits: Limits) -> Edition:
@@ -406,7 +430,7 @@ def explain(edition: Edition, limits: Limits) -> Edition:
     order = {pick.key: (turn, pick) for turn, pick in enumerate(turns(edition, limits), start=1)}
     here = edition.balance.here
     stopped = "bytes"
-    if here == limits.items:
+    if limits.items is not None and here == max(limits.items, len(_wanted(edition))):
         stopped = "items"
     elif limits.minutes is not None and here == len(rank(edition, limits)):
         stopped = "minutes"
@@ -435,12 +459,13 @@ def reading_minutes(edition: Edition) -> int:
     return -(-sum(_time_of(entry, entry.shown) for entry in edition.entries) // 60_000)
 
 
-def _in_time(edition: Edition, picks: Sequence[Pick], minutes: int) -> tuple[Pick, ...]:
+def _in_time(edition: Edition, picks: Sequence[Pick], minutes: int, least: int) -> tuple[Pick, ...]:
+    """The first of them that can be read in this time, ``least`` at least."""
     entry_of = {entry.key: entry for entry in edition.entries}
     left = minutes * 60_000
     for number, pick in enumerate(picks):
         left -= _time_of(entry_of[pick.key], pick.shown)
-        if left < 0 and number:
+        if left < 0 and number >= least:
             return tuple(picks[:number])
     return tuple(picks)
 
@@ -452,8 +477,28 @@ def _time_of(entry: Entry, shown: Shown) -> int:
     return reading_time(entry.title) if shown is Shown.HEADLINE else 0
 
 
-def _place_of(entry: Entry) -> tuple[int, float, int]:
-    return (-entry.score, -entry.published.timestamp(), entry.key)
+def _place_of(entry: Entry) -> tuple[bool, int, float, int]:
+    return (not _leads(entry), -entry.score, -entry.published.timestamp(), entry.key)
+
+
+def _leads(post: Item) -> bool:
+    """Whether an editor made it the main story."""
+    return post.hand is Hand.LEAD
+
+
+def _hand_of(post: Item) -> int:
+    """Where a post stands by what an editor wants: the main story, what is pinned, the others."""
+    return 2 if post.hand is None else 0 if _leads(post) else 1
+
+
+_SAYS = ("post", "edition")
+"""Where an editor said so: in the post's front matter, or in the edition's file."""
+
+
+def _with_one_lead(newest: Sequence[KnownPost]) -> list[KnownPost]:
+    """Of posts that are to be the main story the first one is."""
+    main = next((post.key for post in newest if _leads(post)), None)
+    return [replace(post, hand=Hand.PIN) if _leads(post) and post.key != main else post for post in newest]
 
 
 def show(edition: Edition, picks: Iterable[Pick]) -> Edition:
@@ -569,24 +614,26 @@ def _highlights(posts: Sequence[Item]) -> tuple[Highlight, ...]:
 
 
 def _by_score(stories: Iterable[tuple[Sequence[Item], Score]]) -> list[tuple[Sequence[Item], Score]]:
-    """Highest first; equal ones newest first, then by key."""
-    return sorted(stories, key=lambda told: _rank_of(*told))
+    """Those that an editor wants, then the others; each highest first, equal ones newest first, then by key."""
+    return sorted(stories, key=lambda told: (_hand_of(told[0][0]), *_rank_of(*told)))
 
 
 def _rank_of(story: Sequence[Item], told: Score) -> tuple[int, float, int]:
     return -told.points, -story[0].published.timestamp(), story[0].key
 
 
-def _entries(story: Sequence[Item], told: Score, reason: str, earlier: Mapping[int, Earlier]) -> list[Entry]:
+def _entries(
+    story: Sequence[Item], told: Score, reason_of: Callable[[int], str], earlier: Mapping[int, Earlier]
+) -> list[Entry]:
     head, *rest = story
     before = next((earlier[post.key] for post in story if post.key in earlier), None)
-    first = replace(_entry(head, " ".join((reason, *told.reasons))), score=told.points, earlier=before)
-    return [first, *(_entry(post, f"{reason} story={head.key}", head.key) for post in rest)]
+    first = replace(_entry(head, " ".join((reason_of(head.key), *told.reasons))), score=told.points, earlier=before)
+    return [first, *(_entry(post, f"{reason_of(post.key)} story={head.key}", head.key) for post in rest)]
 
 
 _TAKEN = (
     *("key", "title", "url", "summary", "published", "source_name", "original_url", "lang"),
-    *("categories", "tags", "codes"),
+    *("categories", "tags", "codes", "hand"),
 )
 """What an entry has of its post."""
 

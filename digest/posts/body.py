@@ -240,6 +240,37 @@ def sanitised(markup: str, base: str) -> str:
     return clean(html.escape(html.unescape(_TAG.sub(" ", markup)), quote=False))
 
 
+_HEADING = re.compile(r"<(/?)h[1-6]\b[^<>]*>", re.IGNORECASE)
+_NOTE_TAGS = set("a b blockquote br code del em i li ol p s strong ul".split())  # noqa: SIM905
+_LINE_TAGS = {"a", "b", "em", "i", "strong"}
+
+
+def note_html(text: str, base: str, *, in_line: bool = False) -> str:
+    """Markdown that somebody wrote for a mail, as HTML that is safe to show anywhere: paragraphs, lists, links and
+    emphasis; of headings bold lines, and no pictures. ``base`` as ``is_base`` wants it. ``in_line``: without
+    paragraphs, for text within a line. Never raises."""
+    import nh3
+
+    try:
+        markup = render_markdown(strip_liquid(text))
+    except (RecursionError, ValueError, IndexError):
+        markup = html.escape(text)
+    markup = html.escape(text) if is_monstrous(markup) else markup
+    markup = _HEADING.sub(lambda found: "</strong></p>" if found[1] else "<p><strong>", markup)
+    return clean(
+        nh3.clean(
+            markup,
+            tags=_LINE_TAGS if in_line else _NOTE_TAGS,
+            clean_content_tags=_SILENT_TAGS,
+            attributes={"a": {"href"}},
+            url_schemes={"http", "https", "mailto"},
+            url_relative=("rewrite_with_base", base),
+            strip_comments=True,
+            link_rel=None,
+        )
+    ).strip()
+
+
 def is_base(url: str) -> bool:
     """Whether relative addresses can be resolved against an address (which is stricter than urllib)."""
     try:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from digest.models import Post, Problem, Refusal, Severity
+from digest.models import Hand, Post, Problem, Refusal, Severity
 from digest.posts import body as bodies
 from digest.posts import fields
 from digest.posts.dates import BadDate, midnight, own_zone, parse_date
@@ -179,6 +179,7 @@ class _Reader:
             attachments=fields.attachments(front, rules.site_url.rstrip("/") + "/", remarks) if more else (),
             text_hash=bodies.text_hash(title, summary, text),
             unlisted=more and self._is_unlisted(),
+            hand=self._hand() if more else None,
             expires=expires,
             warnings=remarks.all(),
         )
@@ -216,6 +217,21 @@ class _Reader:
         if len(feed_id) > _LONGEST_ID // 4 and len(feed_id.encode()) - feed_id.count("%") > _LONGEST_ID:
             raise self._too_long(forced=bool(forced))
         return feed_id, bool(forced)
+
+    def _hand(self) -> Hand | None:
+        """What ``digest`` of the front matter says."""
+        value = self._front.values.get("digest")
+        if value is None or value == "":
+            return None
+        try:
+            return Hand(fields.text_of(value).strip().lower())
+        except ValueError:
+            self._remarks.warn(
+                f"digest: {_shown(value)} says nothing to editions",
+                "write digest: lead, pin or skip, or delete the line",
+                line=self._front.lines.get("digest"),
+            )
+            return None
 
     # ------------------------------------------------------------------- Hugo
 
@@ -532,6 +548,11 @@ class _Reader:
             is_plain = key not in self._front.quoted
             return value in _HUGOS_YES or (value in _OLD_YES and is_plain and self._rules.hugo.is_old)
         return fields.says_yes(self._front, key, quoted_too=self._rules.kind == "hugo")
+
+
+def _shown(value: object) -> str:
+    """A value of front matter in a message: short, in one line."""
+    return clean_line(value)[:40] if isinstance(value, str) else "a list or a table"
 
 
 @lru_cache(maxsize=4096)

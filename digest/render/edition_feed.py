@@ -107,6 +107,8 @@ def _item(edition: Edition, look: RenderContext, frame: FeedFrame) -> Item:
     frozen = edition.frozen_at.astimezone(publisher.zone).replace(microsecond=0)
     balance = balance_line(edition.balance, language).text
     context = {
+        "introduction": edition.introduction,
+        "sponsor": edition.sponsor,
         "parts": tuple(_part(section, language) for section in edition.sections if section.entries),
         "page": page,
         "balance": balance,

@@ -118,6 +118,8 @@ def render_edition_page(edition: Edition, look: RenderContext, *, previous: str 
         "date": date,
         "is_week": edition.first_day != edition.last_day,
         "times": times.note,
+        "introduction": edition.introduction,
+        "sponsor": edition.sponsor,
         "index_url": _to(index_path(edition.digest), path),
         "previous": None if previous is None else _to(edition_path(edition.digest, previous), path),
         "following": None if following is None else _to(edition_path(edition.digest, following), path),

@@ -233,7 +233,36 @@ def _subject_of(edition: Edition, first: Sequence[Entry], look: RenderContext) -
         "count": look.language.number(edition.balance.arrived),
     }
     pattern = look.subject or look.language.text("{lead} | {date}")
-    return clean_line(re.sub(r"\{(\w+)\}", lambda found: values.get(found[1], found[0]), pattern))
+    mark = sponsor_mark(look.language.tag) if edition.sponsor else ""
+    return mark + clean_line(re.sub(r"\{(\w+)\}", lambda found: values.get(found[1], found[0]), pattern))
+
+
+def sponsor_mark(tag: str) -> str:
+    """What begins the subject of a mail that somebody pays for, in a language (BCP 47). China (Measures for the
+    Administration of Internet E-mail Services, article 13) and Korea (decree on article 50 of the Network Act) want it,
+    and in these words; readers of Chinese elsewhere know them. Empty for other languages: the line itself is marked."""
+    main, _, rest = tag.lower().partition("-")
+    if main == "ko":
+        return "(광고) "
+    if main != "zh":
+        return ""
+    is_traditional = {"hant", "tw", "hk", "mo"} & set(rest.split("-")) and "hans" not in rest
+    return "廣告｜" if is_traditional else "广告｜"
+
+
+_LINK = re.compile(r'<a href="([^"]*)"[^<>]*>(.*?)</a>', re.DOTALL)
+
+
+def plain_text(markup: str) -> str:
+    """Safe HTML of an editor as text, one line for each block, addresses after what links to them."""
+    if not markup:
+        return ""
+    from digest.posts.markup import html_to_text  # late: it brings BeautifulSoup
+
+    def told(found: re.Match[str]) -> str:
+        return found[2] if found[2] == found[1] else f"{found[2]} ({found[1]})"
+
+    return html_to_text(_LINK.sub(told, markup))
 
 
 def update_line(entry: Entry, edition: Edition, publisher: Publisher, language: Language) -> str:
@@ -325,6 +354,10 @@ def _context(edition: Edition, look: RenderContext) -> Mapping[str, object]:
         "title": cut(clean_line(edition.title), _NAME_LIMIT),
         "date": edition_date(edition, publisher, language),
         "times": times.note,
+        "introduction": edition.introduction,
+        "introduction_text": plain_text(edition.introduction),
+        "sponsor": edition.sponsor,
+        "sponsor_text": plain_text(edition.sponsor),
         "site_title": cut(clean_line(publisher.site_title), _NAME_LIMIT),
         "site_url": publisher.site_url,
         "contact": publisher.contact,
@@ -448,7 +481,9 @@ def _parts(edition: Edition, look: RenderContext, times: Times, page: str) -> li
     parts, number = [], 0
     for section in edition.sections:
         followers = section.followers
-        entries = (*section.shown(Shown.LEAD), *section.shown(Shown.HEADLINE))
+        entries = sorted(
+            (*section.shown(Shown.LEAD), *section.shown(Shown.HEADLINE)), key=lambda each: each.hand is None
+        )
         items = tuple(
             _item(entry, followers.get(entry.key, ()), number + turn, edition, look, times, page)
             for turn, entry in enumerate(entries, start=1)

@@ -33,7 +33,8 @@ CREATE TABLE problem (
 ) WITHOUT ROWID;
 
 -- Every post ever taken; keys grow in the order of collecting and are never used again. archive is the number of
--- the closed archive that has it, source the name of where it came from.
+-- the closed archive that has it, source the name of where it came from, hand what an editor wants of it in
+-- editions.
 CREATE TABLE post (
     "key" INTEGER NOT NULL,
     id TEXT NOT NULL,
@@ -60,6 +61,7 @@ CREATE TABLE post (
     text_hash TEXT NOT NULL,
     archive INTEGER,
     source TEXT NOT NULL DEFAULT 'posts',
+    hand TEXT,
     PRIMARY KEY ("key"),
     UNIQUE (id)
 );

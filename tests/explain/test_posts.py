@@ -109,6 +109,25 @@ def test_why_in_no_edition(extra: dict[str, str], code: str, quick: World) -> No
     assert code in facts(quick, "second.md")
 
 
+def test_what_an_editor_wants_of_it(quick: World) -> None:
+    """Before its edition is made and after, in words of its own."""
+    quick.begin()
+    quick.later(minutes=5)
+    link = "http://finance.example.com/"
+    quick.site.post("2026-11-24-second.md", title="沪指收涨", link=f"{link}2", extra="digest: pin\n")
+    quick.site.post("2026-11-24-third.md", title="深指收涨", link=f"{link}3", extra="digest: skip\n")
+    quick.run()
+    assert facts(quick, "second.md")["hand"].says.startswith("digest: pin in its front matter")
+    told = facts(quick, "third.md")
+    assert told["hand"].says.startswith("digest: skip in its front matter: in no edition")
+    assert told["skip"].says == "daily: in no edition, since the post says digest: skip"
+    to_slot(quick)
+    quick.run()
+    place = facts(quick, "second.md")["in-lead"]
+    assert "pin=post" in place.stored
+    assert any("digest: pin" in reason for reason in place.reasons)
+
+
 def test_categories_and_missed_editions(quick: World) -> None:
     """A digest of other categories; one whose time passed while nothing ran."""
     configure(quick, "daily: {schedule", "daily: {categories: [stocks], schedule")

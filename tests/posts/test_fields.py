@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from msgspec.structs import replace
 
-from digest.models import Attachment, Author, Post, Refusal, Severity
+from digest.models import Attachment, Author, Hand, Post, Refusal, Severity
 
 
 @pytest.mark.parametrize(
@@ -137,12 +138,32 @@ def test_images(post: Callable[..., Post], front: str, body: str, expected: str 
 
 
 @pytest.mark.parametrize(
+    ("front", "kind", "hand"),
+    [
+        ("---\ntitle: a\ndigest: pin\n---\n", "jekyll", Hand.PIN),
+        ("---\ntitle: a\ndigest: 'Lead '\n---\n", "jekyll", Hand.LEAD),
+        ("---\ntitle: a\ndigest:\n---\n", "jekyll", None),
+        ('+++\ntitle = "a"\ndate = 2026-03-24\nDigest = "skip"\n+++\n', "hugo", Hand.SKIP),
+        ("title: a\ndate: 2026-03-24\ndigest: skip\n---\n", "hexo", Hand.SKIP),
+    ],
+)
+def test_what_an_editor_wants(post: Callable[..., Post], front: str, kind: str, hand: Hand | None) -> None:
+    """It is no part of what readers see: hash and times are those of the post without it."""
+    found = post(f"{front}央行宣布降准。", kind=kind)
+    assert (found.hand, found.warnings) == (hand, ())
+    lines = [line for line in front.splitlines() if not line.lower().startswith("digest")]
+    assert replace(found, hand=None) == post("\n".join([*lines, "央行宣布降准。"]), kind=kind)
+
+
+@pytest.mark.parametrize(
     ("front", "reason"),
     [
         ("image: javascript:alert(1)", "image is not an address"),
         ("enclosure: javascript:alert(1)", "enclosure is not an address"),
         ("lang: 中文", "is not a language"),
         ("title: [快讯, 标题]", "the title is a list"),
+        ("digest: first", "digest: first says nothing to editions"),
+        ("digest: [pin]", "digest: a list or a table says nothing to editions"),
     ],
 )
 def test_unusable_values_are_warnings(post: Callable[..., Post], front: str, reason: str) -> None:

@@ -15,6 +15,7 @@ from digest.models import (
     Changes,
     Code,
     FileStat,
+    Hand,
     KnownFile,
     KnownPost,
     Problem,
@@ -40,6 +41,7 @@ def test_a_post_comes_back_as_it_was_taken(store, make) -> None:
         lang="zh-CN",
         codes=(Code(market="90", code="BK1036", name="半导体", mentions=3),),
         attachments=(Attachment(url="https://example.org/a.mp3", mime_type="audio/mpeg", length=7),),
+        hand=Hand.PIN,
     )
     store.record(Changes(arrivals=(arrival,)), make.now)
     post = arrival.post
@@ -65,6 +67,7 @@ def test_a_post_comes_back_as_it_was_taken(store, make) -> None:
             codes=post.codes,
             attachments=post.attachments,
             text_hash=post.text_hash,
+            hand=Hand.PIN,
         )
     }
     assert store.posts_at([post.path])[post.path].published.tzinfo is UTC

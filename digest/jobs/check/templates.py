@@ -244,7 +244,7 @@ def sample_alarms() -> tuple[KeptAlarm, ...]:
 
 
 def full_edition() -> Edition:
-    """An edition with sections, a story, highlights, corrections and a link back."""
+    """An edition with sections, a story, highlights, corrections, a link back, and what an editor adds."""
     corrections = (
         Correction(
             key=50,
@@ -266,7 +266,7 @@ def full_edition() -> Edition:
             gone=True,
         ),
     )
-    return build_edition(
+    edition = build_edition(
         sample_posts(),
         Recipe(),
         digest="sample",
@@ -277,6 +277,8 @@ def full_edition() -> Edition:
         earlier={1: Earlier(period="2026-11-23", key=50)},
         corrections=corrections,
     )
+    words = 'Today in <a href="https://example.com/">short</a>'
+    return replace(edition, introduction=f"<p>{words}.</p>", sponsor=words)
 
 
 def empty_edition() -> Edition:

@@ -13,15 +13,18 @@ from datetime import date, datetime, timedelta
 from msgspec import Struct, field
 
 from digest.edition.contents import Reason
+from digest.edition.hand import edit
 from digest.edition.past import Past
 from digest.errors import ConfigError, StoreError
 from digest.jobs.editions.make import (
     DigestPlan,
     EditionResult,
     EditionsReport,
+    FileOf,
     build_frozen,
     due_of,
     made_of,
+    no_file,
     titles_beside,
     waiting_posts,
 )
@@ -69,6 +72,7 @@ def backfill(
     *,
     now: datetime,
     progress: Progress = silent,
+    file_of: FileOf = no_file,
 ) -> BackfillReport:
     """Make up the editions of all periods that have a day from ``first`` to ``last``, and ``publish`` their pages.
     Raises ConfigError for days in the wrong order or not over yet, and StoreError."""
@@ -85,7 +89,7 @@ def backfill(
         if due is not None and due.period == period:
             report.due.append(period)
         else:
-            _make_up(store, plan, look, period, waiting, report)
+            _make_up(store, plan, look, period, waiting, report, file_of)
         if (done + 1) % GROUP == 0:
             report.pages = publish(report.pages)
     report.pages = publish(report.pages)
@@ -108,7 +112,13 @@ def _days(first: date, last: date) -> Iterator[date]:
 
 
 def _make_up(
-    store: EditionStore, plan: DigestPlan, look: RenderContext, period: str, waiting: set[int], report: BackfillReport
+    store: EditionStore,
+    plan: DigestPlan,
+    look: RenderContext,
+    period: str,
+    waiting: set[int],
+    report: BackfillReport,
+    file_of: FileOf,
 ) -> None:
     known = store.edition(plan.name, period)
     if known is not None and known.state is not EditionState.SKIPPED:
@@ -117,15 +127,18 @@ def _make_up(
     days = period_days(period)
     start, end = day_bounds(days[0], look.publisher.zone)[0], day_bounds(days[1], look.publisher.zone)[1]
     posts = store.published_between(plan.categories, start, end, not_in=plan.name, language=plan.language)
-    left = [post for post in posts if post.key not in waiting]
-    report.waiting += len(posts) - len(left)
+    free = [post for post in posts if post.key not in waiting]
+    report.waiting += len(posts) - len(free)
+    edited = edit(free, file_of(plan.name, period))
+    report.pages.warnings += edited.warnings
+    left = edited.posts
     if not left:
         report.empty.append(period)
         return
     broken: dict[str, None] = {}
     frozen_at = end - timedelta(seconds=1)
     past = Past(titles=titles_beside(store, left))
-    mail, frozen = build_frozen(plan, look, frozen_at, period, days, Reason.BACKFILLED, left, past, broken=broken)
+    mail, frozen = build_frozen(plan, look, frozen_at, period, days, Reason.BACKFILLED, edited, past, broken=broken)
     report.pages.failures += broken
     if store.backfill_editions(frozen) is None:
         report.existing.append(period)

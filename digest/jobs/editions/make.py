@@ -31,6 +31,7 @@ from digest.edition.contents import (
     members,
     narrowed,
 )
+from digest.edition.hand import NO_FILE, Edited, edit
 from digest.edition.look import FrozenLook, look_to_json
 from digest.edition.past import Past, find_corrections, find_updates
 from digest.edition.points import lead_of
@@ -40,6 +41,7 @@ from digest.errors import DigestError, OutputError, PermanentFailure, StoreError
 from digest.jobs.sparing import REMEDY, tried, without_broken
 from digest.models import (
     MAIL,
+    EditionFile,
     EditionKind,
     EditionRow,
     FrozenEdition,
@@ -184,6 +186,8 @@ class EditionResult(Struct, frozen=True, kw_only=True):
     """Their files, the first of them."""
     broken: tuple[str, ...] = ()
     """Posts that could not be put into it, a line each."""
+    warnings: tuple[str, ...] = ()
+    """What of its editor's file could not be used, a line each."""
 
 
 class EditionsReport(Struct, kw_only=True):
@@ -206,6 +210,13 @@ class EditionsReport(Struct, kw_only=True):
 
 FeedOfEditions = Callable[[str, str], bytes]
 """Makes the feed of a digest's editions, from its name and title."""
+FileOf = Callable[[str, str], EditionFile]
+"""What an editor wrote for the edition of a digest by its name, of a period."""
+
+
+def no_file(digest: str, period: str) -> EditionFile:
+    """Nobody wrote anything."""
+    return NO_FILE
 
 
 def make_editions(
@@ -216,19 +227,21 @@ def make_editions(
     now: datetime,
     *,
     decided: datetime | None = None,
+    file_of: FileOf = no_file,
 ) -> EditionsReport:
     """Freeze what is due of each digest: its first edition if it is new, else the one of its latest slot. A digest
     that fails is listed, the others go on. ``decided`` is the present, if ``now`` may be later: what is given up then
-    is open again at its time. Raises StoreError alone."""
+    is open again at its time. ``file_of`` is asked for each edition that is made. Raises StoreError alone."""
     report = EditionsReport()
     for plan in plans:
         try:
-            report.results += _make(store, plan, look, audience, now, decided)
+            report.results += _make(store, plan, look, audience, now, decided, file_of)
         except StoreError:
             raise
         except DigestError as error:
             report.failures.append(f"digest {plan.name}: {error}")
     report.failures += [line for result in report.results for line in result.broken]
+    report.warnings += [line for result in report.results for line in result.warnings]
     report.warnings += [
         f"digest {result.digest}: the edition of {result.period} was missed, no run took place in time"
         for result in report.results
@@ -282,28 +295,32 @@ def _make(
     audience: Audience,
     now: datetime,
     decided: datetime | None,
+    file_of: FileOf,
 ) -> list[EditionResult]:
     began = store.began(plan.name)
     if began is None and plan.sums_up:
         store.begin(plan.name, now)
         return []
     if began is None:
-        return _make_first(store, plan, look, audience, now)
+        return _make_first(store, plan, look, audience, now, file_of)
     due = due_of(store, plan, look.publisher.zone, began, now)
     results = _record_missed(store, plan, due, now, decided)
     if due.slot is not None:
-        posts = waiting_posts(store, plan, look.publisher.zone, now)
+        period = due.slot.period
+        edited = edit(waiting_posts(store, plan, look.publisher.zone, now), file_of(plan.name, period))
         days = covered_days(plan.schedule, due.slot, look.publisher.zone)
-        quiet = why_quiet(store, plan, look.publisher.zone, posts, now)
+        quiet = why_quiet(store, plan, look.publisher.zone, edited.posts, now)
         if quiet is None:
-            results += _freeze(store, plan, look, audience, now, due.slot, days, posts, Reason.NEW)
-        elif store.skip(plan.name, due.slot.period, now, plan.kind, quiet, decided=decided):
-            results.append(EditionResult(digest=plan.name, period=due.slot.period, outcome=quiet, waiting=len(posts)))
+            results += _freeze(store, plan, look, audience, now, due.slot, days, edited, Reason.NEW)
+        elif store.skip(plan.name, period, now, plan.kind, quiet, decided=decided):
+            left = len(edited.posts) + len(edited.skipped)
+            told = EditionResult(digest=plan.name, period=period, outcome=quiet, waiting=left, warnings=edited.warnings)
+            results.append(told)
     return results
 
 
 def _make_first(
-    store: EditionStore, plan: DigestPlan, look: RenderContext, audience: Audience, now: datetime
+    store: EditionStore, plan: DigestPlan, look: RenderContext, audience: Audience, now: datetime, file_of: FileOf
 ) -> list[EditionResult]:
     """The archive's newest day, so that a newcomer sees a real mail at once. The digest begins after it is frozen:
     a crash in between repeats this step and finds its period taken."""
@@ -311,7 +328,8 @@ def _make_first(
     first = newest_day(store, plan, look.publisher.zone, now)
     if first is not None:
         slot, posts = first
-        results = _freeze(store, plan, look, audience, now, slot, (slot.day, slot.day), posts, Reason.NEWEST_DAY)
+        edited = edit(posts, file_of(plan.name, slot.period))
+        results = _freeze(store, plan, look, audience, now, slot, (slot.day, slot.day), edited, Reason.NEWEST_DAY)
     store.begin(plan.name, now)
     return results
 
@@ -362,21 +380,22 @@ def _freeze(
     now: datetime,
     slot: Slot,
     days: tuple[date, date],
-    posts: Sequence[KnownPost],
+    edited: Edited,
     reason: Reason,
 ) -> list[EditionResult]:
     """The edition, with all its deliveries, in one go."""
     broken: dict[str, None] = {}
+    posts = edited.posts
     before = mailed_before(store, plan, slot.period, now)
     past = past_of(store, before, posts)
-    left_out = _left_out(store, plan, now, posts)
-    mail, frozen = build_frozen(plan, look, now, slot.period, days, reason, posts, past, broken=broken)
+    left_out = _left_out(store, plan, now, (*posts, *edited.skipped))
+    mail, frozen = build_frozen(plan, look, now, slot.period, days, reason, edited, past, broken=broken)
     frozen = replace(frozen, look=look_to_json(_frozen_look(plan, look)))
     recipients = _Counted(_recipients(plan, slot, audience, look.publisher.zone, now, mail.edition.entries))
     due = slot.at if reason is Reason.NEW else max((post.published for post in posts), default=slot.at)
     if store.freeze(frozen, recipients, due=due) is None:
         return []
-    made = made_of(mail, look, recipients=recipients.count, broken=tuple(broken))
+    made = replace(made_of(mail, look, recipients=recipients.count, broken=tuple(broken)), warnings=edited.warnings)
     since = max((saved.frozen_at for saved in before), default=None)
     late = 0 if since is None else sum(post.published < since for post in posts)
     return [replace(made, late=late, left_out=len(left_out), some_left_out=tuple(left_out[:_NAMED]))]
@@ -425,13 +444,13 @@ def build_frozen(
     period: str,
     days: tuple[date, date],
     reason: Reason,
-    posts: Sequence[KnownPost],
+    edited: Edited,
     past: Past | None = None,
     *,
     broken: dict[str, None],
 ) -> tuple[Mail, FrozenEdition]:
-    """The edition of these posts. ``past`` is what it takes up from earlier ones. ``broken`` gets a line for each post
-    that cannot be in it, or not in the mail of somebody who chose it."""
+    """The edition of these posts, with what an editor wrote. ``past`` is what it takes up from earlier ones. ``broken``
+    gets a line for each post that cannot be in it, or not in the mail of somebody who chose it."""
     earlier = past or Past()
     with_subject = replace(look, subject=plan.subject)
 
@@ -448,6 +467,13 @@ def build_frozen(
             earlier=earlier.earlier,
             corrections=earlier.corrections,
             titles=earlier.titles,
+            named=edited.named,
+        )
+        edition = replace(
+            edition,
+            introduction=edited.file.introduction,
+            sponsor=edited.file.sponsor,
+            skipped=tuple(post.key for post in edited.skipped),
         )
         try_all(edition, with_subject)
         return render_mail(edition, with_subject, plan.limits)
@@ -455,7 +481,7 @@ def build_frozen(
     def tell(post: KnownPost, why: str) -> None:
         broken[f"digest {plan.name}: {post.path}: cannot be put into the edition of {period}: {why}; {REMEDY}"] = None
 
-    mail = without_broken(posts, build, tell)
+    mail = without_broken(edited.posts, build, tell)
     return mail, FrozenEdition(
         digest=plan.name,
         kind=plan.kind,

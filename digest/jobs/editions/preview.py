@@ -15,12 +15,15 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct
 
 from digest.edition.contents import Entry, Reason, Shown, reading_minutes
+from digest.edition.hand import Edited, edit
 from digest.jobs.editions.make import (
     DigestPlan,
+    FileOf,
     build_frozen,
     due_of,
     mailed_before,
     newest_day,
+    no_file,
     past_of,
     upcoming,
     waiting_posts,
@@ -63,6 +66,8 @@ class Preview(Struct, frozen=True, kw_only=True):
     """Why no run would send it as it is (``nothing new``, ``too few``); empty if one would."""
     broken: tuple[str, ...] = ()
     """Posts that cannot be put into it, a line each."""
+    edited: Edited
+    """What its editor wants."""
 
     @property
     def html_bytes(self) -> int:
@@ -83,13 +88,17 @@ class Preview(Struct, frozen=True, kw_only=True):
         return tuple(_left_out(self.mail))
 
 
-def preview_edition(store: EditionStore, plan: DigestPlan, look: RenderContext, now: datetime) -> Preview:
+def preview_edition(
+    store: EditionStore, plan: DigestPlan, look: RenderContext, now: datetime, file_of: FileOf = no_file
+) -> Preview:
     """The edition that the next run makes if it takes place now; if none is due, the one of the next slot as far as
     its posts are there. Raises StoreError, TemplateError."""
-    slot, days, posts, reason, is_due = _draft(store, plan, look.publisher.zone, now)
+    slot, days, found, reason, is_due = _draft(store, plan, look.publisher.zone, now)
+    edited = edit(found, file_of(plan.name, slot.period))
+    posts = edited.posts
     past = past_of(store, mailed_before(store, plan, slot.period, now), posts)
     broken: dict[str, None] = {}
-    mail, frozen = build_frozen(plan, look, now, slot.period, days, reason, posts, past, broken=broken)
+    mail, frozen = build_frozen(plan, look, now, slot.period, days, reason, edited, past, broken=broken)
     rows = store.edition_rows(plan.name)
     quiet = (
         None if reason is Reason.NEWEST_DAY else why_quiet(store, plan, look.publisher.zone, posts, max(now, slot.at))
@@ -109,6 +118,7 @@ def preview_edition(store: EditionStore, plan: DigestPlan, look: RenderContext, 
         is_due=is_due,
         waits=quiet or "",
         broken=tuple(broken),
+        edited=edited,
     )
 
 

@@ -14,10 +14,23 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct, field
 
 from digest.edition.contents import Reason, Shown
+from digest.edition.hand import edit
 from digest.edition.selection import read_selection
 from digest.inquiry import Candidates, EditionNote, FoundFile, Membership
-from digest.jobs.editions.make import DigestPlan, Outcome, Periods, upcoming
-from digest.models import MAIN, Absence, Away, EditionState, KnownPost, Problem, Severity, ref_of, source_of
+from digest.jobs.editions.make import DigestPlan, FileOf, Outcome, Periods, no_file, read_edition, upcoming
+from digest.models import (
+    MAIN,
+    Absence,
+    Away,
+    EditionState,
+    Hand,
+    KnownPost,
+    Problem,
+    SavedEdition,
+    Severity,
+    ref_of,
+    source_of,
+)
 from digest.period import next_slot
 
 
@@ -27,6 +40,7 @@ class PostInquiries(Periods, Protocol):
     def look_for(self, words: str) -> Candidates: ...
     def file_at(self, path: str) -> FoundFile | None: ...
     def absence_of(self, post_key: int) -> Absence | None: ...
+    def edition(self, digest: str, period: str) -> SavedEdition | None: ...
     def memberships(self, post_key: int) -> list[Membership]: ...
     def titles_of(self, keys: Sequence[int]) -> dict[int, str]: ...
     def selections_of(self, edition_key: int) -> list[str]: ...
@@ -68,6 +82,8 @@ class View(Struct, frozen=True, kw_only=True):
     now: datetime
     digest: str | None = None
     """Only this one."""
+    file_of: FileOf = no_file
+    """What editors wrote."""
     date: str | None = None
     """Only editions of this day, or of this period by its name."""
 
@@ -85,6 +101,7 @@ def explain_post(store: PostInquiries, plans: Iterable[DigestPlan], post: KnownP
     facts = [*_history(store, post, view)]
     for plan in plans:
         if view.digest in (None, plan.name):
+            facts += _skipped(store, plan, post, view)
             mine = [each for each in found if each.edition.digest == plan.name]
             facts += _places(store, plan, post, mine, view) if mine else [_why_nowhere(store, plan, post, view)]
     known = {plan.name for plan in plans}
@@ -148,6 +165,15 @@ def _history(store: PostInquiries, post: KnownPost, view: View) -> Iterator[Fact
         yield _away(absence, file, view)
     if post.unlisted:
         yield Fact(code="unlisted", says="unlisted: it has a page, and enters no feed and no digest")
+    elif post.hand is not None:
+        yield Fact(code="hand", says=_HANDS[post.hand])
+
+
+_HANDS = {
+    Hand.LEAD: "digest: lead in its front matter: the main story of its edition",
+    Hand.PIN: "digest: pin in its front matter: first in its section, and in the mail whatever has no room there",
+    Hand.SKIP: "digest: skip in its front matter: in no edition; feeds have it",
+}
 
 
 def _place_of(post: KnownPost) -> str:
@@ -231,6 +257,10 @@ _WORDS = {
     Reason.NEW.value: "new: collected since the digest began, and in none of its editions before",
     Reason.NEWEST_DAY.value: "the digest's first edition has the newest day of the archive that was there",
     Reason.BACKFILLED.value: "the edition was made up later for the web, and mailed to nobody",
+    "lead=post": "the post makes itself the edition's main story (digest: lead)",
+    "pin=post": "the post says that it comes first in its section, and into the mail (digest: pin)",
+    "lead=edition": "the edition's file makes it the main story (lead)",
+    "pin=edition": "the edition's file puts it first in its section, and into the mail (pin)",
     "no-summary": "it could not lead: it has no summary",
     "quota": "other categories went first, since its own had its share of the mail (quota)",
     "source-quota": "other media went first, since its own had its share of the mail (source_quota)",
@@ -265,6 +295,17 @@ def in_words(reason: str, titles_of: TitlesOf = lambda keys: {}) -> Iterator[str
             yield word
 
 
+def _skipped(store: PostInquiries, plan: DigestPlan, post: KnownPost, view: View) -> Iterator[Fact]:
+    """Editions whose file left it out."""
+    for each in reversed(store.edition_notes(plan.name, post.collected_at)):
+        saved = None if each.state is EditionState.SKIPPED else store.edition(plan.name, each.period)
+        if saved is not None and post.key in read_edition(saved).skipped:
+            says = (
+                f"{plan.name} {each.period} (made {view.time(each.frozen_at)}): left out by the edition's file (skip)"
+            )
+            yield Fact(code="left-out", says=says, digest=plan.name, period=each.period, at=each.frozen_at)
+
+
 # ------------------------------------------------------------- why nowhere
 
 
@@ -280,6 +321,8 @@ def _verdict(store: PostInquiries, plan: DigestPlan, post: KnownPost, view: View
     oldest = next_slot(plan.schedule, view.zone, view.now, plan.holidays).at - plan.max_age
     if post.unlisted:
         return "unlisted", "in no edition, since it is unlisted", None
+    if post.hand is Hand.SKIP:
+        return "skip", "in no edition, since the post says digest: skip", None
     if post.gone_at is not None:
         return "gone", "in no edition, and it was withdrawn", post.gone_at
     if plan.categories is not None and not set(plan.categories) & set(post.categories):
@@ -298,7 +341,16 @@ def _verdict(store: PostInquiries, plan: DigestPlan, post: KnownPost, view: View
         return "too-old", _too_old(store, plan, post, oldest, view), None
     due = f"the edition of {slot.period}, due {view.time(slot.at)}"
     few = f"; it is made with at least {plan.min_items} posts" if plan.min_items > 1 else ""
-    return "waits", f"it waits for {due}{few}", slot.at
+    return "waits", f"it waits for {due}{few}{_wanted(plan, post, slot.period, view)}", slot.at
+
+
+def _wanted(plan: DigestPlan, post: KnownPost, period: str, view: View) -> str:
+    """What the file of the edition that it waits for says of it."""
+    edited = edit([post], view.file_of(plan.name, period))
+    if edited.skipped:
+        return f"; {edited.file.path} leaves it out of that (skip)"
+    hands = [each.hand for each in edited.posts if each.key in edited.named]
+    return "".join(f"; {edited.file.path} names it ({hand})" for hand in hands)
 
 
 _NOT_MADE = {

@@ -15,6 +15,7 @@ from digest.models import (
     Attachment,
     Author,
     Code,
+    Hand,
     InLanguage,
     KnownFile,
     KnownPost,
@@ -194,7 +195,7 @@ def _known_file(
 COLUMNS = (
     *("key", "id", "path", "title", "url", "summary", "published", "updated", "first_seen", "collected_at", "gone_at"),
     *("unlisted", "categories", "tags", "source_name", "original_url", "authors", "image", "lang", "codes"),
-    *("attachments", "text_hash"),
+    *("attachments", "text_hash", "hand"),
 )
 """What is read of a post, in the order that ``known_post`` takes it."""
 SELECT_POSTS = f"SELECT {', '.join(f'post.{name}' for name in COLUMNS)} FROM post"
@@ -242,6 +243,7 @@ def known_post(row: Sequence[Any]) -> KnownPost:
         codes,
         attachments,
         text_hash,
+        hand,
     ) = row
     return KnownPost(
         key=key,
@@ -266,6 +268,7 @@ def known_post(row: Sequence[Any]) -> KnownPost:
         attachments=_attachments(attachments) if attachments != "[]" else (),
         text_hash=text_hash,
         unlisted=bool(unlisted),
+        hand=None if hand is None else Hand(hand),
     )
 
 

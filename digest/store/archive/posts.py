@@ -110,6 +110,7 @@ _CONTENT = (
     "attachments",
     "text_hash",
     "source",
+    "hand",
 )
 _NEW = (*_CONTENT, "key", "id", "published", "first_seen", "collected_at", "retired")
 _SET_CONTENT = ", ".join(f"{name} = ?" for name in _CONTENT)
@@ -137,6 +138,7 @@ def _content(found: Post, updated: datetime) -> tuple[Any, ...]:
         _pack([(item.url, item.mime_type, item.length) for item in found.attachments]) if found.attachments else "[]",
         found.text_hash,
         source_of(found.path),
+        None if found.hand is None else found.hand.value,
     )
 
 

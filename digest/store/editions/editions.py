@@ -38,8 +38,8 @@ from digest.store.monitoring.status_queries import SELECT_EDITIONS, UNSEEN, edit
 
 HELD = "the store was restored from a backup; it may have gone out since that was made"
 
-_STANDING = "post.unlisted = false AND post.gone_at IS NULL"
-"""Listed, and not gone."""
+_STANDING = "post.unlisted = false AND post.gone_at IS NULL AND (post.hand IS NULL OR post.hand <> 'skip')"
+"""Listed, not gone, and not to be left out."""
 _OF_CATEGORY = "EXISTS (SELECT 1 FROM post_category l WHERE l.post_key = post.key AND l.name {})"
 _IN_EDITION = """EXISTS (SELECT 1 FROM edition_member m JOIN edition e ON e.key = m.edition_key
     WHERE m.post_key = post.key AND e.digest = ?)"""
