@@ -134,7 +134,8 @@ RETURNED = (
 SES = (
     f"From: no-reply@sns.example.com\n{TO}Subject: AWS Notification Message\n\n"
     '{{"notificationType":"Bounce","bounce":{{"bounceType":"Permanent","bouncedRecipients":[{{"action":"failed",'
-    '"diagnosticCode":"smtp; {}"}}]}},"mail":{{"source":\n"bounce+0123456789abcdef0123456789abcdef@news.example.com"}}}}\n'
+    '"diagnosticCode":"smtp; {}"}}]}},"mail":{{"source":\n'
+    '"bounce+0123456789abcdef0123456789abcdef@news.example.com"}}}}\n'
 )
 MAILRU = (
     "Это письмо создано автоматически сервером, отвечать на него не нужно.\n\n  ann@example.org\n    SMTP error from "
