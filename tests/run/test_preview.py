@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import webbrowser
 from datetime import UTC, datetime
 from email import policy
@@ -81,7 +82,9 @@ def test_the_first_preview_is_the_mail_that_the_first_run_sends(site: Site) -> N
     assert site.run().code == 0
     (mailed,) = (site.folder / "var" / "outbox").glob("*.eml")
     assert files["eml"] == mailed.read_bytes()
-    assert files["page"] == (site.folder / "public/editions/daily/2026-11-24/index.html").read_bytes()
+    published = (site.folder / "public/editions/daily/2026-11-24/index.html").read_bytes()
+    links = re.compile(rb'href="(?:file:|\.\.?/)[^"]*"')
+    assert links.sub(b"", files["page"]) == links.sub(b"", published)
     mail = parsed(files["eml"])
     for kind, what in (("html", "html"), ("plain", "txt")):
         body = mail.get_body((kind,))
@@ -96,7 +99,13 @@ def test_the_next_edition_as_it_would_be_now(busy: Site) -> None:
     assert (report["is_due"], report["due_at"]) == (False, "2026-11-25T00:00:00+00:00")
     assert report["balance"] == {"arrived": 1, "here": 1, "grouped": 0, "page": 0}
     assert "铜价大跌" in Path(report["files"]["txt"]).read_text(encoding="utf-8")
-    assert "daily/2026-11-24/" in Path(report["files"]["page"]).read_text(encoding="utf-8"), "its neighbour"
+    page = Path(report["files"]["page"]).read_text(encoding="utf-8")
+    (neighbour,) = re.findall(r'rel="prev" href="file://([^"]+)"', page)
+    assert neighbour.endswith("/editions/daily/2026-11-24/index.html")
+    assert Path(neighbour).is_file(), "before anything is public"
+    mail = Path(report["files"]["html"]).read_text(encoding="utf-8")
+    assert 'href="daily-2026-11-25-page.html' in mail
+    assert "editions/daily/2026-11-25/" not in mail
 
 
 def test_people_read_what_it_uses_and_what_it_leaves_out(site: Site) -> None:
