@@ -303,6 +303,7 @@ def web_contexts(publisher: Publisher) -> Mapping[str, Sequence[Mapping[str, obj
     form = {"stamp": "A" * 35, "email": "", "offers": offers, "frequency": "daily", "consent": "I want mail."}
     leaving = {"done": "", "offers": offers, "title": "Daily"}
     preferences = {
+        "address": "s***e@example.com",
         "frequency": "weekly",
         "hour": "7",
         "hours": [str(hour) for hour in range(24)],
