@@ -2,6 +2,7 @@
 # make test    set everything up and run the tests (make test-slow: the long ones; make test-all: both)
 #              DIGEST_TEST_SCALE=5 make test-all: five times as many random kills and made-up inputs
 # make check   lint and types        make bench   measure        make lock   renew the pinned versions
+# make messages      bring new texts into all languages
 # make screenshots   take the pictures in docs/images again (needs Chromium)
 
 PYTHON ?= python3
@@ -9,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip --quiet --disable-pip-version-check --no-input
 
-.PHONY: run test test-slow test-all check lint types bench docs screenshots lock clean
+.PHONY: run test test-slow test-all check lint types bench docs messages screenshots lock clean
 
 run: $(VENV)/run
 	$(BIN)/digest run
@@ -39,6 +40,9 @@ bench: $(VENV)/dev
 
 docs: $(VENV)/dev
 	$(BIN)/python -m digest.config > docs/config.schema.json
+
+messages: $(VENV)/dev
+	$(BIN)/python -m tests.messages
 
 screenshots: $(VENV)/dev
 	$(BIN)/python docs/screenshots.py

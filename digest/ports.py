@@ -752,11 +752,20 @@ class Language(Protocol):
     """Texts and dates in the site's language."""
 
     tag: str
-    """BCP 47, such as ``zh-CN``."""
+    """The site's, as BCP 47: ``zh-CN``."""
+
+    @property
+    def spoken(self) -> str:
+        """That of the texts: the site's, or ``en`` if there is no catalogue of it."""
+        ...
 
     @property
     def direction(self) -> str:
-        """``ltr`` or ``rtl``."""
+        """``ltr`` or ``rtl``, of the texts."""
+        ...
+
+    def direction_of(self, tag: str) -> str:
+        """``ltr`` or ``rtl``, of any language (BCP 47)."""
         ...
 
     def text(self, message: str, **values: object) -> str:
@@ -768,15 +777,19 @@ class Language(Protocol):
         ...
 
     def day(self, moment: datetime) -> str:
-        """``11月24日 星期二``; the moment's own zone decides the day."""
+        """``11月24日星期二``; the moment's own zone decides the day."""
         ...
 
     def long_day(self, moment: datetime) -> str:
-        """``2026年11月24日 星期二``."""
+        """``2026年11月24日星期二``."""
         ...
 
     def short_day(self, moment: datetime, *, with_year: bool) -> str:
         """``11月24日``, ``2026年11月24日``."""
+        ...
+
+    def days(self, first: datetime, last: datetime, *, with_year: bool) -> str:
+        """``11月16日至22日``, ``16–22 November``: what both ends have in common is said once."""
         ...
 
     def weekday(self, moment: datetime) -> str:

@@ -92,7 +92,12 @@ class FrozenTemplates:
             keep_trailing_newline=True,
         )
         environment.globals.update(
-            {"_": language.text, "plural": language.plural, "language": language.tag, "direction": language.direction}
+            {
+                "_": _saying(language),
+                "plural": language.plural,
+                "language": language.spoken,
+                "direction": language.direction,
+            }
         )
         theme = self.theme
         environment.globals.update(
@@ -101,9 +106,10 @@ class FrozenTemplates:
                 "look": theme,
                 "light": theme.light,
                 "dark": theme.dark,
-                "fonts": theme.fonts(language.tag),
+                "fonts": theme.fonts(language.spoken),
             }
         )
+        environment.filters["speaks"] = _speaking(language)
         environment.filters["isolated"] = _isolating(language.direction)
         environment.filters["headline"] = _set(language.direction, headline_pieces)
         environment.filters["running"] = _set(language.direction, running_pieces)
@@ -148,6 +154,34 @@ class FrozenTemplates:
 
     def _all(self) -> list[str]:
         return list(self._sources)
+
+
+def _saying(language: Language) -> Callable[..., str]:
+    """Texts as ``Language.text``; in one that is given a link or other HTML, that stays as it is."""
+    from markupsafe import Markup, escape
+
+    def say(message: str, **values: object) -> str:
+        if any(isinstance(value, Markup) for value in values.values()):
+            return escape(language.text(message)).format(**values)
+        return language.text(message, **values)
+
+    return say
+
+
+def _speaking(language: Language) -> Callable[[str | None], str]:
+    """A filter for the language (BCP 47) of what others wrote, nothing meaning the site's own: the attributes that say
+    it, and its direction, where the page says another (WCAG 2.1, 3.1.2)."""
+    from markupsafe import Markup
+
+    def speak(tag: str | None) -> str:
+        lang = tag or language.tag
+        if lang.lower() == language.spoken.lower():
+            return ""
+        direction = language.direction_of(lang)
+        turned = "" if direction == language.direction else Markup(' dir="{}"').format(direction)
+        return Markup(' lang="{}"{}').format(lang, turned)
+
+    return speak
 
 
 def _isolating(direction: str) -> Callable[[EvalContext, str], str]:

@@ -30,6 +30,11 @@ _LAST_WORD = re.compile(rf"[^\s{_UNSPACED}]+\Z")
 _SENTENCE_END = re.compile(r"[。！？…!?；;]+[”’」』）)\"']*|\.(?=\s|$)[”’\"')]*")
 
 
+def deferred(message: str) -> str:
+    """Marks a text that is translated where it is used; here it stays as it is."""
+    return message
+
+
 def clean(text: str) -> str:
     """The text with line ends as ``\\n`` and without characters that XML forbids."""
     if text.isprintable():  # no control, no line end, nothing unassigned

@@ -67,13 +67,43 @@ class Theme(Struct, frozen=True, kw_only=True):
         return palettes(self.accent)[1]
 
     def fonts(self, language: str) -> str:
-        """The families for a language (BCP 47), as CSS has them. Chinese ones come first for Chinese: a Latin face in
-        front would take its quotation marks and dashes, and set them half as wide."""
-        chinese = '"PingFang SC","Hiragino Sans GB","Microsoft YaHei","Noto Sans CJK SC"'
-        latin = '"Segoe UI","Helvetica Neue",Arial,"Noto Sans"'
-        known = f"{chinese},sans-serif" if language.startswith("zh") else f"{latin},{chinese},sans-serif"
+        """The families for a language (BCP 47), as CSS has them. Those of Chinese, Japanese and Korean come first for
+        these: a Latin face in front would take their quotation marks and dashes, and set them half as wide."""
+        script = script_of(language)
+        known = f"{_FONTS[script]},sans-serif" if script else f"{_LATIN},{_FONTS['Hans']},sans-serif"
         return f"{self.font},{known}" if self.font else known
 
+    def office_fonts(self, language: str) -> str:
+        """Those for Outlook on Windows, which takes the first one whether it is there or not."""
+        return f"{_OFFICE_FONTS.get(script_of(language), 'Arial')},Arial,sans-serif"
+
+
+def script_of(language: str) -> str:
+    """``Hans``, ``Hant``, ``Jpan``, ``Kore`` or ``Arab`` (ISO 15924) of a language (BCP 47) that needs fonts of its
+    own; empty for all others."""
+    primary, *others = language.lower().split("-")
+    if primary == "zh":
+        is_traditional = "hant" in others or ("hans" not in others and not {"tw", "hk", "mo"}.isdisjoint(others))
+        return "Hant" if is_traditional else "Hans"
+    return {"ja": "Jpan", "ko": "Kore", "ar": "Arab", "fa": "Arab", "ur": "Arab", "ps": "Arab"}.get(primary, "")
+
+
+_LATIN = '"Segoe UI","Helvetica Neue",Arial,"Noto Sans"'
+_FONTS = {
+    "Hans": '"PingFang SC","Hiragino Sans GB","Microsoft YaHei","Noto Sans CJK SC"',
+    "Hant": '"PingFang TC","Microsoft JhengHei","Noto Sans CJK TC"',
+    "Jpan": '"Hiragino Sans","Hiragino Kaku Gothic ProN","Yu Gothic","Meiryo","Noto Sans CJK JP"',
+    "Kore": '"Apple SD Gothic Neo","Malgun Gothic","Noto Sans CJK KR"',
+    "Arab": '"Segoe UI","Geeza Pro",Tahoma,"Noto Sans Arabic",Arial',
+}
+"""Of macOS and iOS, of Windows, of Linux and Android."""
+_OFFICE_FONTS = {
+    "Hans": '"Microsoft YaHei"',
+    "Hant": '"Microsoft JhengHei"',
+    "Jpan": '"Yu Gothic"',
+    "Kore": '"Malgun Gothic"',
+    "Arab": "Tahoma",
+}
 
 _Tones = dict[str, tuple[float, float]]
 _LIGHT: _Tones = {

@@ -54,7 +54,18 @@ def test_contrast_is_that_of_wcag(one: str, other: str, ratio: float) -> None:
     assert contrast(one, other) == contrast(other, one) == pytest.approx(ratio, abs=0.005)
 
 
-@pytest.mark.parametrize(("language", "first"), [("zh-CN", '"PingFang SC"'), ("en", '"Segoe UI"')])
+@pytest.mark.parametrize(
+    ("language", "first"),
+    [
+        ("zh-CN", '"PingFang SC"'),
+        ("en", '"Segoe UI"'),
+        ("zh-HK", '"PingFang TC"'),
+        ("zh-Hans-HK", '"PingFang SC"'),
+        ("ja", '"Hiragino Sans"'),
+        ("ko-KR", '"Apple SD Gothic Neo"'),
+        ("ar", '"Segoe UI","Geeza Pro"'),
+    ],
+)
 def test_the_operators_typeface_stands_before_those_of_the_language(language: str, first: str) -> None:
     assert Theme().fonts(language).startswith(first)
     assert Theme(font="Georgia").fonts(language) == f"Georgia,{Theme().fonts(language)}"

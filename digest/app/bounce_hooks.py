@@ -14,7 +14,7 @@ from digest.errors import ConfigError
 
 if TYPE_CHECKING:
     from digest.app.subscriber_service import SubscriberService
-    from digest.config import Settings
+    from digest.config.settings import BounceSettings
     from digest.mail.signed_hooks import SnsTopic
     from digest.ports import Fetch
     from digest.subscribers.reports import Report
@@ -57,16 +57,13 @@ class BounceHooks(Struct, frozen=True, kw_only=True):
 
 
 def bounce_hooks(
-    settings: Settings,
+    wanted: BounceSettings,
     subscriber_service: SubscriberService,
     clock: Callable[[], datetime],
     *,
     fetch: Fetch | None = None,
-) -> BounceHooks | None:
-    """None if there are none. ``fetch`` asks Amazon. Raises ConfigError."""
-    wanted = settings.mail.bounces
-    if wanted is None:
-        return None
+) -> BounceHooks:
+    """Those that are wanted. ``fetch`` asks Amazon. Raises ConfigError."""
     from digest.mail.signed_hooks import SnsTopic, hook_keys
     from digest.probes.web import fetch as plainly
 

@@ -41,6 +41,7 @@ from digest.jobs.check.findings import (
     problem,
     run_checks,
     skipped,
+    warning,
 )
 from digest.jobs.progress import Progress, silent
 from digest.models import MAIN, Delivery
@@ -104,6 +105,7 @@ class _Checkup:
         channels = self._settings.channels
         return [
             Check(group="configuration", name=self._config.name, ask=self._configuration),
+            Check(group="configuration", name="language", ask=self._language),
             Check(group="store", name="store", ask=self._store),
             Check(group="store", name="site", ask=self._needs_store("site", self._site)),
             Check(group="posts", name="files", ask=self._needs_store("files", self._posts)),
@@ -175,6 +177,13 @@ class _Checkup:
         settings = self._settings
         digests = ", ".join(f"{name} ({digest.schedule})" for name, digest in settings.digests.items())
         return ok(self._config.name, f"{self._config}: no faults; {settings.site.url}, digests: {digests}")
+
+    def _language(self) -> Finding:
+        from digest.languages import what_is_missing
+
+        tag = str(self._settings.site.language)
+        missing, _, remedy = what_is_missing(tag).partition("; ")
+        return warning("language", missing, remedy) if missing else ok("language", f"texts and dates in {tag}")
 
     def _posts(self, app: App) -> Iterable[Finding]:
         from digest.jobs.check.local import judge_posts

@@ -25,6 +25,7 @@ from digest.errors import AlreadyRunning, ConfigError, DigestError, StoreBusy, S
 from digest.jobs.belonging import mark, take_on
 from digest.jobs.progress import Progress, silent
 from digest.jobs.run import RunReport, Step, Steps, run
+from digest.languages import what_is_missing
 from digest.ports import FeedRow
 
 if TYPE_CHECKING:
@@ -90,6 +91,7 @@ def run_once(
         if monitor is not None:
             monitor.run_begins()
         report = run_steps(app, only, mail=mail, accept_gone=accept_gone)
+        report.warnings += filter(None, [what_is_missing(str(settings.site.language))])
         if monitor is not None:
             report.warnings += monitor.after_run(app.store, report, app.clock()())
         return report, settings.site.timezone

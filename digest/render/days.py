@@ -16,7 +16,7 @@ def _noon(day: date, publisher: Publisher) -> datetime:
 
 
 def span(days: tuple[date, date], year: int, publisher: Publisher, language: Language) -> str:
-    """``11月24日 星期二``, or ``11月16日至11月22日``; with the year unless it is ``year``."""
+    """``11月24日星期二``, or ``11月16日至22日``; with the year unless it is ``year``."""
     is_near = days[0].year == days[1].year == year
     if days[0] == days[1]:
         first = _noon(days[0], publisher)
@@ -25,8 +25,8 @@ def span(days: tuple[date, date], year: int, publisher: Publisher, language: Lan
 
 
 def _range(days: tuple[date, date], is_near: bool, publisher: Publisher, language: Language) -> str:
-    first, last = (language.short_day(_noon(day, publisher), with_year=not is_near) for day in days)
-    return language.text("{first} – {last}", first=first, last=last)
+    first, last = (_noon(day, publisher) for day in days)
+    return language.days(first, last, with_year=not is_near)
 
 
 def edition_date(edition: Edition, publisher: Publisher, language: Language) -> str:
@@ -72,14 +72,14 @@ class Times:
 
     @property
     def note(self) -> str:
-        """``All times are of Monday 23 November``: what is said once if all posts are of one other day; else empty."""
+        """``All times are of Monday, November 23``: what is said once if all posts are of one other day; else empty."""
         if self._common is None:
             return ""
         words = self._language.day if self._common.year == self._today.year else self._language.long_day
         return self._language.text("All times are of {date}", date=words(_noon(self._common, self._publisher)))
 
     def of(self, entry: Entry) -> str:
-        """``17:05``, ``yesterday 20:50``, ``Sat 20:50``, ``9 November 20:50``."""
+        """``17:05``, ``yesterday 20:50``, ``Sat 20:50``, ``November 9 20:50``."""
         language = self._language
         local = entry.published.astimezone(self._publisher.zone)
         clock, past = language.time(local), self._today - local.date()

@@ -237,7 +237,7 @@ def _subject_of(edition: Edition, first: Sequence[Entry], look: RenderContext) -
 
 
 def update_line(entry: Entry, edition: Edition, publisher: Publisher, language: Language) -> str:
-    """``Update to a story of Monday 23 November``; empty if the post goes on with none."""
+    """``Update to a story of Monday, November 23``; empty if the post goes on with none."""
     if entry.earlier is None:
         return ""
     days = earlier_date(edition, entry.earlier.period, entry.earlier.days, publisher, language)

@@ -7,7 +7,7 @@ from msgspec import Struct
 from digest.ports import Language, Templates
 from digest.render.mail import FOOT, inlined
 from digest.subscribers.subscription import Notice
-from digest.text import clean_line, cut
+from digest.text import clean_line, cut, deferred
 
 _TITLE_LIMIT = 60
 
@@ -44,48 +44,48 @@ def render_notice(
     )
 
 
-_ONCE = "The link works once, within one hour. If it was not you who asked for it, do nothing."
+_ONCE = deferred("The link works once, within one hour. If it was not you who asked for it, do nothing.")
 _WORDS = {
     Notice.CONFIRM: (
-        "Please confirm your subscription to {site}",
-        "Somebody, probably you, wants mail from {site} to be sent to {address}.",
-        "Yes, subscribe me",
-        "The link works for seven days. If it was not you, do nothing: no further mail is sent.",
+        deferred("Please confirm your subscription to {site}"),
+        deferred("Somebody, probably you, wants mail from {site} to be sent to {address}."),
+        deferred("Yes, subscribe me"),
+        deferred("The link works for seven days. If it was not you, do nothing: no further mail is sent."),
     ),
     Notice.ALREADY: (
-        "You are subscribed to {site} already",
-        "Somebody, probably you, asked for mail from {site} to be sent to {address}, which it is already.",
-        "Change what you get, and when",
-        "If it was not you, do nothing: nothing was changed.",
+        deferred("You are subscribed to {site} already"),
+        deferred("Somebody, probably you, asked for mail from {site} to be sent to {address}, which it is already."),
+        deferred("Change what you get, and when"),
+        deferred("If it was not you, do nothing: nothing was changed."),
     ),
     Notice.MOVE: (
-        "Your new address at {site}",
-        "Here is the link to have your mail from {site} sent to another address than {address}.",
-        "Name a new address",
+        deferred("Your new address at {site}"),
+        deferred("Here is the link to have your mail from {site} sent to another address than {address}."),
+        deferred("Name a new address"),
         _ONCE,
     ),
     Notice.ARRIVE: (
-        "Please confirm your new address at {site}",
-        "Somebody, probably you, wants their mail from {site} to be sent to {address} from now on.",
-        "Yes, send it here",
+        deferred("Please confirm your new address at {site}"),
+        deferred("Somebody, probably you, wants their mail from {site} to be sent to {address} from now on."),
+        deferred("Yes, send it here"),
         _ONCE,
     ),
     Notice.MOVED: (
-        "Your mail from {site} goes to another address now",
-        "As somebody, probably you, asked for, mail from {site} is no longer sent to {address}.",
-        "Change what you get, and when",
-        "If it was not you, open the link and unsubscribe, then subscribe again.",
+        deferred("Your mail from {site} goes to another address now"),
+        deferred("As somebody, probably you, asked for, mail from {site} is no longer sent to {address}."),
+        deferred("Change what you get, and when"),
+        deferred("If it was not you, open the link and unsubscribe, then subscribe again."),
     ),
     Notice.EXPORT: (
-        "Your data at {site}",
-        "Here is the link to everything that {site} keeps about {address}.",
-        "Show my data",
+        deferred("Your data at {site}"),
+        deferred("Here is the link to everything that {site} keeps about {address}."),
+        deferred("Show my data"),
         _ONCE,
     ),
     Notice.ERASE: (
-        "Erase your data at {site}",
-        "Here is the link to erase everything that {site} keeps about {address}.",
-        "Erase my data",
+        deferred("Erase your data at {site}"),
+        deferred("Here is the link to erase everything that {site} keeps about {address}."),
+        deferred("Erase my data"),
         _ONCE,
     ),
 }

@@ -36,6 +36,7 @@ from digest.app.running import RunOrder
 from digest.app.secret import secrets_of
 from digest.app.service import Service, refuse_unfit, service
 from digest.errors import ConfigError, DigestError, StoreError
+from digest.languages import what_is_missing
 from digest.models import MAIN
 from digest.service import logs
 from digest.service.child import run_in_child
@@ -329,6 +330,8 @@ def serve(config: Path, options: ServeOptions, *, say: Callable[[str], None]) ->
     inherited = os.environ.pop(_SOCKET_VARIABLE, "")
     with service(config, collects=options.schedule) as running:
         logs.set_up(os.environ, secrets_of(running.settings))
+        if missing := what_is_missing(running.language.tag):
+            log.warning("%s", missing)
         listener = _listener(options, inherited) if options.web else None
         serving = Serving(config=config, options=options, service=running, supervisor=Supervisor(os.environ))
         if listener is not None:

@@ -48,8 +48,8 @@ def site_app(running: Service, *, local: bool, routes: Sequence[BaseRoute] = ())
         is_gone=Retired(running),
     )
     pages = subscription_app(running, local=local) if settings.subscriptions.enabled else None
-    hooks = bounce_hooks(settings, running.subscriber_service, going_on(running.store.clock))
-    if hooks is not None:
+    if settings.mail.bounces is not None:
+        hooks = bounce_hooks(settings.mail.bounces, running.subscriber_service, going_on(running.store.clock))
         routes = [*routes, *hook_routes(hooks, networks(settings.subscriptions.trusted_proxies))]
     return Front(files, routes=routes, pages=pages, prefix=urlsplit(settings.subscriptions_url).path.rstrip("/"))
 

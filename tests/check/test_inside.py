@@ -12,11 +12,12 @@ from scripted_smtp import serving
 
 from digest.app.check import Wanted, check_up
 from digest.app.collecting import collect_posts
+from digest.app.running import run_once
 from digest.app.showing import next_edition
 from digest.cli.check import command
 from digest.errors import ConfigError
 from digest.jobs.check.feeds import ReadBack, is_address, judge_feeds
-from digest.jobs.check.findings import CheckReport, Finding
+from digest.jobs.check.findings import CheckReport, Finding, Verdict
 from digest.jobs.check.mail import judge_budget
 from digest.jobs.feeds import FeedReport
 from tests.run.site_folder import CONFIG, Site
@@ -38,6 +39,16 @@ def check(site: Site, **wanted: object) -> dict[str, Finding]:
 
 def called(site: Site, *words: str) -> Result:
     return CliRunner().invoke(command, ["--config", str(site.folder / "config.yaml"), *words], standalone_mode=False)
+
+
+def test_a_language_without_texts_is_told(site: Site) -> None:
+    """By ``check`` and by each run; not one that has them, in whichever region."""
+    assert check(site, offline=True)["language"].verdict is Verdict.OK
+    site.configure(CONFIG.replace("language: zh-CN", "language: pt-BR"))
+    found = check(site, offline=True)["language"]
+    assert (found.verdict, found.remedy) == (Verdict.WARNING, "docs/translate.md tells how to add them, in one file")
+    report, _ = run_once(site.folder / "config.yaml", mail=False)
+    assert [line for line in report.warnings if "there are no texts in pt-BR yet" in line]
 
 
 # -------------------------------------------------------------------- feeds

@@ -68,7 +68,7 @@ def test_an_entry_an_edition_newest_first(two_days: Any, publish: Callable[..., 
     assert (feed.feed.title, feed.feed.id) == ("财经早报 · 财经档案", "https://news.example.com/editions/daily.xml")
     assert feed.feed.link == "https://news.example.com/editions/daily/"
     assert feed.feed.updated == feed.entries[0].updated == "2026-11-25T08:00:00+08:00"
-    assert [entry.title for entry in feed.entries] == ["财经早报 · 11月25日 星期三", "财经早报 · 11月24日 星期二"]
+    assert [entry.title for entry in feed.entries] == ["财经早报 · 11月25日星期三", "财经早报 · 11月24日星期二"]
     newest = feed.entries[0]
     assert newest.link == newest.id == "https://news.example.com/editions/daily/2026-11-25/"
     assert newest.published == newest.updated

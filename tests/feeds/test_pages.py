@@ -88,8 +88,8 @@ def test_the_twin_shows_the_feed_by_day(filled) -> None:
     document = page(filled, "feeds/all/index.html")
     assert [text(heading) for heading in document.xpath("//h1|//h2|//h3")] == [
         "晨报 & 快讯",
-        "2026年3月3日 星期二", "Oil & gas <up>",
-        "2026年3月2日 星期一", "「已撤回」第3号公告：新产线投产", "第2号公告：新产线投产", "第1号公告：新产线投产",
+        "2026年3月3日星期二", "Oil & gas <up>",
+        "2026年3月2日星期一", "「已撤回」第3号公告：新产线投产", "第2号公告：新产线投产", "第1号公告：新产线投产",
         "订阅",
     ]  # fmt: skip
     english, gone, second, first = document.xpath("//article")
@@ -130,14 +130,36 @@ def test_nothing_comes_from_elsewhere(filled) -> None:
         assert "@import" not in filled.files()[name].decode()
 
 
-@pytest.mark.parametrize("tag", ["en", "de", "ar"])
-def test_other_languages_fall_back_to_english(filled, tag) -> None:
+@pytest.mark.parametrize(
+    ("tag", "lang", "direction", "heading"),
+    [("en", "en", "ltr", "Feeds"), ("ar", "ar", "rtl", "الخلاصات"), ("fa", "en", "ltr", "Feeds")],
+)
+def test_a_page_says_in_which_language_it_speaks(filled, tag, lang, direction, heading) -> None:
+    """English if there are no texts in the site's."""
     filled.language = CatalogueLanguage(tag)
     filled.templates = type(filled.templates)(filled.language)
     filled.publish(site_title="The Morning Paper")
     document = page(filled, "feeds/index.html")
-    assert (document.get("lang"), document.get("dir")) == (tag, "rtl" if tag == "ar" else "ltr")
-    assert text(document.xpath("//h1")[0]) == "Feeds"
+    assert (document.get("lang"), document.get("dir")) == (lang, direction)
+    assert text(document.xpath("//h1")[0]) == heading
+
+
+def test_posts_say_their_language_and_direction_where_the_page_has_others(site, post) -> None:
+    """What stands beside them is of the page again. A post that says nothing is in the site's language."""
+    site.store.put(post(1, lang="ar", title="خبر"), post(2, lang="en"), post(3))
+    for tag, wanted in (("zh-CN", [None, "en", "ar"]), ("fa", ["fa", None, "ar"])):
+        site.language = CatalogueLanguage(tag)
+        site.templates = type(site.templates)(site.language)
+        site.publish(site_title=tag)
+        document = page(site, "feeds/all/index.html")
+        entries = document.xpath("//article")
+        assert {each.get("lang") for each in entries} == set(wanted)
+        arabic = next(each for each in entries if each.get("lang") == "ar")
+        assert (arabic.get("lang"), arabic.get("dir")) == ("ar", "rtl")
+        spoken = "zh-CN" if tag == "zh-CN" else "en"
+        assert [(each.get("lang"), each.get("dir")) for each in arabic.xpath(".//*[@class='meta']")] == [
+            (spoken, "ltr")
+        ]
 
 
 def test_markup_in_titles_is_text(site, post) -> None:

@@ -101,7 +101,7 @@ def letterhead() -> Letterhead:
 def make_message(letterhead: Letterhead) -> Callable[..., EditionMessage]:
     def message(**changes: Any) -> EditionMessage:
         values: dict[str, Any] = {
-            "subject": "财经早报 · 11月24日 星期二",
+            "subject": "财经早报 · 11月24日星期二",
             "html": "<!DOCTYPE html><p>正文</p><!--%%FOOT%%--><p>%%ADDRESS%%</p>",
             "text": "正文\n%%FOOT%%\n%%ADDRESS%%\n",
             "period": "2026-11-24",

@@ -36,6 +36,7 @@ from digest.languages import CatalogueLanguage
 from digest.models import Code, KnownPost
 from digest.render.context import RenderContext
 from digest.render.days import Times, edition_date
+from digest.render.editions import render_edition_page
 from digest.render.mail import (
     FOOT,
     PREHEADER,
@@ -301,7 +302,33 @@ def test_right_to_left_languages_start_on_the_right(make_edition: MakeEdition, p
     assert root.get("dir") == "rtl"
     assert {cell.get("align") for cell in root.xpath("//td[@dir]")} == {"right"}
     assert [cell.get("align") for cell in root.xpath("//table[@class='row']//td")] == ["right", "left"]
-    assert {cell.get("dir") for cell in root.xpath("//*[@dir][not(self::bdi)]")} == {"rtl"}
+    assert {cell.get("dir") for cell in root.xpath("//*[@dir][not(self::bdi)][not(@lang='zh')]")} == {"rtl"}
+    assert {title.get("dir") for title in root.xpath("//*[@lang='zh']")} == {"ltr"}
+
+
+class Marked(CatalogueLanguage):
+    """Whose texts can be told from everything else."""
+
+    def text(self, message: str, **values: object) -> str:
+        return f"⟦{super().text(message, **values)}⟧"
+
+    def plural(self, one: str, many: str, count: int, **values: object) -> str:
+        return f"⟦{super().plural(one, many, count, **values)}⟧"
+
+
+def test_all_that_a_mail_says_comes_from_the_catalogue(make_edition: MakeEdition, publisher: Publisher) -> None:
+    """Beside titles, names and addresses; dates are the language's."""
+    language = Marked("zh-CN")
+    look = RenderContext(publisher=publisher, templates=FolderTemplates(language), language=language)
+    edition = make_edition()
+    mail = render_mail(edition, look, Limits())
+    page = render_edition_page(edition, look, previous="2026-11-23", following="2026-11-25").decode()
+    content = lxml.html.document_fromstring(page).xpath("string(//body)")
+    for rest in (visible(mail), mail.text, content):
+        while (without := re.sub("⟦[^⟦⟧]*⟧", "", rest)) != rest:
+            rest = without
+        words = set(re.findall("[A-Za-z]{2,}", re.sub(r"https?://\S+|%%\w+%%|\S+@\S+", "", rest)))
+        assert words == {section.name for section in edition.sections}
 
 
 def test_print_hides_the_button(render: Render, make_edition: MakeEdition) -> None:
@@ -532,14 +559,15 @@ def test_the_text_part_has_no_markup_and_its_own_footer(render: Render, make_edi
 @pytest.mark.parametrize(
     ("days", "frozen", "chinese_words", "english_words", "short"),
     [
-        (("2026-11-24", "2026-11-24"), "2026-11-24T00:00Z", "11月24日 星期二", "Tuesday 24 November",
-         ("11月24日", "24 November")),
-        (("2021-12-30", "2021-12-30"), "2026-11-24T00:00Z", "2021年12月30日 星期四", "Thursday 30 December 2021",
-         ("2021年12月30日", "30 December 2021")),
-        (("2026-11-16", "2026-11-22"), "2026-11-24T00:00Z", "11月16日至11月22日", "16 November – 22 November",
-         ("11月16日至11月22日", "16 November – 22 November")),
+        (("2026-11-24", "2026-11-24"), "2026-11-24T00:00Z", "11月24日星期二", "Tuesday, November 24",
+         ("11月24日", "November 24")),
+        (("2021-12-30", "2021-12-30"), "2026-11-24T00:00Z", "2021年12月30日星期四", "Thursday, December 30, 2021",
+         ("2021年12月30日", "December 30, 2021")),
+        (("2026-11-16", "2026-11-22"), "2026-11-24T00:00Z", "11月16日至22日", "November 16\u2009–\u200922",
+         ("11月16日至22日", "November 16 – 22")),
         (("2026-12-28", "2027-01-03"), "2027-01-03T00:00Z", "2026年12月28日至2027年1月3日",
-         "28 December 2026 – 3 January 2027", ("2026年12月28日至2027年1月3日", "28 December 2026 – 3 January 2027")),
+         "December 28, 2026\u2009–\u2009January 3, 2027",
+         ("2026年12月28日至2027年1月3日", "December 28, 2026 – January 3, 2027")),
     ],
 )  # fmt: skip
 def test_subject_and_title_name_the_day(
@@ -611,7 +639,7 @@ def test_times_are_told_as_a_reader_says_them(
     if language.tag == "zh-CN":
         assert said == ["", "07:59", "昨天 00:01", "周六 12:00", "11月9日 20:50", "2025年12月31日 20:50"]
     else:
-        assert said == ["", "07:59", "yesterday 00:01", "Sat 12:00", "9 November 20:50", "31 December 2025 20:50"]
+        assert said == ["", "07:59", "yesterday 00:01", "Sat 12:00", "November 9 20:50", "December 31, 2025 20:50"]
 
 
 def test_one_other_day_is_said_once(
@@ -619,8 +647,8 @@ def test_one_other_day_is_said_once(
 ) -> None:
     posts = [make_post(key, published=datetime(2026, 11, 23, 1, key, tzinfo=UTC)) for key in range(1, 4)]
     edition = make_edition(posts=posts)
-    assert told_times(edition, publisher, chinese) == ["时间均为11月23日 星期一", "09:01", "09:02", "09:03"]
-    assert len(re.findall("11月23日|23 November", visible(render(edition)))) == 1
+    assert told_times(edition, publisher, chinese) == ["时间均为11月23日星期一", "09:01", "09:02", "09:03"]
+    assert len(re.findall("11月23日|November 23", visible(render(edition)))) == 1
 
 
 def test_a_weekly_edition_says_when_something_is_of_today(
@@ -725,4 +753,4 @@ def test_the_zone_decides_what_clock_a_reader_sees(
     edition = make_edition(1)
     there = replace(publisher, zone=ZoneInfo("America/New_York"))
     assert told_times(edition, publisher, chinese)[1] == "07:59"
-    assert told_times(edition, there, chinese) == ["时间均为11月23日 星期一", "18:59"]
+    assert told_times(edition, there, chinese) == ["时间均为11月23日星期一", "18:59"]

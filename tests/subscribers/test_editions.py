@@ -171,7 +171,7 @@ def test_once_a_week(world: World) -> None:
     assert [name in text_of(weekly) for name in ("macro 要闻", "周四要闻", "周一要闻")] == [True] * 3
     assert "周四要闻" not in text_of(mails["daily@example.org"])
     assert weekly["List-Id"] == mails["daily@example.org"]["List-Id"]
-    assert str(weekly["Subject"]) == "周一要闻｜11月23日至11月29日", "the days that it covers"
+    assert str(weekly["Subject"]) == "周一要闻｜11月23日至29日", "the days that it covers"
     assert "每周" in text_of(weekly)
     assert report.ok
     world.signup.unsubscribe(token(str(weekly["List-Unsubscribe"]).strip("<>")), world.now)

@@ -35,7 +35,9 @@ class ItemRules(Struct, frozen=True, kw_only=True):
 def make_item(post: KnownPost, rules: ItemRules, content_html: str | None = None) -> Item:
     """The item that stands for ``post``; a withdrawn post keeps its id and says that it is gone."""
     title = clean_line(post.title) or clean_line(post.summary)[:80] or post.url
-    title = isolated(title, rules.language.direction)  # readers list the titles of many feeds in one direction
+    title = isolated(
+        title, rules.language.direction_of(rules.language.tag)
+    )  # readers list the titles of many feeds in one direction
     lang = post.lang if post.lang and post.lang.lower() != rules.language.tag.lower() else None
     categories = tuple(
         Term(term=name, label=clean_line(rules.category_titles.get(name, name)), scheme=rules.category_scheme)
