@@ -60,11 +60,13 @@ def preview(
     with opened(settings, moment(as_of, settings.site.timezone), dry_run=True, progress=progress) as app:
         collect_posts(app)
         found = next_edition(app, digest)
+        pages_url = app.render_context().publisher.pages_url
+        place = f"{settings.output.resolve().as_uri()}/" if isinstance(settings.output, Path) else pages_url
         return Previewed(
             preview=found,
             zone=settings.site.timezone,
             folder=settings.mail.folder.parent / "preview",
-            files=files_of_preview(found, preview_mail(app, found)),
+            files=files_of_preview(found, preview_mail(app, found), pages_url, place),
             send=None if to is None else partial(test_message(app, found, to).send, mail_channel(app.settings)),
         )
 

@@ -14,6 +14,12 @@ if TYPE_CHECKING:
     from digest.app.starting import Draft
 
 _NAMES = {"jekyll": "Jekyll", "hugo": "Hugo", "hexo": "Hexo"}
+_PLACES = {
+    "jekyll": "Put this into _includes/subscribe.html, and {% include subscribe.html %} where it is to be:",
+    "hugo": 'Put this into layouts/partials/subscribe.html, and {{ partial "subscribe.html" . }} where it is to be:',
+    "hexo": "Put this into layout/_partial/subscribe.ejs of the theme, and <%- partial('_partial/subscribe') %> "
+    "where it is to be:",
+}
 _FIELDS = ("title", "url", "language", "timezone", "author", "description", "permalink")
 
 
@@ -30,8 +36,20 @@ _FIELDS = ("title", "url", "language", "timezone", "author", "description", "per
     metavar="FILE",
     help="Take the feeds of this list, as readers export it, as sources; without a site they are enough.",
 )
+@click.option(
+    "--snippet",
+    is_flag=True,
+    help="Print a form and feed links for the site's theme, by a configuration that is there.",
+)
 def command(
-    site: Path, config: Path, force: bool, dry_run: bool, to_stdout: bool, as_json: bool, opml: Path | None
+    site: Path,
+    config: Path,
+    force: bool,
+    dry_run: bool,
+    to_stdout: bool,
+    as_json: bool,
+    opml: Path | None,
+    snippet: bool,
 ) -> int:
     """Write a config.yaml for the Jekyll, Hugo or Hexo site in SITE (default: here), from its own configuration.
 
@@ -40,6 +58,8 @@ def command(
     Where the built site is there, posts' addresses are compared with it: those that are wrong are marked in the
     file, and the exit code is 1.
     """
+    if snippet:
+        return _print_snippet(config)
     from digest.app.starting import draft_configuration, refuse_taken, write
     from digest.cli.progress import terminal_progress
 
@@ -57,6 +77,16 @@ def command(
     else:
         _report(draft, written=writes)
     return 1 if draft.census.wrong else 0
+
+
+def _print_snippet(config: Path) -> int:
+    """Where it goes is said beside it: a theme would take the words for its own."""
+    from digest.app.snippet import theme_snippet
+
+    kind, text = theme_snippet(config)
+    click.echo(_PLACES.get(kind, "Put this into your pages:"), err=True)
+    click.echo(text, nl=False)
+    return 0
 
 
 def _report(draft: Draft, *, written: bool) -> None:

@@ -12,12 +12,13 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
-from zoneinfo import available_timezones
+from zoneinfo import ZoneInfo, available_timezones
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 from starlette.applications import Starlette
 from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
@@ -47,6 +48,8 @@ log = logging.getLogger("digest.web")
 
 _STATUS = {Asked.NOTED: 200, Asked.TOO_MANY: 429}
 MINUTE = 60
+PAUSE = timedelta(days=30)
+"""How long the button stops mail."""
 FORMS_EACH = 60
 FORMS_ALL = 6_000
 """Forms a minute, of one visitor and of all, that come without a link which is worth something."""
@@ -218,6 +221,8 @@ class _Pages(Struct, eq=False):
             return self._page(
                 self._signup.change(token, preferences, _choices(form, self._signup.policy.offers), now), done="saved"
             )
+        if action in ("weekly", "pause"):
+            return self._page(self._less(token, action, now), done="saved")
         if action == "everything":
             return self._page(self._signup.unsubscribe(token, now, everything=True), done="left")
         if action in ASKABLE:
@@ -226,6 +231,20 @@ class _Pages(Struct, eq=False):
             answer.background = BackgroundTask(self._afterwards)
             return answer
         return self._page(self._signup.open(token, now))
+
+    def _less(self, token: str, action: str, now: datetime) -> Page | None:
+        """One mail a week, or none for a month; the rest of what was chosen stays."""
+        page = self._signup.open(token, now)
+        if page is None or page.subscriber is None:
+            return page
+        preferences = page.subscriber.preferences
+        if action == "weekly":
+            preferences = replace(preferences, frequency=Frequency.WEEKLY)
+        else:
+            today = now.astimezone(ZoneInfo(preferences.zone) if preferences.zone else self._signup.policy.zone).date()
+            preferences = replace(preferences, paused_until=today + PAUSE)
+        kept = [Choice(digest=each.digest, categories=each.categories) for each in page.subscriber.active]
+        return self._signup.change(token, preferences, kept, now)
 
     def _moved(self, page: Page, asked: Asked | None, typed: str) -> Response:
         if asked is None:
@@ -290,6 +309,7 @@ class _Pages(Struct, eq=False):
     def _preferences(self, subscriber: Subscriber) -> dict[str, object]:
         preferences = subscriber.preferences
         return {
+            "address": masked(subscriber.address),
             "frequency": preferences.frequency.value,
             "hour": "" if preferences.hour is None else str(preferences.hour),
             "hours": [str(hour) for hour in range(24)],
@@ -322,6 +342,12 @@ class _Pages(Struct, eq=False):
 
 def _first(form: Form, name: str) -> str:
     return form.get(name, [""])[0]
+
+
+def masked(address: str) -> str:
+    """As much of an address as its owner knows it by: a link may be seen by others."""
+    name, at, domain = address.rpartition("@")
+    return f"{name[:1]}***{name[-1:] if len(name) > 2 else ''}{at}{domain}"
 
 
 def _frequency(form: Form) -> Frequency:

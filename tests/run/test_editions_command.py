@@ -246,7 +246,7 @@ def test_the_feed_of_editions_is_listed_with_the_others(issued: Site) -> None:
     public = issued.folder / "public"
     assert b"https://news.example.com/editions/daily.xml" in (public / "feeds.opml").read_bytes()
     page = lxml.html.document_fromstring((public / "feeds/index.html").read_text(encoding="utf-8"))
-    assert page.xpath("//input[@value='https://news.example.com/editions/daily.xml']")
+    assert page.xpath("//textarea[text()='https://news.example.com/editions/daily.xml']")
     (link,) = page.xpath("//h3/a[contains(@href, 'editions')]/@href")
     assert (public / "feeds" / str(link) / "index.html").is_file()
 

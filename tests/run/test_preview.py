@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import webbrowser
 from datetime import UTC, datetime
 from email import policy
@@ -71,7 +72,7 @@ def busy(quiet: Site) -> Site:
 
 
 def test_the_first_preview_is_the_mail_that_the_first_run_sends(site: Site) -> None:
-    """Byte for byte, and the page too; the store, the outbox and the output are not even made."""
+    """Byte for byte, and but for links to each other page and HTML too; store, outbox and output are not made."""
     site.some_posts()
     report = shown(site, *THEN).report
     assert (report["digest"], report["period"], report["is_due"], report["waits"]) == ("daily", "2026-11-24", True, "")
@@ -81,12 +82,16 @@ def test_the_first_preview_is_the_mail_that_the_first_run_sends(site: Site) -> N
     assert site.run().code == 0
     (mailed,) = (site.folder / "var" / "outbox").glob("*.eml")
     assert files["eml"] == mailed.read_bytes()
-    assert files["page"] == (site.folder / "public/editions/daily/2026-11-24/index.html").read_bytes()
+    published = (site.folder / "public/editions/daily/2026-11-24/index.html").read_bytes()
+    links = re.compile(rb'href="(?:file:|\.\.?/)[^"]*"')
+    assert links.sub(b"", files["page"]) == links.sub(b"", published)
     mail = parsed(files["eml"])
     for kind, what in (("html", "html"), ("plain", "txt")):
         body = mail.get_body((kind,))
         assert body is not None
-        assert files[what].decode() == body.get_content().replace("\r\n", "\n")
+        address = "https://news.example.com/editions/daily/2026-11-24/"
+        shown_body = files[what].decode().replace("daily-2026-11-24-page.html", address)
+        assert shown_body == body.get_content().replace("\r\n", "\n")
 
 
 def test_the_next_edition_as_it_would_be_now(busy: Site) -> None:
@@ -96,7 +101,13 @@ def test_the_next_edition_as_it_would_be_now(busy: Site) -> None:
     assert (report["is_due"], report["due_at"]) == (False, "2026-11-25T00:00:00+00:00")
     assert report["balance"] == {"arrived": 1, "here": 1, "grouped": 0, "page": 0}
     assert "铜价大跌" in Path(report["files"]["txt"]).read_text(encoding="utf-8")
-    assert "daily/2026-11-24/" in Path(report["files"]["page"]).read_text(encoding="utf-8"), "its neighbour"
+    page = Path(report["files"]["page"]).read_text(encoding="utf-8")
+    (neighbour,) = re.findall(r'rel="prev" href="file://([^"]+)"', page)
+    assert neighbour.endswith("/editions/daily/2026-11-24/index.html")
+    assert Path(neighbour).is_file(), "before anything is public"
+    mail = Path(report["files"]["html"]).read_text(encoding="utf-8")
+    assert 'href="daily-2026-11-25-page.html' in mail
+    assert "editions/daily/2026-11-25/" not in mail
 
 
 def test_people_read_what_it_uses_and_what_it_leaves_out(site: Site) -> None:

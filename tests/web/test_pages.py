@@ -506,3 +506,20 @@ def test_an_address_from_a_page_of_ours_comes_into_the_form(served: Served) -> N
     assert 'role="alert"' not in answer.text
     evil = {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"}
     assert served.ask("/mail/", form={"email": "b@example.org"}, headers=evil).status == 403
+
+
+@pytest.mark.parametrize("action", ["weekly", "pause"])
+def test_less_mail_is_beside_leaving(served: Served, action: str) -> None:
+    """At one button, and the rest stays as it was chosen; the page says whose it is, and what holds now."""
+    manage = served.join()
+    page = served.ask(manage)
+    assert "a***n@example.org" in page.text
+    assert "ann@example.org" not in page.text
+    assert page.text.index('value="pause"') < page.text.index('value="everything"')
+    answer = served.ask(manage, form={"action": action})
+    assert (answer.status, len(active(served))) == (200, 1)
+    if action == "weekly":
+        assert 'value="weekly" checked' in answer.text
+        assert 'name="action" value="weekly"' not in answer.text
+    else:
+        assert re.search(r'name="paused_until" value="20\d\d-\d\d-\d\d"', answer.text)

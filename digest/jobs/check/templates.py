@@ -146,6 +146,8 @@ def _edition_trials(kind: str, edition: Edition, look: RenderContext) -> Trials:
     listed = pages.ListedFeed(label="Sample", description="", page="sample.html", formats=formats)
     newest = Newest(edition=edition, rows=tuple(rows * 2)) if kind == "full" else None
     feeds = Feeds(everything=formats, categories=(listed,) if newest else ())
+    named_feeds = {"formats": formats, "feeds_page": f"{look.publisher.pages_url}feeds/"}
+    yield "snippet for a theme", partial(look.templates.render, "pages/snippet.html", named_feeds)
     yield f"front page ({kind})", partial(render_front_page, look, feeds, newest)
     frame = FeedFrame(author=Author(name="Sample"), max_bytes=500_000)
     yield f"feed of editions ({kind})", partial(render_edition_feed, [edition], look, frame, **named)
@@ -305,6 +307,7 @@ def web_contexts(publisher: Publisher) -> Mapping[str, Sequence[Mapping[str, obj
     form = {"stamp": "A" * 35, "email": "", "offers": offers, "frequency": "daily", "consent": "I want mail."}
     leaving = {"done": "", "offers": offers, "title": "Daily"}
     preferences = {
+        "address": "s***e@example.com",
         "frequency": "weekly",
         "hour": "7",
         "hours": [str(hour) for hour in range(24)],

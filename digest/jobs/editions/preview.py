@@ -6,10 +6,13 @@ test message goes to one address through the channel itself, past the ledger.
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterator
 from datetime import date, datetime
+from html import escape
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
@@ -34,10 +37,13 @@ from digest.period import Slot, covered_days
 from digest.ports import WITHOUT_LEDGER, Channel, EditionStore
 from digest.render.context import RenderContext
 from digest.render.editions import render_edition_page
-from digest.render.mail import Mail, sent_size
+from digest.render.mail import Mail, edition_path, sent_size
 
 if TYPE_CHECKING:
     from digest.jobs.editions.back_issues import Parts
+
+
+_RELATIVE = re.compile(r'href="(\.\.?/[^"#]*)(#[^"]*)?"')
 
 
 class LeftOut(Struct, frozen=True, kw_only=True):
@@ -192,12 +198,23 @@ class SentTest(Struct, frozen=True, kw_only=True):
     reply: Reply
 
 
-def files_of_preview(preview: Preview, parts: Parts) -> dict[str, tuple[str, bytes]]:
-    """Names and contents, by what they are: ``html``, ``txt``, ``eml`` of the mail, ``page`` of the web."""
-    stem = f"{preview.saved.digest}-{preview.saved.period}"
+def files_of_preview(preview: Preview, parts: Parts, pages_url: str, output: str) -> dict[str, tuple[str, bytes]]:
+    """Names and contents, by what they are: ``html``, ``txt``, ``eml`` of the mail, ``page`` of the web. What leads to
+    the edition's page leads to the file beside it, and from there into ``output``, the address of the folder of all
+    pages: nothing of it need be public. The message itself is as it would be sent, and so is the text."""
+    digest, period = preview.saved.digest, preview.saved.period
+    stem = f"{digest}-{period}"
+    page = edition_path(digest, period)
+    address = escape(f"{pages_url}{quote(page.removesuffix('index.html'))}")
+    beside = parts.html.replace(f'href="{address}', f'href="{quote(stem)}-page.html')
+
+    def placed(link: re.Match[str]) -> str:
+        path = posixpath.normpath(posixpath.join(posixpath.dirname(page), link[1]))
+        return f'href="{output}{path}{"/index.html" if link[1].endswith("/") else ""}{link[2] or ""}"'
+
     return {
-        "html": (f"{stem}.html", parts.html.encode()),
+        "html": (f"{stem}.html", beside.encode()),
         "txt": (f"{stem}.txt", parts.text.encode()),
         "eml": (f"{stem}.eml", parts.message),
-        "page": (f"{stem}-page.html", preview.page),
+        "page": (f"{stem}-page.html", _RELATIVE.sub(placed, preview.page.decode()).encode()),
     }
