@@ -68,7 +68,7 @@ class Pauses(Part):
         given = {"key": key, "limit": limit} | ({} if group is None else {"its_group": group})
         latest = _LATEST.format("" if group is None else _OF_GROUP)
         with self._database.asking() as connection:
-            since = connection.value("SELECT coalesce(resumed_at, 0) FROM edition WHERE key = ?", key)
+            since = connection.value("SELECT coalesce(resumed_at, frozen_at) FROM edition WHERE key = ?", key)
             found = connection.rows(latest, state=DeliveryState.FAILED.value, since=since, **given)
             if group is not None and found:  # what was taken earlier than all of them changes nothing
                 since = found[-1][1]
