@@ -121,7 +121,7 @@ class _Pages(Struct, eq=False):
         foreign = is_foreign(request, self._site.hosts)
         if foreign and not is_from(request, self._site.hosts):
             return self._nothing(403)
-        form = fields(await receive(request))
+        form = await run_in_threadpool(fields, await receive(request))  # a hostile body may take its time
         if "email" in form and "stamp" not in form:  # of a page beside the form: the whole form comes next
             return await run_in_threadpool(self._form, status=200, form=form)
         if foreign:

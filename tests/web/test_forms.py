@@ -198,7 +198,7 @@ class Meter:
     def check(self, place: str, body: Body) -> None:
         """The loop's thread may have to collect garbage just then: what was slow is tried again."""
         spent = float("inf")
-        for _ in range(12):
+        for _ in range(5):
             status, again = sent(self._served, place, body)
             assert status < 500, (place, body.content_type, body.data[:200])
             spent = min(spent, again)
