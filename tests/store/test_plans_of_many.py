@@ -1,4 +1,4 @@
-"""With 100,000 posts and as many deliveries, of which few wait: no question that is asked often reads a whole table, on
+"""With 40,000 posts and as many deliveries, of which few wait: no question that is asked often reads a whole table, on
 either database."""
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from digest.store.database.connection import Connection
 from digest.subscribers.subscription import Frequency
 from tests.store.conftest import Maker
 
-MANY = 100_000
+MANY = 40_000
 LARGE = ("post", "post_category", "delivery", "subscriber", "subscription", "file")
 REACH = timedelta(days=1)
 SHARE = Share(receiver="qq.com", spacing=timedelta(seconds=1), connections=2)
