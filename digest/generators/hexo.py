@@ -41,6 +41,9 @@ def read_hexo(
     if data.get("render_drafts") is True:
         found.keep("drafts", True, f"{name}: render_drafts")
     _unread(found, data, name, plugins)
+    if "hexo-hide-posts" in plugins:
+        key = text(mapping(data.get("hide_posts")).get("filter")) or "hidden"
+        found.keep("hidden_by", (key,), "package.json: hexo-hide-posts")
     return found.site("hexo", _feed(data, plugins), text(data.get("public_dir")) or "public")
 
 

@@ -92,6 +92,13 @@ def test_jekyll_feed_of_the_sites_own_may_hide_posts() -> None:
     assert read_jekyll({}, files={"feed.xml": "{% for post in site.posts %}"}).hidden_by == ()
 
 
+def test_a_plugin_of_hexo_hides_posts_from_feeds() -> None:
+    """By ``hidden``, or the key that it is told."""
+    assert read_hexo({}, plugins=("hexo-hide-posts",)).hidden_by == ("hidden",)
+    assert read_hexo({"hide_posts": {"filter": "secret"}}, plugins=("hexo-hide-posts",)).hidden_by == ("secret",)
+    assert read_hexo({}).hidden_by == ()
+
+
 def test_pictures_and_hub_of_the_jekyll_feed() -> None:
     """As the plugin, or one like it, is told them."""
     feed = {"icon": "/i.png", "logo": "https://c.example/l.png", "hub": "https://hub.example/"}
