@@ -218,10 +218,7 @@ def _direction(tag: str) -> str:
 @cache
 def _shipped() -> tuple[str, ...]:
     """The locales that there are catalogues of."""
-    from importlib.resources import files  # late, as all here: every command reads this module, few have to say a word
-
-    names = (entry.name for entry in (files("digest") / "locales").iterdir())
-    return tuple(sorted(name.removesuffix(".po") for name in names if name.endswith(".po")))
+    return tuple(sorted(path.stem for path in (Path(__file__).parent / "locales").glob("*.po")))
 
 
 @cache

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-import tomllib
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,8 @@ def looks_like_hugo(path: Path) -> bool:
     if path.name != "config.yaml" or not path.is_file():
         return False
     try:
+        if b"baseurl" not in bytes_of(path).lower():  # ours lies beside many a site, and every run asks
+            return False
         found = parsed(path)
     except ConfigError:
         return False
@@ -194,12 +196,19 @@ _Tolerant.add_multi_constructor("", _untagged)
 
 
 def parsed(path: Path) -> Mapping[str, Any]:
-    """A configuration as a mapping. Raises ConfigError with the line, if it cannot be read."""
-    raw = bytes_of(path)
+    """A configuration as a mapping, which nobody may change. Raises ConfigError with the line, if it cannot be read."""
+    return _parsed(path, bytes_of(path))
+
+
+@lru_cache(maxsize=64)
+def _parsed(path: Path, raw: bytes) -> Mapping[str, Any]:
+    """A run asks several times for the same few."""
     try:
         text = raw.decode("utf-8-sig")
         found: object
         if path.suffix == ".toml":
+            import tomllib  # late: only Hugo sites have it
+
             found = tomllib.loads(text.replace("\r\n", "\n"))
         elif path.suffix == ".json":
             found = json.loads(text)

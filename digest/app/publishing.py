@@ -208,25 +208,26 @@ def _publish_front(app: App, report: EditionsReport, fingerprint: str) -> None:
     if not app.settings.pages.index:
         remove_front(app.store, app.output, report)
         return
+    rows = [row for row in app.store.feeds() if row.posts or not row.name]
+    named = [(row.kind, row.name, row.stem) for row in rows]
     publish_front(
         app.store,
         app.output,
         app.render_context(),
         report,
         digests=list(app.settings.digests),
-        feeds=partial(_front_feeds, app),
-        fingerprint=fingerprint,
+        feeds=partial(_front_feeds, app, rows),
+        fingerprint=f"{fingerprint} {app.feed_options()!r} {named!r}",
         description=app.settings.site.description,
     )
 
 
-def _front_feeds(app: App) -> Feeds:
+def _front_feeds(app: App, rows: Sequence[FeedRow]) -> Feeds:
     """The feeds that the front page names: of the categories of the configuration, else of as many as fit beside it."""
     from digest.render.feeds.catalogue import CATEGORY, Catalogue
     from digest.render.front import Feeds
 
     catalogue = Catalogue(app.feed_options(), app.language)
-    rows = app.store.feeds()
     titled = {category.name for category in app.settings.categories}
     rows_shown = [row for row in rows if row.posts and (row.name in titled or not titled)]
     found = catalogue.in_order(rows_shown, CATEGORY)[: max(len(titled), _FRONT_FEEDS)]

@@ -42,11 +42,11 @@ def publish_front(
     description: str = "",
 ) -> None:
     """Bring the front page up to date: about the first of ``digests`` that has an edition. ``fingerprint`` is of what
-    pages are made with. Adds to ``report``. Raises StoreError, TemplateError."""
-    listed = feeds()
+    it is made with, ``feeds`` (asked only when it is made) included. Adds to ``report``. Raises StoreError,
+    TemplateError."""
     digest = next((name for name in digests if store.has_editions(name)), "")
     latest = store.editions(digest, 1) if digest else []
-    shown = (fingerprint, listed, digest, [saved.key for saved in latest])
+    shown = (fingerprint, digest, [saved.key for saved in latest])
     made_with = hashlib.sha256(repr(shown).encode()).hexdigest()
     try:
         if store.recall(MADE_WITH) == made_with and not report.written and output.exists(PATH):
@@ -58,7 +58,7 @@ def publish_front(
         if latest:
             rows = with_leads(store, digest, store.edition_rows(digest))
             newest = Newest(edition=read_edition(latest[0]), rows=tuple(rows))
-        page = render_front_page(look, listed, newest, description=description)
+        page = render_front_page(look, feeds(), newest, description=description)
         if output.write(PATH, page):
             report.written.append(PATH)
         else:

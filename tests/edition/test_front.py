@@ -89,7 +89,9 @@ def test_it_is_made_again_when_something_on_it_changed_or_it_is_lost(filled: Any
     assert (quiet.written, quiet.unchanged) == ([], 0)
     front(filled).unlink()
     assert publish(filled).written == ["index.html"]
-    assert publish(filled, feeds=lambda: Feeds(everything=(ATOM,), categories=())).written == ["index.html"]
+    other = {"feeds": lambda: Feeds(everything=(ATOM,), categories=()), "fingerprint": "of other feeds"}
+    assert publish(filled, **other).written == ["index.html"]
+    assert publish(filled, **other | {"feeds": lambda: pytest.fail("a run without news makes no page")}).written == []
     filled.collect("2026-11-24 18:00", "2026-11-24 17:00")
     filled.make("2026-11-25 08:00")
     assert "index.html" in publish(filled).written
