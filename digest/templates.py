@@ -11,12 +11,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from digest.errors import TemplateError
-from digest.render.typography import NO_BREAK_SPACE, Pieces, headline_pieces, running_pieces
 from digest.text import isolated, turns
 from digest.theme import Theme
 
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from jinja2.nodes import EvalContext
 
     from digest.ports import Language
+    from digest.render.typography import Pieces
 
 
 SHIPPED = "shipped/"
@@ -111,6 +111,8 @@ class FrozenTemplates:
         )
         environment.filters["speaks"] = _speaking(language)
         environment.filters["isolated"] = _isolating(language.direction)
+        from digest.render.typography import headline_pieces, running_pieces  # late: most runs render nothing
+
         environment.filters["headline"] = _set(language.direction, headline_pieces)
         environment.filters["running"] = _set(language.direction, running_pieces)
         environment.filters.update(
@@ -126,7 +128,9 @@ class FrozenTemplates:
         except jinja2.TemplateSyntaxError as error:
             raise TemplateError(f"{error.filename or error.name}:{error.lineno}", str(error.message)) from error
         except jinja2.TemplateNotFound as error:
-            raise TemplateError(str(error.name), "no such template") from error
+            place = self._place(name, error)
+            remedy = "" if place == error.name else f"it is asked for in {place}; correct the name"
+            raise TemplateError(str(error.name), "no such template", remedy) from error
         except jinja2.TemplateError as error:
             raise TemplateError(self._place(name, error), str(error.message)) from error
         except RecursionError as error:
@@ -147,8 +151,11 @@ class FrozenTemplates:
             name = named.pop()
             if name not in found:
                 with suppress(jinja2.TemplateNotFound):
-                    found[name] = self._loader().get_source(self._environment, name)[0]
-                    others = [*meta.find_referenced_templates(self._environment.parse(found[name]))]
+                    found[name], file, _ = self._loader().get_source(self._environment, name)
+                    try:
+                        others = [*meta.find_referenced_templates(self._environment.parse(found[name], name, file))]
+                    except jinja2.TemplateSyntaxError as error:  # today's mail may not have needed it
+                        raise TemplateError(f"{file or name}:{error.lineno}", str(error.message)) from error
                     named += self._all() if None in others else [other for other in others if other is not None]
         return found
 
@@ -204,18 +211,24 @@ def _set(direction: str, pieces_of: Callable[[str], Pieces]) -> Callable[..., st
     from jinja2 import pass_eval_context
     from markupsafe import Markup, escape
 
+    from digest.render.typography import NO_BREAK_SPACE
+
     isolate = _isolating(direction)
+
+    @lru_cache(maxsize=4096)  # each draft of a mail has the same texts
+    def in_pieces(text: str, tail: str) -> str:
+        *before, (last, kind) = pieces_of(text) or (("", ""),)
+        return Markup("").join(
+            Markup('<span class="{}">{}</span>').format(name, piece) if name else escape(piece)
+            for piece, name in (*before, (last + tail, kind))
+        )
 
     @pass_eval_context
     def typeset(context: EvalContext, text: str, gap: bool = False) -> str:
         tail = NO_BREAK_SPACE if gap else ""
         if not context.autoescape or turns(text, direction):
             return isolate(context, text) + tail
-        *before, (last, kind) = pieces_of(text) or (("", ""),)
-        return Markup("").join(
-            Markup('<span class="{}">{}</span>').format(name, piece) if name else escape(piece)
-            for piece, name in (*before, (last + tail, kind))
-        )
+        return in_pieces(text, tail)
 
     return typeset
 
@@ -243,7 +256,10 @@ class FolderTemplates(FrozenTemplates):
 
         def load(name: str) -> tuple[str, str | None, Callable[[], bool] | None]:
             if name.startswith(SHIPPED):
-                return self._source(shipped, name.removeprefix(SHIPPED))
+                try:
+                    return self._source(shipped, name.removeprefix(SHIPPED))
+                except jinja2.TemplateNotFound as error:
+                    raise jinja2.TemplateNotFound(name) from error
             self._loaded.add(name)
             return self._source(files, name)
 

@@ -60,6 +60,21 @@ def test_sources_are_all_that_a_template_names(tmp_path: Path) -> None:
         FrozenTemplates(CatalogueLanguage("zh-CN"), sources).render("e.html", {})
 
 
+def test_a_template_that_is_not_needed_today_is_read_all_the_same(tmp_path: Path) -> None:
+    """An edition is frozen with all that its mail may need, so what is broken in it is told with its place."""
+    found = templates(tmp_path, a_html="{% if x %}{% include 'b.html' %}{% endif %}", b_html="fine\n{% if y %}")
+    assert found.render("a.html", {"x": False}) == ""
+    with pytest.raises(TemplateError, match=r"/b\.html:2: "):
+        found.sources(["a.html"])
+
+
+def test_who_asks_for_a_template_that_is_not_there_is_named(tmp_path: Path) -> None:
+    """With the name as it is written."""
+    found = templates(tmp_path, a_html="fine\n{% extends 'shipped/nope.html' %}")
+    with pytest.raises(TemplateError, match=r"shipped/nope\.html: no such template; it is asked for in .*/a\.html:2"):
+        found.render("a.html", {})
+
+
 def test_user_folder_wins_file_by_file(tmp_path: Path) -> None:
     """A file in the user's folder replaces the one that comes with the program; the fingerprint tells."""
     name = next(path.relative_to(packaged_templates()) for path in sorted(packaged_templates().rglob("*.html")))
