@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from digest.errors import OutputError
-from digest.jobs.editions.make import EditionsReport, read_edition, with_leads
+from digest.jobs.editions.make import EditionsReport, days_of, read_edition, with_leads
 from digest.ports import EditionStore, Output
 from digest.render.context import RenderContext
-from digest.render.front import PATH, Feeds, Newest, is_sealed, render_front_page
+from digest.render.front import PATH, Feeds, Newest, earlier_of, is_sealed, render_front_page
 
 MADE_WITH = "front page"
 """Name under which the store keeps what the page was last made with; empty while there is none."""
@@ -49,15 +49,17 @@ def publish_front(
     shown = (fingerprint, digest, [saved.key for saved in latest])
     made_with = hashlib.sha256(repr(shown).encode()).hexdigest()
     try:
-        if store.recall(MADE_WITH) == made_with and not report.written and output.exists(PATH):
-            return
         if not may_be_written(output):
             report.warnings.append(FOREIGN)
+            _leave(store, output)
+            return
+        if store.recall(MADE_WITH) == made_with and not report.written and output.exists(PATH):
             return
         newest = None
         if latest:
             rows = with_leads(store, digest, store.edition_rows(digest))
-            newest = Newest(edition=read_edition(latest[0]), rows=tuple(rows))
+            days = days_of(store, digest, earlier_of(rows))
+            newest = Newest(edition=read_edition(latest[0]), rows=tuple(rows), days=days)
         page = render_front_page(look, feeds(), newest, description=description)
         if output.write(PATH, page):
             report.written.append(PATH)
@@ -75,9 +77,18 @@ def remove_front(store: FrontStore, output: Output, report: EditionsReport) -> N
     try:
         if may_be_written(output):
             output.remove(PATH)
-        store.remember(MADE_WITH, "")
+            store.remember(MADE_WITH, "")
+        else:
+            _leave(store, output)
     except OutputError as error:
         report.failures.append(str(error))
+
+
+def _leave(store: FrontStore, output: Output) -> None:
+    """Ours is gone, and another page is in its place."""
+    if store.recall(MADE_WITH):
+        output.leave(PATH)
+        store.remember(MADE_WITH, "")
 
 
 def may_be_written(output: Output) -> bool:

@@ -164,6 +164,11 @@ class FolderOutput:
                 self.tally.removed.append(path)
         return found
 
+    def leave(self, path: str) -> None:
+        self._settle()
+        with self._explained(path):
+            _drop_siblings(self._target(path, create=False), kept=())
+
     def read(self, path: str) -> bytes | None:
         if path in self._pending:
             return self._pending[path].data
@@ -323,6 +328,9 @@ class DryOutput:
             self.tally.removed.append(path)
             self._changes[path] = None
         return found
+
+    def leave(self, path: str) -> None:
+        """Touches nothing."""
 
     def read(self, path: str) -> bytes | None:
         return self._changes[path] if path in self._changes else self._output.read(path)

@@ -209,6 +209,9 @@ class S3Output:
         self._seen.discard(path)
         return True
 
+    def leave(self, path: str) -> None:
+        """Nothing stands beside objects."""
+
     def read(self, path: str) -> bytes | None:
         if path in self._pending:
             return self._pending[path].data

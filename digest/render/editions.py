@@ -17,7 +17,6 @@ from msgspec.structs import replace
 from digest.edition.contents import Edition, Entry, Publisher, Section, Shown
 from digest.edition.points import first_turns, main_points
 from digest.models import EditionRow
-from digest.period import period_days
 from digest.render.balance import first_of, page_balance_line
 from digest.render.context import RenderContext
 from digest.render.days import Times, full_date, span
@@ -145,21 +144,20 @@ def render_edition_index(
     *,
     digest: str,
     title: str,
-    days: Mapping[str, tuple[date, date]] | None = None,
+    days: Mapping[str, tuple[date, date]],
 ) -> bytes:
     """The list of a digest's editions by month, in the order of ``rows`` (newest first). ``days`` are the first
-    and last that an edition is about, by period, where that does not tell."""
-    days_of = {row.period: period_days(row.period) for row in rows} | dict(days or {})
+    and last that an edition is about, by period."""
     publisher, language = look.publisher, look.language
 
     def month_of(row: EditionRow) -> str:
-        first = days_of[row.period][0]
+        first = days[row.period][0]
         return language.month(datetime.combine(first, time(12), tzinfo=publisher.zone))
 
     months = tuple(
         _Month(
             title=month,
-            lines=tuple(_line(row, days_of[row.period], digest, look) for row in group),
+            lines=tuple(line_of(row, days[row.period], digest, look, index_path(digest)) for row in group),
         )
         for month, group in groupby(rows, key=month_of)
     )
@@ -172,10 +170,13 @@ def render_edition_index(
     return look.templates.render("editions/index.html", context).encode()
 
 
-def _line(row: EditionRow, days: tuple[date, date], digest: str, look: RenderContext) -> Line:
+def line_of(
+    row: EditionRow, days: tuple[date, date], digest: str, look: RenderContext, page: str, year: int | None = None
+) -> Line:
+    """An edition's line in a list on ``page`` (path); its dates are in ``year`` unless they say so."""
     return Line(
-        url=_to(edition_path(digest, row.period), index_path(digest)),
-        title=span(days, days[0].year, look.publisher, look.language),
+        url=_to(edition_path(digest, row.period), page),
+        title=span(days, year or days[0].year, look.publisher, look.language),
         lead=row.lead or "",
         posts=row.posts,
     )

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping, Sequence
+from datetime import date
 
 from msgspec import Struct
 
 from digest.edition.contents import Edition, reading_minutes
 from digest.models import EditionRow
-from digest.period import period_days
 from digest.render.context import RenderContext
-from digest.render.days import Times, full_date, span
-from digest.render.editions import Line, index_path, rows_of
+from digest.render.days import Times, full_date
+from digest.render.editions import Line, index_path, line_of, rows_of
 from digest.render.feeds.digests import feed_path
 from digest.render.mail import edition_path
 from digest.render.pages import INDEX, OPML, FormatLink, ListedFeed, frame, relative
@@ -42,6 +43,8 @@ class Newest(Struct, frozen=True, kw_only=True):
 
     edition: Edition
     rows: tuple[EditionRow, ...]
+    days: Mapping[str, tuple[date, date]]
+    """What editions before it cover, as far as they are listed."""
 
 
 def render_front_page(look: RenderContext, feeds: Feeds, newest: Newest | None, *, description: str = "") -> bytes:
@@ -97,12 +100,9 @@ def _newest(newest: Newest, look: RenderContext) -> dict[str, object]:
 
 def _earlier(newest: Newest, look: RenderContext) -> tuple[Line, ...]:
     digest, year = newest.edition.digest, newest.edition.first_day.year
-    return tuple(
-        Line(
-            url=edition_path(digest, row.period).removesuffix(PATH),
-            title=span(period_days(row.period), year, look.publisher, look.language),
-            lead=row.lead or "",
-            posts=row.posts,
-        )
-        for row in newest.rows[1 : EARLIER + 1]
-    )
+    return tuple(line_of(row, newest.days[row.period], digest, look, PATH, year) for row in earlier_of(newest.rows))
+
+
+def earlier_of(rows: Sequence[EditionRow]) -> Sequence[EditionRow]:
+    """The editions before the newest one that are listed, of all (the newest first)."""
+    return rows[1 : EARLIER + 1]

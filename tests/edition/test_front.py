@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,10 @@ import lxml.html
 import pytest
 from msgspec.structs import replace
 
-from digest.jobs.editions.make import EditionsReport
+from digest.jobs.editions.make import EditionsReport, read_edition
 from digest.jobs.front import FOREIGN, publish_front, remove_front
 from digest.languages import CatalogueLanguage
-from digest.render.front import Feeds, is_sealed, sealed
+from digest.render.front import Feeds, Newest, is_sealed, render_front_page, sealed
 from digest.render.pages import FormatLink, ListedFeed
 from digest.templates import FolderTemplates
 
@@ -77,6 +78,34 @@ def test_a_quiet_day_shows_what_there_is(desk: Any) -> None:
     assert document(desk).xpath("string(//*[@class='top']/h2)") == "鹿原乳业召回奶酪棒"
 
 
+def test_a_week_is_called_by_the_days_that_it_covers(filled: Any) -> None:
+    """As in the list of editions, and not by its name."""
+    row = filled.store.edition_rows("daily")[0]
+    page = render_front_page(
+        filled.look,
+        FEEDS,
+        Newest(
+            edition=read_edition(filled.store.editions("daily", 1)[0]),
+            rows=(row, replace(row, period="2026-W48", lead="周报")),
+            days={"2026-W48": (date(2026, 11, 16), date(2026, 11, 22))},
+        ),
+    )
+    told = lxml.html.document_fromstring(page).xpath("string(//ul[@class='editions']//*[@class='day'])")
+    assert told == "11月16日至22日"
+
+
+def test_news_of_a_language_without_texts_say_theirs(filled: Any) -> None:
+    """The page is English then, and what others wrote is not."""
+    filled.look = replace(
+        filled.look, language=CatalogueLanguage("fi"), templates=FolderTemplates(CatalogueLanguage("fi"))
+    )
+    publish(filled)
+    page = document(filled)
+    assert page.get("lang") == "en"
+    assert page.xpath("//*[@class='top' or @class='point' or @class='lead-line']/@lang") == [*["zh"] * 5, "fi"]
+    assert page.xpath("//*[@class='top' or @class='point']//*[contains(@class, 'meta')]/@lang") == ["en"] * 5
+
+
 def test_before_the_first_edition_it_has_feeds(desk: Any) -> None:
     publish(desk, description="每日财经要闻")
     assert document(desk).xpath("string(//p[@class='lead'])") == "每日财经要闻"
@@ -129,8 +158,15 @@ def test_it_goes_when_it_is_wanted_no_more(filled: Any) -> None:
     assert front(filled).exists()
 
 
-def test_what_took_its_place_meanwhile_stays_when_it_goes(filled: Any) -> None:
+@pytest.mark.parametrize("wanted", [True, False])
+def test_what_took_its_place_meanwhile_stays(filled: Any, wanted: bool) -> None:
     publish(filled)
+    beside = [front(filled).with_name(f"index.html{ending}") for ending in (".br", ".gz")]
+    assert all(path.is_file() for path in beside)
     front(filled).write_text("mine", encoding="utf-8")
-    remove_front(filled.store, filled.output, EditionsReport())
+    if wanted:
+        assert publish(filled).warnings == [FOREIGN]
+    else:
+        remove_front(filled.store, filled.output, EditionsReport())
     assert front(filled).read_text(encoding="utf-8") == "mine"
+    assert not any(path.exists() for path in beside), "servers would show ours in its place"

@@ -25,7 +25,8 @@ from digest.edition.contents import (
 )
 from digest.edition.points import first_turns
 from digest.edition.selection import Selection
-from digest.models import Changes, Hand, KnownPost, Post, Revision
+from digest.jobs.editions.make import Outcome, make_editions
+from digest.models import Changes, EditionFile, Hand, KnownPost, Post, Revision
 from digest.render.mail import render_mail
 
 MakePost = Callable[..., KnownPost]
@@ -36,6 +37,19 @@ DAY = date(2026, 11, 24)
 def build(posts: list[KnownPost], recipe: Recipe | None = None, **changes: Any) -> Edition:
     values: dict[str, Any] = {"digest": "daily", "title": "早报", "period": "2026-11-24", "days": (DAY, DAY)}
     return build_edition(posts, recipe or Recipe(group=False), frozen_at=NOON, **values | changes)
+
+
+def test_a_file_that_leaves_out_all_of_the_newest_day_makes_no_first_edition(desk: Any) -> None:
+    """Nobody gets an empty mail; the digest begins all the same."""
+    desk.collect("2026-11-24 18:00", "2026-11-24 17:00")
+    skip = EditionFile(path="x.md", skip=("0001.md", "none.md"))
+    report = make_editions(
+        desk.store, (desk.plan,), desk.look, desk.audience, desk.at("2026-11-25 07:00"), file_of=lambda *_: skip
+    )
+    assert [result.outcome for result in report.results] == [Outcome.NOTHING_NEW]
+    assert "none.md" in report.results[0].warnings[0]
+    assert desk.store.editions("daily") == []
+    assert desk.store.began("daily") is not None
 
 
 def keys(section: Section) -> list[int]:

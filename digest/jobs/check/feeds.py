@@ -41,6 +41,9 @@ class ReadBack(Struct):
     def remove(self, path: str) -> bool:
         return False
 
+    def leave(self, path: str) -> None:
+        """Nothing is in place."""
+
     def read(self, path: str) -> bytes | None:
         return None
 

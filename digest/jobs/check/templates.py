@@ -138,13 +138,15 @@ def _edition_trials(kind: str, edition: Edition, look: RenderContext) -> Trials:
             posts=len(edition.entries),
         )
     ]
+    days = {row.period: (edition.first_day, edition.last_day) for row in rows}
     yield f"digest mail ({kind})", partial(render_mail, edition, look, limits)
     page = partial(render_edition_page, edition, look, previous=before, following=after)
     yield f"page of an edition ({kind})", page
-    yield f"list of editions ({kind})", partial(render_edition_index, rows if kind == "full" else [], look, **named)
+    listed_rows = rows if kind == "full" else []
+    yield f"list of editions ({kind})", partial(render_edition_index, listed_rows, look, days=days, **named)
     formats = pages.format_links("Sample", Addresses(atom=f"{look.publisher.pages_url}feed.xml"))
     listed = pages.ListedFeed(label="Sample", description="", page="sample.html", formats=formats)
-    newest = Newest(edition=edition, rows=tuple(rows * 2)) if kind == "full" else None
+    newest = Newest(edition=edition, rows=tuple(rows * 2), days=days) if kind == "full" else None
     feeds = Feeds(everything=formats, categories=(listed,) if newest else ())
     named_feeds = {"formats": formats, "feeds_page": f"{look.publisher.pages_url}feeds/"}
     yield "snippet for a theme", partial(look.templates.render, "pages/snippet.html", named_feeds)

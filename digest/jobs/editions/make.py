@@ -63,6 +63,7 @@ from digest.period import (
     due_period,
     is_week,
     next_slot,
+    period_days,
     period_name,
     slots_between,
 )
@@ -329,7 +330,13 @@ def _make_first(
     if first is not None:
         slot, posts = first
         edited = edit(posts, file_of(plan.name, slot.period))
-        results = _freeze(store, plan, look, audience, now, slot, (slot.day, slot.day), edited, Reason.NEWEST_DAY)
+        if edited.posts or plan.send_empty:
+            results = _freeze(store, plan, look, audience, now, slot, (slot.day, slot.day), edited, Reason.NEWEST_DAY)
+        else:
+            nothing = Outcome.NOTHING_NEW
+            results.append(
+                EditionResult(digest=plan.name, period=slot.period, outcome=nothing, warnings=edited.warnings)
+            )
     store.begin(plan.name, now)
     return results
 
@@ -662,8 +669,7 @@ def _publish(
                         _write(output, edition_path(digest, row.period), page, report)
         if rows:
             rows = with_leads(store, digest, rows)
-            days = {row.period: _days(store, digest, row) for row in rows if is_week(row.period)}
-            index = render_edition_index(rows, look, digest=digest, title=title, days=days)
+            index = render_edition_index(rows, look, digest=digest, title=title, days=days_of(store, digest, rows))
             _write(output, index_path(digest), index, report)
             if feed is not None:
                 _write(output, feed_path(digest), feed(digest, title), report)
@@ -683,12 +689,15 @@ def with_leads(store: EditionStore, digest: str, rows: Sequence[EditionRow]) -> 
     return [replace(row, lead=found.get(row.key, row.lead)) for row in rows]
 
 
-def _days(store: EditionStore, digest: str, row: EditionRow) -> tuple[date, date]:
-    """The days that an edition covers: those of a week's name are others."""
-    saved = store.edition(digest, row.period)
-    assert saved is not None, "its row was there a moment ago"
-    edition = read_edition(saved)
-    return edition.first_day, edition.last_day
+def days_of(store: EditionStore, digest: str, rows: Sequence[EditionRow]) -> dict[str, tuple[date, date]]:
+    """The first and last day that each edition covers, by period: those of a week's name are others."""
+    days = {row.period: period_days(row.period) for row in rows}
+    for row in rows:
+        saved = store.edition(digest, row.period) if is_week(row.period) else None
+        if saved is not None:
+            edition = read_edition(saved)
+            days[row.period] = edition.first_day, edition.last_day
+    return days
 
 
 def _page(saved: SavedEdition, rows: Sequence[EditionRow], place: int, look: RenderContext) -> bytes:
