@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,11 +37,14 @@ class EditionFiles(Struct, frozen=True, kw_only=True):
         if self.root is None:
             return EditionFile()
         name = f"{EDITIONS}/{digest}/{period}{_ENDING}"
+        path = self.root / name
         try:
-            with (self.root / name).open("rb") as file:
+            if not path.is_file():
+                is_there = path.is_symlink() or path.exists()
+                reason = f"{name}: is not a file that can be read; the edition is made without it; replace it by a file"
+                return EditionFile(path=name, warnings=(reason,)) if is_there else EditionFile()
+            with path.open("rb") as file:
                 data = file.read(_LARGEST + 1)
-        except FileNotFoundError:
-            return EditionFile()
         except OSError as error:
             reason = f"{name}: cannot be read ({error.strerror}); the edition is made without it"
             return EditionFile(path=name, warnings=(reason,))
@@ -52,7 +55,13 @@ class EditionFiles(Struct, frozen=True, kw_only=True):
 
     def strange(self, app: App, plans: Sequence[DigestPlan]) -> Iterator[str]:
         """A line for each file that no edition will ever ask for."""
-        known = {plan.name: plan for plan in plans}
+        try:
+            yield from self._strange(app, {plan.name: plan for plan in plans})
+        except OSError as error:
+            yield f"{error.filename}: cannot be read ({error.strerror}); give this user the right to read it"
+
+    def _strange(self, app: App, known: Mapping[str, DigestPlan]) -> Iterator[str]:
+        """Raises OSError."""
         for folder in _listed(None if self.root is None else self.root / EDITIONS):
             if not folder.is_dir():
                 yield f"{EDITIONS}/{folder.name}: belongs to no digest; move it to {EDITIONS}/DIGEST/PERIOD.md"

@@ -5,7 +5,7 @@ Pure. What posts say of themselves (``KnownPost.hand``) holds as well, as far as
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -34,7 +34,8 @@ def edit(posts: Sequence[KnownPost], file: EditionFile) -> Edited:
     it takes."""
     skipped = {post.key for post in _called(posts, file.skip)}
     pinned = {post.key for post in _called(posts, file.pin)} - skipped
-    [*leads] = [post.key for post in _called(posts, (file.lead,) if file.lead else ()) if post.key not in skipped][:1]
+    named = _called(posts, (file.lead,) if file.lead else ())
+    leads = [post.key for post in named if post.key not in skipped][:1]
 
     def with_hand(post: KnownPost) -> KnownPost:
         if post.key in leads:
@@ -58,15 +59,20 @@ def _called(posts: Iterable[KnownPost], names: Sequence[str]) -> list[KnownPost]
 
 
 def _is_called(path: str, name: str) -> bool:
-    return f"/{path}".endswith(f"/{name.lstrip('./')}")
+    return f"/{path}".endswith(f"/{name.removeprefix('./').lstrip('/')}")
 
 
-def _unmet(posts: Sequence[KnownPost], file: EditionFile) -> list[str]:
-    """A line for each name that no post has."""
+def _unmet(posts: Sequence[KnownPost], file: EditionFile) -> Iterator[str]:
+    """A line for each name that is not one post's, or that is left out besides."""
     wanted = [("lead", file.lead)] if file.lead else []
     wanted += [("pin", name) for name in file.pin] + [("skip", name) for name in file.skip]
-    return [
-        f"{file.path}: {key}: no post of this edition has the file {name}; write its name as digest explain shows it"
-        for key, name in wanted
-        if not any(_is_called(post.path, name) for post in posts)
-    ]
+    skipped = {post.key for post in _called(posts, file.skip)}
+    for key, name in wanted:
+        found = _called(posts, (name,))
+        where = f"{file.path}: {key}"
+        if not found:
+            yield f"{where}: no post of this edition has the file {name}; write its name as digest explain shows it"
+        elif len(found) > 1:
+            yield f"{where}: {len(found)} posts have the file {name}, such as {found[0].path}; write more of its path"
+        elif key != "skip" and found[0].key in skipped:
+            yield f"{where}: {name} is left out by skip, too; take it out of one of them"

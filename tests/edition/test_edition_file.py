@@ -127,11 +127,15 @@ def test_posts_are_named_by_their_files(make_post: MakePost) -> None:
     hands = {1: Hand.PIN, 2: Hand.LEAD, 3: Hand.PIN, 4: Hand.PIN}
     assert {post.key: post.hand for post in edited.posts} == hands
     assert edited.named == {2, 3}
-    [line] = edited.warnings
+    [several, line] = edited.warnings
+    assert several.startswith("e/x.md: lead: 2 posts have the file 2026-11-24-b.md, such as _posts/x/")
     assert line.startswith("e/x.md: skip: no post of this edition has the file none.md")
     edited = edit(posts, EditionFile(skip=("2026-11-24-b.md",), pin=("2026-11-24-b.md",)))
     assert [post.key for post in edited.skipped] == [2, 3]
     assert [post.key for post in edited.posts] == [1, 4]
+    both = EditionFile(path="e", skip=("2026-11-24-a.md",), pin=("2026-11-24-a.md",))
+    [line] = edit(posts, both).warnings
+    assert line == "e: pin: 2026-11-24-a.md is left out by skip, too; take it out of one of them"
     assert edit(posts, EditionFile()).posts == tuple(posts)
 
 

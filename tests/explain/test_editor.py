@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from pathlib import Path
+from typing import NoReturn
 
 import click
 import pytest
@@ -25,10 +28,11 @@ def facts(world: World, words: str) -> dict[str, Fact]:
     return {fact.code: fact for fact in found.facts}
 
 
-def write(world: World, name: str, text: str) -> None:
+def write(world: World, name: str, text: str) -> Path:
     path = world.site.posts.parent / "_editions" / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
+    return path
 
 
 def configure(world: World, config: str) -> None:
@@ -110,6 +114,31 @@ def test_files_that_nobody_will_ask_for_are_told(news: World) -> None:
         "weekly",
     ]
     assert told == [f"_editions/{name}" for name in wanted]
+
+
+def test_what_is_no_file_is_told_and_nobody_waits_for_it(quick: World) -> None:
+    """A pipe that nobody writes into, a link to nothing, a folder; and one that cannot be listed."""
+    folder = write(quick, "daily/2026-11-20.md", "x").parent
+    os.mkfifo(folder / "2026-11-21.md")
+    (folder / "2026-11-22.md").symlink_to("nowhere.md")
+    (folder / "2026-11-23.md").mkdir()
+    files = edition_files(quick.app())
+    for day in (21, 22, 23):
+        [line] = files.of("daily", f"2026-11-{day}").warnings
+        assert line.startswith(f"_editions/daily/2026-11-{day}.md: is not a file that can be read")
+    assert files.of("daily", "2026-11-24").warnings == ()
+
+
+def test_a_folder_that_cannot_be_listed_is_told(quick: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = write(quick, "daily/2026-11-20.md", "x").parent
+
+    def closed(_self: Path) -> NoReturn:
+        raise PermissionError(errno.EACCES, "Permission denied", str(folder))
+
+    monkeypatch.setattr(Path, "iterdir", closed)
+    app = quick.app()
+    [line] = edition_files(app).strange(app, app.plans())
+    assert line == f"{folder}: cannot be read (Permission denied); give this user the right to read it"
 
 
 def test_a_collection_of_that_name_stays_one(quick: World) -> None:
