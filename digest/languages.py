@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 ENGLISH = "en"
 
 
+_LOCALES = Path(__file__).parent / "locales"
+
+
 def is_known(tag: str) -> bool:
     """Whether Babel has dates and numbers of a language (BCP 47). Asks for its file, since importing it takes long."""
     babel = find_spec("babel")
@@ -218,14 +221,12 @@ def _direction(tag: str) -> str:
 @cache
 def _shipped() -> tuple[str, ...]:
     """The locales that there are catalogues of."""
-    return tuple(sorted(path.stem for path in (Path(__file__).parent / "locales").glob("*.po")))
+    return tuple(sorted(path.stem for path in _LOCALES.glob("*.po")))
 
 
 @cache
 def _catalogue(language: str, territory: str | None, script: str | None) -> tuple[bytes, ...]:
     """The files of a language in that script, compiled; the nearer after the farther."""
-    from importlib.resources import files
-
     from babel import Locale
 
     found = []
@@ -234,9 +235,7 @@ def _catalogue(language: str, territory: str | None, script: str | None) -> tupl
         if locale is not None and _script(locale) == script:
             nearness = (locale.territory == territory, locale.territory is None)
             found.append((nearness, name))
-    return tuple(
-        _compiled((files("digest") / "locales" / f"{name}.po").read_bytes(), name) for _, name in sorted(found)
-    )
+    return tuple(_compiled((_LOCALES / f"{name}.po").read_bytes(), name) for _, name in sorted(found))
 
 
 @cache

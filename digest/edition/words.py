@@ -168,6 +168,7 @@ class Reading(Struct, frozen=True, kw_only=True):
     """Quantities and names in quotes, of title and summary: what tells it from others that look alike."""
 
 
+@lru_cache(maxsize=2048)  # asked when stories are grouped, and again for those of the edition before
 def read(title: str, summary: str) -> Reading:
     """A post's words. Neither text need be anything: no text is refused."""
     plain, more = plain_text(title), plain_text(summary)

@@ -41,6 +41,7 @@ from digest.render.context import RenderContext
 from digest.render.days import Times, earlier_date, edition_date, short_date
 from digest.render.tongues import foreign
 from digest.text import clean_line, cut, isolated, without_source
+from digest.theme import script_of
 
 FOOT = "%%FOOT%%"
 """Values of a recipient are filled in after the last one of these only, so that no post can ask for them."""
@@ -217,13 +218,9 @@ def edition_title(edition: Edition, publisher: Publisher, language: Language) ->
     return f"{title} · {edition_date(edition, publisher, language)}"
 
 
-def subject_of(edition: Edition, look: RenderContext) -> str:
-    """The day's main headline and its date, or what the operator wrote: two editions never look alike (mail programs
-    thread equal subjects)."""
-    return _subject_of(edition, first_turns(edition, 1), look)
-
-
-def _subject_of(edition: Edition, first: Sequence[Entry], look: RenderContext) -> str:
+def subject_of(edition: Edition, first: Sequence[Entry], look: RenderContext) -> str:
+    """The day's main headline (of the ``first`` turns) and its date, or what the operator wrote: two editions never
+    look alike (mail programs thread equal subjects)."""
     title = cut(clean_line(edition.title), _NAME_LIMIT)
     lead = next((cut(clean_line(entry.title), _SUBJECT_LEAD) for entry in first), title)
     values = {
@@ -241,13 +238,7 @@ def sponsor_mark(tag: str) -> str:
     """What begins the subject of a mail that somebody pays for, in a language (BCP 47). China (Measures for the
     Administration of Internet E-mail Services, article 13) and Korea (decree on article 50 of the Network Act) want it,
     and in these words; readers of Chinese elsewhere know them. Empty for other languages: the line itself is marked."""
-    main, _, rest = tag.lower().partition("-")
-    if main == "ko":
-        return "(광고) "
-    if main != "zh":
-        return ""
-    is_traditional = {"hant", "tw", "hk", "mo"} & set(rest.split("-")) and "hans" not in rest
-    return "廣告｜" if is_traditional else "广告｜"
+    return {"Hans": "广告｜", "Hant": "廣告｜", "Kore": "(광고) "}.get(script_of(tag), "")
 
 
 _LINK = re.compile(r'<a href="([^"]*)"[^<>]*>(.*?)</a>', re.DOTALL)
@@ -346,7 +337,7 @@ def _context(edition: Edition, look: RenderContext) -> Mapping[str, object]:
     parts = _parts(edition, look, times, page)
     first = first_turns(edition, MOST)
     points = () if is_quiet(edition) else _points(first, parts)
-    subject = _subject_of(edition, first, look)
+    subject = subject_of(edition, first, look)
     return {
         "subject": subject,
         "preheader": _preheader(edition, subject, first, look),

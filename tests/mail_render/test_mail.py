@@ -30,7 +30,7 @@ from digest.edition.contents import (
     reading_minutes,
     show,
 )
-from digest.edition.points import main_points
+from digest.edition.points import first_turns, main_points
 from digest.errors import TemplateError
 from digest.languages import CatalogueLanguage
 from digest.models import Code, KnownPost
@@ -590,7 +590,9 @@ def test_subject_and_title_name_the_day(
     assert edition_title(edition, publisher, language) == f"财经早报 · {words}"
     look = RenderContext(publisher=publisher, templates=templates, language=language)
     lead = main_points(edition)[0].title
-    assert subject_of(edition, look) == (f"{lead}｜{short[0]}" if is_chinese else f"{lead} | {short[1]}")
+    assert subject_of(edition, first_turns(edition, 1), look) == (
+        f"{lead}｜{short[0]}" if is_chinese else f"{lead} | {short[1]}"
+    )
 
 
 def show_all(edition: Edition) -> Edition:
@@ -616,7 +618,7 @@ def test_the_operator_writes_the_subject(
     """What a headline has in braces is no part of it."""
     edition = show_all(make_edition(posts=[make_post(1, title="{braces} & <b>")]))
     look = RenderContext(publisher=publisher, templates=FolderTemplates(chinese), language=chinese, subject=pattern)
-    assert subject_of(edition, look) == expected
+    assert subject_of(edition, first_turns(edition, 1), look) == expected
 
 
 def test_without_news_the_subject_has_the_title(render: Render, make_edition: MakeEdition) -> None:

@@ -137,7 +137,7 @@ def _make_up(
         return
     broken: dict[str, None] = {}
     frozen_at = end - timedelta(seconds=1)
-    past = Past(titles=titles_beside(store, left))
+    past = Past(titles=titles_beside(store, left) if plan.group_stories else ())
     mail, frozen = build_frozen(plan, look, frozen_at, period, days, Reason.BACKFILLED, edited, past, broken=broken)
     report.pages.failures += broken
     if store.backfill_editions(frozen) is None:
