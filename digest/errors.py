@@ -83,6 +83,10 @@ class StoreBusy(StoreError):
     """Another program holds the database."""
 
 
+class StoreCrossed(StoreBusy):
+    """Two who wrote waited for each other, and this one was undone: it may do all of it again at once."""
+
+
 class AlreadyRunning(StoreError):
     """Another process of this program has the right to do it. For a run that is harmless: the other one does what this
     one would have done. ``holder`` is what is known of that process, ``since`` when it began, if it says so."""

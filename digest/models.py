@@ -744,6 +744,7 @@ class Answer(Struct, frozen=True, kw_only=True):
 class StoppedReceiver(Struct, frozen=True, kw_only=True):
     """A group that refused so much of an edition that no more of it goes there."""
 
+    edition_key: int
     digest: str
     period: str
     receiver: str

@@ -231,6 +231,12 @@ def verdict(answers: Sequence[Answer]) -> str:
     return _too_many(names)
 
 
+def paused_line(edition: str, reason: str, to: str = "") -> str:
+    """What the operator is told of an edition that stands still; ``to``: for the one receiver that it is about."""
+    what = f"sending to {to}" if to else "sending"
+    return f"{edition}: {what} is paused: {reason}; mend that, then run: digest deliver --resume {edition}"
+
+
 def verdict_of_all(answers: Sequence[Answer]) -> str:
     """Why an edition must stop for everybody, after its latest answers of all groups; empty if it may go on. What one
     group refuses says nothing of others, so it takes at least two: a relay that is half broken, a sender who is

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct, field
 
 from digest.models import AwaitedPage, DeliveryCounts, DeliveryState, EditionState, SavedEdition, StoppedReceiver
-from digest.outbox import last_call
+from digest.outbox import last_call, paused_line
 from digest.period import LOOKBACK, Schedule, Slot, next_slot, slots_between
 from digest.text import clean_line, cut
 
@@ -235,14 +235,10 @@ def paused_alarms(
     """Of editions that stand still, and of those that do not go to one receiver, with the reason of each."""
     for edition, reason in paused:
         name = f"{edition.digest} {edition.period}"
-        text = f"{name}: sending is paused: {reason}; mend that, then run: digest deliver --resume {name}"
-        yield Alarm.of(f"paused:{name}", text)
+        yield Alarm.of(f"paused:{name}", paused_line(name, reason))
     for each in stopped:
         name = f"{each.digest} {each.period}"
-        text = (
-            f"{name}: sending to {each.receiver} is paused: {each.reason}; mend that, then run: digest deliver --resume"
-        )
-        yield Alarm.of(f"paused:{name} {each.receiver}", f"{text} {name}")
+        yield Alarm.of(f"paused:{name} {each.receiver}", paused_line(name, each.reason, each.receiver))
 
 
 def page_alarm(awaited: AwaitedPage, zone: ZoneInfo, now: datetime) -> Alarm | None:

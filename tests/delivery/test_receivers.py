@@ -13,8 +13,9 @@ from delivery_world import START, World
 
 from digest.errors import PermanentFailure, TemporaryFailure
 from digest.jobs.delivery.bounces import RefusalStore
+from digest.jobs.delivery.shares import Shares
 from digest.models import Receipt, Target
-from digest.ports import Commit, Share
+from digest.ports import Commit, CommitBatch, Share
 from digest.receivers import RECEIVERS, RESTS, SLOWEST, Limit, Limits, Throttle, receiver_of
 
 LIMITS = Limits(ceiling=100.0, given={"qq.com": Limit(rate=1.0)})
@@ -176,6 +177,31 @@ def test_workers_keep_to_a_limit_together(world: World) -> None:
     assert len(world.store.claim(now + timedelta(minutes=3), 1, lease, share=share)) == 1, "those workers died"
 
 
+def test_a_connection_that_goes_on_is_no_second_one(world: World) -> None:
+    """What it is about to be done with is not under way besides the next."""
+    world.freeze(readers(qq_com=3))
+    now, lease = world.clock.now(), timedelta(minutes=2)
+    share = Share(receiver="qq.com", spacing=timedelta(milliseconds=100), connections=1)
+    [row] = world.store.claim(now, 1, lease, share=share)
+    now += timedelta(seconds=1)
+    assert world.store.claim(now, 1, lease, share=share) == [], "one is under way"
+    batch = CommitBatch(now=now, begun=row, until=now + lease, claim=1, lease=lease, share=share)
+    assert len(world.store.turn(batch).claimed) == 1
+
+
+def test_a_turn_is_asked_for_once(sqlite_world: World) -> None:
+    """A second connection that asks meanwhile waits for the turn after it, and is not put off for long."""
+    sqlite_world.freeze(readers(qq_com=3))
+    clock = sqlite_world.clock
+    shares = Shares(sqlite_world.store, LIMITS, clock=clock.now, ticks=clock.ticks, patience=None)
+    first = shares.next()
+    assert first is not None
+    assert shares.next() is None
+    assert shares.seconds() == pytest.approx(1.0)
+    shares.gave(first, 0)
+    assert shares.seconds() == pytest.approx(0.1), "somebody else has just had it"
+
+
 def test_no_more_connections_than_it_takes(sqlite_world: World) -> None:
     """Four could be used."""
     sqlite_world.freeze(readers(qq_com=8, a_test=8))
@@ -254,6 +280,8 @@ def test_greylisting_slows_and_does_not_rest(sqlite_world: World) -> None:
     servers = Servers(sqlite_world, only("qq.com", greylists))
     sqlite_world.deliver(servers, limits=LIMITS)
     assert servers.asked["qq.com"] == 3
+    [slowed] = sqlite_world.store.throttles()
+    assert (slowed.name, slowed.rests_until) == ("qq.com", None)
 
 
 def test_a_mailbox_that_gets_too_much_slows_nobody_else(sqlite_world: World) -> None:
@@ -321,6 +349,20 @@ def test_one_receiver_that_refuses_stops_for_itself_alone(world: World) -> None:
     assert world.store.resume_edition(saved.key, world.clock.now()) == 20, "those that were refused for us, too"
     assert world.deliver(servers, limits=Limits(ceiling=1000.0)).sent == 20
     assert world.edition_states() == [("2026-11-24", "finished")]
+
+
+def test_what_comes_back_to_the_queue_of_a_stopped_receiver_stays_there(world: World) -> None:
+    """A worker died with it; the receiver was stopped meanwhile."""
+    world.freeze(readers(qq_com=6, a_test=1))
+    now = world.clock.now()
+    [lost] = world.store.claim(now, 1, timedelta(minutes=2), share=Share(receiver="qq.com"))
+    servers = Servers(world, only("qq.com", policy))
+    world.deliver(servers, limits=Limits(ceiling=1000.0))
+    assert servers.asked["qq.com"] == 5
+    world.clock.sleep(600)
+    servers.answer = lambda domain: None
+    assert world.deliver(servers, limits=Limits(ceiling=1000.0)).sent == 0
+    assert world.state_of(lost.address) == "queued"
 
 
 def test_what_a_stopped_receiver_refused_ends_no_reader(world: World) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from digest.errors import StoreError
+from digest.errors import StoreCrossed, StoreError
 from digest.store import open_store
 from digest.store.database import connect
 from digest.store.database.connect import Database
@@ -114,3 +114,28 @@ def test_there_are_only_so_many_connections(postgres_url: str, monkeypatch: pyte
         with database.asking(), database.asking(), pytest.raises(StoreError, match="all 2 connections are in use"):
             kept(database, "a")
         assert not kept(database, "a")
+
+
+def test_two_who_wait_for_each_other_are_told_apart_from_a_database_that_is_held(postgres_url: str) -> None:
+    """PostgreSQL undoes one of them, which may do all of it again."""
+    change = "UPDATE meta SET value = 'mine' WHERE name = :its_name"
+    met, crossed = threading.Barrier(2), list[StoreError]()
+    with open_store(postgres_url) as store:
+        database = store._database
+        database.change([(KEEP, {"its_name": name}) for name in "ab"])
+
+        def cross(one: str, other: str) -> None:
+            try:
+                with database.changing() as connection:
+                    connection.run(change, its_name=one)
+                    met.wait(60)
+                    connection.run(change, its_name=other)
+            except StoreError as error:
+                crossed.append(error)
+
+        threads = [threading.Thread(target=cross, args=names) for names in ("ab", "ba")]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+    assert [type(error) for error in crossed] == [StoreCrossed]

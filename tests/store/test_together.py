@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from digest.errors import StoreError
+from digest.errors import StoreCrossed, StoreError
 from digest.store.database.group_commit import GroupCommit, Order
 
 
@@ -71,6 +71,28 @@ def gathered(together: GroupCommit, count: int) -> None:
 @pytest.fixture
 def disk() -> Disk:
     return Disk()
+
+
+def test_what_crossed_another_transaction_is_done_again() -> None:
+    """A few times; then it is told."""
+    tries: list[int] = []
+
+    def crosses(orders: Sequence[Order]) -> list[Any]:
+        tries.append(len(orders))
+        if len(tries) < 3:
+            raise StoreCrossed("store", "two waited for each other")
+        return [(name, len(tries)) for name, _ in orders]
+
+    assert GroupCommit(crosses).write(order("a")) == [("a", 3)]
+
+    def always(orders: Sequence[Order]) -> list[Any]:
+        tries.append(len(orders))
+        raise StoreCrossed("store", "two waited for each other")
+
+    tries.clear()
+    with pytest.raises(StoreError, match="two waited"):
+        GroupCommit(always).write(order("a"))
+    assert len(tries) == 6
 
 
 def test_what_gathers_during_a_commit_shares_the_next(disk: Disk) -> None:

@@ -106,8 +106,8 @@ def test_refusals_are_counted_by_what_the_server_said(store, make) -> None:
     bad, later, *_ = store.claim(make.now, 4, HOUR)
     store.failed(bad, make.now, Reply(code=550, enhanced="5.1.1", text="no such user"))
     store.retry(later, make.now + HOUR, Reply(code=451, enhanced="4.7.1", text="later"), counted=True)
-    assert store.refusals_since(make.ago(hours=1)) == {"dead": 1, "policy": 1}
-    assert store.refusals_since(make.now + HOUR) == {"policy": 1}
+    assert store.refusals_by_receiver(make.ago(hours=1)) == {("", "dead"): 1, ("", "policy"): 1}
+    assert store.refusals_by_receiver(make.now + HOUR) == {("", "policy"): 1}
 
 
 def test_an_alarm_is_open_once(store, make) -> None:

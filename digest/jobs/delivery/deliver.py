@@ -54,6 +54,7 @@ from digest.outbox import (
     decide,
     hinders,
     masked,
+    paused_line,
     rest_seconds,
     verdict,
     verdict_of_all,
@@ -259,7 +260,7 @@ def _report(ledger: Ledger, runs: Sequence[_DeliveryRun]) -> DeliveryReport:
     if did["expired"]:
         failures.append(f"mail: {did['expired']} could not be sent in time and expired")
     told = {edition.key for edition, _ in paused} & {key for run in runs for key in run.stopped}
-    failures += [_paused(_name(edition), reason) for edition, reason in paused if edition.key not in told]
+    failures += [paused_line(_name(edition), reason) for edition, reason in paused if edition.key not in told]
     failures += _stopped_lines(ledger.stopped_receivers(), runs)
     without: Counter[str] = sum((run.without_page for run in runs), Counter())
     failures += [f"{name}: {count} sent {_PAGELESS}" for name, count in without.items()]
@@ -405,6 +406,8 @@ class _DeliveryRun:
         if self.options.resend:
             self.did["repeated"] += self.ledger.release_doubtful(self.route.name)
         self.did["expired"] += self.ledger.expire(now)
+        if self.route.name == MAIL:  # what comes back to the queue does not know of it
+            self._stops = {(each.edition_key, each.receiver) for each in self.ledger.stopped_receivers()}
         self._next_upkeep = self.ticks() + self.options.upkeep
 
     def resting(self) -> Iterator[str]:
@@ -759,7 +762,7 @@ class _DeliveryRun:
         with self._lock:
             self._stops.add((edition.key, group))
         if is_new:
-            self._alarm(_paused(_name(edition), reason, to=group))
+            self._alarm(paused_line(_name(edition), reason, to=group))
 
     def _is_stopped(self, row: Delivery) -> bool:
         """Whether no more of its edition goes to its receiver; it may have been resumed since."""
@@ -781,7 +784,7 @@ class _DeliveryRun:
             return
         with self._lock:
             self.stopped.add(edition.key)
-        self._alarm(_paused(_name(edition), reason))
+        self._alarm(paused_line(_name(edition), reason))
 
     def _alarm(self, text: str) -> None:
         with self._lock:
@@ -850,16 +853,10 @@ def _name(edition: SavedEdition) -> str:
     return f"{edition.digest} {edition.period}"
 
 
-def _paused(edition: str, reason: str, to: str = "") -> str:
-    """``to``: the one receiver that it is about."""
-    what = f"sending to {to}" if to else "sending"
-    return f"{edition}: {what} is paused: {reason}; mend that, then run: digest deliver --resume {edition}"
-
-
 def _stopped_lines(stopped: Sequence[StoppedReceiver], runs: Sequence[_DeliveryRun]) -> Iterator[str]:
     """Of those that nothing was said of in these runs."""
     for each in stopped:
-        line = _paused(f"{each.digest} {each.period}", each.reason, to=each.receiver)
+        line = paused_line(f"{each.digest} {each.period}", each.reason, to=each.receiver)
         if not any(line in run.alarms for run in runs):
             yield line
 

@@ -20,7 +20,7 @@ _FRESH = 1.0
 """Seconds for which it is good to have looked who has mail due."""
 _SOON = timedelta(milliseconds=50)
 """When to look again for what is due and could not be claimed: somebody else is just doing so."""
-_REFUSED = timedelta(seconds=1)
+_REFUSED = timedelta(milliseconds=100)
 """When to ask again for a receiver whose turn it was and that gave nothing: others are at it."""
 _RELAY = 3
 """So many receivers that ask for less, and nobody who took anything between: it is the relay that speaks."""
@@ -38,7 +38,7 @@ class Shares:
         ticks: Callable[[], float],
         patience: timedelta | None,
     ) -> None:
-        """``patience``: a receiver that rests for longer is left to the next run; None: nobody is. Raises
+        """``patience``: a receiver that gets nothing for longer is left to the next run; None: nobody is. Raises
         StoreError."""
         self._ledger = ledger
         self._limits = limits
@@ -62,21 +62,26 @@ class Shares:
                 queue = self._queues[0]
                 self._queues.rotate(-1)
                 if self._wait_for(queue, now) <= timedelta():
-                    return self._share(queue, now)
+                    share = self._share(queue, now)
+                    if share.spacing is not None:  # nobody else here asks meanwhile
+                        self._free_at[queue.name] = now + share.spacing
+                    return share
         return None
 
     def gave(self, share: Share, count: int) -> None:
         """What came of a claim: so many rows."""
         with self._lock:
             if share.spacing is not None:
-                self._free_at[share.receiver] = self._clock() + (share.spacing if count else _REFUSED)
+                if not count:
+                    self._free_at[share.receiver] = self._clock() + min(_REFUSED, share.spacing)
             elif not count:
                 self._queues = deque(each for each in self._queues if each.name != share.receiver)
 
     def seconds(self) -> float | None:
         """Until something may leave; None if nothing waits, or nothing that is waited for."""
         with self._lock:
-            self._look()
+            if not self._queues or self._ticks() - self._looked > _FRESH:
+                self._look()
             now = self._clock()
             waits = [self._wait_for(each, now) for each in self._queues if not self._is_left(each, now)]
         if not waits:
@@ -94,12 +99,14 @@ class Shares:
                 yield f"{each.name}: nothing for {minutes} min, then {rate:.2g}/s instead of {most:g}/s: {each.reason}"
 
     def slower(self, row: Delivery, reason: str, *, rests: bool) -> bool:
-        """The receiver of a row asks for less. Returns whether it rather is the relay, since it says so to
-        everybody."""
+        """The receiver of a row asks for less. Returns whether it rather is the relay, since it says so to everybody.
+        A domain without limits becomes a receiver only if it says so in words: many put off whoever is new."""
         name, now = group_of(row.receiver, row.address), self._clock()
         with self._lock:
             self._slowed.add(name)
             is_relay = len(self._slowed) >= _RELAY
+            if not row.receiver and not rests:
+                return is_relay
             known = next((each for each in self._ledger.throttles() if each.name == name), Throttle(name=name))
             slower = known.slower(now, self._limits.rate_of(name), reason, rests=rests)
             if slower is not known:
@@ -127,7 +134,7 @@ class Shares:
         return max(queue.rest(now), ahead if ahead <= timedelta(hours=1) else timedelta())
 
     def _is_left(self, queue: Throttle, now: datetime) -> bool:
-        return self._patience is not None and queue.rest(now) > self._patience
+        return self._patience is not None and self._wait_for(queue, now) > self._patience
 
     def _share(self, queue: Throttle, now: datetime) -> Share:
         if queue.name == OTHERS:

@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from digest.errors import StoreBusy, StoreError
+from digest.errors import StoreBusy, StoreCrossed, StoreError
 
 _FULL = ("the disk is full", "make room and run again; nothing half-done was kept")
 _DAMAGED = ("the file is damaged or no SQLite database", "restore it from a backup, or move it away to start afresh")
@@ -77,7 +77,9 @@ def _from_sqlite(subject: str, error: sqlite3.Error) -> StoreError:
 
 def _from_postgres(subject: str, error: BaseException) -> StoreError:
     code = getattr(error, "sqlstate", None) or ""
-    if code in ("55P03", "40P01", "57014"):
+    if code == "40P01":
+        return StoreCrossed(subject, *_BUSY)
+    if code in ("55P03", "57014"):
         return StoreBusy(subject, *_BUSY)
     words = _POSTGRES.get(code) or _POSTGRES.get(code[:2])
     if words is None and not code and "connect" in str(error).lower():

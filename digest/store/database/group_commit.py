@@ -12,8 +12,10 @@ from typing import Any
 
 from msgspec import Struct
 
-from digest.errors import StoreError
+from digest.errors import StoreCrossed, StoreError
 
+_AGAIN = 5
+"""Times that a transaction is done again which crossed another one."""
 Order = tuple[str, Mapping[str, Any]]
 """A statement and its values by name."""
 
@@ -54,14 +56,24 @@ class GroupCommit:
         return mine.outcome()
 
     def _commit(self, changes: list[_Change]) -> None:
+        orders = [order for each in changes for order in each.orders]
         try:
-            results = iter(self._transaction([order for each in changes for order in each.orders]))
+            results = iter(self._done(orders))
         except BaseException as error:
             for each in changes:
                 each.fail(error)
         else:
             for each in changes:
                 each.succeed([next(results) for _ in each.orders])
+
+    def _done(self, orders: Sequence[Order]) -> Sequence[Result]:
+        """Threads of several processes lock rows in any order, since their changes are done together."""
+        for _ in range(_AGAIN):
+            try:
+                return self._transaction(orders)
+            except StoreCrossed:
+                continue
+        return self._transaction(orders)
 
 
 class _Change:

@@ -174,7 +174,7 @@ class Deliveries(Part):
     def claim(
         self, now: datetime, limit: int, lease: timedelta, channel: str = MAIL, share: Share | None = None
     ) -> list[Delivery]:
-        return _claimed(self._database.together.write(*self._claim(now, limit, lease, channel, share))[-2])
+        return _claimed(self._database.together.write(*self._claim(now, limit, lease, channel, share, 0))[-2])
 
     def queues(self, now: datetime) -> list[Throttle]:
         with self._database.asking() as connection:
@@ -186,9 +186,11 @@ class Deliveries(Part):
 
     def turn(self, turn: CommitBatch) -> CommitResult:
         taken = [_sent(*turn.taken, turn.now)] if turn.taken else []
-        claim = self._claim(turn.now, turn.claim, turn.lease, turn.begun.channel, turn.share) if turn.claim else []
-        begun = _leasing(turn.begun, turn.until, DeliveryState.TRANSMITTING)
-        leased, *claimed = self._database.together.write(*taken, begun, *claim)[len(taken) :]
+        begun = turn.begun
+        whose = (turn.now, turn.claim, turn.lease, begun.channel, turn.share, begun.key)
+        claim = self._claim(*whose) if turn.claim else []
+        begins = _leasing(begun, turn.until, DeliveryState.TRANSMITTING)
+        leased, *claimed = self._database.together.write(*taken, begins, *claim)[len(taken) :]
         return CommitResult(leased=leased.count == 1, claimed=_claimed(claimed[-2]) if claim else [])
 
     def sent(self, delivery: Delivery, now: datetime, receipt: Receipt) -> bool:
@@ -262,10 +264,12 @@ class Deliveries(Part):
             closed = [_close(connection, key) for key in connection.column(_WITHOUT_OPEN_ROWS)]
         return [(saved, saved.state) for saved in closed]
 
-    def _claim(self, now: datetime, limit: int, lease: timedelta, channel: str, share: Share | None) -> list[Order]:
-        """Statements of which the last but one returns the rows."""
+    def _claim(
+        self, now: datetime, limit: int, lease: timedelta, channel: str, share: Share | None, own: int
+    ) -> list[Order]:
+        """Statements of which the last but one returns the rows. ``own`` as in ``taking_turn``."""
         given = {"now": to_seconds(now), "limit": limit, "until": to_seconds(now + lease), "channel": channel}
-        turn, whose = ([], {}) if share is None else taking_turn(share, now)
+        turn, whose = ([], {}) if share is None else taking_turn(share, now, own)
         due = _due(channel) if share is None else _DUE_TO_RECEIVER
         return [*turn, (_claiming(self._database.is_postgres, due), given | whose), (_START, {})]
 

@@ -35,7 +35,7 @@ _PUT_OFF = (
 )
 """What is stopped waits for a word, or for its end."""
 _STOPPED = f"""
-    SELECT e.digest, e.period, s.receiver, s.reason FROM edition_stop s JOIN edition e ON e.key = s.edition_key
+    SELECT e.key, e.digest, e.period, s.receiver, s.reason FROM edition_stop s JOIN edition e ON e.key = s.edition_key
     WHERE s.over = false AND e.state IN ('{EditionState.FROZEN}', '{EditionState.SENDING}'){{}}
     ORDER BY e.key, s.receiver"""
 STOPPED_ONCE = f"""

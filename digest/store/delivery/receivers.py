@@ -25,7 +25,8 @@ _MILLISECOND = timedelta(milliseconds=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _UNDER_WAY = " + ".join(
-    f"(SELECT count(*) FROM delivery WHERE state = '{state}' AND lease_until > :now AND receiver = :receiver)"
+    f"(SELECT count(*) FROM delivery WHERE state = '{state}' AND lease_until > :now AND receiver = :receiver "
+    "AND key <> :own)"
     for state in (DeliveryState.LEASED, DeliveryState.TRANSMITTING)
 )
 _TAKE_TURN = f"""
@@ -56,14 +57,13 @@ _KEPT = timedelta(days=7)
 _FORGET = "DELETE FROM receiver WHERE coalesce(slowed_at, free_at / 1000) < ?"
 """What nobody has asked of for long, or since it was taken out of the configuration."""
 _JOIN = f"""
-    UPDATE delivery SET receiver = domain WHERE state = '{DeliveryState.QUEUED}' AND receiver = ''
-    AND domain IN (SELECT name FROM receiver)"""
+    UPDATE delivery SET receiver = domain WHERE state = '{DeliveryState.QUEUED}' AND receiver = '' AND domain """
 """Rows that were queued before their domain had limits of its own."""
 
 
-def taking_turn(share: Share, now: datetime) -> tuple[list[Order], dict[str, Any]]:
+def taking_turn(share: Share, now: datetime, own: int) -> tuple[list[Order], dict[str, Any]]:
     """What is asked before rows of a receiver are claimed, and what its statement needs to know. Where there are no
-    limits there is no turn to take."""
+    limits there is no turn to take. ``own``: key of the row that the same connection is about to be done with."""
     if share.spacing is None:
         return [], {"receiver": share.receiver, "holder": ""}
     moment, holder = _milliseconds(now), token_hex(8)
@@ -76,6 +76,7 @@ def taking_turn(share: Share, now: datetime) -> tuple[list[Order], dict[str, Any
         "spacing": share.spacing // _MILLISECOND,
         "most": _ANY if share.connections is None else share.connections,
         "now": to_seconds(now),
+        "own": own,
     }
     return [(_TAKE_TURN, given)], {"receiver": share.receiver, "holder": holder}
 
@@ -93,13 +94,14 @@ class Receivers(Part):
         with self._database.changing() as connection:
             connection.run(_FORGET, to_seconds(now - _KEPT))
             connection.insert_many("receiver", ("name",), [(name,) for name in names], or_ignore=True)
-            connection.run(_JOIN)
+            connection.run(f"{_JOIN} IN (SELECT name FROM receiver)")
 
     def slow_receiver(self, throttle: Throttle) -> None:
         with self._database.changing() as connection:
             connection.run(_SLOW, **_row_of(throttle))
-            if not receiver_of(throttle.name):
-                connection.run(_JOIN)
+        if not receiver_of(throttle.name):  # apart, since claims hold such rows, and ask for the receiver's
+            with self._database.changing() as connection:
+                connection.run(f"{_JOIN} = ?", throttle.name)
 
     def throttles(self) -> list[Throttle]:
         return _throttles(self._rows(f"SELECT {_THROTTLE} FROM receiver WHERE slowed_at IS NOT NULL ORDER BY name"))

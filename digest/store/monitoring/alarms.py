@@ -136,13 +136,6 @@ class Watch(Part):
             for key, digest, period, state, reason, frozen_at, send_after in rows
         ]
 
-    def refusals_since(self, since: datetime) -> dict[str, int]:
-        """As ``refusals_by_receiver``, of all receivers together."""
-        counts: Counter[str] = Counter()
-        for (_, verdict), number in self.refusals_by_receiver(since).items():
-            counts[verdict] += number
-        return dict(counts)
-
     def refusals_by_receiver(self, since: datetime) -> dict[tuple[str, str], int]:
         """What refusals say, by receiver (empty: those without limits of their own): of deliveries that failed since
         then, and of those that wait for another attempt; empty: nobody answered. What was kept without a verdict is
