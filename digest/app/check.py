@@ -315,7 +315,7 @@ class _Checkup:
                 if isinstance(each, FeedSourceSettings)
             ),
         ]
-        if mail.bounces is not None:
+        if mail.bounces is not None and not (mail.bounces.secret_env and os.environ.get(mail.bounces.secret_env)):
             files.append(("mail.bounces.secret_file", mail.bounces.secret_file, True, "forge bounces", True))
         for channel in settings.channels:
             for part in (channel.common, channel.own):

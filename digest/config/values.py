@@ -714,6 +714,7 @@ class Rate(float):
     schema_format: ClassVar[str] = "rate"
     example: ClassVar[str] = "10/s"
     most: ClassVar[float] = 100_000
+    least: ClassVar[float] = 1 / 3600
 
     @classmethod
     def parse(cls, value: object) -> Self:
@@ -727,6 +728,8 @@ class Rate(float):
             rate = float(match[1]) / _SECONDS[unit]
         if not 0 < rate <= cls.most:
             _refuse(f"is not more than 0 and at most {cls.most:g} a second", cls.example)
+        if rate < cls.least:
+            _refuse("is less than one an hour", "1/h")
         return cls(rate)
 
 

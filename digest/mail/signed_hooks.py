@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
@@ -22,7 +22,7 @@ from digest.ports import Fetch
 
 TOLERANCE = timedelta(minutes=5)
 """How far a request's time may be from ours (standardwebhooks.com)."""
-_AMAZON = re.compile(r"sns\.[a-z]{2}(?:-[a-z]+)+-\d{1,2}\.amazonaws\.com(?:\.cn)?")
+_CERTIFICATE = re.compile(r"/SimpleNotificationService-[0-9A-Za-z]+\.pem")
 _SUBJECT = "sns.amazonaws.com"
 _CERTIFICATES = 16
 _CERTIFICATE_SIZE = 64 * 1024
@@ -52,6 +52,8 @@ class SnsTopic:
             remedy = 'pip install "digest-publisher[dkim]"'
             raise ConfigError("mail.bounces.ses_topic", "its signatures cannot be checked", remedy) from error
         self._arn = arn
+        _, partition, _, region, *_ = f"{arn}::::".split(":")
+        self._host = f"sns.{region}.amazonaws.com{'.cn' if partition == 'aws-cn' else ''}"
         self._fetch = fetch
         self._now = now
         self._keys: dict[str, Any] = {}
@@ -89,7 +91,10 @@ class SnsTopic:
     def _key(self, url: str) -> Any:
         """The key of a certificate of Amazon's."""
         if url not in self._keys:
-            key = self._certified(_amazons(url, ".pem"))
+            parts = self._amazons(url)
+            if parts.query or parts.fragment or not _CERTIFICATE.fullmatch(parts.path):
+                raise Unsigned(f"it names an address that is no certificate of SNS: {url[:120]!r}")
+            key = self._certified(url)
             if len(self._keys) >= _CERTIFICATES:
                 self._keys.clear()
             self._keys[url] = key
@@ -101,6 +106,8 @@ class SnsTopic:
         from cryptography.x509.oid import NameOID
 
         answer = self._fetch(url)
+        if 400 <= answer.status < 500:
+            raise Unsigned("its certificate is not there")
         if answer.status != 200 or len(answer.body) > _CERTIFICATE_SIZE:
             raise ProbeError(urlsplit(url).netloc, f"gives no certificate ({answer.status})")
         try:
@@ -115,22 +122,21 @@ class SnsTopic:
         return key
 
     def _confirm(self, url: str) -> None:
-        answer = self._fetch(_amazons(url))
+        self._amazons(url)
+        answer = self._fetch(url)
         if answer.status != 200:
             raise ProbeError(urlsplit(url).netloc, f"does not take the confirmation ({answer.status})")
 
-
-def _amazons(url: str, ending: str = "") -> str:
-    """The address if it is one of SNS's own. Raises Unsigned."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError as error:
-        raise Unsigned("it names an address that is none") from error
-    is_theirs = parts.scheme == "https" and port is None and _AMAZON.fullmatch(parts.netloc) is not None
-    if not is_theirs or not parts.path.endswith(ending) or not url.isascii() or not url.isprintable() or " " in url:
-        raise Unsigned(f"it names an address that is not Amazon's: {parts.netloc[:80]!r}")
-    return url
+    def _amazons(self, url: str) -> SplitResult:
+        """The parts of an address of the topic's own region. Raises Unsigned for any other."""
+        try:
+            parts = urlsplit(url)
+        except ValueError as error:
+            raise Unsigned("it names an address that is none") from error
+        is_theirs = parts.scheme == "https" and parts.netloc == self._host
+        if not is_theirs or not url.isascii() or not url.isprintable() or " " in url:
+            raise Unsigned(f"it names an address that is not of the topic's region: {parts.netloc[:80]!r}")
+        return parts
 
 
 def _fields(body: bytes) -> dict[str, str]:

@@ -7,7 +7,6 @@ checked the signature, so the recipient that is named is believed, where a mail'
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -15,7 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from digest.models import Verdict
-from digest.subscribers.reports import Kind, Report, judged_report, tokens_in
+from digest.subscribers.reports import Kind, Report, judged_report, links_in, tokens_in
 
 _NOT_COMPLAINTS = frozenset({"not-spam", "auth-failure", "virus"})
 """Feedback that is about no wish of a reader's (RFC 5965 section 7.3)."""
@@ -73,10 +72,7 @@ def _hints(mail: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
         _text(mail, "source"),
         *(_text(e, "value") for e in headers if _text(e, "name").lower() == "return-path"),
     ]
-    return tokens_in(senders), tuple(link for value in leaving for link in _LINK.findall(value))
-
-
-_LINK = re.compile(r"/([A-Za-z0-9_-]{35})(?=[>\s?]|$)")
+    return tokens_in(senders), links_in(leaving)
 
 
 def _ses_bounces(

@@ -181,7 +181,7 @@ def _opt_out(mail: Message, parts: Sequence[Message], human: str, name: str) -> 
     is_apples = _field(mail, "x-apple-unsubscribe").lower() == "true"
     if not (asked or is_apples) or _is_from_daemon(mail) or _is_automatic(mail):
         return None
-    quoted = (link for text in _all_texts(parts) for link in _LINK.findall(text))
+    quoted = links_in(_all_texts(parts))
     links = tuple(dict.fromkeys([*_links(parts), *quoted]))
     tokens = tokens_in([*_ours(mail), *_about(parts)])
     return Report(kind=Kind.OPT_OUT, name=name, tokens=tokens, links=links) if tokens or links else None
@@ -541,7 +541,7 @@ def _about(parts: Sequence[Message]) -> list[str]:
 
 def _links(parts: Sequence[Message]) -> tuple[str, ...]:
     told = [value for inner in _embedded(parts) for value in _fields(inner, "list-unsubscribe")]
-    return tuple(dict.fromkeys(match for value in told for match in _LINK.findall(value)))
+    return links_in(told)
 
 
 def _embedded(parts: Sequence[Message]) -> Iterator[Message]:
@@ -568,6 +568,11 @@ def _decoded(part: Message, inner: Message) -> Message:
 def tokens_in(values: Iterable[str]) -> tuple[str, ...]:
     """What may be tokens of ours in envelope senders, each once."""
     return tuple(dict.fromkeys(match for value in values for match in _TOKEN.findall(value)))
+
+
+def links_in(values: Iterable[str]) -> tuple[str, ...]:
+    """What may be tokens of ours in links, each once."""
+    return tuple(dict.fromkeys(match for value in values for match in _LINK.findall(value)))
 
 
 def _fields(mail: Message, name: str) -> list[str]:

@@ -45,8 +45,8 @@ def hook_routes(hooks: BounceHooks, proxies: Collection[Network]) -> list[BaseRo
             body = await receive(request, BODY_LIMIT)
         except TooMuch as error:
             return _said("too much\n", error.status)
-        status = await run_in_threadpool(_learnt, learn, body.data)
-        if status in (400, 403):
+        status, is_ours = await run_in_threadpool(_learnt, learn, body.data)
+        if status != 200 and not is_ours:
             tries.note(who)
         return _said(_WORDS[status], status)
 
@@ -68,20 +68,21 @@ def hook_routes(hooks: BounceHooks, proxies: Collection[Network]) -> list[BaseRo
 _WORDS = {200: "ok\n", 400: "not readable\n", 403: "not signed\n", 503: "not now\n"}
 
 
-def _learnt(learn: Callable[[bytes], None], body: bytes) -> int:
-    """The status of the answer."""
+def _learnt(learn: Callable[[bytes], None], body: bytes) -> tuple[int, bool]:
+    """The status of the answer, and whether what went wrong is ours. What may be forged and costs a question to others
+    is not."""
     try:
         learn(body)
     except Unsigned as error:
         log.warning("webhook for bounces: %s", error)
-        return 403
+        return 403, False
     except NotReadable as error:
         log.warning("webhook for bounces: %s", error)
-        return 400
+        return 400, False
     except (ProbeError, StoreError) as error:
         log.warning("webhook for bounces: %s", error)
-        return 503
-    return 200
+        return 503, isinstance(error, StoreError)
+    return 200, False
 
 
 def _said(word: str, status: int, seconds: int = 0) -> Response:

@@ -164,6 +164,8 @@ def _addressee(store: RefusalStore, keys: Keyring, report: Report, now: datetime
     for token in report.tokens:
         if (to := store.addressee(token, now - VALID_FOR)) is not None:
             return to
+    if report.kind is Kind.ARRIVED:  # of this very mail, and not of whatever was sent last
+        return None
     for link in report.links if report.kind is not Kind.BOUNCE or report.is_signed else ():
         token_ = keys.read(link)
         if token_ is not None and token_.purpose is Purpose.UNSUBSCRIBE:
