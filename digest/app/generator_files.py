@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence, ValuesView
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,8 @@ _ENDINGS = ("toml", "yaml", "yml", "json")
 _HUGO_FILES = tuple(f"{stem}.{ending}" for stem in ("hugo", "config") for ending in _ENDINGS)
 _JEKYLL_FILES = ("_config.yml", "_config.yaml", "_config.toml")
 _LARGEST = 4_000_000
+_MOST_VALUES = 1_000_000
+_MOST_LEVELS = 100
 _HUGO_VERSION = re.compile(r"hugo[-_]version\W{1,6}(\d+)\.(\d+)", re.IGNORECASE)
 _ABOVE = 3
 """Folders above one of pages in which its site is looked for."""
@@ -51,12 +53,15 @@ def looks_like_hugo(path: Path) -> bool:
     if path.name != "config.yaml" or not path.is_file():
         return False
     try:
-        if b"baseurl" not in bytes_of(path).lower():  # ours lies beside many a site, and every run asks
-            return False
-        found = parsed(path)
+        raw = bytes_of(path)
     except ConfigError:
         return False
-    keys = {str(key).lower() for key in found}
+    if b"baseurl" not in raw.lower():  # ours lies beside many a site, and every run asks
+        return False
+    try:
+        keys = {str(key).lower() for key in parsed(path)}
+    except ConfigError:
+        keys = {key.decode().lower() for key in re.findall(rb"^(\w+):", raw, re.MULTILINE)}
     return "baseurl" in keys and "site" not in keys
 
 
@@ -100,33 +105,53 @@ class HugoConfiguration(Struct, frozen=True, kw_only=True):
 
 
 def hugo_configuration(folder: Path) -> HugoConfiguration | None:
-    """Of the Hugo site that the folder is, or is a folder of pages of; None if it cannot be had."""
+    """Of the Hugo site that the folder is, or is a folder of pages of; None without one. Raises ConfigError if it
+    cannot be read."""
+    found = _above(folder, _HUGO_FILES, "content", _ABOVE)
+    if found is None or found[1].generator != "hugo":
+        return None
+    root, own = found
+    keys = {str(key).lower(): value for key, value in own.data.items()}
+    is_named = own.shown.startswith(("hugo.", "config/")) or "baseurl" in keys
     real = folder.resolve()
-    for root in (real, *list(real.parents)[:_ABOVE]):
-        try:
-            own = own_configuration(root)
-        except (ConfigError, OSError):
-            return None
-        if own is None or own.generator != "hugo":
-            continue
-        keys = {str(key).lower(): value for key, value in own.data.items()}
-        is_named = own.shown.startswith(("hugo.", "config/")) or "baseurl" in keys
-        is_its_own = root == real or real.relative_to(root).as_posix() in _pages_of(keys)
-        return HugoConfiguration(root=root, data=own.data) if is_named and is_its_own else None
-    return None
+    is_its_own = root == real or real.relative_to(root).as_posix() in _pages_of(keys)
+    return HugoConfiguration(root=root, data=own.data) if is_named and is_its_own else None
 
 
 def hexo_configuration(folder: Path) -> Mapping[str, object] | None:
-    """Of the Hexo site that the folder is, or is the folder of posts of; None if it cannot be had."""
+    """Of the Hexo site that the folder is, or is the folder of posts of; None without one. Raises ConfigError if it
+    cannot be read."""
+    found = _above(folder, _JEKYLL_FILES, "source", _ABOVE)
+    return found[1].data if found is not None and found[1].generator == "hexo" else None
+
+
+def _above(folder: Path, names: Sequence[str], usual: str, depth: int) -> tuple[Path, OwnConfiguration] | None:
+    """The first configuration of these names in the folder or above it. One that cannot be read may be anybody's:
+    raises ConfigError if it is this folder's, because the folder is the site, has the usual name, or stands in it."""
     real = folder.resolve()
-    for root in (real, *list(real.parents)[:_ABOVE]):
+    for root in (real, *list(real.parents)[:depth]):
+        try:
+            files = [path for path in configuration_files(root) if path.name in names or path.parent != root]
+        except OSError:  # nobody may look there
+            return None
+        if not files:
+            continue
         try:
             own = own_configuration(root)
-        except (ConfigError, OSError):
+        except ConfigError:
+            below = real.relative_to(root)
+            if root == real or usual in below.parts or any(_says(path, below.as_posix()) for path in files):
+                raise
             return None
-        if own is not None:
-            return own.data if own.generator == "hexo" else None
+        return None if own is None else (root, own)
     return None
+
+
+def _says(path: Path, words: str) -> bool:
+    try:
+        return words.encode("utf-8", "surrogateescape") in bytes_of(path)
+    except ConfigError:
+        return False
 
 
 def _pages_of(keys: Mapping[str, Any]) -> set[str]:
@@ -140,18 +165,14 @@ def _pages_of(keys: Mapping[str, Any]) -> set[str]:
 def jekyll_configuration(folder: Path) -> tuple[Path, Mapping[str, Any]] | None:
     """Root and configuration of the Jekyll site that a folder of posts belongs to: the site itself, its source, its
     folder of collections, or one of posts in them. Raises ConfigError if it cannot be read."""
-    real = folder.resolve()
-    for root in (real, *real.parents[:_DEEPEST]):
-        if not any((root / name).is_file() for name in _JEKYLL_FILES):
-            continue
-        own = own_configuration(root)
-        if own is None or own.generator != "jekyll":
-            return None
-        named = [str(own.data.get(key) or "").strip("./").split("/") for key in ("source", "collections_dir")]
-        parts = real.relative_to(root).parts
-        is_posts = bool(parts) and parts[-1] in ("_posts", "_drafts")
-        return (root, own.data) if is_posts or set(parts) <= {each for path in named for each in path} else None
-    return None
+    found = _above(folder, _JEKYLL_FILES, "_posts", _DEEPEST)
+    if found is None or found[1].generator != "jekyll":
+        return None
+    root, own = found
+    named = [str(own.data.get(key) or "").strip("./").split("/") for key in ("source", "collections_dir")]
+    parts = folder.resolve().relative_to(root).parts
+    is_posts = bool(parts) and parts[-1] in ("_posts", "_drafts")
+    return (root, own.data) if is_posts or set(parts) <= {each for path in named for each in path} else None
 
 
 def _hugo_part(path: Path) -> Mapping[str, Any]:
@@ -197,15 +218,25 @@ _Tolerant.add_multi_constructor("", _untagged)
 
 def parsed(path: Path) -> Mapping[str, Any]:
     """A configuration as a mapping, which nobody may change. Raises ConfigError with the line, if it cannot be read."""
-    return _parsed(path, bytes_of(path))
+    found = loaded(path)
+    if found is None:
+        return {}
+    if not isinstance(found, Mapping):
+        raise ConfigError(str(path), "holds no keys", "it should have lines such as: title: My site")
+    return found
+
+
+def loaded(path: Path) -> object:
+    """What a file of data holds, which nobody may change. Raises ConfigError with the line, if it cannot be read."""
+    return _loaded(path, bytes_of(path))
 
 
 @lru_cache(maxsize=64)
-def _parsed(path: Path, raw: bytes) -> Mapping[str, Any]:
+def _loaded(path: Path, raw: bytes) -> object:
     """A run asks several times for the same few."""
+    found: object
     try:
         text = raw.decode("utf-8-sig")
-        found: object
         if path.suffix == ".toml":
             import tomllib  # late: only Hugo sites have it
 
@@ -218,11 +249,21 @@ def _parsed(path: Path, raw: bytes) -> Mapping[str, Any]:
         raise ConfigError(str(path), "is not UTF-8 text", "save it as UTF-8") from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ConfigError(f"{path}{_line(error)}", f"cannot be read: {_reason(error)}", "mend it first") from error
-    if found is None:
-        return {}
-    if not isinstance(found, Mapping):
-        raise ConfigError(str(path), "holds no keys", "it should have lines such as: title: My site")
+    _refuse_endless(path, found)
     return found
+
+
+def _refuse_endless(path: Path, found: object) -> None:
+    """A few aliases of YAML make a small file large, or one that holds itself."""
+    values, level = [found], 0
+    count = 0
+    while values:
+        count, level = count + len(values), level + 1
+        if count > _MOST_VALUES or level > _MOST_LEVELS:
+            limits = f"{_MOST_VALUES:,} values or {_MOST_LEVELS} levels"
+            raise ConfigError(str(path), f"holds more than {limits}, aliases counted each time", "use fewer aliases")
+        inner = (each.values() if isinstance(each, Mapping) else each for each in values)
+        values = [value for each in inner if isinstance(each, (list, ValuesView)) for value in each]
 
 
 def bytes_of(path: Path) -> bytes:

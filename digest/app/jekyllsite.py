@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from digest.app.generator_files import jekyll_configuration, parsed
+from digest.app.generator_files import jekyll_configuration, loaded
 from digest.generators.site import text
 from digest.posts.jekyllsite import NO_SITE, JekyllSite, read_jekyll_site
 
@@ -27,5 +27,5 @@ def jekyll_site(folder: Path, collections: tuple[str, ...] = ()) -> JekyllSite:
     below = real.relative_to(start).as_posix()
     shelf = source / (text(data.get("data_dir")) or "_data")
     file = next((shelf / name for name in _AUTHORS if (shelf / name).is_file()), None)
-    authors = None if file is None else parsed(file)
+    authors = None if file is None else loaded(file)
     return read_jekyll_site(data, "" if below == "." else f"{below}/", authors, collections)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from digest.config import PostSettings, S3Url, Settings
 from digest.config.settings import FolderSourceSettings
+from digest.errors import ConfigError
 
 if TYPE_CHECKING:
     from digest.publish.folder import FolderOutput
@@ -58,7 +59,10 @@ def _contents(folder: Path) -> tuple[str, ...]:
     from digest.app.generator_files import hugo_configuration
     from digest.app.hugosite import content_folders
 
-    return content_folders(folder, hugo_configuration(folder))
+    try:
+        return content_folders(folder, hugo_configuration(folder))
+    except ConfigError:  # said by the rules, without which nothing is read
+        return ()
 
 
 def output_of(settings: Settings) -> FolderOutput | S3Output:

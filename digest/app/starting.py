@@ -10,7 +10,7 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,7 @@ from digest.app.places import posts_folder
 from digest.config import Settings
 from digest.config.checks import check_posts
 from digest.config.loading import parse
-from digest.config.settings import PostSettings
+from digest.config.settings import COLLECTION_NAME, PostSettings
 from digest.config.values import LanguageTag, Mailbox, Permalink, SiteUrl, Url, parse_zone
 from digest.disk import reason
 from digest.errors import ConfigError, ProbeError, SourceError
@@ -95,18 +95,19 @@ def draft(folder: Path, config: Path, *, now: datetime, progress: Progress = sil
     posts, refused = _posts(settings, now, progress)
     if not posts and own is None:
         return _without_site(folder, config, feeds)
+    built = _built(root, site)
+    there, unread = (None, ()) if built is None else _addresses_of(built, settings)
     site, posts = _zoned(
         site,
         posts,
-        _built(root, site),
+        there,
         settings,
         read_again=lambda zoned: _posts(_settings(zoned, Census(), place, config), now, progress)[0],
     )
     site, posts = _built_elsewhere(
         site,
         posts,
-        _built(root, site),
-        settings,
+        there,
         read_again=lambda moved: _posts(_settings(moved, Census(), place, config), now, progress)[0],
     )
     if site.language is None:
@@ -114,8 +115,13 @@ def draft(folder: Path, config: Path, *, now: datetime, progress: Progress = sil
     if site.title is None:
         site = _with(site, "title", clean_line(root.resolve().name) or "My site", "the folder's name")
     none = () if posts else _why_none(settings, refused)
-    site = replace(site, leaving=_habit(settings), remarks=(*none, *site.remarks, *feeds.left_out))
-    census = _census(posts, len(refused), _built(root, site), settings)
+    site = replace(site, leaving=_habit(settings), remarks=(*none, *unread, *site.remarks, *feeds.left_out))
+    compared = built.name if built is not None and there is not None and posts else ""
+    census = replace(
+        _census(posts, len(refused)),
+        built=compared,
+        wrong=() if there is None else tuple(_told(_elsewhere(posts, there), len(posts), compared)),
+    )
     text = draft_config(site, census, place, feeds.feeds)
     return Draft(
         path=config,
@@ -294,7 +300,41 @@ def _checked(site: Site, kind: str) -> Site:
             site = _without(site, "permalink", faults[0])
     if site.url and (urlsplit(site.url).hostname or "") in ("localhost", "127.0.0.1", "0.0.0.0"):  # noqa: S104
         site = _without(site, "url", "is this machine, and readers are elsewhere")
-    return site
+    return _checked_lists(site)
+
+
+def _checked_lists(site: Site) -> Site:
+    """The same for lists, one entry at a time."""
+    for name, parse_value in _ENTRY_PARSERS.items():
+        kept, remarks = _sifted(getattr(site, name), parse_value, site.origins.get(name, name))
+        changed: dict[str, Any] = {name: kept, "remarks": (*site.remarks, *remarks)}
+        site = replace(site, **changed)
+    if site.feed is None:
+        return site
+    hubs, remarks = _sifted(site.feed.hubs, Url.parse, "hub")
+    return replace(site, feed=replace(site.feed, hubs=hubs), remarks=(*site.remarks, *remarks))
+
+
+def _sifted(
+    given: Sequence[str], parse_value: Callable[[object], object], origin: str
+) -> tuple[tuple[str, ...], list[str]]:
+    """What can be taken, and a remark for each other."""
+    kept, remarks = [], []
+    for each in given:
+        try:
+            parse_value(each)
+            kept.append(each)
+        except ValueError as error:
+            remarks.append(f"{origin}: {json.dumps(each, ensure_ascii=False)} {error}; left out")
+    return tuple(kept), remarks
+
+
+def _collection(name: object) -> None:
+    if not re.fullmatch(COLLECTION_NAME, str(name)):
+        raise ValueError("is no name of a collection that can be written here")
+
+
+_ENTRY_PARSERS: dict[str, Callable[[object], object]] = {"languages": LanguageTag.parse, "collections": _collection}
 
 
 def _without(site: Site, name: str, why: str) -> Site:
@@ -405,7 +445,7 @@ def _posts(settings: Settings, now: datetime, progress: Progress) -> tuple[list[
 
 
 def _zoned(
-    site: Site, posts: list[Post], built: Path | None, settings: Settings, read_again: Callable[[Site], list[Post]]
+    site: Site, posts: list[Post], built: set[str] | None, settings: Settings, read_again: Callable[[Site], list[Post]]
 ) -> tuple[Site, list[Post]]:
     """A site that names no zone is built in that of its builder: UTC on a server, mostly. What the built site has
     decides; without it UTC, and a word if most posts are dated otherwise."""
@@ -421,8 +461,8 @@ def _zoned(
     zone, offset = guess
     local = _with(site, "timezone", zone, f"not set; the built site's addresses and the posts' dates ({offset}) say so")
     if built is not None:
-        there, site_url = read_again(local), str(settings.site.url)
-        if len(_elsewhere(there, built, site_url)) < len(_elsewhere(posts, built, site_url)):
+        there = read_again(local)
+        if len(_elsewhere(there, built)) < len(_elsewhere(posts, built)):
             return local, there
     remark = (
         f"no time zone is set, and most posts are dated {offset}: if the site is built in that zone, write "
@@ -432,7 +472,7 @@ def _zoned(
 
 
 def _built_elsewhere(
-    site: Site, posts: list[Post], built: Path | None, settings: Settings, read_again: Callable[[Site], list[Post]]
+    site: Site, posts: list[Post], built: set[str] | None, read_again: Callable[[Site], list[Post]]
 ) -> tuple[Site, list[Post]]:
     """Hexo makes addresses by the clock of the machine that it runs on, mostly in UTC on a server. The built site
     tells; without it, how many posts that concerns is said."""
@@ -444,7 +484,7 @@ def _built_elsewhere(
     if not differing:
         return site, posts
     if built is not None:
-        wrong, elsewhere = (len(_elsewhere(some, built, str(settings.site.url))) for some in (posts, there))
+        wrong, elsewhere = (len(_elsewhere(some, built)) for some in (posts, there))
         if wrong != elsewhere:
             return (site, posts) if wrong < elsewhere else (moved, there)
     remark = (
@@ -499,7 +539,7 @@ def _offset(path: Path) -> tuple[str, str, str] | None:
     return None if found is None else (found[1].decode(), found[2].decode(), found[3].decode())
 
 
-def _census(posts: Sequence[Post], left_out: int, built: Path | None, settings: Settings) -> Census:
+def _census(posts: Sequence[Post], left_out: int) -> Census:
     counted = Counter(name for post in posts for name in dict.fromkeys(post.categories))
     week = max((post.published for post in posts), default=None)
     recent = [] if week is None else [post for post in posts if week - post.published < timedelta(days=7)]
@@ -508,8 +548,6 @@ def _census(posts: Sequence[Post], left_out: int, built: Path | None, settings: 
         a_day=len(recent) // 7,
         left_out=left_out,
         categories=tuple(sorted(counted.items(), key=lambda item: (-item[1], item[0]))),
-        built=built.name if built is not None and posts else "",
-        wrong=() if built is None else tuple(_wrong(posts, built, settings)),
     )
 
 
@@ -532,21 +570,19 @@ def _first_bytes(path: Path) -> bytes:
     return b"" if b"{{" in start or b"{%" in start else start
 
 
-def _wrong(posts: Sequence[Post], built: Path, settings: Settings) -> Iterator[str]:
+def _addresses_of(built: Path, settings: Settings) -> tuple[set[str] | None, tuple[str, ...]]:
+    """Every address of the built site; None and a remark if it cannot be looked at."""
     folder, site_url = settings.posts.folder, str(settings.site.url)
     apart = hugo_site(folder, "en", hugo_configuration(folder)).apart(site_url)
-    yield from _told(_elsewhere(posts, built, site_url, apart), len(posts), built.name)
-
-
-def _elsewhere(
-    posts: Sequence[Post], built: Path, site_url: str, apart: Mapping[str, str] | None = None
-) -> list[Unmatched]:
-    """The posts whose address is not in the built site. Nothing is known of a site that cannot be looked at."""
     try:
-        there = addresses_at(str(built), site_url, apart=apart)
-    except ProbeError:
-        return []
-    return unmatched([post.url for post in posts], there)
+        return addresses_at(str(built), site_url, apart=apart), ()
+    except ProbeError as error:
+        return None, (f"addresses were not compared, since {built.name} {error.cause}",)
+
+
+def _elsewhere(posts: Sequence[Post], built: set[str]) -> list[Unmatched]:
+    """The posts whose address is not in the built site."""
+    return unmatched([post.url for post in posts], built)
 
 
 def _told(left: Sequence[Unmatched], count: int, place: str) -> Iterator[str]:

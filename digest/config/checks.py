@@ -91,6 +91,8 @@ def check_posts(posts: PostSettings) -> Found:
     for position, folder in enumerate(posts.archived):
         if normpath(posts.folder / folder) == normpath(posts.folder):
             yield ("posts", "archived", position), "is posts.folder itself; name the folder that posts are moved to"
+    if posts.collections and posts.kind in ("hugo", "hexo"):
+        yield ("posts", "collections"), f"only Jekyll has collections, and posts.kind is {posts.kind}; leave one out"
     link = posts.permalink
     if link in PERMALINK_STYLES or posts.kind == "hexo":
         return

@@ -137,8 +137,9 @@ class SiteSettings(
         return AuthorSettings(name=written) if isinstance(written, str) else written
 
 
+COLLECTION_NAME = "^[A-Za-z0-9][A-Za-z0-9_.-]*$"
 CollectionName = Annotated[
-    str, Meta(description="A collection's name, without the _ of its folder.", pattern="^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    str, Meta(description="A collection's name, without the _ of its folder.", pattern=COLLECTION_NAME)
 ]
 
 

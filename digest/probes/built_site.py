@@ -76,7 +76,9 @@ def _listed(subject: str, data: bytes, fetch: Fetch | None, depth: int = 0) -> I
         raise ProbeError(subject, "is no sitemap and no feed", "name one of them, or a built site's folder") from error
     name = etree.QName(root).localname
     locations = [(each.text or "").strip() for each in root.iter("{*}loc")]
-    if name == "sitemapindex" and fetch is not None and not depth:
+    if name == "sitemapindex" and not depth:
+        if fetch is None:
+            raise ProbeError(subject, "is an index of sitemaps", "name one of those, or the address of this one")
         for location in locations[:_MOST]:
             yield from _listed(location, _ask(location, fetch), fetch, 1)
     elif name == "urlset":

@@ -105,7 +105,15 @@ class FolderSource:
         walk.follow_links()
         self._linked = walk.linked
         walk.files.sort()
-        return Listing(files=walk.files, unreadable=tuple(walk.unreadable), problems=tuple(walk.problems))
+        problems = (*walk.problems, *self._missing_collections(walk.entered))
+        return Listing(files=walk.files, unreadable=tuple(walk.unreadable), problems=problems)
+
+    def _missing_collections(self, entered: Container[str]) -> Iterator[Problem]:
+        for name in sorted(self._collections if self.kind == "jekyll" else ()):
+            if f"{self._real_root}/{name}" not in entered:
+                reason = f"{self._label.rpartition('.')[0]}.collections names it, and there is no such folder"
+                remedy = "write its name without the _, or leave it out"
+                yield Problem(path=name, reason=reason, remedy=remedy, severity=Severity.WARNING)
 
     def folders(self) -> list[str]:
         """The real path of every folder that posts are looked for in, the root first. Raises SourceError without it."""

@@ -221,6 +221,28 @@ def test_addresses_that_the_built_site_has_not(site: Path, capsys: pytest.Captur
     assert load(site / "config.yaml", {})
 
 
+def test_a_sitemap_that_cannot_be_read_confirms_nothing(site: Path) -> None:
+    jekyll(site)
+    for text in ("<urlset><loc>", "<sitemapindex><sitemap><loc>https://e.com/a.xml</loc></sitemap></sitemapindex>"):
+        put(site / "sitemap.xml", text)
+        found = made()
+        assert (found.census.built, found.census.wrong) == ("", ())
+        assert any(line.startswith("addresses were not compared, since sitemap.xml is ") for line in found.site.remarks)
+
+
+def test_what_cannot_be_taken_from_a_list_is_left_out_and_told(site: Path) -> None:
+    jekyll(
+        site,
+        "title: A\nurl: https://e.com\ntimezone: UTC\nplugins: [jekyll-feed]\n"
+        "collections: {notes: {output: true}, my notes: {output: true}}\n"
+        "feed: {collections: [notes, my notes], hub: [no address, 'https://hub.example/']}\n",
+    )
+    found = made()
+    assert found.settings.posts.collections == ("notes",)
+    assert [str(hub) for hub in found.settings.feeds.hubs] == ["https://hub.example/"]
+    assert sum("; left out" in line for line in found.site.remarks) == 2
+
+
 def test_a_sitemap_tells_the_addresses_too(site: Path) -> None:
     """Where the site is built elsewhere. A template of one lists none."""
     jekyll(site)

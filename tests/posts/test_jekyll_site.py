@@ -219,3 +219,23 @@ def test_an_excerpt_is_all_that_a_feed_gets(post: Callable[..., Post]) -> None:
 
 def rules(site: JekyllSite) -> Rules:
     return Rules(site_url="https://e.com", timezone=ZoneInfo("UTC"), jekyll=site, now=datetime(2026, 1, 1, tzinfo=UTC))
+
+
+def test_authors_may_be_anything(tmp_path: Path) -> None:
+    """A list, say, that the site's own pages go through: it names nobody here, and stops nothing."""
+    (tmp_path / "_config.yml").write_text("title: T\n", encoding="utf-8")
+    (tmp_path / "_data").mkdir()
+    (tmp_path / "_data" / "authors.yml").write_text("- name: Ann\n", encoding="utf-8")
+    assert jekyll_site(tmp_path).authors == {}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a: &a [*a]", "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
+        f"{new}: &{new} [{', '.join([f'*{old}'] * 10)}]\n" for old, new in zip("abcdefgh", "bcdefghi", strict=True))],
+    ids=["holds-itself", "billions"],
+)  # fmt: skip
+def test_a_configuration_without_end_is_refused(text: str, tmp_path: Path) -> None:
+    (tmp_path / "_config.yml").write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError, match="aliases counted each time"):
+        jekyll_site(tmp_path)

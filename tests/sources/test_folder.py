@@ -26,6 +26,15 @@ def paths(listing: Listing) -> list[str]:
     return list(listing.files)
 
 
+def test_a_collection_that_is_not_there_is_told(tmp_path: Path) -> None:
+    root = make(tmp_path, "_posts/a.md", "_notes/b.md")
+    listing = FolderSource(root, "jekyll", collections=("notes", "talks")).scan()
+    assert paths(listing) == ["_notes/b.md", "_posts/a.md"]
+    [problem] = listing.problems
+    assert (problem.path, problem.severity) == ("_talks", Severity.WARNING)
+    assert problem.reason == "posts.collections names it, and there is no such folder"
+
+
 @pytest.mark.parametrize(
     ("files", "kind", "listed"),
     [

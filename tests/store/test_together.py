@@ -83,7 +83,8 @@ def test_what_crossed_another_transaction_is_done_again() -> None:
             raise StoreCrossed("store", "two waited for each other")
         return [(name, len(tries)) for name, _ in orders]
 
-    assert GroupCommit(crosses).write(order("a")) == [("a", 3)]
+    results: list[Any] = list(GroupCommit(crosses).write(order("a")))
+    assert results == [("a", 3)]
 
     def always(orders: Sequence[Order]) -> list[Any]:
         tries.append(len(orders))
