@@ -19,7 +19,8 @@ def compile_templates_once(patch: pytest.MonkeyPatch) -> None:
     parsed: dict[tuple[object, ...], jinja2.nodes.Template] = {}
 
     def compiled(environment: jinja2.Environment, source: str, *name_and_options: Any) -> Any:
-        key = (source, *name_and_options, environment.globals.get("language"))
+        speaks = environment.filters.get("speaks", str)  # of a language without texts
+        key = (source, *name_and_options, environment.globals.get("language"), speaks(""))
         if key not in known:
             known[key] = really(environment, source, *name_and_options)
         return known[key]

@@ -6,6 +6,7 @@ Nothing here may harm what it watches: whatever fails is a line, and the run is 
 from __future__ import annotations
 
 import hashlib
+import os
 import logging
 import shutil
 import threading
@@ -153,6 +154,7 @@ class Monitor:
             with suppress(OSError):
                 marker.parent.mkdir(parents=True, exist_ok=True)
                 marker.write_text(f"{now.isoformat()}\n", encoding="ascii")
+                os.utime(marker, (now.timestamp(), now.timestamp()))
         return lines
 
     def store_works(self, now: datetime) -> list[str]:

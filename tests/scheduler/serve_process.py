@@ -24,7 +24,7 @@ site: {title: 财经早报, url: https://news.example.com, language: zh-CN, time
 posts: {folder: posts, settle: 0}
 mail: {sender: digest@news.example.com, to: reader@example.org}
 """
-PATIENCE = 60.0
+PATIENCE = 180.0
 """Seconds that a test waits for what must come; machines that test are busy."""
 
 
