@@ -6,8 +6,8 @@ Nothing here may harm what it watches: whatever fails is a line, and the run is 
 from __future__ import annotations
 
 import hashlib
-import os
 import logging
+import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator, Sequence
