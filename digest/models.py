@@ -525,6 +525,39 @@ class EditionText(Struct, frozen=True, kw_only=True):
     none."""
 
 
+class Otherwise(StrEnum):
+    """What becomes of an edition that nobody approved in time."""
+
+    SEND = "send"
+    SKIP = "skip"
+
+
+class Approval(Struct, frozen=True, kw_only=True):
+    """An edition that waits for the operator's approval, or did. Nothing of it is frozen before."""
+
+    key: int = 0
+    """0 until it is kept."""
+    digest: str
+    period: str
+    first_day: str = ""
+    """The day (ISO 8601) that a digest's first edition is about; empty for the edition of a slot."""
+    began_at: datetime
+    """When it began to wait."""
+    until: datetime
+    """When it is made or given up, whatever anybody says."""
+    otherwise: Otherwise
+    seen: str
+    """Fingerprint of what it was last made of."""
+    subject: str
+    readers: int
+    """To how many addresses it would go."""
+    posts: tuple[int, ...]
+    """Keys of what is in it."""
+    approved_at: datetime | None = None
+    ended_at: datetime | None = None
+    """When it was frozen or given up."""
+
+
 class FrozenEdition(EditionText, frozen=True, kw_only=True):
     """An edition ready to be saved."""
 

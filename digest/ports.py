@@ -19,6 +19,7 @@ from digest.models import (
     MAIN,
     Absence,
     Answer,
+    Approval,
     AwaitedPage,
     Changes,
     ChannelEdition,
@@ -334,6 +335,10 @@ class EditionStore(Protocol):
         """As ``editions``, without their contents: a digest has hundreds of them after a while."""
         ...
 
+    def unapproved_rows(self, digest: str) -> list[EditionRow]:
+        """As ``edition_rows``: those that wait for approval (building) and those that nobody approved (skipped)."""
+        ...
+
     def freeze(
         self, edition: FrozenEdition, recipients: Iterable[Recipient], *, due: datetime | None = None
     ) -> SavedEdition | None:
@@ -351,10 +356,30 @@ class EditionStore(Protocol):
         reason: str = "nothing new",
         *,
         decided: datetime | None = None,
+        unless_approved: bool = False,
     ) -> bool:
-        """Record that this period has no edition, and why (``nothing new``, ``missed``, ``holiday``). From then on
-        ``edition`` finds it, in state skipped. ``decided`` is the present if the run stands for a later time. False if
-        the period is taken already."""
+        """Record that this period has no edition, and why (``nothing new``, ``missed``, ``holiday``, ``not approved``).
+        From then on ``edition`` finds it, in state skipped. ``decided`` is the present if the run stands for a later
+        time. False if the period is taken already, or was approved meanwhile and that counts (``unless_approved``)."""
+        ...
+
+    def open_approvals(self, digest: str | None = None) -> list[Approval]:
+        """The editions that wait for approval, of all digests or one; whose time is over first, first."""
+        ...
+
+    def begin_approval(
+        self, approval: Approval, html: str, notice: tuple[FrozenEdition, Recipient] | None = None
+    ) -> int:
+        """Keep that an edition waits, and what its mail would be, and queue the mail about it, in ONE transaction. That
+        mail's document gets the key, which is returned. A period that has one already waits again, by the same key."""
+        ...
+
+    def renew_approval(self, approval: Approval, html: str) -> None:
+        """Keep what it has become; nothing if it is over."""
+        ...
+
+    def end_approvals(self, approvals: Sequence[Approval], now: datetime) -> None:
+        """They wait no longer. ``freeze`` and ``skip`` say so by themselves."""
         ...
 
     def is_taken(self, digest: str, period: str, now: datetime) -> bool:
@@ -651,6 +676,10 @@ class RunStore(Protocol):
         self, run: int, now: datetime, report: str, *, ok: bool = True, arrived: int = 0, written: int = 0
     ) -> None:
         """``report`` is the run's report as JSON; ``arrived`` posts were new, ``written`` files put in place."""
+        ...
+
+    def is_approval_due(self, now: datetime) -> bool:
+        """Whether an edition that waited was approved, or its time is over."""
         ...
 
 

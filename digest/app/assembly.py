@@ -19,7 +19,7 @@ from digest.app.moment import When, agreed, clock_of, moment
 from digest.app.places import output_of, posts_folder
 from digest.config import Settings, load
 from digest.jobs.progress import Progress, silent
-from digest.models import InLanguage, Outgoing
+from digest.models import InLanguage, Otherwise, Outgoing
 from digest.ports import Channel, Output
 
 if TYPE_CHECKING:
@@ -214,12 +214,16 @@ class App:
         """The digests of the configuration."""
         from msgspec import convert
 
+        from digest.edition.approval import ApprovalRule
         from digest.edition.contents import CategoryTitle, Limits
         from digest.edition.ranking import Weights
         from digest.jobs.editions.make import DigestPlan
         from digest.period import Late
 
         titles = tuple(CategoryTitle(name=each.name, title=each.title) for each in self.settings.categories)
+        wanted = self.settings.mail.approve
+        otherwise = Otherwise(wanted.otherwise) if wanted else Otherwise.SEND
+        approve = ApprovalRule(wait=wanted.wait, otherwise=otherwise) if wanted else None
         plans = []
         for name, digest in self.settings.digests.items():
             plans.append(
@@ -239,6 +243,7 @@ class App:
                     send_empty=digest.send_empty,
                     min_items=digest.min_items,
                     group_stories=digest.group_stories,
+                    approve=approve,
                     weights=convert(digest.weights, Weights, from_attributes=True),
                     limits=Limits(
                         items=digest.max_items,

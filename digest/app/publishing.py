@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from digest import __version__
 from digest.alarms.watching import clocks_in_words
+from digest.app.approving import approval_mail
 from digest.app.assembly import opened
 from digest.app.collecting import LastingSource, lasting_sources
 from digest.app.editorial import edition_files
@@ -127,7 +128,7 @@ def digest_feeds(app: App) -> list[DigestFeed]:
 
 
 def freeze_due_editions(app: App) -> EditionsReport:
-    from digest.jobs.editions.make import EditionsReport, make_editions
+    from digest.jobs.editions.make import EditionsReport, Outcome, make_editions
 
     if not app.when.is_certain:
         line = clocks_in_words(app.when.ahead)
@@ -147,9 +148,10 @@ def freeze_due_editions(app: App) -> EditionsReport:
         app.when.now,
         decided=app.when.present,
         file_of=files.of,
+        ask=partial(approval_mail, app),
     )
     report.warnings += files.strange(app, plans)
-    decided |= {result.digest for result in report.results}
+    decided |= {result.digest for result in report.results if result.outcome is not Outcome.WAITING}
     report.warnings += _told_if_idle(app, decided)
     return report
 

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 from msgspec.structs import replace
 
 from digest.app.admission import Admission
+from digest.app.approving import approval_asked_for, approval_message
 from digest.app.assembly import App, mail_channel
 from digest.app.channels import channel_routes
 from digest.app.looks import frozen_look
@@ -210,6 +211,9 @@ def composer(app: App, *, signs: bool = True) -> Callable[[Delivery, SavedEditio
 
     def compose(delivery: Delivery, edition: SavedEdition) -> Outgoing:
         if edition.kind is EditionKind.NOTICE:
+            asked = approval_asked_for(edition)
+            if asked is not None:
+                return signed(approval_message(app, delivery, edition, asked))
             return signed(subscriber_service.notice(delivery, edition))
         unsubscribe, values = subscriber_service.fields(delivery)
         with one_at_a_time:

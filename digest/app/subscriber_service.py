@@ -21,6 +21,7 @@ from digest.period import Kind, weekly
 from digest.subscribers.subscription import (
     FORGOTTEN,
     FRESH,
+    NOTICES,
     ActionRequest,
     EditionSubscriber,
     Frequency,
@@ -44,8 +45,6 @@ if TYPE_CHECKING:
     from digest.subscribers.reports import Report
     from digest.subscribers.tokens import Keyring
 
-_NOTICES = "@notice"
-"""What mails about subscriptions have in place of a digest where everything is listed. No digest has such a name."""
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _WEEKLY_AGE = timedelta(days=8)
 _BELIEVED = timedelta(days=1)
@@ -281,7 +280,7 @@ class SubscriberService:
         domain = self.settings.mail.list_domain or self.settings.sender.domain
         lasts = FRESH if notice.value in tuple(ActionRequest) else _CONFIRM_MAIL
         frozen = FrozenEdition(
-            digest=_NOTICES,
+            digest=NOTICES,
             kind=EditionKind.NOTICE,
             period=secrets.token_hex(8),
             subject=subject,

@@ -28,7 +28,7 @@ _day = click.DateTime(formats=["%Y-%m-%d"])
 @config_option
 @click.pass_context
 def command(context: click.Context, config: Path) -> None:
-    """List, show, export and cancel editions; make up those of past days.
+    """List, show, export, approve and cancel editions; make up those of past days.
 
     For example: digest editions show daily latest
     """
@@ -128,6 +128,25 @@ def export(config: Path, digest: str, period: str, own: Path | None, folder: Pat
         path = folder / f"{issue.saved.digest}-{issue.saved.period}.{ending}"
         write_file(path, files[ending], "name another folder with --to")
         click.echo(str(path))
+    return 0
+
+
+@command.command("approve")
+@click.argument("digest")
+@click.argument("period")
+@_own_config
+@click.pass_obj
+def approve(config: Path, digest: str, period: str, own: Path | None) -> int:
+    """Approve an edition that waits for it (mail.approve): the next run makes it. PERIOD as in the list, or "latest".
+
+    For example: digest editions approve daily 2026-11-24
+    """
+    from digest.app.approving import approve_edition
+    from digest.app.assembly import opened_beside
+
+    with opened_beside(own or config) as app:
+        found = approve_edition(app, digest, period)
+    click.echo(f"{found.digest} {found.period}: approved, it leaves with the next run: {found.subject}")
     return 0
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -55,7 +55,7 @@ def report_lines(report: RunReport, zone: ZoneInfo, *, verbose: bool = False) ->
         if report.collected.sources:
             yield _row("sources", "; ".join(_sources(report.collected.sources, report.now.astimezone(zone))))
     yield from _published(report, verbose=verbose)
-    yield from _digests(report, verbose=verbose)
+    yield from _digests(report, report.now.astimezone(zone), verbose=verbose)
 
 
 def _row(name: str, text: str) -> str:
@@ -164,10 +164,10 @@ def _published(report: RunReport, *, verbose: bool) -> Iterator[str]:
             yield f"    {printable(path)}"
 
 
-def _digests(report: RunReport, *, verbose: bool) -> Iterator[str]:
+def _digests(report: RunReport, now: datetime, *, verbose: bool) -> Iterator[str]:
     if report.editions is not None:
         for result in report.editions.results:
-            yield _row("edition", _edition(result, dry_run=report.dry_run))
+            yield _row("edition", _edition(result, now, dry_run=report.dry_run))
             yield from _passed_over(result, verbose=verbose)
     if report.deliveries is not None:
         line = report.deliveries.line()
@@ -188,10 +188,14 @@ def _passed_over(result: EditionResult, *, verbose: bool) -> Iterator[str]:
             yield f"    … {result.left_out - len(shown)} more"
 
 
-def _edition(result: EditionResult, *, dry_run: bool) -> str:
+def _edition(result: EditionResult, now: datetime, *, dry_run: bool) -> str:
     """``daily 2026-11-24: 312 posts = 98 in the mail + 41 grouped with them + 173 on its page only; goes to 3
-    addresses; https://…/editions/daily/2026-11-24/``, or why there is none."""
+    addresses; https://…/editions/daily/2026-11-24/``, or why there is none. ``now`` in the zone of all times."""
     name = f"{result.digest} {result.period}: "
+    if result.until is not None:
+        until = local_time(result.until, now.tzinfo or UTC, now)
+        readers = f"{result.recipients} address" + ("" if result.recipients == 1 else "es")
+        return f"{name}{result.outcome.value} until {until}; would go to {readers}: {result.subject}"
     if result.balance is None:
         left = f", {result.waiting} left to the next edition" if result.waiting else ""
         return name + result.outcome.value + left

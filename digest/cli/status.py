@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from digest.app.asking import Status
     from digest.inquiry import BrokenFile
     from digest.jobs.monitoring.status import ReceiverRow, SourceRow
+    from digest.models import Approval
 
 Local = Callable[[datetime], str]
 """A time as people read it: without the date where it is today's."""
@@ -63,6 +64,7 @@ def _lines(status: Status) -> Iterator[str]:
     yield from _section("look at", list(status.warnings))
     if status.exists:
         yield from _section("runs", [_run(run, local) for run in seen.runs[:_RUNS]], "none yet")
+        yield from _section("waiting for approval", [_approval(each, local) for each in seen.approvals])
         yield from _section("editions", [_edition(each) for each in seen.editions[:_EDITIONS]], "none yet")
         waits = "" if seen.next_due is None else f"; the next one is tried {local(seen.next_due)}"
         yield from _section("mail, all editions", [f"{_counted(status)}{waits}"])
@@ -149,6 +151,13 @@ def _edition(edition: EditionMail) -> str:
     return f"{edition.name}: {state}" + (f"; {counted(edition.counts)}" if edition.counts.total else "")
 
 
+def _approval(approval: Approval, local: Local) -> str:
+    then = "is approved, and made by the next run"
+    if approval.approved_at is None:
+        then = f"until {local(approval.until)}, then {approval.otherwise.value}"
+    return f"{approval.digest} {approval.period}: {then}: {approval.subject}"
+
+
 def _counted(status: Status) -> str:
     from digest.alarms.watching import counted
 
@@ -179,6 +188,10 @@ def _plain(status: Status) -> dict[str, object]:
         "runs": [
             _values(each, "started_at", "ended_at", "seconds", "ok", "arrived", "written", "failures")
             for each in seen.runs
+        ],
+        "approvals": [
+            _values(each, "digest", "period", "began_at", "until", "otherwise", "approved_at", "readers", "subject")
+            for each in seen.approvals
         ],
         "editions": [
             {

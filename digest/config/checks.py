@@ -52,6 +52,8 @@ _TELLING_PARTS = {
 }
 """Parts that two posts rarely share."""
 _LEAST_FEED_BYTES = 16 * 1024
+_LONGEST_WAIT = timedelta(hours=12)
+"""Of an edition for approval: less than the time between two."""
 _LEAST_MAIL_BYTES = 8_000
 SUBJECT_PARTS = ("lead", "date", "title", "count")
 """What a subject may have in braces."""
@@ -70,6 +72,7 @@ def check_settings(settings: Settings, document: Document) -> list[Fault]:
         *check_feeds(settings.feeds),
         *check_digests(settings.digests, names),
         *check_mail(settings.mail),
+        *check_approve(settings),
         *check_channels(settings),
         *check_subscriptions(settings),
         *check_dkim(settings),
@@ -254,6 +257,24 @@ def _check_domains(mail: MailSettings) -> Found:
         if receiver in first:
             yield here, f"has the same mail servers as {first[receiver]}, which stands here too; keep one of them"
         first.setdefault(receiver, written)
+
+
+def check_approve(settings: Settings) -> Found:
+    """Whom it goes to, and where its page is."""
+    approve = settings.mail.approve
+    if approve is None:
+        return
+    if approve.wait > _LONGEST_WAIT:
+        yield ("mail", "approve", "wait"), "is longer than 12 hours; write for example: 1 h"
+    if not settings.subscriptions.enabled:
+        text = "the page to approve on is one of the subscription pages, and subscriptions.enabled is false"
+        yield ("mail", "approve"), f"{text}; take one of them out"
+        return
+    needed = {"watch.mail": settings.watch.mail, "subscriptions.url": settings.subscriptions.url}
+    if missing := [name for name, value in needed.items() if value is None]:
+        why = {"watch.mail": "who is asked", "subscriptions.url": "where the page to approve on is"}
+        wanted = " and ".join(f"{name}, {why[name]}" for name in missing)
+        yield ("mail", "approve"), f"needs {wanted}; write {'them' if len(missing) > 1 else 'it'}, or take approve out"
 
 
 def check_channels(settings: Settings) -> Found:

@@ -666,6 +666,25 @@ class BounceSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     ] = None
 
 
+class ApproveSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"otherwise": "else"}):
+    """That the operator sees every edition before readers do."""
+
+    wait: Annotated[
+        Duration,
+        Meta(
+            description="How long an edition waits for approval, from its time on; 12 hours at the most.",
+            examples=["1 h", "30 min"],
+        ),
+    ] = _default(Duration, "1 h")
+    otherwise: Annotated[
+        Literal["send", "skip"],
+        Meta(
+            description="What becomes of an edition that nobody approved by then: send sends it as it is; skip sends "
+            "nothing, and leaves its posts to the next one."
+        ),
+    ] = "send"
+
+
 class MailSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How mail leaves, from whom and to whom. The password is never kept here."""
 
@@ -703,6 +722,14 @@ class MailSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             max_length=200,
         ),
     ] = ""
+    approve: Annotated[
+        ApproveSettings | None,
+        Meta(
+            description="Editions wait for approval: watch.mail gets each by mail, with a link to a page below "
+            "subscriptions.url. Without it they leave at their time.",
+            examples=[{"wait": "1 h", "else": "send"}],
+        ),
+    ] = None
     postal_address: Annotated[
         str,
         Meta(

@@ -251,7 +251,7 @@ class Scheduler:
     def _run_what_is_due(self, now: datetime) -> None:
         changed, retry = self._changed.is_set() or self._ticks() >= self._look_at, self._retry
         due = [job for job in self._jobs if is_time(job.rule, self._zone, last=self._last.get(job.name), now=now)]
-        if not (due or changed or retry):
+        if not (due or changed or retry or self._store.is_approval_due(now)):
             return
         self._changed.clear()
         self._look_at = float("inf")

@@ -194,6 +194,29 @@ CREATE TABLE edition (
 CREATE INDEX edition_page ON edition (page_published, key) WHERE page_published = false;
 CREATE INDEX edition_state ON edition (state);
 
+-- Editions that wait, or waited, for the operator's approval, until until; otherwise says what happens then. Keys are never
+-- used again: links in mails name them. first_day is the day of a digest's first edition, else empty; seen the fingerprint of
+-- what it was last made of, posts their keys (JSON), html the mail as it would go; both are empty when it is over.
+CREATE TABLE approval (
+    key BIGSERIAL NOT NULL,
+    digest TEXT COLLATE "C" NOT NULL,
+    period TEXT COLLATE "C" NOT NULL,
+    first_day TEXT NOT NULL,
+    began_at BIGINT NOT NULL,
+    until BIGINT NOT NULL,
+    otherwise TEXT NOT NULL,
+    seen TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    readers INTEGER NOT NULL,
+    posts TEXT NOT NULL,
+    approved_at BIGINT,
+    ended_at BIGINT,
+    html TEXT NOT NULL,
+    PRIMARY KEY (key),
+    CONSTRAINT approval_slot UNIQUE (digest, period)
+);
+CREATE INDEX approval_open ON approval (began_at) WHERE ended_at IS NULL;
+
 -- Which posts an edition has, and why.
 CREATE TABLE edition_member (
     edition_key BIGINT NOT NULL,

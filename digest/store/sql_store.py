@@ -14,6 +14,7 @@ from digest.store.delivery.ledger import Deliveries
 from digest.store.delivery.pauses import Pauses
 from digest.store.delivery.receivers import Receivers
 from digest.store.delivery.refusals import Refusals
+from digest.store.editions.approvals import Approvals
 from digest.store.editions.audience import Audience
 from digest.store.editions.editions import Editions
 from digest.store.monitoring.ahead import Ahead
@@ -37,6 +38,7 @@ class SqlStore(
     Erasing,
     Ahead,
     Editions,
+    Approvals,
     Deliveries,
     Pauses,
     Receivers,

@@ -348,6 +348,8 @@ class RefusedDelivery(Struct, frozen=True, kw_only=True):
 DIALOGUE = "smtp "
 """Begins the name of a refusal that a server said while mail was handed over."""
 
+NOTICES = "@notice"
+"""What mails about subscriptions have in place of a digest where everything is listed. No digest has such a name."""
 FORGOTTEN = "gone:"
 """Begins what stands in a delivery in place of an address that is no longer kept."""
 

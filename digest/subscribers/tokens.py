@@ -44,6 +44,8 @@ class Purpose(IntEnum):
     """The subject is a request for a fresh link."""
     FORM = 5
     """The subject is the second (since 1970) in which a form was shown."""
+    APPROVE = 6
+    """The subject is an edition that waits for approval, or did."""
 
 
 class Token(Struct, frozen=True, kw_only=True):

@@ -108,9 +108,11 @@ def is_from(request: Request, hosts: Collection[str]) -> bool:
 
 
 def secured(response: Response, *, indexed: bool = False) -> Response:
-    """The answer with its headers; styles in it are allowed by their hash, a logo that it shows, and nothing else."""
+    """The answer with its headers; styles in it are allowed by their hash, a logo and a frame of ours that it shows,
+    and nothing else."""
     body = bytes(response.body)
     hashes = " ".join(f"'sha256-{_hash(style)}'" for style in _STYLE.findall(body)) or "'none'"
+    frames = "frame-src 'self'; " if b"<iframe " in body else ""
     images = "img-src http: https:; " if b"<img " in body else ""
     response.headers.update(
         {
@@ -119,12 +121,23 @@ def secured(response: Response, *, indexed: bool = False) -> Response:
             "X-Content-Type-Options": "nosniff",
             "X-Frame-Options": "DENY",
             "Cross-Origin-Opener-Policy": "same-origin",
-            "Content-Security-Policy": f"default-src 'none'; style-src {hashes}; {images}form-action 'self'; "
+            "Content-Security-Policy": f"default-src 'none'; style-src {hashes}; {images}{frames}form-action 'self'; "
             "base-uri 'none'; frame-ancestors 'none'",
         }
     )
     if not indexed:
         response.headers["X-Robots-Tag"] = "noindex, nofollow"
+    return response
+
+
+def sandboxed(response: Response) -> Response:
+    """A mail that is shown in a frame of ours: its styles and pictures, no script, and links open elsewhere."""
+    secured(response)
+    response.headers["X-Frame-Options"] = "SAMEORIGIN"
+    response.headers["Content-Security-Policy"] = (
+        "sandbox allow-popups allow-popups-to-escape-sandbox; default-src 'none'; style-src 'unsafe-inline'; "
+        "img-src http: https: data:; form-action 'none'; frame-ancestors 'self'"
+    )
     return response
 
 

@@ -27,6 +27,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
+from digest.jobs.editions.approvals import Approvals
+from digest.jobs.editions.approvals import Asked as ApprovalAsked
 from digest.jobs.subscribers.signup import Asked, Opened, Page, SignUp, SignupService
 from digest.ports import Language, Templates
 from digest.render.pages import frame
@@ -40,8 +42,9 @@ from digest.subscribers.subscription import (
     Subscriber,
     is_zone,
 )
+from digest.web.approving import approval_context
 from digest.web.forms import Body, Form, TooMuch, fields, receive
-from digest.web.guard import HostGuard, Network, is_foreign, is_from, network_of, secured, visitor
+from digest.web.guard import HostGuard, Network, is_foreign, is_from, network_of, sandboxed, secured, visitor
 from digest.web.tries import Tries
 
 log = logging.getLogger("digest.web")
@@ -75,10 +78,12 @@ def create_app(
     *,
     clock: Callable[[], datetime],
     afterwards: Callable[[], None],
+    approvals: Approvals | None = None,
 ) -> Starlette:
     """The application. ``afterwards`` is called when an answer is out that left something to do (a sign-up waits, a
-    mail is queued); it may take its time."""
-    pages = _Pages(signup, site, templates, language, clock, afterwards, urlsplit(site.base).path.rstrip("/"))
+    mail is queued); it may take its time. With ``approvals`` it has the page on which editions are approved."""
+    path = urlsplit(site.base).path.rstrip("/")
+    pages = _Pages(signup, site, templates, language, clock, afterwards, path, approvals)
     return Starlette(
         routes=pages.routes(),
         middleware=[Middleware(HostGuard, hosts=site.hosts)],
@@ -99,6 +104,7 @@ class _Pages(Struct, eq=False):
     _clock: Callable[[], datetime]
     _afterwards: Callable[[], None]
     _path: str
+    _approvals: Approvals | None = None
     _forms: Tries = field(
         default_factory=lambda: Tries(each=FORMS_EACH, all=FORMS_ALL, seconds=MINUTE, ticks=time.monotonic)
     )
@@ -182,6 +188,8 @@ class _Pages(Struct, eq=False):
         """Show what is behind a link; act on its button."""
         token = request.path_params["token"]
         now = self._clock()
+        if self._approvals is not None and self._approvals.is_link(token):
+            return await self._approval(self._approvals, request, token, now)
         if request.method != "POST":
             return await run_in_threadpool(lambda: self._page(self._signup.open(token, now)))
         page = await run_in_threadpool(self._signup.open, token, now)
@@ -192,6 +200,38 @@ class _Pages(Struct, eq=False):
             return self._nothing(403)
         body = await receive(request)
         return await run_in_threadpool(self._act, page, token, body, now)
+
+    async def _approval(self, approvals: Approvals, request: Request, token: str, now: datetime) -> Response:
+        """Show an edition that waits for approval, or what became of it; approve it."""
+        if request.method != "POST":
+            show = self._preview if "preview" in request.query_params else self._approval_page
+            return await run_in_threadpool(show, approvals, token, now)
+        if is_foreign(request, self._site.hosts):
+            return self._nothing(403)
+        body = await receive(request)
+        return await run_in_threadpool(self._approved, approvals, token, body, now)
+
+    def _preview(self, approvals: Approvals, token: str, now: datetime) -> Response:
+        html = approvals.preview(token)
+        if not html:
+            return self._nothing(404)
+        return sandboxed(HTMLResponse(html.replace("<head>", '<head><base target="_blank">', 1)))
+
+    def _approved(self, approvals: Approvals, token: str, body: Body, now: datetime) -> Response:
+        form = fields(body)
+        if _first(form, "action") != "approve":
+            return self._approval_page(approvals, token, now)
+        return self._standing(approvals, token, approvals.approve(token, _first(form, "seen"), now), now)
+
+    def _approval_page(self, approvals: Approvals, token: str, now: datetime) -> Response:
+        return self._standing(approvals, token, approvals.open(token, now), now)
+
+    def _standing(self, approvals: Approvals, token: str, asked: ApprovalAsked | None, now: datetime) -> Response:
+        if asked is None:
+            return self._nothing(404)
+        address = f"{self._path}/{token}?preview"
+        context = approval_context(asked, approvals.zone, self._language, now=now, preview=address)
+        return self._show("web/approve.html", context, status=409 if asked.has_changed else 200)
 
     def _act(self, page: Page, token: str, body: Body, now: datetime) -> Response:
         form = fields(body)

@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlsplit
 
 from starlette.applications import Starlette
 from starlette.responses import HTMLResponse, Response
@@ -25,6 +26,9 @@ from digest.web.files import Files, Options
 from digest.web.front import Front
 from digest.web.guard import networks, secured
 from digest.web.hooks import hook_routes
+
+if TYPE_CHECKING:
+    from digest.jobs.editions.approvals import Approvals
 
 LONGEST_MAX_AGE = 900
 """Seconds; readers take a larger value as the pause they should make."""
@@ -116,6 +120,21 @@ def subscription_app(running: Service, *, local: bool) -> Starlette:
         running.language,
         clock=going_on(running.store.clock),
         afterwards=one_at_a_time(running.send_waiting),
+        approvals=_approvals(running),
+    )
+
+
+def _approvals(running: Service) -> Approvals:
+    from digest.jobs.editions.approvals import Approvals
+    from digest.render.mail import edition_path
+
+    settings = running.settings
+    pages_url = settings.feeds_url.rstrip("/") + "/"
+    return Approvals(
+        running.store,
+        running.subscriber_service.keys,
+        settings.site.timezone,
+        lambda digest, period: f"{pages_url}{quote(edition_path(digest, period).removesuffix('index.html'))}",
     )
 
 

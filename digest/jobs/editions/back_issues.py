@@ -39,8 +39,13 @@ class Parts(Struct, frozen=True, kw_only=True):
 
 
 def list_issues(store: EditionStore, digests: Iterable[str]) -> list[tuple[str, EditionRow]]:
-    """The editions of these digests, each with its digest; newest first within each."""
-    return [(digest, row) for digest in digests for row in store.edition_rows(digest)]
+    """The editions of these digests, each with its digest; newest first within each. Those that wait for approval are
+    among them, and those that nobody approved."""
+    found = []
+    for digest in digests:
+        rows = [*store.edition_rows(digest), *store.unapproved_rows(digest)]
+        found += [(digest, row) for row in sorted(rows, key=lambda row: row.period, reverse=True)]
+    return found
 
 
 def find_issue(store: EditionStore, publisher: Publisher, digest: str, period: str) -> Issue:

@@ -81,12 +81,14 @@ def backfill(
     began = store.began(plan.name)
     if began is None:
         raise StoreError(f"digest {plan.name}", "it has not begun", "run digest run first")
-    due = due_of(store, plan, zone, began, now).slot
+    due = {each.period for each in store.open_approvals(plan.name)}
+    if (slot := due_of(store, plan, zone, began, now).slot) is not None:
+        due.add(slot.period)
     waiting = {post.key for post in waiting_posts(store, plan, zone, now)}
     report = BackfillReport(digest=plan.name)
     for done, period in enumerate(periods):
         progress("making editions", done, len(periods))
-        if due is not None and due.period == period:
+        if period in due:
             report.due.append(period)
         else:
             _make_up(store, plan, look, period, waiting, report, file_of)

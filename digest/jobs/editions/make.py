@@ -17,6 +17,8 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from digest.edition.approval import NOT_APPROVED as NO_APPROVAL
+from digest.edition.approval import ApprovalRule, Turn, next_turn
 from digest.edition.contents import (
     Balance,
     CategoryTitle,
@@ -38,9 +40,11 @@ from digest.edition.points import lead_of
 from digest.edition.ranking import Weights
 from digest.edition.selection import read_selection
 from digest.errors import DigestError, OutputError, PermanentFailure, StoreError, TemplateError
+from digest.hashing import hash_of
 from digest.jobs.sparing import REMEDY, tried, without_broken
 from digest.models import (
     MAIL,
+    Approval,
     EditionFile,
     EditionKind,
     EditionRow,
@@ -95,6 +99,10 @@ class Outcome(StrEnum):
     """Its time passed while no run took place."""
     HOLIDAY = "holiday"
     """The operator wants none on that day."""
+    WAITING = "waits for approval"
+    """It is made, or given up, later."""
+    NOT_APPROVED = NO_APPROVAL
+    """Nobody approved it in time; its posts are left to the next edition."""
 
 
 class DigestPlan(Struct, frozen=True, kw_only=True):
@@ -131,6 +139,8 @@ class DigestPlan(Struct, frozen=True, kw_only=True):
     weights: Weights = field(default_factory=Weights)
     """The operator's points."""
     limits: Limits = field(default_factory=Limits)
+    approve: ApprovalRule | None = None
+    """That the operator has to see each edition first."""
     sums_up: str = ""
     """The digest that it sums up for subscribers who want less mail. Such a one begins without a first edition, and
     goes to nobody but them."""
@@ -181,6 +191,8 @@ class EditionResult(Struct, frozen=True, kw_only=True):
     """Posts that are left to the next edition."""
     late: int = 0
     """Posts in it that were published before the edition before it was made, and came after that."""
+    until: datetime | None = None
+    """How long it waits for approval."""
     left_out: int = 0
     """Posts that came since the edition before it and are in none, since they are too old."""
     some_left_out: tuple[str, ...] = ()
@@ -215,9 +227,33 @@ FileOf = Callable[[str, str], EditionFile]
 """What an editor wrote for the edition of a digest by its name, of a period."""
 
 
+Ask = Callable[[Approval, Mail], tuple[FrozenEdition, Recipient] | None]
+"""Writes the mail that asks the operator to approve an edition, from what it is so far; None if nobody is asked."""
+
+
 def no_file(digest: str, period: str) -> EditionFile:
     """Nobody wrote anything."""
     return NO_FILE
+
+
+def ask_nobody(approval: Approval, mail: Mail) -> None:
+    """Nobody is told that an edition waits."""
+
+
+class _Desk(Struct, frozen=True, kw_only=True):
+    """What editions are made with."""
+
+    store: EditionStore
+    look: RenderContext
+    audience: Audience
+    now: datetime
+    decided: datetime | None
+    file_of: FileOf
+    ask: Ask
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return self.look.publisher.zone
 
 
 def make_editions(
@@ -229,18 +265,25 @@ def make_editions(
     *,
     decided: datetime | None = None,
     file_of: FileOf = no_file,
+    ask: Ask = ask_nobody,
 ) -> EditionsReport:
-    """Freeze what is due of each digest: its first edition if it is new, else the one of its latest slot. A digest
-    that fails is listed, the others go on. ``decided`` is the present, if ``now`` may be later: what is given up then
-    is open again at its time. ``file_of`` is asked for each edition that is made. Raises StoreError alone."""
+    """Freeze what is due of each digest: its first edition if it is new, else the one of its latest slot; or let it
+    wait for approval. A digest that fails is listed, the others go on. ``decided`` is the present, if ``now`` may be
+    later: what is given up then is open again at its time. ``file_of`` is asked for each edition that is made, ``ask``
+    for the mail about each that begins to wait. Raises StoreError alone."""
     report = EditionsReport()
+    desk = _Desk(store=store, look=look, audience=audience, now=now, decided=decided, file_of=file_of, ask=ask)
+    names = set()
     for plan in plans:
+        names.add(plan.name)
         try:
-            report.results += _make(store, plan, look, audience, now, decided, file_of)
+            report.results += _make(desk, plan)
         except StoreError:
             raise
         except DigestError as error:
             report.failures.append(f"digest {plan.name}: {error}")
+    if gone := [each for each in store.open_approvals() if each.digest not in names]:
+        store.end_approvals(gone, now)
     report.failures += [line for result in report.results for line in result.broken]
     report.warnings += [line for result in report.results for line in result.warnings]
     report.warnings += [
@@ -289,56 +332,142 @@ def lists_of(digest: str) -> list[str]:
     return [index_path(digest), feed_path(digest)]
 
 
-def _make(
-    store: EditionStore,
-    plan: DigestPlan,
-    look: RenderContext,
-    audience: Audience,
-    now: datetime,
-    decided: datetime | None,
-    file_of: FileOf,
-) -> list[EditionResult]:
+def _make(desk: _Desk, plan: DigestPlan) -> list[EditionResult]:
+    store, zone = desk.store, desk.zone
     began = store.began(plan.name)
     if began is None and plan.sums_up:
-        store.begin(plan.name, now)
+        store.begin(plan.name, desk.now)
         return []
     if began is None:
-        return _make_first(store, plan, look, audience, now, file_of)
-    due = due_of(store, plan, look.publisher.zone, began, now)
-    results = _record_missed(store, plan, due, now, decided)
+        return _make_first(desk, plan)
+    waiting = store.open_approvals(plan.name)
+    results = [result for each in waiting if each.first_day for result in _settle_first(desk, plan, each)]
+    due = due_of(store, plan, zone, began, desk.now)
+    results += _record_missed(store, plan, due, desk.now, desk.decided)
     if due.slot is not None:
-        period = due.slot.period
-        edited = edit(waiting_posts(store, plan, look.publisher.zone, now), file_of(plan.name, period))
-        days = covered_days(plan.schedule, due.slot, look.publisher.zone)
-        quiet = why_quiet(store, plan, look.publisher.zone, edited.posts, now)
-        if quiet is None:
-            results += _freeze(store, plan, look, audience, now, due.slot, days, edited, Reason.NEW)
-        elif store.skip(plan.name, period, now, plan.kind, quiet, decided=decided):
-            left = len(edited.posts) + len(edited.skipped)
-            told = EditionResult(digest=plan.name, period=period, outcome=quiet, waiting=left, warnings=edited.warnings)
-            results.append(told)
+        days = covered_days(plan.schedule, due.slot, zone)
+        results += _settle(desk, plan, due.slot, days, waiting_posts(store, plan, zone, desk.now), Reason.NEW)
+    slot = "" if due.slot is None else due.slot.period
+    if over := [each for each in waiting if not each.first_day and each.period != slot]:  # of another schedule
+        store.end_approvals(over, desk.now)
     return results
 
 
-def _make_first(
-    store: EditionStore, plan: DigestPlan, look: RenderContext, audience: Audience, now: datetime, file_of: FileOf
-) -> list[EditionResult]:
-    """The archive's newest day, so that a newcomer sees a real mail at once. The digest begins after it is frozen:
-    a crash in between repeats this step and finds its period taken."""
+def _make_first(desk: _Desk, plan: DigestPlan) -> list[EditionResult]:
+    """The archive's newest day, so that a newcomer sees a real mail at once. The digest begins after it is frozen, or
+    waits for approval: a crash in between repeats this step and finds its period taken."""
     results: list[EditionResult] = []
-    first = newest_day(store, plan, look.publisher.zone, now)
-    if first is not None:
+    waiting = next((each for each in desk.store.open_approvals(plan.name) if each.first_day), None)
+    first = newest_day(desk.store, plan, desk.zone, desk.now)
+    if waiting is not None:
+        results = _settle_first(desk, plan, waiting)
+    elif first is not None:
         slot, posts = first
-        edited = edit(posts, file_of(plan.name, slot.period))
-        if edited.posts or plan.send_empty:
-            results = _freeze(store, plan, look, audience, now, slot, (slot.day, slot.day), edited, Reason.NEWEST_DAY)
-        else:
-            nothing = Outcome.NOTHING_NEW
-            results.append(
-                EditionResult(digest=plan.name, period=slot.period, outcome=nothing, warnings=edited.warnings)
-            )
-    store.begin(plan.name, now)
+        results = _settle(desk, plan, slot, (slot.day, slot.day), posts, Reason.NEWEST_DAY)
+    desk.store.begin(plan.name, desk.now)
     return results
+
+
+def _settle_first(desk: _Desk, plan: DigestPlan, waiting: Approval) -> list[EditionResult]:
+    """A digest's first edition, which waits for approval."""
+    slot, posts = first_waiting(desk.store, plan, desk.zone, desk.now, waiting)
+    return _settle(desk, plan, slot, (slot.day, slot.day), posts, Reason.NEWEST_DAY)
+
+
+def _settle(
+    desk: _Desk, plan: DigestPlan, slot: Slot, days: tuple[date, date], posts: Sequence[KnownPost], reason: Reason
+) -> list[EditionResult]:
+    """Freeze the edition of a slot, let it wait for approval, or give it up. What was approved has the posts that were
+    seen then and are still there, and no others."""
+    store, period, is_first = desk.store, slot.period, reason is Reason.NEWEST_DAY
+    approval = next((each for each in store.open_approvals(plan.name) if each.period == period), None)
+    if approval is not None and approval.approved_at is not None and plan.approve is not None:
+        seen = set(approval.posts)
+        posts = [post for post in posts if post.key in seen]
+    edited = edit(posts, desk.file_of(plan.name, period))
+    quiet = _why_no_first(plan, edited) if is_first else why_quiet(store, plan, desk.zone, edited.posts, desk.now)
+    turn = next_turn(plan.approve, approval, desk.now)
+    if plan.approve is not None and turn is Turn.WAIT and (approval is not None or quiet is None):
+        return [_wait(desk, plan, plan.approve, slot, days, edited, reason, approval)]
+    outcome = quiet or (Outcome.NOT_APPROVED if turn is Turn.SKIP else None)
+    if outcome is None:
+        return _freeze(desk, plan, slot, days, edited, reason)
+    recorded = (is_first and approval is None) or store.skip(
+        *(plan.name, period, desk.now, plan.kind, outcome),
+        decided=desk.decided,
+        unless_approved=outcome is Outcome.NOT_APPROVED,
+    )
+    left = 0 if is_first else len(edited.posts) + len(edited.skipped)
+    told = EditionResult(digest=plan.name, period=period, outcome=outcome, waiting=left, warnings=edited.warnings)
+    return [told] if recorded else []
+
+
+def _why_no_first(plan: DigestPlan, edited: Edited) -> Outcome | None:
+    return None if edited.posts or plan.send_empty else Outcome.NOTHING_NEW
+
+
+def _wait(
+    desk: _Desk,
+    plan: DigestPlan,
+    rule: ApprovalRule,
+    slot: Slot,
+    days: tuple[date, date],
+    edited: Edited,
+    reason: Reason,
+    approval: Approval | None,
+) -> EditionResult:
+    """Show the operator what the edition is so far: made anew when its posts, its editor's file or its look changed."""
+    seen = _fingerprint(plan, desk.look, edited)
+    readers = sum(1 for _ in _recipients(plan, slot, desk.audience, desk.zone, desk.now, edited.posts))
+    broken: tuple[str, ...] = ()
+    if approval is None or (seen, readers) != (approval.seen, approval.readers):
+        from digest.render.message import for_everybody  # late: it brings the e-mail package
+
+        built = _build(desk, plan, slot, days, edited, reason)
+        draft = Approval(
+            key=0 if approval is None else approval.key,
+            digest=plan.name,
+            period=slot.period,
+            first_day=slot.day.isoformat() if reason is Reason.NEWEST_DAY else "",
+            began_at=desk.now,
+            until=rule.until(slot.at, desk.now) if approval is None else approval.until,
+            otherwise=rule.otherwise,
+            seen=seen,
+            subject=built.mail.subject,
+            readers=readers,
+            posts=tuple(post.key for post in edited.posts),
+        )
+        html = for_everybody(built.mail.html, is_html=True)
+        if approval is None:
+            desk.store.begin_approval(draft, html, desk.ask(draft, built.mail))
+        else:
+            desk.store.renew_approval(draft, html)
+        approval, broken = draft, built.broken
+    return EditionResult(
+        digest=plan.name,
+        period=slot.period,
+        outcome=Outcome.WAITING,
+        recipients=readers,
+        subject=approval.subject,
+        until=approval.until,
+        warnings=(*edited.warnings, *broken),
+    )
+
+
+def _fingerprint(plan: DigestPlan, look: RenderContext, edited: Edited) -> str:
+    """Of everything that an edition is made of and with."""
+    import msgspec
+
+    made_of = msgspec.json.encode((edited.posts, sorted(edited.named), edited.file), order="deterministic")
+    return hash_of(made_of + look_to_json(_frozen_look(plan, look)).encode())
+
+
+def first_waiting(
+    store: EditionStore, plan: DigestPlan, zone: ZoneInfo, now: datetime, waiting: Approval
+) -> tuple[Slot, list[KnownPost]]:
+    """What a digest's first edition is about that waits for approval."""
+    day = date.fromisoformat(waiting.first_day)
+    return Slot(period=waiting.period, day=day, at=waiting.began_at), _posts_of(store, plan, zone, now, day)
 
 
 class Periods(Protocol):
@@ -373,37 +502,52 @@ def newest_day(
     if newest is None:
         return None
     day = newest.astimezone(zone).date()
+    slot = Slot(period=period_name(plan.schedule.kind, day), day=day, at=now)
+    return slot, _posts_of(store, plan, zone, now, day)
+
+
+def _posts_of(store: EditionStore, plan: DigestPlan, zone: ZoneInfo, now: datetime, day: date) -> list[KnownPost]:
+    """Those that were published on a day, as far as it has passed."""
     start, end = day_bounds(day, zone)
     until = min(end, now + timedelta(microseconds=1))
-    posts = store.published_between(plan.categories, start, until, language=plan.language)
-    return Slot(period=period_name(plan.schedule.kind, day), day=day, at=now), posts
+    return store.published_between(plan.categories, start, until, language=plan.language)
+
+
+class _Built(Struct, frozen=True, kw_only=True):
+    """An edition that is ready to be frozen."""
+
+    before: list[SavedEdition]
+    mail: Mail
+    frozen: FrozenEdition
+    broken: tuple[str, ...]
+
+
+def _build(
+    desk: _Desk, plan: DigestPlan, slot: Slot, days: tuple[date, date], edited: Edited, reason: Reason
+) -> _Built:
+    broken: dict[str, None] = {}
+    before = mailed_before(desk.store, plan, slot.period, desk.now)
+    past = past_of(desk.store, before, edited.posts)
+    mail, frozen = build_frozen(plan, desk.look, desk.now, slot.period, days, reason, edited, past, broken=broken)
+    return _Built(before=before, mail=mail, frozen=frozen, broken=tuple(broken))
 
 
 def _freeze(
-    store: EditionStore,
-    plan: DigestPlan,
-    look: RenderContext,
-    audience: Audience,
-    now: datetime,
-    slot: Slot,
-    days: tuple[date, date],
-    edited: Edited,
-    reason: Reason,
+    desk: _Desk, plan: DigestPlan, slot: Slot, days: tuple[date, date], edited: Edited, reason: Reason
 ) -> list[EditionResult]:
     """The edition, with all its deliveries, in one go."""
-    broken: dict[str, None] = {}
-    posts = edited.posts
-    before = mailed_before(store, plan, slot.period, now)
-    past = past_of(store, before, posts)
+    store, look, now, posts = desk.store, desk.look, desk.now, edited.posts
     left_out = _left_out(store, plan, now, (*posts, *edited.skipped))
-    mail, frozen = build_frozen(plan, look, now, slot.period, days, reason, edited, past, broken=broken)
-    frozen = replace(frozen, look=look_to_json(_frozen_look(plan, look)))
-    recipients = _Counted(_recipients(plan, slot, audience, look.publisher.zone, now, mail.edition.entries))
+    built = _build(desk, plan, slot, days, edited, reason)
+    frozen = replace(built.frozen, look=look_to_json(_frozen_look(plan, look)))
+    entries = built.mail.edition.entries
+    recipients = _Counted(_recipients(plan, slot, desk.audience, desk.zone, now, entries))
     due = slot.at if reason is Reason.NEW else max((post.published for post in posts), default=slot.at)
     if store.freeze(frozen, recipients, due=due) is None:
         return []
-    made = replace(made_of(mail, look, recipients=recipients.count, broken=tuple(broken)), warnings=edited.warnings)
-    since = max((saved.frozen_at for saved in before), default=None)
+    made = made_of(built.mail, look, recipients=recipients.count, broken=built.broken)
+    made = replace(made, warnings=edited.warnings)
+    since = max((saved.frozen_at for saved in built.before), default=None)
     late = 0 if since is None else sum(post.published < since for post in posts)
     return [replace(made, late=late, left_out=len(left_out), some_left_out=tuple(left_out[:_NAMED]))]
 
@@ -563,7 +707,12 @@ class _Counted:
 
 
 def _recipients(
-    plan: DigestPlan, slot: Slot, audience: Audience, zone: ZoneInfo, now: datetime, entries: Sequence[Entry]
+    plan: DigestPlan,
+    slot: Slot,
+    audience: Audience,
+    zone: ZoneInfo,
+    now: datetime,
+    entries: Sequence[Entry | KnownPost],
 ) -> Iterator[Recipient]:
     """The operator's addresses, each once, and the digest's channels, then the subscribers, each at their own hour,
     without those who chose none of the edition's posts."""
@@ -591,24 +740,35 @@ def _recipients(
 
 
 def due_of(store: EditionStore, plan: DigestPlan, zone: ZoneInfo, began: datetime, now: datetime) -> Due:
-    """What is to be done about a digest at ``now``, by its schedule and what the store has of it."""
-    return due_period(
+    """What is to be done about a digest at ``now``, by its schedule and what the store has of it. An edition that waits
+    for approval is due, and may be as late after that as others after their slot."""
+    waiting = {each.period: each for each in store.open_approvals(plan.name)}
+
+    def is_taken(period: str) -> bool:
+        return (period in waiting and waiting[period].first_day != "") or store.edition(plan.name, period) is not None
+
+    due = due_period(
         plan.schedule,
         zone,
         now=now,
         began=began,
-        is_taken=lambda period: store.edition(plan.name, period) is not None,
+        is_taken=is_taken,
         max_lateness=plan.max_lateness,
         holidays=plan.holidays,
     )
+    latest = due.missed[-1] if due.slot is None and due.missed else None
+    if latest is None or latest.period not in waiting or now - waiting[latest.period].until > plan.max_lateness:
+        return due
+    return replace(due, slot=latest, missed=due.missed[:-1])
 
 
 def waiting_posts(store: EditionStore, plan: DigestPlan, zone: ZoneInfo, now: datetime) -> list[KnownPost]:
     """The posts that an edition made at ``now`` has. Those that the edition of a holiday would have had are among them,
-    however long ago that was, and those that came too late for one that was made before its time; so are those of a
-    missed one with ``late: merge``, and never with ``late: skip``."""
+    or one that was not approved, however long ago that was, and those that came too late for one that was made before
+    its time; so are those of a missed one with ``late: merge``, and never with ``late: skip``."""
     missed = store.skipped_periods(plan.name, Outcome.MISSED)
     without = store.skipped_periods(plan.name, Outcome.HOLIDAY) | (missed if plan.late is Late.MERGE else set())
+    without |= store.skipped_periods(plan.name, Outcome.NOT_APPROVED)
     began = store.began(plan.name) or now
     oldest, is_whole = now - plan.max_age, True
     for place, slot in enumerate(reversed(slots_between(plan.schedule, zone, max(began, now - LOOKBACK), now))):

@@ -24,6 +24,7 @@ from digest.jobs.editions.make import (
     FileOf,
     build_frozen,
     due_of,
+    first_waiting,
     mailed_before,
     newest_day,
     no_file,
@@ -140,6 +141,10 @@ def _draft(
             return slot, (slot.day, slot.day), posts, Reason.NEWEST_DAY, True
         slot = upcoming(store, plan, zone, now)
         return slot, covered_days(plan.schedule, slot, zone), [], Reason.NEW, False
+    waiting = next((each for each in store.open_approvals(plan.name) if each.first_day), None)
+    if waiting is not None:
+        slot, posts = first_waiting(store, plan, zone, now, waiting)
+        return slot, (slot.day, slot.day), posts, Reason.NEWEST_DAY, True
     due = due_of(store, plan, zone, began, now).slot
     slot = due or upcoming(store, plan, zone, now)
     posts = waiting_posts(store, plan, zone, now)

@@ -13,6 +13,7 @@ from msgspec import Struct
 from digest.alarms.sources import source_name
 from digest.alarms.watching import EditionMail, KeptAlarm, RunRow, counted
 from digest.jobs.monitoring.status import Daily, Overview, Plots, SourceRow
+from digest.models import Approval
 from digest.render.plots import bar_plot, describe
 from digest.text import local_time
 
@@ -44,6 +45,7 @@ def context_of(seen: Seen) -> dict[str, object]:
         "past_alarms": [_alarm(each, local) for each in overview.past_alarms],
         "next": [{"at": local(each.at), "name": f"{each.digest} {each.period}"} for each in overview.next],
         "runs": [_run(each, local) for each in overview.runs],
+        "approvals": [_approval(each, local) for each in overview.approvals],
         "editions": [_edition(each, local) for each in overview.editions],
         "mail": counted(overview.counts),
         "next_mail": "" if overview.next_due is None else local(overview.next_due),
@@ -111,6 +113,17 @@ def _source(source: SourceRow, local: _Times, *, is_silent: bool) -> dict[str, A
         "moved_to": source.moved_to,
         "silent": is_silent,
         "bad": failing is not None or is_silent,
+    }
+
+
+def _approval(approval: Approval, local: _Times) -> dict[str, str]:
+    then = f"then {approval.otherwise.value}" if approval.approved_at is None else "approved; the next run makes it"
+    return {
+        "name": f"{approval.digest} {approval.period}",
+        "subject": approval.subject,
+        "until": local(approval.until),
+        "then": then,
+        "readers": f"{approval.readers:,}",
     }
 
 

@@ -23,7 +23,7 @@ from digest.alarms.watching import (
 )
 from digest.inquiry import BrokenFile
 from digest.jobs.monitoring.watch import Disk, WatchRules, WatchStore, silence_alarm, silent_categories, whats_wrong
-from digest.models import DeliveryCounts
+from digest.models import Approval, DeliveryCounts
 from digest.receivers import OTHERS, Throttle
 
 RUNS = 12
@@ -119,6 +119,8 @@ class Overview(Struct, frozen=True, kw_only=True):
     runs: tuple[RunRow, ...] = ()
     """The latest, newest first."""
     next: tuple[Appointment, ...] = ()
+    approvals: tuple[Approval, ...] = ()
+    """Editions that wait for approval."""
     editions: tuple[EditionMail, ...] = ()
     counts: DeliveryCounts = DeliveryCounts()
     """Of all deliveries, those of notices too."""
@@ -177,6 +179,7 @@ def overview(
         zone=rules.zone,
         runs=tuple(store.runs(RUNS, failures=True)),
         next=tuple(appointments(rules.plans, rules.zone, now, store.is_taken)),
+        approvals=tuple(store.open_approvals()),
         editions=tuple(store.edition_mail(EDITIONS)),
         counts=store.counts(),
         channels=store.counts_elsewhere(),

@@ -54,6 +54,7 @@ from digest.alarms.watching import (
 )
 from digest.errors import DigestError
 from digest.models import (
+    Approval,
     AwaitedPage,
     Backlog,
     EditionState,
@@ -108,6 +109,8 @@ class WatchStore(Protocol):
     def began(self, digest: str) -> datetime | None: ...
 
     def slot_state(self, digest: str, period: str, now: datetime | None = None) -> tuple[EditionState | None, str]: ...
+
+    def open_approvals(self, digest: str | None = None) -> list[Approval]: ...
 
     def open_alarms(self) -> list[KeptAlarm]: ...
 
@@ -296,10 +299,17 @@ def _late(store: WatchStore, rules: WatchRules, now: datetime) -> Iterable[Alarm
         if slot is None:
             continue
         state, reason = store.slot_state(plan.digest, slot.period, now)
+        if state is EditionState.BUILDING and _is_overdue(store, plan.digest, slot.period, now - rules.late_after):
+            state = None
         at = f"{slot.at.astimezone(rules.zone):%Y-%m-%d %H:%M}"
         alarm = slot_alarm(plan.digest, slot, state, reason, at=at, now=now)
         if alarm is not None:
             yield alarm
+
+
+def _is_overdue(store: WatchStore, digest: str, period: str, then: datetime) -> bool:
+    """Whether an edition that waits for approval should have been made, or given up, by then."""
+    return any(each.period == period and each.until < then for each in store.open_approvals(digest))
 
 
 def _listen(store: WatchStore, rules: WatchRules, now: datetime) -> Observation:

@@ -370,7 +370,7 @@ def shortened(ip: str, bits4: int, bits6: int) -> str:
 
 
 class Links(Struct, eq=False):
-    """Addresses of pages for one subscriber, to be filled into mails."""
+    """Addresses of pages for one subscriber, or for the operator, to be filled into mails."""
 
     _keys: Keyring
     _base: str
@@ -387,6 +387,9 @@ class Links(Struct, eq=False):
 
     def errand(self, errand: int) -> str:
         return self._of(Token(purpose=Purpose.ERRAND, subject=errand))
+
+    def approve(self, approval: int) -> str:
+        return self._of(Token(purpose=Purpose.APPROVE, subject=approval))
 
     def _of(self, token: Token) -> str:
         return f"{self._base}/{self._keys.sign(token)}"

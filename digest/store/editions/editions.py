@@ -34,7 +34,7 @@ from digest.store.database.connection import Connection
 from digest.store.database.part import Part
 from digest.store.delivery.receivers import receivers_of
 from digest.store.monitoring.inquiry import note_omissions
-from digest.store.monitoring.status_queries import SELECT_EDITIONS, UNSEEN, edition_at, saved_edition
+from digest.store.monitoring.status_queries import SELECT_EDITIONS, UNSEEN, edition_at, end_approval, saved_edition
 
 HELD = "the store was restored from a backup; it may have gone out since that was made"
 
@@ -134,6 +134,7 @@ class Editions(Part):
         with self._database.changing() as connection:
             held = due is not None and _may_be_sent(connection, due)
             key = save_edition(connection, edition, recipients, held=held)
+            end_approval(connection, edition.digest, edition.period, edition.frozen_at)
             if key is None:
                 return None
             note_omissions(connection, key, edition.sums_up or edition.digest, edition.frozen_at)

@@ -45,6 +45,7 @@ _SIGNS = (
     (f"edition WHERE {_UNDER_WAY} AND send_after > ?", _TOLERATED),
     (f"post WHERE {_LISTED_AHEAD}", _TOLERATED),
     ("digest WHERE began_at > ?", _TOLERATED),
+    ("approval WHERE ended_at IS NULL AND began_at > ?", _TOLERATED),
     ("attempt WHERE at > ?", _TOLERATED),
     *((f"delivery WHERE state = '{state}' AND ended_at > ?", _TOLERATED) for state in _ENDED),
     (f"delivery WHERE {_QUEUED} AND not_before > ?", _HOUR_AHEAD + _TOLERATED),
@@ -126,6 +127,7 @@ class Ahead(Part):
             for table, column in _HAPPENED:
                 if (table, column) != ("delivery", "ended_at"):
                     connection.run(f"UPDATE {table} SET {column} = ? WHERE {column} > ?", moment, moment)
+            connection.run("DELETE FROM approval WHERE ended_at IS NULL AND began_at > ?", moment)
             _editions(connection, moment)
             _deliveries(connection, moment, reach)
             _waits(connection, moment, reach)

@@ -39,6 +39,10 @@ _SKIP = """
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, false, '', '', '', '') ON CONFLICT DO NOTHING"""
 
 
+_WAITS = "SELECT 1 FROM approval WHERE digest = ? AND period = ? AND ended_at IS NULL"
+_END_APPROVAL = (
+    "UPDATE approval SET ended_at = ?, posts = '[]', html = '' WHERE digest = ? AND period = ? AND ended_at IS NULL"
+)
 UNSEEN = among((EditionState.SKIPPED, EditionState.CANCELLED))
 _MAIL_TO_SEND = (
     "SELECT 1 FROM delivery WHERE state IN "
@@ -106,10 +110,14 @@ class StatusQueries(Part):
         reason: str = "nothing new",
         *,
         decided: datetime | None = None,
+        unless_approved: bool = False,
     ) -> bool:
         moment = to_seconds(now)
         early = moment if decided is None else min(moment, to_seconds(decided))
         with self._database.changing() as connection:
+            ended = end_approval(connection, digest, period, now, unless_approved=unless_approved)
+            if unless_approved and not ended:
+                return False
             done = connection.run(
                 _SKIP, *(digest, kind.value, period, EditionState.SKIPPED.value, reason), *(moment, early, moment)
             )
@@ -132,9 +140,11 @@ class StatusQueries(Part):
 
     def slot_state(self, digest: str, period: str, now: datetime | None = None) -> tuple[EditionState | None, str]:
         """State and reason of the edition of a period; None if there is none. One that was given up at a time that has
-        not come ``now`` is none: the next run opens it again."""
+        not come ``now`` is none: the next run opens it again. One that waits for approval is building."""
         question = "SELECT state, reason, frozen_at FROM edition WHERE digest = ? AND period = ?"
         row = self._row(question, digest, period)
+        if row is None and self._has(_WAITS, digest, period):
+            return EditionState.BUILDING, ""
         if row is None or (row[0] == EditionState.SKIPPED and now is not None and row[2] > to_seconds(now)):
             return None, ""
         return EditionState(row[0]), row[1]
@@ -267,6 +277,14 @@ class StatusQueries(Part):
 
     def set_looked_at(self, what: str, now: datetime) -> None:
         self._set_meta(f"looked at {what}", str(to_seconds(now)))
+
+
+def end_approval(
+    connection: Connection, digest: str, period: str, now: datetime, *, unless_approved: bool = False
+) -> bool:
+    """An edition waits no longer for approval. False if it did not, or was approved."""
+    condition = " AND approved_at IS NULL" if unless_approved else ""
+    return connection.change(_END_APPROVAL + condition, to_seconds(now), digest, period) == 1
 
 
 def outages(connection: Connection) -> dict[str, Outage]:

@@ -1,0 +1,19 @@
+-- Editions that wait for the operator's approval.
+CREATE TABLE approval (
+    "key" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    digest TEXT NOT NULL,
+    period TEXT NOT NULL,
+    first_day TEXT NOT NULL,
+    began_at BIGINT NOT NULL,
+    until BIGINT NOT NULL,
+    otherwise TEXT NOT NULL,
+    seen TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    readers INTEGER NOT NULL,
+    posts TEXT NOT NULL,
+    approved_at BIGINT,
+    ended_at BIGINT,
+    html TEXT NOT NULL,
+    CONSTRAINT approval_slot UNIQUE (digest, period)
+);
+CREATE INDEX approval_open ON approval (began_at) WHERE ended_at IS NULL;
