@@ -14,7 +14,7 @@ from digest.jobs.editions.back_issues import list_issues
 from digest.jobs.editions.backfill import backfill
 from digest.jobs.editions.make import Outcome, make_editions
 from digest.jobs.editions.preview import preview_edition
-from digest.models import Approval, EditionFile, EditionState, Otherwise
+from digest.models import Approval, Changes, EditionFile, EditionState, Otherwise
 from digest.period import Late
 
 RULE = ApprovalRule(wait=timedelta(hours=1), otherwise=Otherwise.SEND)
@@ -299,3 +299,16 @@ def test_what_a_clock_left_in_the_future_is_forgotten(editor: Editor) -> None:
     assert editor.store.open_approvals() == []
     assert not editor.store.is_ahead(now)
     assert editor.make("2026-11-25 08:00") == [("2026-11-25", "waits for approval")]
+
+
+def test_what_a_new_source_had_is_not_lost_by_a_skipped_edition(desk: Any) -> None:
+    """Its posts are seen on their own dates: news as long as no edition was made since."""
+    editor = Editor(desk, SKIPS)
+    editor.begin()
+    arrival = desk._arrival(desk.at("2026-11-25 06:00"), desk.at("2026-11-25 07:00"))
+    arrival = replace(arrival, first_seen=arrival.post.published)
+    desk.store.record(Changes(arrivals=(arrival,)), desk.at("2026-11-25 07:00"))
+    assert editor.make("2026-11-25 08:00") == [("2026-11-25", "waits for approval")]
+    assert editor.make("2026-11-25 09:00") == [("2026-11-25", "not approved")]
+    assert editor.make("2026-11-26 08:00") == [("2026-11-26", "waits for approval")]
+    assert editor.open.posts == (1,)

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
+from digest.edition.approval import NOT_APPROVED
 from digest.hashing import hash_of
 from digest.models import (
     MAIL,
@@ -43,9 +44,10 @@ _STANDING = "post.unlisted = false AND post.gone_at IS NULL AND (post.hand IS NU
 _OF_CATEGORY = "EXISTS (SELECT 1 FROM post_category l WHERE l.post_key = post.key AND l.name {})"
 _IN_EDITION = """EXISTS (SELECT 1 FROM edition_member m JOIN edition e ON e.key = m.edition_key
     WHERE m.post_key = post.key AND e.digest = ?)"""
-_IS_NEWS = """(post.first_seen >= post.collected_at OR post.published >=
-    (SELECT coalesce(max(frozen_at), 0) FROM edition WHERE digest = ?))"""
-"""Not what a new source had before the last edition: its posts are seen on their own dates."""
+_IS_NEWS = f"""(post.first_seen >= post.collected_at OR post.published >=
+    (SELECT coalesce(max(frozen_at), 0) FROM edition WHERE digest = ? AND reason <> '{NOT_APPROVED}'))"""
+"""Not what a new source had before the last edition: its posts are seen on their own dates. One that nobody approved is
+none: what it had is still to be told."""
 _NEWEST_FIRST = "ORDER BY post.published DESC, post.key"
 _BEGAN_AFTER = "(SELECT began_after FROM digest WHERE name = ?)"
 _MEMBERS = "(SELECT count(*) FROM edition_member WHERE edition_key = edition.key)"
