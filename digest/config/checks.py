@@ -272,8 +272,8 @@ def check_approve(settings: Settings) -> Found:
         return
     needed = {"watch.mail": settings.watch.mail, "subscriptions.url": settings.subscriptions.url}
     if missing := [name for name, value in needed.items() if value is None]:
-        why = {"watch.mail": "who is asked", "subscriptions.url": "where the page to approve on is"}
-        wanted = " and ".join(f"{name}, {why[name]}" for name in missing)
+        why = {"watch.mail": "whom to ask", "subscriptions.url": "where the page to approve on is"}
+        wanted = " and ".join(f"{name} ({why[name]})" for name in missing)
         yield ("mail", "approve"), f"needs {wanted}; write {'them' if len(missing) > 1 else 'it'}, or take approve out"
 
 

@@ -15,6 +15,7 @@ from digest.config import load
 from digest.errors import AlreadyRunning, SourceError, StoreError
 from digest.jobs.archive.collect import CollectReport
 from digest.jobs.run import RunReport
+from digest.models import Approval, Otherwise
 from digest.period import Every, daily, parse_cron
 from digest.ports import FeedRow
 from digest.service.child import RunStopped
@@ -100,6 +101,38 @@ def test_it_runs_at_the_start_and_then_when_something_is_due(world: World) -> No
     world.passes(scheduler, minutes=11)
     assert world.since(0) == ["24 08:00:30", "24 08:03:10", "24 08:05:10", "24 08:10:10"]
     assert all(order == RunOrder(everything=number != 1) for number, (_, order) in enumerate(world.runs))
+
+
+def test_it_runs_when_an_edition_was_approved_and_when_its_time_is_over(world: World) -> None:
+    """Whatever the schedules say; once if the run does what is to be done, and rarely if it does not."""
+    scheduler = world.make([RARE])
+    scheduler.tick()
+    for period, minutes in (("2026-11-24", 60), ("2026-11-25", 2)):
+        asked = Approval(
+            digest="daily",
+            period=period,
+            began_at=world.now,
+            until=world.now + timedelta(minutes=minutes),
+            otherwise=Otherwise.SEND,
+            seen="",
+            subject="",
+            readers=1,
+            posts=(1,),
+        )
+        world.store.begin_approval(asked, "<p>")
+
+    def made() -> RunReport:
+        due = [each for each in world.store.open_approvals() if each.approved_at or each.until <= world.now]
+        world.store.end_approvals(due, world.now)
+        return RunReport(now=world.now)
+
+    world.outcome = made
+    world.passes(scheduler, minutes=5)
+    assert world.since(1) == ["24 08:02:30"]
+    [waiting] = world.store.open_approvals()
+    world.store.approve(waiting.key, world.now)
+    world.passes(scheduler, minutes=5)
+    assert world.since(2) == ["24 08:05:50"]
 
 
 def test_a_day_of_looks_makes_each_run_once(world: World) -> None:

@@ -17,10 +17,21 @@ from digest.errors import TemplateError
 from digest.jobs.check.findings import Finding, ok, problem, skipped, warning
 from digest.jobs.monitoring.page import Seen, context_of
 from digest.jobs.monitoring.status import Daily, Overview, Plots, SourceRow
-from digest.models import Author, Code, DeliveryCounts, DeliveryState, EditionRow, EditionState, KnownPost
+from digest.models import (
+    Approval,
+    Author,
+    Code,
+    DeliveryCounts,
+    DeliveryState,
+    EditionRow,
+    EditionState,
+    KnownPost,
+    Otherwise,
+)
 from digest.ports import FeedRow, Templates
 from digest.render import pages
 from digest.render.alarm import alarm_message
+from digest.render.approval import render_approval
 from digest.render.context import RenderContext
 from digest.render.edition_feed import FeedFrame, render_edition_feed
 from digest.render.editions import render_edition_index, render_edition_page
@@ -29,7 +40,7 @@ from digest.render.feeds.items import make_item
 from digest.render.feeds.model import Addresses
 from digest.render.front import Feeds, Newest, render_front_page
 from digest.render.mail import render_mail
-from digest.render.notice import render_notice
+from digest.render.notice import NoticeText, render_notice
 from digest.subscribers.subscription import Notice
 
 _NOW = datetime(2026, 11, 24, 0, 30, tzinfo=UTC)
@@ -140,6 +151,7 @@ def _edition_trials(kind: str, edition: Edition, look: RenderContext) -> Trials:
     ]
     days = {row.period: (edition.first_day, edition.last_day) for row in rows}
     yield f"digest mail ({kind})", partial(render_mail, edition, look, limits)
+    yield f"mail: approval ({kind})", partial(_approval_mail, edition, look, limits)
     page = partial(render_edition_page, edition, look, previous=before, following=after)
     yield f"page of an edition ({kind})", page
     listed_rows = rows if kind == "full" else []
@@ -153,6 +165,25 @@ def _edition_trials(kind: str, edition: Edition, look: RenderContext) -> Trials:
     yield f"front page ({kind})", partial(render_front_page, look, feeds, newest)
     frame = FeedFrame(author=Author(name="Sample"), max_bytes=500_000)
     yield f"feed of editions ({kind})", partial(render_edition_feed, [edition], look, frame, **named)
+
+
+def _approval_mail(edition: Edition, look: RenderContext, limits: Limits) -> NoticeText:
+    asked = _asked(edition.digest, edition.period)
+    return render_approval(asked, render_mail(edition, look, limits), look, now=_NOW)
+
+
+def _asked(digest: str, period: str) -> Approval:
+    return Approval(
+        digest=digest,
+        period=period,
+        began_at=_NOW,
+        until=_NOW + timedelta(hours=1),
+        otherwise=Otherwise.SEND,
+        seen="0" * 32,
+        subject="Sample",
+        readers=2,
+        posts=(),
+    )
 
 
 def _feed_trials(look: RenderContext, options: FeedOptions) -> Trials:
@@ -298,6 +329,29 @@ def empty_edition() -> Edition:
     )
 
 
+_APPROVING: dict[str, object] = {
+    "changed": False,
+    "is_first": False,
+    "subject": "Sample",
+    "edition": "daily 2026-11-24",
+    "says": "It leaves at 09:00.",
+    "readers": "It goes to 2 readers.",
+    "seen": "0" * 32,
+    "approved_at": "",
+    "sent": "Mails that have left: 1 of 2.",
+    "page": "https://news.example.com/editions/daily/2026-11-24/",
+    "preview": "",
+}
+
+
+_STANDINGS: tuple[dict[str, object], ...] = (
+    {"standing": "waiting", "preview": "?preview", "changed": True},
+    *({"standing": each} for each in ("approved", "over", "not approved", "not made")),
+    {"standing": "made", "approved_at": "09:00"},
+    {"standing": "made"},
+)
+
+
 def web_contexts(publisher: Publisher) -> Mapping[str, Sequence[Mapping[str, object]]]:
     """What the subscription pages are given: for each page with as much and with as little as there can be."""
     frame = pages.frame(publisher.site_title, publisher.site_url, f"{publisher.site_url}mail/")
@@ -339,6 +393,7 @@ def web_contexts(publisher: Publisher) -> Mapping[str, Sequence[Mapping[str, obj
         "web/arrive.html": [{"done": "", "offers": offers}],
         "web/arrived.html": [{}],
         "web/nothing.html": [{}],
+        "web/approve.html": [_APPROVING | each for each in _STANDINGS],
     }
     return {
         **{name: [{**frame, "form_url": "/mail/", **each} for each in contexts] for name, contexts in varied.items()},
@@ -374,6 +429,7 @@ def status_contexts(publisher: Publisher) -> dict[str, list[dict[str, object]]]:
         nothing,
         runs=(failed, replace(failed, ok=True, failures=())),
         next=(Appointment(digest="daily", period="2026-11-25", at=_NOW + timedelta(days=1)),),
+        approvals=(_asked("daily", "2026-11-25"),),
         editions=(paused, replace(paused, state=EditionState.SENDING, reason="")),
         counts=counts,
         next_due=_NOW,
