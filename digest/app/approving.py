@@ -6,6 +6,7 @@ import json
 import secrets
 from typing import TYPE_CHECKING
 
+from digest.edition.approval import NOT_APPROVED
 from digest.errors import StoreError
 from digest.models import Approval, Delivery, EditionKind, FrozenEdition, Outgoing, Recipient, SavedEdition
 from digest.subscribers.subscription import NOTICES
@@ -80,3 +81,13 @@ def approve_edition(app: App, digest: str, period: str) -> Approval:
         raise StoreError(f"{digest} {period}", f"no such edition waits for approval{known}", remedy)
     app.store.approve(found.key, app.when.now)
     return found
+
+
+def give_up(app: App, digest: str, period: str) -> int | None:
+    """Make nothing of an edition that waits for approval; its posts are left to the next one. Returns how many readers
+    that spares; None if it does not wait."""
+    found = next((each for each in app.store.open_approvals(digest) if each.period == period), None)
+    kind = next((plan.kind for plan in app.plans() if plan.name == digest), EditionKind.DIGEST)
+    if found is None or not app.store.skip(digest, period, app.when.now, kind, NOT_APPROVED):
+        return None
+    return found.readers

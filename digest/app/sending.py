@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from msgspec.structs import replace
 
 from digest.app.admission import Admission
-from digest.app.approving import approval_asked_for, approval_message
+from digest.app.approving import approval_asked_for, approval_message, give_up
 from digest.app.assembly import App, mail_channel
 from digest.app.channels import channel_routes
 from digest.app.looks import frozen_look
@@ -167,9 +167,12 @@ def resume_edition(app: App, digest: str, period: str) -> int:
 
 
 def cancel_edition(app: App, digest: str, period: str) -> int:
-    """Send nothing more of an edition. Returns how many deliveries that spares. Raises StoreError if nothing of it
+    """Send nothing more of an edition; nothing at all of one that waits for approval. Returns how many deliveries that
+    spares. Raises StoreError if nothing of it
     was to be sent."""
     spared = app.store.cancel_edition(digest, period, app.when.now)
+    if spared is None:
+        spared = give_up(app, digest, period)
     if spared is None:
         raise StoreError(f"{digest} {period}", "there is nothing to be sent", "see digest editions list")
     return spared

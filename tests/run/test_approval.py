@@ -135,6 +135,20 @@ def test_the_status_shows_it(tmp_path: Path) -> None:
     assert "is approved, and made by the next run" in site.command("status").out
 
 
+def test_called_off(tmp_path: Path) -> None:
+    """Nobody gets it, whatever was to happen; explain tells where its post is, before and after."""
+    site = asks(tmp_path)
+    at(site, "08:00")
+    told = site.command("explain", "2026-11-25-news.md").out
+    assert "it is in the edition of 2026-11-25, which waits for approval until 2026-11-25 09:00" in told
+    done = site.command("editions", "cancel", "daily", "2026-11-25")
+    assert (done.code, done.out) == (0, "daily 2026-11-25: cancelled, 1 mail not sent\n")
+    assert site.command("editions", "cancel", "daily", "2026-11-25").code == 1
+    assert "edition" not in at(site, "09:00")
+    assert len(site.mails()) == 2
+    assert "waits for approval" in site.run(as_of="2026-11-26 08:00").out
+
+
 # ------------------------------------------------------------------ killed
 
 _KILLED = """

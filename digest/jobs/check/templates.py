@@ -346,7 +346,10 @@ _APPROVING: dict[str, object] = {
 
 _STANDINGS: tuple[dict[str, object], ...] = (
     {"standing": "waiting", "preview": "?preview", "changed": True},
-    *({"standing": each} for each in ("approved", "over", "not approved", "not made")),
+    {"standing": "approved"},
+    {"standing": "over"},
+    {"standing": "not approved"},
+    {"standing": "not made"},
     {"standing": "made", "approved_at": "09:00"},
     {"standing": "made"},
 )

@@ -21,6 +21,7 @@ from digest.jobs.editions.make import DigestPlan, FileOf, Outcome, Periods, no_f
 from digest.models import (
     MAIN,
     Absence,
+    Approval,
     Away,
     EditionState,
     Hand,
@@ -45,6 +46,7 @@ class PostInquiries(Periods, Protocol):
     def titles_of(self, keys: Sequence[int]) -> dict[int, str]: ...
     def selections_of(self, edition_key: int) -> list[str]: ...
     def beginning(self, digest: str) -> tuple[datetime, int] | None: ...
+    def open_approvals(self, digest: str | None = None) -> list[Approval]: ...
     def edition_notes(self, digest: str, since: datetime | None = None, limit: int = 400) -> list[EditionNote]: ...
 
 
@@ -325,6 +327,10 @@ def _verdict(store: PostInquiries, plan: DigestPlan, post: KnownPost, view: View
         return "skip", "in no edition, since the post says digest: skip", None
     if post.gone_at is not None:
         return "gone", "in no edition, and it was withdrawn", post.gone_at
+    asked = next((each for each in store.open_approvals(plan.name) if post.key in each.posts), None)
+    if asked is not None:
+        says = f"it is in the edition of {asked.period}, which waits for approval until {view.time(asked.until)}"
+        return "awaits-approval", says, asked.until
     if plan.categories is not None and not set(plan.categories) & set(post.categories):
         has = ", ".join(post.categories) or "none"
         return "category", f"it takes {', '.join(plan.categories)}, and the post has {has}", None
@@ -358,6 +364,7 @@ _NOT_MADE = {
     Outcome.TOO_FEW.value: "had too few posts",
     Outcome.HOLIDAY.value: "was a holiday",
     Outcome.NOTHING_NEW.value: "had nothing new",
+    Outcome.NOT_APPROVED.value: "was not approved",
 }
 
 
