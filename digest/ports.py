@@ -375,7 +375,7 @@ class EditionStore(Protocol):
         ...
 
     def renew_approval(self, approval: Approval, html: str) -> None:
-        """Keep what it has become; nothing if it is over."""
+        """Keep what it has become; nothing if it is over, or was approved as it was."""
         ...
 
     def end_approvals(self, approvals: Sequence[Approval], now: datetime) -> None:

@@ -155,6 +155,8 @@ def test_approved_it_has_what_was_seen(editor: Editor) -> None:
     assert editor.store.approve(approval.key, now, approval.seen)
     assert not editor.store.approve(approval.key, now, approval.seen)
     assert editor.store.is_approval_due(now)
+    editor.store.renew_approval(replace(approval, posts=(1, 2, 3), seen="by a run that was at work"), "")
+    assert editor.posts == approval.posts
     editor.desk.collect("2026-11-25 08:22", "2026-11-25 08:21")
     assert editor.make("2026-11-25 08:25") == [("2026-11-25", "made")]
     assert editor.titles("2026-11-25") == ["标题0001", "标题0002"]

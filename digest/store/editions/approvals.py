@@ -26,7 +26,8 @@ _BEGIN = """
         subject = excluded.subject, readers = excluded.readers, posts = excluded.posts, html = excluded.html,
         approved_at = NULL, ended_at = NULL RETURNING key"""
 _RENEW = (
-    "UPDATE approval SET seen = ?, subject = ?, readers = ?, posts = ?, html = ? WHERE key = ? AND ended_at IS NULL"
+    "UPDATE approval SET seen = ?, subject = ?, readers = ?, posts = ?, html = ? WHERE key = ? AND ended_at IS NULL "
+    "AND approved_at IS NULL"
 )
 _UNAPPROVED = f"""
     SELECT a.key, a.period, coalesce(e.state, '{EditionState.BUILDING}'), a.subject, coalesce(e.frozen_at, a.began_at),
