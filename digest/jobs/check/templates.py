@@ -307,7 +307,7 @@ def web_contexts(publisher: Publisher) -> Mapping[str, Sequence[Mapping[str, obj
         {"digest": "weekly", "title": "Weekly", "ticked": False, "all": True, "categories": []},
     ]
     form = {"stamp": "A" * 35, "email": "", "offers": offers, "frequency": "daily", "consent": "I want mail."}
-    leaving = {"done": "", "offers": offers, "title": "Daily"}
+    leaving = {"offers": offers, "title": "Daily"}
     preferences = {
         "address": "s***e@example.com",
         "frequency": "weekly",
@@ -317,15 +317,29 @@ def web_contexts(publisher: Publisher) -> Mapping[str, Sequence[Mapping[str, obj
         "site_zone": "Asia/Shanghai",
         "zones": ["Asia/Shanghai", "Europe/Berlin"],
         "paused_until": "2026-12-01",
+        "weekly": True,
     }
     varied: dict[str, list[dict[str, object]]] = {
         "web/form.html": [
             {**form, "problem": problem} for problem in ("", "bad address", "nothing chosen", "too many", "too fast")
         ],
-        "web/sent.html": [{}],
-        "web/confirm.html": [{"done": "", "offers": offers, "confirmed": yes} for yes in (False, True)],
+        "web/sent.html": [
+            {"correctable": True, "email": "reader@example.com", "offers": offers, "frequency": "weekly"},
+            {"correctable": False, "email": "reader@example.com", "offers": [], "frequency": ""},
+        ],
+        "web/confirm.html": [
+            {"done": "", "offers": offers, "confirmed": yes, "address": "r***r@example.com", "frequency": "daily"}
+            for yes in (False, True)
+        ],
         "web/unsubscribe.html": [
-            {**leaving, "reads": reads, "more": more} for reads in (False, True) for more in (False, True)
+            {**leaving, "reads": reads, "more": not less, "less": less, "weekly": less, "back": "A" * 35, **did}
+            for reads in (False, True)
+            for less in (False, True)
+            for did in (
+                {"done": "", "until": ""},
+                {"done": "weekly", "until": ""},
+                {"done": "pause", "until": "December 31, 2026"},
+            )
         ],
         "web/manage.html": [
             {**preferences, "done": done, "offers": those}
