@@ -215,6 +215,18 @@ CONTRAST = """() => {
 }"""
 
 
+SMALL = """() => [...document.querySelectorAll('a, button, summary, input')].filter(e => e.checkVisibility())
+  .map(e => [e.outerHTML, e.getBoundingClientRect()]).filter(([, box]) => box.width < 24 || box.height < 24)"""
+"""Targets that are too small to hit (WCAG 2.5.8)."""
+OUTSIDE = """() => { const wide = document.documentElement.clientWidth;
+  return [...document.querySelectorAll('body *')].filter(e => !e.closest('thead') && e.checkVisibility()).filter(e => {
+    const box = e.getBoundingClientRect(); return box.right > wide + 1 || box.left < -1; }).map(e => e.outerHTML); }"""
+BROKEN_WORDS = """() => [...document.querySelectorAll('.list .number span, .list .time span')]
+  .filter(e => e.checkVisibility() && new Set([...e.getClientRects()].map(box => box.bottom)).size > 1)
+  .map(e => e.textContent)"""
+"""Numbers and times that take more than one line."""
+
+
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
     program = os.environ.get("DIGEST_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
@@ -251,9 +263,10 @@ def test_it_is_good_to_look_at(page: Served, chromium: Any, scheme: str, tmp_pat
     for details in opened.query_selector_all("summary"):
         details.click()
     folder = Path(os.environ.get("DIGEST_SHOTS") or tmp_path)
-    for width in (320, 375, 600, 1000):
+    for width in (320, 375, 600, 769, 1000):
         opened.set_viewport_size({"width": width, "height": 800})
         assert opened.evaluate("document.documentElement.scrollWidth") <= width
+        assert opened.evaluate(SMALL) == []
         assert opened.evaluate(CONTRAST) == []
         opened.screenshot(path=folder / f"status-{width}-{scheme}.png", full_page=True)
     assert [cookie["httpOnly"] and cookie["secure"] for cookie in context.cookies()] == [True]
@@ -262,3 +275,46 @@ def test_it_is_good_to_look_at(page: Served, chromium: Any, scheme: str, tmp_pat
     assert context.cookies() == []
     assert [each for each in complaints if "favicon" not in each and "404" not in each and "403" not in each] == []
     context.close()
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(("tag", "heading"), [("zh-CN", "运行状态"), ("ar", "الحالة"), ("de", "Status")])
+def test_it_is_in_the_sites_language(quick: World, chromium: Any, tag: str, heading: str) -> None:
+    """From the left or the right, with nothing outside of the window; rows are lists on a telephone, with the name of
+    the column before each value, and tables for programs that read aloud. English is said to be English."""
+    furnish(quick)
+    with served(quick, tag=tag) as page:
+        context = chromium.new_context(java_script_enabled=False, viewport={"width": 320, "height": 800})
+        opened = context.new_page()
+        opened.goto(page.url)
+        opened.fill("input[name=token]", TOKEN)
+        opened.keyboard.press("Enter")
+        assert opened.text_content("h1") == heading
+        root = opened.locator("html")
+        assert (root.get_attribute("lang"), root.get_attribute("dir")) == (tag, "rtl" if tag == "ar" else "ltr")
+        row = opened.locator("table[aria-labelledby=runs] tbody tr").first
+        tops = [cell.bounding_box()["y"] for cell in row.locator("th, td").all() if cell.is_visible()]
+        assert tops == sorted(set(tops))
+        assert row.get_attribute("role") == "row"
+        heads = opened.locator("table[aria-labelledby=runs] thead th").all_text_contents()
+        labels = [cell.get_attribute("data-label") for cell in row.locator("td").all()]
+        assert labels == heads[1:]
+        english = opened.locator('[lang="en"]').all_text_contents()
+        assert "the run failed: hub.example.com: answered 500" in english
+        assert not re.search("[a-z]{3,}", " ".join(heads)) or tag == "de"
+        for width in (320, 600, 769, 1000):
+            opened.set_viewport_size({"width": width, "height": 800})
+            for look in (OUTSIDE, SMALL, BROKEN_WORDS):
+                assert opened.evaluate(look) == [], width
+        context.close()
+
+
+def test_times_are_the_sites(page: Served) -> None:
+    """In the site's zone, in words of its language: today's without the day."""
+    furnish(page.world)
+    with served(page.world, tag="zh-CN") as chinese:
+        text = re.sub(r"<[^>]+>", "", chinese.ask(headers={"Cookie": chinese.cookie()})[1])
+    assert "2026年11月24日 12:00 (Asia/Shanghai)" in text
+    assert "11月25日 08:00" in text
+    assert "自 12:00 起" in text
+    assert "已发送：" in text or "等待中：" in text
