@@ -44,6 +44,8 @@ class Purpose(IntEnum):
     """The subject is a request for a fresh link."""
     FORM = 5
     """The subject is the second (since 1970) in which a form was shown."""
+    BACK = 6
+    """The subject is a subscriber who just left a digest, the list the second of that, as much of it as fits."""
 
 
 class Token(Struct, frozen=True, kw_only=True):
