@@ -2,8 +2,8 @@
 
     python benchmarks/stories.py [--verbose] [--cost] [SAMPLE ...]
 
-The method was set by ``sample``, ``look-alikes`` and ``held out``, and its mistakes on ``another hand`` were looked at;
-``held-out look-alikes`` and ``fresh hand`` are what it is measured on. A pair of reports is right
+The method was set by ``sample``, ``look-alikes``, ``held out`` and ``follow-ups``, and its mistakes on ``another hand``
+were looked at; ``held-out look-alikes``, ``fresh hand`` and ``held-out follow-ups`` are what it is measured on. A pair of reports is right
 to be joined if they are marked as one story. Precision is the share of joined pairs that belong together, recall the
 share of those that are joined. For follow-ups, precision is the share of right ones among the posts that are said to go
 on with a story of the day before, recall the share of stories that go on of which one post or more says so.
@@ -30,6 +30,8 @@ SAMPLES = {
     "held-out look-alikes": FOLDER / "lookalikes-held-out.txt",
     "another hand": FOLDER / "another-hand.txt",
     "fresh hand": FOLDER / "fresh-hand.txt",
+    "follow-ups": FOLDER / "follow-ups.txt",
+    "held-out follow-ups": FOLDER / "follow-ups-held-out.txt",
 }
 
 
