@@ -18,8 +18,8 @@ from math import fsum, log
 from msgspec import Struct
 
 from digest.edition.lexicon import ROUND_UPS
-from digest.edition.likeness import ALIKE, Title, compare, found
-from digest.edition.words import Kind, Reading, Word, plain_text, read, stems
+from digest.edition.likeness import ALIKE, GOES_ON, Title, compare, found
+from digest.edition.words import EMPTY, Kind, Reading, Word, commonness, plain_text, read, stems
 
 _WORTH = {Kind.NAME: 1.0, Kind.THING: 0.7, Kind.DEED: 0.35, Kind.GENERIC: 0.1}
 """What a word counts, beside how rare it is."""
@@ -72,22 +72,25 @@ def find_earlier(tellings: Sequence[Telling], before: Sequence[Telling], archive
     """Which of the posts go on with a story of ``before``: their keys, with the key of the likest one."""
     both = (*tellings, *before)
     best: dict[int, tuple[float, int]] = {}
-    for likeness, one, other in Stories(both, archive).pairs(across=len(tellings)):
+    for likeness, one, other in Stories(both, archive, before=len(before)).pairs():
         key = both[one].key
         best[key] = max(best.get(key, (0.0, 0)), (likeness, -other))
     return {key: both[-place].key for key, (_, place) in sorted(best.items())}
 
 
 class Stories:
-    """Posts made comparable: how rare words are depends on all of them."""
+    """Posts made comparable: how rare words are depends on all of them. If the last so many are of ``before``, each pair
+    has one of them and one of the others."""
 
-    def __init__(self, tellings: Sequence[Telling], archive: Iterable[str] = ()) -> None:
+    def __init__(self, tellings: Sequence[Telling], archive: Iterable[str] = (), *, before: int = 0) -> None:
         readings = [read(telling.title, telling.summary[:_SUMMARY_LIMIT]) for telling in tellings]
         self._rarity = _Rarity(readings, [*(telling.title for telling in tellings), *archive])
         self._count = len(readings)
         self._texts = Counter(gram for reading in readings for gram in reading.grams)
         self._marks = Counter(mark for reading in readings for mark in reading.marks)
         self._titles = [self._title(*pair) for pair in zip(tellings, readings, strict=True)]
+        self._enough = GOES_ON if before else ALIKE
+        self._today = len(readings) - before
         self._known: dict[tuple[int, int], float] = {}
 
     def _title(self, telling: Telling, reading: Reading) -> Title:
@@ -108,9 +111,9 @@ class Stories:
         """What the post has and few of the others, at least one."""
         everything = self._count + _DICTIONARY
         weights = {
-            gram: log(everything / self._texts[gram]) - _RARE
+            gram: log(everything / (self._texts[gram] + _DICTIONARY * commonness(gram))) - _RARE
             for gram in reading.grams
-            if self._texts[gram] > 1 and len(gram) > 1 and gram[0] != "~"
+            if self._texts[gram] > 1 and len(gram) > 1 and gram[0] != "~" and gram not in EMPTY
         }
         return {gram: weight for gram, weight in weights.items() if weight > 0}
 
@@ -118,18 +121,15 @@ class Stories:
         """As ``compare`` says, by places."""
         pair = (one, other) if one < other else (other, one)
         if pair not in self._known:
-            self._known[pair] = compare(self._titles[one], self._titles[other])
+            self._known[pair] = compare(self._titles[pair[0]], self._titles[pair[1]], later=self._crosses(*pair))
         return self._known[pair]
 
-    def pairs(self, across: int | None = None) -> list[tuple[float, int, int]]:
-        """All that are alike, with how much; with ``across`` only those with one post before this place and one from
-        it on."""
-        found = []
-        for one, other in self._candidates(across):
-            likeness = self.likeness(one, other)
-            if likeness >= ALIKE:
-                found.append((likeness, one, other))
-        return found
+    def _crosses(self, one: int, other: int) -> bool:
+        return (one < self._today) != (other < self._today)
+
+    def pairs(self) -> list[tuple[float, int, int]]:
+        """All that are alike, with how much."""
+        return [(self.likeness(*pair), *pair) for pair in self._candidates() if self.likeness(*pair) >= self._enough]
 
     def cohesion(self, group: Iterable[int], other: Sequence[int]) -> float:
         """How alike the posts of two groups are on average."""
@@ -148,8 +148,8 @@ class Stories:
 
         return max(group, key=worth)
 
-    def _candidates(self, across: int | None) -> list[tuple[int, int]]:
-        """Pairs of places of which one has much of the other's title; with ``across`` only those on both sides."""
+    def _candidates(self) -> list[tuple[int, int]]:
+        """Pairs of places of which one has much of the other's title."""
         index: dict[str, list[int]] = defaultdict(list)
         for place, title in enumerate(self._titles):
             for gram in title.reading.grams:
@@ -164,8 +164,8 @@ class Stories:
                         for other in index[gram]:
                             shared[other] += weight / len(word.grams)
             for other, weight in shared.items():
-                crossing = across is None or (one < across) != (other < across)
-                if one != other and crossing and weight >= _PROMISING * title.weight:
+                paired = self._today == self._count or self._crosses(one, other)
+                if one != other and paired and weight >= _PROMISING * title.weight:
                     found.add((min(one, other), max(one, other)))
         return sorted(found)
 

@@ -61,7 +61,8 @@ _ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", 
 _PART = re.compile(rf"\b(part|day|chapter|episode|issue|volume|lesson|week) ({'|'.join(_CARDINALS)})\b")
 _ORDINAL = re.compile(rf"\b({'|'.join(_ORDINALS)})\b")
 _SITTING = re.compile(r"^(早评|午评|收评|盘前|早盘|午盘|尾盘|盘后|夜盘)[:：]")
-_NAMED = re.compile(r"\b(cve|ghsa|rfc|pep|iso)-?(\d[\d-]*)")
+IDENTIFIERS = frozenset({"cve", "ghsa", "rfc", "pep", "iso"})
+_NAMED = re.compile(rf"\b({'|'.join(sorted(IDENTIFIERS))})-?(\d[\d-]*)")
 _GAME = re.compile(r"(?<![\d.])(\d{1,3}[-比]\d{1,3})(?![\d.:-]|\s?(?:%|月|日|年|点|分|时))")
 _BEFORE = re.compile(
     r"(?:跌破|失守|跌超|涨超|涨逾|跌逾|超过|超|逾|突破|破|过|over|above|more than|tops?"
@@ -69,7 +70,7 @@ _BEFORE = re.compile(
 )
 """Before a number that is not quite meant."""
 _PERIODS = frozenset(
-    {"年", "月", "日", "季度", "期", "届", "周", "章", "回", "集", "题", "讲", "课", "部", "号", "轮", "前季度"}
+    {"年", "月", "日", "季度", "期", "届", "周", "章", "回", "集", "题", "讲", "课", "部", "号", "号线", "号楼", "轮", "前季度"}
 )
 _CURRENCIES = {"$": "美元", "€": "欧元", "£": "英镑", "¥": "元"}
 _DIGITS = {digit: value for value, digit in enumerate("零一二三四五六七八九")} | {"两": 2}
@@ -282,10 +283,19 @@ def _han_words(run: str) -> Iterator[Word]:
     for word, tag in _joined(segmenter.tag(run, True)):
         if word in FUNCTION_WORDS or (len(word) == 1 and tag in _DEED_TAGS and word not in GENERIC):
             continue
-        known = segmenter.has_word(word)
-        kind = _kind(word, tag, known)
-        common = min(_WORDS_A_TITLE * segmenter.suggest_freq(word) / _CORPUS, 1.0) if known else 0.0
-        yield Word(text=word, kind=kind, grams=tuple(_pairs(word)), common=common, deed=_DEEDS.get(word, ""))
+        kind = _kind(word, tag, segmenter.has_word(word))
+        yield Word(
+            text=word, kind=kind, grams=tuple(_pairs(word)), common=commonness(word), deed=_DEEDS.get(word, "")
+        )
+
+
+@lru_cache(maxsize=65536)
+def commonness(word: str) -> float:
+    """Share of titles that have it, as far as a dictionary tells; 0 if it does not know the word."""
+    segmenter = _segmenter()
+    if word.isascii() or not segmenter.has_word(word):
+        return 0.0
+    return min(_WORDS_A_TITLE * segmenter.suggest_freq(word) / _CORPUS, 1.0)
 
 
 def _kind(word: str, tag: str, known: bool) -> Kind:
@@ -338,10 +348,10 @@ def _is_title_case(plain: str) -> bool:
 @lru_cache(maxsize=8192)
 def stem_of(word: str) -> str:
     """``releases``, ``released`` and ``release`` are one word, ``nvidia`` is 英伟达."""
+    word = word.replace("’", "'").removesuffix("'s")
     found = ALIASES.get(word)
     if found:
         return found
-    word = word.replace("’", "'").removesuffix("'s")
     for ending in ("ing", "ies", "es", "ed", "s", "e"):
         if word.endswith(ending) and len(word) - len(ending) >= 3 and word.isalpha():
             return word[: -len(ending)] + ("y" if ending == "ies" else "")
@@ -350,6 +360,10 @@ def stem_of(word: str) -> str:
 
 _DEEDS = {word: f"~{number}" for number, group in enumerate(SYNONYMS) for word in group}
 _DEED = re.compile("|".join(sorted((word for word in _DEEDS if not word.isascii()), key=len, reverse=True)))
+
+
+EMPTY = frozenset(stem_of(word) for word in (*FUNCTION_WORDS, *GENERIC))
+"""Stems that two texts may have in common without having anything in common."""
 
 
 def _pairs(run: str) -> Iterator[str]:
