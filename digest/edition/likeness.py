@@ -8,7 +8,6 @@ the colon; and where two titles are else the same, a name, place, thing or numbe
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import product
 from math import fsum, log1p
 
 from msgspec import Struct
@@ -17,8 +16,9 @@ from digest.edition.lexicon import OPPOSITES
 from digest.edition.words import IDENTIFIERS, Kind, Number, Reading, Word, stems
 
 ALIKE, GOES_ON = 1.0, 0.9
-"""From this likeness on two posts tell the same story, and a later one goes on with that of an earlier one. Set, like what follows, by the labelled samples ``sample``,
-``lookalikes`` and ``held-out`` in ``tests/edition/stories``; what that is worth is measured on the others there."""
+"""From this likeness on two posts tell the same story, and a later one goes on with that of an earlier one. Set, like
+what follows, by the labelled samples ``sample``, ``lookalikes``, ``held-out`` and ``follow-ups`` in
+``tests/edition/stories``; what that is worth is measured on the others there."""
 
 _FOUND = 0.07
 """What it counts which share of a title is found in the other post, of the one that is found more."""
@@ -29,8 +29,8 @@ _TOGETHER, _OVERLAP = 0.59, 0.67
 told already by one that overlaps it."""
 _MARKED, _MARKS = 0.06, 10.0
 """What it counts how rare the quantities are that both have, up to so much."""
-_ROUNDED, _TELLING = 4.0, 3
-"""As rare is a number of so many digits that is the other one rounded."""
+_ROUNDED = 4.0
+"""As rare is a number of a title that is the other one rounded."""
 _VERSION, _IDENTIFIER = 0.1, 0.45
 """What it counts that both titles name one version, and that it is one that nothing else has (CVE-2026-15467)."""
 _AGAINST = {"version": 1.0, "number": 0.25, "period": 0.2, "subject": 0.3, "slot": 0.9, "lead": 0.2}
@@ -73,25 +73,24 @@ class Title(Struct, frozen=True, kw_only=True):
     is_round_up: bool
 
 
-def compare(one: Title, other: Title, *, later: bool = False) -> float:
+def compare(one: Title, other: Title, *, later: bool = False, least: float = _VETO) -> float:
     """How alike two posts are, less what speaks against it: from -1 to 2, which is a copy. ``later``: the one was
-    written a day or more after the other."""
+    written a day or more after the other. Where it is soon clear that it is less than ``least`` it is not found out how
+    much less."""
     if one.codes and other.codes and not one.codes & other.codes:
         return _VETO
     if _is_copy(one, other):
         return _COPY
     if one.is_round_up or other.is_round_up:
         return _VETO
+    marked = _MARKED * min(_shared_marks(one, other), _MARKS)
+    telling = marked + _same_version(one.reading, other.reading) + _TOGETHER * log1p(together(one, other) / 5)
+    if telling + _FOUND + _SHARED * min((one.weight + other.weight) / 2, _ENOUGH) < least:
+        return _VETO
     there, back = found(one, other), found(other, one)
     if not there or not back:
         return 0.0  # a title that has nothing to do with the other post: a shared boilerplate
-    alike = (
-        _FOUND * max(there, back)
-        + _SHARED * min((there * one.weight + back * other.weight) / 2, _ENOUGH)
-        + _MARKED * min(_shared_marks(one, other), _MARKS)
-        + _same_version(one.reading, other.reading)
-        + _TOGETHER * log1p(together(one, other) / 5)
-    )
+    alike = _FOUND * max(there, back) + _SHARED * min((there * one.weight + back * other.weight) / 2, _ENOUGH) + telling
     if alike < GOES_ON:
         return alike
     against = evidence(one, other, later=later)
@@ -101,13 +100,13 @@ def compare(one: Title, other: Title, *, later: bool = False) -> float:
 
 
 def together(one: Title, other: Title) -> float:
-    """How rare what both texts have is; pairs of characters that overlap are one name and count once."""
-    shared = {gram: one.rare[gram] for gram in one.rare.keys() & other.rare.keys()}
-    before: dict[str, float] = {}
-    for gram, weight in shared.items():
-        if not gram.isascii():
-            before[gram[1]] = max(before.get(gram[1], 0.0), weight)
-    return fsum([weight - _OVERLAP * min(before.get(gram[0], 0.0), weight) for gram, weight in shared.items()])
+    """How rare what both texts have is, little of what overlaps: it is one name."""
+    shared = one.rare.keys() & other.rare.keys()
+    if not shared:
+        return 0.0
+    before = {gram[1]: one.rare[gram] for gram in sorted(shared, key=one.rare.__getitem__) if not gram.isascii()}
+    weights = ((one.rare[gram], before.get(gram[0], 0.0)) for gram in shared)
+    return fsum([weight - _OVERLAP * min(weight, overlapped) for weight, overlapped in weights])
 
 
 def _is_copy(one: Title, other: Title) -> bool:
@@ -160,21 +159,24 @@ def _presence(word: Word, grams: frozenset[str]) -> float:
     """Which share of a word a text has."""
     if not word.grams or word.deed in grams:
         return float(bool(word.grams))
-    return sum(gram in grams for gram in word.grams) / len(word.grams)
+    return sum(map(grams.__contains__, word.grams)) / len(word.grams)
 
 
 def _shared_marks(one: Title, other: Title) -> float:
     """How rare what both count is, one number that is the other rounded included."""
-    shared = fsum([one.marks[mark] for mark in one.marks.keys() & other.marks.keys()])
+    shared = _marks(one, other)
     if not shared and _has_rounded(one.reading, other.reading):
         return _ROUNDED
     return shared
 
 
+def _marks(one: Title, other: Title) -> float:
+    return fsum([one.marks[mark] for mark in one.marks.keys() & other.marks.keys()])
+
+
 def _has_rounded(a: Reading, b: Reading) -> bool:
     return any(
-        x.digits >= _TELLING and y.digits >= _TELLING and x.unit == y.unit and x.meets(y)
-        for x, y in (*product(a.stated, b.known), *product(b.stated, a.known))
+        x.unit == y.unit and x.meets(y) for mine, theirs in ((a, b), (b, a)) for x in mine.telling for y in theirs.exact
     )
 
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Set
 from enum import IntEnum
 from functools import cache, lru_cache
-from itertools import pairwise
+from operator import add
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -30,6 +30,7 @@ _WORD = re.compile(
     rf"|(?P<latin>(?:\d+{_LETTER}|{_LETTER})(?:{_LETTER}|\d)*(?:[.'’&]{_LETTER}(?:{_LETTER}|\d)*)*(?:\+\+|\+|\#)?)"
 )
 _LATIN_WORD = re.compile(r"[a-z][a-z0-9]+")
+_LATIN = re.compile("[a-z]")
 _NOT_HAN = re.compile(f"[^{_HAN}]+")
 
 _UNITS = (
@@ -70,7 +71,27 @@ _BEFORE = re.compile(
 )
 """Before a number that is not quite meant."""
 _PERIODS = frozenset(
-    {"年", "月", "日", "季度", "期", "届", "周", "章", "回", "集", "题", "讲", "课", "部", "号", "号线", "号楼", "轮", "前季度"}
+    {
+        "年",
+        "月",
+        "日",
+        "季度",
+        "期",
+        "届",
+        "周",
+        "章",
+        "回",
+        "集",
+        "题",
+        "讲",
+        "课",
+        "部",
+        "号",
+        "号线",
+        "号楼",
+        "轮",
+        "前季度",
+    }
 )
 _CURRENCIES = {"$": "美元", "€": "欧元", "£": "英镑", "¥": "元"}
 _DIGITS = {digit: value for value, digit in enumerate("零一二三四五六七八九")} | {"两": 2}
@@ -162,9 +183,14 @@ class Reading(Struct, frozen=True, kw_only=True):
     """Numbers of the title."""
     known: tuple[Number, ...]
     """Of title and summary."""
+    telling: tuple[Number, ...]
+    """Those of the title with three digits or more."""
+    exact: tuple[Number, ...]
+    """Of title and summary."""
     versions: frozenset[tuple[str, str]]
     """Of the title: 3.4.1 of Ruby 3.4.1, gpt and 6 of GPT-6, 2-1 of a game."""
     known_versions: frozenset[tuple[str, str]]
+    """Of title and summary, if the title has any."""
     marks: frozenset[str]
     """Quantities and names in quotes, of title and summary: what tells it from others that look alike."""
 
@@ -177,47 +203,55 @@ def read(title: str, summary: str) -> Reading:
     both = f"{small} | {more.lower()}"
     stated = tuple(_numbers(small))
     known = stated + tuple(_numbers(more.lower()))
+    exact = tuple(number for number in known if number.digits >= _TELLING)
+    versions = frozenset(_versions(small))
     return Reading(
         words=tuple(_title_words(plain)),
         subject=_subject(small),
         grams=frozenset(_grams_of(both)),
         stated=stated,
         known=known,
-        versions=frozenset(_versions(small)),
-        known_versions=frozenset(_versions(both)),
+        telling=exact[: sum(number.digits >= _TELLING for number in stated)],
+        exact=exact,
+        versions=versions,
+        known_versions=frozenset(_versions(both)) if versions else versions,
         marks=frozenset(
             [number.mark for number in known if not number.is_period and (number.unit or number.digits > 1)]
         ),
     )
 
 
-def stems(title: str, wanted: Collection[str] | None = None) -> frozenset[str]:
+def stems(title: str, wanted: Set[str] | None = None) -> Set[str]:
     """By what words a title is found: for counting in how many titles each is. With ``wanted`` at least those of
     them, which takes less time."""
     small = plain_text(title).lower()
     if wanted is None:
         return frozenset(_grams_of(small))
-    found = {one + other for one, other in pairwise(small)}
-    found.update(small, (stem_of(word) for word in _LATIN_WORD.findall(small)))
-    return frozenset(found.intersection(wanted))
+    found = set(map(add, small, small[1:]))
+    found.update(small, map(stem_of, _LATIN_WORD.findall(small)))
+    return found & wanted
 
 
 @lru_cache(maxsize=8192)
 def plain_text(text: str) -> str:
     """In simplified characters, in one width, with names of one spelling."""
     text = unicodedata.normalize("NFKC", text)
-    if not text.isascii() and _has_traditional(text):
+    if _has_traditional(text):
         text = _converter().convert(text)
     return text
 
 
 def _has_traditional(text: str) -> bool:
     """GB 2312 has the simplified characters and none that were simplified."""
+    return not (_is_simplified(text) or _is_simplified(_NOT_HAN.sub("", text)))
+
+
+def _is_simplified(text: str) -> bool:
     try:
-        _NOT_HAN.sub("", text).encode("gb2312")
+        text.encode("gb2312")
     except UnicodeEncodeError:
-        return True
-    return False
+        return False
+    return True
 
 
 @cache
@@ -251,7 +285,7 @@ def _words_of(piece: str, *, first: bool, shouting: bool) -> Iterator[Word]:
             yield Word(
                 text=match["quoted"].lower(),
                 kind=Kind.NAME,
-                grams=tuple(dict.fromkeys(_grams_of(match["quoted"].lower()))),
+                grams=tuple(sorted(_grams_of(match["quoted"].lower()))),
             )
         elif match["han"]:
             yield from _han_words(match["han"])
@@ -284,9 +318,7 @@ def _han_words(run: str) -> Iterator[Word]:
         if word in FUNCTION_WORDS or (len(word) == 1 and tag in _DEED_TAGS and word not in GENERIC):
             continue
         kind = _kind(word, tag, segmenter.has_word(word))
-        yield Word(
-            text=word, kind=kind, grams=tuple(_pairs(word)), common=commonness(word), deed=_DEEDS.get(word, "")
-        )
+        yield Word(text=word, kind=kind, grams=tuple(_pairs(word)), common=commonness(word), deed=_DEEDS.get(word, ""))
 
 
 @lru_cache(maxsize=65536)
@@ -370,19 +402,20 @@ def _pairs(run: str) -> Iterator[str]:
     yield from (run[at : at + 2] for at in range(max(len(run) - 1, 1)))
 
 
-def _grams_of(text: str) -> Iterator[str]:
+def _grams_of(text: str) -> set[str]:
+    grams: set[str] = set()
     for match in _WORD.finditer(text):
         if match["quoted"]:
-            yield from _grams_of(match["quoted"])
+            grams |= _grams_of(match["quoted"])
         elif match["latin"]:
             stem = stem_of(match[0])
-            yield from _pairs(stem) if stem[0] >= "\u3400" else (stem,)
+            grams.update(_pairs(stem) if stem[0] >= "\u3400" else (stem,))
             if match[0] in _DEEDS:
-                yield _DEEDS[match[0]]
+                grams.add(_DEEDS[match[0]])
         else:
-            yield from _pairs(match[0])
-            yield from match[0]
-            yield from (_DEEDS[deed[0]] for deed in _DEED.finditer(match[0]))
+            run = match[0]
+            grams.update(map(add, run, run[1:]), run, [_DEEDS[deed] for deed in _DEED.findall(run)])
+    return grams
 
 
 def _subject(small: str) -> str:
@@ -399,8 +432,10 @@ def _versions(small: str) -> Iterator[tuple[str, str]]:
     """Names with the numbers that belong to them; the name is empty where there is none."""
     yield from (("", match[1]) for match in _VERSION.finditer(small))
     yield from (("-", match[1].replace("比", "-")) for match in _GAME.finditer(small))
-    yield from ((match[1], match[2]) for match in _NAMED.finditer(small))
     yield from (("评", match[1]) for match in _SITTING.finditer(small))
+    if not _LATIN.search(small):
+        return
+    yield from ((match[1], match[2]) for match in _NAMED.finditer(small))
     yield from ((match[1], f"{_CARDINALS.index(match[2]) + 1}") for match in _PART.finditer(small))
     yield from (("th", f"{_ORDINALS.index(match[1]) + 1}") for match in _ORDINAL.finditer(small))
     for match in _NAMED_NUMBER.finditer(small):
