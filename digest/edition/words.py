@@ -184,7 +184,7 @@ class Reading(Struct, frozen=True, kw_only=True):
     known: tuple[Number, ...]
     """Of title and summary."""
     telling: tuple[Number, ...]
-    """Those of the title with three digits or more."""
+    """Those of the title with three digits or more, but no years."""
     exact: tuple[Number, ...]
     """Of title and summary."""
     versions: frozenset[tuple[str, str]]
@@ -203,7 +203,7 @@ def read(title: str, summary: str) -> Reading:
     both = f"{small} | {more.lower()}"
     stated = tuple(_numbers(small))
     known = stated + tuple(_numbers(more.lower()))
-    exact = tuple(number for number in known if number.digits >= _TELLING)
+    exact = tuple(number for number in known if number.digits >= _TELLING and not number.is_period)
     versions = frozenset(_versions(small))
     return Reading(
         words=tuple(_title_words(plain)),
@@ -211,7 +211,7 @@ def read(title: str, summary: str) -> Reading:
         grams=frozenset(_grams_of(both)),
         stated=stated,
         known=known,
-        telling=exact[: sum(number.digits >= _TELLING for number in stated)],
+        telling=tuple(number for number in exact if number in stated),
         exact=exact,
         versions=versions,
         known_versions=frozenset(_versions(both)) if versions else versions,
@@ -327,7 +327,8 @@ def commonness(word: str) -> float:
     segmenter = _segmenter()
     if word.isascii() or not segmenter.has_word(word):
         return 0.0
-    return min(_WORDS_A_TITLE * segmenter.suggest_freq(word) / _CORPUS, 1.0)
+    count: int = segmenter.suggest_freq(word)
+    return min(_WORDS_A_TITLE * count / _CORPUS, 1.0)
 
 
 def _kind(word: str, tag: str, known: bool) -> Kind:
