@@ -171,9 +171,10 @@ class Stories:
         for one, title in enumerate(self._titles):
             shared: dict[int, float] = defaultdict(float)
             for word, weight in zip(title.reading.words, title.weights, strict=True):
+                share = weight / max(len(word.grams), 1)
                 for gram in word.grams:
                     for other in telling.get(gram, ()):
-                        shared[other] += weight / len(word.grams)
+                        shared[other] += share
             for other, weight in shared.items():
                 if one != other and weight >= _PROMISING * title.weight:
                     found.add((min(one, other), max(one, other)))

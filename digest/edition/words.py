@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Set
+from collections.abc import Iterable, Iterator, Set
 from enum import IntEnum
 from functools import cache, lru_cache
 from operator import add
@@ -201,12 +201,13 @@ def read(title: str, summary: str) -> Reading:
     plain, more = plain_text(title), plain_text(summary)
     small = plain.lower()
     both = f"{small} | {more.lower()}"
-    stated = tuple(_numbers(small))
-    known = stated + tuple(_numbers(more.lower()))
+    counted = _numbers(small)
+    stated = tuple(number for _, number in counted if number is not None)
+    known = stated + tuple(number for _, number in _numbers(more.lower()) if number is not None)
     exact = tuple(number for number in known if number.digits >= _TELLING and not number.is_period)
     versions = frozenset(_versions(small))
     return Reading(
-        words=tuple(_title_words(plain)),
+        words=tuple(_title_words(plain, counted)),
         subject=_subject(small),
         grams=frozenset(_grams_of(both)),
         stated=stated,
@@ -264,19 +265,16 @@ def _converter() -> OpenCC:
 # ------------------------------------------------------------------- words
 
 
-def _title_words(plain: str) -> Iterator[Word]:
+def _title_words(plain: str, numbers: Iterable[tuple[re.Match[str], Number | None]]) -> Iterator[Word]:
     """With marks of numbers where they stand; words without a meaning of their own are left out."""
     shouting = _is_title_case(plain)
     place = 0
-    for match in (*_NUMBER.finditer(plain.lower()), None):
-        end = match.start() if match else len(plain)
-        yield from _words_of(plain[place:end], first=not place, shouting=shouting)
-        if match is None:
-            break
-        number = _number(match, plain.lower())
+    for match, number in numbers:
+        yield from _words_of(plain[place : match.start()], first=not place, shouting=shouting)
         if number is not None:
             yield Word(text=f"#{number.text}", kind=Kind.GENERIC, grams=(), number=number)
         place = match.start("english") if match["english"] else match.end()
+    yield from _words_of(plain[place:], first=not place, shouting=shouting)
 
 
 def _words_of(piece: str, *, first: bool, shouting: bool) -> Iterator[Word]:
@@ -444,12 +442,10 @@ def _versions(small: str) -> Iterator[tuple[str, str]]:
             yield match[1], match[2]
 
 
-def _numbers(small: str) -> Iterator[Number]:
-    """``净投放1800亿元，两座铜矿`` has 1800亿 of 元 and 2 of 座. 七成 is 70 of %, 25个基点 0.25 of 百分点."""
-    for match in _NUMBER.finditer(small):
-        number = _number(match, small)
-        if number is not None:
-            yield number
+def _numbers(small: str) -> list[tuple[re.Match[str], Number | None]]:
+    """Where there may be a number, and what it is: ``净投放1800亿元，两座铜矿`` has 1800亿 of 元 and 2 of 座. 七成 is
+    70 of %, 25个基点 0.25 of 百分点."""
+    return [(match, _number(match, small)) for match in _NUMBER.finditer(small)]
 
 
 def _number(match: re.Match[str], small: str) -> Number | None:
