@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from digest.store import Admit, SqlStore
     from digest.templates import FolderTemplates
 
+_BELIEVED = timedelta(days=1)
+
 
 class App:
     """What use cases need, bound to the settings; made when it is first asked for."""
@@ -67,6 +69,12 @@ class App:
     def clock(self) -> Callable[[], datetime]:
         """The time that the run stands for, going on while it lasts."""
         return clock_of(self.when, self.store.clock)
+
+    def believed(self) -> datetime:
+        """The time by which something is forgotten: since that cannot be had back, no clock that jumped is believed for
+        more than a day after the run before."""
+        earlier = self.store.runs(2)[1:]
+        return min(self.when.now, earlier[0].started_at + _BELIEVED) if earlier else self.when.now
 
     # --------------------------------------------------------------- posts
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from datetime import date, datetime
+from datetime import date
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -134,7 +134,7 @@ def freeze_due_editions(app: App) -> EditionsReport:
         return EditionsReport(withheld=line, failures=[line])
     if app.store.is_importing():  # no edition before the archive is known: the first one is of its newest day
         return EditionsReport()
-    app.subscriber_service.prepare(app.when.now, partial(_last_run, app))
+    app.subscriber_service.prepare(app.when.now, app.believed)
     app.store.retire_channels([each.common.name for each in app.settings.channels], app.when.now)
     plans = app.plans()
     decided = {plan.name for plan in plans if app.store.began(plan.name) is None}
@@ -152,12 +152,6 @@ def freeze_due_editions(app: App) -> EditionsReport:
     decided |= {result.digest for result in report.results}
     report.warnings += _told_if_idle(app, decided)
     return report
-
-
-def _last_run(app: App) -> datetime | None:
-    """When the run before this one began."""
-    earlier = app.store.runs(2)[1:]
-    return earlier[0].started_at if earlier else None
 
 
 def _told_if_idle(app: App, digests: Collection[str]) -> list[str]:

@@ -19,7 +19,7 @@ from digest.app.assembly import opened
 from digest.app.collecting import collect_posts
 from digest.app.moment import When, moment
 from digest.app.publishing import freeze_due_editions, publish_frozen_editions, update_feeds, websub
-from digest.app.sending import deliver_what_waits, leave_what_waits
+from digest.app.sending import count_old_deliveries, deliver_what_waits, leave_what_waits
 from digest.config import Settings, load
 from digest.errors import AlreadyRunning, ConfigError, DigestError, StoreBusy, StoreError
 from digest.jobs.belonging import mark, take_on
@@ -155,7 +155,7 @@ def run_steps(
         deliver=partial(deliver, app) if order is None else None,
         let_go=app.let_go,
     )
-    return run(
+    report = run(
         app.store,
         steps,
         now=app.when.now,
@@ -163,6 +163,9 @@ def run_steps(
         dry_run=app.dry_run,
         clock=app.clock(),
     )
+    app.let_go()
+    count_old_deliveries(app)
+    return report
 
 
 def set_right(app: App) -> list[str]:

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from digest.store import SqlStore
 
 
+_COUNTED_PARTS, _COUNTED_AT_ONCE = 20, 5_000
+"""Transactions in which a run counts old deliveries, and how many each: a day's runs count 28 million."""
 _CLOCKS_DIFFER = 10.0
 """Seconds that a run waits for a database whose clock is behind its own."""
 
@@ -60,6 +62,7 @@ def work(
             if resume is not None:
                 tell(f"{' '.join(resume)}: resumed, {resume_edition(app, *resume)} wait")
             with monitor_of(settings).beside(store, app.clock(), tell, stop=stop):
+                count_old_deliveries(app)
                 report = send_mail(app, once=once, stop=lambda: stop() or not store.is_in_place(), tell=tell)
         finally:
             _miss(store)
@@ -70,6 +73,18 @@ def _miss(store: SqlStore) -> None:
     """Raises StoreError if nobody else sees this database any more."""
     if not store.is_in_place():
         raise StoreError(store.subject, "was deleted or replaced", "what was written to the one before is lost")
+
+
+def count_old_deliveries(app: App) -> None:
+    """Deliveries of editions that are long over become counts, so that the database does not grow for ever. By no clock
+    that may be wrong, since what is forgotten cannot be had back."""
+    when = app.when
+    if app.dry_run or not (when.is_present and when.is_certain):
+        return
+    before = app.believed() - app.settings.mail.keep_deliveries
+    for _ in range(_COUNTED_PARTS):
+        if not app.store.count_old_deliveries(when.now, before, _COUNTED_AT_ONCE):
+            return
 
 
 def deliver_what_waits(app: App) -> DeliveryReport:
@@ -156,6 +171,12 @@ def resume_edition(app: App, digest: str, period: str) -> int:
     deliveries wait now. Raises StoreError if there is nothing to send."""
     saved = app.store.edition(digest, period)
     again = 0 if saved is None else app.store.resume_edition(saved.key, app.when.now)
+    if again == 0 and saved is not None and app.store.is_counted(saved.key):
+        raise StoreError(
+            f"{digest} {period}",
+            "its deliveries are counted and no longer kept, so nothing of it can be sent again",
+            "mail.keep_deliveries says for how long they are kept",
+        )
     if saved is None or (again == 0 and saved.state is not EditionState.PAUSED):
         raise StoreError(
             f"{digest} {period}",

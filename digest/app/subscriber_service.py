@@ -48,7 +48,6 @@ _NOTICES = "@notice"
 """What mails about subscriptions have in place of a digest where everything is listed. No digest has such a name."""
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _WEEKLY_AGE = timedelta(days=8)
-_BELIEVED = timedelta(days=1)
 _CONFIRM_MAIL = timedelta(days=1)
 """How long the mail of a sign-up is tried to be sent."""
 
@@ -133,18 +132,19 @@ class SubscriberService:
 
     # ---------------------------------------------------------------- a run
 
-    def prepare(self, now: datetime, last_run: Callable[[], datetime | None] = lambda: None) -> None:
-        """Before editions are made: sign-ups that wait, what may be forgotten, mailboxes that are tried again.
-        ``last_run`` is when the run before this one began: what is forgotten cannot be had back, so no clock that
-        jumped is believed for more than a day at once."""
+    def prepare(self, now: datetime, believed: Callable[[], datetime] | None = None) -> None:
+        """Before editions are made: sign-ups that wait, what may be forgotten (by the time that is ``believed``, else
+        now), mailboxes that are tried again."""
         if not self._dry_run:
             self.store.finish_scrubbing()
         if not self._is_at_work():
             return
         self.signup.handle(now)
-        before = last_run()
-        believed = now if before is None else min(now, before + _BELIEVED)
-        self.store.tidy(now, believed=believed, keep_addresses=self.settings.subscriptions.keep_addresses)
+        self.store.tidy(
+            now,
+            believed=now if believed is None else believed(),
+            keep_addresses=self.settings.subscriptions.keep_addresses,
+        )
         self.store.look_after_probes(now)
         self.store.forget_findings(now)
 

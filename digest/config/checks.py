@@ -24,6 +24,7 @@ from digest.config.values import PERMALINK_STYLES, Host
 from digest.languages import is_known
 from digest.models import MAIL, MAIN
 from digest.receivers import receiver_of
+from digest.subscribers.bounces import VALID_FOR
 
 _CODE = re.compile(r"(?:\d{1,4},)?[A-Za-z0-9._-]{1,16}")
 _SAFE_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -53,6 +54,7 @@ _TELLING_PARTS = {
 """Parts that two posts rarely share."""
 _LEAST_FEED_BYTES = 16 * 1024
 _LEAST_MAIL_BYTES = 8_000
+_REPORTED_FOR = VALID_FOR + timedelta(days=1)
 SUBJECT_PARTS = ("lead", "date", "title", "count")
 """What a subject may have in braces."""
 
@@ -218,6 +220,8 @@ def check_mail(mail: MailSettings) -> Found:
         yield from _check_unsecured(mail)
     yield from _check_subject(("mail", "subject"), mail.subject)
     yield from _check_domains(mail)
+    if mail.keep_deliveries < _REPORTED_FOR:
+        yield ("mail", "keep_deliveries"), "is less than 31 days, in which reports about mails come back"
     hooks = mail.bounces
     if hooks is not None and not (hooks.ses_topic or hooks.secret_env or hooks.secret_file):
         yield ("mail", "bounces"), "says nobody who may tell of bounces; write ses_topic, secret_env or secret_file"

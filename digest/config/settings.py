@@ -703,6 +703,14 @@ class MailSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             max_length=200,
         ),
     ] = ""
+    keep_deliveries: Annotated[
+        Duration,
+        Meta(
+            description="After this time it is kept how many of an edition's mails ended how, and no longer which: at "
+            "least 31 days, in which reports about them may come back.",
+            examples=["35 days", "90 days"],
+        ),
+    ] = _default(Duration, "35 days")
     postal_address: Annotated[
         str,
         Meta(

@@ -264,6 +264,25 @@ CREATE INDEX delivery_subscriber ON delivery (subscriber_key);
 CREATE INDEX delivery_token ON delivery (token);
 CREATE INDEX delivery_transmitting ON delivery (state, lease_until) WHERE state = 'transmitting';
 
+-- What is left of deliveries of editions that are long over: how many of each domain ended how.
+CREATE TABLE delivery_count (
+    edition_key BIGINT NOT NULL,
+    channel TEXT COLLATE "C" NOT NULL,
+    state TEXT COLLATE "C" NOT NULL,
+    domain TEXT COLLATE "C" NOT NULL,
+    number BIGINT NOT NULL,
+    PRIMARY KEY (edition_key, channel, state, domain),
+    FOREIGN KEY (edition_key) REFERENCES edition (key)
+);
+
+-- The same of all editions together.
+CREATE TABLE delivery_total (
+    channel TEXT COLLATE "C" NOT NULL,
+    state TEXT COLLATE "C" NOT NULL,
+    number BIGINT NOT NULL,
+    PRIMARY KEY (channel, state)
+);
+
 -- Receivers with limits of their own: those that mail goes to more slowly, and domains of the configuration. free_at
 -- (milliseconds) is when the next message may leave to it, holder who took the last turn; rate (messages a second) what
 -- it got at slowed_at, when it asked for less.

@@ -10,6 +10,7 @@ from digest.store.archive.feeds import Feeds
 from digest.store.archive.known import Known
 from digest.store.archive.posts import Posts
 from digest.store.delivery.batches import Batches
+from digest.store.delivery.counting import Counting
 from digest.store.delivery.ledger import Deliveries
 from digest.store.delivery.pauses import Pauses
 from digest.store.delivery.receivers import Receivers
@@ -46,6 +47,7 @@ class SqlStore(
     Tidying,
     Refusals,
     Batches,
+    Counting,
     Watch,
     Inquiries,
 ):

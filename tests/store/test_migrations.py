@@ -70,6 +70,8 @@ def test_a_store_of_the_oldest_version_is_brought_up_to_date(bare_url: str, make
 
 
 _BACK_TO_OLDEST = (
+    "DROP TABLE delivery_count",
+    "DROP TABLE delivery_total",
     "ALTER TABLE post DROP COLUMN hand",
     "ALTER TABLE edition DROP COLUMN lead",
     "DROP TABLE edition_stop",

@@ -45,6 +45,7 @@ class SubscriberInquiries(Periods, Protocol):
     def batch_of(self, hashed: str) -> Batch | None: ...
     def unconfirmed(self, canonical: str) -> datetime | None: ...
     def mails_to(self, address: str, subscriber_key: int | None) -> list[DeliveryNote]: ...
+    def is_counted(self, edition: int) -> bool: ...
     def omissions(self, subscriber_key: int) -> dict[int, Omission]: ...
     def edition_notes(self, digest: str, since: datetime | None = None, limit: int = 400) -> list[EditionNote]: ...
     def posts_in(self, editions: Sequence[int]) -> dict[int, KnownPost]: ...
@@ -242,14 +243,16 @@ class _Editions(Struct, frozen=True):
         if edition.state is EditionState.SKIPPED:
             return "not-made", not_made(edition)
         subscriber, mine = self._subscriber, self._mine()
+        if (noted := self._omissions.get(edition.key)) is not None:
+            return f"was-{noted.value}", _OMITTED[noted]
+        if self._store.is_counted(edition.key):
+            return "counted", "whether it was sent is forgotten: of old editions only counts are kept"
         if subscriber is None or mine is None:
             if self._address.is_channel:
                 return "not-listed", "it was no channel of this digest then, or the edition was backfilled"
             if self._address.is_listed:
                 return "not-listed", "it was not in mail.to then, or the edition was made up later and not mailed"
             return "no-subscription", "there is no subscription to it"
-        if (noted := self._omissions.get(edition.key)) is not None:
-            return f"was-{noted.value}", _OMITTED[noted]
         return self._by_choice(edition, subscriber, mine)
 
     def _by_choice(self, edition: EditionNote, subscriber: Subscriber, mine: Subscription) -> tuple[str, str]:

@@ -10,7 +10,7 @@ from msgspec import Struct, convert
 
 T = TypeVar("T", bound=Struct)
 
-HEAD = "0024"
+HEAD = "0026"
 """The schema's version: the newest migration."""
 
 OLDEST = "0008"

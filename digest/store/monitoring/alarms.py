@@ -13,6 +13,7 @@ from digest.models import MAIN, DeliveryCounts, DeliveryState, EditionKind, Edit
 from digest.outbox import refusal
 from digest.store.database.basics import QUARTER, optional_moment, to_moment, to_seconds
 from digest.store.database.part import Part
+from digest.store.delivery.counting import BY_STATE, added_up
 from digest.store.monitoring.status_queries import ALARM, kept_alarm
 
 _KEEP_ALARMS = timedelta(days=90)
@@ -116,13 +117,11 @@ class Watch(Part):
 
     def edition_mail(self, limit: int) -> list[EditionMail]:
         """The latest editions, newest first, each with the state of its mail; notices are no editions."""
-        states: dict[int, dict[DeliveryState, int]] = {}
         with self._database.asking() as connection:
             rows = connection.rows(_EDITIONS, EditionKind.NOTICE.value, limit)
-            counted = f"SELECT edition_key, state, count(*) FROM delivery WHERE edition_key {connection.is_one_of}"
             keys = connection.listed([row[0] for row in rows])
-            for key, state, number in connection.rows(f"{counted} GROUP BY edition_key, state", keys):
-                states.setdefault(key, {})[DeliveryState(state)] = number
+            counted = BY_STATE.format(f"edition_key {connection.is_one_of}")
+            counts = added_up(connection.rows(counted, keys, keys))
         return [
             EditionMail(
                 digest=digest,
@@ -131,7 +130,7 @@ class Watch(Part):
                 reason=reason,
                 frozen_at=to_moment(frozen_at),
                 send_after=to_moment(send_after),
-                counts=DeliveryCounts(by_state=states.get(key, {})),
+                counts=counts.get(key, DeliveryCounts()),
             )
             for key, digest, period, state, reason, frozen_at, send_after in rows
         ]

@@ -26,6 +26,7 @@ from digest.models import (
 from digest.store.database.basics import QUARTER, among, as_value, optional_moment, to_moment, to_seconds
 from digest.store.database.connection import Connection
 from digest.store.database.part import Part, write_meta
+from digest.store.delivery.counting import ALL_BY_STATE, BY_STATE, added_up
 from digest.text import clean_line
 
 SELECT_EDITIONS = (
@@ -73,7 +74,7 @@ _EXPIRED = (
 )
 _OUTAGE = " outage"
 """Ends the name of the value that says since when a channel takes nothing."""
-_ELSEWHERE = f"SELECT channel, state, count(*) FROM delivery WHERE channel <> '{MAIL}' GROUP BY channel, state"
+_ELSEWHERE = ALL_BY_STATE.format(f"WHERE channel <> '{MAIL}'")
 _VOLUMES = (
     f"SELECT name, first_seen / {QUARTER} AS quarter, count(*) FROM post_category WHERE first_seen >= ? "
     "GROUP BY name, quarter"
@@ -198,18 +199,16 @@ class StatusQueries(Part):
             return int(connection.value(question, repeats, connection.listed(holds)))
 
     def counts(self, edition_key: int | None = None) -> DeliveryCounts:
-        question = "SELECT state, count(*) FROM delivery"
-        of = () if edition_key is None else (edition_key,)
-        rows = self._rows(f"{question}{' WHERE edition_key = ?' * len(of)} GROUP BY state", *of)
-        return DeliveryCounts(by_state={DeliveryState(state): number for state, number in rows})
+        if edition_key is not None:
+            rows = self._rows(BY_STATE.format("edition_key = :edition"), edition=edition_key)
+            return added_up(rows).get(edition_key, DeliveryCounts())
+        rows = self._rows(ALL_BY_STATE.format(""))
+        return added_up(("", state, number) for _, state, number in rows).get("", DeliveryCounts())
 
     def counts_elsewhere(self) -> dict[str, DeliveryCounts]:
         """What became of deliveries by channels that are not mail."""
-        found: dict[str, dict[DeliveryState, int]] = {}
-        with self._database.asking() as connection:
-            for channel, state, number in connection.rows(_ELSEWHERE):
-                found.setdefault(channel, {})[DeliveryState(state)] = number
-        return {channel: DeliveryCounts(by_state=found[channel]) for channel in sorted(found)}
+        found = added_up(self._rows(_ELSEWHERE))
+        return {channel: found[channel] for channel in sorted(found)}
 
     def paused_editions(self) -> list[tuple[SavedEdition, str]]:
         chosen = f"{SELECT_EDITIONS.replace(' FROM', ', reason FROM')} WHERE state = ? ORDER BY key"
