@@ -2,9 +2,9 @@
 
     python benchmarks/stories.py [--verbose] [--cost] [SAMPLE ...]
 
-The method was set by ``sample``, ``look-alikes``, ``held out`` and ``follow-ups``. Its mistakes on ``another hand`` were
-looked at, on ``held-out look-alikes`` those of follow-ups, and the likeness that groups need was raised until precision
-there was 0.95. ``fresh hand`` and ``held-out follow-ups`` are what it is measured on.
+The method was set by ``sample``, ``look-alikes``, ``held out`` and ``follow-ups``. Its mistakes on ``another hand``
+were looked at, on ``held-out look-alikes`` those of follow-ups, and the likeness that groups need was raised until
+precision there was 0.95. ``fresh hand`` and ``held-out follow-ups`` are what it is measured on.
 
 A pair of reports is right to be joined if they are marked as one story. Precision is the share of joined pairs that
 belong together, recall the share of those that are joined. For follow-ups, precision is the share of right ones among
