@@ -82,15 +82,16 @@ class Stories:
     """Posts made comparable: how rare words are depends on all of them. If the last so many are of the days ``before``,
     each pair has one of them and one of the others."""
 
-    def __init__(self, tellings: Sequence[Telling], archive: Iterable[str] = (), *, before: int = 0) -> None:
+    def __init__(self, tellings: Sequence[Telling], archive: Iterable[str] = (), *, before: int | None = None) -> None:
         readings = [read(telling.title, telling.summary[:_SUMMARY_LIMIT]) for telling in tellings]
         self._rarity = _Rarity(readings, [*(telling.title for telling in tellings), *archive])
         self._count = len(readings)
         rare = self._rare(readings)
         self._marks = Counter(mark for reading in readings for mark in reading.marks)
         self._titles = [self._title(*pair, rare) for pair in zip(tellings, readings, strict=True)]
-        self._enough = GOES_ON if before else ALIKE
-        self._today = len(readings) - before
+        self._enough = ALIKE if before is None else GOES_ON
+        self._before = None if before is None else len(readings) - before
+        """The place of the first post of the days before."""
         self._known: dict[tuple[int, int], float] = {}
 
     def _title(self, telling: Telling, reading: Reading, rare: Mapping[str, float]) -> Title:
@@ -129,7 +130,7 @@ class Stories:
         return compare(self._titles[one], self._titles[other], later=self._crosses(one, other), least=least)
 
     def _crosses(self, one: int, other: int) -> bool:
-        return (one < self._today) != (other < self._today)
+        return self._before is not None and (one < self._before) != (other < self._before)
 
     def pairs(self) -> list[tuple[float, int, int]]:
         """All that are alike, with how much."""
@@ -178,7 +179,7 @@ class Stories:
             for other, weight in shared.items():
                 if one != other and weight >= _PROMISING * title.weight:
                     found.add((min(one, other), max(one, other)))
-        if self._today < self._count:
+        if self._before is not None:
             return sorted(pair for pair in found if self._crosses(*pair))
         return sorted(found)
 

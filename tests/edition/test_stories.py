@@ -197,7 +197,7 @@ def test_a_story_is_found_again_the_next_day() -> None:
         Telling(key=13, title="券商密集发债"),
     ]
     assert find_earlier(today, yesterday) == {1: 11}
-    assert find_earlier([], yesterday) == find_earlier(today, []) == {}
+    assert find_earlier([], yesterday) == find_earlier([*today, *yesterday], []) == {}
 
 
 @pytest.mark.parametrize(
