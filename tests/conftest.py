@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
@@ -84,9 +85,25 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):
 # ----------------------------------------------------------------- workers
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """What takes long begins first, so that nobody waits for it alone at the end."""
     items.sort(key=lambda item: item.get_closest_marker("long") is None)
+    if config.getoption("cov_source", None):
+        _trace_less(items)
+
+
+TRACED = 3
+"""Of a test that is run with many values so many are traced: tracing takes as long as all else, and the others hardly
+ever come to a line that none of these did."""
+
+
+def _trace_less(items: list[pytest.Item]) -> None:
+    seen: Counter[str] = Counter()
+    for item in items:
+        name = item.nodeid.partition("[")[0]
+        seen[name] += 1
+        if seen[name] > TRACED:
+            item.add_marker(pytest.mark.no_cover)
 
 
 def pytest_xdist_auto_num_workers() -> int:

@@ -125,6 +125,7 @@ class SubscriberService:
                 digest=name,
                 title=digest.title,
                 categories=tuple((each, titles.get(each, each)) for each in digest.categories or tuple(titles)),
+                weekly=digest.schedule.rule.kind is not Kind.WEEKLY,
             )
             for name, digest in self.settings.digests.items()
         )

@@ -11,15 +11,15 @@ in exactly one group.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
-from itertools import product
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain, product
 from math import fsum, log
 
 from msgspec import Struct
 
 from digest.edition.lexicon import ROUND_UPS
-from digest.edition.likeness import ALIKE, Title, compare, found
-from digest.edition.words import Kind, Reading, Word, plain_text, read, stems
+from digest.edition.likeness import ALIKE, GOES_ON, Title, compare, found
+from digest.edition.words import EMPTY, Kind, Reading, Word, commonness, plain_text, read, stems
 
 _WORTH = {Kind.NAME: 1.0, Kind.THING: 0.7, Kind.DEED: 0.35, Kind.GENERIC: 0.1}
 """What a word counts, beside how rare it is."""
@@ -72,25 +72,29 @@ def find_earlier(tellings: Sequence[Telling], before: Sequence[Telling], archive
     """Which of the posts go on with a story of ``before``: their keys, with the key of the likest one."""
     both = (*tellings, *before)
     best: dict[int, tuple[float, int]] = {}
-    for likeness, one, other in Stories(both, archive).pairs(across=len(tellings)):
+    for likeness, one, other in Stories(both, archive, before=len(before)).pairs():
         key = both[one].key
         best[key] = max(best.get(key, (0.0, 0)), (likeness, -other))
     return {key: both[-place].key for key, (_, place) in sorted(best.items())}
 
 
 class Stories:
-    """Posts made comparable: how rare words are depends on all of them."""
+    """Posts made comparable: how rare words are depends on all of them. If the last so many are of the days ``before``,
+    each pair has one of them and one of the others."""
 
-    def __init__(self, tellings: Sequence[Telling], archive: Iterable[str] = ()) -> None:
+    def __init__(self, tellings: Sequence[Telling], archive: Iterable[str] = (), *, before: int | None = None) -> None:
         readings = [read(telling.title, telling.summary[:_SUMMARY_LIMIT]) for telling in tellings]
         self._rarity = _Rarity(readings, [*(telling.title for telling in tellings), *archive])
         self._count = len(readings)
-        self._texts = Counter(gram for reading in readings for gram in reading.grams)
+        rare = self._rare(readings)
         self._marks = Counter(mark for reading in readings for mark in reading.marks)
-        self._titles = [self._title(*pair) for pair in zip(tellings, readings, strict=True)]
+        self._titles = [self._title(*pair, rare) for pair in zip(tellings, readings, strict=True)]
+        self._enough = ALIKE if before is None else GOES_ON
+        self._before = None if before is None else len(readings) - before
+        """The place of the first post of the days before."""
         self._known: dict[tuple[int, int], float] = {}
 
-    def _title(self, telling: Telling, reading: Reading) -> Title:
+    def _title(self, telling: Telling, reading: Reading, rare: Mapping[str, float]) -> Title:
         weights = tuple([_WORTH[word.kind] * self._rarity.of(word) for word in reading.words])
         return Title(
             reading=reading,
@@ -98,19 +102,20 @@ class Stories:
             weight=fsum(weights),
             codes=telling.codes,
             marks={mark: log(1 + (self._count + _FEW) / self._marks[mark]) for mark in reading.marks},
-            rare=self._rare(reading),
+            rare={gram: rare[gram] for gram in reading.grams & rare.keys()},
             text=plain_text(telling.title).casefold(),
             summary=telling.summary,
             is_round_up=ROUND_UPS.search(telling.title) is not None,
         )
 
-    def _rare(self, reading: Reading) -> dict[str, float]:
-        """What the post has and few of the others, at least one."""
+    def _rare(self, readings: Iterable[Reading]) -> dict[str, float]:
+        """What few posts have, at least two, with its weight."""
         everything = self._count + _DICTIONARY
+        texts = Counter(chain.from_iterable(reading.grams for reading in readings))
         weights = {
-            gram: log(everything / self._texts[gram]) - _RARE
-            for gram in reading.grams
-            if self._texts[gram] > 1 and len(gram) > 1 and gram[0] != "~"
+            gram: log(everything / (count + _DICTIONARY * commonness(gram))) - _RARE
+            for gram, count in texts.items()
+            if count > 1 and len(gram) > 1 and gram[0] != "~" and gram not in EMPTY
         }
         return {gram: weight for gram, weight in weights.items() if weight > 0}
 
@@ -118,16 +123,21 @@ class Stories:
         """As ``compare`` says, by places."""
         pair = (one, other) if one < other else (other, one)
         if pair not in self._known:
-            self._known[pair] = compare(self._titles[one], self._titles[other])
+            self._known[pair] = self._compare(*pair)
         return self._known[pair]
 
-    def pairs(self, across: int | None = None) -> list[tuple[float, int, int]]:
-        """All that are alike, with how much; with ``across`` only those with one post before this place and one from
-        it on."""
+    def _compare(self, one: int, other: int, *, least: float = -1.0) -> float:
+        return compare(self._titles[one], self._titles[other], later=self._crosses(one, other), least=least)
+
+    def _crosses(self, one: int, other: int) -> bool:
+        return self._before is not None and (one < self._before) != (other < self._before)
+
+    def pairs(self) -> list[tuple[float, int, int]]:
+        """All that are alike, with how much."""
         found = []
-        for one, other in self._candidates(across):
-            likeness = self.likeness(one, other)
-            if likeness >= ALIKE:
+        for one, other in self._candidates():
+            likeness = self._compare(one, other, least=self._enough)
+            if likeness >= self._enough:
                 found.append((likeness, one, other))
         return found
 
@@ -148,25 +158,29 @@ class Stories:
 
         return max(group, key=worth)
 
-    def _candidates(self, across: int | None) -> list[tuple[int, int]]:
-        """Pairs of places of which one has much of the other's title; with ``across`` only those on both sides."""
-        index: dict[str, list[int]] = defaultdict(list)
+    def _candidates(self) -> list[tuple[int, int]]:
+        """Pairs of places of which one has much of the other's title."""
+        index: dict[str, list[int]] = {
+            gram: [] for title in self._titles for word in title.reading.words for gram in word.grams
+        }
         for place, title in enumerate(self._titles):
-            for gram in title.reading.grams:
+            for gram in title.reading.grams & index.keys():
                 index[gram].append(place)
         most = max(_MOST_POSTS, len(self._titles) // 10)
+        telling = {gram: places for gram, places in index.items() if 1 < len(places) <= most}
         found: set[tuple[int, int]] = set()
         for one, title in enumerate(self._titles):
             shared: dict[int, float] = defaultdict(float)
             for word, weight in zip(title.reading.words, title.weights, strict=True):
+                share = weight / max(len(word.grams), 1)
                 for gram in word.grams:
-                    if len(index[gram]) <= most:
-                        for other in index[gram]:
-                            shared[other] += weight / len(word.grams)
+                    for other in telling.get(gram, ()):
+                        shared[other] += share
             for other, weight in shared.items():
-                crossing = across is None or (one < across) != (other < across)
-                if one != other and crossing and weight >= _PROMISING * title.weight:
+                if one != other and weight >= _PROMISING * title.weight:
                     found.add((min(one, other), max(one, other)))
+        if self._before is not None:
+            return sorted(pair for pair in found if self._crosses(*pair))
         return sorted(found)
 
 
@@ -175,7 +189,7 @@ class _Rarity:
 
     def __init__(self, readings: Iterable[Reading], titles: Sequence[str]) -> None:
         wanted = {gram for reading in readings for word in reading.words for gram in word.grams}
-        self._frequency = Counter(gram for title in titles for gram in stems(title, wanted))
+        self._frequency = Counter(chain.from_iterable(stems(title, wanted) for title in titles))
         self._all = len(titles) + _DICTIONARY
 
     def of(self, word: Word) -> float:

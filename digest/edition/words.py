@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Collection, Iterator
+from collections.abc import Iterable, Iterator, Set
 from enum import IntEnum
 from functools import cache, lru_cache
-from itertools import pairwise
+from operator import add
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -30,6 +30,7 @@ _WORD = re.compile(
     rf"|(?P<latin>(?:\d+{_LETTER}|{_LETTER})(?:{_LETTER}|\d)*(?:[.'’&]{_LETTER}(?:{_LETTER}|\d)*)*(?:\+\+|\+|\#)?)"
 )
 _LATIN_WORD = re.compile(r"[a-z][a-z0-9]+")
+_LATIN = re.compile("[a-z]")
 _NOT_HAN = re.compile(f"[^{_HAN}]+")
 
 _UNITS = (
@@ -61,7 +62,8 @@ _ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", 
 _PART = re.compile(rf"\b(part|day|chapter|episode|issue|volume|lesson|week) ({'|'.join(_CARDINALS)})\b")
 _ORDINAL = re.compile(rf"\b({'|'.join(_ORDINALS)})\b")
 _SITTING = re.compile(r"^(早评|午评|收评|盘前|早盘|午盘|尾盘|盘后|夜盘)[:：]")
-_NAMED = re.compile(r"\b(cve|ghsa|rfc|pep|iso)-?(\d[\d-]*)")
+IDENTIFIERS = frozenset({"cve", "ghsa", "rfc", "pep", "iso"})
+_NAMED = re.compile(rf"\b({'|'.join(sorted(IDENTIFIERS))})-?(\d[\d-]*)")
 _GAME = re.compile(r"(?<![\d.])(\d{1,3}[-比]\d{1,3})(?![\d.:-]|\s?(?:%|月|日|年|点|分|时))")
 _BEFORE = re.compile(
     r"(?:跌破|失守|跌超|涨超|涨逾|跌逾|超过|超|逾|突破|破|过|over|above|more than|tops?"
@@ -69,7 +71,27 @@ _BEFORE = re.compile(
 )
 """Before a number that is not quite meant."""
 _PERIODS = frozenset(
-    {"年", "月", "日", "季度", "期", "届", "周", "章", "回", "集", "题", "讲", "课", "部", "号", "轮", "前季度"}
+    {
+        "年",
+        "月",
+        "日",
+        "季度",
+        "期",
+        "届",
+        "周",
+        "章",
+        "回",
+        "集",
+        "题",
+        "讲",
+        "课",
+        "部",
+        "号",
+        "号线",
+        "号楼",
+        "轮",
+        "前季度",
+    }
 )
 _CURRENCIES = {"$": "美元", "€": "欧元", "£": "英镑", "¥": "元"}
 _DIGITS = {digit: value for value, digit in enumerate("零一二三四五六七八九")} | {"两": 2}
@@ -161,9 +183,14 @@ class Reading(Struct, frozen=True, kw_only=True):
     """Numbers of the title."""
     known: tuple[Number, ...]
     """Of title and summary."""
+    telling: tuple[Number, ...]
+    """Those of the title with three digits or more, but no years."""
+    exact: tuple[Number, ...]
+    """Of title and summary."""
     versions: frozenset[tuple[str, str]]
     """Of the title: 3.4.1 of Ruby 3.4.1, gpt and 6 of GPT-6, 2-1 of a game."""
     known_versions: frozenset[tuple[str, str]]
+    """Of title and summary, if the title has any."""
     marks: frozenset[str]
     """Quantities and names in quotes, of title and summary: what tells it from others that look alike."""
 
@@ -174,49 +201,58 @@ def read(title: str, summary: str) -> Reading:
     plain, more = plain_text(title), plain_text(summary)
     small = plain.lower()
     both = f"{small} | {more.lower()}"
-    stated = tuple(_numbers(small))
-    known = stated + tuple(_numbers(more.lower()))
+    counted = _numbers(small)
+    stated = tuple(number for _, number in counted if number is not None)
+    known = stated + tuple(number for _, number in _numbers(more.lower()) if number is not None)
+    exact = tuple(number for number in known if number.digits >= _TELLING and not number.is_period)
+    versions = frozenset(_versions(small))
     return Reading(
-        words=tuple(_title_words(plain)),
+        words=tuple(_title_words(plain, counted)),
         subject=_subject(small),
         grams=frozenset(_grams_of(both)),
         stated=stated,
         known=known,
-        versions=frozenset(_versions(small)),
-        known_versions=frozenset(_versions(both)),
+        telling=tuple(number for number in exact if number in stated),
+        exact=exact,
+        versions=versions,
+        known_versions=frozenset(_versions(both)) if versions else versions,
         marks=frozenset(
             [number.mark for number in known if not number.is_period and (number.unit or number.digits > 1)]
         ),
     )
 
 
-def stems(title: str, wanted: Collection[str] | None = None) -> frozenset[str]:
+def stems(title: str, wanted: Set[str] | None = None) -> Set[str]:
     """By what words a title is found: for counting in how many titles each is. With ``wanted`` at least those of
     them, which takes less time."""
     small = plain_text(title).lower()
     if wanted is None:
         return frozenset(_grams_of(small))
-    found = {one + other for one, other in pairwise(small)}
-    found.update(small, (stem_of(word) for word in _LATIN_WORD.findall(small)))
-    return frozenset(found.intersection(wanted))
+    found = set(map(add, small, small[1:]))
+    found.update(small, map(stem_of, _LATIN_WORD.findall(small)))
+    return found & wanted
 
 
 @lru_cache(maxsize=8192)
 def plain_text(text: str) -> str:
     """In simplified characters, in one width, with names of one spelling."""
     text = unicodedata.normalize("NFKC", text)
-    if not text.isascii() and _has_traditional(text):
+    if _has_traditional(text):
         text = _converter().convert(text)
     return text
 
 
 def _has_traditional(text: str) -> bool:
     """GB 2312 has the simplified characters and none that were simplified."""
+    return not (_is_simplified(text) or _is_simplified(_NOT_HAN.sub("", text)))
+
+
+def _is_simplified(text: str) -> bool:
     try:
-        _NOT_HAN.sub("", text).encode("gb2312")
+        text.encode("gb2312")
     except UnicodeEncodeError:
-        return True
-    return False
+        return False
+    return True
 
 
 @cache
@@ -229,19 +265,16 @@ def _converter() -> OpenCC:
 # ------------------------------------------------------------------- words
 
 
-def _title_words(plain: str) -> Iterator[Word]:
+def _title_words(plain: str, numbers: Iterable[tuple[re.Match[str], Number | None]]) -> Iterator[Word]:
     """With marks of numbers where they stand; words without a meaning of their own are left out."""
     shouting = _is_title_case(plain)
     place = 0
-    for match in (*_NUMBER.finditer(plain.lower()), None):
-        end = match.start() if match else len(plain)
-        yield from _words_of(plain[place:end], first=not place, shouting=shouting)
-        if match is None:
-            break
-        number = _number(match, plain.lower())
+    for match, number in numbers:
+        yield from _words_of(plain[place : match.start()], first=not place, shouting=shouting)
         if number is not None:
             yield Word(text=f"#{number.text}", kind=Kind.GENERIC, grams=(), number=number)
         place = match.start("english") if match["english"] else match.end()
+    yield from _words_of(plain[place:], first=not place, shouting=shouting)
 
 
 def _words_of(piece: str, *, first: bool, shouting: bool) -> Iterator[Word]:
@@ -250,7 +283,7 @@ def _words_of(piece: str, *, first: bool, shouting: bool) -> Iterator[Word]:
             yield Word(
                 text=match["quoted"].lower(),
                 kind=Kind.NAME,
-                grams=tuple(dict.fromkeys(_grams_of(match["quoted"].lower()))),
+                grams=tuple(sorted(_grams_of(match["quoted"].lower()))),
             )
         elif match["han"]:
             yield from _han_words(match["han"])
@@ -282,10 +315,18 @@ def _han_words(run: str) -> Iterator[Word]:
     for word, tag in _joined(segmenter.tag(run, True)):
         if word in FUNCTION_WORDS or (len(word) == 1 and tag in _DEED_TAGS and word not in GENERIC):
             continue
-        known = segmenter.has_word(word)
-        kind = _kind(word, tag, known)
-        common = min(_WORDS_A_TITLE * segmenter.suggest_freq(word) / _CORPUS, 1.0) if known else 0.0
-        yield Word(text=word, kind=kind, grams=tuple(_pairs(word)), common=common, deed=_DEEDS.get(word, ""))
+        kind = _kind(word, tag, segmenter.has_word(word))
+        yield Word(text=word, kind=kind, grams=tuple(_pairs(word)), common=commonness(word), deed=_DEEDS.get(word, ""))
+
+
+@lru_cache(maxsize=65536)
+def commonness(word: str) -> float:
+    """Share of titles that have it, as far as a dictionary tells; 0 if it does not know the word."""
+    segmenter = _segmenter()
+    if word.isascii() or not segmenter.has_word(word):
+        return 0.0
+    count: int = segmenter.suggest_freq(word)
+    return min(_WORDS_A_TITLE * count / _CORPUS, 1.0)
 
 
 def _kind(word: str, tag: str, known: bool) -> Kind:
@@ -338,10 +379,10 @@ def _is_title_case(plain: str) -> bool:
 @lru_cache(maxsize=8192)
 def stem_of(word: str) -> str:
     """``releases``, ``released`` and ``release`` are one word, ``nvidia`` is 英伟达."""
+    word = word.replace("’", "'").removesuffix("'s")
     found = ALIASES.get(word)
     if found:
         return found
-    word = word.replace("’", "'").removesuffix("'s")
     for ending in ("ing", "ies", "es", "ed", "s", "e"):
         if word.endswith(ending) and len(word) - len(ending) >= 3 and word.isalpha():
             return word[: -len(ending)] + ("y" if ending == "ies" else "")
@@ -352,23 +393,28 @@ _DEEDS = {word: f"~{number}" for number, group in enumerate(SYNONYMS) for word i
 _DEED = re.compile("|".join(sorted((word for word in _DEEDS if not word.isascii()), key=len, reverse=True)))
 
 
+EMPTY = frozenset(stem_of(word) for word in (*FUNCTION_WORDS, *GENERIC))
+"""Stems that two texts may have in common without having anything in common."""
+
+
 def _pairs(run: str) -> Iterator[str]:
     yield from (run[at : at + 2] for at in range(max(len(run) - 1, 1)))
 
 
-def _grams_of(text: str) -> Iterator[str]:
+def _grams_of(text: str) -> set[str]:
+    grams: set[str] = set()
     for match in _WORD.finditer(text):
         if match["quoted"]:
-            yield from _grams_of(match["quoted"])
+            grams |= _grams_of(match["quoted"])
         elif match["latin"]:
             stem = stem_of(match[0])
-            yield from _pairs(stem) if stem[0] >= "\u3400" else (stem,)
+            grams.update(_pairs(stem) if stem[0] >= "\u3400" else (stem,))
             if match[0] in _DEEDS:
-                yield _DEEDS[match[0]]
+                grams.add(_DEEDS[match[0]])
         else:
-            yield from _pairs(match[0])
-            yield from match[0]
-            yield from (_DEEDS[deed[0]] for deed in _DEED.finditer(match[0]))
+            run = match[0]
+            grams.update(map(add, run, run[1:]), run, [_DEEDS[deed] for deed in _DEED.findall(run)])
+    return grams
 
 
 def _subject(small: str) -> str:
@@ -385,8 +431,10 @@ def _versions(small: str) -> Iterator[tuple[str, str]]:
     """Names with the numbers that belong to them; the name is empty where there is none."""
     yield from (("", match[1]) for match in _VERSION.finditer(small))
     yield from (("-", match[1].replace("比", "-")) for match in _GAME.finditer(small))
-    yield from ((match[1], match[2]) for match in _NAMED.finditer(small))
     yield from (("评", match[1]) for match in _SITTING.finditer(small))
+    if not _LATIN.search(small):
+        return
+    yield from ((match[1], match[2]) for match in _NAMED.finditer(small))
     yield from ((match[1], f"{_CARDINALS.index(match[2]) + 1}") for match in _PART.finditer(small))
     yield from (("th", f"{_ORDINALS.index(match[1]) + 1}") for match in _ORDINAL.finditer(small))
     for match in _NAMED_NUMBER.finditer(small):
@@ -394,12 +442,10 @@ def _versions(small: str) -> Iterator[tuple[str, str]]:
             yield match[1], match[2]
 
 
-def _numbers(small: str) -> Iterator[Number]:
-    """``净投放1800亿元，两座铜矿`` has 1800亿 of 元 and 2 of 座. 七成 is 70 of %, 25个基点 0.25 of 百分点."""
-    for match in _NUMBER.finditer(small):
-        number = _number(match, small)
-        if number is not None:
-            yield number
+def _numbers(small: str) -> list[tuple[re.Match[str], Number | None]]:
+    """Where there may be a number, and what it is: ``净投放1800亿元，两座铜矿`` has 1800亿 of 元 and 2 of 座. 七成 is
+    70 of %, 25个基点 0.25 of 百分点."""
+    return [(match, _number(match, small)) for match in _NUMBER.finditer(small)]
 
 
 def _number(match: re.Match[str], small: str) -> Number | None:

@@ -111,6 +111,7 @@ class HealthMonitor:
             self.seen,
             access,
             self.service.templates,
+            self.service.language,
             site_title=settings.site.title,
             site_url=str(settings.site.url),
         )

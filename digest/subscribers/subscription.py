@@ -16,6 +16,7 @@ from enum import StrEnum
 from zoneinfo import ZoneInfo, available_timezones
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from digest.models import Verdict
 from digest.period import daily, slots_between
@@ -44,6 +45,18 @@ class Frequency(StrEnum):
     """Every edition."""
     WEEKLY = "weekly"
     """One mail a week that sums up what is new."""
+
+
+class Less(StrEnum):
+    """Ways to get less mail that stand beside leaving."""
+
+    WEEKLY = "weekly"
+    SHORT_PAUSE = "pause 14"
+    PAUSE = "pause"
+
+
+PAUSES = {Less.SHORT_PAUSE: timedelta(days=14), Less.PAUSE: timedelta(days=30)}
+"""How long there is no mail then."""
 
 
 class SuppressionReason(StrEnum):
@@ -165,6 +178,13 @@ class Preferences(Struct, frozen=True, kw_only=True):
     """No mail before this local date."""
 
 
+def lessened(preferences: Preferences, less: Less, today: date) -> Preferences:
+    """The same preferences with less mail. ``today`` is the subscriber's local date, from which a pause counts."""
+    if less is Less.WEEKLY:
+        return replace(preferences, frequency=Frequency.WEEKLY)
+    return replace(preferences, paused_until=today + PAUSES[less])
+
+
 class Choice(Struct, frozen=True, kw_only=True):
     """A digest, and which categories of it: none named means all."""
 
@@ -179,6 +199,8 @@ class Offer(Struct, frozen=True, kw_only=True):
     title: str
     categories: tuple[tuple[str, str], ...] = ()
     """Name and title of each category that can be chosen."""
+    weekly: bool = False
+    """It can be had once a week instead of as often as it appears."""
 
     def choice(self, categories: Iterable[str]) -> Choice:
         """A choice within the offer: unknown names are dropped, all of them are the same as none."""

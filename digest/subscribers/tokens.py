@@ -44,7 +44,9 @@ class Purpose(IntEnum):
     """The subject is a request for a fresh link."""
     FORM = 5
     """The subject is the second (since 1970) in which a form was shown."""
-    APPROVE = 6
+    BACK = 6
+    """The subject is a subscriber who just left a digest, the list the second of that, as much of it as fits."""
+    APPROVE = 7
     """The subject is an edition that waits for approval, or did."""
 
 

@@ -12,13 +12,12 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import available_timezones
 
 from msgspec import Struct, field
-from msgspec.structs import replace
 from starlette.applications import Starlette
 from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
@@ -29,18 +28,21 @@ from starlette.routing import Route
 
 from digest.jobs.editions.approvals import Approvals
 from digest.jobs.editions.approvals import Asked as ApprovalAsked
-from digest.jobs.subscribers.signup import Asked, Opened, Page, SignUp, SignupService
+from digest.jobs.subscribers.signup import Asked, Opened, Page, SignUp, SignupService, is_only_list
 from digest.ports import Language, Templates
 from digest.render.pages import frame
 from digest.subscribers.subscription import (
     ASKABLE,
+    PAUSES,
     ActionRequest,
     Choice,
     Frequency,
+    Less,
     Offer,
     Preferences,
     Subscriber,
     is_zone,
+    zone_of,
 )
 from digest.web.approving import approval_context
 from digest.web.forms import Body, Form, TooMuch, fields, receive
@@ -51,8 +53,8 @@ log = logging.getLogger("digest.web")
 
 _STATUS = {Asked.NOTED: 200, Asked.TOO_MANY: 429}
 MINUTE = 60
-PAUSE = timedelta(days=30)
-"""How long the button stops mail."""
+ADDRESS_LIMIT = 254
+"""Characters of an address that are shown again (RFC 5321)."""
 FORMS_EACH = 60
 FORMS_ALL = 6_000
 """Forms a minute, of one visitor and of all, that come without a link which is worth something."""
@@ -143,7 +145,21 @@ class _Pages(Struct, eq=False):
         result = self._signup.ask(self._sign_up(form, ip), self._clock())
         if result is not Asked.NOTED:
             return self._form(status=_STATUS.get(result, 400), result=result, form=form)
-        return self._later("web/sent.html")
+        return self._later("web/sent.html", {"correctable": True, **self._entered(form)})
+
+    def _entered(self, form: Form) -> dict[str, object]:
+        """What stands in a form, as templates show it again: all digests ticked if it names none of them."""
+        offers = self._signup.policy.offers
+        names_some = "digest" in form or "stamp" in form
+        ticked = set(form.get("digest", [])) if names_some else {offer.digest for offer in offers}
+        return {
+            "email": _first(form, "email").strip()[:ADDRESS_LIMIT],
+            "offers": [
+                _shown(offer, offer.choice(form.get(f"in {offer.digest}", [])), offer.digest in ticked)
+                for offer in offers
+            ],
+            "frequency": _frequency(form).value,
+        }
 
     def _sign_up(self, form: Form, ip: str) -> SignUp:
         return SignUp(
@@ -163,20 +179,13 @@ class _Pages(Struct, eq=False):
         )
 
     def _form(self, *, status: int, result: Asked | None = None, form: Form | None = None) -> Response:
-        form = form or {}
-        chosen = {choice.digest: choice for choice in _choices(form, self._signup.policy.offers)}
         return self._show(
             "web/form.html",
             {
                 "stamp": self._signup.stamp(self._clock()),
                 "problem": result.value if result else "",
-                "email": _first(form, "email")[:254],
-                "offers": [
-                    _shown(offer, chosen.get(offer.digest), ticked="stamp" not in form)
-                    for offer in self._signup.policy.offers
-                ],
-                "frequency": _frequency(form).value,
                 "consent": self._consent_text(),
+                **self._entered(form or {}),
             },
             status=status,
             indexed=result is None,
@@ -196,9 +205,12 @@ class _Pages(Struct, eq=False):
         if page is None:
             self._admit(request)
             return self._nothing(404)
-        if page.opened is not Opened.UNSUBSCRIBE and is_foreign(request, self._site.hosts):
+        foreign = is_foreign(request, self._site.hosts)
+        if page.opened is not Opened.UNSUBSCRIBE and foreign:
             return self._nothing(403)
         body = await receive(request)
+        if page.opened is Opened.UNSUBSCRIBE:
+            return await run_in_threadpool(self._leave, token, body, now, foreign)
         return await run_in_threadpool(self._act, page, token, body, now)
 
     async def _approval(self, approvals: Approvals, request: Request, token: str, now: datetime) -> Response:
@@ -233,13 +245,23 @@ class _Pages(Struct, eq=False):
         context = approval_context(asked, approvals.zone, self._language, now=now, preview=address)
         return self._show("web/approve.html", context, status=409 if asked.has_changed else 200)
 
-    def _act(self, page: Page, token: str, body: Body, now: datetime) -> Response:
+    def _leave(self, token: str, body: Body, now: datetime, foreign: bool) -> Response:
+        """Any POST leaves, from wherever, since mail programs send what they like (RFC 8058), but those of our page
+        that name a way to get less instead."""
         form = fields(body)
         action = _first(form, "action")
-        if page.opened is Opened.UNSUBSCRIBE:  # any POST: mail programs send what they like (RFC 8058)
+        if action not in tuple(Less) or "List-Unsubscribe" in form:
             return self._page(
                 self._signup.unsubscribe(token, now, everything=action == "everything"), done=action or "leave"
             )
+        if foreign:
+            return self._nothing(403)
+        page = self._signup.lessen(token, Less(action), _first(form, "back"), now)
+        return self._page(self._signup.open(token, now)) if page is None else self._page(page, done=action)
+
+    def _act(self, page: Page, token: str, body: Body, now: datetime) -> Response:
+        form = fields(body)
+        action = _first(form, "action")
         if page.opened is Opened.CONFIRM and action == "confirm":
             return self._page(self._signup.confirm(token, now), done="confirm")
         if page.opened is Opened.MANAGE:
@@ -252,7 +274,7 @@ class _Pages(Struct, eq=False):
             return self._moved(page, self._signup.move(token, _first(form, "email"), now), _first(form, "email"))
         if page.opened is Opened.ARRIVE and action == "arrive":
             arrived = self._signup.arrive(token, now)
-            return self._later("web/arrived.html") if arrived else self._nothing(404)
+            return self._later("web/arrived.html", {}) if arrived else self._nothing(404)
         return self._page(page)
 
     def _manage(self, token: str, form: Form, action: str, now: datetime) -> Response:
@@ -261,8 +283,8 @@ class _Pages(Struct, eq=False):
             return self._page(
                 self._signup.change(token, preferences, _choices(form, self._signup.policy.offers), now), done="saved"
             )
-        if action in ("weekly", "pause"):
-            return self._page(self._less(token, action, now), done="saved")
+        if action in tuple(Less):
+            return self._page(self._signup.change_to_less(token, Less(action), now), done="saved")
         if action == "everything":
             return self._page(self._signup.unsubscribe(token, now, everything=True), done="left")
         if action in ASKABLE:
@@ -272,30 +294,17 @@ class _Pages(Struct, eq=False):
             return answer
         return self._page(self._signup.open(token, now))
 
-    def _less(self, token: str, action: str, now: datetime) -> Page | None:
-        """One mail a week, or none for a month; the rest of what was chosen stays."""
-        page = self._signup.open(token, now)
-        if page is None or page.subscriber is None:
-            return page
-        preferences = page.subscriber.preferences
-        if action == "weekly":
-            preferences = replace(preferences, frequency=Frequency.WEEKLY)
-        else:
-            today = now.astimezone(ZoneInfo(preferences.zone) if preferences.zone else self._signup.policy.zone).date()
-            preferences = replace(preferences, paused_until=today + PAUSE)
-        kept = [Choice(digest=each.digest, categories=each.categories) for each in page.subscriber.active]
-        return self._signup.change(token, preferences, kept, now)
-
     def _moved(self, page: Page, asked: Asked | None, typed: str) -> Response:
         if asked is None:
             return self._nothing(404)
+        email = typed.strip()[:ADDRESS_LIMIT]
         if asked is Asked.NOTED:
-            return self._later("web/sent.html")
-        return self._show("web/move.html", {"problem": asked.value, "email": typed[:254]}, status=400)
+            return self._later("web/sent.html", {"correctable": False, "email": email, "offers": [], "frequency": ""})
+        return self._show("web/move.html", {"problem": asked.value, "email": email}, status=400)
 
-    def _later(self, template: str) -> Response:
+    def _later(self, template: str, context: dict[str, object]) -> Response:
         """A page whose request left mail to be sent."""
-        answer = self._show(template, {})
+        answer = self._show(template, context)
         answer.background = BackgroundTask(self._afterwards)
         return answer
 
@@ -316,13 +325,13 @@ class _Pages(Struct, eq=False):
             return self._nothing(404)
         context: dict[str, object] = {"done": done, "offers": self._offers_of(page)}
         if page.opened is Opened.UNSUBSCRIBE:
-            context |= self._leaving(page)
+            context |= self._leaving(page, done)
         elif page.opened is Opened.MANAGE and page.subscriber is not None:
             context |= self._preferences(page.subscriber)
         elif page.opened is Opened.MOVE:
             context |= {"problem": "", "email": ""}
         elif page.opened is Opened.CONFIRM and page.consent is not None:
-            context["confirmed"] = page.consent.confirmed_at is not None
+            context |= self._confirming(page)
         return self._show(f"web/{page.opened.value}.html", context)
 
     def _offers_of(self, page: Page) -> list[dict[str, object]]:
@@ -334,17 +343,46 @@ class _Pages(Struct, eq=False):
         elif page.subscriber is not None:
             chosen = [Choice(digest=each.digest, categories=each.categories) for each in page.subscriber.active]
         return [
-            _shown(titles.get(choice.digest) or Offer(digest=choice.digest, title=choice.digest), choice, ticked=True)
+            _shown(titles.get(choice.digest) or Offer(digest=choice.digest, title=choice.digest), choice, True)
             for choice in chosen
         ]
 
-    def _leaving(self, page: Page) -> dict[str, object]:
+    def _confirming(self, page: Page) -> dict[str, object]:
+        """What was signed up for; whoever reads something already keeps how often that comes."""
+        assert page.consent is not None
+        reader = page.subscriber if page.subscriber is not None and page.subscriber.active else page.consent
+        return {
+            "confirmed": page.consent.confirmed_at is not None,
+            "address": masked(page.consent.address),
+            "frequency": reader.preferences.frequency.value,
+        }
+
+    def _leaving(self, page: Page, done: str) -> dict[str, object]:
         title = next((offer.title for offer in self._signup.policy.offers if offer.digest == page.digest), "")
         subscriber = page.subscriber
         here = subscriber.to(page.digest) if subscriber is not None else None
         reads = here is not None and here in (subscriber.active if subscriber else ())
         more = [each for each in subscriber.active if each.digest != page.digest] if subscriber is not None else []
-        return {"title": title or self._site.title, "reads": reads, "more": bool(more)}
+        return {
+            "title": title or self._site.title,
+            "reads": reads,
+            "more": bool(more),
+            "back": page.back,
+            "less": bool(page.back) or is_only_list(page),
+            "weekly": subscriber is not None and self._can_be_weekly(subscriber, [page.digest]),
+            "until": self._until(subscriber, done) if subscriber is not None else "",
+        }
+
+    def _can_be_weekly(self, subscriber: Subscriber, digests: Sequence[str]) -> bool:
+        is_daily = subscriber.preferences.frequency is Frequency.DAILY
+        return is_daily and any(map(self._signup.policy.has_weekly, digests))
+
+    def _until(self, subscriber: Subscriber, done: str) -> str:
+        """The day on which a pause ends that was just asked for; of no other one, which is not for the link to tell."""
+        if done not in tuple(PAUSES):
+            return ""
+        now = self._clock().astimezone(zone_of(subscriber.preferences, self._signup.policy.zone))
+        return self._language.short_day(now + PAUSES[Less(done)], with_year=True)
 
     def _preferences(self, subscriber: Subscriber) -> dict[str, object]:
         preferences = subscriber.preferences
@@ -357,6 +395,7 @@ class _Pages(Struct, eq=False):
             "site_zone": self._signup.policy.zone.key,
             "zones": sorted(name for name in available_timezones() if "/" in name or name == "UTC"),
             "paused_until": preferences.paused_until.isoformat() if preferences.paused_until else "",
+            "weekly": self._can_be_weekly(subscriber, [each.digest for each in subscriber.active]),
         }
 
     # ---------------------------------------------------------------- frame
@@ -414,13 +453,13 @@ def _preferences(form: Form) -> Preferences:
     )
 
 
-def _shown(offer: Offer, choice: Choice | None, *, ticked: bool) -> dict[str, object]:
+def _shown(offer: Offer, choice: Choice, ticked: bool) -> dict[str, object]:
     """An offer for a template: with no category chosen all are ticked."""
-    chosen = set(choice.categories) if choice is not None else set()
+    chosen = set(choice.categories)
     return {
         "digest": offer.digest,
         "title": offer.title,
-        "ticked": ticked or choice is not None,
+        "ticked": ticked,
         "all": not chosen,
         "categories": [
             {"name": name, "title": title, "ticked": not chosen or name in chosen} for name, title in offer.categories

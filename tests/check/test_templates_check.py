@@ -24,6 +24,7 @@ from tests.watch.watched import CONFIG as WATCHED
 from tests.watch.watched import world_of
 from tests.web.web_server import serving
 
+ENGLISH = CatalogueLanguage("en")
 IMPRINT = Publisher(
     site_title="Site",
     site_url="https://news.example.com/",
@@ -88,7 +89,9 @@ def test_made_up_values_are_what_pages_are_given(tmp_path: Path, monkeypatch: py
             if errand == "erase":
                 served.ask(leave)
                 served.ask(urlsplit(link).path, form={"action": "erase"})
-    made_up = {name: {frozenset(context) for context in contexts} for name, contexts in web_contexts(IMPRINT).items()}
+    made_up = {
+        name: {frozenset(context) for context in contexts} for name, contexts in web_contexts(IMPRINT, ENGLISH).items()
+    }
     assert len(given) > 10
     assert not {name: contexts - made_up[name] for name, contexts in given.items() if contexts - made_up[name]}
 
@@ -111,7 +114,7 @@ def test_made_up_values_are_what_the_operators_page_is_given(
         with operators_page(world) as page:
             page.ask()
             page.ask(headers={"Cookie": page.cookie()})
-    made_up = status_contexts(IMPRINT)
+    made_up = status_contexts(IMPRINT, ENGLISH)
     assert len(given) == 2
     for name, contexts in given.items():
         for context in contexts:

@@ -17,8 +17,10 @@ from starlette.applications import Starlette
 from digest.jobs.monitoring.page import Seen
 from digest.jobs.monitoring.status import SourceRow, overview, plots
 from digest.jobs.monitoring.watch import RunEnd
+from digest.languages import CatalogueLanguage
 from digest.models import Reply
 from digest.store.database.basics import to_seconds
+from digest.templates import FolderTemplates
 from digest.web.access import Access
 from digest.web.status import status_routes
 from tests.subscribers.reader_world import World
@@ -59,7 +61,9 @@ class Served:
 
 
 @contextmanager
-def served(world: World, token: str | None = TOKEN) -> Iterator[Served]:
+def served(world: World, token: str | None = TOKEN, *, tag: str = "en") -> Iterator[Served]:
+    """``tag`` is the site's language."""
+    language = CatalogueLanguage(tag)
     listener = socket.create_server(("127.0.0.1", 0))
     page = Served(world, listener.getsockname()[1])
 
@@ -70,7 +74,12 @@ def served(world: World, token: str | None = TOKEN) -> Iterator[Served]:
 
     access = Access(token, clock=lambda: page.seconds, ticks=lambda: page.seconds)
     routes = status_routes(
-        look, access, world.app().templates, site_title="财经<b>早报</b>", site_url="https://n.example"
+        look,
+        access,
+        FolderTemplates(language),
+        language,
+        site_title="财经<b>早报</b>",
+        site_url="https://n.example",
     )
     server = uvicorn.Server(uvicorn.Config(Starlette(routes=routes), log_level="critical", proxy_headers=False))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)

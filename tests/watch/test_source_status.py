@@ -11,7 +11,9 @@ import pytest
 from digest.app.moment import present
 from digest.jobs.monitoring.page import Seen, context_of
 from digest.jobs.monitoring.status import SourceRow, overview, plots
+from digest.languages import CatalogueLanguage
 from digest.models import SourceState
+from digest.templates import FolderTemplates
 from digest.web.metrics import figures
 from tests.feed_server import FeedServer, ask_again, feed_server
 from tests.run.site_folder import CONFIG, Site
@@ -91,15 +93,18 @@ def test_the_page_folds_up_what_goes_well(fed: World) -> None:
     fail(fed, "feed-1", hours=1)
     seen = overview(fed.store, monitor(fed).rules(), fed.now, sources=rows(fed))
     page = Seen(overview=seen, plots=plots(fed.store, monitor(fed).rules().zone, fed.now))
-    html = fed.app().templates.render("status/page.html", {"site_title": "x", "site_url": "y", **context_of(page)})
-    assert html.index('<th scope="row">feed-1</th>') < html.index('<th scope="row">wire</th>')
-    assert '<td class="grow break bad">fails since 11:00: answered 410: the feed is gone for good</td>' in html
+    english = CatalogueLanguage("en")
+    templates = FolderTemplates(english)
+    html = templates.render("status/page.html", {"site_title": "x", "site_url": "y", **context_of(page, english)})
+    assert html.index(' scope="row">feed-1</th>') < html.index(' scope="row">wire</th>')
+    assert "Fails since 11:00" in html
+    assert '<span class="meta">answered 410: the feed is gone for good</span>' in html
     assert "1,234" in html
     assert "Others, which go well" not in html
     many = (*rows(fed), *(SourceRow(name=f"more-{number}", kind="plug") for number in range(20)))
     seen = overview(fed.store, monitor(fed).rules(), fed.now, sources=many)
-    context = context_of(Seen(overview=seen, plots=page.plots))
-    html = fed.app().templates.render("status/page.html", {"site_title": "x", "site_url": "y", **context})
+    context = context_of(Seen(overview=seen, plots=page.plots), english)
+    html = templates.render("status/page.html", {"site_title": "x", "site_url": "y", **context})
     assert html.index("feed-1") < html.index("Others, which go well: 26") < html.index("more-19")
 
 

@@ -16,11 +16,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from digest.errors import StoreError
+from digest.languages import CatalogueLanguage
 from digest.render.plots import HEIGHT, WIDTH, bar_plot, describe
 from tests.subscribers.reader_world import World
 from tests.watch.status_page import TOKEN, Served, furnish, served
 
 DAY = date(2026, 11, 24)
+ENGLISH = CatalogueLanguage("en")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 
 
@@ -43,7 +45,7 @@ def test_the_right_token_opens_it(page: Served) -> None:
     """The cookie is bound to this host, to TLS and to requests of this very site; the token stands in no address."""
     status, text, headers = page.ask()
     assert (status, 'type="password"' in text) == (200, True)
-    assert "Runs" not in text
+    assert 'id="runs"' not in text
     status, _, headers = page.ask(form={"token": f" {TOKEN} "})
     assert (status, headers["location"]) == (303, "/status")
     cookie = headers["set-cookie"]
@@ -146,15 +148,15 @@ def test_it_shows_everything(page: Served) -> None:
     for words in (
         "the run failed: hub.example.com: answered 500 since",
         "macro: 0 posts since 09:15, usually 11",
-        "silent against its habits",
-        "cut off or at work",
+        "Silent against its habits",
+        "Cut off or at work",
         "/srv/site/_posts: cannot be read: permission denied",
         "daily 2026-11-24",
-        "2026-11-25 08:00 daily 2026-11-25",
+        "November 25 08:00 daily 2026-11-25",
         "Over, in the last seven days: 1",
-        "all posts",
+        "All posts",
         "gone for good",
-        "moved for good to https://elsewhere.example.com/feeds/wire.xml",
+        "Moved for good to https://elsewhere.example.com/feeds/wire.xml",
         "Others, which go well: 20",
     ):
         assert words in plain, words
@@ -166,8 +168,9 @@ def test_it_shows_everything(page: Served) -> None:
 def test_plots_are_well_formed_and_stay_inside(values: list[int | None]) -> None:
     """Whatever the numbers: XML that a parser takes, bars within the picture, the highest as high as it can be."""
     days = [DAY + timedelta(days=n) for n in range(len(values))]
-    svg = bar_plot(days, values, name="x", title="<&>", unit="posts & more")
-    assert svg == bar_plot(days, values, name="x", title="<&>", unit="posts & more")
+    words: dict[str, Any] = {"said": lambda count: f"{count} posts & more", "language": ENGLISH}
+    svg = bar_plot(days, values, name="x", title="<&>", **words)
+    assert svg == bar_plot(days, values, name="x", title="<&>", **words)
     root = ElementTree.fromstring(svg)
     space = "{http://www.w3.org/2000/svg}"
     bars = root.findall(f"{space}rect")
@@ -178,15 +181,16 @@ def test_plots_are_well_formed_and_stay_inside(values: list[int | None]) -> None
         assert 20 <= y <= y + height <= HEIGHT - 20 + 0.02
     assert root.find(f"{space}title").text == "<&>"  # type: ignore[union-attr]
     assert root.attrib["aria-labelledby"] == "x-title x-desc"
-    assert root.find(f"{space}desc").text == describe(days, values, "posts & more")  # type: ignore[union-attr]
+    assert root.find(f"{space}desc").text == describe(days, values, **words)  # type: ignore[union-attr]
 
 
 def test_a_plot_in_words() -> None:
     days = [DAY, DAY + timedelta(days=1), DAY + timedelta(days=2)]
-    assert describe(days, [3, 9, None], "posts") == (
-        "From 2026-11-24 to 2026-11-26: at most 9 posts, on 2026-11-25; 9 posts on 2026-11-25."
+    words: dict[str, Any] = {"said": lambda count: f"{count} posts", "language": ENGLISH}
+    assert describe(days, [3, 9, None], **words) == (
+        "November 24 to November 26: at most 9 posts (November 25), lately 9 posts (November 25)."
     )
-    assert describe(days, [None] * 3, "s") == "Nothing is known yet."
+    assert describe(days, [None] * 3, **words) == "Nothing is known yet."
 
 
 # ------------------------------------------------------------------- browser
@@ -209,6 +213,18 @@ CONTRAST = """() => {
   }
   return poor;
 }"""
+
+
+SMALL = """() => [...document.querySelectorAll('a, button, summary, input')].filter(e => e.checkVisibility())
+  .map(e => [e.outerHTML, e.getBoundingClientRect()]).filter(([, box]) => box.width < 24 || box.height < 24)"""
+"""Targets that are too small to hit (WCAG 2.5.8)."""
+OUTSIDE = """() => { const wide = document.documentElement.clientWidth;
+  return [...document.querySelectorAll('body *')].filter(e => !e.closest('thead') && e.checkVisibility()).filter(e => {
+    const box = e.getBoundingClientRect(); return box.right > wide + 1 || box.left < -1; }).map(e => e.outerHTML); }"""
+BROKEN_WORDS = """() => [...document.querySelectorAll('.list .number span, .list .time span')]
+  .filter(e => e.checkVisibility() && new Set([...e.getClientRects()].map(box => box.bottom)).size > 1)
+  .map(e => e.textContent)"""
+"""Numbers and times that take more than one line."""
 
 
 @pytest.fixture(scope="module")
@@ -247,9 +263,10 @@ def test_it_is_good_to_look_at(page: Served, chromium: Any, scheme: str, tmp_pat
     for details in opened.query_selector_all("summary"):
         details.click()
     folder = Path(os.environ.get("DIGEST_SHOTS") or tmp_path)
-    for width in (320, 375, 600, 1000):
+    for width in (320, 375, 600, 769, 1000):
         opened.set_viewport_size({"width": width, "height": 800})
         assert opened.evaluate("document.documentElement.scrollWidth") <= width
+        assert opened.evaluate(SMALL) == []
         assert opened.evaluate(CONTRAST) == []
         opened.screenshot(path=folder / f"status-{width}-{scheme}.png", full_page=True)
     assert [cookie["httpOnly"] and cookie["secure"] for cookie in context.cookies()] == [True]
@@ -258,3 +275,46 @@ def test_it_is_good_to_look_at(page: Served, chromium: Any, scheme: str, tmp_pat
     assert context.cookies() == []
     assert [each for each in complaints if "favicon" not in each and "404" not in each and "403" not in each] == []
     context.close()
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(("tag", "heading"), [("zh-CN", "运行状态"), ("ar", "الحالة"), ("de", "Status")])
+def test_it_is_in_the_sites_language(quick: World, chromium: Any, tag: str, heading: str) -> None:
+    """From the left or the right, with nothing outside of the window; rows are lists on a telephone, with the name of
+    the column before each value, and tables for programs that read aloud. English is said to be English."""
+    furnish(quick)
+    with served(quick, tag=tag) as page:
+        context = chromium.new_context(java_script_enabled=False, viewport={"width": 320, "height": 800})
+        opened = context.new_page()
+        opened.goto(page.url)
+        opened.fill("input[name=token]", TOKEN)
+        opened.keyboard.press("Enter")
+        assert opened.text_content("h1") == heading
+        root = opened.locator("html")
+        assert (root.get_attribute("lang"), root.get_attribute("dir")) == (tag, "rtl" if tag == "ar" else "ltr")
+        row = opened.locator("table[aria-labelledby=runs] tbody tr").first
+        tops = [cell.bounding_box()["y"] for cell in row.locator("th, td").all() if cell.is_visible()]
+        assert tops == sorted(set(tops))
+        assert row.get_attribute("role") == "row"
+        heads = opened.locator("table[aria-labelledby=runs] thead th").all_text_contents()
+        labels = [cell.get_attribute("data-label") for cell in row.locator("td").all()]
+        assert labels == heads[1:]
+        english = opened.locator('[lang="en"]').all_text_contents()
+        assert "the run failed: hub.example.com: answered 500" in english
+        assert not re.search("[a-z]{3,}", " ".join(heads)) or tag == "de"
+        for width in (320, 600, 769, 1000):
+            opened.set_viewport_size({"width": width, "height": 800})
+            for look in (OUTSIDE, SMALL, BROKEN_WORDS):
+                assert opened.evaluate(look) == [], width
+        context.close()
+
+
+def test_times_are_the_sites(page: Served) -> None:
+    """In the site's zone, in words of its language: today's without the day."""
+    furnish(page.world)
+    with served(page.world, tag="zh-CN") as chinese:
+        text = re.sub(r"<[^>]+>", "", chinese.ask(headers={"Cookie": chinese.cookie()})[1])
+    assert "2026年11月24日 12:00 (Asia/Shanghai)" in text
+    assert "11月25日 08:00" in text
+    assert "自 12:00 起" in text
+    assert "已发送：" in text or "等待中：" in text

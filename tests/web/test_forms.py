@@ -169,7 +169,8 @@ def status_page(running: Service) -> Sequence[BaseRoute]:
     def nobody() -> Seen:
         raise StoreError("store", "nobody looks at it here")
 
-    return status_routes(nobody, Access("a-token-of-the-operator"), running.templates, site_title="x", site_url="x")
+    access = Access("a-token-of-the-operator")
+    return status_routes(nobody, access, running.templates, running.language, site_title="x", site_url="x")
 
 
 def places(served: Served) -> list[str]:

@@ -7,15 +7,20 @@ import hashlib
 import json
 import re
 import socket
+import time
+from datetime import UTC, datetime, timedelta
+from html import unescape
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
+from msgspec.structs import replace
 
-from digest.subscribers.subscription import Choice, Frequency
+from digest.subscribers.subscription import Choice, Frequency, Less, Subscriber
 from digest.web import forms
 from digest.web import pages as pages_module
 from tests.web.files_server import next_answer
-from tests.web.web_server import Served, link, links, serving
+from tests.web.web_server import CONFIG, Answer, Served, link, links, serving
 
 ONE_CLICK = b"List-Unsubscribe=One-Click"
 
@@ -92,16 +97,20 @@ def test_mistakes_are_explained_and_what_was_typed_stays(
 
 
 def test_one_answer_for_everybody(served: Served) -> None:
-    """Byte for byte the same for an unknown, a pending, an active and a suppressed address, and for a program."""
+    """Byte for byte the same for an unknown, a pending, an active and a suppressed address, and for a program: but for
+    the address, which is the one that was typed."""
     served.join("active@example.org")
     served.sign_up("pending@example.org")
     served.mails(2)
     served.running.subscriber_service.people.suppress(
         "suppressed@example.org", "", served.running.subscriber_service.store.clock(_now())
     )
-    answers = [served.sign_up(f"{who}@example.org") for who in ("unknown", "pending", "active", "suppressed")]
-    answers.append(served.sign_up("robot@example.org", website="x"))
-    assert len({(each.status, each.body) for each in answers}) == 1
+    people = ("unknown", "pending", "active", "suppressed")
+    typed: dict[str, dict[str, str]] = {f"{who}@example.org": {} for who in people}
+    typed["robot@example.org"] = {"website": "x"}
+    told = [(address, served.sign_up(address, **more)) for address, more in typed.items()]
+    answers = [answer for _, answer in told]
+    assert len({(answer.status, answer.text.replace(address, "it")) for address, answer in told}) == 1
     assert len({tuple(name for name in each.headers if name != "date") for each in answers}) == 1
     assert sorted(str(mail["To"]) for mail in served.mails(5)) == [
         *("active@example.org", "active@example.org", "pending@example.org", "pending@example.org"),
@@ -508,7 +517,180 @@ def test_an_address_from_a_page_of_ours_comes_into_the_form(served: Served) -> N
     assert served.ask("/mail/", form={"email": "b@example.org"}, headers=evil).status == 403
 
 
-@pytest.mark.parametrize("action", ["weekly", "pause"])
+FORM = [("email", "ann@example.org"), ("digest", "evening"), ("in evening", "macro"), ("frequency", "weekly")]
+
+
+ALL_OF_DAILY = ["digest=evening", "frequency=weekly", "in daily=macro", "in daily=stocks", "in evening=macro"]
+"""What is ticked then; the form ticks all categories of what is not wanted."""
+
+
+def hidden(answer: Answer) -> list[tuple[str, str]]:
+    """The fields of a page that are sent on."""
+    found = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', answer.text)
+    return [(unescape(name), unescape(value)) for name, value in found]
+
+
+def test_what_was_entered_is_told_and_can_be_corrected(served: Served) -> None:
+    """The page after the form says it, and a button leads back to the form as it was: nothing of it is in an address,
+    and nothing happens on the way."""
+    answer = served.ask("/mail/", form=[*FORM, ("stamp", served.stamp())])
+    plain = re.sub(r"<[^>]+>", "", answer.text)
+    assert all(words in plain for words in ("ann@example.org", "晚报：宏观", "每周一封"))
+    assert "早报：" not in plain
+    served.mails(1)
+    before = served.state()
+    back = served.ask("/mail/", form=hidden(answer))
+    assert (back.status, served.state()) == (200, before)
+    assert ticks(back) == ALL_OF_DAILY
+    assert 'value="ann@example.org"' in back.text
+    assert 'role="alert"' not in back.text
+
+
+def ticks(answer: Answer) -> list[str]:
+    found = re.findall(r'name="([^"]+)" value="([^"]*)" checked', answer.text)
+    return sorted(f"{name}={unescape(value).replace('<script>alert(1)</script>', 'stocks')}" for name, value in found)
+
+
+@pytest.mark.parametrize("mistake", [{"email": "no address"}, {"stamp": "x"}, {"digest": "unknown"}])
+def test_a_mistake_costs_nothing_that_was_entered(served: Served, mistake: dict[str, str]) -> None:
+    """Also the categories of a digest that is not ticked."""
+    fields = [("in daily", "stocks"), *FORM, ("stamp", served.stamp())]
+    answer = served.ask("/mail/", form=[(name, mistake.get(name, value)) for name, value in fields])
+    assert answer.status == 400
+    chosen = ["frequency=weekly", "in daily=stocks", "in evening=macro"]
+    assert ticks(answer) == (chosen if "digest" in mistake else ["digest=evening", *chosen])
+    assert f'value="{mistake.get("email", "ann@example.org")}"' in answer.text
+    assert ('aria-invalid="true" aria-describedby="wrong"' in answer.text) is ("email" in mistake)
+
+
+def test_the_confirmation_says_what_for(served: Served) -> None:
+    """The address as far as its owner knows it by, since a link may be seen by others; choices; and how often, which is
+    what holds already for whoever reads something. From there, too, leads a way back, without the address."""
+    served.ask("/mail/", form=[*FORM, ("stamp", served.stamp())])
+    place = link(served.mails(1)[0])
+    page = served.ask(place)
+    for words in ("a***n@example.org", "晚报：宏观", "每周一封"):
+        assert words in page.text
+    assert "ann@example.org" not in page.text
+    back = served.ask("/mail/", form=hidden(page))
+    assert ticks(back) == ALL_OF_DAILY
+    served.ask(place, form={"action": "confirm"})
+    served.sign_up("ann@example.org", frequency="daily")
+    again = served.ask(link(served.mails(2)[-1]))
+    assert "每周一封" in again.text
+    assert "每期都收" not in again.text
+
+
+def test_the_page_after_a_new_address_says_it(served: Served) -> None:
+    manage = served.join()
+    served.ask(manage, form={"action": "move"})
+    answer = served.ask(link(served.mails(2)[-1]), form={"action": "move", "email": " neu@example.net "})
+    assert ">neu@example.net<" in answer.text
+    assert "ann@example.org" not in answer.text
+
+
+def reader(served: Served) -> Subscriber:
+    return served.running.subscriber_service.people.find("ann@example.org")
+
+
+@pytest.mark.parametrize("action", ["weekly", "pause 14", "pause"])
+def test_less_instead_of_leaving(served: Served, action: str) -> None:
+    """On the page to leave by: the list stays, nothing else changes, and no address or other choice is told."""
+    served.join()
+    place = served.unsubscribe_link()
+    page = served.ask(place)
+    assert f'name="action" value="{action}"' in page.text
+    before = served.state()
+    assert served.ask(place, form={"action": action}, headers={"Origin": "https://evil.example"}).status == 403
+    assert served.state() == before
+    was, answer = reader(served), served.ask(place, form={"action": action})
+    assert (answer.status, answer.heading, active(served)) == (200, "邮件已减少", ["daily"])
+    now = reader(served)
+    days = {"pause 14": 14, "pause": 30}.get(action)
+    until = None if days is None else datetime.now(ZoneInfo("Asia/Shanghai")).date() + timedelta(days=days)
+    assert now.preferences == replace(
+        was.preferences, frequency=Frequency.DAILY if days else Frequency.WEEKLY, paused_until=until
+    )
+    assert now.subscriptions == was.subscriptions
+    assert "example.org" not in answer.text
+    assert (until is None) or f"{until.year}年{until.month}月{until.day}日" in answer.text
+    if action == "weekly":
+        assert 'value="weekly"' not in served.ask(place).text, "it is so already"
+    if action == "pause":
+        served.ask(place, form={"action": "pause 14"})
+        assert reader(served).preferences.paused_until == until, "the link makes no pause shorter"
+
+
+def test_less_for_whoever_just_left(served: Served) -> None:
+    """The page that says so offers it, in that browser alone; what it carries is good for this one leaving."""
+    served.join()
+    place = served.unsubscribe_link()
+    left = served.ask(place, form={"action": "leave"})
+    assert (left.heading, active(served)) == ("您已退订", [])
+    assert 'value="pause 14"' in left.text
+    (back,) = [value for name, value in hidden(left) if name == "back"]
+    assert "example.org" not in left.text
+    for wrong in ("", "x", served.stamp(), place.rpartition("/")[2]):
+        assert served.ask(place, form={"action": "weekly", "back": wrong}).heading == "您已退订"
+    assert 'value="pause 14"' not in served.ask(place).text, "whoever opens the link has only that"
+    assert active(served) == []
+    assert served.ask(place, form={"action": "weekly", "back": back}).heading == "邮件已减少"
+    assert (active(served), reader(served).preferences.frequency) == (["daily"], Frequency.WEEKLY)
+    time.sleep(1.1)  # a second leaving, at another second
+    served.ask(place, "POST", body=ONE_CLICK)
+    assert served.ask(place, form={"action": "pause", "back": back}).heading == "您已退订"
+    again = served.ask(place, form={"action": "leave"})
+    assert 'name="back"' not in again.text, "pressed again, it ends nothing"
+    served.sign_up()
+    assert 'name="back"' not in served.ask(place, form={"action": "leave"}).text, "what waits to be confirmed"
+    assert active(served) == []
+
+
+def test_what_is_carried_back_ends_after_an_hour(served: Served) -> None:
+    served.join()
+    signup, place = served.running.subscriber_service.signup, served.unsubscribe_link()
+    token, now = place.rpartition("/")[2], datetime.now(UTC)
+    left = signup.unsubscribe(token, now)
+    assert left is not None
+    assert signup.lessen(token, Less.WEEKLY, left.back, now + timedelta(minutes=61)) is None
+    assert signup.lessen(token, Less.WEEKLY, left.back, now + timedelta(minutes=59)) is not None
+
+
+def test_a_link_of_one_list_changes_no_other(served: Served) -> None:
+    """Whoever reads others gets no such offer, whether before or after leaving: how often and a pause hold for all."""
+    served.join()
+    served.sign_up("ann@example.org", digest="evening")
+    served.ask(link(served.mails(2)[-1]), form={"action": "confirm"})
+    place, was = served.unsubscribe_link(), reader(served)
+    page = served.ask(place)
+    assert "更改订阅内容和时间" in page.text, "where it can be had"
+    for each in (page, served.ask(place, form={"action": "weekly"}), served.ask(place, form={"action": "pause"})):
+        assert 'value="weekly"' not in each.text
+        assert 'value="pause"' not in each.text
+    assert reader(served) == was
+    left = served.ask(place, form={"action": "leave"})
+    assert 'name="back"' not in left.text
+    assert active(served) == ["evening"]
+
+
+def test_one_click_leaves_whatever_else_it_says(served: Served) -> None:
+    served.join()
+    served.ask(served.unsubscribe_link(), form={"List-Unsubscribe": "One-Click", "action": "weekly"})
+    assert active(served) == []
+
+
+def test_a_weekly_digest_offers_no_weekly_form(tmp_path: Path) -> None:
+    config = CONFIG.format(port="PORT", proxies="[]").replace("daily 08:00", "weekly fri 08:00")
+    with serving(tmp_path, own_config=config) as served:
+        manage, place = served.join(), served.unsubscribe_link()
+        for page in (served.ask(place), served.ask(manage)):
+            assert 'name="action" value="weekly"' not in page.text
+            assert 'name="action" value="pause 14"' in page.text
+        served.ask(place, form={"action": "weekly"})
+        assert reader(served).preferences.frequency is Frequency.DAILY
+
+
+@pytest.mark.parametrize("action", ["weekly", "pause 14", "pause"])
 def test_less_mail_is_beside_leaving(served: Served, action: str) -> None:
     """At one button, and the rest stays as it was chosen; the page says whose it is, and what holds now."""
     manage = served.join()

@@ -28,7 +28,7 @@ from digest.models import (
     KnownPost,
     Otherwise,
 )
-from digest.ports import FeedRow, Templates
+from digest.ports import FeedRow, Language, Templates
 from digest.render import pages
 from digest.render.alarm import alarm_message
 from digest.render.approval import render_approval
@@ -130,7 +130,7 @@ def make_trials(look: RenderContext, options: FeedOptions) -> Trials:
     shared |= {"subject": "Sample", "sender": ("Sample", sample), "to": sample, "message_id": f"<{sample}>"}
     for alarms in (sample_alarms(), ()):
         yield "mail: alarm", partial(alarm_message, alarms, zone=publisher.zone, now=_NOW, **shared)
-    for name, contexts in web_contexts(publisher).items():
+    for name, contexts in web_contexts(publisher, look.language).items():
         for context in contexts:
             yield name, partial(look.templates.render, name, context)
 
@@ -355,7 +355,7 @@ _STANDINGS: tuple[dict[str, object], ...] = (
 )
 
 
-def web_contexts(publisher: Publisher) -> Mapping[str, Sequence[Mapping[str, object]]]:
+def web_contexts(publisher: Publisher, language: Language) -> Mapping[str, Sequence[Mapping[str, object]]]:
     """What the subscription pages are given: for each page with as much and with as little as there can be."""
     frame = pages.frame(publisher.site_title, publisher.site_url, f"{publisher.site_url}mail/")
     categories = [{"name": "sample", "title": "Sample", "ticked": True}, {"name": "o", "title": "O", "ticked": False}]
@@ -364,7 +364,7 @@ def web_contexts(publisher: Publisher) -> Mapping[str, Sequence[Mapping[str, obj
         {"digest": "weekly", "title": "Weekly", "ticked": False, "all": True, "categories": []},
     ]
     form = {"stamp": "A" * 35, "email": "", "offers": offers, "frequency": "daily", "consent": "I want mail."}
-    leaving = {"done": "", "offers": offers, "title": "Daily"}
+    leaving = {"offers": offers, "title": "Daily"}
     preferences = {
         "address": "s***e@example.com",
         "frequency": "weekly",
@@ -374,15 +374,29 @@ def web_contexts(publisher: Publisher) -> Mapping[str, Sequence[Mapping[str, obj
         "site_zone": "Asia/Shanghai",
         "zones": ["Asia/Shanghai", "Europe/Berlin"],
         "paused_until": "2026-12-01",
+        "weekly": True,
     }
     varied: dict[str, list[dict[str, object]]] = {
         "web/form.html": [
             {**form, "problem": problem} for problem in ("", "bad address", "nothing chosen", "too many", "too fast")
         ],
-        "web/sent.html": [{}],
-        "web/confirm.html": [{"done": "", "offers": offers, "confirmed": yes} for yes in (False, True)],
+        "web/sent.html": [
+            {"correctable": True, "email": "reader@example.com", "offers": offers, "frequency": "weekly"},
+            {"correctable": False, "email": "reader@example.com", "offers": [], "frequency": ""},
+        ],
+        "web/confirm.html": [
+            {"done": "", "offers": offers, "confirmed": yes, "address": "r***r@example.com", "frequency": "daily"}
+            for yes in (False, True)
+        ],
         "web/unsubscribe.html": [
-            {**leaving, "reads": reads, "more": more} for reads in (False, True) for more in (False, True)
+            {**leaving, "reads": reads, "more": not less, "less": less, "weekly": less, "back": "A" * 35, **did}
+            for reads in (False, True)
+            for less in (False, True)
+            for did in (
+                {"done": "", "until": ""},
+                {"done": "weekly", "until": ""},
+                {"done": "pause", "until": "December 31, 2026"},
+            )
         ],
         "web/manage.html": [
             {**preferences, "done": done, "offers": those}
@@ -401,7 +415,7 @@ def web_contexts(publisher: Publisher) -> Mapping[str, Sequence[Mapping[str, obj
     return {
         **{name: [{**frame, "form_url": "/mail/", **each} for each in contexts] for name, contexts in varied.items()},
         "web/missing.html": [{**frame, "feeds_page": f"{publisher.pages_url}feeds/", "gone": g} for g in (False, True)],
-        **status_contexts(publisher),
+        **status_contexts(publisher, language),
     }
 
 
@@ -412,7 +426,7 @@ def _sources() -> Iterator[SourceRow]:
     yield from (SourceRow(name=f"blog-{number}", kind="folder") for number in range(20))
 
 
-def status_contexts(publisher: Publisher) -> dict[str, list[dict[str, object]]]:
+def status_contexts(publisher: Publisher, language: Language) -> dict[str, list[dict[str, object]]]:
     """What the operator's page is given, likewise."""
     frame: dict[str, object] = {"site_title": publisher.site_title, "site_url": publisher.site_url}
     begun, over = sample_alarms()
@@ -449,5 +463,5 @@ def status_contexts(publisher: Publisher) -> dict[str, list[dict[str, object]]]:
     return {
         "status/login.html": [{**frame, "says": says} for says in ("", "That is not the token.")],
         "status/broken.html": [{**frame, "says": "the store cannot be opened"}],
-        "status/page.html": [{**frame, **context_of(seen)} for seen in pages],
+        "status/page.html": [{**frame, **context_of(seen, language)} for seen in pages],
     }

@@ -8,13 +8,14 @@ None, whatever is wrong with it. Mails are queued in the ledger in the same tran
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from ipaddress import ip_address
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from digest.jobs.subscribers.erasing import Erasing
 from digest.jobs.subscribers.moving import Moving, MovingStore, WriteNotice
@@ -28,6 +29,7 @@ from digest.subscribers.subscription import (
     Choice,
     Consent,
     InvalidAddress,
+    Less,
     Limit,
     ListState,
     Notice,
@@ -38,14 +40,18 @@ from digest.subscribers.subscription import (
     Subscriber,
     answer,
     canonical,
+    lessened,
     parse_address,
     pause_end,
+    zone_of,
 )
 from digest.subscribers.tokens import Keyring, Purpose, Token
 
 LIST_MAILS = 500
 """How many people of imports are asked to confirm within 24 hours: a list may be old, and bounces cost reputation."""
 _HOUR = timedelta(hours=1)
+_LIST_KEYS = 1 << 24
+"""How many there can be in a token."""
 
 
 class SubscriberStore(MovingStore, Protocol):
@@ -73,6 +79,16 @@ class SubscriberStore(MovingStore, Protocol):
     def change(
         self, key: int, preferences: Preferences, pause_ends: datetime | None, choices: Sequence[Choice], now: datetime
     ) -> None: ...
+    def lessen(
+        self,
+        key: int,
+        list_key: int,
+        wishes: Preferences,
+        pause_ends: datetime | None,
+        now: datetime,
+        *,
+        left_at: datetime | None = None,
+    ) -> bool: ...
     def errand(self, key: int) -> Request | None: ...
     def use_errand(self, key: int, now: datetime) -> bool: ...
     def dossier(self, key: int) -> dict[str, Any] | None: ...
@@ -91,6 +107,10 @@ class Policy(Struct, frozen=True, kw_only=True):
     form_seconds: int = 2
     """Nobody fills in a form faster."""
     form_valid: timedelta = timedelta(days=1)
+
+    def has_weekly(self, digest: str) -> bool:
+        """Whether a digest can be had once a week instead."""
+        return any(offer.weekly for offer in self.offers if offer.digest == digest)
 
 
 class SignUp(Struct, frozen=True, kw_only=True):
@@ -139,6 +159,8 @@ class Page(Struct, frozen=True, kw_only=True):
     """None if they are erased (``UNSUBSCRIBE`` only)."""
     digest: str = ""
     """The list of an unsubscribe link; empty if nobody offers it any more."""
+    back: str = ""
+    """Who just left the list may have it again with this, in the next hour; empty for everybody else."""
     consent: Consent | None = None
     request: Request | None = None
 
@@ -252,7 +274,36 @@ class SignupService(Struct, eq=False):
             return None
         one_list = token.list_key if page.opened is Opened.UNSUBSCRIBE and not everything else None
         self._store.unsubscribe(token.subject, now, one_list)
-        return self.open(text, now)
+        left = self.open(text, now)
+        if left is None or one_list is None or not is_only_list(page):
+            return left
+        return replace(left, back=self._keys.sign(_back(left)))
+
+    def lessen(self, text: str, less: Less, back: str, now: datetime) -> Page | None:
+        """Less mail of one list, by the link to leave it. It may do nothing else: who reads other lists too, for whom
+        all of them would change, stays as they are, and a pause grows no shorter. Whoever left the list within the
+        hour reads it again, with the ``back`` of the page that said so. None if nothing came of it."""
+        token, page = self._keys.read(text), self.open(text, now)
+        if token is None or page is None or page.opened is not Opened.UNSUBSCRIBE or page.subscriber is None:
+            return None
+        if less is Less.WEEKLY and not self.policy.has_weekly(page.digest):
+            return None
+        subscriber, here = page.subscriber, page.subscriber.to(page.digest)
+        left_at = None
+        if here is not None and here.state is ListState.UNSUBSCRIBED:
+            if self._keys.read(back) != _back(page) or now - here.since > FRESH:
+                return None
+            left_at = here.since
+        known = subscriber.preferences
+        wishes = lessened(known, less, self._today(known, now))
+        if known.paused_until is not None and wishes.paused_until is not None:
+            wishes = replace(wishes, paused_until=max(known.paused_until, wishes.paused_until))
+        ends = pause_end(wishes, self.policy.zone)
+        is_done = self._store.lessen(token.subject, token.list_key, wishes, ends, now, left_at=left_at)
+        return self.open(text, now) if is_done else None
+
+    def _today(self, preferences: Preferences, now: datetime) -> date:
+        return now.astimezone(zone_of(preferences, self.policy.zone)).date()
 
     def change(self, text: str, preferences: Preferences, choices: Sequence[Choice], now: datetime) -> Page | None:
         """Save preferences; digests that are read and not among the choices are left."""
@@ -266,6 +317,14 @@ class SignupService(Struct, eq=False):
             if each.digest not in kept:
                 self._store.unsubscribe(subscriber.key, now, each.list_key)
         return self.open(text, now)
+
+    def change_to_less(self, text: str, less: Less, now: datetime) -> Page | None:
+        """Less mail of everything that is read; what else was chosen stays."""
+        page = self._managing(text, now)
+        if page is None or page.subscriber is None:
+            return None
+        known = page.subscriber.preferences
+        return self.change(text, lessened(known, less, self._today(known, now)), page.subscriber.choices, now)
 
     def request(self, text: str, errand: ActionRequest, now: datetime) -> bool | None:
         """Have a fresh link mailed to the subscriber's own address. False if that was done too often today."""
@@ -354,6 +413,20 @@ class SignupService(Struct, eq=False):
             if subscriber is None
             else Page(opened=Opened(request.errand.value), subscriber=subscriber, request=request)
         )
+
+
+def is_only_list(page: Page) -> bool:
+    """Whether the list of an unsubscribe link is read, and no other."""
+    return page.subscriber is not None and [each.digest for each in page.subscriber.active] == [page.digest]
+
+
+def _back(page: Page) -> Token:
+    """What says that somebody left the list of the page when its row says so."""
+    assert page.subscriber is not None
+    here = page.subscriber.to(page.digest)
+    assert here is not None
+    second = int(here.since.timestamp()) % _LIST_KEYS
+    return Token(purpose=Purpose.BACK, subject=page.subscriber.key, list_key=second)
 
 
 def shortened(ip: str, bits4: int, bits6: int) -> str:

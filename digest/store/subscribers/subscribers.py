@@ -186,6 +186,31 @@ class Subscribers(Part):
             wish(connection, [(key, wishes, pause_ends)])
             connection.run_many(choose, [(*choice_columns(choice), key, choice.digest) for choice in choices])
 
+    def lessen(
+        self,
+        key: int,
+        list_key: int,
+        wishes: Preferences,
+        pause_ends: datetime | None,
+        now: datetime,
+        *,
+        left_at: datetime | None = None,
+    ) -> bool:
+        """What a subscriber wants from now on who reads one list and no other; whoever left it at ``left_at``, and not
+        again since, reads it again. False for all others, and nothing changes."""
+        theirs = "WHERE subscriber_key = ? AND state = ? AND list_key"
+        back = f"UPDATE subscription SET state = ?, since = ? {theirs} = ? AND since = ?"
+        with self._database.changing() as connection:
+            if connection.row(f"SELECT 1 FROM subscription {theirs} <> ?", key, ListState.ACTIVE.value, list_key):
+                return False
+            if left_at is not None:
+                left = (key, ListState.UNSUBSCRIBED.value, list_key, to_seconds(left_at))
+                connection.change(back, ListState.ACTIVE.value, to_seconds(now), *left)
+            if not connection.row(f"SELECT 1 FROM subscription {theirs} = ?", key, ListState.ACTIVE.value, list_key):
+                return False
+            wish(connection, [(key, wishes, pause_ends)])
+        return True
+
     # --------------------------------------------------------- fresh links
 
     def open_errand(
