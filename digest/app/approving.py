@@ -71,23 +71,31 @@ def approval_message(app: App, row: Delivery, edition: SavedEdition, approval: i
 def approve_edition(app: App, digest: str, period: str) -> Approval:
     """``digest editions approve``: as the page does, as long as no run has decided. Twice is once. Raises StoreError if
     nothing waits."""
-    waiting = app.store.open_approvals(digest)
-    found = next((each for each in waiting if period in (each.period, "latest")), None)
-    if found is None:
+    found = _waiting(app, digest, period)
+    if found is not None and not app.store.approve(found.key, app.when.now):
+        found = app.store.approval(found.key)  # somebody else was faster
+    if found is None or (found.ended_at is not None and found.approved_at is None):
         state, reason = app.store.slot_state(digest, period)
         known = "" if state is None else f": it is {state.value}" + (f" ({reason})" if reason else "")
         names = ", ".join(f"{each.digest} {each.period}" for each in app.store.open_approvals())
         remedy = f"there waits {names}" if names else "see digest editions list"
         raise StoreError(f"{digest} {period}", f"no such edition waits for approval{known}", remedy)
-    app.store.approve(found.key, app.when.now)
     return found
 
 
 def give_up(app: App, digest: str, period: str) -> int | None:
     """Make nothing of an edition that waits for approval; its posts are left to the next one. Returns how many readers
     that spares; None if it does not wait."""
-    found = next((each for each in app.store.open_approvals(digest) if each.period == period), None)
+    found = _waiting(app, digest, period)
     kind = next((plan.kind for plan in app.plans() if plan.name == digest), EditionKind.DIGEST)
-    if found is None or not app.store.skip(digest, period, app.when.now, kind, NOT_APPROVED):
+    if found is None or not app.store.skip(digest, found.period, app.when.now, kind, NOT_APPROVED):
         return None
     return found.readers
+
+
+def _waiting(app: App, digest: str, period: str) -> Approval | None:
+    """The edition of a period, or the latest, if it waits."""
+    waiting = app.store.open_approvals(digest)
+    if period == "latest":
+        return max(waiting, key=lambda each: (each.began_at, each.key), default=None)
+    return next((each for each in waiting if each.period == period), None)

@@ -164,7 +164,7 @@ def run_steps(
         clock=app.clock(),
     )
     app.let_go()
-    count_old_deliveries(app)
+    report.warnings += count_old_deliveries(app)
     return report
 
 

@@ -63,7 +63,8 @@ def work(
             if resume is not None:
                 tell(f"{' '.join(resume)}: resumed, {resume_edition(app, *resume)} wait")
             with monitor_of(settings).beside(store, app.clock(), tell, stop=stop):
-                count_old_deliveries(app)
+                for line in count_old_deliveries(app):
+                    tell(line)
                 report = send_mail(app, once=once, stop=lambda: stop() or not store.is_in_place(), tell=tell)
         finally:
             _miss(store)
@@ -76,16 +77,20 @@ def _miss(store: SqlStore) -> None:
         raise StoreError(store.subject, "was deleted or replaced", "what was written to the one before is lost")
 
 
-def count_old_deliveries(app: App) -> None:
+def count_old_deliveries(app: App) -> list[str]:
     """Deliveries of editions that are long over become counts, so that the database does not grow for ever. By no clock
-    that may be wrong, since what is forgotten cannot be had back."""
+    that may be wrong, since what is forgotten cannot be had back. Returns what hindered it: it has time."""
     when = app.when
     if app.dry_run or not (when.is_present and when.is_certain):
-        return
-    before = app.believed() - app.settings.mail.keep_deliveries
-    for _ in range(_COUNTED_PARTS):
-        if not app.store.count_old_deliveries(when.now, before, _COUNTED_AT_ONCE):
-            return
+        return []
+    try:
+        before = app.believed() - app.settings.mail.keep_deliveries
+        for _ in range(_COUNTED_PARTS):
+            if not app.store.count_old_deliveries(when.now, before, _COUNTED_AT_ONCE):
+                break
+    except StoreError as error:
+        return [f"old deliveries were not counted: {error}"]
+    return []
 
 
 def deliver_what_waits(app: App) -> DeliveryReport:
@@ -189,8 +194,7 @@ def resume_edition(app: App, digest: str, period: str) -> int:
 
 def cancel_edition(app: App, digest: str, period: str) -> int:
     """Send nothing more of an edition; nothing at all of one that waits for approval. Returns how many deliveries that
-    spares. Raises StoreError if nothing of it
-    was to be sent."""
+    spares. Raises StoreError if nothing of it was to be sent."""
     spared = app.store.cancel_edition(digest, period, app.when.now)
     if spared is None:
         spared = give_up(app, digest, period)

@@ -104,8 +104,9 @@ def together(one: Title, other: Title) -> float:
     shared = one.rare.keys() & other.rare.keys()
     if not shared:
         return 0.0
-    before = {gram[1]: one.rare[gram] for gram in sorted(shared, key=one.rare.__getitem__) if not gram.isascii()}
-    weights = ((one.rare[gram], before.get(gram[0], 0.0)) for gram in shared)
+    pairs = {gram for gram in shared if len(gram) == 2 and not gram.isascii()}
+    before = {gram[1]: one.rare[gram] for gram in sorted(pairs, key=one.rare.__getitem__)}
+    weights = ((one.rare[gram], before.get(gram[0], 0.0) if gram in pairs else 0.0) for gram in shared)
     return fsum([weight - _OVERLAP * min(weight, overlapped) for weight, overlapped in weights])
 
 

@@ -31,7 +31,7 @@ _FEW = 100
 """A quantity is as rare as among so many more posts."""
 _FULL = 0.2
 """What a whole summary counts beside the share of the other titles that a post has, to be the main report."""
-_SUMMARY_LIMIT = 200
+_SUMMARY_LIMIT, _TITLE_LIMIT = 200, 500
 _PROMISING = 0.2
 """Candidates have this much of a title found."""
 _MOST_POSTS = 100
@@ -83,7 +83,7 @@ class Stories:
     each pair has one of them and one of the others."""
 
     def __init__(self, tellings: Sequence[Telling], archive: Iterable[str] = (), *, before: int | None = None) -> None:
-        readings = [read(telling.title, telling.summary[:_SUMMARY_LIMIT]) for telling in tellings]
+        readings = [read(telling.title[:_TITLE_LIMIT], telling.summary[:_SUMMARY_LIMIT]) for telling in tellings]
         self._rarity = _Rarity(readings, [*(telling.title for telling in tellings), *archive])
         self._count = len(readings)
         rare = self._rare(readings)

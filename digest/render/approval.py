@@ -21,7 +21,7 @@ def render_approval(approval: Approval, mail: Mail, look: RenderContext, *, now:
     """``mail`` is the edition as it would go. What is in it can ask for none of a recipient's values."""
     language = look.language
     values = {
-        "subject": mail.subject,
+        "subject": mail.subject.replace("%%", "% %"),
         "edition": f"{approval.digest} {approval.period}",
         "says": what_happens(approval, look.publisher.zone, language, now=now),
         "readers": readers_in_words(approval, language),
@@ -34,7 +34,7 @@ def render_approval(approval: Approval, mail: Mail, look: RenderContext, *, now:
     edition = for_everybody(mail.html, is_html=True).replace("%%", "&#37;&#37;")
     text = for_everybody(mail.text, is_html=False).replace("%%", "% %")
     return NoticeText(
-        subject=language.text("Preview: {subject}", subject=clean_line(mail.subject)),
+        subject=language.text("Preview: {subject}", subject=clean_line(mail.subject).replace("%%", "% %")),
         html=_above(banner, edition),
         text=look.templates.render("notices/approve.txt", values) + text,
     )

@@ -251,7 +251,8 @@ class Scheduler:
     def _run_what_is_due(self, now: datetime) -> None:
         changed, retry = self._changed.is_set() or self._ticks() >= self._look_at, self._retry
         due = [job for job in self._jobs if is_time(job.rule, self._zone, last=self._last.get(job.name), now=now)]
-        if not (due or changed or retry or self._store.is_approval_due(now)):
+        approved = not (due or changed or retry) and self._store.is_approval_due(now)
+        if not (due or changed or retry or approved):
             return
         self._changed.clear()
         self._look_at = float("inf")
@@ -280,6 +281,8 @@ class Scheduler:
             if job.category:
                 self._store.remember(_kept(job), now.isoformat())
         self._retry = changed and not report.ok
+        if approved and self._store.is_approval_due(now):  # what hinders it has been told
+            self._not_until = self._ticks() + _RETRIES[-1]
         if report.collected is not None and report.collected.settles_in is not None:
             self._look_at = started + report.collected.settles_in + _MARGIN
         self._conclude(RunRecord(began=now, ended=ended, report=report, jobs=tuple(job.name for job in due)))

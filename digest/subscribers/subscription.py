@@ -179,10 +179,11 @@ class Preferences(Struct, frozen=True, kw_only=True):
 
 
 def lessened(preferences: Preferences, less: Less, today: date) -> Preferences:
-    """The same preferences with less mail. ``today`` is the subscriber's local date, from which a pause counts."""
+    """The same preferences with less mail. ``today`` is the subscriber's local date, from which a pause counts;
+    one that lasts longer stays."""
     if less is Less.WEEKLY:
         return replace(preferences, frequency=Frequency.WEEKLY)
-    return replace(preferences, paused_until=today + PAUSES[less])
+    return replace(preferences, paused_until=max(today + PAUSES[less], preferences.paused_until or today))
 
 
 class Choice(Struct, frozen=True, kw_only=True):

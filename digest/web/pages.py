@@ -12,7 +12,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import available_timezones
@@ -378,11 +378,14 @@ class _Pages(Struct, eq=False):
         return is_daily and any(map(self._signup.policy.has_weekly, digests))
 
     def _until(self, subscriber: Subscriber, done: str) -> str:
-        """The day on which a pause ends that was just asked for; of no other one, which is not for the link to tell."""
+        """The day on which a pause ends that was just asked for, or the longer one that was there; of no other one,
+        which is not for the link to tell."""
         if done not in tuple(PAUSES):
             return ""
         now = self._clock().astimezone(zone_of(subscriber.preferences, self._signup.policy.zone))
-        return self._language.short_day(now + PAUSES[Less(done)], with_year=True)
+        ends, kept = now + PAUSES[Less(done)], subscriber.preferences.paused_until
+        longer = timedelta() if kept is None else max(kept - ends.date(), timedelta())
+        return self._language.short_day(ends + longer, with_year=True)
 
     def _preferences(self, subscriber: Subscriber) -> dict[str, object]:
         preferences = subscriber.preferences
@@ -444,7 +447,7 @@ def _preferences(form: Form) -> Preferences:
     hour, zone, pause = (_first(form, name) for name in ("hour", "zone", "paused_until"))
     paused_until = None
     with suppress(ValueError):
-        paused_until = date.fromisoformat(pause) if pause else None
+        paused_until = max(date.fromisoformat(pause), date(1970, 1, 2)) if pause else None  # over in every zone
     return Preferences(
         frequency=_frequency(form),
         hour=int(hour) if hour.isascii() and hour.isdigit() and len(hour) < 3 and int(hour) < 24 else None,

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from digest.edition.stories import Telling, find_earlier, group_stories
+from digest.edition.stories import Stories, Telling, find_earlier, group_stories
 
 NAMES = ["昆铭", "瑞衡", "东冶", "白鹿", "晋阳", "启澜", "沃森达", "海格", "泽普", "岭南"]
 ROOT = Path(__file__).parents[2]
@@ -264,3 +264,22 @@ def test_a_thousand_posts_come_back_each_once() -> None:
     assert len(many) >= 1_000
     groups = group_stories(many)
     assert sorted(key for group in groups for key in group) == sorted(each.key for each in many)
+
+
+def test_a_numeral_may_be_as_long_as_it_likes() -> None:
+    """And is none then."""
+    endless = "八" * 400 + "成"
+    assert group_stories([Telling(key=1, title=endless), Telling(key=2, title="央行降息", summary=endless)]) == (
+        (1,),
+        (2,),
+    )
+
+
+def test_letters_of_other_scripts_are_no_pairs() -> None:
+    """Whether words of Cyrillic letters begin as others end says nothing."""
+
+    def titles(word: str) -> list[Telling]:
+        return [Telling(key=key, title=f"исход {word} {key}", summary="") for key in (1, 2)]
+
+    north, kabul = (Stories(titles(word)) for word in ("север", "кабул"))
+    assert north.likeness(0, 1) == kabul.likeness(0, 1)

@@ -87,3 +87,11 @@ def test_mails_of_selections_go_with_them(store, make) -> None:
     store.keep_mail(key, "x", RenderedMail(subject="s", html="<p>", text="t"))
     counted(store, make)
     assert store.mail(key, "x") is None
+
+
+def test_a_row_that_never_ended_holds_nothing_up(store, make) -> None:
+    first = sent(store, make)
+    sent(store, make, "2026-11-25")
+    with store._database.changing() as connection:
+        connection.run("UPDATE delivery SET state = 'transmitting' WHERE edition_key = ? AND address LIKE 'r3%'", first)
+    assert counted(store, make) == [4, 4]

@@ -8,8 +8,10 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
-from digest.errors import AlreadyRunning
+from digest.app.approving import approve_edition
+from digest.errors import AlreadyRunning, StoreError
 from digest.jobs.editions.approvals import Approvals, Standing
 from digest.jobs.run import RunReport
 from digest.models import DeliveryState
@@ -178,3 +180,17 @@ def test_no_word_of_it_is_an_alarm_before_its_time(asking: World) -> None:
     assert waiting.digest == "daily"
     asking.later(minutes=2)
     assert [alarm.name for alarm in overview(asking.store, rules, asking.now).alarms] == ["slot:daily"]
+
+
+def test_the_latest_of_two_and_only_what_waits(asking: World) -> None:
+    asking.run()
+    [waits] = asking.store.open_approvals()
+    earlier = replace(waits, period="2026-11-20", began_at=waits.began_at - timedelta(days=5), until=waits.began_at)
+    key = asking.store.begin_approval(earlier, "")
+    assert approve_edition(asking.app(), "daily", "latest").period == waits.period
+    assert approve_edition(asking.app(), "daily", "latest").period == waits.period, "twice is once"
+    gone = asking.store.approval(key)
+    assert gone is not None
+    asking.store.end_approvals([gone], asking.now)
+    with pytest.raises(StoreError, match="no such edition waits for approval"):
+        approve_edition(asking.app(), "daily", gone.period)

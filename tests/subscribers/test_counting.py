@@ -81,3 +81,14 @@ def test_what_is_asked_of_old_editions_is_answered(old: World) -> None:
     with pytest.raises(StoreError, match="its deliveries are counted and no longer kept"):
         resume_edition(old.app(), "daily", "2026-11-25")
     assert timedelta(days=35) == old.settings.mail.keep_deliveries
+
+
+def test_a_run_that_cannot_count_says_so_and_is_none_the_worse(old: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def busy(*_: object) -> int:
+        raise StoreError("store", "another program holds the database")
+
+    monkeypatch.setattr(type(old.store), "count_old_deliveries", busy)
+    app = App(old.settings, old.store, When(now=old.now, wall=old.now), dry_run=False, progress=silent)
+    report = run_steps(app, ())
+    assert report.ok
+    assert "old deliveries were not counted: store: another program holds the database" in report.warnings

@@ -292,6 +292,8 @@ def test_preferences(served: Served) -> None:
     served.ask(manage, form=nonsense)
     preferences = served.running.subscriber_service.people.find("ann@example.org").preferences
     assert (preferences.hour, preferences.zone, preferences.paused_until) == (None, "", None)
+    for day in ("0001-01-01", "9999-12-31"):
+        assert served.ask(manage, form=[("action", "save"), ("digest", "daily"), ("paused_until", day)]).status == 200
     assert served.ask(manage, form={"action": "what"}).status == 200
     served.ask(manage, form={"action": "everything"})
     assert active(served) == []

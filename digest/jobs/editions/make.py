@@ -385,7 +385,9 @@ def _settle(
         seen = set(approval.posts)
         posts = [post for post in posts if post.key in seen]
     edited = edit(posts, desk.file_of(plan.name, period))
-    quiet = _why_no_first(plan, edited) if is_first else why_quiet(store, plan, desk.zone, edited.posts, desk.now)
+    is_approved = approval is not None and approval.approved_at is not None
+    has_its_word = is_first or is_approved  # few posts are enough
+    quiet = _why_no_first(plan, edited) if has_its_word else why_quiet(store, plan, desk.zone, edited.posts, desk.now)
     turn = next_turn(plan.approve, approval, desk.now)
     if plan.approve is not None and turn is Turn.WAIT and (approval is not None or quiet is None):
         return [_wait(desk, plan, plan.approve, slot, days, edited, reason, approval)]

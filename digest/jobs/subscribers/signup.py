@@ -296,8 +296,6 @@ class SignupService(Struct, eq=False):
             left_at = here.since
         known = subscriber.preferences
         wishes = lessened(known, less, self._today(known, now))
-        if known.paused_until is not None and wishes.paused_until is not None:
-            wishes = replace(wishes, paused_until=max(known.paused_until, wishes.paused_until))
         ends = pause_end(wishes, self.policy.zone)
         is_done = self._store.lessen(token.subject, token.list_key, wishes, ends, now, left_at=left_at)
         return self.open(text, now) if is_done else None

@@ -15,18 +15,21 @@ _COUNTED = "deliveries counted"
 """Name of the day on which nothing was left to be counted."""
 _NEWEST = "(SELECT max(key) FROM delivery)"
 """Stays, so that SQLite gives its key to no other."""
+_ENDED = among(
+    (
+        *(DeliveryState.SENT, DeliveryState.FAILED, DeliveryState.SKIPPED, DeliveryState.EXPIRED),
+        DeliveryState.IN_DOUBT,
+    )
+)
 _OVER = f"""
     SELECT key FROM edition WHERE frozen_at < ? AND kind <> '{EditionKind.NOTICE}'
     AND state IN ({among((EditionState.FINISHED, EditionState.EXPIRED, EditionState.CANCELLED))})
-    AND EXISTS (SELECT 1 FROM delivery d WHERE d.edition_key = edition.key AND d.key < {_NEWEST})
+    AND EXISTS (SELECT 1 FROM delivery d WHERE d.edition_key = edition.key AND d.key < {_NEWEST}
+        AND d.state IN ({_ENDED}))
     ORDER BY key LIMIT 1"""
-_ENDED = (
-    *(DeliveryState.SENT, DeliveryState.FAILED, DeliveryState.SKIPPED, DeliveryState.EXPIRED),
-    DeliveryState.IN_DOUBT,
-)
 _TAKE = f"""
     DELETE FROM delivery WHERE key IN (SELECT key FROM delivery WHERE edition_key = ? AND key < {_NEWEST}
-    AND state IN ({among(_ENDED)}) LIMIT ?) RETURNING channel, state, domain"""
+    AND state IN ({_ENDED}) LIMIT ?) RETURNING channel, state, domain"""
 _ADD = """
     INSERT INTO delivery_count (edition_key, channel, state, domain, number) VALUES (?, ?, ?, ?, ?)
     ON CONFLICT (edition_key, channel, state, domain) DO UPDATE SET number = delivery_count.number + excluded.number"""
