@@ -288,7 +288,8 @@ def test_it_is_in_the_sites_language(quick: World, chromium: Any, tag: str, head
         opened = context.new_page()
         opened.goto(page.url)
         opened.fill("input[name=token]", TOKEN)
-        opened.keyboard.press("Enter")
+        with opened.expect_navigation():
+            opened.keyboard.press("Enter")
         assert opened.text_content("h1") == heading
         root = opened.locator("html")
         assert (root.get_attribute("lang"), root.get_attribute("dir")) == (tag, "rtl" if tag == "ar" else "ltr")
