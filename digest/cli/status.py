@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from digest.app.asking import Status
     from digest.inquiry import BrokenFile
     from digest.jobs.monitoring.status import ReceiverRow, SourceRow
-    from digest.models import Approval
+    from digest.models import Approval, DeliveryCounts
 
 Local = Callable[[datetime], str]
 """A time as people read it: without the date where it is today's."""
@@ -197,15 +197,12 @@ def _plain(status: Status) -> dict[str, object]:
             {
                 "category": "",
                 **_values(each, "digest", "period", "state", "reason", "frozen_at", "send_after"),
-                "deliveries": {state.value: number for state, number in each.counts.by_state.items()},
+                "deliveries": _by_state(each.counts),
             }
             for each in seen.editions
         ],
-        "deliveries": {state.value: number for state, number in seen.counts.by_state.items()},
-        "channels": {
-            name: {state.value: number for state, number in counts.by_state.items()}
-            for name, counts in seen.channels.items()
-        },
+        "deliveries": _by_state(seen.counts),
+        "channels": {name: _by_state(counts) for name, counts in seen.channels.items()},
         "slow_receivers": [_values(each, *each.__struct_fields__) for each in seen.slow],
         "next_delivery": seen.next_due.isoformat() if seen.next_due else None,
         "next": [_values(each, "digest", "period", "at") for each in seen.next],
@@ -225,6 +222,10 @@ def _plain(status: Status) -> dict[str, object]:
             for (digest, state), number in sorted((seen.subscribers or {}).items())
         ],
     }
+
+
+def _by_state(counts: DeliveryCounts) -> dict[str, int]:
+    return {state.value: number for state, number in counts.by_state.items()}
 
 
 def _values(thing: object, *names: str) -> dict[str, object]:

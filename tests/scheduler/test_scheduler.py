@@ -135,6 +135,26 @@ def test_it_runs_when_an_edition_was_approved_and_when_its_time_is_over(world: W
     assert world.since(2) == ["24 08:05:50"]
 
 
+def test_an_approved_edition_that_cannot_be_made_is_tried_now_and_then(world: World) -> None:
+    """Its template is broken, say: not with every look."""
+    scheduler = world.make([RARE])
+    scheduler.tick()
+    asked = Approval(
+        digest="daily",
+        period="2026-11-24",
+        began_at=world.now,
+        until=world.now,
+        otherwise=Otherwise.SEND,
+        seen="",
+        subject="",
+        readers=1,
+        posts=(1,),
+    )
+    world.store.begin_approval(asked, "<p>")
+    world.passes(scheduler, minutes=20)
+    assert 3 <= len(world.since(1)) <= 5
+
+
 def test_a_day_of_looks_makes_each_run_once(world: World) -> None:
     scheduler = world.make([POSTS])
     world.passes(scheduler, step=timedelta(minutes=1), days=1)

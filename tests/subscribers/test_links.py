@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from digest.jobs.subscribers.signup import Opened
-from digest.subscribers.subscription import ActionRequest, Choice, Frequency, ListState, Preferences
+from digest.subscribers.subscription import ActionRequest, Choice, Frequency, Less, ListState, Preferences, lessened
 from digest.subscribers.tokens import Keyring, Purpose, Token
 from tests.subscribers.reader_world import World, link, token
 
@@ -232,3 +232,15 @@ def test_confirmed_links_end_with_erasing(world: World) -> None:
     world.people.erase("ann@example.org", world.now)
     assert world.signup.open(token(link(mail)), world.now) is None
     assert world.signup.open(manage, world.now + timedelta(days=1)) is None
+
+
+def test_less_mail_is_never_more() -> None:
+    """A pause that lasts longer stays."""
+    today = date(2026, 11, 24)
+    for until, less, then in (
+        (None, Less.PAUSE, date(2026, 12, 24)),
+        (date(2026, 11, 25), Less.PAUSE, date(2026, 12, 24)),
+        (date(2027, 3, 1), Less.PAUSE, date(2027, 3, 1)),
+        (date(2027, 3, 1), Less.WEEKLY, date(2027, 3, 1)),
+    ):
+        assert lessened(Preferences(paused_until=until), less, today).paused_until == then

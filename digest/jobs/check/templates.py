@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from difflib import get_close_matches
 from functools import partial
+from itertools import product
 from typing import Any, Protocol
 
 from msgspec.structs import replace
@@ -364,7 +365,6 @@ def web_contexts(publisher: Publisher, language: Language) -> Mapping[str, Seque
         {"digest": "weekly", "title": "Weekly", "ticked": False, "all": True, "categories": []},
     ]
     form = {"stamp": "A" * 35, "email": "", "offers": offers, "frequency": "daily", "consent": "I want mail."}
-    leaving = {"offers": offers, "title": "Daily"}
     preferences = {
         "address": "s***e@example.com",
         "frequency": "weekly",
@@ -388,16 +388,7 @@ def web_contexts(publisher: Publisher, language: Language) -> Mapping[str, Seque
             {"done": "", "offers": offers, "confirmed": yes, "address": "r***r@example.com", "frequency": "daily"}
             for yes in (False, True)
         ],
-        "web/unsubscribe.html": [
-            {**leaving, "reads": reads, "more": not less, "less": less, "weekly": less, "back": "A" * 35, **did}
-            for reads in (False, True)
-            for less in (False, True)
-            for did in (
-                {"done": "", "until": ""},
-                {"done": "weekly", "until": ""},
-                {"done": "pause", "until": "December 31, 2026"},
-            )
-        ],
+        "web/unsubscribe.html": [{"offers": offers, **each} for each in _leaving()],
         "web/manage.html": [
             {**preferences, "done": done, "offers": those}
             for done in ("", "saved", "left", "mailed", "too many")
@@ -417,6 +408,18 @@ def web_contexts(publisher: Publisher, language: Language) -> Mapping[str, Seque
         "web/missing.html": [{**frame, "feeds_page": f"{publisher.pages_url}feeds/", "gone": g} for g in (False, True)],
         **status_contexts(publisher, language),
     }
+
+
+def _leaving() -> Iterator[dict[str, object]]:
+    """Before and after it, with less mail beside it or without, and what was pressed."""
+    pressed = (
+        {"done": "", "until": ""},
+        {"done": "weekly", "until": ""},
+        {"done": "pause", "until": "December 31, 2026"},
+    )
+    for reads, less, done in product((False, True), (False, True), pressed):
+        beside = {"more": not less, "less": less, "weekly": less, "back": "A" * 35}
+        yield {"title": "Daily", "reads": reads, **beside, **done}
 
 
 def _sources() -> Iterator[SourceRow]:
